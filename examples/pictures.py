@@ -1,0 +1,75 @@
+"""The pictures of the examples: each function draws one file."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+COMPONENTS = ("r: log-mel", "i: Δ", "j: ΔΔ", "k: ΔΔΔ")
+
+
+def _save(figure: plt.Figure, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110, bbox_inches="tight")
+    plt.close(figure)
+
+
+def quaternion_input(clip: np.ndarray, frontend, label: str, path: Path) -> None:
+    """Four panels: the components of one clip (frames, mels, 4)."""
+    figure, axes = plt.subplots(4, 1, figsize=(8, 10), sharex=True, layout="constrained")
+    figure.suptitle(f"One clip as quaternions: {label}")
+    extent = (0, frontend.clip_seconds, 0, clip.shape[1])
+    for axis, title, component in zip(axes, COMPONENTS, np.moveaxis(clip, -1, 0), strict=True):
+        image = axis.imshow(component.T, origin="lower", aspect="auto", extent=extent, cmap="magma")
+        axis.set(title=title, ylabel="mel bin")
+        unit = "dB" if title.startswith("r") else "dB per frame" + title.count("Δ").__sub__(1) * "·frame"
+        figure.colorbar(image, ax=axis, label=unit)
+    axes[-1].set_xlabel("time (s)")
+    _save(figure, path)
+
+
+def training_curves(rows: list[dict], path: Path) -> None:
+    """Training loss and test accuracy after every epoch, all networks."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    for row in rows:
+        epochs = range(1, len(row["history"]) + 1)
+        left.plot(epochs, [epoch["loss"] for epoch in row["history"]], marker=".", label=row["name"])
+        right.plot(epochs, [100 * epoch["test_accuracy"] for epoch in row["history"]], marker=".", label=row["name"])
+    left.set(title="Training loss (mixed and masked clips)", xlabel="epoch", ylabel="loss (nats)")
+    right.set(title="Accuracy on the test fold", xlabel="epoch", ylabel="accuracy (%)")
+    left.legend()
+    right.legend()
+    _save(figure, path)
+
+
+def accuracy_against_cost(rows: list[dict], path: Path) -> None:
+    """Accuracy over multiplications per clip, and over parameters."""
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained", sharey=True)
+    costs = (("multiplications_8", 1e6, "real multiplications per clip (millions, 8 per product)"),
+             ("parameters", 1e3, "parameters (thousands)"))  # fmt: skip
+    for axis, (key, unit, label) in zip(axes, costs, strict=True):
+        for row in rows:
+            axis.scatter(row[key] / unit, 100 * row["accuracy"], s=70, label=row["name"])
+        axis.set(xscale="log", xlabel=label, ylabel="accuracy (%)", title=f"Accuracy against {key.split('_')[0]}")
+        axis.grid(alpha=0.3, which="both")
+    axes[0].legend()
+    _save(figure, path)
+
+
+def confusion(matrix: np.ndarray, classes: tuple[str, ...], name: str, path: Path) -> None:
+    """Counts: true class in rows, predicted class in columns."""
+    size = 4 + 0.28 * len(classes)
+    figure, axis = plt.subplots(figsize=(size + 1, size), layout="constrained")
+    image = axis.imshow(matrix, cmap="Blues")
+    ticks = range(len(classes))
+    axis.set_xticks(ticks, classes, rotation=90)
+    axis.set_yticks(ticks, classes)
+    axis.set(title=f"Confusion matrix: {name}", xlabel="predicted class", ylabel="true class")
+    figure.colorbar(image, ax=axis, label="clips", shrink=0.8)
+    for row, column in zip(*np.nonzero(matrix), strict=True):
+        shade = "white" if matrix[row, column] > matrix.max() / 2 else "black"
+        axis.text(column, row, matrix[row, column], ha="center", va="center", color=shade, fontsize=7)
+    _save(figure, path)

@@ -1,0 +1,9 @@
+"""quatnet: quaternion convolutional networks for audio on NumPy, small enough to be read."""
+
+from . import ops
+from .gradcheck import gradcheck
+from .tensor import Tensor, no_grad
+from .threads import thread_count
+
+__version__ = "0.1.0"
+__all__ = ["Tensor", "gradcheck", "no_grad", "ops", "thread_count"]

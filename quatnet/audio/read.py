@@ -1,0 +1,116 @@
+"""From a file to a waveform: read, check, resample, fit to a length. A waveform is `(samples,)` in [-1, 1]."""
+
+from numbers import Integral
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from scipy.signal import resample_poly
+
+from ..errors import ConfigError, DataError, ShapeError
+
+
+def read(path: str | PathLike[str]) -> tuple[np.ndarray, int]:
+    """Read a recording (WAV, FLAC, Ogg, MP3, AIFF, ...) and average its channels to mono.
+
+    Returns
+    -------
+    waveform : float32 array (samples,), full scale = 1
+    sample_rate_hz : the file's own rate
+
+    Raises
+    ------
+    DataError
+        The file is missing, unreadable, empty, or holds NaN or infinity; the message names it.
+    """
+    channels, sample_rate_hz = _channels(Path(path))
+    try:
+        return checked_waveform(channels.mean(axis=1)), sample_rate_hz
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def _channels(path: Path) -> tuple[np.ndarray, int]:
+    """The samples as float32 (samples, channels), and the rate in Hz."""
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file; check the path")
+    try:
+        return soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError, TypeError) as error:  # TypeError: a headerless .raw file
+        raise DataError(f"{path}: cannot be read as audio ({error}); convert it to WAV or FLAC") from error
+
+
+def checked_waveform(waveform: np.ndarray) -> np.ndarray:
+    """Return `waveform` unchanged if it is mono, floating point, not empty and finite.
+
+    Raises
+    ------
+    ShapeError
+        It is not a one-dimensional array of a float dtype.
+    DataError
+        It has no samples, or some are NaN or infinite.
+    """
+    waveform = np.asarray(waveform)
+    if waveform.ndim != 1 or not np.issubdtype(waveform.dtype, np.floating):
+        raise ShapeError(
+            f"expected a mono waveform (samples,) of floats in [-1, 1], got shape {waveform.shape} of "
+            f"{waveform.dtype}; average the channels, and divide integers by their full scale"
+        )
+    if waveform.size == 0:
+        raise DataError("expected a waveform, got no samples at all; remove the recording")
+    if not np.isfinite(waveform).all():
+        raise DataError("expected finite samples, got NaN or infinity; repair or remove the recording")
+    return waveform
+
+
+def checked_count(name: str, value: int) -> int:
+    """Return `value` if it is a whole number of at least 1, else raise a ConfigError that names it."""
+    if not isinstance(value, Integral) or value < 1:
+        raise ConfigError(f"{name} must be a whole number of at least 1, got {value!r}")
+    return int(value)
+
+
+def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
+    """Change the sample rate with a polyphase low-pass filter; duration, pitch and level stay.
+
+    y = (up zeros between samples -> Kaiser low-pass -> every down-th sample), up / down = to_hz / from_hz in
+    lowest terms.
+
+    Parameters
+    ----------
+    waveform : float array (samples,)
+    from_hz, to_hz : sample rates in Hz
+
+    Returns
+    -------
+    array (ceil(samples * to_hz / from_hz),) of the same dtype; `waveform` itself if the rates are equal
+
+    Raises
+    ------
+    ShapeError, DataError
+        As `checked_waveform`.
+    ConfigError
+        A rate is not a whole number of at least 1.
+    """
+    waveform = checked_waveform(waveform)
+    up, down = checked_count("to_hz", to_hz), checked_count("from_hz", from_hz)
+    # resample_poly reduces the ratio, and designs its filter in the waveform's dtype.
+    return waveform if up == down else resample_poly(waveform, up, down).astype(waveform.dtype, copy=False)
+
+
+def fit_length(waveform: np.ndarray, samples: int) -> np.ndarray:
+    """Cut a waveform, or pad it with zeros at its end, to exactly `samples` samples.
+
+    Raises
+    ------
+    ShapeError, DataError
+        As `checked_waveform`.
+    ConfigError
+        `samples` is not a whole number of at least 1.
+
+    >>> fit_length(np.array([0.5, 0.25]), 3)
+    array([0.5 , 0.25, 0.  ])
+    """
+    waveform = checked_waveform(waveform)[: checked_count("samples", samples)]
+    return np.pad(waveform, (0, samples - len(waveform)))

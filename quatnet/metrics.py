@@ -1,0 +1,26 @@
+"""How good are the predictions? On host arrays."""
+
+import numpy as np
+
+from .errors import ShapeError
+
+
+def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the share of clips whose largest logit (N, classes) is at the label (N,)."""
+    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
+        raise ShapeError(f"expected logits (N, classes) and labels (N,), N > 0, got {logits.shape}, {labels.shape}")
+    return float((logits.argmax(axis=1) == labels).mean())
+
+
+def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return counts (classes, classes): row = true class, column = predicted class."""
+    classes = logits.shape[1]
+    pairs = labels * classes + logits.argmax(axis=1)
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Return float32 targets (N, classes), 1 at the label; ShapeError for a label outside range(classes)."""
+    if len(labels) and not 0 <= min(labels) <= max(labels) < classes:
+        raise ShapeError(f"expected labels from 0 to {classes - 1}, got {min(labels)} to {max(labels)}")
+    return np.eye(classes, dtype=np.float32)[labels]

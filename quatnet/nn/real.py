@@ -1,0 +1,59 @@
+"""Real layers: parameters and a call. The arithmetic is in `quatnet.ops`."""
+
+import numpy as np
+
+from .. import ops
+from ..backend import xp
+from ..ops.normalise import batch_statistics
+from ..tensor import Tensor
+from .init import xavier_uniform
+from .module import Module
+
+
+def parameter(array: np.ndarray) -> Tensor:
+    """Move an array drawn on the host to the device as something to be trained."""
+    return Tensor(xp.asarray(array), requires_grad=True)
+
+
+class Conv2d(Module):
+    """Correlation with a real kernel, stride 1, size kept: (N, H, W, C) -> (N, H, W, O); no bias."""
+
+    def __init__(self, channels: int, outputs: int, *, kernel: int = 3, rng: np.random.Generator) -> None:
+        self.weight = parameter(xavier_uniform((kernel, kernel, channels, outputs), rng=rng))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return ops.conv2d(x, self.weight, padding=self.weight.shape[0] // 2)
+
+
+class Linear(Module):
+    """x @ weight + bias: (N, C) -> (N, O)."""
+
+    def __init__(self, channels: int, outputs: int, *, rng: np.random.Generator) -> None:
+        self.weight = parameter(xavier_uniform((channels, outputs), rng=rng))
+        self.bias = parameter(np.zeros(outputs, np.float32))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return ops.linear(x, self.weight, self.bias)
+
+
+class BatchNorm(Module):
+    """Batch normalisation of the last axis, with running statistics for evaluation; `relu` joins the two."""
+
+    def __init__(self, channels: int, *, momentum: float = 0.1) -> None:
+        self.scale = parameter(np.ones(channels, np.float32))
+        self.shift = parameter(np.zeros(channels, np.float32))
+        self.mean = xp.zeros(channels, dtype=np.float32)
+        self.variance = xp.ones(channels, dtype=np.float32)
+        self.momentum = momentum
+
+    def __call__(self, x: Tensor, *, train: bool, relu: bool = False) -> Tensor:
+        if not train:
+            return ops.batch_norm(x, self.scale, self.shift, (self.mean, self.variance), relu=relu)
+        mean, variance = batch_statistics(x.data)
+        count = x.data.size // x.shape[-1]
+        self.mean = self._moved(self.mean, mean)
+        self.variance = self._moved(self.variance, variance * (count / max(1, count - 1)))
+        return ops.batch_norm(x, self.scale, self.shift, relu=relu)
+
+    def _moved(self, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+        return old + (new - old) * xp.float32(self.momentum)

@@ -1,0 +1,35 @@
+"""Ops that act on every entry by itself."""
+
+from collections.abc import Sequence
+
+from ..backend import Array, xp
+from ..tensor import Tensor
+
+
+def relu(x: Tensor) -> Tensor:
+    """Return max(x, 0); on a quaternion layer this is the split relu, one component at a time."""
+    y = xp.maximum(x.data, 0)
+
+    def backward(g: Array) -> Sequence[Array]:
+        return (g * (y > 0),)
+
+    return Tensor.from_op(y, (x,), backward)
+
+
+def exp(x: Tensor) -> Tensor:
+    """Return eˣ."""
+    y = xp.exp(x.data)
+    return Tensor.from_op(y, (x,), lambda g: (g * y,))
+
+
+def log(x: Tensor) -> Tensor:
+    """Return the natural logarithm; -inf at 0 and nan below, as in NumPy."""
+    a = x.data
+    return Tensor.from_op(xp.log(a), (x,), lambda g: (g / a,))
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """Return 1 / (1 + e⁻ˣ), computed from e^-|x| so that nothing overflows."""
+    small = xp.exp(-xp.abs(x.data))
+    y = xp.where(x.data >= 0, 1, small) / (1 + small)
+    return Tensor.from_op(y, (x,), lambda g: (g * y * (1 - y),))

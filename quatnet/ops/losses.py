@@ -1,0 +1,70 @@
+"""Losses: means over the batch, computed on logits so that neither a log nor an exp can overflow."""
+
+from collections.abc import Sequence
+
+from ..backend import Array, xp
+from ..errors import ShapeError
+from ..tensor import Tensor
+
+
+def log_softmax(logits: Array) -> Array:
+    """Return log(softmax(logits)) along the last axis, on plain arrays."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def softmax_cross_entropy(logits: Tensor, targets: Array) -> Tensor:
+    """Return -1/N Σ targets · log softmax(logits).
+
+    `logits` and `targets` are (N, classes); targets are probabilities, one-hot or mixed.
+    The gradient is (softmax(logits) - targets) / N where the targets of a clip add up to 1.
+    """
+    targets = _like(targets, logits)
+    log_p = log_softmax(logits.data)
+
+    def backward(g: Array) -> Sequence[Array]:
+        return (g * (xp.exp(log_p) * targets.sum(axis=-1, keepdims=True) - targets) / len(targets),)
+
+    return Tensor.from_op(-(targets * log_p).sum() / len(targets), (logits,), backward)
+
+
+def binary_cross_entropy(logits: Tensor, targets: Array) -> Tensor:
+    """Return the mean of -t log σ(z) - (1 - t) log(1 - σ(z)) over clips and classes, for many labels a clip.
+
+    Computed as max(z, 0) - z t + log(1 + e^-|z|). The gradient is (σ(z) - t) / (N · classes).
+    """
+    targets = _like(targets, logits)
+    z = logits.data
+    small = xp.exp(-xp.abs(z))
+
+    def backward(g: Array) -> Sequence[Array]:
+        sigmoid = xp.where(z >= 0, 1, small) / (1 + small)
+        return (g * (sigmoid - targets) / z.size,)
+
+    value = (xp.maximum(z, 0) - z * targets + xp.log1p(small)).mean()
+    return Tensor.from_op(value, (logits,), backward)
+
+
+def distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: float = 2.0) -> Tensor:
+    """Return T²/N Σ KL(softmax(teacher_logits / T) || softmax(logits / T)) for a temperature T.
+
+    A high T shows which wrong classes the teacher finds similar. Soft gradients shrink with 1/T², which the
+    factor T² makes up for. The gradient is T (softmax(logits / T) - softmax(teacher_logits / T)) / N.
+
+    Source: G. Hinton, O. Vinyals, J. Dean, Distilling the knowledge in a neural network, 2015, section 2.
+    """
+    log_q = log_softmax(_like(teacher_logits, logits) / temperature)
+    log_p = log_softmax(logits.data / temperature)
+    q, n = xp.exp(log_q), len(log_q)
+
+    def backward(g: Array) -> Sequence[Array]:
+        return (g * (temperature / n) * (xp.exp(log_p) - q),)
+
+    return Tensor.from_op(temperature**2 * (q * (log_q - log_p)).sum() / n, (logits,), backward)
+
+
+def _like(targets: Array, logits: Tensor) -> Array:
+    targets = xp.asarray(targets, dtype=logits.data.dtype)
+    if targets.shape != logits.shape or targets.ndim != 2:
+        raise ShapeError(f"expected targets of the logits' shape (N, classes) = {logits.shape}, got {targets.shape}")
+    return targets

@@ -1,0 +1,155 @@
+"""Batch normalisation over the last axis, and dropout.
+
+Both walk over memory in pieces. An image row, W pixels of C channels, is handled as one row of W·C numbers
+with the per-channel factors repeated W times: NumPy's inner loops are then long instead of C entries short.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..backend import Array, xp
+from ..errors import ConfigError, ShapeError
+from ..tensor import Tensor
+from ..threads import map_on_cores, pieces, run_on_cores
+
+
+def batch_statistics(x: Array) -> tuple[Array, Array]:
+    """Return mean and biased variance of `x` (..., C) over all axes but the last: two arrays (C,).
+
+    Each piece is centred on its own mean while it is in cache; pieces are joined in float64, so that float32
+    data keep their accuracy over millions of rows.
+
+    Source: T. F. Chan, G. H. Golub, R. J. LeVeque, Algorithms for computing the sample variance, 1983, eq. 1.5.
+    """
+    channels, wide = x.shape[-1], _wide(x)
+    count, mean, squares = 0, np.zeros(channels), np.zeros(channels)
+    parts = map_on_cores(lambda part: _moments(wide[part], channels), _pieces(wide))
+    for n, part_mean, part_squares in parts:
+        step = part_mean.astype(np.float64) - mean
+        squares = squares + part_squares + step**2 * (count * n / (count + n))
+        mean = mean + step * (n / (count + n))
+        count += n
+    return mean.astype(x.dtype), (squares / count).astype(x.dtype)
+
+
+def batch_norm(
+    x: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    statistics: tuple[Array, Array] | None = None,
+    *,
+    relu: bool = False,
+    epsilon: float = 1e-5,
+) -> Tensor:
+    """Return scale · (x - mean) / sqrt(variance + epsilon) + shift for `x` (..., C), each channel by itself.
+
+    `statistics` are the running (mean, variance), constants, at evaluation. Without them they are those of
+    `x`, and the gradient passes through them. `relu` takes max(·, 0) in the same walk over memory.
+    Raises ShapeError where the channels disagree.
+
+    Source: S. Ioffe, C. Szegedy, Batch normalization, 2015.
+    """
+    if scale.shape != x.shape[-1:] or shift.shape != x.shape[-1:]:
+        raise ShapeError(f"expected scale and shift of shape {x.shape[-1:]}, got {scale.shape} and {shift.shape}")
+    a = x.data
+    mean, variance = batch_statistics(a) if statistics is None else statistics
+    inverse = 1 / xp.sqrt(variance + a.dtype.type(epsilon))
+    y = _affine(a, scale.data * inverse, shift.data - mean * scale.data * inverse, relu)
+
+    def backward(g: Array) -> Sequence[Array | None]:
+        g = g * (y > 0) if relu else g
+        g_shift, g_scale = _parameter_gradients(g, a, mean, inverse)
+        if not x.requires_grad:
+            return None, g_scale, g_shift
+        if statistics is not None:
+            return g * (scale.data * inverse), g_scale, g_shift
+        return _input_gradient(g, a, mean, inverse, scale.data, g_scale, g_shift), g_scale, g_shift
+
+    return Tensor.from_op(y, (x, scale, shift), backward)
+
+
+def _wide(x: Array) -> Array:
+    return x.reshape(-1, x.shape[-2] * x.shape[-1]) if x.ndim > 2 else x
+
+
+def _pieces(wide: Array) -> list[slice]:
+    return pieces(len(wide), wide[:1].nbytes)
+
+
+def _repeat(channel: Array, wide: Array) -> Array:
+    return xp.tile(channel, wide.shape[1] // len(channel))
+
+
+def _column_sums(wide: Array, channels: int) -> Array:
+    """Sums per channel, by a product with ones: several times faster than sum(axis=0)."""
+    return (xp.ones(len(wide), dtype=wide.dtype) @ wide).reshape(-1, channels).sum(axis=0)
+
+
+def _moments(wide: Array, channels: int) -> tuple[int, Array, Array]:
+    """Number of rows, mean, and sum of squares around that mean."""
+    count = wide.size // channels
+    mean = _column_sums(wide, channels) / wide.dtype.type(count)
+    centred = wide - _repeat(mean, wide)
+    return count, mean, _column_sums(xp.square(centred, out=centred), channels)
+
+
+def _affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
+    wide, y = _wide(x), xp.empty(x.shape, dtype=x.dtype)
+    result, factors, offsets = _wide(y), _repeat(factor, wide), _repeat(offset, wide)
+
+    def work(part: slice) -> None:
+        out = xp.multiply(wide[part], factors, out=result[part])
+        out += offsets
+        if relu:
+            xp.maximum(out, 0, out=out)
+
+    run_on_cores(work, _pieces(wide))
+    return y
+
+
+def _parameter_gradients(g: Array, x: Array, mean: Array, inverse: Array) -> tuple[Array, Array]:
+    """Σ g for the shift, Σ g · (x - mean) · inverse for the scale."""
+    channels, wide, wide_g = x.shape[-1], _wide(x), _wide(g)
+    means = _repeat(mean, wide)
+
+    def work(part: slice) -> Array:
+        product = (wide[part] - means) * wide_g[part]
+        return np.stack([_column_sums(wide_g[part], channels), _column_sums(product, channels)])
+
+    g_shift, g_scale = sum(map_on_cores(work, _pieces(wide)))
+    return g_shift, g_scale * inverse
+
+
+def _input_gradient(
+    g: Array, x: Array, mean: Array, inverse: Array, scale: Array, g_scale: Array, g_shift: Array
+) -> Array:
+    """scale · inverse · (g - mean(g) - x̂ mean(g x̂)), written as one factor for g, one for x, one offset."""
+    count = x.size // x.shape[-1]
+    wide, wide_g, gx = _wide(x), _wide(g), xp.empty(x.shape, dtype=x.dtype)
+    result = _wide(gx)
+    slope = -scale * inverse**2 * g_scale / x.dtype.type(count)
+    offset = -scale * inverse * g_shift / x.dtype.type(count) - slope * mean
+    factors, slopes, offsets = (_repeat(v, wide) for v in (scale * inverse, slope, offset))
+
+    def work(part: slice) -> None:
+        out = xp.multiply(wide[part], slopes, out=result[part])
+        out += offsets
+        out += wide_g[part] * factors
+
+    run_on_cores(work, _pieces(wide))
+    return gx
+
+
+def dropout(x: Tensor, rate: float, *, rng: np.random.Generator | None, train: bool) -> Tensor:
+    """Set a share `rate` of the entries to 0 and divide the others by 1 - rate; the identity without `train`.
+
+    Raises ConfigError where `rate` is not in [0, 1), or training comes without an `rng`.
+    """
+    if not 0 <= rate < 1 or (train and rate and rng is None):
+        raise ConfigError(f"dropout needs 0 <= rate < 1, and an rng to train; got rate={rate}, rng={rng}")
+    if not train or rate == 0 or rng is None:
+        return x
+    kept = rng.random(x.shape, dtype=np.float32) >= rate
+    mask = xp.asarray(kept * x.data.dtype.type(1 / (1 - rate)))
+    return Tensor.from_op(x.data * mask, (x,), lambda g: (g * mask,))

@@ -1,0 +1,62 @@
+"""Pooling over square windows that do not overlap; rows and columns left over at the end are dropped."""
+
+from collections.abc import Iterator, Sequence
+
+from ..backend import Array, xp
+from ..errors import ShapeError
+from ..tensor import Tensor
+from ..threads import pieces, run_on_cores
+
+
+def _corners(x: Array, size: int) -> Iterator[Array]:
+    """The size² views of `x` that hold one entry of every window."""
+    height, width = x.shape[1] // size * size, x.shape[2] // size * size
+    if not height or not width:
+        raise ShapeError(f"a window of {size} x {size} does not fit an image of {x.shape[1]} x {x.shape[2]}")
+    for i in range(size):
+        for j in range(size):
+            yield x[:, i:height:size, j:width:size]
+
+
+def average_pool(x: Tensor, *, size: int = 2) -> Tensor:
+    """Return the mean over each window: (N, H, W, C) -> (N, H // size, W // size, C)."""
+    a = x.data
+    y = xp.empty((len(a), a.shape[1] // size, a.shape[2] // size, a.shape[3]), dtype=a.dtype)
+
+    def forward(clips: slice) -> None:
+        corners = _corners(a[clips], size)
+        total = y[clips]
+        total[...] = next(corners)
+        for corner in corners:
+            total += corner
+        total *= 1 / size**2
+
+    def backward(g: Array) -> Sequence[Array]:
+        gx = xp.zeros(a.shape, dtype=a.dtype)
+
+        def work(clips: slice) -> None:
+            share = g[clips] * a.dtype.type(1 / size**2)
+            for corner in _corners(gx[clips], size):
+                corner[...] = share
+
+        run_on_cores(work, pieces(len(a), a[:1].nbytes))
+        return (gx,)
+
+    next(_corners(a, size))
+    run_on_cores(forward, pieces(len(a), a[:1].nbytes))
+    return Tensor.from_op(y, (x,), backward)
+
+
+def max_pool(x: Tensor, *, size: int = 2) -> Tensor:
+    """Return the largest entry of each window; the first of equals receives the gradient."""
+    a = x.data
+    corners = xp.stack(list(_corners(a, size)))
+    winner = corners.argmax(axis=0)
+
+    def backward(g: Array) -> Sequence[Array]:
+        gx = xp.zeros(a.shape, dtype=a.dtype)
+        for number, corner in enumerate(_corners(gx, size)):
+            corner[...] = g * (winner == number)
+        return (gx,)
+
+    return Tensor.from_op(corners.max(axis=0), (x,), backward)

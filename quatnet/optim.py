@@ -1,0 +1,146 @@
+"""Optimisers and learning-rate schedules. An optimiser's state is a dict of arrays; a schedule is a function."""
+
+import math
+from collections.abc import Mapping
+
+from .backend import Array, asnumpy, xp
+from .errors import CheckpointError, ConfigError
+from .tensor import Tensor
+
+
+class Optimiser:
+    """Keeps `slots` arrays per parameter, all zero at first, and counts steps."""
+
+    slots: tuple[str, ...] = ()
+
+    def __init__(self, parameters: Mapping[str, Tensor], *, weight_decay: float = 0.0) -> None:
+        if weight_decay < 0:
+            raise ConfigError(f"expected weight_decay >= 0, got {weight_decay}")
+        self.parameters = dict(parameters)
+        self.weight_decay = weight_decay
+        self.steps = 0
+        self._memory = {
+            f"{slot}/{name}": xp.zeros_like(tensor.data)
+            for name, tensor in self.parameters.items()
+            for slot in self.slots
+        }
+
+    def step(self, rate: float) -> None:
+        """Move every parameter that has a gradient, at learning rate `rate`, and clear the gradients."""
+        self.steps += 1
+        for name, tensor in self.parameters.items():
+            if tensor.grad is not None:
+                tensor.data = tensor.data - rate * self._direction(name, tensor)
+                tensor.grad = None
+
+    def state(self) -> dict[str, Array]:
+        """Return a host copy of all that `step` remembers."""
+        return {"steps": asnumpy(xp.asarray(self.steps))} | {k: asnumpy(v).copy() for k, v in self._memory.items()}
+
+    def load_state(self, arrays: Mapping[str, Array]) -> None:
+        """Continue from `state()`; CheckpointError where it belongs to other parameters or another optimiser."""
+        if arrays.keys() != {"steps", *self._memory} or any(
+            arrays[key].shape != value.shape for key, value in self._memory.items()
+        ):
+            raise CheckpointError(f"the optimiser state does not belong to {type(self).__name__} on this model")
+        self.steps = int(arrays["steps"])
+        self._memory = {key: xp.array(arrays[key]) for key in self._memory}
+
+    def _direction(self, name: str, tensor: Tensor) -> Array:
+        raise NotImplementedError
+
+
+class SGD(Optimiser):
+    """θ <- θ - rate · v, v <- momentum · v + g + weight_decay · θ."""
+
+    slots = ("velocity",)
+
+    def __init__(
+        self, parameters: Mapping[str, Tensor], *, momentum: float = 0.9, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(parameters, weight_decay=weight_decay)
+        self.momentum = momentum
+
+    def _direction(self, name: str, tensor: Tensor) -> Array:
+        velocity = self.momentum * self._memory[f"velocity/{name}"] + tensor.grad
+        velocity = velocity + self.weight_decay * tensor.data
+        self._memory[f"velocity/{name}"] = velocity
+        return velocity
+
+
+class Adam(Optimiser):
+    """θ <- θ - rate · m̂ / (sqrt(v̂) + epsilon), m and v the running means of g and g², corrected for their start.
+
+    `amsgrad` divides by the largest v̂ so far. `AdamW` takes the weight decay out of g.
+
+    Source: D. Kingma, J. Ba, Adam, 2015, algorithm 1; S. Reddi and others, On the convergence of Adam, 2018.
+    """
+
+    slots = ("mean", "square", "largest")
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+    ) -> None:
+        self.slots = ("mean", "square", "largest") if amsgrad else ("mean", "square")
+        super().__init__(parameters, weight_decay=weight_decay)
+        self.betas, self.epsilon, self.amsgrad = betas, epsilon, amsgrad
+
+    def _direction(self, name: str, tensor: Tensor) -> Array:
+        return self._adapted(name, tensor.grad + self.weight_decay * tensor.data)
+
+    def _adapted(self, name: str, g: Array) -> Array:
+        memory, (fast, slow) = self._memory, self.betas
+        mean = memory[f"mean/{name}"] = fast * memory[f"mean/{name}"] + (1 - fast) * g
+        square = memory[f"square/{name}"] = slow * memory[f"square/{name}"] + (1 - slow) * g * g
+        if self.amsgrad:
+            square = memory[f"largest/{name}"] = xp.maximum(memory[f"largest/{name}"], square)
+        root = xp.sqrt(square / (1 - slow**self.steps))
+        return mean / (1 - fast**self.steps) / (root + self.epsilon)
+
+
+class AdamW(Adam):
+    """Adam with the weight decay beside the adapted gradient instead of inside it; matrices and kernels only.
+
+    Source: I. Loshchilov, F. Hutter, Decoupled weight decay regularization, 2019, algorithm 2.
+    """
+
+    def _direction(self, name: str, tensor: Tensor) -> Array:
+        decay = self.weight_decay if tensor.data.ndim > 1 else 0.0
+        return self._adapted(name, tensor.grad) + decay * tensor.data
+
+
+def clip_by_norm(parameters: Mapping[str, Tensor], limit: float) -> float:
+    """Scale all gradients so that their joint Euclidean norm is at most `limit`; return the norm before."""
+    gradients = [tensor.grad for tensor in parameters.values() if tensor.grad is not None]
+    norm = math.sqrt(sum(float((g.astype("float64") ** 2).sum()) for g in gradients))
+    if norm > limit:
+        for tensor in parameters.values():
+            if tensor.grad is not None:
+                tensor.grad = tensor.grad * (limit / norm)
+    return norm
+
+
+def one_cycle(step: int, total: int, *, peak: float, warm_up: float = 0.3, start: float = 25.0) -> float:
+    """Return the rate of `step` in range(total): from peak/start up to `peak`, then down to about 0, by cosines.
+
+    Source: L. Smith, N. Topin, Super-convergence, 2018; two cosine phases as in PyTorch's OneCycleLR.
+    """
+    top = max(1.0, warm_up * total - 1)
+    if step <= top:
+        return _cosine(peak / start, peak, step / top)
+    return _cosine(peak, peak / start / 1e4, (step - top) / max(1.0, total - 1 - top))
+
+
+def cosine(step: int, total: int, *, peak: float) -> float:
+    """Return peak · (1 + cos(π step / total)) / 2: from `peak` down to about 0."""
+    return _cosine(peak, 0.0, step / total)
+
+
+def _cosine(begin: float, end: float, share: float) -> float:
+    return end + (begin - end) * (1 + math.cos(math.pi * min(1.0, share))) / 2

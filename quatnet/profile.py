@@ -1,0 +1,65 @@
+"""What a network costs: parameters, real multiplications counted from shapes, and milliseconds.
+
+A quaternion convolution is counted twice: with the sixteen real products of its block matrix, as every
+published figure does or should, and with the eight that a Hamilton product needs (`quaternion.eight_products`).
+Batch norm, pooling and additions are not counted, nor is the spectrogram.
+"""
+
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .models import CNN, CNNConfig
+from .tensor import no_grad
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer: its multiplications per clip with 16 and with 8 per quaternion product."""
+
+    name: str
+    multiplications_16: int
+    multiplications_8: int
+
+
+def count_parameters(model: CNN) -> int:
+    """Return the number of trainable real numbers."""
+    return sum(tensor.data.size for tensor in model.parameters().values())
+
+
+def layer_costs(config: CNNConfig, frames: int) -> Iterator[LayerCost]:
+    """Yield the cost of every convolution and linear layer for one clip of `frames` frames."""
+    height, width, channels = frames, config.mels, config.inputs
+    for b, widths in enumerate(config.widths):
+        for c, outputs in enumerate(widths):
+            products = height * width * 9 * channels * outputs
+            yield _cost(f"blocks.{b}.convs.{c}", products, config.quaternion)
+            channels = outputs
+        if b + 1 < len(config.widths):
+            height, width = height // 2, width // 2
+    yield _cost("embedding", channels * config.embedding, config.quaternion)
+    yield _cost("classifier", config.embedding * config.classes, quaternion=False)
+
+
+def _cost(name: str, products: int, quaternion: bool) -> LayerCost:
+    return LayerCost(name, products, products // 2 if quaternion else products)
+
+
+def multiplications(config: CNNConfig, frames: int) -> tuple[int, int]:
+    """Return the real multiplications of one clip with 16 and with 8 per quaternion product."""
+    costs = list(layer_costs(config, frames))
+    return sum(cost.multiplications_16 for cost in costs), sum(cost.multiplications_8 for cost in costs)
+
+
+def milliseconds_per_clip(model: CNN, clip: np.ndarray, *, runs: int = 15) -> float:
+    """Return the median time of one clip (frames, mels, 4) through the network, batch 1, after a warm-up."""
+    times = []
+    with no_grad():
+        for _ in range(runs + 1):
+            start = time.perf_counter()
+            model(clip[None])
+            times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times[1:])

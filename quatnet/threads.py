@@ -1,0 +1,71 @@
+"""All cores for work that falls into pieces: one worker thread per core, single-threaded BLAS inside.
+
+NumPy lets go of the interpreter lock while it computes, so plain threads are enough. The pieces depend on
+the size of the work alone, never on the number of threads, and results come back in order: a sum over the
+pieces is bit-identical for any number of threads.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
+
+import numpy
+from threadpoolctl import ThreadpoolController
+
+from .backend import xp
+from .errors import ConfigError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+CACHE_BYTES = 1 << 20  # a piece that the second-level cache of a core holds
+
+
+def thread_count() -> int:
+    """Return `QUATNET_NUM_THREADS`, by default the number of cores this process may use.
+
+    Raises
+    ------
+    ConfigError
+        The variable is not a whole number of at least 1.
+    """
+    text = os.environ.get("QUATNET_NUM_THREADS", "").strip() or str(_cores())
+    if not text.isdigit() or int(text) < 1:
+        raise ConfigError(f"QUATNET_NUM_THREADS={text!r}: expected a whole number of at least 1")
+    return int(text)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(thread_count(), thread_name_prefix="quatnet")
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def pieces(length: int, bytes_each: int) -> list[slice]:
+    """Cut range(length) into slices of about `CACHE_BYTES`; one slice for all on a GPU."""
+    step = max(1, length if xp is not numpy else CACHE_BYTES // max(1, bytes_each))
+    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
+
+
+def map_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """Yield work(item) for each item, in order, computed on all cores."""
+    if len(items) < 2 or thread_count() == 1:
+        yield from map(work, items)
+        return
+    with _libraries().limit(limits=1):
+        yield from _pool().map(work, items)
+
+
+def run_on_cores(work: Callable[[Item], object], items: Sequence[Item]) -> None:
+    """Do work(item) for each item on all cores, where the work leaves its result in an array of its own."""
+    for _ in map_on_cores(work, items):
+        pass
