@@ -34,23 +34,34 @@ from quatnet.profile import count_parameters, milliseconds_per_clip, multiplicat
 from quatnet.prune import choose, cut
 from quatnet.train import Training
 
-BATCH, PEAK_RATE, WEIGHT_DECAY = 32, 4e-3, 0.05
-PRUNED_SHARE, FINE_TUNING_SHARE = 0.25, 0.5
+BATCH, PEAK_RATE, WEIGHT_DECAY, LABEL_SMOOTHING = 16, 4e-3, 0.05, 0.1
+EPOCHS = {"ESC-50": 30, "ESC-10": 60}  # 12 for synthesised sounds
+PRUNED_SHARE, PRUNED_BLOCKS, FINE_TUNING = 0.25, (2, 3, 4), 1 / 3  # share of filters, where, share of epochs
 NAMES = ["real CNN", "quaternion CNN", "student alone", "student distilled", "quaternion CNN pruned"]
 
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, metavar="DIR", help="ESC-50: the folder with meta/ and audio/, or its parent")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="ESC-50: the folder with meta/ and audio/, or its parent"
+    )
     parser.add_argument("--download", action="store_true", help="fetch ESC-50 (600 MB) into --data, or OUT/data")
     parser.add_argument("--esc10", action="store_true", help="only the ten classes of ESC-10")
     parser.add_argument("--fold", type=int, default=1, help="the fold to test on; the others train (default 1)")
-    parser.add_argument("--epochs", type=int, help="default 8 for synthesised sounds, 60 for ESC-10, 40 for ESC-50")
+    parser.add_argument(
+        "--epochs", type=positive, help="default 12 for synthesised sounds, 60 for ESC-10, 30 for ESC-50"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of weights, shuffling, augmentation, synthesis")
     parser.add_argument("--out", type=Path, default=Path("runs/esc50"), help="results, checkpoints, pictures")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoints in --out")
     parser.add_argument("--smoke", action="store_true", help="a tiny run of everything, in seconds")
     return parser.parse_args()
+
+
+def positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
 
 
 def load_clips(args: argparse.Namespace) -> datasets.Dataset:
@@ -65,8 +76,8 @@ def load_clips(args: argparse.Namespace) -> datasets.Dataset:
 def augment(x: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """No clip comes twice: shifted in time, with stripes masked, and mixed with another."""
     x = audio.time_shift(x, rng=rng)
-    x = audio.spec_augment(x, rng=rng, max_frames=x.shape[1] // 8, max_mels=8)
-    return audio.mixup(x, targets, rng=rng, alpha=0.4)
+    x = audio.spec_augment(x, rng=rng, stripes=1, max_frames=x.shape[1] // 8, max_mels=8)
+    return audio.mixup(x, targets, rng=rng, alpha=0.2)
 
 
 def main() -> None:
@@ -75,18 +86,18 @@ def main() -> None:
     # 1. Clips. Each has a class and a fold; the test fold is never trained on, and chooses nothing.
     data = load_clips(args)
     train_clips, test_clips = data.split(args.fold)
-    epochs = args.epochs or (2 if args.smoke else {"ESC-50": 40, "ESC-10": 60}.get(data.name, 8))
+    epochs = args.epochs or (2 if args.smoke else EPOCHS.get(data.name, 12))
     print(f"{data.name}: {len(train_clips)} clips to train, {len(test_clips)} to test (fold {args.fold}). {data.note}")
 
     # 2. Quaternions. A time-frequency cell is one: log-mel and its first three changes in time are r, i, j, k.
-    frontend = audio.FrontEnd(hop=640, clip_seconds=2.0 if args.smoke else 5.0)
-    compute = partial(datasets.features, frontend=frontend, cache=args.out / "features")
-    train_x, test_x = compute(train_clips), compute(test_clips)
-    train_labels, test_labels = (np.array([clip.label for clip in part]) for part in (train_clips, test_clips))
-    targets = one_hot(train_labels, len(data.classes))
+    frontend = audio.FrontEnd(hop=1280, floor_db=-60.0, clip_seconds=2.0 if args.smoke else 5.0)
+    features = datasets.features(data.clips, frontend, cache=args.out.parent / "features")
+    labels, tested = data.labels, data.folds == args.fold
+    train_x, test_x, test_labels = features[~tested], features[tested], labels[tested]
+    targets = one_hot(labels[~tested], len(data.classes)) * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / len(data.classes)
 
     # 3. Training, the same for all five: AdamW, one cycle of the learning rate, the last epoch counts.
-    def train(name: str, model: CNN, epochs: int, loss=label_loss) -> dict:
+    def train(name: str, model: CNN, epochs: int, loss=label_loss, peak: float = PEAK_RATE) -> dict:
         steps = -(-len(train_x) // BATCH)
         training = Training(
             model,
@@ -94,7 +105,7 @@ def main() -> None:
             AdamW(model.parameters(), weight_decay=WEIGHT_DECAY),
             epochs=epochs,
             steps=steps,
-            schedule=partial(one_cycle, total=epochs * steps, peak=PEAK_RATE),
+            schedule=partial(one_cycle, total=epochs * steps, peak=peak, warm_up=0.25),
             seed=args.seed,
             loss=loss,
             evaluate=lambda model: accuracy(predict(model, test_x), test_labels),  # drawn, never chosen by
@@ -132,8 +143,8 @@ def main() -> None:
     rows.append(train(NAMES[3], fresh(small), epochs, distillation(quaternion, temperature=2.0, weight=0.5)))
 
     # 6. Pruning: the filters of smallest L1 norm go, with all that belongs to them; the rest is trained on.
-    pruned = cut(quaternion, choose(quaternion, PRUNED_SHARE))
-    rows.append(train(NAMES[4], pruned, max(1, round(epochs * FINE_TUNING_SHARE))))
+    pruned = cut(quaternion, choose(quaternion, PRUNED_SHARE, blocks=PRUNED_BLOCKS))
+    rows.append(train(NAMES[4], pruned, max(1, round(epochs * FINE_TUNING)), peak=PEAK_RATE / 4))
 
     # 7. What came out.
     print(table(rows), sentence(rows, len(test_x)), sep="\n")
@@ -141,12 +152,18 @@ def main() -> None:
         "command": shlex.join(sys.argv),
         "seed": args.seed,
         "data": {"name": data.name, "fold": args.fold, "train": len(train_x), "test": len(test_x)},
-        "versions": {"quatnet": quatnet.__version__, "numpy": np.__version__, "python": platform.python_version()},
+        "versions": {
+            "quatnet": quatnet.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
         "machine": {"processor": platform.machine(), "threads": quatnet.thread_count()},
         "sentence": sentence(rows, len(test_x)),
         "models": rows,
     }
-    (args.out / "results.json").write_text(json.dumps(results, indent=1))
+    partial_file = args.out / ".results.json.part"
+    partial_file.write_text(json.dumps(results, indent=1))
+    partial_file.replace(args.out / "results.json")
     pictures.quaternion_input(test_x[0], frontend, data.classes[test_labels[0]], args.out / "quaternion_input.png")
     pictures.training_curves(rows, args.out / "training_curves.png")
     pictures.accuracy_against_cost(rows, args.out / "accuracy_against_cost.png")
@@ -157,7 +174,7 @@ def main() -> None:
 
 def table(rows: list[dict]) -> str:
     """One line per network; multiplications in millions a clip, with 16 and with 8 per quaternion product."""
-    head = f"{'network':22} {'accuracy':>8} {'parameters':>10} {'mult. 16':>9} {'mult. 8':>9} {'ms/clip':>8} {'train s':>8}"
+    head = "network                accuracy parameters  mult. 16   mult. 8  ms/clip  train s"
     lines = [
         f"{r['name']:22} {r['accuracy']:8.1%} {r['parameters']:10,} {r['multiplications_16'] / 1e6:7.1f} M "
         f"{r['multiplications_8'] / 1e6:7.1f} M {r['ms_per_clip']:8.2f} {r['train_seconds']:8.1f}"
@@ -172,7 +189,9 @@ def sentence(rows: list[dict], clips: int) -> str:
 
     def against(a: dict, b: dict) -> str:
         points = 100 * (a["accuracy"] - b["accuracy"])
-        return "as accurate as" if abs(points) < 0.05 else f"{abs(points):.1f} points {'above' if points > 0 else 'below'}"
+        return (
+            "as accurate as" if abs(points) < 0.05 else f"{abs(points):.1f} points {'above' if points > 0 else 'below'}"
+        )
 
     share = {key: pruned[key] / real[key] for key in ("parameters", "multiplications_8", "ms_per_clip")}
     error = 100 * np.sqrt(max(1e-9, real["accuracy"] * (1 - real["accuracy"])) / clips)
@@ -189,5 +208,7 @@ def sentence(rows: list[dict], clips: int) -> str:
 if __name__ == "__main__":
     try:
         main()
-    except QuatnetError as error:
+    except (QuatnetError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped; --resume goes on from the last finished epoch")

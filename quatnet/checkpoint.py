@@ -23,7 +23,9 @@ Groups = Mapping[str, Mapping[str, np.ndarray]]
 
 def write(path: Path, model: CNN, facts: Mapping[str, Any], groups: Groups | None = None) -> None:
     """Save `model` with `facts` (JSON) and further `groups` of arrays, all or nothing."""
-    arrays = {f"{group}/{name}": a for group, part in (groups or {}).items() for name, a in part.items()}
+    arrays: dict[str, Any] = {
+        f"{group}/{name}": a for group, part in (groups or {}).items() for name, a in part.items()
+    }
     arrays |= {f"model/{name}": array for name, array in model.state().items()}
     about = {"format": FORMAT, "config": asdict(model.config), **facts}
     path.parent.mkdir(parents=True, exist_ok=True)

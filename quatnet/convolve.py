@@ -23,16 +23,14 @@ def conv2d(x: Array, w: Array, *, stride: int = 1, padding: int = 0) -> Array:
 
 
 def conv2d_input_gradient(
-    g: Array, w: Array, shape: tuple[int, ...], *, stride: int = 1, padding: int = 0
+    g: Array, w: Array, shape: tuple[int, int, int, int], *, stride: int = 1, padding: int = 0
 ) -> Array:
     """Return d<conv2d(x, w), g>/dx for x of `shape`: each patch row's gradient, added back to its pixels."""
     rows = (matrix(g) @ matrix(w).T).reshape(*g.shape[:3], -1)
     return col2im(rows, shape, w.shape[:2], stride=stride, padding=padding)
 
 
-def conv2d_weight_gradient(
-    x: Array, g: Array, kernel: tuple[int, int], *, stride: int = 1, padding: int = 0
-) -> Array:
+def conv2d_weight_gradient(x: Array, g: Array, kernel: tuple[int, int], *, stride: int = 1, padding: int = 0) -> Array:
     """Return d<conv2d(x, w), g>/dw for a `kernel` (KH, KW): shape (KH, KW, C, O)."""
     rows = im2col(x, kernel, stride=stride, padding=padding)
     gw = matrix(rows).T @ matrix(g)

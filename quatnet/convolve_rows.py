@@ -48,7 +48,7 @@ def _convolve_tile(rows: Array, taps: Array, y: Array, tile: Tile) -> None:
 
 
 def conv2d_input_gradient(
-    g: Array, w: Array, shape: tuple[int, ...], *, stride: int = 1, padding: int = 0
+    g: Array, w: Array, shape: tuple[int, int, int, int], *, stride: int = 1, padding: int = 0
 ) -> Array:
     """Return what `convolve.conv2d_input_gradient` returns."""
     kh, kw = w.shape[:2]
@@ -57,16 +57,14 @@ def conv2d_input_gradient(
     gx = xp.empty(shape, dtype=g.dtype)
 
     def work(clips: slice) -> None:
-        piece = (len(gx[clips]), *shape[1:])
+        piece = (len(gx[clips]), shape[1], shape[2], shape[3])
         gx[clips] = convolve.conv2d_input_gradient(g[clips], w, piece, stride=stride, padding=padding)
 
     run_on_cores(work, pieces(len(g), g.shape[1] * g.shape[2] * w[..., 0].nbytes))
     return gx
 
 
-def conv2d_weight_gradient(
-    x: Array, g: Array, kernel: tuple[int, int], *, stride: int = 1, padding: int = 0
-) -> Array:
+def conv2d_weight_gradient(x: Array, g: Array, kernel: tuple[int, int], *, stride: int = 1, padding: int = 0) -> Array:
     """Return what `convolve.conv2d_weight_gradient` returns; the sum runs in a fixed order."""
     gw = xp.zeros((*kernel, x.shape[-1], g.shape[-1]), dtype=x.dtype)
     if _rows_pay(stride, g.shape[2]):

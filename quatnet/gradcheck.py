@@ -69,8 +69,7 @@ def _compare(
 ) -> None:
     if gradient.shape != tensor.shape or gradient.dtype != tensor.data.dtype:
         raise GradientError(
-            f"argument {position} is {tensor.shape} {tensor.data.dtype}, "
-            f"its gradient {gradient.shape} {gradient.dtype}"
+            f"argument {position} is {tensor.shape} {tensor.data.dtype}, its gradient {gradient.shape} {gradient.dtype}"
         )
     found = float(asnumpy((gradient * direction).sum()))
     if not abs(found - expected) <= tolerance * max(1.0, abs(found), abs(expected)):

@@ -55,9 +55,7 @@ class SGD(Optimiser):
 
     slots = ("velocity",)
 
-    def __init__(
-        self, parameters: Mapping[str, Tensor], *, momentum: float = 0.9, weight_decay: float = 0.0
-    ) -> None:
+    def __init__(self, parameters: Mapping[str, Tensor], *, momentum: float = 0.9, weight_decay: float = 0.0) -> None:
         super().__init__(parameters, weight_decay=weight_decay)
         self.momentum = momentum
 
@@ -75,8 +73,6 @@ class Adam(Optimiser):
 
     Source: D. Kingma, J. Ba, Adam, 2015, algorithm 1; S. Reddi and others, On the convergence of Adam, 2018.
     """
-
-    slots = ("mean", "square", "largest")
 
     def __init__(
         self,

@@ -40,7 +40,12 @@ def im2col(x: Array, kernel: tuple[int, int], *, stride: int = 1, padding: int =
 
 
 def col2im(
-    rows: Array, shape: tuple[int, int, int, int], kernel: tuple[int, int], *, stride: int = 1, padding: int = 0
+    rows: Array,
+    shape: tuple[int, int, int, int],
+    kernel: tuple[int, int],
+    *,
+    stride: int = 1,
+    padding: int = 0,
 ) -> Array:
     """Add every patch row back to where it came from: the adjoint of `im2col`; returns an array of `shape`."""
     batch, height, width, channels = shape

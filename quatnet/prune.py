@@ -39,7 +39,7 @@ def choose(model: CNN, ratio: float, *, blocks: Sequence[int] | None = None) -> 
 
 def _strongest(weight: np.ndarray, ratio: float) -> np.ndarray:
     filters = weight.shape[-1]
-    keep = max(1, filters - round(ratio * filters))
+    keep = filters - int(ratio * filters)
     return np.sort(np.argsort(-l1_scores(weight), kind="stable")[:keep])
 
 

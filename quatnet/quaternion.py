@@ -60,7 +60,7 @@ def conjugate(q: Array, *, axis: int = -1) -> Array:
 
 
 def norm(q: Array, *, axis: int = -1) -> Array:
-    """Return |q| = sqrt(r² + x² + y² + z²), without `axis`; scaled, so that it neither over- nor underflows."""
+    """Return |q| = sqrt(r² + x² + y² + z²), without `axis`; it neither overflows nor underflows on the way."""
     q = _checked(q, axis)
     largest = xp.abs(q).max(axis=axis, keepdims=True)
     finite = xp.where((largest > 0) & (largest < np.inf), largest, 1).astype(q.dtype)

@@ -84,7 +84,10 @@ class Training:
         Raises TrainingStopped on Ctrl-C, after saving; a second Ctrl-C stops at once.
         """
         done = self.progress.epoch * self.steps + self.progress.step
-        with tqdm(total=self.epochs * self.steps, initial=done, desc=label, unit="step") as bar, _stop_flag() as stop:
+        with (
+            tqdm(total=self.epochs * self.steps, initial=done, desc=label, unit="step") as bar,
+            _stop_flag() as stop,
+        ):
             while self.progress.epoch < self.epochs:
                 self._epoch(bar, stop)
         if self.keep_best and self.best:
@@ -173,7 +176,7 @@ class Training:
 
 @contextmanager
 def _stop_flag() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets; the handler of before comes back for the second, and afterwards."""
+    """An event that the first Ctrl-C sets; the former handler comes back for the second, and afterwards."""
     flag = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield flag

@@ -1,4 +1,4 @@
-"""Random changes of training batches `(N, frames, mels, 4)`: new arrays of the same dtype, the input untouched."""
+"""Random changes of training batches (N, frames, mels, 4): new arrays, same dtype, the input untouched."""
 
 from collections.abc import Iterator
 
@@ -28,8 +28,8 @@ def spec_augment(
     ConfigError
         `stripes`, `max_frames` or `max_mels` is not a whole number of at least 1.
 
-    Source: D. S. Park et al., SpecAugment, 2019. Singh et al., 2025, fill with 0 after their first batch norm;
-    a clip's own mean tells as little, and asks nothing of the network.
+    Source: D. S. Park et al., SpecAugment, 2019. Singh et al., 2025, fill with 0 after their first batch
+    norm; a clip's own mean tells as little, and asks nothing of the network.
     """
     y = _checked_batch(x).copy()
     for clip in y:  # a view (frames, mels, 4)
@@ -59,7 +59,9 @@ def _checked_batch(x: np.ndarray) -> np.ndarray:
 def mixup(
     x: np.ndarray, targets: np.ndarray, *, rng: np.random.Generator, alpha: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Blend each clip and its target with those of another clip: λ·own + (1 - λ)·other, λ ~ Beta(alpha, alpha).
+    """Blend each clip and its target with those of another clip.
+
+    y_n = λ_n x_n + (1 - λ_n) x_p(n), λ_n ~ Beta(alpha, alpha), p a random permutation; targets likewise.
 
     Parameters
     ----------
@@ -106,7 +108,7 @@ def _blend(x: np.ndarray, own: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def time_shift(x: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """Turn each clip round in time by its own random number of frames; what leaves at the end enters at the start.
+    """Roll each clip along time by its own random number of frames: what leaves at the end enters in front.
 
     y[n, (t + s_n) mod frames] = x[n, t], s_n uniform in 0 ... frames - 1.
 

@@ -11,10 +11,10 @@ from .spectrogram import check_frames, deltas, log_mel, mel_filterbank, stft_pow
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """Turn a waveform into one quaternion per time and mel bin: log-mel, and its first three time derivatives.
+    """Turn a waveform into one quaternion per frame and mel bin: log-mel and three slopes along time.
 
-    r = log-mel (dB), i = Δr, j = Δi, k = Δj, with Δ of `deltas`. The clip is resampled, then cut or padded with
-    zeros to `clip_seconds`. With the defaults the result is (501, 64, 4).
+    r = log-mel (dB), i = Δr, j = Δi, k = Δj, with Δ of `deltas`. The clip is resampled, then cut or padded
+    with zeros to `clip_seconds`. With the defaults the result is (501, 64, 4).
 
     Parameters
     ----------
@@ -22,6 +22,7 @@ class FrontEnd:
     window, hop : samples of one frame, and from one frame to the next
     mels, low_hz, high_hz : number of mel filters and the band they cover
     clip_seconds : length of every clip
+    floor_db : quieter cells are raised to this level; -100 is the paper's
 
     Raises
     ------
@@ -42,10 +43,13 @@ class FrontEnd:
     low_hz: float = 50.0
     high_hz: float = 14000.0
     clip_seconds: float = 5.0
+    floor_db: float = -100.0
 
     def __post_init__(self) -> None:
         check_frames(self.window, self.hop)
         self.filterbank()
+        if not -200 <= self.floor_db <= 0:
+            raise ConfigError(f"expected floor_db from -200 to 0, got {self.floor_db}")
         if not self.window < 2 * self.clip_seconds * self.sample_rate_hz < float("inf"):
             raise ConfigError(
                 f"clip_seconds={self.clip_seconds} must be finite and longer than half a window, "
@@ -94,7 +98,8 @@ class FrontEnd:
             `sample_rate_hz` is not a whole number of at least 1.
         """
         clip = fit_length(resample(waveform, sample_rate_hz, self.sample_rate_hz), self.samples)
-        components = [log_mel(stft_power(clip, window=self.window, hop=self.hop), self.filterbank())]
+        power = stft_power(clip, window=self.window, hop=self.hop)
+        components = [log_mel(power, self.filterbank(), floor_db=self.floor_db)]
         for _ in range(3):
             components.append(deltas(components[-1]))
         return np.stack(components, axis=-1)

@@ -1,4 +1,4 @@
-"""From a file to a waveform: read, check, resample, fit to a length. A waveform is `(samples,)` in [-1, 1]."""
+"""From a file to a waveform: read, check, resample, fit. A waveform is (samples,) floats in [-1, 1]."""
 
 from numbers import Integral
 from os import PathLike

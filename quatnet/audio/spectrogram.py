@@ -67,13 +67,11 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def mel_filterbank(
-    *, sample_rate_hz: int, window: int, mels: int, low_hz: float, high_hz: float
-) -> np.ndarray:
+def mel_filterbank(*, sample_rate_hz: int, window: int, mels: int, low_hz: float, high_hz: float) -> np.ndarray:
     """Triangular filters, equally wide on the Slaney mel scale, each with area 1 over frequency in Hz.
 
-    Filter m rises from edge e_m to e_{m+1} and falls to e_{m+2}; its peak is 2 / (e_{m+2} - e_m). The mels + 2
-    edges are equally spaced in mel from `low_hz` to `high_hz`.
+    Filter m rises from edge e_m to e_{m+1} and falls to e_{m+2}; its peak is 2 / (e_{m+2} - e_m). The
+    mels + 2 edges are equally spaced in mel from `low_hz` to `high_hz`.
 
     Returns
     -------
@@ -86,7 +84,11 @@ def mel_filterbank(
 
     Source: M. Slaney, Auditory Toolbox, version 2, 1998.
     """
-    _check_band(checked_count("sample_rate_hz", sample_rate_hz), low_hz, high_hz)
+    nyquist_hz = checked_count("sample_rate_hz", sample_rate_hz) / 2
+    if not 0 <= low_hz < high_hz <= nyquist_hz:
+        raise ConfigError(
+            f"expected 0 <= low_hz < high_hz <= half the sample rate, {nyquist_hz}, got {low_hz=}, {high_hz=}"
+        )
     bins_hz = np.arange(checked_count("window", window) // 2 + 1)[:, None] * sample_rate_hz / window
     edges_mel = np.linspace(hz_to_mel(low_hz), hz_to_mel(high_hz), checked_count("mels", mels) + 2)
     left, centre, right = (mel_to_hz(edges_mel)[m : m + mels] for m in range(3))
@@ -96,33 +98,24 @@ def mel_filterbank(
     return _read_only(2 * triangles / (right - left))
 
 
-def _check_band(sample_rate_hz: int, low_hz: float, high_hz: float) -> None:
-    if not 0 <= low_hz < high_hz <= sample_rate_hz / 2:
-        raise ConfigError(
-            f"expected 0 <= low_hz < high_hz <= {sample_rate_hz / 2} (half the sample rate), got low_hz={low_hz} "
-            f"and high_hz={high_hz}"
-        )
-
-
 def hz_to_mel(hz: float | np.ndarray) -> np.ndarray:
     """Slaney's scale: 3 mel per 200 Hz up to 1000 Hz = 15 mel, then 27 mel for each factor of 6.4."""
-    hz = np.asarray(hz, dtype=float)
-    return np.where(hz < 1000, hz * 3 / 200, 15 + 27 * np.log(np.maximum(hz, 1000) / 1000) / np.log(6.4))
+    return np.minimum(hz, 1000) * 3 / 200 + 27 * np.log(np.maximum(hz, 1000) / 1000) / np.log(6.4)
 
 
 def mel_to_hz(mel: float | np.ndarray) -> np.ndarray:
     """Return the frequency in Hz of a place on Slaney's scale: the inverse of `hz_to_mel`."""
-    mel = np.asarray(mel, dtype=float)
-    return np.where(mel < 15, mel * 200 / 3, 1000 * 6.4 ** ((mel - 15) / 27))
+    return np.minimum(mel, 15) * 200 / 3 * 6.4 ** ((np.maximum(mel, 15) - 15) / 27)
 
 
-def log_mel(power: np.ndarray, filterbank: np.ndarray) -> np.ndarray:
-    """Mel energies in decibels: 10 log10(max(power @ filterbank, 1e-10)).
+def log_mel(power: np.ndarray, filterbank: np.ndarray, *, floor_db: float = -100.0) -> np.ndarray:
+    """Mel energies in decibels: 10 log10(max(power @ filterbank, 10^(floor_db / 10))).
 
     Parameters
     ----------
     power : array (frames, bins)
     filterbank : array (bins, mels)
+    floor_db : the least level; digital silence has none of its own
 
     Raises
     ------
@@ -131,16 +124,16 @@ def log_mel(power: np.ndarray, filterbank: np.ndarray) -> np.ndarray:
     """
     if power.ndim != 2 or filterbank.ndim != 2 or power.shape[1] != filterbank.shape[0]:
         raise ShapeError(
-            f"expected power (frames, bins) and filterbank (bins, mels) with equal bins, got {power.shape} and "
-            f"{filterbank.shape}; use the same window for both"
+            "expected power (frames, bins) and filterbank (bins, mels) with equal bins, "
+            f"got {power.shape} and {filterbank.shape}; use the same window for both"
         )
-    return 10 * np.log10(np.maximum(power @ filterbank, FLOOR))
+    return 10 * np.log10(np.maximum(power @ filterbank, np.float32(10 ** (floor_db / 10))))
 
 
 def deltas(features: np.ndarray) -> np.ndarray:
     """Slope along time (axis 0), by linear regression over five frames; the edge frames are repeated.
 
-    d_t = Σ_{n=1,2} n (c_{t+n} - c_{t-n}) / 10, c = `features` (frames, ...); the result has its shape and dtype.
+    d_t = Σ_{n=1,2} n (c_{t+n} - c_{t-n}) / 10, c = `features` (frames, ...); shape and dtype stay.
 
     Raises
     ------
@@ -148,8 +141,6 @@ def deltas(features: np.ndarray) -> np.ndarray:
         `features` has no frames.
     """
     if features.ndim == 0 or len(features) == 0:
-        raise ShapeError(
-            f"expected features (frames, ...) with at least one frame, got shape {features.shape}"
-        )
+        raise ShapeError(f"expected features (frames, ...) with at least one frame, got shape {features.shape}")
     c = np.pad(features, [(2, 2)] + [(0, 0)] * (features.ndim - 1), mode="edge")
     return (c[3:-1] - c[1:-3] + 2 * (c[4:] - c[:-4])) / 10

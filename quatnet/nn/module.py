@@ -11,11 +11,12 @@ class Module:
     """Tensors among the attributes are parameters, arrays are buffers, modules (or lists of them) are parts."""
 
     def parameters(self) -> dict[str, Tensor]:
-        """Return every parameter by its dotted name, such as `blocks.0.convs.1.weight`."""
-        return {name: value for name, _, _, value in self._walk() if isinstance(value, Tensor)}
+        """Return what is to be trained by its dotted name, such as `blocks.0.convs.1.weight`."""
+        tensors = ((name, value) for name, _, _, value in self._walk() if isinstance(value, Tensor))
+        return {name: tensor for name, tensor in tensors if tensor.requires_grad}
 
     def state(self) -> dict[str, Array]:
-        """Return a host copy of every parameter and buffer by its dotted name."""
+        """Return a host copy of every tensor and buffer by its dotted name."""
         return {name: asnumpy(_array(value)).copy() for name, _, _, value in self._walk()}
 
     def load_state(self, arrays: Mapping[str, Array]) -> None:

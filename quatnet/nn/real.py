@@ -37,11 +37,14 @@ class Linear(Module):
 
 
 class BatchNorm(Module):
-    """Batch normalisation of the last axis, with running statistics for evaluation; `relu` joins the two."""
+    """Batch normalisation of the last axis, with running statistics for evaluation; `relu` joins the two.
 
-    def __init__(self, channels: int, *, momentum: float = 0.1) -> None:
-        self.scale = parameter(np.ones(channels, np.float32))
-        self.shift = parameter(np.zeros(channels, np.float32))
+    Without `affine` the scale stays 1 and the shift 0: nothing to be trained.
+    """
+
+    def __init__(self, channels: int, *, affine: bool = True, momentum: float = 0.1) -> None:
+        self.scale = Tensor(xp.ones(channels, dtype=np.float32), requires_grad=affine)
+        self.shift = Tensor(xp.zeros(channels, dtype=np.float32), requires_grad=affine)
         self.mean = xp.zeros(channels, dtype=np.float32)
         self.variance = xp.ones(channels, dtype=np.float32)
         self.momentum = momentum

@@ -1,4 +1,4 @@
-"""Convolution and linear ops, real and quaternion. The arithmetic is in `quatnet.convolve` (plain) and `convolve_rows`."""
+"""Convolution and linear ops, real and quaternion, on the arithmetic of `convolve` and `convolve_rows`."""
 
 from collections.abc import Sequence
 

@@ -58,7 +58,7 @@ def batch_norm(
     y = _affine(a, scale.data * inverse, shift.data - mean * scale.data * inverse, relu)
 
     def backward(g: Array) -> Sequence[Array | None]:
-        g = g * (y > 0) if relu else g
+        g = _where_positive(g, y) if relu else g
         g_shift, g_scale = _parameter_gradients(g, a, mean, inverse)
         if not x.requires_grad:
             return None, g_scale, g_shift
@@ -106,6 +106,18 @@ def _affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
 
     run_on_cores(work, _pieces(wide))
     return y
+
+
+def _where_positive(g: Array, y: Array) -> Array:
+    """The gradient of relu, 0 where nothing passed."""
+    masked, wide_g, wide = xp.empty(y.shape, dtype=y.dtype), _wide(g), _wide(y)
+    result = _wide(masked)
+
+    def work(part: slice) -> None:
+        xp.multiply(wide_g[part], wide[part] > 0, out=result[part])
+
+    run_on_cores(work, _pieces(wide))
+    return masked
 
 
 def _parameter_gradients(g: Array, x: Array, mean: Array, inverse: Array) -> tuple[Array, Array]:

@@ -1,0 +1,66 @@
+"""ESC-50 in its official layout: `meta/esc50.csv` and `audio/*.wav`, 2000 clips of 5 s, 5 folds.
+
+Source: K. J. Piczak, ESC: Dataset for environmental sound classification, 2015; CC BY-NC 3.0 (ESC-10 CC BY).
+"""
+
+import csv
+from functools import partial
+from pathlib import Path
+
+from ..audio import read
+from ..errors import DataError
+from .records import Clip, Dataset
+
+COLUMNS = {"filename", "fold", "target", "category", "esc10"}
+REMEDY = "give the folder that holds meta/ and audio/, or its parent; --download fetches the set"
+
+
+def load(folder: Path, *, esc10: bool = False) -> Dataset:
+    """Return ESC-50, or with `esc10` its ten-class subset with labels 0 to 9 in the order of the targets.
+
+    Parameters
+    ----------
+    folder : the one that holds `meta` and `audio`, or its parent
+
+    Raises
+    ------
+    DataError
+        No such folder, a malformed table, or missing recordings.
+    """
+    root = _root(Path(folder))
+    rows = [row for row in _rows(root / "meta" / "esc50.csv") if not esc10 or row["esc10"] == "True"]
+    names = {int(row["target"]): row["category"].replace("_", " ") for row in rows}
+    order = sorted(names)
+    clips = tuple(_clip(root, row, order) for row in rows)
+    return Dataset("ESC-10" if esc10 else "ESC-50", tuple(names[target] for target in order), clips)
+
+
+def _root(folder: Path) -> Path:
+    candidates = [folder, *(sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else [])]
+    for candidate in candidates:
+        if (candidate / "meta" / "esc50.csv").is_file():
+            return candidate
+    raise DataError(f"there is no meta/esc50.csv in {folder} or a folder in it; {REMEDY}")
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    with table.open(newline="", encoding="utf-8") as lines:
+        reader = csv.DictReader(lines)
+        if missing := COLUMNS - set(reader.fieldnames or []):
+            raise DataError(f"{table} lacks the columns {sorted(missing)}; it is not ESC-50's table")
+        rows = list(reader)
+    for number, row in enumerate(rows, start=2):
+        if None in row.values() or not (row["fold"].isdigit() and row["target"].isdigit()):
+            raise DataError(f"{table}, line {number}: expected a file name, whole fold and target, got {row}")
+    absent = [row["filename"] for row in rows if not (table.parent.parent / "audio" / row["filename"]).is_file()]
+    if absent or not rows:
+        first = f"{len(absent)} of {len(rows)} recordings are missing, first {absent[0]}" if absent else "no clips"
+        raise DataError(f"{table.parent.parent}: {first}; {REMEDY}")
+    return rows
+
+
+def _clip(root: Path, row: dict[str, str], order: list[int]) -> Clip:
+    path = root / "audio" / row["filename"]
+    facts = path.stat()
+    key = f"{row['filename']} {facts.st_size} {facts.st_mtime_ns}"
+    return Clip(row["filename"], order.index(int(row["target"])), int(row["fold"]), partial(read, path), key)

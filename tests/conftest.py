@@ -1,0 +1,30 @@
+"""What every test file shares: one seed, one hypothesis profile, and a second opinion where it is installed."""
+
+import os
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from quatnet.backend import xp
+
+settings.register_profile("quatnet", deadline=None, max_examples=50, derandomize="CI" in os.environ)
+settings.load_profile("quatnet")
+
+
+def pytest_report_header(config):
+    """Say which comparisons run, so that a skipped one is never mistaken for a passed one."""
+    parity = (f"{name} {'runs' if find_spec(name) else 'SKIPPED, not installed'}" for name in ("torch", "librosa"))
+    return f"quatnet: array module {xp.__name__} {xp.__version__}; parity with {', with '.join(parity)}"
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def torch():
+    """PyTorch, channels first, as the second opinion of the tests marked `parity`."""
+    return pytest.importorskip("torch", reason="torch is not installed: no second opinion on this result")

@@ -1,0 +1,45 @@
+"""The small network once more, for PyTorch, from its description alone: channels first, block weights."""
+
+import numpy as np
+
+
+def block_matrix(torch, w):
+    """(4, KH, KW, C, O) -> a real kernel (4O, 4C, KH, KW), the signs typed out as in the paper."""
+    r, i, j, k = (part.permute(3, 2, 0, 1) for part in w)
+    rows = [[r, -i, -j, -k], [i, r, -k, j], [j, k, r, -i], [k, -j, i, r]]
+    return torch.cat([torch.cat(row, dim=1) for row in rows], dim=0)
+
+
+def forward(torch, config, p, x):
+    functional = torch.nn.functional
+
+    def norm(h, prefix):
+        return functional.batch_norm(h, None, None, p[f"{prefix}.scale"], p[f"{prefix}.shift"], training=True)
+
+    h = torch.from_numpy(x)[..., : config.inputs].permute(0, 3, 1, 2)  # (N, C, T, M)
+    if config.input_norm == "mel":
+        h = norm(h.permute(0, 3, 1, 2), "input_norm").permute(0, 2, 3, 1)
+    else:
+        n, c, t, m = h.shape
+        h = norm(h.permute(0, 3, 1, 2).reshape(n, m * c, t, 1), "input_norm").reshape(n, m, c, t).permute(0, 2, 3, 1)
+    for b, widths in enumerate(config.widths):
+        for c in range(len(widths)):
+            w = p[f"blocks.{b}.convs.{c}.weight"]
+            kernel = block_matrix(torch, w) if config.quaternion else w.permute(3, 2, 0, 1)
+            h = torch.relu(norm(functional.conv2d(h, kernel, padding=1), f"blocks.{b}.norms.{c}"))
+        if b + 1 < len(config.widths):
+            h = functional.avg_pool2d(h, 2)
+    h = h.mean(dim=3)
+    h = h.max(dim=2).values + h.mean(dim=2)
+    w = p["embedding.weight"]
+    matrix = block_matrix(torch, w[:, None, None])[:, :, 0, 0] if config.quaternion else w.T
+    h = torch.relu(functional.linear(h, matrix, p["embedding.bias"]))
+    return functional.linear(h, p["classifier.weight"].T, p["classifier.bias"])
+
+
+def twin_gradients(torch, model, x, cotangent):
+    """Return the logits and the gradient of every parameter, as arrays."""
+    p = {name: torch.tensor(np.array(t.data), requires_grad=True) for name, t in model.parameters().items()}
+    logits = forward(torch, model.config, p, x)
+    logits.backward(torch.from_numpy(cotangent))
+    return logits.detach().numpy(), {name: tensor.grad.numpy() for name, tensor in p.items()}

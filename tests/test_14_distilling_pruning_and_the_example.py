@@ -1,0 +1,175 @@
+"""Making a network small: distilling, pruning, and the example that tells the whole story.
+
+A distilled student learns from a teacher's soft answers as well as from the labels. A pruned network loses
+its weakest filters: a quaternion filter leaves as a whole, and takes along the batch norm entries and the
+inputs of the next layer that belonged to it. The cut network must answer exactly as the large one does with
+those filters silenced. At the end the example itself is run, and its files are looked at.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.results import check_results
+
+from quatnet import Tensor
+from quatnet.distill import distillation, label_loss
+from quatnet.errors import ConfigError
+from quatnet.models import CNN, CNNConfig
+from quatnet.profile import count_parameters, multiplications
+from quatnet.prune import choose, cut, l1_scores, mask, plan
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "esc50.py"
+
+
+def network(quaternion: bool = True, seed: int = 0) -> CNN:
+    """A network whose batch norms are not at their start, so that a wrong cut shows."""
+    config = CNNConfig(3, quaternion, ((8, 12), (16,), (12, 8)), embedding=8, mels=8)
+    model, rng = CNN(config, rng=np.random.default_rng(seed)), np.random.default_rng(seed + 1)
+    state = {name: array + rng.random(array.shape).astype(np.float32) for name, array in model.state().items()}
+    model.load_state(state)
+    return model
+
+
+def clips(count: int = 3) -> np.ndarray:
+    return np.random.default_rng(7).standard_normal((count, 9, 8, 4)).astype(np.float32)
+
+
+def test_the_score_of_a_filter_adds_all_taps_and_all_four_components() -> None:
+    weight = np.zeros((4, 3, 3, 1, 2))
+    weight[0, 0, 0, 0, 0] = 1.5  # filter 0 is strong in one corner of the real part, and nowhere else
+    weight[..., 1] = -0.1  # filter 1 is weak everywhere: 36 * 0.1 = 3.6 > 1.5
+    np.testing.assert_allclose(l1_scores(weight), [1.5, 3.6])
+
+
+def test_the_weakest_quarter_goes() -> None:
+    model = network()
+    weight = model.blocks[1].convs[0].weight.data  # 16 real channels: 4 quaternion filters
+    weight[...] = np.array([3.0, 1.0, 2.0, 4.0])
+    np.testing.assert_array_equal(choose(model, 0.25, blocks=[1])[1, 0], [0, 2, 3])
+
+
+def test_the_plan_names_everything_that_must_shrink() -> None:
+    model = network()
+    names = [part.name for part in plan(model.config, {(0, 1): np.array([0, 2])})]
+    norms = [f"blocks.0.norms.1.{part}" for part in ("scale", "shift", "mean", "variance")]
+    assert names == ["blocks.0.convs.1.weight", *norms, "blocks.1.convs.0.weight"]
+    # quaternion filters 0 and 2 of 3 write the real channels 0, 2 | 3, 5 | 6, 8 | 9, 11
+    np.testing.assert_array_equal(plan(model.config, {(0, 1): np.array([0, 2])})[1].keep, [0, 2, 3, 5, 6, 8, 9, 11])
+    assert plan(model.config, {(2, 1): np.array([1])})[-1].name == "embedding.weight"
+
+
+@settings(max_examples=20)
+@given(ratio=st.floats(0, 0.99), quaternion=st.booleans(), blocks=st.sets(st.integers(0, 2)))
+def test_the_cut_network_equals_the_masked_one(ratio: float, quaternion: bool, blocks: set[int]) -> None:
+    model = network(quaternion)
+    kept = choose(model, ratio, blocks=sorted(blocks))
+    np.testing.assert_allclose(cut(model, kept)(clips()).data, mask(model, kept)(clips()).data, rtol=2e-4, atol=2e-4)
+
+
+def test_a_cut_network_is_smaller_and_can_be_trained_on() -> None:
+    model = network()
+    small = cut(model, choose(model, 0.5))
+    assert small.config.widths == ((4, 8), (8,), (8, 4))  # of 2, 3, 4, 3, 2 quaternion filters 1, 2, 2, 2, 1 stay
+    assert count_parameters(small) < count_parameters(model) / 1.5
+    assert multiplications(small.config, 9)[1] < multiplications(model.config, 9)[1] / 1.5
+    logits = small(clips(), train=True, rng=np.random.default_rng(0))
+    logits.backward(np.ones(logits.shape, np.float32))
+    assert all(tensor.grad is not None for tensor in small.parameters().values())
+
+
+def test_cutting_leaves_the_large_network_as_it_was() -> None:
+    model = network()
+    before = model.state()
+    cut(model, choose(model, 0.5))
+    assert all(np.array_equal(before[name], array) for name, array in model.state().items())
+
+
+@pytest.mark.parametrize(("ratio", "blocks"), [(1.0, None), (-0.1, None), (0.5, [3])])
+def test_an_impossible_cut_is_refused(ratio: float, blocks: list[int] | None) -> None:
+    with pytest.raises(ConfigError, match="0 <= ratio < 1 and blocks among"):
+        choose(network(), ratio, blocks=blocks)
+
+
+def test_a_student_that_answers_like_its_teacher_pays_only_for_the_labels() -> None:
+    teacher, x = network(), clips()
+    answers = teacher(x).data
+    targets = np.eye(3, dtype=np.float32)
+    loss = distillation(teacher, temperature=2.0, weight=0.5)(Tensor(answers), targets, x)
+    np.testing.assert_allclose(loss.data, 0.5 * label_loss(Tensor(answers), targets, x).data, rtol=1e-5)
+
+
+def test_distilling_changes_the_student_and_never_the_teacher() -> None:
+    teacher, student, x = network(), network(seed=5), clips()
+    before = teacher.state()
+    logits = student(x, train=True, rng=np.random.default_rng(0))
+    distillation(teacher, weight=1.0)(logits, np.eye(3, dtype=np.float32), x).backward()
+    assert all(np.abs(tensor.grad).max() > 0 for tensor in student.parameters().values() if tensor.data.ndim > 1)
+    assert all(tensor.grad is None for tensor in teacher.parameters().values())
+    assert all(np.array_equal(before[name], array) for name, array in teacher.state().items())
+
+
+@pytest.mark.parametrize(("temperature", "weight"), [(0.0, 0.5), (2.0, 1.5), (2.0, -0.1)])
+def test_a_meaningless_distillation_is_refused(temperature: float, weight: float) -> None:
+    with pytest.raises(ConfigError, match="0 <= weight <= 1"):
+        distillation(network(), temperature=temperature, weight=weight)
+
+
+def run_example(*arguments: str | Path) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, EXAMPLE, *arguments], capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    out = tmp_path_factory.mktemp("smoke")
+    done = run_example("--smoke", "--out", out)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return out, done.stdout
+
+
+def test_the_example_trains_five_networks_and_leaves_sound_files(smoke: tuple[Path, str]) -> None:
+    out, said = smoke
+    results = check_results(out)
+    assert results["seed"] == 0
+    assert "--smoke" in results["command"]
+    assert results["sentence"] in said
+    assert "synthesised" in said
+
+
+def test_the_quaternion_network_of_the_example_has_a_quarter_of_the_weights(smoke: tuple[Path, str]) -> None:
+    real, quaternion, alone, distilled, pruned = json.loads((smoke[0] / "results.json").read_text())["models"]
+    assert quaternion["parameters"] < 0.5 * real["parameters"]
+    assert quaternion["multiplications_8"] * 2 < 1.01 * quaternion["multiplications_16"] + 1e4
+    assert alone["parameters"] == distilled["parameters"] < quaternion["parameters"]
+    assert pruned["parameters"] < quaternion["parameters"]
+
+
+def test_the_example_resumed_finds_everything_done(smoke: tuple[Path, str]) -> None:
+    before = json.loads((smoke[0] / "results.json").read_text())
+    done = run_example("--smoke", "--out", smoke[0], "--resume")
+    assert done.returncode == 0, done.stderr[-2000:]
+    after = json.loads((smoke[0] / "results.json").read_text())
+    for old, new in zip(before["models"], after["models"], strict=True):
+        assert (old["accuracy"], old["train_seconds"]) == (new["accuracy"], new["train_seconds"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "nowhere"], "DataError: .*nowhere"),
+        (["--smoke", "--fold", "9"], "DataError: .*fold"),
+        (["--smoke", "--epochs", "0"], "epochs"),
+    ],
+)
+def test_a_wrong_option_is_one_clear_line(tmp_path: Path, arguments: list[str], message: str) -> None:
+    done = run_example(*arguments, "--out", tmp_path)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    import re
+
+    assert re.search(message, done.stderr)
