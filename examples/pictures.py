@@ -7,8 +7,15 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import LogFormatter
 
-COMPONENTS = ("r: log-mel", "i: Δ", "j: ΔΔ", "k: ΔΔΔ")
+COMPONENTS = {
+    "r: log-mel": "level (dB)",
+    "i: Δ, its slope": "dB / frame",
+    "j: ΔΔ, the slope of that": "dB / frame²",
+    "k: ΔΔΔ": "dB / frame³",
+}
+MARKERS = "osv^D"
 
 
 def _save(figure: plt.Figure, path: Path) -> None:
@@ -22,10 +29,10 @@ def quaternion_input(clip: np.ndarray, frontend, label: str, path: Path) -> None
     figure, axes = plt.subplots(4, 1, figsize=(8, 10), sharex=True, layout="constrained")
     figure.suptitle(f"One clip as quaternions: {label}")
     extent = (0, frontend.clip_seconds, 0, clip.shape[1])
-    for axis, title, component in zip(axes, COMPONENTS, np.moveaxis(clip, -1, 0), strict=True):
+    panels = zip(axes, COMPONENTS.items(), np.moveaxis(clip, -1, 0), strict=True)
+    for axis, (title, unit), component in panels:
         image = axis.imshow(component.T, origin="lower", aspect="auto", extent=extent, cmap="magma")
-        axis.set(title=title, ylabel="mel bin")
-        unit = "dB" if title.startswith("r") else "dB per frame" + title.count("Δ").__sub__(1) * "·frame"
+        axis.set(title=title, ylabel="mel bin (low to high)")
         figure.colorbar(image, ax=axis, label=unit)
     axes[-1].set_xlabel("time (s)")
     _save(figure, path)
@@ -51,11 +58,14 @@ def accuracy_against_cost(rows: list[dict], path: Path) -> None:
     costs = (("multiplications_8", 1e6, "real multiplications per clip (millions, 8 per product)"),
              ("parameters", 1e3, "parameters (thousands)"))  # fmt: skip
     for axis, (key, unit, label) in zip(axes, costs, strict=True):
-        for row in rows:
-            axis.scatter(row[key] / unit, 100 * row["accuracy"], s=70, label=row["name"])
+        for row, marker in zip(rows, MARKERS, strict=True):
+            place = (row[key] / unit, 100 * row["accuracy"])
+            axis.scatter(*place, s=90, marker=marker, alpha=0.7, label=row["name"])
         axis.set(xscale="log", xlabel=label, ylabel="accuracy (%)", title=f"Accuracy against {key.split('_')[0]}")
+        for ticks in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+            ticks(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
         axis.grid(alpha=0.3, which="both")
-    axes[0].legend()
+    axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     _save(figure, path)
 
 

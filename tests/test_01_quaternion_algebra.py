@@ -20,7 +20,7 @@ from quatnet.backend import asnumpy, xp
 from quatnet.errors import ShapeError
 from quatnet.quaternion import conjugate, hamilton_product, inverse, norm
 
-ONE, I, J, K = (xp.asarray(unit) for unit in np.eye(4))
+ONE, UNIT_I, UNIT_J, UNIT_K = (xp.asarray(unit) for unit in np.eye(4))
 FUNCTIONS_OF_ONE = [conjugate, norm, inverse]
 
 
@@ -28,9 +28,9 @@ FUNCTIONS_OF_ONE = [conjugate, norm, inverse]
 
 
 def test_i_squared_is_j_squared_is_k_squared_is_ijk_is_minus_one():
-    for square in (hamilton_product(I, I), hamilton_product(J, J), hamilton_product(K, K)):
-        assert_close(square, -ONE)
-    assert_close(hamilton_product(hamilton_product(I, J), K), -ONE)
+    for unit in (UNIT_I, UNIT_J, UNIT_K):
+        assert_close(hamilton_product(unit, unit), -ONE)
+    assert_close(hamilton_product(hamilton_product(UNIT_I, UNIT_J), UNIT_K), -ONE)
 
 
 def test_all_sixteen_products_of_units_stand_in_hamiltons_table():
@@ -66,7 +66,7 @@ def test_conjugate_norm_and_inverse_worked_with_a_pencil():
 def test_a_unit_quaternion_turns_a_vector_by_twice_its_angle():
     half = math.pi / 4  # a quarter turn around k takes i to j
     q = xp.asarray([math.cos(half), 0, 0, math.sin(half)])
-    assert_close(hamilton_product(hamilton_product(q, I), conjugate(q)), J)
+    assert_close(hamilton_product(hamilton_product(q, UNIT_I), conjugate(q)), UNIT_J)
 
 
 # The laws

@@ -36,7 +36,7 @@ def test_the_gradient_of_i_times_j_by_hand():
     # y = i ⊗ j = k. Let the loss be the k component: g = k.
     # gp = g ⊗ q* = k ⊗ (-j) = -(kj) = -(-i) = i: more of i in p is more of k in y
     # gq = p* ⊗ g = (-i) ⊗ k = -(ik) = -(-j) = j: more of j in q is more of k in y
-    one, i, j, k = np.eye(4)
+    _, i, j, k = np.eye(4)
     gp, gq = gradients(i, j, k)
     assert_close(gp, i)
     assert_close(gq, j)

@@ -354,7 +354,7 @@ def test_a_wrong_length_is_an_error(server: Server, tmp_path: Path) -> None:
 
 
 def test_no_server_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="could not fetch .*--data DIR"):
+    with pytest.raises(DataError, match=r"could not fetch .*--data DIR"):
         download(tmp_path, url="http://127.0.0.1:9/none.zip", wait_s=0)
 
 

@@ -8,8 +8,6 @@ from scipy.fft import rfft
 from ..errors import ConfigError, DataError, ShapeError
 from .read import checked_count, checked_waveform
 
-FLOOR = 1e-10  # -100 dB, so that silence has a logarithm
-
 
 def stft_power(waveform: np.ndarray, *, window: int = 1024, hop: int = 320) -> np.ndarray:
     """Short-time Fourier transform: |X|² of overlapping frames, each centred on its time.
