@@ -140,7 +140,7 @@ def main() -> None:
     # 5. Distilling: a student of half the width, from the labels alone and with the quaternion CNN's answers.
     small = student_of(quaternion.config)
     rows.append(train(NAMES[2], fresh(small), epochs))
-    rows.append(train(NAMES[3], fresh(small), epochs, distillation(quaternion, temperature=2.0, weight=0.5)))
+    rows.append(train(NAMES[3], fresh(small), epochs, distillation(quaternion, temperature=3.0, weight=0.8)))
 
     # 6. Pruning: the filters of smallest L1 norm go, with all that belongs to them; the rest is trained on.
     pruned = cut(quaternion, choose(quaternion, PRUNED_SHARE, blocks=PRUNED_BLOCKS))
