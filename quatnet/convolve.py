@@ -26,7 +26,7 @@ def conv2d_input_gradient(
     g: Array, w: Array, shape: tuple[int, int, int, int], *, stride: int = 1, padding: int = 0
 ) -> Array:
     """Return d<conv2d(x, w), g>/dx for x of `shape`: each patch row's gradient, added back to its pixels."""
-    rows = (matrix(g) @ matrix(w).T).reshape(*g.shape[:3], -1)
+    rows = (matrix(g) @ matrix(w).T).reshape(*g.shape[:3], matrix(w).shape[0])
     return col2im(rows, shape, w.shape[:2], stride=stride, padding=padding)
 
 

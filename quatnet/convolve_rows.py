@@ -97,8 +97,10 @@ def _row_patches(x: Array, width: int, padding: int) -> Array:
     """A view R (N, H + 2 padding, OW, KW·C) of the padded image: its rows overlap, nothing is copied yet."""
     padded = pad(x, padding)
     n, h, w, channels = padded.shape
+    one = padded.itemsize  # strides from the shape: NumPy's own may be anything on an axis of length 1
+    strides = (h * w * channels * one, w * channels * one, channels * one, one)
     shape = (n, h, w - width + 1, width * channels)
-    return np.lib.stride_tricks.as_strided(padded, shape, padded.strides, writeable=False)
+    return np.lib.stride_tricks.as_strided(padded, shape, strides, writeable=False)
 
 
 def _tiles(clips: int, height: int) -> list[Tile]:

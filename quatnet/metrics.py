@@ -15,12 +15,17 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
 def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return counts (classes, classes): row = true class, column = predicted class."""
     classes = logits.shape[1]
+    _check_labels(labels, classes)
     pairs = labels * classes + logits.argmax(axis=1)
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
     """Return float32 targets (N, classes), 1 at the label; ShapeError for a label outside range(classes)."""
+    _check_labels(labels, classes)
+    return np.eye(classes, dtype=np.float32)[labels]
+
+
+def _check_labels(labels: np.ndarray, classes: int) -> None:
     if len(labels) and not 0 <= min(labels) <= max(labels) < classes:
         raise ShapeError(f"expected labels from 0 to {classes - 1}, got {min(labels)} to {max(labels)}")
-    return np.eye(classes, dtype=np.float32)[labels]

@@ -28,6 +28,7 @@ class Optimiser:
     def step(self, rate: float) -> None:
         """Move every parameter that has a gradient, at learning rate `rate`, and clear the gradients."""
         self.steps += 1
+        rate = float(rate)  # a NumPy float64 would turn float32 parameters into float64
         for name, tensor in self.parameters.items():
             if tensor.grad is not None:
                 tensor.data = tensor.data - rate * self._direction(name, tensor)
@@ -69,7 +70,7 @@ class SGD(Optimiser):
 class Adam(Optimiser):
     """θ <- θ - rate · m̂ / (sqrt(v̂) + epsilon), m and v the running means of g and g², corrected for their start.
 
-    `amsgrad` divides by the largest v̂ so far. `AdamW` takes the weight decay out of g.
+    `amsgrad` takes the largest v so far. `AdamW` takes the weight decay out of g.
 
     Source: D. Kingma, J. Ba, Adam, 2015, algorithm 1; S. Reddi and others, On the convergence of Adam, 2018.
     """
@@ -118,7 +119,7 @@ def clip_by_norm(parameters: Mapping[str, Tensor], limit: float) -> float:
     if norm > limit:
         for tensor in parameters.values():
             if tensor.grad is not None:
-                tensor.grad = tensor.grad * (limit / norm)
+                tensor.grad = tensor.grad * float(limit / norm)
     return norm
 
 

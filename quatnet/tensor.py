@@ -130,10 +130,10 @@ class Tensor:
         return Tensor.from_op(a * b, (self, other), backward)
 
     def __pow__(self, exponent: float) -> "Tensor":
-        a = self.data
+        a, exponent = self.data, float(exponent)
 
         def backward(g: Array) -> Sequence[Array]:
-            return (g * exponent * a ** (exponent - 1),)
+            return (g * exponent * a ** (exponent - 1) if exponent else xp.zeros_like(a),)
 
         return Tensor.from_op(a**exponent, (self,), backward)
 

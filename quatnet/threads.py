@@ -58,11 +58,11 @@ def pieces(length: int, bytes_each: int) -> list[slice]:
 
 def map_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     """Yield work(item) for each item, in order, computed on all cores."""
-    if len(items) < 2 or thread_count() == 1:
-        yield from map(work, items)
-        return
-    with _libraries().limit(limits=1):
-        yield from _pool().map(work, items)
+    with _libraries().limit(limits=1):  # for a single item too: BLAS rounds differently on several threads
+        if len(items) < 2 or thread_count() == 1:
+            yield from map(work, items)
+        else:
+            yield from _pool().map(work, items)
 
 
 def run_on_cores(work: Callable[[Item], object], items: Sequence[Item]) -> None:

@@ -1,7 +1,7 @@
 """Data sets: where clips come from, and what may go wrong on the way.
 
 A data set is a list of clips, each with a label, a fold and a source of samples. Folds are official: clips cut
-from one recording stay in one fold, so that a test asks for new recordings. The rest of the lesson is about
+from one recording of a class stay in one fold, so that a test asks for new recordings. The rest of the lesson is about
 trust: tables that lie, transfers that break, archives that want to write where they should not, caches that
 were cut short. Each gets one clear error, and nothing is left half done.
 """
@@ -10,6 +10,8 @@ import csv
 import io
 import shutil
 import stat
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -26,7 +28,8 @@ from hypothesis import strategies as st
 
 from quatnet.audio import FrontEnd
 from quatnet.datasets import Clip, Dataset, download, esc50, features, synthetic
-from quatnet.datasets.synthesis import RATE_HZ, SOUNDS
+from quatnet.datasets.sounds import SOUNDS
+from quatnet.datasets.synthesis import RATE_HZ
 from quatnet.errors import ConfigError, DataError
 
 FRONTEND = FrontEnd(hop=1280, clip_seconds=0.5, mels=16)
@@ -34,7 +37,7 @@ CATEGORIES = {0: "dog", 1: "rooster", 5: "cat"}
 
 
 def esc50_folder(root: Path, *, clips: int = 10) -> Path:
-    """A tiny set in the official layout: three classes, two folds, half a second of noise each."""
+    """A tiny set in the official layout: three classes, two folds, two takes of each source, half a second each."""
     (root / "meta").mkdir(parents=True)
     (root / "audio").mkdir()
     rng = np.random.default_rng(0)
@@ -42,10 +45,10 @@ def esc50_folder(root: Path, *, clips: int = 10) -> Path:
         table = csv.writer(file)
         table.writerow(["filename", "fold", "target", "category", "esc10", "src_file", "take"])
         for number in range(clips):
-            target = (5, 1, 0)[number % 3]
-            name = f"{1 + number % 2}-{1000 + number}-A-{target}.wav"
+            target, source, take = (5, 1, 0)[number % 3], 1000 + number // 2, "AB"[number % 2]
+            name = f"{1 + source % 2}-{source}-{take}-{target}.wav"
             soundfile.write(root / "audio" / name, rng.uniform(-0.5, 0.5, 22050), 44100)
-            table.writerow([name, 1 + number % 2, target, CATEGORIES[target], target != 5, 1000 + number, "A"])
+            table.writerow([name, 1 + source % 2, target, CATEGORIES[target], target != 5, source, take])
     return root
 
 
@@ -72,6 +75,8 @@ def test_a_split_shares_no_clip_and_loses_none(tmp_path: Path) -> None:
     assert {clip.fold for clip in test} == {2}
     assert 2 not in {clip.fold for clip in train}
     assert {clip.name for clip in train} | {clip.name for clip in test} == {clip.name for clip in data.clips}
+    sources = [{clip.name.split("-")[1] for clip in side} for side in (train, test)]
+    assert not sources[0] & sources[1]  # both takes of a source are on one side
     with pytest.raises(DataError, match=r"no test fold 3 beside others: its folds are \[1, 2\]"):
         data.split(3)
 
@@ -84,6 +89,15 @@ def _no_column(root: Path) -> None:
 def _no_number(root: Path) -> None:
     table = root / "meta" / "esc50.csv"
     table.write_text(table.read_text().replace(",1,5,", ",one,5,", 1))
+
+
+def _no_decimal(root: Path) -> None:
+    table = root / "meta" / "esc50.csv"
+    table.write_text(table.read_text().replace(",1,5,", ",²,5,", 1), encoding="utf-8")
+
+
+def _no_text(root: Path) -> None:
+    (root / "meta" / "esc50.csv").write_bytes(b"filename,fold,target,category,esc10\n\xe9.wav,1,0,dog,True\n")
 
 
 def _no_recording(root: Path) -> None:
@@ -101,6 +115,8 @@ def _no_rows(root: Path) -> None:
         (lambda root: shutil.rmtree(root / "meta"), "there is no meta/esc50.csv in .*--download"),
         (_no_column, "lacks the columns .'fold'."),
         (_no_number, "line 2: expected a file name, whole fold and target"),
+        (_no_decimal, "line 2: expected a file name, whole fold and target"),
+        (_no_text, "cannot be read as a table"),
         (_no_recording, "1 of 10 recordings are missing, first 1-1000-A-5.wav"),
         (_no_rows, "no clips"),
     ],
@@ -109,6 +125,13 @@ def test_a_damaged_folder_is_one_clear_error(tmp_path: Path, harm, message: str)
     harm(esc50_folder(tmp_path))
     with pytest.raises(DataError, match=message):
         esc50.load(tmp_path)
+
+
+def test_a_table_without_esc10_clips_has_no_esc10(tmp_path: Path) -> None:
+    table = esc50_folder(tmp_path) / "meta" / "esc50.csv"
+    table.write_text(table.read_text().replace("True", "False"))
+    with pytest.raises(DataError, match="marks no clip as esc10"):
+        esc50.load(tmp_path, esc10=True)
 
 
 # The synthesised set
@@ -147,7 +170,7 @@ def linear_accuracy(x: np.ndarray, labels: np.ndarray, tested: np.ndarray) -> fl
 
 
 def test_a_linear_model_on_mean_spectra_does_not_solve_the_synthesised_set(tmp_path: Path) -> None:
-    data = synthetic.load(clips_per_class=20)
+    data = synthetic.load(clips_per_class=10)
     x = features(data.clips, FrontEnd(hop=1280, floor_db=-60.0), cache=tmp_path)[..., 0].mean(axis=1)
     accuracies = [linear_accuracy(x, data.labels, data.folds == fold) for fold in range(1, 6)]
     assert 0.25 < np.mean(accuracies) < 0.75  # better than chance (0.1); the CNN of the example passes 0.85
@@ -200,7 +223,7 @@ def test_whatever_shapes_the_features_is_in_the_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["truncated", "flipped", "foreign", "without checksum"])
 def test_a_damaged_cache_is_noticed_and_computed_again(tmp_path: Path, capsys, how: str) -> None:
     clips, source = counted_clips()
-    first = features(clips, FRONTEND, cache=tmp_path)
+    first = features(clips, FRONTEND, cache=tmp_path).copy()  # not a map of what is harmed now
     (path,) = tmp_path.glob("*.npy")
     whole = bytearray(path.read_bytes())
     if how == "truncated":
@@ -220,6 +243,36 @@ def test_a_damaged_cache_is_noticed_and_computed_again(tmp_path: Path, capsys, h
     assert source.calls == calls + 4  # and the new file is sound
 
 
+KILLED = """
+import os, sys
+from pathlib import Path
+from quatnet.audio import FrontEnd
+from quatnet.datasets import Clip, features
+
+clips = [Clip("clip", 0, 1, lambda: os._exit(9), "key 0")]
+features(clips, FrontEnd(hop=1280, clip_seconds=0.5, mels=16), cache=Path(sys.argv[1]))
+"""
+
+
+def test_a_run_that_is_killed_leaves_no_file_that_looks_valid(tmp_path: Path) -> None:
+    died = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], capture_output=True, check=False)
+    assert died.returncode == 9  # os._exit: no finally block has run
+    assert len(list(tmp_path.glob(".*.part"))) == 1
+    assert not list(tmp_path.glob("*.npy"))
+    clips, source = counted_clips(1)
+    features(clips, FRONTEND, cache=tmp_path)
+    assert source.calls == 1
+
+
+def test_features_are_read_from_the_file_and_not_held_in_memory(tmp_path: Path) -> None:
+    clips, _ = counted_clips()
+    for _ in ("computed", "kept"):
+        found = features(clips, FRONTEND, cache=tmp_path)
+        assert isinstance(found, np.memmap)
+        assert not found.flags.writeable
+        assert found[np.array([True, False, True, False])].flags.writeable  # a copy, as training takes it
+
+
 def test_an_unreadable_clip_names_itself_and_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_text("this is no sound")
     from quatnet.audio import read
@@ -234,10 +287,12 @@ def test_an_unreadable_clip_names_itself_and_leaves_no_file(tmp_path: Path) -> N
 # The download, against a server on this machine
 
 
-def archive(*, recordings: int = 2, extra: dict[str, bytes] | None = None, link: str = "") -> bytes:
+def archive(
+    *, recordings: int = 2, extra: dict[str, bytes] | None = None, link: str = "", packing: int = zipfile.ZIP_STORED
+) -> bytes:
     """A small archive in the official layout, with hostile members on demand."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:
+    with zipfile.ZipFile(buffer, "w", packing) as file:
         file.writestr("ESC-50-master/meta/esc50.csv", "filename,fold,target,category,esc10\n")
         for number in range(recordings):
             file.writestr(f"ESC-50-master/audio/{number}.wav", bytes([number]) * 50_000)
@@ -251,21 +306,26 @@ def archive(*, recordings: int = 2, extra: dict[str, bytes] | None = None, link:
 
 
 class Server:
-    """Serves one file; can cut connections, ignore ranges, or tell a wrong length. Remembers what was asked."""
+    """Serves one file and remembers what was asked. Can cut connections, ignore ranges, tell a wrong length or none
+    (chunked), or answer a range with another one (shift).
+    """
 
     def __init__(self, content: bytes) -> None:
         self.content, self.cuts, self.ranges, self.knows_ranges, self.lie = content, 0, [], True, 0
+        self.chunked, self.shift = False, 0
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 outer.answer(self)
 
+            protocol_version = "HTTP/1.1"
+
             def log_message(self, *_: object) -> None:
                 pass
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
 
     @property
     def url(self) -> str:
@@ -275,6 +335,7 @@ class Server:
         asked = handler.headers.get("Range")
         self.ranges.append(asked)
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and self.knows_ranges else 0
+        handler.close_connection = True
         if start >= len(self.content):
             handler.send_response(416)
             handler.send_header("Content-Range", f"bytes */{len(self.content) + self.lie}")
@@ -282,12 +343,21 @@ class Server:
             return
         rest = self.content[start:]
         handler.send_response(206 if start else 200)
-        handler.send_header("Content-Length", str(len(rest) + self.lie))
+        if start:
+            place = f"{start + self.shift}-{len(self.content) - 1}"
+            handler.send_header("Content-Range", f"bytes {place}/{len(self.content) + self.lie}")
+        if self.chunked:
+            handler.send_header("Transfer-Encoding", "chunked")
+        else:
+            handler.send_header("Content-Length", str(len(rest) + self.lie))
         handler.end_headers()
         if self.cuts:
             self.cuts -= 1
             rest = rest[: len(rest) // 2]
-        handler.wfile.write(rest)
+            ending = b""
+        else:
+            ending = b"0\r\n\r\n"
+        handler.wfile.write(b"%x\r\n%b\r\n%b" % (len(rest), rest, ending) if self.chunked else rest)
 
 
 @pytest.fixture
@@ -318,6 +388,19 @@ def test_a_cut_connection_goes_on_where_it_broke(server: Server, tmp_path: Path)
     assert len(server.ranges) == 3
 
 
+def test_a_cut_connection_of_untold_length_goes_on_too(server: Server, tmp_path: Path) -> None:
+    server.cuts, server.chunked = 1, True  # as GitHub sends its archives
+    fetch(server, tmp_path)
+    assert server.ranges == [None, f"bytes={len(server.content) // 2}-"]
+
+
+def test_another_range_than_the_one_asked_for_starts_again(server: Server, tmp_path: Path) -> None:
+    server.cuts, server.shift = 1, -10
+    root = fetch(server, tmp_path)
+    assert (root / "audio" / "0.wav").stat().st_size == 50_000
+    assert server.ranges == [None, f"bytes={len(server.content) // 2}-", None]
+
+
 def test_a_part_from_an_earlier_call_is_used(server: Server, tmp_path: Path) -> None:
     server.cuts = 4  # more than one call tries
     with pytest.raises(DataError, match="run it again to go on from"):
@@ -346,6 +429,23 @@ def test_a_part_of_another_file_is_thrown_away(server: Server, tmp_path: Path) -
     assert server.ranges[1] is None
 
 
+@pytest.mark.parametrize("length", [1000, len(archive())])
+def test_a_stale_part_that_makes_an_unsound_archive_is_thrown_away(server: Server, tmp_path: Path, length: int) -> None:
+    (tmp_path / "esc50.zip.part").write_bytes(b"z" * length)
+    assert fetch(server, tmp_path).is_dir()
+    assert server.ranges == [f"bytes={length}-", None]
+
+
+def test_a_full_disk_keeps_what_was_fetched(server: Server, tmp_path: Path, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", full)
+    with pytest.raises(DataError, match=r"could not unpack .*No space left"):
+        fetch(server, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["esc50.zip.part"]
+
+
 def test_a_wrong_length_is_an_error(server: Server, tmp_path: Path) -> None:
     server.lie = 1000
     with pytest.raises(DataError, match="could not fetch"):
@@ -354,8 +454,9 @@ def test_a_wrong_length_is_an_error(server: Server, tmp_path: Path) -> None:
 
 
 def test_no_server_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"could not fetch .*--data DIR"):
-        download(tmp_path, url="http://127.0.0.1:9/none.zip", wait_s=0)
+    for url in ("http://127.0.0.1:9/none.zip", "no address"):
+        with pytest.raises(DataError, match=r"could not fetch .*--data DIR"):
+            download(tmp_path, url=url, wait_s=0)
 
 
 def _flipped(content: bytes) -> bytes:
@@ -363,9 +464,26 @@ def _flipped(content: bytes) -> bytes:
     return content[:place] + b"\x00" + content[place + 1 :]
 
 
+def _flipped_deflated() -> bytes:
+    """The first byte of the packed table is turned round: no longer a deflate stream at all."""
+    content = bytearray(archive(packing=zipfile.ZIP_DEFLATED))
+    content[30 + len("ESC-50-master/meta/esc50.csv")] ^= 0xFF
+    return bytes(content)
+
+
+def _encrypted() -> bytes:
+    content = bytearray(archive())
+    content[content.index(b"PK\x03\x04") + 6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(content)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        (_flipped_deflated(), "damaged"),
+        (_encrypted(), "damaged or cannot be unpacked: .*encrypted"),
+        (archive(extra={".": b""}), "leaves its folder"),
         (archive()[:-3000], "damaged"),
         (_flipped(archive()), r"wrong checksum of ESC-50-master/audio/1\.wav"),
         (b"<html>not found</html>", "damaged"),

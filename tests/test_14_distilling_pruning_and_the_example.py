@@ -7,6 +7,7 @@ those filters silenced. At the end the example itself is run, and its files are 
 """
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -170,6 +171,4 @@ def test_a_wrong_option_is_one_clear_line(tmp_path: Path, arguments: list[str], 
     done = run_example(*arguments, "--out", tmp_path)
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
-    import re
-
     assert re.search(message, done.stderr)

@@ -1,6 +1,8 @@
 """ESC-50 in its official layout: `meta/esc50.csv` and `audio/*.wav`, 2000 clips of 5 s, 5 folds.
 
 Source: K. J. Piczak, ESC: Dataset for environmental sound classification, 2015; CC BY-NC 3.0 (ESC-10 CC BY).
+The folds are the official ones. They keep the clips of one source and class together; four sources gave clips
+of two classes, in two folds.
 """
 
 import csv
@@ -29,6 +31,8 @@ def load(folder: Path, *, esc10: bool = False) -> Dataset:
     """
     root = _root(Path(folder))
     rows = [row for row in _rows(root / "meta" / "esc50.csv") if not esc10 or row["esc10"] == "True"]
+    if not rows:
+        raise DataError(f"{root / 'meta' / 'esc50.csv'} marks no clip as esc10; it is not ESC-50's table")
     names = {int(row["target"]): row["category"].replace("_", " ") for row in rows}
     order = sorted(names)
     clips = tuple(_clip(root, row, order) for row in rows)
@@ -44,14 +48,10 @@ def _root(folder: Path) -> Path:
 
 
 def _rows(table: Path) -> list[dict[str, str]]:
-    with table.open(newline="", encoding="utf-8") as lines:
-        reader = csv.DictReader(lines)
-        if missing := COLUMNS - set(reader.fieldnames or []):
-            raise DataError(f"{table} lacks the columns {sorted(missing)}; it is not ESC-50's table")
-        rows = list(reader)
+    rows = _parsed(table)
     for number, row in enumerate(rows, start=2):
-        if None in row.values() or not (row["fold"].isdigit() and row["target"].isdigit()):
-            raise DataError(f"{table}, line {number}: expected a file name, whole fold and target, got {row}")
+        if None in row.values() or not (row["fold"].isdecimal() and row["target"].isdecimal()):
+            raise DataError(f"{table}, line {number}: expected a file name, whole fold and target, got {row}; {REMEDY}")
     absent = [row["filename"] for row in rows if not (table.parent.parent / "audio" / row["filename"]).is_file()]
     if absent or not rows:
         first = f"{len(absent)} of {len(rows)} recordings are missing, first {absent[0]}" if absent else "no clips"
@@ -59,8 +59,20 @@ def _rows(table: Path) -> list[dict[str, str]]:
     return rows
 
 
+def _parsed(table: Path) -> list[dict[str, str]]:
+    try:
+        with table.open(newline="", encoding="utf-8") as lines:
+            reader = csv.DictReader(lines)
+            columns, rows = set(reader.fieldnames or []), list(reader)
+    except (UnicodeError, csv.Error) as error:
+        raise DataError(f"{table} cannot be read as a table ({error}); {REMEDY}") from error
+    if missing := COLUMNS - columns:
+        raise DataError(f"{table} lacks the columns {sorted(missing)}; it is not ESC-50's table, and {REMEDY}")
+    return rows
+
+
 def _clip(root: Path, row: dict[str, str], order: list[int]) -> Clip:
     path = root / "audio" / row["filename"]
     facts = path.stat()
-    key = f"{row['filename']} {facts.st_size} {facts.st_mtime_ns}"
+    key = f"{path.resolve()} {facts.st_size} {facts.st_mtime_ns}"
     return Clip(row["filename"], order.index(int(row["target"])), int(row["fold"]), partial(read, path), key)

@@ -20,8 +20,9 @@ VERSION = 1  # to be raised with every change of the front end's results
 def features(clips: Sequence[Clip], frontend: FrontEnd, *, cache: Path) -> np.ndarray:
     """Return the features (clips, frames, mels, 4) float32, from a file under `cache` or into one.
 
-    The file's name is a digest of all that shapes the result: the settings, every clip's key, the version. A file
-    of another shape or length, or whose checksum is wrong, is said to be damaged and computed again.
+    The result is a read-only memory map of that file; indexing it by clips makes a copy. The file's name is a
+    digest of all that shapes the result: the settings, every clip's key, the version. A file of another shape or
+    length, or whose checksum is wrong, is said to be damaged and computed again.
 
     Raises
     ------
@@ -35,7 +36,8 @@ def features(clips: Sequence[Clip], frontend: FrontEnd, *, cache: Path) -> np.nd
         if kept is not None:
             return kept
         print(f"{path} is damaged; computing the features again")
-    return _store(path, _compute(clips, frontend, shape))
+    _store(path, clips, frontend, shape)
+    return np.load(path, mmap_mode="r")
 
 
 def _digest(clips: Sequence[Clip], frontend: FrontEnd) -> str:
@@ -49,7 +51,7 @@ def _checksum(array: np.ndarray) -> str:
 
 def _load(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     try:
-        array = np.load(path, allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
         expected = path.with_suffix(".sum").read_text()
     except (OSError, ValueError, EOFError):
         return None
@@ -57,9 +59,7 @@ def _load(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     return array if fits and _checksum(array) == expected else None
 
 
-def _compute(clips: Sequence[Clip], frontend: FrontEnd, shape: tuple[int, ...]) -> np.ndarray:
-    array = np.empty(shape, np.float32)
-
+def _fill(array: np.ndarray, clips: Sequence[Clip], frontend: FrontEnd) -> None:
     def work(number: int) -> None:
         array[number] = frontend(*clips[number].source())
 
@@ -68,17 +68,17 @@ def _compute(clips: Sequence[Clip], frontend: FrontEnd, shape: tuple[int, ...]) 
         list(tqdm(pool.map(work, range(len(clips))), total=len(clips), desc="features", unit="clip"))
     finally:
         pool.shutdown(cancel_futures=True)  # an unreadable clip ends the work at once
-    return array
 
 
-def _store(path: Path, array: np.ndarray) -> np.ndarray:
+def _store(path: Path, clips: Sequence[Clip], frontend: FrontEnd, shape: tuple[int, ...]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.{os.getpid()}.part")
     try:
-        with partial.open("wb") as file:
-            np.save(file, array)
+        array = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
+        _fill(array, clips, frontend)
+        array.flush()
         path.with_suffix(".sum").write_text(_checksum(array))
+        del array  # unmapped, because Windows renames no mapped file
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-    return array

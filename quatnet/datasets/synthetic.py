@@ -6,7 +6,8 @@ import numpy as np
 
 from ..errors import ConfigError
 from .records import Clip, Dataset
-from .synthesis import RATE_HZ, SOUNDS, recorded
+from .sounds import SOUNDS
+from .synthesis import RATE_HZ, recorded
 
 NOTE = (
     "These sounds are synthesised, so their figures say little about real ones. "

@@ -4,6 +4,7 @@ import shutil
 import stat
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from ..errors import DataError
@@ -19,25 +20,32 @@ def unpack(archive: Path, target: Path, *, recordings: int) -> None:
     DataError
         The archive is damaged, a member would leave the folder or is a link, or the members are not ESC-50's table
         and `recordings` WAV files. Nothing has been written then.
+    OSError
+        There is no room, or no right to write. The archive is sound then.
     """
     try:
-        with zipfile.ZipFile(archive) as file:
-            members = file.infolist()
-            for member in members:
-                _check_name(member)
-            _check_contents(members, recordings)
-            if broken := file.testzip():
-                raise DataError(f"the archive is damaged: wrong checksum of {broken}; fetch it again")
-            _extract(file, target)
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+        _check(archive, recordings)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, UnicodeError) as error:
+        # RuntimeError: an encrypted member, or a compression that this Python does not have
         raise DataError(f"the archive is damaged or cannot be unpacked: {error}; fetch it again") from error
+    with zipfile.ZipFile(archive) as file:
+        _extract(file, target)
+
+
+def _check(archive: Path, recordings: int) -> None:
+    with zipfile.ZipFile(archive) as file:
+        for member in file.infolist():
+            _check_name(member)
+        _check_contents(file.infolist(), recordings)
+        if broken := file.testzip():
+            raise DataError(f"the archive is damaged: wrong checksum of {broken}; fetch it again")
 
 
 def _check_name(member: zipfile.ZipInfo) -> None:
     name = member.orig_filename
     parts = PurePosixPath(name).parts
     leaves = name.startswith("/") or ".." in parts or "\\" in name or ":" in name or "\0" in name
-    if leaves or stat.S_ISLNK(member.external_attr >> 16):
+    if leaves or not parts or stat.S_ISLNK(member.external_attr >> 16):
         raise DataError(f"the archive has a member that leaves its folder: {name!r}; it is not the official one")
 
 

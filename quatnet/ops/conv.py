@@ -54,6 +54,8 @@ def linear(x: Tensor, w: Tensor, bias: Tensor) -> Tensor:
 
 def quaternion_linear(x: Tensor, w: Tensor, bias: Tensor) -> Tensor:
     """Return w ⊗ x + bias for `x` (N, 4C) in blocks r|i|j|k, `w` (4, C, O), `bias` (4O,): (N, 4O)."""
+    if w.data.ndim != 3 or w.shape[0] != 4 or x.data.ndim != 2 or x.shape[1] != 4 * w.shape[1]:
+        raise ShapeError(f"expected x (N, 4C) and w (4, C, O), got {x.shape} and {w.shape}")
     _, channels, outputs = w.shape
 
     def backward(g: Array) -> Sequence[Array]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..backend import Array, xp
-from ..errors import ShapeError
+from ..errors import ConfigError, ShapeError
 from ..tensor import Tensor
 
 
@@ -53,6 +53,8 @@ def distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: flo
 
     Source: G. Hinton, O. Vinyals, J. Dean, Distilling the knowledge in a neural network, 2015, section 2.
     """
+    if temperature <= 0:
+        raise ConfigError(f"expected a temperature above 0, got {temperature}")
     log_q = log_softmax(_like(teacher_logits, logits) / temperature)
     log_p = log_softmax(logits.data / temperature)
     q, n = xp.exp(log_q), len(log_q)

@@ -10,6 +10,8 @@ from ..threads import pieces, run_on_cores
 
 def _corners(x: Array, size: int) -> Iterator[Array]:
     """The size² views of `x` that hold one entry of every window."""
+    if size < 1:
+        raise ShapeError(f"expected a window of at least 1 x 1, got size {size}")
     height, width = x.shape[1] // size * size, x.shape[2] // size * size
     if not height or not width:
         raise ShapeError(f"a window of {size} x {size} does not fit an image of {x.shape[1]} x {x.shape[2]}")
@@ -21,6 +23,7 @@ def _corners(x: Array, size: int) -> Iterator[Array]:
 def average_pool(x: Tensor, *, size: int = 2) -> Tensor:
     """Return the mean over each window: (N, H, W, C) -> (N, H // size, W // size, C)."""
     a = x.data
+    next(_corners(a, size))  # raises where the window does not fit
     y = xp.empty((len(a), a.shape[1] // size, a.shape[2] // size, a.shape[3]), dtype=a.dtype)
 
     def forward(clips: slice) -> None:
@@ -42,7 +45,6 @@ def average_pool(x: Tensor, *, size: int = 2) -> Tensor:
         run_on_cores(work, pieces(len(a), a[:1].nbytes))
         return (gx,)
 
-    next(_corners(a, size))
     run_on_cores(forward, pieces(len(a), a[:1].nbytes))
     return Tensor.from_op(y, (x,), backward)
 

@@ -1,0 +1,121 @@
+"""Before the first lesson: which machine does the arithmetic?
+
+`QUATNET_BACKEND` chooses the array module once, when quatnet is imported: NumPy by default, CuPy where it is asked
+for and a GPU works. A wish that cannot be met is one clear line, never a silent change of plan. Work on the CPU is
+cut into pieces that a pool of threads shares; the pieces, and so the results, do not depend on their number.
+"""
+
+import os
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quatnet import backend, threads
+from quatnet.errors import BackendUnavailable, ConfigError
+
+
+def imported(**environment: str) -> subprocess.CompletedProcess:
+    """Import quatnet in a process of its own and print its array module and threads."""
+    program = "import quatnet; from quatnet.backend import xp; print(xp.__name__, quatnet.thread_count())"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("QUATNET_")}
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, env=kept | environment, capture_output=True, text=True, timeout=120)
+
+
+def test_numpy_is_the_default_and_names_ignore_case_and_blanks() -> None:
+    assert imported().stdout.startswith("numpy ")
+    assert imported(QUATNET_BACKEND=" NumPy ").stdout.startswith("numpy ")
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    assert (
+        "ConfigError: QUATNET_BACKEND='torch': expected one of numpy, cupy, auto"
+        in imported(QUATNET_BACKEND="torch").stderr
+    )
+
+
+def test_the_number_of_threads_is_taken_from_the_environment() -> None:
+    assert imported(QUATNET_NUM_THREADS="3").stdout == "numpy 3\n"
+    for wrong in ("0", "-1", "many", "1.5"):
+        assert "expected a whole number of at least 1" in imported(QUATNET_NUM_THREADS=wrong).stderr
+
+
+def without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)  # importing it raises ModuleNotFoundError
+
+
+class NoDriver(RuntimeError):
+    """Stands for CUDARuntimeError with status 35."""
+
+
+def without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    def device_count() -> int:
+        raise NoDriver("cudaErrorInsufficientDriver: CUDA driver version is insufficient\nmore lines")
+
+    cupy = types.ModuleType("cupy")
+    cupy.__version__ = "14.2.0"
+    cupy.cuda = types.SimpleNamespace(runtime=types.SimpleNamespace(getDeviceCount=device_count))
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+
+
+def with_a_gpu(monkeypatch: pytest.MonkeyPatch, *, ones=np.ones) -> types.ModuleType:
+    cupy = types.ModuleType("cupy")
+    cupy.ones, cupy.float32, cupy.__version__ = ones, np.float32, "14.2.0"
+    cupy.cuda = types.SimpleNamespace(runtime=types.SimpleNamespace(getDeviceCount=lambda: 1))
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    return cupy
+
+
+@pytest.mark.parametrize(
+    ("machine", "reason"),
+    [
+        (without_cupy, r"CuPy cannot be imported .*pip install"),
+        (without_a_driver, r"CuPy 14\.2\.0 is installed, but no GPU works \(NoDriver: cudaErrorInsufficientDriver"),
+        (lambda m: with_a_gpu(m, ones=np.zeros), "wrong result in the start-up test"),
+    ],
+)
+def test_cupy_without_a_usable_gpu_is_one_line_with_a_remedy(machine, reason: str, monkeypatch) -> None:
+    machine(monkeypatch)
+    with pytest.raises(BackendUnavailable, match=reason) as caught:
+        backend.load("cupy")
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith("Set QUATNET_BACKEND=numpy for the CPU.")
+    assert backend.load("auto") is np  # which may choose
+
+
+def test_auto_and_cupy_take_a_gpu_that_passes_the_start_up_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    cupy = with_a_gpu(monkeypatch)
+    assert backend.load("cupy") is cupy
+    assert backend.load("auto") is cupy
+    assert backend.load("numpy") is np
+
+
+def test_an_unknown_name_is_refused_in_a_call_too() -> None:
+    with pytest.raises(ConfigError, match="expected one of numpy, cupy, auto"):
+        backend.load("jax")
+
+
+@given(length=st.integers(0, 500), each=st.integers(1, 3 << 20))
+def test_pieces_cover_everything_once_in_order(length: int, each: int) -> None:
+    cut = threads.pieces(length, each)
+    assert [n for piece in cut for n in range(length)[piece]] == list(range(length))
+    assert all(
+        piece.stop - piece.start == 1 or (piece.stop - piece.start) * each <= threads.CACHE_BYTES for piece in cut
+    )
+
+
+def test_results_come_back_in_order_whatever_the_threads_do() -> None:
+    assert list(threads.map_on_cores(lambda n: n * n, range(100))) == [n * n for n in range(100)]
+
+
+def test_an_error_in_a_thread_reaches_the_caller() -> None:
+    def fail(number: int) -> None:
+        raise ZeroDivisionError(f"piece {number}")
+
+    with pytest.raises(ZeroDivisionError, match="piece 0"):
+        threads.run_on_cores(fail, range(4))
