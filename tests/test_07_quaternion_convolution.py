@@ -256,3 +256,12 @@ def test_a_convolution_that_does_not_fit_is_an_error_that_shows_both_shapes(x, w
 def test_a_linear_layer_that_does_not_fit_is_an_error(x, w):
     with pytest.raises(ShapeError):
         quaternion_linear(np.ones(x), np.ones(w), np.zeros(4))
+
+
+@pytest.mark.parametrize("layer", [Conv2d, QuaternionConv2d])
+def test_a_layer_keeps_the_size_unless_told_otherwise(layer, rng):
+    x = Tensor(xp.ones((1, 7, 9, 4), dtype=np.float32))
+    assert layer(4, 8, rng=rng)(x).shape == (1, 7, 9, 8)
+    assert layer(4, 8, kernel=5, rng=rng)(x).shape == (1, 7, 9, 8)
+    assert layer(4, 8, stride=2, rng=rng)(x).shape == (1, 4, 5, 8)
+    assert layer(4, 8, padding=0, rng=rng)(x).shape == (1, 5, 7, 8)

@@ -19,18 +19,28 @@ def _quaternions(*channels: int) -> tuple[int, ...]:
 
 
 class QuaternionConv2d(Module):
-    """Correlation with a quaternion kernel from the left: (N, H, W, C) -> (N, H, W, O); no bias.
+    """Correlation with a quaternion kernel from the left: (N, H, W, C) -> (N, OH, OW, O); no bias.
 
-    One parameter (4, KH, KW, C/4, O/4): a quarter of the weights of `Conv2d` for the same map.
+    One parameter (4, KH, KW, C/4, O/4): a quarter of the weights of `Conv2d`. The defaults keep the size.
     """
 
-    def __init__(self, channels: int, outputs: int, *, kernel: int = 3, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        channels: int,
+        outputs: int,
+        *,
+        kernel: int = 3,
+        stride: int = 1,
+        padding: int | None = None,
+        rng: np.random.Generator,
+    ) -> None:
         c, o = _quaternions(channels, outputs)
         scale = 1 / math.sqrt(2 * kernel**2 * (c + o))
         self.weight = parameter(quaternion_polar((4, kernel, kernel, c, o), scale, rng=rng))
+        self.stride, self.padding = stride, kernel // 2 if padding is None else padding
 
     def __call__(self, x: Tensor) -> Tensor:
-        return ops.quaternion_conv2d(x, self.weight, padding=self.weight.shape[1] // 2)
+        return ops.quaternion_conv2d(x, self.weight, stride=self.stride, padding=self.padding)
 
 
 class QuaternionLinear(Module):

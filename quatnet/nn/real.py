@@ -16,13 +16,23 @@ def parameter(array: np.ndarray) -> Tensor:
 
 
 class Conv2d(Module):
-    """Correlation with a real kernel, stride 1, size kept: (N, H, W, C) -> (N, H, W, O); no bias."""
+    """Correlation with a real kernel: (N, H, W, C) -> (N, OH, OW, O); no bias. The defaults keep the size."""
 
-    def __init__(self, channels: int, outputs: int, *, kernel: int = 3, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        channels: int,
+        outputs: int,
+        *,
+        kernel: int = 3,
+        stride: int = 1,
+        padding: int | None = None,
+        rng: np.random.Generator,
+    ) -> None:
         self.weight = parameter(xavier_uniform((kernel, kernel, channels, outputs), rng=rng))
+        self.stride, self.padding = stride, kernel // 2 if padding is None else padding
 
     def __call__(self, x: Tensor) -> Tensor:
-        return ops.conv2d(x, self.weight, padding=self.weight.shape[0] // 2)
+        return ops.conv2d(x, self.weight, stride=self.stride, padding=self.padding)
 
 
 class Linear(Module):
