@@ -17,7 +17,7 @@ from support.parity import assert_parity
 from support.strategies import quaternions, seeds
 from support.torch_twin import block_matrix
 
-from quatnet import Tensor, convolve, gradcheck, ops
+from quatnet import Tensor, convolve, convolve_eight, gradcheck, ops
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import ShapeError
 from quatnet.nn import Conv2d, Linear, QuaternionConv2d, QuaternionLinear
@@ -265,3 +265,46 @@ def test_a_layer_keeps_the_size_unless_told_otherwise(layer, rng):
     assert layer(4, 8, kernel=5, rng=rng)(x).shape == (1, 7, 9, 8)
     assert layer(4, 8, stride=2, rng=rng)(x).shape == (1, 4, 5, 8)
     assert layer(4, 8, padding=0, rng=rng)(x).shape == (1, 5, 7, 8)
+
+
+# Eight instead of sixteen
+
+
+@pytest.fixture
+def always_eight(monkeypatch):
+    monkeypatch.setattr(convolve_eight, "WIDE", 0)
+
+
+def test_wide_kernels_take_eight_convolutions_and_narrow_ones_sixteen():
+    assert convolve_eight.pays(np.zeros((4, 1, 1, 64, 64)))
+    assert not convolve_eight.pays(np.zeros((4, 1, 1, 63, 64)))
+
+
+@given(seed=seeds, kernel=kernels, options=steps, channels=few, outputs=few, clips=st.integers(0, 2))
+def test_eight_real_convolutions_give_what_the_block_matrix_gives(seed, kernel, options, channels, outputs, clips):
+    x, w = draw(seed, clips, 5, 6, 4 * channels), draw(seed + 1, 4, *kernel, channels, outputs)
+    expected = convolve.conv2d(x, convolve.block_weight(w), **options)
+    assert_close(convolve_eight.conv2d(x, w, **options), expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("options", [{}, {"padding": 1}, {"stride": 2, "padding": 1}])
+def test_the_gradients_of_the_eight_are_hamilton_products_too(always_eight, options, rng):
+    def layer(x, w):
+        return ops.quaternion_conv2d(x, w, **options)
+
+    gradcheck(layer, [rng.standard_normal((2, 5, 4, 8)), rng.standard_normal((4, 3, 3, 2, 3))], rng=rng)
+
+
+def test_both_forms_agree_in_values_and_gradients_in_float32(monkeypatch, rng):
+    x, w = rng.standard_normal((2, 6, 20, 256)), rng.standard_normal((4, 3, 3, 64, 64))
+    g = rng.standard_normal((2, 6, 20, 256)).astype(np.float32)
+    found = []
+    for wide in (0, 10**9):
+        monkeypatch.setattr(convolve_eight, "WIDE", wide)
+        tensors = [Tensor(xp.asarray(a, dtype=np.float32), requires_grad=True) for a in (x, w)]
+        y = ops.quaternion_conv2d(*tensors, padding=1)
+        y.backward(xp.asarray(g))
+        found.append([asnumpy(a) for a in (y.data, tensors[0].grad, tensors[1].grad)])
+    for eight, sixteen in zip(*found, strict=True):
+        assert eight.dtype == np.float32
+        assert np.abs(eight - sixteen).max() <= 1e-5 * np.abs(sixteen).max()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .. import convolve, convolve_rows
+from .. import convolve, convolve_eight, convolve_rows
 from ..backend import Array
 from ..errors import ShapeError
 from ..quaternion import left_matrix, left_matrix_adjoint
@@ -28,14 +28,24 @@ def quaternion_conv2d(x: Tensor, w: Tensor, *, stride: int = 1, padding: int = 0
     """Return the quaternion correlation y = Σ_taps w ⊗ x.
 
     `x` is (N, H, W, 4C), the last axis in four blocks r|i|j|k; `w` is (4, KH, KW, C, O), multiplied from the
-    left; the result is (N, OH, OW, 4O). Raises ShapeError where channels, dtypes or sizes disagree.
+    left; the result is (N, OH, OW, 4O). Narrow kernels take the sixteen products of the block matrix, wide ones
+    eight (`convolve_eight`). Raises ShapeError where channels, dtypes or sizes disagree.
     """
     if w.data.ndim != 5 or w.shape[0] != 4 or x.data.ndim != 4 or x.shape[-1] != 4 * w.shape[3]:
         raise ShapeError(
             f"expected x (N, H, W, 4C) and w (4, KH, KW, C, O), got {x.shape} and {w.shape}; "
             "real channels are four times the quaternion ones"
         )
-    return conv2d(x, block_weight(w), stride=stride, padding=padding)
+    if not convolve_eight.pays(w.data):
+        return conv2d(x, block_weight(w), stride=stride, padding=padding)
+    a, b = x.data, w.data
+    options = {"stride": stride, "padding": padding}
+
+    def backward(g: Array) -> Sequence[Array | None]:
+        gx = convolve_eight.input_gradient(g, b, a.shape, **options) if x.requires_grad else None
+        return gx, convolve_eight.weight_gradient(a, g, b.shape[1:3], **options)
+
+    return Tensor.from_op(convolve_eight.conv2d(a, b, **options), (x, w), backward)
 
 
 def block_weight(w: Tensor) -> Tensor:
