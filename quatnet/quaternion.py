@@ -40,10 +40,11 @@ def hamilton_product(p: Array, q: Array, *, axis: int = -1) -> Array:
 
 def _components(q: Array, axis: int) -> Array:
     """The four components, each of `q`'s shape without `axis`."""
-    return xp.moveaxis(_checked(q, axis), axis, 0)
+    return xp.moveaxis(checked(q, axis), axis, 0)
 
 
-def _checked(q: Array, axis: int) -> Array:
+def checked(q: Array, axis: int) -> Array:
+    """Return `q` as an array. Raises ShapeError if `axis` does not exist or does not have length 4."""
     q = xp.asarray(q)
     if not -q.ndim <= axis < q.ndim or q.shape[axis] != 4:
         raise ShapeError(
@@ -54,14 +55,14 @@ def _checked(q: Array, axis: int) -> Array:
 
 def conjugate(q: Array, *, axis: int = -1) -> Array:
     """Return q* = r - xi - yj - zk: the imaginary parts change sign. Raises ShapeError like the product."""
-    q = _checked(q, axis)
+    q = checked(q, axis)
     signs = xp.asarray([1, -1, -1, -1], dtype=q.dtype)
     return q * signs.reshape((4,) + (1,) * (q.ndim - 1 - axis % q.ndim))
 
 
 def norm(q: Array, *, axis: int = -1) -> Array:
     """Return |q| = sqrt(r² + x² + y² + z²), without `axis`; it neither overflows nor underflows on the way."""
-    q = _checked(q, axis)
+    q = checked(q, axis)
     largest = xp.abs(q).max(axis=axis, keepdims=True)
     finite = xp.where((largest > 0) & (largest < np.inf), largest, 1).astype(q.dtype)
     return xp.sqrt(((q / finite) ** 2).sum(axis=axis)) * finite.squeeze(axis)
@@ -101,7 +102,7 @@ def right_matrix(q: Array, *, axis: int = -1) -> Array:
 
 def _spread(q: Array, axis: int, entries: _Entries) -> Array:
     component, sign = (xp.asarray(part) for part in entries)
-    q = _checked(q, axis)
+    q = checked(q, axis)
     position = axis % q.ndim
     matrix = xp.moveaxis(q, position, -1)[..., component] * sign.astype(q.dtype)  # (..., 4 out, 4 in)
     return xp.moveaxis(matrix, (-2, -1), (position, position + 1))
