@@ -180,7 +180,8 @@ def table(rows: list[dict]) -> str:
         f"{r['multiplications_8'] / 1e6:7.1f} M {r['ms_per_clip']:8.2f} {r['train_seconds']:8.1f}"
         for r in rows
     ]
-    return "\n".join(["", head, *lines, ""])
+    foot = "(train s: this network's own; the distilled and the pruned one also stand on the quaternion CNN's)"
+    return "\n".join(["", head, *lines, foot, ""])
 
 
 def sentence(rows: list[dict], clips: int) -> str:
@@ -189,9 +190,9 @@ def sentence(rows: list[dict], clips: int) -> str:
 
     def against(a: dict, b: dict) -> str:
         points = 100 * (a["accuracy"] - b["accuracy"])
-        return (
-            "as accurate as" if abs(points) < 0.05 else f"{abs(points):.1f} points {'above' if points > 0 else 'below'}"
-        )
+        if abs(points) < 0.05:
+            return "as accurate as"
+        return f"{abs(points):.1f} points {'above' if points > 0 else 'below'}"
 
     share = {key: pruned[key] / real[key] for key in ("parameters", "multiplications_8", "ms_per_clip")}
     error = 100 * np.sqrt(max(1e-9, real["accuracy"] * (1 - real["accuracy"])) / clips)
