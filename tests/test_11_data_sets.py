@@ -118,7 +118,7 @@ def _no_rows(root: Path) -> None:
         (_no_decimal, "line 2: expected a file name, whole fold and target"),
         (_no_text, "cannot be read as a table"),
         (_no_recording, "1 of 10 recordings are missing, first 1-1000-A-5.wav"),
-        (_no_rows, "no clips"),
+        (_no_rows, "no such clips"),
     ],
 )
 def test_a_damaged_folder_is_one_clear_error(tmp_path: Path, harm, message: str) -> None:
@@ -130,7 +130,7 @@ def test_a_damaged_folder_is_one_clear_error(tmp_path: Path, harm, message: str)
 def test_a_table_without_esc10_clips_has_no_esc10(tmp_path: Path) -> None:
     table = esc50_folder(tmp_path) / "meta" / "esc50.csv"
     table.write_text(table.read_text().replace("True", "False"))
-    with pytest.raises(DataError, match="marks no clip as esc10"):
+    with pytest.raises(DataError, match="no such clips in its table"):
         esc50.load(tmp_path, esc10=True)
 
 
@@ -520,3 +520,12 @@ def test_a_data_set_is_only_records() -> None:
     clip = Clip("a", 0, 1, Counted(), "key")
     data = Dataset("one", ("a",), (clip, replace(clip, fold=2)))
     assert (data.labels.tolist(), data.folds.tolist()) == ([0, 0], [1, 2])
+
+
+def test_the_ten_class_part_needs_only_its_own_recordings(tmp_path: Path) -> None:
+    root = esc50_folder(tmp_path)
+    for path in (root / "audio").glob("*-5.wav"):  # target 5 is not in ESC-10
+        path.unlink()
+    assert len(esc50.load(root, esc10=True).clips) == 6
+    with pytest.raises(DataError, match="4 of 10 recordings are missing"):
+        esc50.load(root)

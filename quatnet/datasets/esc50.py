@@ -31,8 +31,7 @@ def load(folder: Path, *, esc10: bool = False) -> Dataset:
     """
     root = _root(Path(folder))
     rows = [row for row in _rows(root / "meta" / "esc50.csv") if not esc10 or row["esc10"] == "True"]
-    if not rows:
-        raise DataError(f"{root / 'meta' / 'esc50.csv'} marks no clip as esc10; it is not ESC-50's table")
+    _check_recordings(root, rows)
     names = {int(row["target"]): row["category"].replace("_", " ") for row in rows}
     order = sorted(names)
     clips = tuple(_clip(root, row, order) for row in rows)
@@ -52,11 +51,15 @@ def _rows(table: Path) -> list[dict[str, str]]:
     for number, row in enumerate(rows, start=2):
         if None in row.values() or not (row["fold"].isdecimal() and row["target"].isdecimal()):
             raise DataError(f"{table}, line {number}: expected a file name, whole fold and target, got {row}; {REMEDY}")
-    absent = [row["filename"] for row in rows if not (table.parent.parent / "audio" / row["filename"]).is_file()]
-    if absent or not rows:
-        first = f"{len(absent)} of {len(rows)} recordings are missing, first {absent[0]}" if absent else "no clips"
-        raise DataError(f"{table.parent.parent}: {first}; {REMEDY}")
     return rows
+
+
+def _check_recordings(root: Path, rows: list[dict[str, str]]) -> None:
+    """Only those asked for must be there: the ESC-10 part comes with the whole table."""
+    absent = [row["filename"] for row in rows if not (root / "audio" / row["filename"]).is_file()]
+    if absent or not rows:
+        found = f"{len(absent)} of {len(rows)} recordings are missing, first {absent[0]}" if absent else "no such clips"
+        raise DataError(f"{root}: {found} in its table; {REMEDY}")
 
 
 def _parsed(table: Path) -> list[dict[str, str]]:
