@@ -35,7 +35,7 @@ from quatnet.prune import choose, cut
 from quatnet.train import Training
 
 BATCH, PEAK_RATE, WEIGHT_DECAY, LABEL_SMOOTHING = 16, 4e-3, 0.05, 0.1
-EPOCHS = {"ESC-50": 30, "ESC-10": 60}  # 6 for synthesised sounds
+EPOCHS = {"ESC-50": 30, "ESC-10": 60}  # 5 for synthesised sounds
 PRUNED_SHARE, PRUNED_BLOCKS, FINE_TUNING = 0.25, (2, 3, 4), 1 / 3  # share of filters, where, share of epochs
 NAMES = ["real CNN", "quaternion CNN", "student alone", "student distilled", "quaternion CNN pruned"]
 
@@ -49,7 +49,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--esc10", action="store_true", help="only the ten classes of ESC-10")
     parser.add_argument("--fold", type=int, default=1, help="the fold to test on; the others train (default 1)")
     parser.add_argument(
-        "--epochs", type=positive, help="default 6 for synthesised sounds, 60 for ESC-10, 30 for ESC-50"
+        "--epochs", type=positive, help="default 5 for synthesised sounds, 60 for ESC-10, 30 for ESC-50"
     )
     parser.add_argument("--seed", type=int, default=0, help="of weights, shuffling, augmentation, synthesis")
     parser.add_argument("--out", type=Path, default=Path("runs/esc50"), help="results, checkpoints, pictures")
@@ -86,7 +86,7 @@ def main() -> None:
     # 1. Clips. Each has a class and a fold; the test fold is never trained on, and chooses nothing.
     data = load_clips(args)
     train_clips, test_clips = data.split(args.fold)
-    epochs = args.epochs or (2 if args.smoke else EPOCHS.get(data.name, 6))
+    epochs = args.epochs or (2 if args.smoke else EPOCHS.get(data.name, 5))
     print(f"{data.name}: {len(train_clips)} clips to train, {len(test_clips)} to test (fold {args.fold}). {data.note}")
 
     # 2. Quaternions. A time-frequency cell is one: log-mel and its first three changes in time are r, i, j, k.
