@@ -173,7 +173,7 @@ def test_a_linear_model_on_mean_spectra_does_not_solve_the_synthesised_set(tmp_p
     data = synthetic.load(clips_per_class=10)
     x = features(data.clips, FrontEnd(hop=1280, floor_db=-60.0), cache=tmp_path)[..., 0].mean(axis=1)
     accuracies = [linear_accuracy(x, data.labels, data.folds == fold) for fold in range(1, 6)]
-    assert 0.25 < np.mean(accuracies) < 0.75  # better than chance (0.1); the CNN of the example passes 0.85
+    assert 0.25 < np.mean(accuracies) < 0.75  # chance is 0.1; on fold 1 the CNN has 0.79 in 5 epochs, 0.85 in 8
 
 
 def test_too_few_synthesised_clips_for_five_folds_are_refused() -> None:
