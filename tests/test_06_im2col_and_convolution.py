@@ -318,7 +318,7 @@ def test_values_and_gradients_are_those_of_pytorch(kernel, options, torch, rng):
     [
         ((1, 5, 5, 3), (3, 3, 2, 4), {}, r"\(1, 5, 5, 3\) and \(3, 3, 2, 4\)"),
         ((5, 5, 3), (3, 3, 3, 4), {}, r"expected x \(N, H, W, C\)"),
-        ((1, 5, 5, 3), (3, 3, 3), {}, r"w \(KH, KW, C, O\)"),
+        ((1, 5, 5, 3), (3, 3, 3), {}, r"w \(KH, KW, C / groups, O\)"),
         ((1, 2, 5, 3), (3, 3, 3, 4), {}, "a kernel of 3 .* does not fit a size of 2"),
         ((1, 5, 5, 3), (3, 3, 3, 4), {"stride": 0}, "stride 0"),
         ((1, 5, 5, 3), (3, 3, 3, 4), {"padding": -1}, "padding -1"),

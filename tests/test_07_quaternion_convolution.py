@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from support import oracles
 from support.arrays import assert_close, dot, draw
 from support.parity import assert_parity
+from support.quaternion_images import times
 from support.strategies import quaternions, seeds
 from support.torch_twin import block_matrix
 
@@ -21,18 +22,12 @@ from quatnet import Tensor, convolve, convolve_eight, gradcheck, ops
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import ShapeError
 from quatnet.nn import Conv2d, Linear, QuaternionConv2d, QuaternionLinear
-from quatnet.ops.conv import block_weight
-from quatnet.quaternion import eight_products, hamilton_product
+from quatnet.ops.quaternion_blocks import block_weight
+from quatnet.quaternion import eight_products
 
 few = st.integers(1, 2)
 kernels = st.tuples(st.sampled_from([1, 2, 3]), st.sampled_from([1, 2, 3]))
 steps = st.fixed_dictionaries({"stride": st.integers(1, 2), "padding": st.integers(0, 2)})
-
-
-def times(x, q):
-    """x ⊗ q for channels (..., 4C) in blocks r|i|j|k and one quaternion q."""
-    opened = x.reshape(*x.shape[:-1], 4, -1)
-    return hamilton_product(opened, xp.asarray(q)[:, None], axis=-2).reshape(x.shape)
 
 
 def quaternion_conv2d(x, w, **options):

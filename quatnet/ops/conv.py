@@ -1,76 +1,93 @@
-"""Convolution and linear ops, real and quaternion, on the arithmetic of `convolve` and `convolve_rows`."""
+"""Real convolutions, forwards and transposed, on the arithmetic of `quatnet.convolve`.
+
+`stride`, `padding`, `dilation` and `output_padding` are a number, or a pair (height, width). With `groups` G the
+channels and the filters are cut into G runs, and filters see the channels of their own run only.
+"""
 
 from collections.abc import Sequence
+from typing import Any
 
-from .. import convolve, convolve_eight, convolve_rows
+from .. import convolve, convolve_any
 from ..backend import Array
 from ..errors import ShapeError
-from ..quaternion import left_matrix, left_matrix_adjoint
+from ..patches import Pair, pad, pair, single, transposed_size
 from ..tensor import Tensor
+from .shape import reshape
 
 
-def conv2d(x: Tensor, w: Tensor, *, stride: int = 1, padding: int = 0) -> Tensor:
-    """Return the correlation of `x` (N, H, W, C) with `w` (KH, KW, C, O): (N, OH, OW, O).
+def conv2d(x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1) -> Tensor:
+    """Return the correlation of `x` (N, H, W, C) with `w` (KH, KW, C/G, O): (N, OH, OW, O).
 
-    Raises ShapeError where channels, dtypes or sizes disagree.
+    OH = floor((H + 2 padding - dilation (KH - 1) - 1) / stride) + 1, OW likewise. Raises ShapeError where
+    channels, groups, dtypes or sizes disagree, ConfigError for an option that is no number or pair.
     """
     a, b = x.data, w.data
-    options = {"stride": stride, "padding": padding}
+    options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
 
     def backward(g: Array) -> Sequence[Array | None]:
-        gx = convolve_rows.conv2d_input_gradient(g, b, a.shape, **options) if x.requires_grad else None
-        return gx, convolve_rows.conv2d_weight_gradient(a, g, b.shape[:2], **options)
+        gx = convolve_any.conv2d_input_gradient(g, b, a.shape, **options) if x.requires_grad else None
+        return gx, convolve_any.conv2d_weight_gradient(a, g, b.shape[:2], **options)
 
-    return Tensor.from_op(convolve_rows.conv2d(a, b, **options), (x, w), backward)
+    return Tensor.from_op(convolve_any.conv2d(a, b, **options), (x, w), backward)
 
 
-def quaternion_conv2d(x: Tensor, w: Tensor, *, stride: int = 1, padding: int = 0) -> Tensor:
-    """Return the quaternion correlation y = Σ_taps w ⊗ x.
+def conv1d(x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1) -> Tensor:
+    """Return the correlation of `x` (N, L, C) with `w` (K, C/G, O): (N, OL, O), an image of height one.
 
-    `x` is (N, H, W, 4C), the last axis in four blocks r|i|j|k; `w` is (4, KH, KW, C, O), multiplied from the
-    left; the result is (N, OH, OW, 4O). Narrow kernels take the sixteen products of the block matrix, wide ones
-    eight (`convolve_eight`). Raises ShapeError where channels, dtypes or sizes disagree.
+    OL = floor((L + 2 padding - dilation (K - 1) - 1) / stride) + 1. Raises ShapeError like `conv2d`.
     """
-    if w.data.ndim != 5 or w.shape[0] != 4 or x.data.ndim != 4 or x.shape[-1] != 4 * w.shape[3]:
-        raise ShapeError(
-            f"expected x (N, H, W, 4C) and w (4, KH, KW, C, O), got {x.shape} and {w.shape}; "
-            "real channels are four times the quaternion ones"
-        )
-    if not convolve_eight.pays(w.data):
-        return conv2d(x, block_weight(w), stride=stride, padding=padding)
-    a, b = x.data, w.data
-    options = {"stride": stride, "padding": padding}
+    if x.data.ndim != 3 or w.data.ndim != 3:
+        raise ShapeError(f"expected x (N, L, C) and w (K, C / groups, O), got {x.shape} and {w.shape}")
+    kernel = reshape(w, (1, *w.shape))
+    return flat(conv2d(image(x, padding), kernel, stride=single(stride), dilation=single(dilation), groups=groups))
+
+
+def image(x: Tensor, padding: Pair) -> Tensor:
+    """Return a signal (N, L, C) with `padding` zeros at both ends as an image of height one."""
+    zeros, length = single(padding), x.shape[1]
+    if zeros < 0:
+        raise ShapeError(f"expected a padding of at least 0, got {padding}")
+
+    def backward(g: Array) -> Sequence[Array]:
+        return (g[:, 0, zeros : zeros + length],)
+
+    return Tensor.from_op(pad(x.data[:, None], (0, zeros)), (x,), backward)
+
+
+def flat(x: Tensor) -> Tensor:
+    """Return an image of height one as a signal: (N, 1, L, C) -> (N, L, C)."""
+    return reshape(x, (x.shape[0], x.shape[2], x.shape[3]))
+
+
+def conv_transpose2d(
+    x: Tensor,
+    w: Tensor,
+    *,
+    stride: Pair = 1,
+    padding: Pair = 0,
+    output_padding: Pair = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Return `x` (N, H, W, C) spread out by `w` (KH, KW, C/G, O), the adjoint of a strided convolution: (N, OH, OW, O).
+
+    Every pixel x[h, v] adds x[h, v] @ w[i, j] to row h stride + i dilation - padding of the result, columns likewise:
+
+        OH = (H - 1) stride - 2 padding + dilation (KH - 1) + 1 + output_padding, OW likewise.
+
+    That is the input gradient of the `conv2d` with the same options that leads from O channels to C, so here the
+    three functions of a convolution change roles. `output_padding`, 0 to stride - 1, tells which of the sizes
+    that such a convolution rounds down to H is meant. Raises ShapeError and ConfigError like `conv2d`.
+    """
+    convolve.check_layout(x.data, w.data, groups)
+    a, b = x.data, convolve.turned(w.data, groups)  # the kernel of that convolution: (KH, KW, O/G, C)
+    options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    each = zip(a.shape[1:3], b.shape[:2], *map(pair, (stride, padding, output_padding, dilation)), strict=True)
+    oh, ow = (transposed_size(*one) for one in each)
+    shape = (len(a), oh, ow, w.shape[3])
 
     def backward(g: Array) -> Sequence[Array | None]:
-        gx = convolve_eight.input_gradient(g, b, a.shape, **options) if x.requires_grad else None
-        return gx, convolve_eight.weight_gradient(a, g, b.shape[1:3], **options)
+        gx = convolve_any.conv2d(g, b, **options) if x.requires_grad else None
+        return gx, convolve.turned(convolve_any.conv2d_weight_gradient(g, a, b.shape[:2], **options), groups)
 
-    return Tensor.from_op(convolve_eight.conv2d(a, b, **options), (x, w), backward)
-
-
-def block_weight(w: Tensor) -> Tensor:
-    """Expand a quaternion kernel to the real kernel (KH, KW, 4C, 4O) that does the same; see `convolve`."""
-
-    def backward(g: Array) -> Sequence[Array]:
-        return (left_matrix_adjoint(convolve.blocks_of_weight(g), axis=0),)
-
-    return Tensor.from_op(convolve.block_weight(w.data), (w,), backward)
-
-
-def linear(x: Tensor, w: Tensor, bias: Tensor) -> Tensor:
-    """Return x @ w + bias for `x` (N, C), `w` (C, O), `bias` (O,)."""
-    return x @ w + bias
-
-
-def quaternion_linear(x: Tensor, w: Tensor, bias: Tensor) -> Tensor:
-    """Return w ⊗ x + bias for `x` (N, 4C) in blocks r|i|j|k, `w` (4, C, O), `bias` (4O,): (N, 4O)."""
-    if w.data.ndim != 3 or w.shape[0] != 4 or x.data.ndim != 2 or x.shape[1] != 4 * w.shape[1]:
-        raise ShapeError(f"expected x (N, 4C) and w (4, C, O), got {x.shape} and {w.shape}")
-    _, channels, outputs = w.shape
-
-    def backward(g: Array) -> Sequence[Array]:
-        return (left_matrix_adjoint(g.reshape(4, channels, 4, outputs).transpose(2, 0, 1, 3), axis=0),)
-
-    blocks = left_matrix(w.data, axis=0).transpose(1, 2, 0, 3)  # (4 in, C, 4 out, O)
-    matrix = Tensor.from_op(blocks.reshape(4 * channels, 4 * outputs), (w,), backward)
-    return linear(x, matrix, bias)
+    return Tensor.from_op(convolve_any.conv2d_input_gradient(a, b, shape, **options), (x, w), backward)

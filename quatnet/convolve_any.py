@@ -1,0 +1,91 @@
+"""The three functions of `quatnet.convolve` with all their options, each by the best way there is.
+
+Dilation 1, one group, and the same stride and padding in both directions go to the fast engine, `convolve_rows`.
+The rest take the plain form, a few clips at a time: patches of a whole batch would be KH·KW times its size.
+"""
+
+from . import convolve, convolve_rows
+from .backend import Array, xp
+from .patches import Pair, pair
+from .threads import map_on_cores, pieces, run_on_cores
+
+
+def engine_options(stride: Pair, padding: Pair, dilation: Pair, groups: int) -> dict[str, int] | None:
+    """Return the options of the fast engine, or None for what it does not do."""
+    (down, right), (above, left) = pair(stride), pair(padding)
+    if groups == 1 and pair(dilation) == (1, 1) and down == right and above == left:
+        return {"stride": down, "padding": above}
+    return None
+
+
+def conv2d(x: Array, w: Array, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1) -> Array:
+    """Return what `convolve.conv2d` returns, and raise what it raises."""
+    fast = engine_options(stride, padding, dilation, groups)
+    if fast is not None:
+        return convolve_rows.conv2d(x, w, **fast)
+    oh, ow = convolve.check(x, w, stride, padding, dilation, groups)
+    y = xp.empty((len(x), oh, ow, w.shape[-1]), dtype=x.dtype)
+
+    def work(clips: slice) -> None:
+        y[clips] = convolve.conv2d(x[clips], w, stride=stride, padding=padding, dilation=dilation, groups=groups)
+
+    run_on_cores(work, _clips(x, y, w.shape[:2]))
+    return y
+
+
+def conv2d_input_gradient(
+    g: Array,
+    w: Array,
+    shape: tuple[int, int, int, int],
+    *,
+    stride: Pair = 1,
+    padding: Pair = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+) -> Array:
+    """Return what `convolve.conv2d_input_gradient` returns."""
+    fast = engine_options(stride, padding, dilation, groups)
+    if fast is not None:
+        return convolve_rows.conv2d_input_gradient(g, w, shape, **fast)
+    gx = xp.empty(shape, dtype=g.dtype)
+
+    def work(clips: slice) -> None:
+        piece = (len(gx[clips]), shape[1], shape[2], shape[3])
+        gx[clips] = convolve.conv2d_input_gradient(
+            g[clips], w, piece, stride=stride, padding=padding, dilation=dilation, groups=groups
+        )
+
+    run_on_cores(work, _clips(gx, g, w.shape[:2]))
+    return gx
+
+
+def conv2d_weight_gradient(
+    x: Array,
+    g: Array,
+    kernel: tuple[int, int],
+    *,
+    stride: Pair = 1,
+    padding: Pair = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+) -> Array:
+    """Return what `convolve.conv2d_weight_gradient` returns; the sum runs in a fixed order."""
+    fast = engine_options(stride, padding, dilation, groups)
+    if fast is not None:
+        return convolve_rows.conv2d_weight_gradient(x, g, kernel, **fast)
+
+    def work(clips: slice) -> Array:
+        return convolve.conv2d_weight_gradient(
+            x[clips], g[clips], kernel, stride=stride, padding=padding, dilation=dilation, groups=groups
+        )
+
+    gw = xp.zeros((*kernel, x.shape[-1] // groups, g.shape[-1]), dtype=x.dtype)
+    for part in map_on_cores(work, _clips(x, g, kernel)):
+        gw += part
+    return gw
+
+
+def _clips(x: Array, y: Array, kernel: tuple[int, int]) -> list[slice]:
+    """Cut the batch so that the patches of a piece, a row of KH·KW·C for each pixel of y, stay small."""
+    patches = y.shape[1] * y.shape[2] * kernel[0] * kernel[1] * x.shape[-1] * x.itemsize
+    return pieces(len(x), patches)

@@ -1,0 +1,81 @@
+"""Quaternion convolutions, forwards and transposed.
+
+The last axis of an image (N, H, W, 4C) holds four blocks r|i|j|k; a kernel (4, KH, KW, C/G, O) counts quaternions.
+With `groups` G the quaternion channels are cut into G runs, which means each of the four blocks is.
+
+A constant quaternion q on the right goes through, op(x ⊗ q) = op(x) ⊗ q, because (w ⊗ x) ⊗ q = w ⊗ (x ⊗ q).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import convolve_eight
+from ..backend import Array
+from ..convolve_any import engine_options
+from ..errors import ShapeError
+from ..patches import Pair, single
+from ..tensor import Tensor
+from .conv import conv2d, conv_transpose2d, flat, image
+from .quaternion_blocks import block_weight, by_blocks, check
+from .shape import reshape
+
+
+def quaternion_conv2d(
+    x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
+) -> Tensor:
+    """Return the quaternion correlation y = Σ_taps w ⊗ x.
+
+    `x` is (N, H, W, 4C), the last axis in four blocks r|i|j|k; `w` is (4, KH, KW, C/G, O), multiplied from the
+    left; the result is (N, OH, OW, 4O), its size that of `conv2d`. Narrow kernels, and those with dilation or
+    groups, take the sixteen products of the block matrix, wide ones eight (`convolve_eight`).
+    Raises ShapeError where channels, groups, dtypes or sizes disagree.
+    """
+    check(x, w, groups)
+    fast = engine_options(stride, padding, dilation, groups)
+    if fast is None or not convolve_eight.pays(w.data):
+        options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
+        return by_blocks(conv2d, x, block_weight(w), groups, **options)
+    a, b = x.data, w.data
+
+    def backward(g: Array) -> Sequence[Array | None]:
+        gx = convolve_eight.input_gradient(g, b, a.shape, **fast) if x.requires_grad else None
+        return gx, convolve_eight.weight_gradient(a, g, b.shape[1:3], **fast)
+
+    return Tensor.from_op(convolve_eight.conv2d(a, b, **fast), (x, w), backward)
+
+
+def quaternion_conv1d(
+    x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
+) -> Tensor:
+    """Return y = Σ_taps w ⊗ x for a signal `x` (N, L, 4C) and `w` (4, K, C/G, O): (N, OL, 4O), sizes as in `conv1d`."""
+    if x.data.ndim != 3 or w.data.ndim != 4:
+        raise ShapeError(f"expected x (N, L, 4C) and w (4, K, C / groups, O), got {x.shape} and {w.shape}")
+    kernel = reshape(w, (w.shape[0], 1, *w.shape[1:]))
+    options = {"stride": single(stride), "dilation": single(dilation), "groups": groups}
+    return flat(quaternion_conv2d(image(x, padding), kernel, **options))
+
+
+def quaternion_conv_transpose2d(
+    x: Tensor,
+    w: Tensor,
+    *,
+    stride: Pair = 1,
+    padding: Pair = 0,
+    output_padding: Pair = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Return `x` (N, H, W, 4C) spread out by `w` (4, KH, KW, C/G, O) like `conv_transpose2d`: (N, OH, OW, 4O).
+
+    Every pixel x[h, v] adds w[i, j] ⊗ x[h, v] to the result, the weight on the left as in `quaternion_conv2d`, of
+    which this is the adjoint but for w instead of w*. Raises ShapeError where channels, groups, dtypes or sizes
+    disagree.
+    """
+    check(x, w, groups)
+    options: dict[str, Any] = {
+        "stride": stride,
+        "padding": padding,
+        "output_padding": output_padding,
+        "dilation": dilation,
+    }
+    return by_blocks(conv_transpose2d, x, block_weight(w), groups, **options)
