@@ -1,7 +1,26 @@
 """Layers: a module holds parameters, and calling it applies ops to a tensor."""
 
+from .convolution import Conv1d, Conv2d, ConvTranspose2d
 from .module import Module
-from .quaternion import QuaternionConv2d, QuaternionLinear
-from .real import BatchNorm, Conv2d, Linear
+from .quaternion import QuaternionLinear
+from .quaternion_convolution import (
+    QuaternionConv1d,
+    QuaternionConv2d,
+    QuaternionConvTranspose2d,
+    QuaternionRotationConv2d,
+)
+from .real import BatchNorm, Linear
 
-__all__ = ["BatchNorm", "Conv2d", "Linear", "Module", "QuaternionConv2d", "QuaternionLinear"]
+__all__ = [
+    "BatchNorm",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose2d",
+    "Linear",
+    "Module",
+    "QuaternionConv1d",
+    "QuaternionConv2d",
+    "QuaternionConvTranspose2d",
+    "QuaternionLinear",
+    "QuaternionRotationConv2d",
+]

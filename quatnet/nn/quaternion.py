@@ -1,4 +1,4 @@
-"""Quaternion layers. `channels` and `outputs` count real channels, four to a quaternion."""
+"""The quaternion linear layer. `channels` and `outputs` count real channels, four to a quaternion."""
 
 import math
 
@@ -12,44 +12,20 @@ from .module import Module
 from .real import parameter
 
 
-def _quaternions(*channels: int) -> tuple[int, ...]:
+def quaternions(*channels: int) -> tuple[int, ...]:
+    """Return the numbers of quaternion channels; ShapeError where four do not go into one of `channels`."""
     if any(count % 4 or count < 4 for count in channels):
         raise ShapeError(f"quaternion layers need channels divisible by 4, got {channels}")
     return tuple(count // 4 for count in channels)
 
 
-class QuaternionConv2d(Module):
-    """Correlation with a quaternion kernel from the left: (N, H, W, C) -> (N, OH, OW, O); no bias.
-
-    One parameter (4, KH, KW, C/4, O/4): a quarter of the weights of `Conv2d`. The defaults keep the size.
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        outputs: int,
-        *,
-        kernel: int = 3,
-        stride: int = 1,
-        padding: int | None = None,
-        rng: np.random.Generator,
-    ) -> None:
-        c, o = _quaternions(channels, outputs)
-        scale = 1 / math.sqrt(2 * kernel**2 * (c + o))
-        self.weight = parameter(quaternion_polar((4, kernel, kernel, c, o), scale, rng=rng))
-        self.stride, self.padding = stride, kernel // 2 if padding is None else padding
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return ops.quaternion_conv2d(x, self.weight, stride=self.stride, padding=self.padding)
-
-
 class QuaternionLinear(Module):
-    """weight ⊗ x + bias: (N, C) -> (N, O)."""
+    """weight ⊗ x + bias: (N, C) -> (N, O). Without bias, layer(x ⊗ q) = layer(x) ⊗ q for a constant quaternion q."""
 
-    def __init__(self, channels: int, outputs: int, *, rng: np.random.Generator) -> None:
-        c, o = _quaternions(channels, outputs)
+    def __init__(self, channels: int, outputs: int, *, bias: bool = True, rng: np.random.Generator) -> None:
+        c, o = quaternions(channels, outputs)
         self.weight = parameter(quaternion_polar((4, c, o), 1 / math.sqrt(2 * c), rng=rng))
-        self.bias = parameter(np.zeros(outputs, np.float32))
+        self.bias = parameter(np.zeros(outputs, np.float32)) if bias else None
 
     def __call__(self, x: Tensor) -> Tensor:
         return ops.quaternion_linear(x, self.weight, self.bias)

@@ -15,32 +15,12 @@ def parameter(array: np.ndarray) -> Tensor:
     return Tensor(xp.asarray(array), requires_grad=True)
 
 
-class Conv2d(Module):
-    """Correlation with a real kernel: (N, H, W, C) -> (N, OH, OW, O); no bias. The defaults keep the size."""
-
-    def __init__(
-        self,
-        channels: int,
-        outputs: int,
-        *,
-        kernel: int = 3,
-        stride: int = 1,
-        padding: int | None = None,
-        rng: np.random.Generator,
-    ) -> None:
-        self.weight = parameter(xavier_uniform((kernel, kernel, channels, outputs), rng=rng))
-        self.stride, self.padding = stride, kernel // 2 if padding is None else padding
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return ops.conv2d(x, self.weight, stride=self.stride, padding=self.padding)
-
-
 class Linear(Module):
     """x @ weight + bias: (N, C) -> (N, O)."""
 
-    def __init__(self, channels: int, outputs: int, *, rng: np.random.Generator) -> None:
+    def __init__(self, channels: int, outputs: int, *, bias: bool = True, rng: np.random.Generator) -> None:
         self.weight = parameter(xavier_uniform((channels, outputs), rng=rng))
-        self.bias = parameter(np.zeros(outputs, np.float32))
+        self.bias = parameter(np.zeros(outputs, np.float32)) if bias else None
 
     def __call__(self, x: Tensor) -> Tensor:
         return ops.linear(x, self.weight, self.bias)

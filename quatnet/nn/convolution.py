@@ -1,0 +1,134 @@
+"""Real convolution layers, and what all convolution layers share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..errors import ConfigError, ShapeError
+from ..patches import Pair, pair, single
+from ..tensor import Tensor
+from .init import xavier_uniform
+from .module import Module
+from .real import parameter
+
+
+def real_weights(
+    taps: tuple[int, ...], channels: int, outputs: int, groups: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw (*taps, C/G, O), each of the G groups as a convolution of its own."""
+    c, o = per_group(groups, channels, outputs)
+    return np.concatenate([xavier_uniform((*taps, c, o), rng=rng) for _ in range(groups)], axis=-1)
+
+
+def per_group(groups: int, *channels: int) -> list[int]:
+    """Return how many of the `channels` a group has; ShapeError where the groups do not come out equal."""
+    if groups < 1 or any(count % groups for count in channels):
+        raise ShapeError(f"expected channels in {groups} equal groups, got {channels}")
+    return [count // groups for count in channels]
+
+
+class Convolution(Module):
+    """A weight, a bias where wanted, and the options of an op; a subclass names the op and how weights are drawn.
+
+    Parameters
+    ----------
+    channels, outputs : real channels in and out
+    kernel, stride, padding, dilation : a number, or a pair (height, width); a signal has the number only.
+        The default padding keeps the size where the stride is 1 and the kernel odd.
+    groups : the filters of a group see the channels of that group only
+    bias : add a trained number to each output channel, 0 at first
+    rng : draws the weights
+
+    Raises
+    ------
+    ShapeError
+        The channels do not fall into equal groups (of quaternions, in a quaternion layer).
+    ConfigError
+        The kernel has no taps, or an option is no whole number and no pair of them.
+    """
+
+    op: Callable[..., Tensor]
+    draw: Callable[..., np.ndarray]
+    directions = 2
+
+    def __init__(
+        self,
+        channels: int,
+        outputs: int,
+        *,
+        kernel: Pair = 3,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = False,
+        rng: np.random.Generator,
+    ) -> None:
+        taps, steps = self._each(kernel), self._each(dilation)
+        if min(*taps, *steps) < 1:
+            raise ConfigError(f"expected a kernel and a dilation of at least 1, got {kernel} and {dilation}")
+        self.weight = parameter(self.draw(taps, channels, outputs, groups, rng))
+        self.bias = parameter(np.zeros(outputs, np.float32)) if bias else None
+        self.stride, self.dilation, self.groups = stride, dilation, groups
+        self.reach = tuple(step * (length - 1) + 1 for length, step in zip(taps, steps, strict=True))
+        self.padding = self._default_padding() if padding is None else padding
+
+    def __call__(self, x: Tensor) -> Tensor:
+        y = self.op(x, *self._weights(), **self._options())
+        return y if self.bias is None else y + self.bias
+
+    def _weights(self) -> tuple[Tensor, ...]:
+        return (self.weight,)
+
+    def _options(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("stride", "padding", "dilation", "groups")}
+
+    def _default_padding(self) -> Pair:
+        return tuple(reach // 2 for reach in self.reach)
+
+    def _each(self, value: Pair) -> tuple[int, ...]:
+        """An option as one number for each direction."""
+        return pair(value) if self.directions == 2 else (single(value),)
+
+
+class TransposedConvolution(Convolution):
+    """A `Convolution` that spreads its input out; without paddings given it multiplies the size by the stride.
+
+    `output_padding`, 0 to stride - 1 (a number, or a pair), is added to the size of the result.
+    """
+
+    def __init__(self, channels: int, outputs: int, *, output_padding: Pair | None = None, **options: Any) -> None:
+        super().__init__(channels, outputs, **options)
+        self.output_padding = self._missing() if output_padding is None else output_padding
+
+    def _options(self) -> dict[str, Any]:
+        return {**super()._options(), "output_padding": self.output_padding}
+
+    def _default_padding(self) -> Pair:
+        return tuple((reach - 1) // 2 for reach in self.reach)
+
+    def _missing(self) -> Pair:
+        """What the result lacks to stride times the size: stride - reach + 2 padding, where that is possible."""
+        steps, paddings = self._each(self.stride), self._each(self.padding)
+        lacking = (s - r + 2 * p for s, r, p in zip(steps, self.reach, paddings, strict=True))
+        return tuple(min(max(0, lack), s - 1) for lack, s in zip(lacking, steps, strict=True))
+
+
+class Conv1d(Convolution):
+    """Correlation of a signal with a real kernel: (N, L, C) -> (N, OL, O)."""
+
+    op, draw, directions = staticmethod(ops.conv1d), staticmethod(real_weights), 1
+
+
+class Conv2d(Convolution):
+    """Correlation with a real kernel: (N, H, W, C) -> (N, OH, OW, O)."""
+
+    op, draw = staticmethod(ops.conv2d), staticmethod(real_weights)
+
+
+class ConvTranspose2d(TransposedConvolution):
+    """The way back through a real convolution: (N, H, W, C) -> (N, OH, OW, O)."""
+
+    op, draw = staticmethod(ops.conv_transpose2d), staticmethod(real_weights)

@@ -1,0 +1,76 @@
+"""Quaternion convolution layers. `channels` and `outputs` count real channels, four to a quaternion.
+
+Where nothing else is said, a layer without bias obeys layer(x ⊗ q) = layer(x) ⊗ q for a constant quaternion q. A
+bias breaks that: it would have to turn with x.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..tensor import Tensor
+from .convolution import Convolution, TransposedConvolution, per_group, real_weights
+from .init import quaternion_polar
+from .quaternion import quaternions
+from .real import parameter
+
+
+def quaternion_weights(
+    taps: tuple[int, ...], channels: int, outputs: int, groups: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw (4, *taps, C/G, O) for C and O quaternion channels in G groups, a quarter of the numbers of a real layer."""
+    inputs, filters = quaternions(channels, outputs)
+    c, o = per_group(groups, inputs, filters)
+    scale = 1 / math.sqrt(2 * math.prod(taps) * (c + o))
+    return quaternion_polar((4, *taps, c, filters), scale, rng=rng)
+
+
+def rotation_weights(
+    taps: tuple[int, ...], channels: int, outputs: int, groups: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw (4, *taps, C/G, O) unit quaternions: all rotations alike, as the directions of normal numbers are."""
+    inputs, filters = quaternions(channels, outputs)
+    c, _ = per_group(groups, inputs, filters)
+    weight = rng.standard_normal((4, *taps, c, filters))
+    return (weight / np.sqrt((weight**2).sum(axis=0))).astype(np.float32)
+
+
+class QuaternionConv1d(Convolution):
+    """Correlation of a signal with a quaternion kernel from the left: (N, L, C) -> (N, OL, O)."""
+
+    op, draw, directions = staticmethod(ops.quaternion_conv1d), staticmethod(quaternion_weights), 1
+
+
+class QuaternionConv2d(Convolution):
+    """Correlation with a quaternion kernel from the left: (N, H, W, C) -> (N, OH, OW, O).
+
+    One parameter (4, KH, KW, C/4, O/4): a quarter of the weights of `Conv2d`.
+    """
+
+    op, draw = staticmethod(ops.quaternion_conv2d), staticmethod(quaternion_weights)
+
+
+class QuaternionConvTranspose2d(TransposedConvolution):
+    """The way back through a quaternion convolution, the kernel on the left: (N, H, W, C) -> (N, OH, OW, O)."""
+
+    op, draw = staticmethod(ops.quaternion_conv_transpose2d), staticmethod(quaternion_weights)
+
+
+class QuaternionRotationConv2d(Convolution):
+    """Correlation with rotations, each with a scale of its own: (N, H, W, C) -> (N, OH, OW, O).
+
+    `weight` (4, KH, KW, C/4, O/4) turns, `scale` (KH, KW, C/4, O/4) weighs: five numbers where `QuaternionConv2d` has
+    four. A quaternion on the right does not go through; `ops.quaternion_rotation_conv2d` says what holds instead.
+    """
+
+    op, draw = staticmethod(ops.quaternion_rotation_conv2d), staticmethod(rotation_weights)
+
+    def __init__(self, channels: int, outputs: int, *, rng: np.random.Generator, **options: Any) -> None:
+        super().__init__(channels, outputs, rng=rng, **options)
+        taps, (c, o) = self.weight.shape[1:3], quaternions(channels, outputs)
+        self.scale = parameter(real_weights(taps, c, o, self.groups, rng))
+
+    def _weights(self) -> tuple[Tensor, ...]:
+        return self.weight, self.scale
