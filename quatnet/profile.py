@@ -12,8 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import nn
+from .errors import ConfigError
 from .models import CNN, CNNConfig
 from .tensor import no_grad
+
+REAL = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)
+QUATERNION = (nn.QuaternionLinear, nn.QuaternionConv1d, nn.QuaternionConv2d, nn.QuaternionConvTranspose2d)
 
 
 @dataclass(frozen=True)
@@ -25,9 +30,22 @@ class LayerCost:
     multiplications_8: int
 
 
-def count_parameters(model: CNN) -> int:
+def count_parameters(model: nn.Module) -> int:
     """Return the number of trainable real numbers."""
     return sum(tensor.data.size for tensor in model.parameters().values())
+
+
+def layer_cost(name: str, layer: nn.Module, pixels: int) -> LayerCost:
+    """Return the cost of one layer whose kernel is laid on `pixels` places of a clip.
+
+    Those are the pixels of the result, of the input where the layer is transposed, and 1 for a linear layer. The
+    rotation layer multiplies by real 4x4 matrices, so eight products do not serve it. Raises ConfigError for a
+    layer that is not counted.
+    """
+    if not isinstance(layer, (*REAL, *QUATERNION, nn.QuaternionRotationConv2d)):
+        raise ConfigError(f"{name}: no count for {type(layer).__name__}; expected a linear or a convolution layer")
+    products = pixels * vars(layer)["weight"].data.size * (1 if isinstance(layer, REAL) else 4)
+    return _cost(name, products, isinstance(layer, QUATERNION))
 
 
 def layer_costs(config: CNNConfig, frames: int) -> Iterator[LayerCost]:

@@ -9,10 +9,10 @@ needs 8 of the 16 products in its block matrix. The published networks give the 
 import numpy as np
 import pytest
 
-from quatnet import Tensor, gradcheck
+from quatnet import Tensor, gradcheck, nn
 from quatnet.errors import ConfigError, ShapeError
 from quatnet.models import CNN, CNNConfig, cnn14, small_cnn, student_of
-from quatnet.profile import count_parameters, layer_costs, milliseconds_per_clip, multiplications
+from quatnet.profile import count_parameters, layer_cost, layer_costs, milliseconds_per_clip, multiplications
 
 TINY = CNNConfig(3, True, ((8,), (8, 12)), embedding=8, mels=8)
 
@@ -37,6 +37,42 @@ def test_a_first_layer_is_counted_with_a_pencil() -> None:
     first = next(layer_costs(TINY, frames=10))
     # 10 x 8 pixels, 9 taps, 4 channels in, 8 out: 80 * 9 * 32 = 23,040 real products; half with eight each
     assert (first.multiplications_16, first.multiplications_8) == (23_040, 11_520)
+
+
+@pytest.mark.parametrize(
+    ("layer", "options", "pixels", "sixteen", "eight", "parameters"),
+    [
+        (nn.Conv2d, {"dilation": 2, "bias": True}, 80, 23_040, 23_040, 296),  # 80 · 9 · 4 · 8, and 8 for the bias
+        (nn.Conv2d, {"groups": 2}, 80, 11_520, 11_520, 144),  # each filter sees 2 channels of the 4
+        (nn.Conv1d, {}, 10, 960, 960, 96),  # 10 · 3 · 4 · 8
+        (nn.ConvTranspose2d, {"stride": 2}, 20, 5_760, 5_760, 288),  # each pixel of the input times 9 · 4 · 8
+        (nn.Linear, {}, 1, 32, 32, 40),
+        (nn.QuaternionConv2d, {}, 80, 23_040, 11_520, 72),  # as the first layer above
+        (nn.QuaternionConv1d, {"kernel": 5}, 10, 1_600, 800, 40),  # 10 · 5 · 32
+        (nn.QuaternionConvTranspose2d, {"stride": 2}, 20, 5_760, 2_880, 72),
+        (nn.QuaternionLinear, {"bias": False}, 1, 32, 16, 8),
+        (nn.QuaternionRotationConv2d, {}, 80, 23_040, 23_040, 90),  # 72 and a scale to each quaternion
+    ],
+)
+def test_every_layer_is_counted_with_a_pencil(layer, options, pixels, sixteen, eight, parameters) -> None:
+    built = layer(4, 8, rng=np.random.default_rng(0), **options)
+    cost = layer_cost("it", built, pixels)
+    assert (cost.multiplications_16, cost.multiplications_8) == (sixteen, eight)
+    assert count_parameters(built) == parameters
+
+
+def test_the_count_of_a_layer_is_that_of_the_network_it_is_in() -> None:
+    for quaternion in (False, True):
+        model = tiny(quaternion=quaternion)
+        layers = [conv for block in model.blocks for conv in block.convs] + [model.embedding, model.classifier]
+        pixels = [10 * 8, 5 * 4, 5 * 4, 1, 1]
+        for cost, layer, count in zip(layer_costs(model.config, frames=10), layers, pixels, strict=True):
+            assert layer_cost(cost.name, layer, count) == cost
+
+
+def test_a_layer_that_is_not_counted_is_refused_instead_of_forgotten() -> None:
+    with pytest.raises(ConfigError, match="no count for BatchNorm; expected a linear or a convolution"):
+        layer_cost("blocks.0", nn.BatchNorm(4), 80)
 
 
 def test_multiplications_of_cnn14_and_qcnn14_are_the_published_ones() -> None:
