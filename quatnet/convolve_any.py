@@ -1,8 +1,10 @@
 """The three functions of `quatnet.convolve` with all their options, each by the best way there is.
 
-Dilation 1, one group, and the same stride and padding in both directions go to the fast engine, `convolve_rows`.
-The rest take the plain form, a few clips at a time: patches of a whole batch would be KH·KW times its size.
+Dilation 1, and the same stride and padding in both directions, go to the fast engine, `convolve_rows`, one group after
+the other. The rest take the plain form, a few clips at a time: patches of a whole batch would be KH·KW times its size.
 """
+
+from collections.abc import Callable
 
 from . import convolve, convolve_rows
 from .backend import Array, xp
@@ -10,20 +12,20 @@ from .patches import Pair, pair
 from .threads import map_on_cores, pieces, run_on_cores
 
 
-def engine_options(stride: Pair, padding: Pair, dilation: Pair, groups: int) -> dict[str, int] | None:
+def engine_options(stride: Pair, padding: Pair, dilation: Pair) -> dict[str, int] | None:
     """Return the options of the fast engine, or None for what it does not do."""
     (down, right), (above, left) = pair(stride), pair(padding)
-    if groups == 1 and pair(dilation) == (1, 1) and down == right and above == left:
+    if pair(dilation) == (1, 1) and down == right and above == left:
         return {"stride": down, "padding": above}
     return None
 
 
 def conv2d(x: Array, w: Array, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1) -> Array:
     """Return what `convolve.conv2d` returns, and raise what it raises."""
-    fast = engine_options(stride, padding, dilation, groups)
-    if fast is not None:
-        return convolve_rows.conv2d(x, w, **fast)
     oh, ow = convolve.check(x, w, stride, padding, dilation, groups)
+    fast = engine_options(stride, padding, dilation)
+    if fast is not None:
+        return _each_group(lambda x, w: convolve_rows.conv2d(x, w, **fast), x, w, groups)
     y = xp.empty((len(x), oh, ow, w.shape[-1]), dtype=x.dtype)
 
     def work(clips: slice) -> None:
@@ -44,9 +46,10 @@ def conv2d_input_gradient(
     groups: int = 1,
 ) -> Array:
     """Return what `convolve.conv2d_input_gradient` returns."""
-    fast = engine_options(stride, padding, dilation, groups)
+    fast = engine_options(stride, padding, dilation)
     if fast is not None:
-        return convolve_rows.conv2d_input_gradient(g, w, shape, **fast)
+        part = (shape[0], shape[1], shape[2], shape[3] // groups)
+        return _each_group(lambda g, w: convolve_rows.conv2d_input_gradient(g, w, part, **fast), g, w, groups)
     gx = xp.empty(shape, dtype=g.dtype)
 
     def work(clips: slice) -> None:
@@ -70,9 +73,9 @@ def conv2d_weight_gradient(
     groups: int = 1,
 ) -> Array:
     """Return what `convolve.conv2d_weight_gradient` returns; the sum runs in a fixed order."""
-    fast = engine_options(stride, padding, dilation, groups)
+    fast = engine_options(stride, padding, dilation)
     if fast is not None:
-        return convolve_rows.conv2d_weight_gradient(x, g, kernel, **fast)
+        return _each_group(lambda x, g: convolve_rows.conv2d_weight_gradient(x, g, kernel, **fast), x, g, groups)
 
     def work(clips: slice) -> Array:
         return convolve.conv2d_weight_gradient(
@@ -83,6 +86,14 @@ def conv2d_weight_gradient(
     for part in map_on_cores(work, _clips(x, g, kernel)):
         gw += part
     return gw
+
+
+def _each_group(function: Callable[[Array, Array], Array], a: Array, b: Array, groups: int) -> Array:
+    """Apply the function to the last axes of `a` and `b` cut into groups, and join the results along theirs."""
+    if groups == 1:
+        return function(a, b)
+    pairs = zip(xp.split(a, groups, axis=-1), xp.split(b, groups, axis=-1), strict=True)
+    return xp.concatenate([function(xp.ascontiguousarray(x), xp.ascontiguousarray(y)) for x, y in pairs], axis=-1)
 
 
 def _clips(x: Array, y: Array, kernel: tuple[int, int]) -> list[slice]:

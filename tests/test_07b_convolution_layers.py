@@ -56,8 +56,9 @@ def test_paddings_that_are_given_are_taken(layer):
     x = Tensor(drawn_for(layer, 1))
     assert built(layer, 16, 8, stride=2, padding=0, output_padding=0)(x).shape == (2, 11, 13, 8)
     assert built(layer, 16, 8, stride=2, padding=(0, 1), output_padding=(1, 0))(x).shape == (2, 12, 11, 8)
-    # without output padding given, padding 0 makes the result larger than stride times the size, not smaller
+    # output padding, 0 or 1 here, cannot bring stride times the size back from any padding, only come near
     assert built(layer, 16, 8, stride=2, padding=0)(x).shape == (2, 11, 13, 8)
+    assert built(layer, 16, 8, stride=2, padding=2)(x).shape == (2, 8, 10, 8)
 
 
 def test_a_layer_does_what_its_op_does():

@@ -31,8 +31,8 @@ def quaternion_conv2d(
     Raises ShapeError where channels, groups, dtypes or sizes disagree.
     """
     check(x, w, groups)
-    fast = engine_options(stride, padding, dilation, groups)
-    if fast is None or not convolve_eight.pays(w.data):
+    fast = engine_options(stride, padding, dilation)
+    if fast is None or groups > 1 or not convolve_eight.pays(w.data):
         options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
         return by_blocks(conv2d, x, block_weight(w), groups, **options)
     a, b = x.data, w.data
