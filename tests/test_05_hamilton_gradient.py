@@ -114,6 +114,25 @@ def test_the_same_tensor_on_both_sides(rng):
     gradcheck(lambda q: ops.hamilton_product(q, q, axis=-2), [draw(rng, 3, 4, 2)], rng=rng)
 
 
+def test_the_commutator_worked_with_a_pencil(rng):
+    # [p, q] = p ⊗ q - q ⊗ p is what the order of the factors changes: [i, j] = k - (-k) = 2k, and [q, q] = 0
+    def commutator(p, q):
+        return ops.hamilton_product(p, q) - ops.hamilton_product(q, p)
+
+    _, i, j, k = (Tensor(unit) for unit in np.eye(4))
+    assert_close(commutator(i, j).data, 2 * k.data)
+    assert_close(commutator(j, j).data, np.zeros(4))
+    gradcheck(commutator, [draw(rng, 3, 4), draw(rng, 4)], rng=rng)
+
+
+def test_a_gradient_that_ends_above_a_product_reaches_neither_factor(rng):
+    p, q = (Tensor(draw(rng, 4), requires_grad=True) for _ in range(2))
+    product = ops.hamilton_product(p, q)
+    Tensor.from_op(product.data, (product,), lambda g: (None,)).backward(xp.ones(4))
+    assert p.grad is None
+    assert q.grad is None
+
+
 def test_float32_stays_float32(rng):
     q = draw(rng, 3, 4, dtype=np.float32)
     gp, gq = gradients(q, q[0], xp.ones((3, 4), dtype=np.float32))
