@@ -1,0 +1,73 @@
+"""Which tests a reader meets first for each function whose signs matter, and the faults that these tests must catch."""
+
+from pathlib import Path
+
+from faults import Fault, faults_in
+
+ROOT = Path(__file__).resolve().parent.parent
+# Numbers of test files -> whole files, and functions or constants wherever they are defined outside of ops and tensor
+FIRST_TESTS = {
+    "01": "hamilton_product conjugate norm inverse",
+    "02": "_LEFT _RIGHT _spread left_matrix_adjoint HADAMARD eight_products _butterfly",
+    "03 05": "tensor.py",
+    "04": "ops/activations.py ops/reduce.py ops/shape.py",
+    "05": "ops/hamilton.py",
+    "06": "im2col col2im conv2d_input_gradient conv2d_weight_gradient _convolve_tile _weight_tile",
+    "07": "block_weight blocks_of_weight input_gradient weight_gradient ops/conv.py",
+    "08": "ops/losses.py ops/normalise.py ops/pooling.py",
+}
+SIGNS = {"hamilton_product": 12, "_butterfly": 8, "eight_products": 4}  # how many there are to flip
+# Faults that change no result: (function, before, after) -> why
+EQUIVALENT = {
+    ("_LEFT", "np.abs(_TABLE).argmax(axis=0).T", "np.abs(_TABLE).argmax(axis=0)"): "but for signs, L(p) is symmetric",
+    ("_RIGHT", "np.abs(_TABLE).argmax(axis=1).T", "np.abs(_TABLE).argmax(axis=1)"): "but for signs, R(q) is symmetric",
+    ("_convolve_tile", "stop + len(taps) - 1", "stop + len(taps) + 1"): "copies two rows more, and uses neither",
+    ("_weight_tile", "stop + height - 1", "stop + height + 1"): "copies two rows more, and uses neither",
+}
+Job = tuple[str, Fault]  # numbers of test files, and what they must catch
+
+
+def every_job() -> list[Job]:
+    """Return all faults with their tests. Raises SystemExit where FIRST_TESTS or SIGNS do not fit the code."""
+    ops = set(ROOT.glob("quatnet/ops/[!_]*.py")) | {ROOT / "quatnet" / "tensor.py"}
+    elsewhere = sorted(set(ROOT.glob("quatnet/**/*.py")) - ops)
+    jobs = []
+    for numbers, names in FIRST_TESTS.items():
+        test_files(numbers)
+        for name in names.split():
+            files, wanted = ([ROOT / "quatnet" / name], "*") if name.endswith(".py") else (elsewhere, name)
+            jobs += some(f"faults in {name}", [(numbers, f) for file in files for f in faults_in(file, wanted)])
+            ops -= set(files)
+    if ops:
+        raise SystemExit(f"FIRST_TESTS in {__file__} must say which tests are the first of {sorted(map(str, ops))}")
+    check_signs([fault for _, fault in jobs])
+    return jobs
+
+
+def test_files(numbers: str) -> list[str]:
+    """Return the paths of tests/test_NN_*.py for each number. Raises SystemExit where there is none."""
+    found = [some(f"tests/test_{n}_*.py", sorted(ROOT.glob(f"tests/test_{n}_*.py"))) for n in numbers.split()]
+    return [str(file) for files in found for file in files]
+
+
+def some(what: str, found: list) -> list:
+    if not found:
+        raise SystemExit(f"no {what}: renamed, moved or gone? Correct FIRST_TESTS in {__file__}")
+    return found
+
+
+def check_signs(faults: list[Fault]) -> None:
+    """Raise SystemExit unless each sign of SIGNS is flipped once: a fault that is not planted is not caught either."""
+    for function, number in SIGNS.items():
+        flips = {f.source for f in faults if f.function == function and only_a_sign(f)}
+        if len(flips) != number:
+            raise SystemExit(f"{function}: {len(flips)} signs to flip, expected {number}; see SIGNS in {__file__}")
+
+
+def only_a_sign(fault: Fault) -> bool:
+    return fault.before != fault.after and fault.before.replace("+", "-") == fault.after.replace("+", "-")
+
+
+def key(fault: Fault) -> tuple[str, str, str]:
+    """Return what EQUIVALENT knows a fault by; lines move."""
+    return fault.function, fault.before, fault.after
