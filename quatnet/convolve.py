@@ -3,7 +3,7 @@
     x (N, H, W, C)    w (KH, KW, C, O)    y (N, OH, OW, O)
 
 `y = im2col(x) @ w` is the whole idea. The gradients follow from it as from any product: for the weight
-im2col(x)ᵀ @ g, for the input col2im(g @ wᵀ). `quatnet.convolve_rows` computes the same faster.
+im2col(x)ᵀ @ g, for the input col2im(g @ wᵀ). `quatnet.fast` computes the same faster.
 
 `stride`, `padding`, `dilation`: a number, or a pair (height, width). With `groups` G the channels and the filters
 are cut into G runs, and filters see the channels of their own run only: w is (KH, KW, C/G, O), and the one product

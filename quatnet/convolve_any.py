@@ -1,31 +1,31 @@
 """The three functions of `quatnet.convolve` with all their options, each by the best way there is.
 
-Dilation 1, and the same stride and padding in both directions, go to the fast engine, `convolve_rows`, one group after
-the other. The rest take the plain form, a few clips at a time: patches of a whole batch would be KH·KW times its size.
+Dilation 1 goes to `quatnet.fast`, one group after the other. The rest takes the plain form, a few clips at a time:
+patches of a whole batch would be KH·KW times its size. So does everything on a GPU.
 """
 
 from collections.abc import Callable
 
-from . import convolve, convolve_rows
+import numpy as np
+
+from . import convolve
 from .backend import Array, xp
+from .fast import forms
 from .patches import Pair, pair
 from .threads import map_on_cores, pieces, run_on_cores
 
 
-def engine_options(stride: Pair, padding: Pair, dilation: Pair) -> dict[str, int] | None:
-    """Return the options of the fast engine, or None for what it does not do."""
-    (down, right), (above, left) = pair(stride), pair(padding)
-    if pair(dilation) == (1, 1) and down == right and above == left:
-        return {"stride": down, "padding": above}
-    return None
+def fast_options(stride: Pair, padding: Pair, dilation: Pair) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Return stride and padding as pairs for `fast.forms`, or None for what it does not do."""
+    return (pair(stride), pair(padding)) if pair(dilation) == (1, 1) and xp is np else None
 
 
 def conv2d(x: Array, w: Array, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1) -> Array:
     """Return what `convolve.conv2d` returns, and raise what it raises."""
     oh, ow = convolve.check(x, w, stride, padding, dilation, groups)
-    fast = engine_options(stride, padding, dilation)
+    fast = fast_options(stride, padding, dilation)
     if fast is not None:
-        return _each_group(lambda x, w: convolve_rows.conv2d(x, w, **fast), x, w, groups)
+        return _each_group(lambda x, w: forms.convolve(x, w[None], *fast), x, w, groups)
     y = xp.empty((len(x), oh, ow, w.shape[-1]), dtype=x.dtype)
 
     def work(clips: slice) -> None:
@@ -46,10 +46,10 @@ def conv2d_input_gradient(
     groups: int = 1,
 ) -> Array:
     """Return what `convolve.conv2d_input_gradient` returns."""
-    fast = engine_options(stride, padding, dilation)
+    fast = fast_options(stride, padding, dilation)
     if fast is not None:
         part = (shape[0], shape[1], shape[2], shape[3] // groups)
-        return _each_group(lambda g, w: convolve_rows.conv2d_input_gradient(g, w, part, **fast), g, w, groups)
+        return _each_group(lambda g, w: forms.input_gradient(g, w[None], part, *fast), g, w, groups)
     gx = xp.empty(shape, dtype=g.dtype)
 
     def work(clips: slice) -> None:
@@ -73,9 +73,10 @@ def conv2d_weight_gradient(
     groups: int = 1,
 ) -> Array:
     """Return what `convolve.conv2d_weight_gradient` returns; the sum runs in a fixed order."""
-    fast = engine_options(stride, padding, dilation)
+    fast = fast_options(stride, padding, dilation)
     if fast is not None:
-        return _each_group(lambda x, g: convolve_rows.conv2d_weight_gradient(x, g, kernel, **fast), x, g, groups)
+        shape = (1, *kernel, x.shape[-1] // groups, g.shape[-1] // groups)
+        return _each_group(lambda x, g: forms.kernel_gradient(x, g, shape, *fast)[0], x, g, groups)
 
     def work(clips: slice) -> Array:
         return convolve.conv2d_weight_gradient(

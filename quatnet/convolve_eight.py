@@ -4,19 +4,14 @@
 image with one component of the kernel. The gradients are Hamilton products too, so the same identity serves them:
 
     y = w ⊗ x        gx = w* ⊗ g        gw = g ⊗ x*
+
+`quatnet.fast` computes the same in tiles; this is the form to read.
 """
 
 from .backend import Array, xp
-from .convolve_rows import conv2d as real_conv2d
-from .convolve_rows import conv2d_input_gradient, conv2d_weight_gradient
+from .convolve import conv2d as real_conv2d
+from .convolve import conv2d_input_gradient, conv2d_weight_gradient
 from .quaternion import conjugate, eight_products
-
-WIDE = 64 * 64  # quaternion channels in x out from which eight are faster (measured, docs/decisions/0006)
-
-
-def pays(w: Array) -> bool:
-    """Return whether a kernel (4, KH, KW, C, O) is wide enough for the additions to cost less than they save."""
-    return w.shape[3] * w.shape[4] >= WIDE
 
 
 def conv2d(x: Array, w: Array, *, stride: int = 1, padding: int = 0) -> Array:

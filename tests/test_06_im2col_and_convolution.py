@@ -3,7 +3,7 @@
 A 3x3 filter looks at nine pixels at a time. Write each such patch as a row (im2col), and all filters at all
 places are one product: rows times weights. The gradients are those of any product, and patches that overlap
 add up where they came from (col2im, the adjoint). That is the plain form in `quatnet.convolve`, here compared
-with six loops. Training uses `quatnet.convolve_rows`, which computes the same from longer rows, in tiles, on
+with six loops. Training uses `quatnet.convolve_any`, which computes the same from longer rows, in tiles, on
 all cores; here it is compared with the plain form in every shape that could trip it.
 """
 
@@ -17,7 +17,7 @@ from support.parity import assert_parity
 from support.strategies import seeds
 from threadpoolctl import threadpool_limits
 
-from quatnet import Tensor, convolve, convolve_rows, gradcheck, ops, threads
+from quatnet import Tensor, convolve, convolve_any, gradcheck, ops, threads
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import ShapeError
 from quatnet.patches import col2im, im2col, output_size, pad
@@ -145,13 +145,13 @@ def test_the_plain_gradients_are_adjoint_to_the_convolution(seed, h, w, kernel, 
 
 def assert_same_as_plain(x, w, g, **options):
     kernel = w.shape[:2]
-    assert_close(convolve_rows.conv2d(x, w, **options), convolve.conv2d(x, w, **options))
+    assert_close(convolve_any.conv2d(x, w, **options), convolve.conv2d(x, w, **options))
     assert_close(
-        convolve_rows.conv2d_input_gradient(g, w, x.shape, **options),
+        convolve_any.conv2d_input_gradient(g, w, x.shape, **options),
         convolve.conv2d_input_gradient(g, w, x.shape, **options),
     )
     assert_close(
-        convolve_rows.conv2d_weight_gradient(x, g, kernel, **options),
+        convolve_any.conv2d_weight_gradient(x, g, kernel, **options),
         convolve.conv2d_weight_gradient(x, g, kernel, **options),
     )
 
@@ -210,9 +210,7 @@ def test_views_that_are_not_in_memory_order_are_read_rightly(view, padding, rng)
     w = draw(rng, 3, 3, x.shape[-1], 2)
     g = draw(rng, *convolve.conv2d(xp.ascontiguousarray(x), w, padding=padding).shape)
     assert_same_as_plain(x, w, g, padding=padding)
-    assert_close(
-        convolve_rows.conv2d(x, w, padding=padding), convolve_rows.conv2d(x.copy(order="C"), w, padding=padding)
-    )
+    assert_close(convolve_any.conv2d(x, w, padding=padding), convolve_any.conv2d(x.copy(order="C"), w, padding=padding))
 
 
 def test_gradients_that_are_not_in_memory_order_are_read_rightly(rng):
@@ -255,9 +253,9 @@ def test_the_result_is_the_same_to_the_last_bit_for_any_number_of_threads(option
         with_threads(count)
         results.append(
             [
-                convolve_rows.conv2d(x, w, **options),
-                convolve_rows.conv2d_input_gradient(g, w, x.shape, **options),
-                convolve_rows.conv2d_weight_gradient(x, g, (3, 3), **options),
+                convolve_any.conv2d(x, w, **options),
+                convolve_any.conv2d_input_gradient(g, w, x.shape, **options),
+                convolve_any.conv2d_weight_gradient(x, g, (3, 3), **options),
             ]
         )
     for other in results[1:]:
@@ -312,7 +310,7 @@ def test_values_and_gradients_are_those_of_pytorch(kernel, options, torch, rng):
 # Mistakes
 
 
-@pytest.mark.parametrize("conv2d", [convolve.conv2d, convolve_rows.conv2d])
+@pytest.mark.parametrize("conv2d", [convolve.conv2d, convolve_any.conv2d])
 @pytest.mark.parametrize(
     ("x", "w", "options", "message"),
     [

@@ -23,7 +23,7 @@ from quatnet.backend import asnumpy, xp
 from quatnet.errors import ShapeError
 from quatnet.nn import Conv2d, Linear, QuaternionConv2d, QuaternionLinear
 from quatnet.ops.quaternion_blocks import block_weight
-from quatnet.quaternion import eight_products
+from quatnet.quaternion import eight_products, left_matrix_adjoint
 
 few = st.integers(1, 2)
 kernels = st.tuples(st.sampled_from([1, 2, 3]), st.sampled_from([1, 2, 3]))
@@ -265,16 +265,6 @@ def test_a_layer_keeps_the_size_unless_told_otherwise(layer, rng):
 # Eight instead of sixteen
 
 
-@pytest.fixture
-def always_eight(monkeypatch):
-    monkeypatch.setattr(convolve_eight, "WIDE", 0)
-
-
-def test_wide_kernels_take_eight_convolutions_and_narrow_ones_sixteen():
-    assert convolve_eight.pays(np.zeros((4, 1, 1, 64, 64)))
-    assert not convolve_eight.pays(np.zeros((4, 1, 1, 63, 64)))
-
-
 @given(seed=seeds, kernel=kernels, options=steps, channels=few, outputs=few, clips=st.integers(0, 2))
 def test_eight_real_convolutions_give_what_the_block_matrix_gives(seed, kernel, options, channels, outputs, clips):
     x, w = draw(seed, clips, 5, 6, 4 * channels), draw(seed + 1, 4, *kernel, channels, outputs)
@@ -283,23 +273,13 @@ def test_eight_real_convolutions_give_what_the_block_matrix_gives(seed, kernel, 
 
 
 @pytest.mark.parametrize("options", [{}, {"padding": 1}, {"stride": 2, "padding": 1}])
-def test_the_gradients_of_the_eight_are_hamilton_products_too(always_eight, options, rng):
-    def layer(x, w):
-        return ops.quaternion_conv2d(x, w, **options)
-
-    gradcheck(layer, [rng.standard_normal((2, 5, 4, 8)), rng.standard_normal((4, 3, 3, 2, 3))], rng=rng)
-
-
-def test_both_forms_agree_in_values_and_gradients_in_float32(monkeypatch, rng):
-    x, w = rng.standard_normal((2, 6, 20, 256)), rng.standard_normal((4, 3, 3, 64, 64))
-    g = rng.standard_normal((2, 6, 20, 256)).astype(np.float32)
-    found = []
-    for wide in (0, 10**9):
-        monkeypatch.setattr(convolve_eight, "WIDE", wide)
-        tensors = [Tensor(xp.asarray(a, dtype=np.float32), requires_grad=True) for a in (x, w)]
-        y = ops.quaternion_conv2d(*tensors, padding=1)
-        y.backward(xp.asarray(g))
-        found.append([asnumpy(a) for a in (y.data, tensors[0].grad, tensors[1].grad)])
-    for eight, sixteen in zip(*found, strict=True):
-        assert eight.dtype == np.float32
-        assert np.abs(eight - sixteen).max() <= 1e-5 * np.abs(sixteen).max()
+def test_the_gradients_of_the_eight_are_hamilton_products_too(options, rng):
+    x, w = draw(rng, 2, 5, 4, 8), draw(rng, 4, 3, 3, 2, 3)
+    real = convolve.block_weight(w)
+    g = draw(rng, *convolve.conv2d(x, real, **options).shape)
+    gx = convolve.conv2d_input_gradient(g, real, x.shape, **options)
+    assert_close(convolve_eight.input_gradient(g, w, x.shape, **options), gx)
+    gw = left_matrix_adjoint(
+        convolve.blocks_of_weight(convolve.conv2d_weight_gradient(x, g, (3, 3), **options)), axis=0
+    )
+    assert_close(convolve_eight.weight_gradient(x, g, (3, 3), **options), gw)

@@ -18,7 +18,7 @@ from support.quaternion_images import times
 from support.strategies import options_of, quaternions, seeds
 from support.torch_twin import block_matrix
 
-from quatnet import Tensor, convolve, convolve_any, convolve_eight, gradcheck, ops, threads
+from quatnet import Tensor, convolve, convolve_any, gradcheck, ops, threads
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import ConfigError, ShapeError
 from quatnet.patches import col2im, im2col, output_size, pair, single
@@ -150,13 +150,11 @@ def test_patches_of_a_piece_are_counted_with_a_pencil(monkeypatch):
 
 
 def test_what_the_fast_engine_can_do_it_does():
-    assert convolve_any.engine_options((2, 2), 1, (1, 1)) == {"stride": 2, "padding": 1}
-    for change in [{"stride": (1, 2)}, {"padding": (0, 1)}, {"dilation": (1, 2)}]:
-        assert convolve_any.engine_options(**{"stride": 1, "padding": 1, "dilation": 1, **change}) is None
+    assert convolve_any.fast_options((2, 1), 1, (1, 1)) == ((2, 1), (1, 1))
+    assert convolve_any.fast_options(1, 1, (1, 2)) is None
 
 
-def test_eight_products_know_nothing_of_gaps_and_groups_and_are_not_asked(monkeypatch, rng):
-    monkeypatch.setattr(convolve_eight, "WIDE", 0)
+def test_the_fast_engine_knows_nothing_of_gaps_and_quaternion_groups_and_is_not_asked(rng):
     x, w = draw(rng, 1, 5, 6, 16), draw(rng, 4, 2, 2, 2, 4)
     for chosen in ({**EVERYTHING, "groups": 2}, {"groups": 2}):
         expected = oracles.quaternion_conv2d(asnumpy(x), asnumpy(w), **chosen)

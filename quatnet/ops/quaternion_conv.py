@@ -9,10 +9,10 @@ A constant quaternion q on the right goes through, op(x ⊗ q) = op(x) ⊗ q, be
 from collections.abc import Sequence
 from typing import Any
 
-from .. import convolve_eight
 from ..backend import Array
-from ..convolve_any import engine_options
+from ..convolve_any import fast_options
 from ..errors import ShapeError
+from ..fast import forms
 from ..patches import Pair, single
 from ..tensor import Tensor
 from .conv import conv2d, conv_transpose2d, flat, image
@@ -26,22 +26,22 @@ def quaternion_conv2d(
     """Return the quaternion correlation y = Σ_taps w ⊗ x.
 
     `x` is (N, H, W, 4C), the last axis in four blocks r|i|j|k; `w` is (4, KH, KW, C/G, O), multiplied from the
-    left; the result is (N, OH, OW, 4O), its size that of `conv2d`. Narrow kernels, and those with dilation or
-    groups, take the sixteen products of the block matrix, wide ones eight (`convolve_eight`).
+    left; the result is (N, OH, OW, 4O), its size that of `conv2d`. It takes eight real products for each of
+    quaternions (`quatnet.fast`), and sixteen with dilation or groups.
     Raises ShapeError where channels, groups, dtypes or sizes disagree.
     """
     check(x, w, groups)
-    fast = engine_options(stride, padding, dilation)
-    if fast is None or groups > 1 or not convolve_eight.pays(w.data):
+    fast = fast_options(stride, padding, dilation)
+    if fast is None or groups > 1:
         options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
         return by_blocks(conv2d, x, block_weight(w), groups, **options)
     a, b = x.data, w.data
 
     def backward(g: Array) -> Sequence[Array | None]:
-        gx = convolve_eight.input_gradient(g, b, a.shape, **fast) if x.requires_grad else None
-        return gx, convolve_eight.weight_gradient(a, g, b.shape[1:3], **fast)
+        gx = forms.input_gradient(g, b, a.shape, *fast) if x.requires_grad else None
+        return gx, forms.kernel_gradient(a, g, b.shape, *fast)
 
-    return Tensor.from_op(convolve_eight.conv2d(a, b, **fast), (x, w), backward)
+    return Tensor.from_op(forms.convolve(a, b, *fast), (x, w), backward)
 
 
 def quaternion_conv1d(

@@ -3,7 +3,7 @@
 Every layer counts real channels, four to a quaternion, and takes the same arguments, so that a real layer can be
 exchanged for a quaternion one with a quarter of the weights. What a layer obeys is what its op obeys: without bias a
 quaternion on the right goes through the linear ones. A bias breaks that law, because it does not turn with the input;
-and the rotation layer has laws of its own (`test_07b_rotation_convolution`).
+and the rotation layer has laws of its own (`test_07d_rotation_convolution`).
 """
 
 import numpy as np

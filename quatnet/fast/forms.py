@@ -1,0 +1,57 @@
+"""Which form a convolution takes, by a rule on its shapes alone.
+
+    strips   kernels three rows high, stride 1, enough pixels to pay for the transformed kernel       (convolution.py)
+    direct   everything else                                                                        (direct.py)
+
+A quaternion kernel of few channels is expanded to its real block matrix first: its sums would cost more than the
+products that they save. The numbers were measured, see docs/decisions/0008.
+"""
+
+from ..backend import Array
+from ..convolve import block_weight, blocks_of_weight
+from ..quaternion import left_matrix_adjoint
+from . import convolution, direct, direct_gradients
+from .direct import Pair
+from .winograd import TAPS
+
+ENOUGH_PIXELS = 1024
+FEWEST_CHANNELS = 4  # of quaternions, in and out
+
+
+def convolve(x: Array, w: Array, stride: Pair, padding: Pair) -> Array:
+    """Return w ⊗ x: `x` (N, H, W, P·C), `w` (P, KH, KW, C, O) -> (N, OH, OW, P·O); P = 1 real, 4 quaternion."""
+    if _narrow(w.shape):
+        w = block_weight(w)[None]
+    if _strips(x.shape, w.shape, stride, padding):
+        return convolution.convolve(x, w, padding)
+    return direct.convolve(x, w, stride, padding)
+
+
+def input_gradient(g: Array, w: Array, shape: tuple[int, ...], stride: Pair, padding: Pair) -> Array:
+    """Return w* ⊗ g, the gradient of <convolve(x, w), g> for an x of `shape`."""
+    if _narrow(w.shape):
+        w = block_weight(w)[None]
+    if _strips(shape, w.shape, stride, padding):
+        return convolution.input_gradient(g, w, padding)
+    return direct_gradients.input_gradient(g, w, shape, stride, padding)
+
+
+def kernel_gradient(x: Array, g: Array, kernel: tuple[int, ...], stride: Pair, padding: Pair) -> Array:
+    """Return g ⊗ x* summed over pixels, the gradient of <convolve(x, w), g> for a w of shape `kernel`."""
+    if _narrow(kernel):
+        p, kh, kw, channels, outputs = kernel
+        gw = kernel_gradient(x, g, (1, kh, kw, p * channels, p * outputs), stride, padding)[0]
+        return left_matrix_adjoint(blocks_of_weight(gw), axis=0)
+    if _strips(x.shape, kernel, stride, padding):
+        return convolution.kernel_gradient(x, g, kernel, padding)
+    return direct_gradients.kernel_gradient(x, g, kernel, stride, padding)
+
+
+def _narrow(kernel: tuple[int, ...]) -> bool:
+    return kernel[0] == 4 and min(kernel[3:]) < FEWEST_CHANNELS
+
+
+def _strips(image: tuple[int, ...], kernel: tuple[int, ...], stride: Pair, padding: Pair) -> bool:
+    clips, height, width, _ = image
+    fits = kernel[1] == TAPS and padding[0] < TAPS and padding[1] < kernel[2]
+    return fits and stride == (1, 1) and clips * height * width >= ENOUGH_PIXELS

@@ -1,0 +1,130 @@
+"""From the image to matrices and back: what happens to a tile before and after it is multiplied.
+
+Columns need no transform: KW neighbours of a row are KW·C numbers in one piece, so the pixels φ, φ + KW, φ + 2 KW, ...
+of a plane, each with its neighbours, are a matrix without a copy, one for each of KW phases φ.
+"""
+
+import numpy as np
+
+from ..backend import Array
+from . import mixing, winograd
+from .tiles import Plan, Tile, scratch
+from .winograd import OUTPUTS, PRODUCTS, TAPS
+
+
+def open_rows(x: Array, plan: Plan, tile: Tile, *, conjugated: bool = False) -> Array:
+    """Return the rows that a tile reads, (P, n, 4s + 2, pitch, C), with zeros where they leave the image."""
+    clips, strips = tile.shape
+    rows, top = OUTPUTS * strips + TAPS - 1, OUTPUTS * tile.strips.start - plan.padding[0]
+    start, stop = max(0, top), min(plan.rows, top + rows)
+    d = scratch("rows", (plan.components, clips, rows, plan.pitch, plan.channels), x.dtype)
+    d[:, :, : start - top] = 0
+    d[:, :, max(start, stop) - top :] = 0
+    d[:, :, :, : plan.padding[1]] = 0
+    inside = d[:, :, start - top : stop - top, plan.padding[1] :]
+    _open(x[tile.clips, start:stop], inside, mixing.RIGHT_ORDER, conjugated)
+    return d
+
+
+def _open(x: Array, planes: Array, order: tuple[int, ...], conjugated: bool) -> None:
+    """Copy the components of (n, H, W, P·C) into planes (P, n, H, W, C) in the given order."""
+    image = x.reshape(*x.shape[:3], len(planes), x.shape[3] // len(planes))
+    for plane, component in zip(planes, order[: len(planes)], strict=True):
+        copy = np.negative if conjugated and component else np.positive
+        copy(image[:, :, :, component], out=plane)
+
+
+def transformed_image(x: Array, plan: Plan, tile: Tile, *, conjugated: bool = False) -> Array:
+    """Return the right operands of a tile, (6, planes, pixels, C): Bᵀ along the rows, then the sums."""
+    clips, strips = tile.shape
+    d = open_rows(x, plan, tile, conjugated=conjugated)
+    pixels = clips * strips * plan.pitch
+    phases = plan.taps * (1 + -(-pixels // plan.taps))  # whole phases, and one pixel more in each
+    v = scratch("image", (PRODUCTS, plan.planes, phases, plan.channels), x.dtype)
+    v[:, :, pixels:] = 0
+    shape = (plan.components, clips, strips, plan.pitch * plan.channels)
+    rows = [_every_fourth(d, k, strips) for k in range(PRODUCTS)]
+    transformed = [v[k, -plan.components :, :pixels].reshape(shape) for k in range(PRODUCTS)]
+    winograd.transform_rows(rows, transformed, list(scratch("sums", (3, *shape), x.dtype)))
+    if plan.components == 4:
+        mixing.mix(v, mixing.RIGHT_ORDER, scratch("sums", (2, *v[:, 0].shape), x.dtype))
+    return v
+
+
+def _every_fourth(d: Array, first: int, strips: int) -> Array:
+    rows = d[:, :, first : first + OUTPUTS * strips : OUTPUTS][:, :, :strips]
+    return rows.reshape(*rows.shape[:3], -1)
+
+
+def transformed_cotangent(g: Array, plan: Plan, tile: Tile) -> Array:
+    """Return the left operands of the kernel's gradient, (6, planes, pixels, O), without their factors.
+
+    A along the rows, the adjoint of what `close_rows` does; 0 between the rows of the image.
+    """
+    clips, strips = tile.shape
+    start, stop = OUTPUTS * tile.strips.start, min(plan.height, OUTPUTS * tile.strips.stop)
+    outputs, pitch = tile.outputs.stop - tile.outputs.start, plan.pitch if plan.phases else plan.width
+    d = scratch("rows", (plan.components, clips, OUTPUTS * strips, pitch, outputs), g.dtype)
+    d[:, :, stop - start :] = 0
+    d[:, :, :, plan.width :] = 0
+    image = g.reshape(*g.shape[:3], plan.components, plan.outputs)[tile.clips, start:stop, :, :, tile.outputs]
+    for plane, component in zip(d, mixing.LEFT_ORDER, strict=False):
+        np.copyto(plane[:, : stop - start, : plan.width], image[:, :, :, component])
+    return _left_operands(d, plan, strips)
+
+
+def _left_operands(d: Array, plan: Plan, strips: int) -> Array:
+    components, clips, _, pitch, outputs = d.shape
+    pixels = clips * strips * pitch
+    count = plan.taps * -(-pixels // plan.taps) if plan.phases else pixels
+    h = scratch("cotangent", (PRODUCTS, plan.planes, count, outputs), d.dtype)
+    h[:, :, pixels:] = 0
+    shape = (components, clips, strips, pitch * outputs)
+    rows = [_every_fourth(d, r, strips) for r in range(OUTPUTS)]
+    transformed = [h[k, -components:, :pixels].reshape(shape) for k in range(PRODUCTS)]
+    winograd.transform_cotangents(rows, transformed, list(scratch("sums", (3, *shape), d.dtype)))
+    if components == 4:
+        mixing.mix(h, mixing.LEFT_ORDER, scratch("sums", (2, *h[:, 0].shape), d.dtype))
+    return h
+
+
+def patches(v: Array, plan: Plan, tile: Tile) -> Array:
+    """Return (6, planes, phases, pixels, KW·C): a view with KW phases, or a copy with one where that is less work."""
+    one, width = v.itemsize, plan.taps * plan.channels
+    if plan.phases:
+        shape = (*v.shape[:2], plan.taps, v.shape[2] // plan.taps - 1, width)
+        return _view(v, shape, (plan.channels * one, width * one, one))
+    rows = tile.shape[0] * tile.shape[1]
+    view = _view(
+        v, (*v.shape[:2], rows, plan.width, width), (plan.pitch * plan.channels * one, plan.channels * one, one)
+    )
+    copied = scratch("patches", view.shape, v.dtype)
+    np.copyto(copied, view)
+    return copied.reshape(*v.shape[:2], 1, rows * plan.width, width)
+
+
+def _view(v: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
+    return np.lib.stride_tricks.as_strided(v, shape, (*v.strides[:2], *strides), writeable=False)
+
+
+def rows_of_products(m: Array, plan: Plan, tile: Tile) -> Array:
+    """Return the rows of the result, (P, n, 4s, pitch or W, O), from the products (6, planes, pixels, O)."""
+    clips, strips = tile.shape
+    pitch = plan.pitch if plan.phases else plan.width
+    if plan.components == 4:
+        m = mixing.unmix(m, scratch("sums", (2, *m[:, 0].shape), m.dtype))
+    shape = (plan.components, clips, strips, pitch * m.shape[-1])
+    parts = [part[:, : clips * strips * pitch].reshape(shape) for part in m]
+    y = scratch("result", (plan.components, clips, strips, OUTPUTS, shape[-1]), m.dtype)
+    winograd.transform_products(
+        parts, [y[:, :, :, r] for r in range(OUTPUTS)], list(scratch("sums", (2, *shape), m.dtype))
+    )
+    return y.reshape(plan.components, clips, OUTPUTS * strips, pitch, m.shape[-1])
+
+
+def close_rows(rows: Array, y: Array, plan: Plan, tile: Tile) -> None:
+    """Copy the rows of a tile into the image `y` (N, OH, OW, P·O), components side by side."""
+    start, stop = OUTPUTS * tile.strips.start, min(plan.height, OUTPUTS * tile.strips.stop)
+    image = y.reshape(*y.shape[:3], plan.components, plan.outputs)[tile.clips, start:stop, :, :, tile.outputs]
+    for component, plane in enumerate(rows):
+        np.copyto(image[:, :, :, component], plane[:, : stop - start, : plan.width])

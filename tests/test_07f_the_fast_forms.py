@@ -1,0 +1,215 @@
+"""How a convolution becomes fast: fewer multiplications, and pieces that stay in cache.
+
+Two identities save multiplications and leave the result as it was. Winograd's makes four neighbouring outputs of three
+taps from six products instead of twelve; that of the eight products makes a quaternion product from eight real ones
+instead of sixteen. Both first add, then multiply, then add, so one can run inside the other: a quaternion convolution
+is left with a quarter of its multiplications. The sums are done on whole planes of an image, the products by the
+matrix library, tile by tile. Every form is compared with the plain one of `quatnet.convolve`.
+"""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.arrays import assert_close, dot, draw
+from support.strategies import seeds
+
+from quatnet import convolve
+from quatnet.backend import xp
+from quatnet.fast import convolution, direct, direct_gradients, forms, mixing, tiles, winograd
+from quatnet.quaternion import hamilton_product, left_matrix_adjoint
+
+pytestmark = pytest.mark.skipif(xp is not np, reason="the fast forms are NumPy's; a GPU takes the plain ones")
+
+# Four outputs from six products
+
+
+def test_one_output_shows_what_the_six_products_stand_for():
+    # taps (1, 0, 0) copy: y = (d0, d1, d2, d3). Taps (0, 0, 1) look two ahead: y = (d2, d3, d4, d5)
+    inputs, taps, outputs = winograd.matrices()
+    d = np.array([3.0, 1, 4, 1, 5, 9])
+    for tap, expected in (([1, 0, 0], [3, 1, 4, 1]), ([0, 1, 0], [1, 4, 1, 5]), ([0, 0, 1], [4, 1, 5, 9])):
+        assert_close(outputs @ ((taps @ tap) * (inputs @ d)), expected)
+
+
+def test_the_identity_is_exact_in_fractions():
+    inputs, taps, outputs = (np.vectorize(exact)(matrix) for matrix in winograd.matrices())
+    d, w = np.array([Fraction(n) for n in (3, -1, 4, 1, -5, 9)]), np.array([Fraction(n) for n in (2, 7, -1)])
+    y = outputs.dot(taps.dot(w) * inputs.dot(d))
+    assert list(y) == [sum(w[i] * d[r + i] for i in range(3)) for r in range(4)]
+
+
+def exact(number: float) -> Fraction:
+    """The fraction that a rounded matrix entry stands for; denominators divide 405."""
+    return Fraction(number).limit_denominator(5000)
+
+
+def drawn(seed, count, dtype=np.float64):
+    return [draw(seed + n, 2, 5, dtype=dtype) for n in range(count)]
+
+
+@given(seeds)
+def test_the_sums_in_place_are_the_matrices(seed):
+    inputs, taps, outputs = winograd.matrices()
+    scratch = drawn(0, 3)
+    for transform, matrix, lengths in (
+        (winograd.transform_rows, inputs, (6, 6)),
+        (winograd.transform_taps, taps, (3, 6)),
+        (winograd.transform_products, outputs, (6, 4)),
+        (winograd.transform_cotangents, outputs.T, (4, 6)),
+    ):
+        before, after = drawn(seed, lengths[0]), drawn(1, lengths[1])
+        expected = np.tensordot(matrix, before, axes=1)
+        transform(before, after, scratch[: 2 if transform is winograd.transform_products else 3])
+        assert_close(np.stack(after), expected)
+
+
+# Eight planes
+
+
+@given(seeds)
+def test_eight_planes_multiplied_one_by_one_are_a_hamilton_product(seed):
+    p, q = draw(seed, 4, 3), draw(seed + 1, 4, 3)
+    left, right = (stack(a, order) for a, order in ((p, mixing.LEFT_ORDER), (q, mixing.RIGHT_ORDER)))
+    products = left * right
+    mixing.scale(products)
+    assert_close(mixing.unmix(products, np.empty((2, 1, 3)))[0], hamilton_product(p, q, axis=0))
+
+
+def stack(p, order):
+    planes = np.zeros((1, 8, 3))
+    planes[0, 4:] = p[list(order)]
+    mixing.mix(planes, order, np.empty((2, 1, 3)))
+    return planes
+
+
+# Tiles
+
+
+@given(st.integers(0, 5), st.integers(1, 70), st.integers(1, 70), st.integers(1, 300), st.sampled_from([1, 4]))
+def test_tiles_cover_every_output_once(clips, height, width, outputs, components):
+    plan = tiles.Plan(components, clips, height, width, 3, 40, outputs, (1, 1))
+    seen = np.zeros((clips, plan.strips, outputs), int)
+    for tile in tiles.tiles(plan, 4):
+        seen[tile.clips, tile.strips, tile.outputs] += 1
+        assert tile.shape[0] == 1 or tile.shape[1] == plan.strips
+    assert (seen == 1).all()
+
+
+@given(st.integers(0, 100), st.integers(1, 30))
+def test_slices_are_nearly_equal_and_never_too_long(length, most):
+    lengths = [part.stop - part.start for part in tiles.slices(length, most)]
+    assert sum(lengths) == length
+    assert max(lengths, default=0) <= most
+    assert max(lengths, default=0) - min(lengths, default=0) <= 1
+
+
+# Both forms against the plain one
+
+FORMS = {
+    "strips": (
+        lambda x, w, stride, padding: convolution.convolve(x, w, padding),
+        lambda g, w, shape, stride, padding: convolution.input_gradient(g, w, padding),
+        lambda x, g, kernel, stride, padding: convolution.kernel_gradient(x, g, kernel, padding),
+    ),
+    "direct": (direct.convolve, direct_gradients.input_gradient, direct_gradients.kernel_gradient),
+    "by the rule": (forms.convolve, forms.input_gradient, forms.kernel_gradient),
+}
+
+
+def plain(x, w, g, stride, padding):
+    """The result and both gradients as one real convolution."""
+    real = convolve.block_weight(w) if len(w) == 4 else w[0]
+    options = {"stride": stride, "padding": padding}
+    y = convolve.conv2d(x, real, **options)
+    gx = convolve.conv2d_input_gradient(g, real, x.shape, **options)
+    gw = convolve.conv2d_weight_gradient(x, g, real.shape[:2], **options)
+    return y, gx, left_matrix_adjoint(convolve.blocks_of_weight(gw), axis=0) if len(w) == 4 else gw[None]
+
+
+def cotangent(x, w, stride, padding, rng):
+    size = direct.Window(w.shape[1:3], stride, padding).output(x.shape)
+    return draw(rng, len(x), *size, len(w) * w.shape[4]).astype(x.dtype)
+
+
+def assert_same(form, x, w, stride, padding, rng, *, tolerance=1e-11):
+    g = cotangent(x, w, stride, padding, rng)
+    forward, to_image, to_kernel = FORMS[form]
+    found = (
+        forward(x, w, stride, padding),
+        to_image(g, w, x.shape, stride, padding),
+        to_kernel(x, g, w.shape, stride, padding),
+    )
+    for ours, theirs in zip(found, plain(x, w, g, stride, padding), strict=True):
+        largest = np.abs(theirs).max(initial=1)
+        assert ours.dtype == x.dtype
+        assert_close(ours / largest, theirs / largest, rtol=0, atol=tolerance)
+
+
+sizes = st.tuples(st.integers(0, 3), st.integers(1, 14), st.integers(1, 20))
+channels = st.tuples(st.integers(1, 3), st.integers(1, 5))
+components = st.sampled_from([1, 4])
+
+
+@given(seeds, components, sizes, channels, st.integers(1, 4), st.integers(0, 2), st.integers(0, 2))
+def test_strips_of_any_image_are_the_plain_convolution(seed, parts, size, channels, taps, top, left):
+    size = (size[0], max(size[1], 3 - 2 * top), max(size[2], taps - 2 * min(left, taps - 1)))
+    rng = np.random.default_rng(seed)
+    x, w = draw(rng, *size, parts * channels[0]), draw(rng, parts, 3, taps, *channels)
+    assert_same("strips", x, w, (1, 1), (top, min(left, taps - 1)), rng)
+
+
+steps = st.tuples(st.integers(1, 3), st.integers(1, 3))
+zeros = st.tuples(st.integers(0, 2), st.integers(0, 2))
+
+
+@given(seeds, components, sizes, channels, steps, steps, zeros)
+def test_the_direct_form_takes_any_kernel_stride_and_padding(seed, parts, size, channels, kernel, stride, padding):
+    size = (size[0], max(size[1], kernel[0]), max(size[2], kernel[1]))
+    rng = np.random.default_rng(seed)
+    x, w = draw(rng, *size, parts * channels[0]), draw(rng, parts, *kernel, *channels)
+    assert_same("direct", x, w, stride, padding, rng)
+
+
+CASES = {
+    "several tiles of one clip": ((1, 200, 64, 32), (4, 3, 3, 8, 8)),
+    "several clips in a tile": ((9, 15, 2, 64), (4, 3, 3, 16, 16)),
+    "several slices of the kernel": ((5, 16, 13, 64), (1, 3, 3, 64, 1100)),
+    "several slices of the quaternion kernel": ((9, 16, 8, 512), (4, 3, 3, 128, 150)),
+    "few pixels and a large kernel": ((2, 15, 2, 512), (4, 3, 3, 128, 150)),
+    "fewer channels than pay": ((2, 40, 30, 4), (4, 3, 3, 1, 16)),
+    "no clip": ((0, 40, 30, 16), (4, 3, 3, 4, 4)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_rule_changes_the_way_but_not_the_result(name, rng):
+    image, kernel = CASES[name]
+    assert_same("by the rule", draw(rng, *image), draw(rng, *kernel), (1, 1), (1, 1), rng)
+
+
+@pytest.mark.parametrize("form", ["strips", "direct"])
+@pytest.mark.parametrize("view", [lambda x: x[:, ::2], lambda x: x[:, ::-1, ::-1], lambda x: x.swapaxes(1, 2)])
+def test_views_that_are_not_in_memory_order_are_read_rightly(form, view, rng):
+    x = view(draw(rng, 2, 12, 14, 8))
+    assert_same(form, x, draw(rng, 4, 3, 3, 3, 2).swapaxes(3, 4), (1, 1), (1, 1), rng)
+
+
+@pytest.mark.parametrize("form", ["strips", "direct"])
+@pytest.mark.parametrize("parts", [1, 4])
+def test_float32_keeps_five_digits_in_every_form(form, parts, rng):
+    x = draw(rng, 2, 62, 8, parts * 64, dtype=np.float32)
+    w = draw(rng, parts, 3, 3, 64, 64, dtype=np.float32)
+    assert_same(form, x, w, (1, 1), (1, 1), rng, tolerance=1e-5)
+
+
+@pytest.mark.parametrize("form", ["strips", "direct"])
+def test_the_gradients_are_adjoint_to_the_convolution(form, rng):
+    x, w = draw(rng, 2, 9, 11, 12), draw(rng, 4, 3, 3, 3, 2)
+    forward, to_image, to_kernel = FORMS[form]
+    g, options = cotangent(x, w, (1, 1), (1, 1), rng), ((1, 1), (1, 1))
+    total = dot(forward(x, w, *options), g)
+    assert_close(dot(x, to_image(g, w, x.shape, *options)), total)
+    assert_close(dot(w, to_kernel(x, g, w.shape, *options)), total)
