@@ -1,4 +1,8 @@
-"""Ops that act on every entry by itself."""
+"""Ops that act on every entry by itself.
+
+On a quaternion layer they are "split": one component at a time. Turning the quaternion first, x ⊗ q, gives another
+result, not the turned one; `whole_quaternion` has activations that commute.
+"""
 
 from collections.abc import Sequence
 
@@ -33,3 +37,9 @@ def sigmoid(x: Tensor) -> Tensor:
     small = xp.exp(-xp.abs(x.data))
     y = xp.where(x.data >= 0, 1, small) / (1 + small)
     return Tensor.from_op(y, (x,), lambda g: (g * y * (1 - y),))
+
+
+def tanh(x: Tensor) -> Tensor:
+    """Return the hyperbolic tangent, (eˣ - e⁻ˣ) / (eˣ + e⁻ˣ)."""
+    y = xp.tanh(x.data)
+    return Tensor.from_op(y, (x,), lambda g: (g * (1 - y * y),))

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from ..backend import Array, xp
 from ..errors import ShapeError
+from ..quaternion import norm
 from ..tensor import Tensor
 from ..threads import pieces, run_on_cores
+from .blocks import closed, opened
 
 
 def _corners(x: Array, size: int) -> Iterator[Array]:
@@ -20,9 +22,19 @@ def _corners(x: Array, size: int) -> Iterator[Array]:
             yield x[:, i:height:size, j:width:size]
 
 
+def _image(x: Tensor) -> Array:
+    if x.data.ndim != 4:
+        raise ShapeError(f"expected images (N, H, W, C), got shape {x.shape}; a single one is x[None]")
+    return x.data
+
+
 def average_pool(x: Tensor, *, size: int = 2) -> Tensor:
-    """Return the mean over each window: (N, H, W, C) -> (N, H // size, W // size, C)."""
-    a = x.data
+    """Return the mean over each window: (N, H, W, C) -> (N, H // size, W // size, C).
+
+    Linear, so average_pool(x ⊗ q) = average_pool(x) ⊗ q for quaternion channels. Raises ShapeError where no
+    window fits.
+    """
+    a = _image(x)
     next(_corners(a, size))  # raises where the window does not fit
     y = xp.empty((len(a), a.shape[1] // size, a.shape[2] // size, a.shape[3]), dtype=a.dtype)
 
@@ -50,8 +62,12 @@ def average_pool(x: Tensor, *, size: int = 2) -> Tensor:
 
 
 def max_pool(x: Tensor, *, size: int = 2) -> Tensor:
-    """Return the largest entry of each window; the first of equals receives the gradient."""
-    a = x.data
+    """Return the largest entry of each window; the first of equals receives the gradient.
+
+    On quaternions this is split: the four components of a result may come from four pixels, and nothing is said
+    of max_pool(x ⊗ q). Raises ShapeError where no window fits.
+    """
+    a = _image(x)
     corners = xp.stack(list(_corners(a, size)))
     winner = corners.argmax(axis=0)
 
@@ -62,3 +78,25 @@ def max_pool(x: Tensor, *, size: int = 2) -> Tensor:
         return (gx,)
 
     return Tensor.from_op(corners.max(axis=0), (x,), backward)
+
+
+def norm_max_pool(x: Tensor, *, size: int = 2) -> Tensor:
+    """Return the quaternion of the largest norm of each window, whole; the first of equals.
+
+    (N, H, W, 4C) in blocks r|i|j|k -> (N, H // size, W // size, 4C). Equivariant: |q ⊗ p| = |q| |p|, so the same
+    pixel wins and norm_max_pool(x ⊗ p) = norm_max_pool(x) ⊗ p for every p. Raises ShapeError where no window fits,
+    or unless there are 4C channels.
+
+    Source: G. Altamirano, Geometric methods of perceptual organisation for computer vision, 2017.
+    """
+    q = opened(_image(x))
+    corners = xp.stack(list(_corners(q, size)))  # (size², N, OH, OW, 4, C)
+    winner = norm(corners, axis=-2).argmax(axis=0)[..., None, :]
+
+    def backward(g: Array) -> Sequence[Array]:
+        gq = xp.zeros(q.shape, dtype=q.dtype)
+        for number, corner in enumerate(_corners(gq, size)):
+            corner[...] = opened(g) * (winner == number)
+        return (closed(gq),)
+
+    return Tensor.from_op(closed(xp.take_along_axis(corners, winner[None], axis=0)[0]), (x,), backward)

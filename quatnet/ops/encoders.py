@@ -1,0 +1,26 @@
+"""From real to quaternion channels without parameters; `nn.LearnedEncoder` has some.
+
+Both are linear. A real input can be multiplied by real numbers only, and with those they commute.
+"""
+
+from ..backend import xp
+from ..errors import ShapeError
+from ..tensor import Tensor
+from .shape import concatenate
+
+
+def repeat_encoder(x: Tensor) -> Tensor:
+    """Return x (1 + i + j + k): (..., C) real -> (..., 4C), every component a copy; ShapeError for a lone number."""
+    return concatenate([_with_channels(x)] * 4)
+
+
+def zero_pad_encoder(x: Tensor) -> Tensor:
+    """Return x + 0i + 0j + 0k: (..., C) real -> (..., 4C); ShapeError for a lone number."""
+    shape = (*_with_channels(x).shape[:-1], 3 * x.shape[-1])
+    return concatenate([x, Tensor(xp.zeros(shape, dtype=x.data.dtype))])
+
+
+def _with_channels(x: Tensor) -> Tensor:
+    if not x.shape:
+        raise ShapeError("expected channels on the last axis of x, got a lone number; reshape it to (1,)")
+    return x

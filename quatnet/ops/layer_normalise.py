@@ -1,0 +1,41 @@
+"""Layer normalisation: each row by itself, so that nothing depends on the rest of the batch."""
+
+from collections.abc import Sequence
+
+from ..backend import Array, xp
+from ..errors import ShapeError
+from ..tensor import Tensor
+
+
+def layer_norm(x: Tensor, scale: Tensor, shift: Tensor, *, epsilon: float = 1e-5) -> Tensor:
+    """Return scale · (x - mean) / sqrt(variance + epsilon) + shift, with mean and variance of each row.
+
+    `x` is (..., C); mean and variance are over its last axis, `scale` and `shift` are (C,). On quaternions the
+    row is all four components of all channels: their common mean points along 1 + i + j + k, so there is no
+    equivariance to a quaternion on the right. Raises ShapeError where the channels disagree.
+
+    Source: J. L. Ba, J. R. Kiros, G. E. Hinton, Layer normalization, 2016.
+    """
+    if not x.shape or not scale.shape == shift.shape == x.shape[-1:]:
+        raise ShapeError(f"expected scale and shift of shape {x.shape[-1:]}, got {scale.shape} and {shift.shape}")
+    a = x.data
+
+    def backward(g: Array) -> Sequence[Array]:
+        normal, inverse = _normal(a, epsilon)
+        rows = tuple(range(g.ndim - 1))
+        wanted = g * scale.data
+        gx = inverse * (wanted - _mean(wanted) - normal * _mean(wanted * normal))
+        return gx, (g * normal).sum(axis=rows), g.sum(axis=rows)
+
+    return Tensor.from_op(_normal(a, epsilon)[0] * scale.data + shift.data, (x, scale, shift), backward)
+
+
+def _normal(a: Array, epsilon: float) -> tuple[Array, Array]:
+    """Rows of mean 0 and variance 1, and the factor 1 / sqrt(variance + epsilon) of each."""
+    centred = a - _mean(a)
+    inverse = 1 / xp.sqrt(_mean(centred**2) + a.dtype.type(epsilon))
+    return centred * inverse, inverse
+
+
+def _mean(a: Array) -> Array:
+    return a.mean(axis=-1, keepdims=True)

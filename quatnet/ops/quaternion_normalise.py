@@ -1,0 +1,62 @@
+"""Batch normalisation with one variance for a whole quaternion."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..backend import Array, xp
+from ..errors import ShapeError
+from ..tensor import Tensor
+from .blocks import closed, opened
+from .normalise import batch_statistics
+
+
+def quaternion_statistics(x: Array) -> tuple[Array, Array]:
+    """Return the mean (4C,) and E|q - mean|² / 4 (C,) of `x` (..., 4C) over all rows; ShapeError for no rows."""
+    mean, variance = batch_statistics(x)
+    return mean, opened(variance).mean(axis=0)
+
+
+def quaternion_batch_norm(
+    x: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    statistics: tuple[Array, Array] | None = None,
+    *,
+    epsilon: float = 1e-5,
+) -> Tensor:
+    """Return scale · (q - mean) / sqrt(variance + epsilon) + shift, all four components by one factor.
+
+    The variance E|q - mean|² / 4 is the mean of the components' variances, so that a component ends at about 1
+    as in `batch_norm`; the source leaves out the 4, which halves the result. `x` is (..., 4C) in blocks r|i|j|k,
+    `scale` (C,) real, `shift` (4C,); `statistics` are running ones as `quaternion_statistics` gives them,
+    constants; without them they are those of `x`, and the gradient passes through them.
+
+    Equivariant in training, with shift 0: f(x ⊗ u) = f(x) ⊗ u for a unit quaternion u; a real factor on x
+    changes nothing but epsilon's share. Raises ShapeError where the channels disagree.
+
+    Source: Q. Yin and others, Quaternion convolutional neural network for color image classification and
+    forensics, 2019.
+    """
+    rows = opened(x.data)
+    if scale.shape != rows.shape[-1:] or shift.shape != x.shape[-1:]:
+        expected = f"scale {rows.shape[-1:]} and shift {x.shape[-1:]}"
+        raise ShapeError(f"expected {expected} for x {x.shape}, got {scale.shape} and {shift.shape}")
+    rows = rows.reshape(-1, *rows.shape[-2:])
+    mean, variance = quaternion_statistics(x.data) if statistics is None else statistics
+    inverse = 1 / xp.sqrt(variance + rows.dtype.type(epsilon))
+
+    def backward(g: Array) -> Sequence[Array]:
+        g_rows, normal = g.reshape(rows.shape), (rows - opened(mean)) * inverse
+        g_shift, g_scale = _sum(g_rows, 0), _sum(g_rows * normal, (0, 1))
+        if statistics is None:
+            g_rows = g_rows - g_shift / len(rows) - normal * (g_scale / (4 * len(rows)))
+        return (g_rows * (scale.data * inverse)).reshape(g.shape), g_scale, closed(g_shift)
+
+    y = (rows - opened(mean)) * (scale.data * inverse) + opened(shift.data)
+    return Tensor.from_op(y.reshape(x.shape), (x, scale, shift), backward)
+
+
+def _sum(a: Array, axis: int | tuple[int, ...]) -> Array:
+    """Summed in float64: float32 would lose digits over millions of rows."""
+    return a.sum(axis=axis, dtype=np.float64).astype(a.dtype)

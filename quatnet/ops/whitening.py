@@ -1,0 +1,128 @@
+"""Batch normalisation that makes the four components of a quaternion uncorrelated: 4x4 whitening.
+
+Here the rows of a channel are quaternions as row vectors, arrays (C, rows, 4), so that one batched product with
+(C, 4, 4) treats all channels. The 4x4 matrices are found in float64: components that hang together leave float32
+too few digits to invert them.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..backend import Array, xp
+from ..errors import QuatnetError, ShapeError
+from ..tensor import Tensor
+from .blocks import closed, opened
+
+
+class WhiteningError(QuatnetError, ArithmeticError):
+    """A covariance of four components cannot be inverted."""
+
+
+def _symmetric_entries() -> np.ndarray:
+    """E (10, 16): column 4a + b has a 1 in the row of the entry that (a, b) and (b, a) share."""
+    number = np.zeros((4, 4), int)
+    number[np.tril_indices(4)] = range(10)
+    return np.eye(10)[np.maximum(number, number.T).ravel()].T
+
+
+_ENTRIES = _symmetric_entries()
+
+
+def whitening_statistics(x: Array) -> tuple[Array, Array]:
+    """Return the mean (4C,) and, in float64, the biased covariance (C, 4, 4) of `x` (..., 4C) over all rows.
+
+    Raises
+    ------
+    WhiteningError
+        Fewer than 5 rows: their covariance has no inverse.
+    """
+    rows = _by_channel(x).astype(np.float64)
+    if rows.shape[1] < 5:
+        raise WhiteningError(f"whitening needs at least 5 rows to train on, got {rows.shape[1]}; take a larger batch")
+    mean = rows.mean(axis=1)  # (C, 4)
+    rows -= mean[:, None]
+    return closed(mean.T).astype(x.dtype), _turned(rows) @ rows / rows.shape[1]
+
+
+def whitening_batch_norm(
+    x: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    statistics: tuple[Array, Array] | None = None,
+    *,
+    epsilon: float = 1e-5,
+) -> Tensor:
+    """Return S W (q - mean) + shift with W = L⁻¹ for covariance + epsilon I = L Lᵀ (Cholesky).
+
+    W (q - mean) has covariance I. S is a trained symmetric 4x4 matrix for each channel: `scale` (10, C) holds its
+    lower triangle row by row. `x` is (..., 4C) in blocks r|i|j|k, `shift` (4C,); `statistics` are running ones as
+    `whitening_statistics` gives them, constants; without them they are those of `x`, and the gradient passes
+    through them. With z = W (q - mean), gradients g of z and n rows it is, as in `batch_norm`,
+
+        gq = Wᵀ (g - mean(g) - P z)        P: the lower triangle of mean(g zᵀ), mirrored.
+
+    Cholesky's gradient takes the lower triangle, because L has no other. Not equivariant: x ⊗ u turns all z of a
+    channel by some orthogonal matrix that is no product with u. What holds in training, but for epsilon: |z| does
+    not change when x is multiplied by any quaternion but 0.
+
+    Raises
+    ------
+    ShapeError
+        The channels disagree.
+    WhiteningError
+        Fewer than 5 rows; nan or infinity; components that depend on each other to within rounding.
+
+    Source: C. Gaudet, A. Maida, Deep quaternion networks, 2018. Theirs starts from S = I / 2.
+    """
+    rows = _by_channel(x.data)
+    if scale.shape != (10, len(rows)) or shift.shape != x.shape[-1:]:
+        expected = f"scale {(10, len(rows))} and shift {x.shape[-1:]}"
+        raise ShapeError(f"expected {expected} for x {x.shape}, got {scale.shape} and {shift.shape}")
+    mean, covariance = whitening_statistics(x.data) if statistics is None else statistics
+    w, entries = _inverse_factor(covariance, epsilon).astype(rows.dtype), xp.asarray(_ENTRIES, dtype=rows.dtype)
+    s = (scale.data.T @ entries).reshape(-1, 4, 4)
+    centred = rows - opened(mean).T[:, None]
+
+    def backward(g: Array) -> Sequence[Array]:
+        g_rows = _by_channel(g)
+        g_s = _turned(g_rows) @ centred @ _turned(w)
+        gx = g_rows @ s @ w
+        if statistics is None:
+            gx = gx - gx.mean(axis=1, keepdims=True) - centred @ _slope(s @ g_s / rows.shape[1], w)
+        return _by_row(gx, g.shape), entries @ g_s.reshape(-1, 16).T, closed(g_rows.sum(axis=1).T)
+
+    y = centred @ _turned(s @ w) + opened(shift.data).T[:, None]
+    return Tensor.from_op(_by_row(y, x.shape), (x, scale, shift), backward)
+
+
+def _inverse_factor(covariance: Array, epsilon: float) -> Array:
+    try:
+        w = xp.linalg.inv(xp.linalg.cholesky(covariance + epsilon * xp.eye(4)))
+    except np.linalg.LinAlgError:
+        w = xp.full_like(covariance, np.nan)
+    if not xp.isfinite(w).all():
+        raise WhiteningError(
+            "expected finite activations whose components do not depend on each other to within rounding, got a "
+            "covariance that cannot be inverted; look for the first nan, or raise epsilon"
+        )
+    return w
+
+
+def _slope(product: Array, w: Array) -> Array:
+    """Wᵀ P W; P is symmetric, made of the lower triangle of `product`."""
+    return _turned(w) @ (xp.tril(product) + _turned(xp.tril(product, -1))) @ w
+
+
+def _turned(matrices: Array) -> Array:
+    return matrices.transpose(0, 2, 1)
+
+
+def _by_channel(x: Array) -> Array:
+    """(..., 4C) -> (C, rows, 4)."""
+    q = opened(x)
+    return q.reshape(-1, *q.shape[-2:]).transpose(2, 0, 1)
+
+
+def _by_row(rows: Array, shape: tuple[int, ...]) -> Array:
+    return rows.transpose(1, 2, 0).reshape(shape)
