@@ -209,9 +209,10 @@ def test_a_turn_does_not_go_through_whitening():
 
 
 def test_components_that_hang_together_are_no_trouble_in_float32(rng):
-    # four copies of one number: a covariance of rank 1, which epsilon alone makes invertible
-    x = ops.repeat_encoder(Tensor(100 * draw(rng, 1000, 2, dtype=np.float32)))
-    layer = WhiteningBatchNorm(8)
+    # four multiples of one number: a covariance of rank 1, which epsilon alone makes invertible; its entries are up
+    # to 10^8, of which float32 would keep 8, not 10^-5
+    x = Tensor(draw(rng, 1000, 1, dtype=np.float32) * np.array([100, 300, 7000, 11000], np.float32) / 3)
+    layer = WhiteningBatchNorm(4)
     for train in (True, False):
         y = layer(x, train=train)
         assert y.data.dtype == np.float32

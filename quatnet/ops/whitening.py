@@ -1,7 +1,7 @@
 """Batch normalisation that makes the four components of a quaternion uncorrelated: 4x4 whitening.
 
-Here the rows of a channel are quaternions as row vectors, arrays (C, rows, 4), so that one batched product with
-(C, 4, 4) treats all channels. The 4x4 matrices are found in float64: components that hang together leave float32
+Here the quaternions of a channel are columns, arrays (C, 4, rows), so that one batched product with (C, 4, 4)
+from the left treats all channels. The 4x4 matrices are found in float64: components that hang together leave float32
 too few digits to invert them.
 """
 
@@ -12,6 +12,7 @@ import numpy as np
 from ..backend import Array, xp
 from ..errors import QuatnetError, ShapeError
 from ..tensor import Tensor
+from ..threads import pieces, run_on_cores
 from .blocks import closed, opened
 
 
@@ -37,12 +38,13 @@ def whitening_statistics(x: Array) -> tuple[Array, Array]:
     WhiteningError
         Fewer than 5 rows: their covariance has no inverse.
     """
-    rows = _by_channel(x).astype(np.float64)
-    if rows.shape[1] < 5:
-        raise WhiteningError(f"whitening needs at least 5 rows to train on, got {rows.shape[1]}; take a larger batch")
-    mean = rows.mean(axis=1)  # (C, 4)
-    rows -= mean[:, None]
-    return closed(mean.T).astype(x.dtype), _turned(rows) @ rows / rows.shape[1]
+    columns = _columns(x).astype(np.float64)
+    count = columns.shape[2]
+    if count < 5:
+        raise WhiteningError(f"whitening needs at least 5 rows to train on, got {count}; take a larger batch")
+    mean = columns.mean(axis=2)  # (C, 4)
+    columns -= mean[:, :, None]
+    return closed(mean.T).astype(x.dtype), _product(columns, _turned(columns)) / count
 
 
 def whitening_batch_norm(
@@ -75,25 +77,27 @@ def whitening_batch_norm(
 
     Source: C. Gaudet, A. Maida, Deep quaternion networks, 2018. Theirs starts from S = I / 2.
     """
-    rows = _by_channel(x.data)
-    if scale.shape != (10, len(rows)) or shift.shape != x.shape[-1:]:
-        expected = f"scale {(10, len(rows))} and shift {x.shape[-1:]}"
+    columns = _columns(x.data)
+    if scale.shape != (10, len(columns)) or shift.shape != x.shape[-1:]:
+        expected = f"scale {(10, len(columns))} and shift {x.shape[-1:]}"
         raise ShapeError(f"expected {expected} for x {x.shape}, got {scale.shape} and {shift.shape}")
     mean, covariance = whitening_statistics(x.data) if statistics is None else statistics
-    w, entries = _inverse_factor(covariance, epsilon).astype(rows.dtype), xp.asarray(_ENTRIES, dtype=rows.dtype)
+    w = _inverse_factor(covariance, epsilon).astype(columns.dtype)
+    entries = xp.asarray(_ENTRIES, dtype=columns.dtype)
     s = (scale.data.T @ entries).reshape(-1, 4, 4)
-    centred = rows - opened(mean).T[:, None]
+    centred = columns - opened(mean).T[:, :, None]
 
     def backward(g: Array) -> Sequence[Array]:
-        g_rows = _by_channel(g)
-        g_s = _turned(g_rows) @ centred @ _turned(w)
-        gx = g_rows @ s @ w
+        g_columns = _columns(g)
+        g_s = _product(g_columns, _turned(centred)) @ _turned(w)
+        gx = _product(_turned(s @ w), g_columns)
         if statistics is None:
-            gx = gx - gx.mean(axis=1, keepdims=True) - centred @ _slope(s @ g_s / rows.shape[1], w)
-        return _by_row(gx, g.shape), entries @ g_s.reshape(-1, 16).T, closed(g_rows.sum(axis=1).T)
+            slope = _slope(s @ g_s / columns.shape[2], w)
+            gx = gx - gx.mean(axis=2, keepdims=True) - _product(slope, centred)
+        return _rows(gx, g.shape), entries @ g_s.reshape(-1, 16).T, closed(g_columns.sum(axis=2).T)
 
-    y = centred @ _turned(s @ w) + opened(shift.data).T[:, None]
-    return Tensor.from_op(_by_row(y, x.shape), (x, scale, shift), backward)
+    y = _product(s @ w, centred) + opened(shift.data).T[:, :, None]
+    return Tensor.from_op(_rows(y, x.shape), (x, scale, shift), backward)
 
 
 def _inverse_factor(covariance: Array, epsilon: float) -> Array:
@@ -114,15 +118,23 @@ def _slope(product: Array, w: Array) -> Array:
     return _turned(w) @ (xp.tril(product) + _turned(xp.tril(product, -1))) @ w
 
 
+def _product(left: Array, right: Array) -> Array:
+    """Matrix products, one for each channel, channels shared among the cores."""
+    y = xp.empty((*left.shape[:2], right.shape[2]), dtype=right.dtype)
+    parts = pieces(len(right), max(left[:1].nbytes, right[:1].nbytes))
+    run_on_cores(lambda part: xp.matmul(left[part], right[part], out=y[part]), parts)
+    return y
+
+
 def _turned(matrices: Array) -> Array:
     return matrices.transpose(0, 2, 1)
 
 
-def _by_channel(x: Array) -> Array:
-    """(..., 4C) -> (C, rows, 4)."""
+def _columns(x: Array) -> Array:
+    """(..., 4C) -> (C, 4, rows), copied: BLAS takes no other strides."""
     q = opened(x)
-    return q.reshape(-1, *q.shape[-2:]).transpose(2, 0, 1)
+    return xp.ascontiguousarray(q.reshape(-1, *q.shape[-2:]).transpose(2, 1, 0))
 
 
-def _by_row(rows: Array, shape: tuple[int, ...]) -> Array:
-    return rows.transpose(1, 2, 0).reshape(shape)
+def _rows(columns: Array, shape: tuple[int, ...]) -> Array:
+    return columns.transpose(2, 1, 0).reshape(shape)
