@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from support import oracles
 from support.arrays import assert_close, dot, draw
 from support.parity import assert_parity
-from support.quaternion_images import times
 from support.strategies import options_of, quaternions, seeds
 from support.torch_twin import block_matrix
+from support.turn import times
 
 from quatnet import Tensor, convolve, convolve_any, gradcheck, ops, threads
 from quatnet.backend import asnumpy, xp

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from support import oracles
 from support.arrays import assert_close, draw
 from support.parity import assert_parity
-from support.quaternion_images import times
 from support.strategies import options_of, seeds
+from support.turn import times
 
 from quatnet import Tensor, convolve, gradcheck, ops, quaternion
 from quatnet.backend import asnumpy, xp

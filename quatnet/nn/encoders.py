@@ -9,8 +9,9 @@ import numpy as np
 from .. import ops
 from ..ops.blocks import quaternion_count
 from ..tensor import Tensor
+from .convolution import Conv2d
 from .module import Module
-from .real import Conv2d, Linear
+from .real import Linear
 
 
 class LearnedEncoder(Module):

@@ -1,22 +1,18 @@
 """The quaternion linear layer. `channels` and `outputs` count real channels, four to a quaternion."""
 
-import math
-
 import numpy as np
 
 from .. import ops
-from ..errors import ShapeError
+from ..ops.blocks import quaternion_count
 from ..tensor import Tensor
-from .init import quaternion_polar
+from .init import he_scale, quaternion_polar
 from .module import Module
 from .real import parameter
 
 
 def quaternions(*channels: int) -> tuple[int, ...]:
     """Return the numbers of quaternion channels; ShapeError where four do not go into one of `channels`."""
-    if any(count % 4 or count < 4 for count in channels):
-        raise ShapeError(f"quaternion layers need channels divisible by 4, got {channels}")
-    return tuple(count // 4 for count in channels)
+    return tuple(quaternion_count(count) for count in channels)
 
 
 class QuaternionLinear(Module):
@@ -24,7 +20,7 @@ class QuaternionLinear(Module):
 
     def __init__(self, channels: int, outputs: int, *, bias: bool = True, rng: np.random.Generator) -> None:
         c, o = quaternions(channels, outputs)
-        self.weight = parameter(quaternion_polar((4, c, o), 1 / math.sqrt(2 * c), rng=rng))
+        self.weight = parameter(quaternion_polar((4, c, o), he_scale((4, c, o)), rng=rng))
         self.bias = parameter(np.zeros(outputs, np.float32)) if bias else None
 
     def __call__(self, x: Tensor) -> Tensor:

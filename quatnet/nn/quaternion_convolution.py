@@ -4,7 +4,6 @@ Where nothing else is said, a layer without bias obeys layer(x ⊗ q) = layer(x)
 bias breaks that: it would have to turn with x.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from .. import ops
 from ..tensor import Tensor
 from .convolution import Convolution, TransposedConvolution, per_group, real_weights
-from .init import quaternion_polar
+from .init import glorot_scale, quaternion_polar, quaternion_unitary
 from .quaternion import quaternions
 from .real import parameter
 
@@ -23,8 +22,7 @@ def quaternion_weights(
     """Draw (4, *taps, C/G, O) for C and O quaternion channels in G groups, a quarter of the numbers of a real layer."""
     inputs, filters = quaternions(channels, outputs)
     c, o = per_group(groups, inputs, filters)
-    scale = 1 / math.sqrt(2 * math.prod(taps) * (c + o))
-    return quaternion_polar((4, *taps, c, filters), scale, rng=rng)
+    return quaternion_polar((4, *taps, c, filters), glorot_scale((4, *taps, c, o)), rng=rng)
 
 
 def rotation_weights(
@@ -33,8 +31,7 @@ def rotation_weights(
     """Draw (4, *taps, C/G, O) unit quaternions: all rotations alike, as the directions of normal numbers are."""
     inputs, filters = quaternions(channels, outputs)
     c, _ = per_group(groups, inputs, filters)
-    weight = rng.standard_normal((4, *taps, c, filters))
-    return (weight / np.sqrt((weight**2).sum(axis=0))).astype(np.float32)
+    return quaternion_unitary((4, *taps, c, filters), 0.5, rng=rng)
 
 
 class QuaternionConv1d(Convolution):
