@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 OTHER = {ast.Add: ast.Sub, ast.Sub: ast.Add}
+UFUNCS = {"add": "subtract", "subtract": "add", "negative": "positive", "positive": "negative"}
 DROPPED = {"conjugate", "sum_to"}  # f(x, ...) becomes x
 ORDERED = {"hamilton_product", "eight_products", "multiply"}  # f(a, b, ...) becomes f(b, a, ...)
 
@@ -44,9 +45,13 @@ def mistakes(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Assign([target], value, lineno=0)
         case ast.UnaryOp(ast.USub(), kept) | ast.Attribute(kept, "T") | ast.Call(ast.Attribute(kept, "transpose")):
             yield kept
+        case ast.Attribute(ast.Name("np" | "xp") as module, name) if name in UFUNCS:
+            yield ast.Attribute(module, UFUNCS[name])
         case ast.Call(ast.Name(name) | ast.Attribute(attr=name), [kept, *_]) if name in DROPPED:
             yield kept
-        case ast.Call(ast.Name(name) | ast.Attribute(attr=name) as f, [a, b, *rest], keywords) if name in ORDERED:
+        case ast.Call(ast.Name(name) | ast.Attribute(ast.Name("quaternion"), name) as f, [a, b, *rest], keywords) if (
+            name in ORDERED
+        ):
             yield ast.Call(f, [b, a, *rest], keywords)
         case ast.List(entries) if all(ast.unparse(entry) in ("1", "-1") for entry in entries):
             for n, entry in enumerate(entries):

@@ -108,7 +108,7 @@ def operands(w: Array, order: tuple[int, ...]) -> list[Array]:
         return [w[0]]
     added, t = scratch("kernel", w.shape, w.dtype), scratch("sums", (2, *w.shape[1:]), w.dtype)
     for combine, first in ((np.add, 0), (np.subtract, 2)):
-        even, odd = (combine(w[c], w[c + 2], out=t[c]) for c in range(2))
+        even, odd = combine(w[0], w[2], out=t[0]), combine(w[1], w[3], out=t[1])
         np.add(even, odd, out=added[first])
         np.subtract(even, odd, out=added[first + 1])
     return [*added, *(w[component] for component in order)]

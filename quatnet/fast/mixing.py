@@ -21,7 +21,8 @@ def mix(planes: Array, order: tuple[int, ...], scratch: Array) -> None:
     """Fill planes 0 to 3 of `planes` (K, 8, ...) with the sums of 4 to 7; `scratch` is (2, K, ...)."""
     components = [planes[:, 4 + order.index(c)] for c in range(4)]
     for combine, first in ((np.add, 0), (np.subtract, 2)):
-        even, odd = (combine(components[c], components[c + 2], out=scratch[c]) for c in range(2))
+        even = combine(components[0], components[2], out=scratch[0])
+        odd = combine(components[1], components[3], out=scratch[1])
         np.add(even, odd, out=planes[:, first])
         np.subtract(even, odd, out=planes[:, first + 1])
 
