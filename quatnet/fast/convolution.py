@@ -13,6 +13,8 @@ the kernel multiplies image and cotangent in the transformed domain: y = Aᵀ[(G
 adjoint is Gᵀ[(A g)·(Bᵀ d)].
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..backend import Array
@@ -39,14 +41,19 @@ def input_gradient(g: Array, w: Array, padding: tuple[int, int]) -> Array:
 
 def _convolve(x: Array, kernel: Array, plan: Plan) -> Array:
     y = np.empty((plan.clips, plan.height, plan.width, plan.components * plan.outputs), dtype=x.dtype)
+    run(x, kernel, plan, y, lambda rows, tile: rows)
+    return y
+
+
+def run(x: Array, kernel: Array, plan: Plan, y: Array, finish: Callable[[Array, Tile], Array]) -> None:
+    """Convolve `x` with a transformed `kernel` into `y`; `finish` may change the rows of a tile, or pool them."""
 
     def work(tile: Tile) -> None:
         v = strips.transformed_image(x, plan, tile)
         m = _multiply(strips.patches(v, plan, tile), kernel[..., tile.outputs])
-        strips.close_rows(strips.rows_of_products(m, plan, tile), y, plan, tile)
+        strips.close_rows(finish(strips.rows_of_products(m, plan, tile), tile), y, plan, tile)
 
     run_on_cores(work, tiles(plan, x.itemsize))
-    return y
 
 
 def _multiply(patches: Array, kernel: Array) -> Array:

@@ -39,8 +39,11 @@ class Piece(NamedTuple):
     channels: slice
 
 
-def convolve(x: Array, w: Array, stride: Pair, padding: Pair) -> Array:
-    """Return w ⊗ x: `x` (N, H, W, P·C), `w` (P, KH, KW, C, O) -> (N, OH, OW, P·O), P = 1 or 4 components."""
+def convolve(x: Array, w: Array, stride: Pair, padding: Pair, sums_of_w: Array | None = None) -> Array:
+    """Return w ⊗ x: `x` (N, H, W, P·C), `w` (P, KH, KW, C, O) -> (N, OH, OW, P·O), P = 1 or 4 components.
+
+    `sums_of_w` are those that `added` returns, where they are at hand.
+    """
     window = Window(w.shape[1:3], stride, padding)
     oh, ow = window.output(x.shape)
     y = np.empty((len(x), oh, ow, len(w) * w.shape[-1]), dtype=x.dtype)
@@ -48,7 +51,8 @@ def convolve(x: Array, w: Array, stride: Pair, padding: Pair) -> Array:
     def work(piece: Piece) -> None:
         clips = x[piece.clips]
         rows = patches(planes(clips, len(w), mixing.RIGHT_ORDER, padding), window, (oh, ow))
-        kernels = operands(w[..., piece.channels], mixing.LEFT_ORDER)
+        ready = None if sums_of_w is None else sums_of_w[..., piece.channels]
+        kernels = operands(w[..., piece.channels], mixing.LEFT_ORDER, ready)
         m = scratch("products", (len(rows), oh * len(clips) * ow, kernels[0].shape[-1]), x.dtype)
         for row, kernel, product in zip(rows, kernels, m, strict=True):
             _sum_over_rows(row, kernel, stride[0], product.reshape(oh, -1, m.shape[-1]))
@@ -102,16 +106,26 @@ def patches(v: Array, window: Window, output: Pair) -> Array:
     return rows
 
 
-def operands(w: Array, order: tuple[int, ...]) -> list[Array]:
-    """Return the planes (KH, KW, C, O) of a slice of a kernel: the sums are new, the components are views."""
+def operands(w: Array, order: tuple[int, ...], sums_of_w: Array | None = None) -> list[Array]:
+    """Return the planes (KH, KW, C, O) of a slice of a kernel: the sums, then the components, which are views."""
     if len(w) == 1:
         return [w[0]]
-    added, t = scratch("kernel", w.shape, w.dtype), scratch("sums", (2, *w.shape[1:]), w.dtype)
+    if sums_of_w is None:
+        sums_of_w = added(w, scratch("kernel", w.shape, w.dtype))
+    return [*sums_of_w, *(w[component] for component in order)]
+
+
+def added(w: Array, out: Array | None = None) -> Array:
+    """Return H w, the sums of the four components of a kernel; a real kernel has none, and is returned."""
+    if len(w) == 1:
+        return w
+    out = np.empty(w.shape, w.dtype) if out is None else out
+    t = scratch("sums", (2, *w.shape[1:]), w.dtype)
     for combine, first in ((np.add, 0), (np.subtract, 2)):
         even, odd = combine(w[0], w[2], out=t[0]), combine(w[1], w[3], out=t[1])
-        np.add(even, odd, out=added[first])
-        np.subtract(even, odd, out=added[first + 1])
-    return [*added, *(w[component] for component in order)]
+        np.add(even, odd, out=out[first])
+        np.subtract(even, odd, out=out[first + 1])
+    return out
 
 
 def sums(m: Array) -> Array:

@@ -20,18 +20,16 @@ FEWEST_CHANNELS = 4  # of quaternions, in and out
 
 def convolve(x: Array, w: Array, stride: Pair, padding: Pair) -> Array:
     """Return w ⊗ x: `x` (N, H, W, P·C), `w` (P, KH, KW, C, O) -> (N, OH, OW, P·O); P = 1 real, 4 quaternion."""
-    if _narrow(w.shape):
-        w = block_weight(w)[None]
-    if _strips(x.shape, w.shape, stride, padding):
+    w = widened(w)
+    if takes_strips(x.shape, w.shape, stride, padding):
         return convolution.convolve(x, w, padding)
     return direct.convolve(x, w, stride, padding)
 
 
 def input_gradient(g: Array, w: Array, shape: tuple[int, ...], stride: Pair, padding: Pair) -> Array:
     """Return w* ⊗ g, the gradient of <convolve(x, w), g> for an x of `shape`."""
-    if _narrow(w.shape):
-        w = block_weight(w)[None]
-    if _strips(shape, w.shape, stride, padding):
+    w = widened(w)
+    if takes_strips(shape, w.shape, stride, padding):
         return convolution.input_gradient(g, w, padding)
     return direct_gradients.input_gradient(g, w, shape, stride, padding)
 
@@ -42,16 +40,24 @@ def kernel_gradient(x: Array, g: Array, kernel: tuple[int, ...], stride: Pair, p
         p, kh, kw, channels, outputs = kernel
         gw = kernel_gradient(x, g, (1, kh, kw, p * channels, p * outputs), stride, padding)[0]
         return left_matrix_adjoint(blocks_of_weight(gw), axis=0)
-    if _strips(x.shape, kernel, stride, padding):
+    if takes_strips(x.shape, kernel, stride, padding):
         return convolution.kernel_gradient(x, g, kernel, padding)
     return direct_gradients.kernel_gradient(x, g, kernel, stride, padding)
+
+
+def widened(w: Array) -> Array:
+    """Return a quaternion kernel of few channels as a real one (1, KH, KW, 4C, 4O), any other as it is."""
+    return block_weight(w)[None] if _narrow(w.shape) else w
 
 
 def _narrow(kernel: tuple[int, ...]) -> bool:
     return kernel[0] == 4 and min(kernel[3:]) < FEWEST_CHANNELS
 
 
-def _strips(image: tuple[int, ...], kernel: tuple[int, ...], stride: Pair, padding: Pair) -> bool:
+def takes_strips(
+    image: tuple[int, ...], kernel: tuple[int, ...], stride: Pair, padding: Pair, enough: int = ENOUGH_PIXELS
+) -> bool:
+    """Return whether the transformed kernel pays, from `enough` pixels on."""
     clips, height, width, _ = image
     fits = kernel[1] == TAPS and padding[0] < TAPS and padding[1] < kernel[2]
-    return fits and stride == (1, 1) and clips * height * width >= ENOUGH_PIXELS
+    return fits and stride == (1, 1) and clips * height * width >= enough

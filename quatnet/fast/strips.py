@@ -123,8 +123,9 @@ def rows_of_products(m: Array, plan: Plan, tile: Tile) -> Array:
 
 
 def close_rows(rows: Array, y: Array, plan: Plan, tile: Tile) -> None:
-    """Copy the rows of a tile into the image `y` (N, OH, OW, P·O), components side by side."""
-    start, stop = OUTPUTS * tile.strips.start, min(plan.height, OUTPUTS * tile.strips.stop)
+    """Copy the rows (P, n, 4s or 2s, ..., O) of a tile into the image `y` (N, H, W, P·O), components side by side."""
+    each = rows.shape[2] // tile.shape[1]  # rows that a strip has left
+    start, stop = each * tile.strips.start, min(y.shape[1], each * tile.strips.stop)
     image = y.reshape(*y.shape[:3], plan.components, plan.outputs)[tile.clips, start:stop, :, :, tile.outputs]
     for component, plane in enumerate(rows):
-        np.copyto(image[:, :, :, component], plane[:, : stop - start, : plan.width])
+        np.copyto(image[:, :, :, component], plane[:, : stop - start, : y.shape[2]])

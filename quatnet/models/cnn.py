@@ -118,7 +118,10 @@ class CNN(Module):
 
         Raises ShapeError for another layout, or for too few frames for the pools.
         """
-        h = self._features(self._normalised(x, train), train, rng)
+        return self.head(self._features(self.normalised(x, train=train), train, rng), train=train, rng=rng)
+
+    def head(self, h: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
+        """Return the embedding of the last feature map (N, T, M, C)."""
         pooled = ops.mean(h, axis=2)  # (N, T, C): mels are gone
         pooled = ops.max(pooled, axis=1) + ops.mean(pooled, axis=1)
         pooled = ops.dropout(pooled, self.config.head_dropout, rng=rng, train=train)
@@ -132,8 +135,8 @@ class CNN(Module):
             h = ops.dropout(h, self.config.block_dropout, rng=rng, train=train)
         return h
 
-    def _normalised(self, x: Array, train: bool) -> Tensor:
-        """The first batch norm; see `CNNConfig.input_norm`."""
+    def normalised(self, x: Array, *, train: bool) -> Tensor:
+        """Return the input channels after the first batch norm; see `CNNConfig.input_norm`."""
         if x.ndim != 4 or x.shape[2:] != (self.config.mels, 4):
             raise ShapeError(f"expected input (N, frames, {self.config.mels}, 4), got {x.shape}")
         x = xp.asarray(x[..., : self.config.inputs])
