@@ -1,0 +1,119 @@
+"""A trained network made ready for inference.
+
+At evaluation a batch norm is a scale and a shift per channel, so convolution, batch norm, relu and average pool can be
+done to a piece of an image while it is in cache, and kernels can be transformed once for all. `compile` does that and
+must change nothing else: it is compared with the network itself, also after the network has learnt something new.
+"""
+
+import numpy as np
+import pytest
+from support.arrays import assert_close, draw
+
+from quatnet import Tensor, no_grad, ops
+from quatnet.backend import xp
+from quatnet.errors import ConfigError
+from quatnet.fast import fused
+from quatnet.models import CNN, CNNConfig, compile, compiled, small_cnn
+from quatnet.optim import Adam
+
+pytestmark = pytest.mark.skipif(xp is not np, reason="compile prepares networks for NumPy")
+
+
+def network(*, quaternion, seed=0, classes=3):
+    """A network whose batch norms are not the identity."""
+    rng = np.random.default_rng(seed)
+    model = CNN(CNNConfig(classes, quaternion, ((16,), (32, 32), (48,)), 16), rng=rng)
+    for array in model.state().values():
+        assert array.dtype == np.float32
+    model.load_state({name: moved(name, array, rng) for name, array in model.state().items()})
+    return model
+
+
+def moved(name, array, rng):
+    noise = rng.uniform(0.5, 1.5, array.shape).astype(np.float32)
+    return array * noise if "weight" in name else array + noise - np.float32(0.9)
+
+
+def assert_alike(model, ready, x):
+    with no_grad():
+        expected = model(x).data
+    found = ready(x).data
+    assert found.dtype == expected.dtype
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+# By hand
+
+
+def test_a_layer_scales_shifts_cuts_and_averages():
+    # one tap of 2: x = [[1, -1], [3, 5]] becomes 2x - 3 = [[-1, -5], [3, 7]], relu [[0, 0], [3, 7]], mean 2.5
+    weight = np.zeros((1, 3, 3, 1, 1))
+    weight[0, 1, 1] = 1
+    x = np.array([[1.0, -1], [3, 5]]).reshape(1, 2, 2, 1)
+    layer = fused.layer(weight, np.array([2.0]), np.array([-3.0]), pool=True)
+    assert_close(fused.apply(x, layer), np.full((1, 1, 1, 1), 2.5))
+
+
+# Against the separate ops
+
+
+@pytest.mark.parametrize("pool", [True, False])
+@pytest.mark.parametrize("components", [1, 4])
+@pytest.mark.parametrize("shape", [(1, 5, 4), (2, 37, 31), (3, 64, 9), (9, 7, 5), (0, 40, 40)])
+def test_one_walk_is_convolution_then_norm_then_relu_then_pool(shape, components, pool, rng):
+    x, weight = draw(rng, *shape, components * 4), draw(rng, components, 3, 3, 4, 6)
+    scale, shift = draw(rng, components * 6), draw(rng, components * 6)
+    conv = ops.quaternion_conv2d if components == 4 else ops.conv2d
+    y = conv(Tensor(x), Tensor(weight if components == 4 else weight[0]), padding=1)
+    y = ops.relu(y * scale + shift)
+    expected = (ops.average_pool(y) if pool else y).data
+    assert_close(fused.apply(x, fused.layer(weight, scale, shift, pool=pool)), expected, rtol=1e-9, atol=1e-9)
+
+
+# Whole networks
+
+
+@pytest.mark.parametrize("quaternion", [True, False])
+@pytest.mark.parametrize("clips", [1, 5])
+def test_a_compiled_network_answers_like_the_network(quaternion, clips, rng):
+    model = network(quaternion=quaternion)
+    assert_alike(model, compile(model), draw(rng, clips, 75, 64, 4, dtype=np.float32))
+
+
+def test_the_network_of_the_example_too(rng):
+    model = CNN(small_cnn(classes=10), rng=rng)
+    assert_alike(model, compile(model), draw(rng, 2, 101, 64, 4, dtype=np.float32))
+
+
+def test_a_compiled_network_follows_what_the_network_learns(rng):
+    model, x = network(quaternion=True), draw(rng, 4, 64, 64, 4, dtype=np.float32)
+    ready = compile(model)
+    assert_alike(model, ready, x)
+    before = ready(x).data
+    loss = ops.softmax_cross_entropy(model(x, train=True, rng=rng), np.eye(3, dtype=np.float32)[[0, 1, 2, 0]])
+    loss.backward()
+    Adam(model.parameters()).step(0.1)
+    assert_alike(model, ready, x)
+    assert np.abs(ready(x).data - before).max() > 1e-3
+    model.load_state(network(quaternion=True, seed=1).state())
+    assert_alike(model, ready, x)
+
+
+def test_kernels_are_transformed_once(rng, monkeypatch):
+    model, x = network(quaternion=True), draw(rng, 2, 64, 64, 4, dtype=np.float32)
+    ready = compile(model)
+    ready(x)
+    monkeypatch.setattr(fused.convolution, "transformed_kernel", None)
+    monkeypatch.setattr(fused.direct, "added", None)
+    ready(x)
+
+
+def test_no_graph_is_kept(rng):
+    model = network(quaternion=True)
+    assert not compile(model)(draw(rng, 1, 64, 64, 4, dtype=np.float32)).requires_grad
+
+
+def test_on_a_gpu_there_is_nothing_to_compile(monkeypatch):
+    monkeypatch.setattr(compiled, "xp", type("cupy", (), {"__name__": "cupy"}))
+    with pytest.raises(ConfigError, match="the array module is cupy; call the model"):
+        compile(network(quaternion=True))
