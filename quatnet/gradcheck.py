@@ -37,16 +37,28 @@ def gradcheck(
     arrays = [xp.asarray(array) for array in arrays]
     if any(array.dtype != np.float64 for array in arrays):
         raise ShapeError(f"gradcheck needs float64, got {[str(array.dtype) for array in arrays]}")
+    cotangent, gradients = _backward(function, arrays, rng)
+    for position, (array, gradient) in enumerate(zip(arrays, gradients, strict=True)):
+        for _ in range(directions):
+            direction = xp.asarray(rng.standard_normal(array.shape))
+            expected = _difference(function, arrays, position, direction, cotangent, step)
+            _compare(f"argument {position}", gradient, direction, expected, tolerance)
+
+
+def _backward(
+    function: Callable[..., Tensor], arrays: Sequence[Array], rng: np.random.Generator
+) -> tuple[Array, list[Array]]:
+    """A random cotangent, and the gradients that `function` makes of it; an argument it leaves out has gradient 0."""
     tensors = [Tensor(array.copy(), requires_grad=True) for array in arrays]
     result = function(*tensors)
+    if not isinstance(result, Tensor):
+        raise ShapeError(f"gradcheck needs a function that returns a Tensor, got {type(result).__name__}")
     cotangent = xp.asarray(rng.standard_normal(result.shape))
-    result.backward(cotangent)
-    for position, tensor in enumerate(tensors):
-        for _ in range(directions):
-            direction = xp.asarray(rng.standard_normal(tensor.shape))
-            expected = _difference(function, arrays, position, direction, cotangent, step)
-            gradient = xp.zeros_like(tensor.data) if tensor.grad is None else tensor.grad
-            _compare(gradient, tensor, direction, expected, tolerance, position)
+    incoming = cotangent.copy()
+    result.backward(incoming)
+    if (incoming != cotangent).any():
+        raise GradientError("backward wrote into the gradient it was given, which other tensors may share")
+    return cotangent, [xp.zeros_like(t.data) if t.grad is None else t.grad for t in tensors]
 
 
 def _difference(
@@ -57,6 +69,7 @@ def _difference(
     cotangent: Array,
     step: float,
 ) -> float:
+    """<cotangent, (f(x + h u) - f(x - h u)) / 2h>, where only the argument at `position` moves."""
     moved = [list(arrays), list(arrays)]
     moved[0][position] = arrays[position] + step * direction
     moved[1][position] = arrays[position] - step * direction
@@ -64,13 +77,11 @@ def _difference(
     return float(asnumpy((cotangent * (ahead - behind)).sum())) / (2 * step)
 
 
-def _compare(
-    gradient: Array, tensor: Tensor, direction: Array, expected: float, tolerance: float, position: int
-) -> None:
-    if gradient.shape != tensor.shape or gradient.dtype != tensor.data.dtype:
+def _compare(name: str, gradient: Array, direction: Array, expected: float, tolerance: float) -> None:
+    if gradient.shape != direction.shape or gradient.dtype != direction.dtype:
         raise GradientError(
-            f"argument {position} is {tensor.shape} {tensor.data.dtype}, its gradient {gradient.shape} {gradient.dtype}"
+            f"{name} is {direction.shape} {direction.dtype}, its gradient {gradient.shape} {gradient.dtype}"
         )
     found = float(asnumpy((gradient * direction).sum()))
     if not abs(found - expected) <= tolerance * max(1.0, abs(found), abs(expected)):
-        raise GradientError(f"argument {position}: gradient gives {found:.10g}, differences {expected:.10g}")
+        raise GradientError(f"{name}: gradient gives {found:.10g}, differences {expected:.10g}")

@@ -2,6 +2,10 @@
 
 Softmax cross-entropy is for one label a clip, binary cross-entropy for many, and the distillation loss for
 learning from a bigger network. Losses start from logits, because a softmax computed first would overflow.
+
+Logits stand for probabilities, and that gives laws which no implementation may break: softmax does not see a
+constant, so the gradient of a clip adds up to zero; a loss is smallest where the probabilities are the targets, so
+there its gradient is zero.
 """
 
 import math
@@ -17,6 +21,8 @@ from support.strategies import seeds
 from quatnet import Tensor, gradcheck, ops
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import ConfigError, ShapeError
+from quatnet.metrics import one_hot
+from quatnet.ops.losses import log_softmax
 
 
 def leaf(array):
@@ -74,6 +80,17 @@ def test_the_square_of_the_temperature_keeps_the_size_of_the_gradient(rng):
         logits = Tensor(z, requires_grad=True)
         ops.distillation_loss(logits, v, temperature=temperature).backward()
         assert_close(logits.grad, (z - v) / 5, rtol=0, atol=10 / temperature)
+
+
+def test_log_softmax_worked_with_a_pencil():
+    # softmax(log 1, log 2, log 5) = (1, 2, 5) / 8
+    assert_close(log_softmax(xp.log(xp.asarray([1.0, 2, 5]))), np.log([1 / 8, 2 / 8, 5 / 8]))
+
+
+def test_knowing_nothing_costs_the_logarithm_of_the_number_of_classes():
+    # equal logits are 1/50 for each of 50 classes: log 50 = 3.912, where training on ESC-50 starts
+    loss = ops.softmax_cross_entropy(leaf(np.zeros((2, 50))), one_hot(np.array([3, 7]), 50))
+    assert float(loss.data) == pytest.approx(np.log(50))
 
 
 # Losses, for any batch
@@ -137,6 +154,73 @@ def test_logits_of_a_thousand_neither_overflow_nor_vanish(dtype):
         assert np.isfinite(asnumpy(logits.grad)).all()
 
 
+# The laws
+
+clips, classes = st.integers(1, 4), st.integers(2, 5)
+
+
+def gradient(loss, z, *targets, **options):
+    logits = leaf(z)
+    loss(logits, *targets, **options).backward()
+    return logits.grad
+
+
+@given(seeds, clips, classes)
+def test_log_softmax_is_the_logarithm_of_probabilities(seed, n, classes):
+    z = draw(seed, n, classes)
+    assert_close(xp.exp(log_softmax(z)).sum(axis=-1), np.ones(n))
+    assert_close(log_softmax(z + 7.0), log_softmax(z))
+
+
+@given(seeds, clips, classes, st.floats(0.5, 8))
+def test_a_gradient_through_softmax_adds_up_to_zero_in_each_clip(seed, n, classes, temperature):
+    rng = np.random.default_rng(seed)
+    z, v, t = draw(rng, n, classes), draw(rng, n, classes), rng.dirichlet(np.ones(classes), n)
+    assert_close(gradient(ops.softmax_cross_entropy, z, t).sum(axis=1), np.zeros(n))
+    assert_close(gradient(ops.distillation_loss, z, v, temperature=temperature).sum(axis=1), np.zeros(n))
+
+
+@given(seeds, clips, classes)
+def test_a_loss_is_smallest_where_the_probabilities_are_the_targets(seed, n, classes):
+    rng = np.random.default_rng(seed)
+    z, other = draw(rng, n, classes), draw(rng, n, classes)
+    best = {
+        "softmax": xp.exp(log_softmax(z)),
+        "binary": 1 / (1 + xp.exp(-z)),
+        "distillation": z,
+    }
+    for name, targets in best.items():
+        assert_close(gradient(LOSSES[name], z, targets), np.zeros((n, classes)))
+        at_best, elsewhere = (float(LOSSES[name](leaf(a), targets).data) for a in (z, other))
+        assert at_best <= elsewhere + 1e-12
+
+
+@given(seeds, clips, classes, st.sampled_from(sorted(LOSSES)))
+def test_the_order_of_the_clips_does_not_matter(seed, n, classes, name):
+    rng = np.random.default_rng(seed)
+    z, t, order = draw(rng, n, classes), rng.dirichlet(np.ones(classes), n), rng.permutation(n)
+    loss, shuffled = (float(LOSSES[name](leaf(a), b).data) for a, b in ((z, t), (asnumpy(z)[order], t[order])))
+    assert loss == pytest.approx(shuffled)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", LOSSES)
+def test_dtype_in_is_dtype_out_whatever_the_targets_are(name, dtype, rng):
+    for targets in (np.eye(3), np.eye(3, dtype=np.float32), np.eye(3, dtype=int), np.eye(3, dtype=bool)):
+        logits = Tensor(draw(rng, 3, 3, dtype=dtype), requires_grad=True)
+        loss = LOSSES[name](logits, targets)
+        loss.backward()
+        assert (loss.data.dtype, logits.grad.dtype) == (dtype, dtype)
+
+
+def test_a_temperature_from_numpy_changes_no_dtype():
+    logits = Tensor(np.zeros((1, 2), np.float32), requires_grad=True)
+    assert ops.distillation_loss(logits, np.ones((1, 2)), temperature=np.float64(2)).data.dtype == np.float32
+
+
+# Mistakes
+
+
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize(("logits", "targets"), [((2, 3), (2, 4)), ((2, 3), (2,)), ((2, 3), (2, 1)), ((3,), (3,))])
 def test_targets_of_another_shape_are_an_error(name, logits, targets):
@@ -144,9 +228,34 @@ def test_targets_of_another_shape_are_an_error(name, logits, targets):
         LOSSES[name](leaf(np.ones(logits)), np.ones(targets))
 
 
-@pytest.mark.parametrize("temperature", [0.0, -1.0])
-def test_a_temperature_must_be_above_zero(temperature):
-    with pytest.raises(ConfigError, match="temperature"):
+@pytest.mark.parametrize("name", LOSSES)
+def test_labels_are_not_targets(name):
+    with pytest.raises(ShapeError, match=r"got \(2, 3\) and \(2,\); labels become targets by metrics.one_hot"):
+        LOSSES[name](leaf(np.ones((2, 3))), np.array([0, 2]))
+
+
+def test_a_label_outside_of_the_classes_becomes_no_target():
+    with pytest.raises(ShapeError, match="expected labels from 0 to 2, got 0 to 3"):
+        one_hot(np.array([0, 3]), 3)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("shape", [(0, 3), (2, 0)])
+def test_no_clips_or_no_classes_have_no_loss(name, shape):
+    with pytest.raises(ShapeError, match=r"\(N, classes\)"):
+        LOSSES[name](leaf(np.ones(shape)), np.ones(shape))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_targets_are_an_array_and_no_part_of_the_graph(name):
+    # a teacher's tensor would suggest that the teacher learns too
+    with pytest.raises(ShapeError, match="real numbers"):
+        LOSSES[name](leaf(np.ones((2, 3))), leaf(np.ones((2, 3))))
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, np.inf, np.nan])
+def test_a_temperature_is_finite_and_above_zero(temperature):
+    with pytest.raises(ConfigError, match="finite temperature above 0"):
         ops.distillation_loss(leaf(np.ones((1, 2))), np.zeros((1, 2)), temperature=temperature)
 
 

@@ -34,8 +34,7 @@ def log(x: Tensor) -> Tensor:
 
 def sigmoid(x: Tensor) -> Tensor:
     """Return 1 / (1 + e⁻ˣ), computed from e^-|x| so that nothing overflows."""
-    small = xp.exp(-xp.abs(x.data))
-    y = xp.where(x.data >= 0, 1, small) / (1 + small)
+    y = xp.exp(xp.minimum(x.data, 0)) / (1 + xp.exp(-xp.abs(x.data)))
     return Tensor.from_op(y, (x,), lambda g: (g * y * (1 - y),))
 
 

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from .. import quaternion
 from ..backend import Array
-from ..tensor import Tensor, sum_to
+from ..errors import ShapeError
+from ..operands import check_broadcast, sum_to
+from ..tensor import Tensor
 
 
 def hamilton_product(p: Tensor, q: Tensor, *, axis: int = -1) -> Tensor:
@@ -14,8 +16,13 @@ def hamilton_product(p: Tensor, q: Tensor, *, axis: int = -1) -> Tensor:
     The transpose of a quaternion's matrix is the matrix of its conjugate:
 
         gp = g ⊗ q*        gq = p* ⊗ g
+
+    Raises ShapeError where `axis` does not have length 4 in both, or where the other axes do not broadcast.
     """
     a, b = p.data, q.data
+    if axis >= 0 and a.ndim != b.ndim:
+        raise ShapeError(f"expected axis < 0 for shapes {a.shape} and {b.shape} of different lengths, got {axis}")
+    check_broadcast(a.shape, b.shape)
 
     def backward(g: Array) -> Sequence[Array]:
         gp = quaternion.hamilton_product(g, quaternion.conjugate(b, axis=axis), axis=axis)

@@ -1,9 +1,14 @@
-"""Losses: means over the batch, computed on logits so that neither a log nor an exp can overflow."""
+"""Losses: means over the batch, computed on logits so that neither a log nor an exp can overflow.
 
+Each takes `logits` and targets of one shape (N, classes), and raises ShapeError otherwise.
+"""
+
+import math
 from collections.abc import Sequence
 
 from ..backend import Array, xp
 from ..errors import ConfigError, ShapeError
+from ..operands import real_numbers
 from ..tensor import Tensor
 
 
@@ -53,8 +58,9 @@ def distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: flo
 
     Source: G. Hinton, O. Vinyals, J. Dean, Distilling the knowledge in a neural network, 2015, section 2.
     """
-    if temperature <= 0:
-        raise ConfigError(f"expected a temperature above 0, got {temperature}")
+    if not 0 < temperature < math.inf:
+        raise ConfigError(f"expected a finite temperature above 0, got {temperature}")
+    temperature = float(temperature)  # a NumPy float64 would turn float32 into float64
     log_q = log_softmax(_like(teacher_logits, logits) / temperature)
     log_p = log_softmax(logits.data / temperature)
     q, n = xp.exp(log_q), len(log_q)
@@ -66,7 +72,11 @@ def distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: flo
 
 
 def _like(targets: Array, logits: Tensor) -> Array:
-    targets = xp.asarray(targets, dtype=logits.data.dtype)
-    if targets.shape != logits.shape or targets.ndim != 2:
-        raise ShapeError(f"expected targets of the logits' shape (N, classes) = {logits.shape}, got {targets.shape}")
+    """Targets as an array in the dtype of the logits. Raises ShapeError for other shapes, and for no clips at all."""
+    targets = real_numbers(targets).astype(logits.data.dtype, copy=False)
+    if targets.shape != logits.shape or targets.ndim != 2 or not targets.size:
+        raise ShapeError(
+            f"expected logits and targets of one shape (N, classes), got {logits.shape} and {targets.shape};"
+            " labels become targets by metrics.one_hot"
+        )
     return targets
