@@ -5,11 +5,11 @@ from pathlib import Path
 from faults import Fault, faults_in
 
 ROOT = Path(__file__).resolve().parent.parent
-# Numbers of test files -> whole files, and functions or constants wherever they are defined outside of ops and tensor
+# Numbers of test files -> whole files, and functions or constants wherever they are defined outside of ops and the tape
 FIRST_TESTS = {
     "01": "hamilton_product conjugate norm inverse",
     "02": "_LEFT _RIGHT _spread left_matrix_adjoint HADAMARD eight_products _butterfly",
-    "03 05": "tensor.py",
+    "03 05": "tensor.py tape.py operands.py",
     "04 08d": "ops/activations.py ops/reduce.py ops/shape.py",
     "05": "ops/hamilton.py",
     "06 07b": "im2col col2im conv2d_input_gradient conv2d_weight_gradient",
@@ -38,7 +38,8 @@ Job = tuple[str, Fault]  # numbers of test files, and what they must catch
 
 def every_job() -> list[Job]:
     """Return all faults with their tests. Raises SystemExit where FIRST_TESTS or SIGNS do not fit the code."""
-    ops = set(ROOT.glob("quatnet/ops/[!_]*.py")) | {ROOT / "quatnet" / "tensor.py"}
+    tape = {ROOT / "quatnet" / name for name in ("tensor.py", "tape.py", "operands.py")}
+    ops = set(ROOT.glob("quatnet/ops/[!_]*.py")) | tape
     elsewhere = sorted(set(ROOT.glob("quatnet/**/*.py")) - ops)
     jobs = []
     for numbers, names in FIRST_TESTS.items():

@@ -97,6 +97,7 @@ ONE = {
     "times itself": (lambda x: x * x, lambda x: x**2, anything),
     "cube": (lambda x: x**3, lambda x: x * x * x, anything),
     "sigmoid": (ops.sigmoid, lambda x: 1 / (1 + np.exp(-x)), anything),
+    "tanh": (ops.tanh, np.tanh, anything),
     "log of exp": (lambda x: ops.log(ops.exp(x) + 1.0), lambda x: np.log(np.exp(x) + 1), anything),
     "flat": (lambda x: ops.reshape(x, (-1,)), np.ravel, anything),
     "sum": (ops.sum, np.sum, anything),

@@ -279,6 +279,7 @@ def test_activations_are_those_of_the_math_module(value):
         (ops.relu, max(value, 0.0)),
         (ops.exp, math.exp(value)),
         (ops.sigmoid, 1 / (1 + math.exp(-value))),
+        (ops.tanh, math.tanh(value)),
     ]:
         assert float(function(leaf(value)).data) == pytest.approx(expected, rel=1e-14, abs=0)
 
@@ -288,7 +289,7 @@ def test_the_derivatives_of_activations_agree_with_difference_quotients(seed):
     rng = np.random.default_rng(seed)
     x = draw(rng, 4, 3)
     away_from_zero = x + xp.sign(x) * 0.1
-    for function in (ops.relu, ops.exp, ops.sigmoid):
+    for function in (ops.relu, ops.exp, ops.sigmoid, ops.tanh):
         gradcheck(function, [away_from_zero], rng=rng)
     gradcheck(ops.log, [0.5 + x**2], rng=rng)
 
@@ -336,6 +337,7 @@ OPS = {
     "exp": ops.exp,
     "log": lambda x: ops.log(x * x + 1.0),
     "sigmoid": ops.sigmoid,
+    "tanh": ops.tanh,
 }
 
 
@@ -348,7 +350,7 @@ def test_dtype_in_is_dtype_out_forward_and_backward(name, dtype, rng):
     assert (y.data.dtype, x.grad.dtype) == (dtype, dtype)
 
 
-@pytest.mark.parametrize("op", [ops.relu, ops.exp, ops.log, ops.sigmoid])
+@pytest.mark.parametrize("op", [ops.relu, ops.exp, ops.log, ops.sigmoid, ops.tanh])
 def test_an_activation_takes_a_tensor(op):
     with pytest.raises(ShapeError, match="expected a Tensor, got ndarray; wrap it"):
         op(np.ones(3))
@@ -378,5 +380,6 @@ def test_values_and_gradients_are_those_of_pytorch(name, torch, rng):
         "exp": torch.exp,
         "log": lambda x: torch.log(x * x + 1.0),
         "sigmoid": torch.sigmoid,
+        "tanh": torch.tanh,
     }
     assert_parity(torch, OPS[name], twins[name], [draw(rng, 3, 4)], rng)
