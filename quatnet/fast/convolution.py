@@ -76,7 +76,7 @@ def transformed_kernel(w: Array, *, conjugated: bool = False) -> Array:
         for plane, component in enumerate(mixing.LEFT_ORDER[:components], planes - components):
             winograd.transform_taps(list(w[component, :, :, part]), list(u[:, plane, :, part]), list(t[:3]))
             if conjugated and component:
-                np.negative(u[:, plane, :, part], out=u[:, plane, :, part])
+                np.multiply(u[:, plane, :, part], w.dtype.type(-1), out=u[:, plane, :, part])
         if components == 4:
             mixing.mix(u[:, :, :, part], mixing.LEFT_ORDER, t.reshape(2, PRODUCTS, *shape))
             mixing.scale(u[:, :, :, part])

@@ -13,7 +13,7 @@ from ..backend import Array
 from ..patches import output_size
 from ..threads import run_on_cores
 from . import mixing
-from .tiles import scratch, slices
+from .tiles import copy_component, scratch, slices
 
 KERNEL_BYTES = 8 << 20  # of a slice of a kernel
 IMAGE_BYTES = 16 << 20  # of the patches of a piece, at least one clip
@@ -89,8 +89,8 @@ def planes(x: Array, components: int, order: tuple[int, ...], padding: Pair, *, 
     v[count - components :] = 0
     image = x.reshape(n, height, width, components, channels // components).transpose(3, 1, 0, 2, 4)
     for plane, component in enumerate(order[:components], count - components):
-        copy = np.negative if conjugated and component else np.positive
-        copy(image[component], out=v[plane, padding[0] : padding[0] + height, :, padding[1] : padding[1] + width])
+        inside = v[plane, padding[0] : padding[0] + height, :, padding[1] : padding[1] + width]
+        copy_component(image[component], inside, component, conjugated=conjugated)
     if components == 4:
         mixing.mix(v[None], order, scratch("sums", (2, *v[None, 0].shape), x.dtype))
     return v
@@ -140,5 +140,4 @@ def close(components: Array, y: Array, part: slice, *, conjugated: bool = False)
     """Copy (P, H, N, W, O) into a slice of the channels of `y` (N, H, W, P·O)."""
     image = y.reshape(*y.shape[:3], len(components), y.shape[3] // len(components))
     for component, plane in enumerate(components.swapaxes(1, 2)):
-        copy = np.negative if conjugated and component else np.positive
-        copy(plane, out=image[:, :, :, component, part])
+        copy_component(plane, image[:, :, :, component, part], component, conjugated=conjugated)

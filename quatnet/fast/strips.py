@@ -8,7 +8,7 @@ import numpy as np
 
 from ..backend import Array
 from . import mixing, winograd
-from .tiles import Plan, Tile, scratch
+from .tiles import Plan, Tile, copy_component, scratch
 from .winograd import OUTPUTS, PRODUCTS, TAPS
 
 
@@ -30,8 +30,7 @@ def _open(x: Array, planes: Array, order: tuple[int, ...], conjugated: bool) -> 
     """Copy the components of (n, H, W, P·C) into planes (P, n, H, W, C) in the given order."""
     image = x.reshape(*x.shape[:3], len(planes), x.shape[3] // len(planes))
     for plane, component in zip(planes, order[: len(planes)], strict=True):
-        copy = np.negative if conjugated and component else np.positive
-        copy(image[:, :, :, component], out=plane)
+        copy_component(image[:, :, :, component], plane, component, conjugated=conjugated)
 
 
 def transformed_image(x: Array, plan: Plan, tile: Tile, *, conjugated: bool = False) -> Array:

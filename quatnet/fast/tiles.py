@@ -110,3 +110,14 @@ def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype) -> Array:
     if known is None or known.size < size:
         known = _memory.__dict__[key] = np.empty(size, dtype)
     return known[:size].reshape(shape)
+
+
+def copy_component(source: Array, out: Array, component: int, *, conjugated: bool) -> None:
+    """Copy a component of quaternions, with the sign of their conjugates where wanted.
+
+    By a product with -1, because `np.negative` of NumPy 2.4 gives wrong numbers for some steps in memory.
+    """
+    if conjugated and component:
+        np.multiply(source, source.dtype.type(-1), out=out)
+    else:
+        np.copyto(out, source)
