@@ -49,9 +49,9 @@ def test_a_layer_scales_shifts_cuts_and_averages():
     # one tap of 2: x = [[1, -1], [3, 5]] becomes 2x - 3 = [[-1, -5], [3, 7]], relu [[0, 0], [3, 7]], mean 2.5
     weight = np.zeros((1, 3, 3, 1, 1))
     weight[0, 1, 1] = 1
-    x = np.array([[1.0, -1], [3, 5]]).reshape(1, 2, 2, 1)
+    x = np.array([[1.0, -1], [3, 5]]).reshape(1, 2, 2, 1, 1)
     layer = fused.layer(weight, np.array([2.0]), np.array([-3.0]), pool=True)
-    assert_close(fused.apply(x, layer), np.full((1, 1, 1, 1), 2.5))
+    assert_close(fused.apply(x, layer), np.full((1, 1, 1, 1, 1), 2.5))
 
 
 # Against the separate ops
@@ -67,7 +67,8 @@ def test_one_walk_is_convolution_then_norm_then_relu_then_pool(shape, components
     y = conv(Tensor(x), Tensor(weight if components == 4 else weight[0]), padding=1)
     y = ops.relu(y * scale + shift)
     expected = (ops.average_pool(y) if pool else y).data
-    assert_close(fused.apply(x, fused.layer(weight, scale, shift, pool=pool)), expected, rtol=1e-9, atol=1e-9)
+    found = fused.apply(x[:, :, :, None], fused.layer(weight, scale, shift, pool=pool))
+    assert_close(found.reshape(expected.shape), expected, rtol=1e-9, atol=1e-9)
 
 
 # Whole networks

@@ -20,7 +20,7 @@ import numpy as np
 from ..backend import Array
 from ..threads import map_on_cores, run_on_cores
 from . import mixing, strips, winograd
-from .tiles import Plan, Tile, plan_of, scratch, slices, tiles
+from .tiles import Plan, Tile, components_of, plan_of, scratch, slices, tiles
 from .winograd import PRODUCTS, TAPS
 
 
@@ -41,17 +41,18 @@ def input_gradient(g: Array, w: Array, padding: tuple[int, int]) -> Array:
 
 def _convolve(x: Array, kernel: Array, plan: Plan) -> Array:
     y = np.empty((plan.clips, plan.height, plan.width, plan.components * plan.outputs), dtype=x.dtype)
-    run(x, kernel, plan, y, lambda rows, tile: rows)
+    x, images = components_of(x, plan.components), components_of(y, plan.components)
+    run(x, images, kernel, plan, lambda rows, tile: rows)
     return y
 
 
-def run(x: Array, kernel: Array, plan: Plan, y: Array, finish: Callable[[Array, Tile], Array]) -> None:
-    """Convolve `x` with a transformed `kernel` into `y`; `finish` may change the rows of a tile, or pool them."""
+def run(x: Array, y: Array, kernel: Array, plan: Plan, finish: Callable[[Array, Tile], Array]) -> None:
+    """Convolve `x` (N, H, W, P, C) with a transformed `kernel` into `y`; `finish` may change the rows of a tile."""
 
     def work(tile: Tile) -> None:
         v = strips.transformed_image(x, plan, tile)
         m = _multiply(strips.patches(v, plan, tile), kernel[..., tile.outputs])
-        strips.close_rows(finish(strips.rows_of_products(m, plan, tile), tile), y, plan, tile)
+        strips.close_rows(finish(strips.rows_of_products(m, plan, tile), tile), y, tile)
 
     run_on_cores(work, tiles(plan, x.itemsize))
 
@@ -90,10 +91,11 @@ def kernel_gradient(x: Array, g: Array, kernel: tuple[int, ...], padding: tuple[
     plan = plan_of(x.shape, kernel, padding)
     total = np.zeros((PRODUCTS, plan.planes, plan.taps * plan.channels, plan.outputs), dtype=x.dtype)
     cut = tiles(plan, x.itemsize)
+    images, cotangents = components_of(x, plan.components), components_of(g, plan.components)
 
     def work(tile: Tile) -> Array:
-        left = strips.transformed_cotangent(g, plan, tile)
-        right = strips.patches(strips.transformed_image(x, plan, tile, conjugated=True), plan, tile)
+        left = strips.transformed_cotangent(cotangents, plan, tile)
+        right = strips.patches(strips.transformed_image(images, plan, tile, conjugated=True), plan, tile)
         left = left.reshape(*left.shape[:2], -1, right.shape[2], left.shape[-1]).swapaxes(2, 3)
         return (right.swapaxes(-1, -2) @ left).sum(axis=2)
 

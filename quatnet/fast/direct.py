@@ -1,10 +1,12 @@
 """Convolution of any kernel, stride and padding, made for images with few pixels and large kernels.
 
 There the kernel, not the image, is what has to be read: it is used as it is stored, the sums of the eight products are
-made of it slice by slice, and each slice meets the pixels of all clips. Pixels lie in the order (row, clip, column),
-so that the rows that a row of the kernel meets are one matrix.
+made of it slice by slice, and each slice meets the pixels of all clips. Pixels lie in the order (row, clip, column): a
+row of the kernel and a column of the result meet in one product of matrices, without a copy, and zeros around the
+image are never multiplied. On a map two columns wide they would be a third of the work.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,10 +15,10 @@ from ..backend import Array
 from ..patches import output_size
 from ..threads import run_on_cores
 from . import mixing
-from .tiles import copy_component, scratch, slices
+from .tiles import components_of, copy_component, scratch, slices
 
 KERNEL_BYTES = 8 << 20  # of a slice of a kernel
-IMAGE_BYTES = 16 << 20  # of the patches of a piece, at least one clip
+IMAGE_BYTES = 16 << 20  # of the operands of a piece, at least one clip
 NARROWEST = 64  # channels of a slice
 Pair = tuple[int, int]
 
@@ -34,9 +36,31 @@ class Window(NamedTuple):
         return height, width
 
 
+class Meeting(NamedTuple):
+    """What a row of the kernel has to do with a column of the result, zeros left out."""
+
+    row: int  # of the kernel
+    taps: slice  # of that row
+    pixels: tuple[slice, slice]  # rows and columns of the image
+    rows: slice  # of the result
+    column: int
+
+
 class Piece(NamedTuple):
     clips: slice
     channels: slice
+
+
+def meetings(window: Window, image: tuple[int, ...], output: Pair) -> Iterator[Meeting]:
+    """Yield every row of the kernel with every column of the result, for images (H, W)."""
+    (kh, kw), (down, right), (above, left) = window
+    for i, column in np.ndindex(kh, output[1]):
+        top, first = i - above, column * right - left
+        start, stop = -(-max(0, -top) // down), min(output[0], (image[0] - 1 - top) // down + 1)
+        taps = slice(max(0, -first), min(kw, image[1] - first))
+        if start < stop and taps.start < taps.stop:
+            rows = slice(start * down + top, (stop - 1) * down + top + 1, down)
+            yield Meeting(i, taps, (rows, slice(first + taps.start, first + taps.stop)), slice(start, stop), column)
 
 
 def convolve(x: Array, w: Array, stride: Pair, padding: Pair, sums_of_w: Array | None = None) -> Array:
@@ -45,65 +69,53 @@ def convolve(x: Array, w: Array, stride: Pair, padding: Pair, sums_of_w: Array |
     `sums_of_w` are those that `added` returns, where they are at hand.
     """
     window = Window(w.shape[1:3], stride, padding)
-    oh, ow = window.output(x.shape)
-    y = np.empty((len(x), oh, ow, len(w) * w.shape[-1]), dtype=x.dtype)
+    output = window.output(x.shape)
+    y = np.empty((len(x), *output, len(w) * w.shape[-1]), dtype=x.dtype)
 
     def work(piece: Piece) -> None:
-        clips = x[piece.clips]
-        rows = patches(planes(clips, len(w), mixing.RIGHT_ORDER, padding), window, (oh, ow))
+        images = planes(components_of(x, len(w))[piece.clips], mixing.RIGHT_ORDER)
         ready = None if sums_of_w is None else sums_of_w[..., piece.channels]
         kernels = operands(w[..., piece.channels], mixing.LEFT_ORDER, ready)
-        m = scratch("products", (len(rows), oh * len(clips) * ow, kernels[0].shape[-1]), x.dtype)
-        for row, kernel, product in zip(rows, kernels, m, strict=True):
-            _sum_over_rows(row, kernel, stride[0], product.reshape(oh, -1, m.shape[-1]))
-        close(sums(m).reshape(len(w), oh, len(clips), ow, m.shape[-1]), y[piece.clips], piece.channels)
+        m = scratch("products", (len(images), output[0], images.shape[2], output[1], kernels[0].shape[-1]), x.dtype)
+        m[...] = 0
+        for image, kernel, product in zip(images, kernels, m, strict=True):
+            _add_products(image, kernel, window, product)
+        close(sums(m), components_of(y, len(w))[piece.clips, ..., piece.channels])
 
     run_on_cores(work, pieces(x, w, w.shape[-1]))
     return y
 
 
-def _sum_over_rows(rows: Array, kernel: Array, stride: int, out: Array) -> None:
-    """out (OH, N·OW, O) = Σ_i rows[i, i + stride, ...] @ kernel[i]."""
-    part = scratch("part", out.shape, out.dtype)
-    for i in range(len(kernel)):
-        met = rows[i : i + stride * (len(out) - 1) + 1 : stride].reshape(-1, rows.shape[-1])
-        matrix = kernel[i].reshape(rows.shape[-1], out.shape[-1])
-        product = np.matmul(met, matrix, out=(part if i else out).reshape(len(met), -1))
-        if i:
-            np.add(out, product.reshape(out.shape), out=out)
+def _add_products(image: Array, kernel: Array, window: Window, out: Array) -> None:
+    """Add to `out` (OH, N, OW, O) the correlation of `image` (H, N, W, C) with `kernel` (KH, KW, C, O)."""
+    for meeting in meetings(window, image.shape[::2], out.shape[::2]):
+        taps = kernel[meeting.row, meeting.taps]
+        met = image[meeting.pixels[0], :, meeting.pixels[1]].reshape(-1, taps.shape[0] * taps.shape[1])
+        place = out[meeting.rows, :, meeting.column]
+        part = scratch("part", (len(met), out.shape[-1]), out.dtype)
+        np.matmul(met, taps.reshape(met.shape[1], -1), out=part)
+        np.add(place, part.reshape(place.shape), out=place)
 
 
 def pieces(x: Array, w: Array, channels: int) -> list[Piece]:
-    """Cut the work: clips whose patches stay in cache, times slices of the `channels` of the kernel."""
-    patch = 8 * w.shape[2] * x[:1].nbytes // 4 if len(w) == 4 else w.shape[2] * x[:1].nbytes
+    """Cut the work: clips whose operands stay in cache, times slices of the `channels` of the kernel."""
+    operand = x[:1].nbytes * (2 if len(w) == 4 else 1)
     most = max(NARROWEST, channels * KERNEL_BYTES // max(1, w.nbytes))
-    clips = slices(len(x), max(1, IMAGE_BYTES // max(1, patch)))
+    clips = slices(len(x), max(1, IMAGE_BYTES // max(1, operand)))
     return [Piece(n, part) for part in slices(channels, most) for n in clips]
 
 
-def planes(x: Array, components: int, order: tuple[int, ...], padding: Pair, *, conjugated: bool = False) -> Array:
-    """Return an image (N, H, W, P·C) with zeros around it as its operands (Q, H, N, W, C), Q = 1 or 8."""
-    n, height, width, channels = x.shape
-    rows, columns, count = height + 2 * padding[0], width + 2 * padding[1], 8 if components == 4 else 1
-    v = scratch("image", (count, rows, n, columns, channels // components), x.dtype)
-    v[count - components :] = 0
-    image = x.reshape(n, height, width, components, channels // components).transpose(3, 1, 0, 2, 4)
+def planes(image: Array, order: tuple[int, ...], *, conjugated: bool = False) -> Array:
+    """Return images (N, H, W, P, C) as operands (Q, H, N, W, C); for P = 4 their sums come first."""
+    n, height, width, components, channels = image.shape
+    count = mixing.PLANES if components == 4 else 1
+    v = scratch("image", (count, height, n, width, channels), image.dtype)
     for plane, component in enumerate(order[:components], count - components):
-        inside = v[plane, padding[0] : padding[0] + height, :, padding[1] : padding[1] + width]
-        copy_component(image[component], inside, component, conjugated=conjugated)
+        source = image[:, :, :, component].swapaxes(0, 1)
+        copy_component(source, v[plane], component, conjugated=conjugated)
     if components == 4:
-        mixing.mix(v[None], order, scratch("sums", (2, *v[None, 0].shape), x.dtype))
+        mixing.mix(v[None], order, scratch("sums", (2, *v[None, 0].shape), v.dtype))
     return v
-
-
-def patches(v: Array, window: Window, output: Pair) -> Array:
-    """Return (Q, H, N, OW, KW·C): the pixels of a row that a row of the kernel meets."""
-    count, height, n, _, channels = v.shape
-    shape = (count, height, n, output[1], window.kernel[1] * channels)
-    strides = (*v.strides[:3], v.itemsize * channels * window.stride[1], v.itemsize)
-    rows = scratch("patches", shape, v.dtype)
-    np.copyto(rows, np.lib.stride_tricks.as_strided(v, shape, strides, writeable=False))
-    return rows
 
 
 def operands(w: Array, order: tuple[int, ...], sums_of_w: Array | None = None) -> list[Array]:
@@ -136,8 +148,7 @@ def sums(m: Array) -> Array:
     return mixing.unmix(m[None], scratch("sums", (2, 1, *m.shape[1:]), m.dtype))[0]
 
 
-def close(components: Array, y: Array, part: slice, *, conjugated: bool = False) -> None:
-    """Copy (P, H, N, W, O) into a slice of the channels of `y` (N, H, W, P·O)."""
-    image = y.reshape(*y.shape[:3], len(components), y.shape[3] // len(components))
-    for component, plane in enumerate(components.swapaxes(1, 2)):
-        copy_component(plane, image[:, :, :, component, part], component, conjugated=conjugated)
+def close(components: Array, image: Array, *, conjugated: bool = False) -> None:
+    """Copy (P, H, N, W, C) into images (N, H, W, P, C)."""
+    for component, plane in enumerate(components):
+        copy_component(plane.swapaxes(0, 1), image[:, :, :, component], component, conjugated=conjugated)

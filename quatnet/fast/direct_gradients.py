@@ -5,59 +5,73 @@ import numpy as np
 from ..backend import Array
 from ..threads import map_on_cores, run_on_cores
 from . import mixing
-from .direct import Pair, Piece, Window, close, operands, patches, pieces, planes, sums
-from .tiles import scratch
+from .direct import Pair, Piece, Window, close, meetings, operands, pieces, planes, sums
+from .tiles import components_of, scratch
 
 
 def input_gradient(g: Array, w: Array, shape: tuple[int, ...], stride: Pair, padding: Pair) -> Array:
     """Return w* ⊗ g as an image of `shape`, for the cotangent `g` (N, OH, OW, P·O); computed as (g* ⊗ w)*."""
     gx = np.empty(shape, dtype=g.dtype)
-    (top, left), (_, height, width, channels) = padding, shape
+    window = Window(w.shape[1:3], stride, padding)
 
     def work(piece: Piece) -> None:
-        cotangents = planes(g[piece.clips], len(w), mixing.LEFT_ORDER, (0, 0), conjugated=True)
+        cotangents = planes(components_of(g, len(w))[piece.clips], mixing.LEFT_ORDER, conjugated=True)
         kernels = operands(w[:, :, :, piece.channels], mixing.RIGHT_ORDER)
-        size = (height + 2 * top, cotangents.shape[2], width + 2 * left, kernels[0].shape[2])
-        image = scratch("products", (len(cotangents), *size), g.dtype)
-        image[...] = 0
-        for cotangent, kernel, plane in zip(cotangents, kernels, image, strict=True):
-            _scatter(cotangent, kernel, stride, plane)
-        inside = sums(image)[:, top : top + height, :, left : left + width]
-        close(inside, gx[piece.clips], piece.channels, conjugated=True)
+        size = (shape[1], cotangents.shape[2], shape[2], kernels[0].shape[2])
+        images = scratch("products", (len(cotangents), *size), g.dtype)
+        images[...] = 0
+        for cotangent, kernel, image in zip(cotangents, kernels, images, strict=True):
+            _scatter(cotangent, kernel, window, image)
+        close(sums(images), components_of(gx, len(w))[piece.clips, ..., piece.channels], conjugated=True)
 
-    run_on_cores(work, pieces(gx, w, channels // len(w)))
+    run_on_cores(work, pieces(gx, w, shape[3] // len(w)))
     return gx
 
 
-def _scatter(g: Array, kernel: Array, stride: Pair, image: Array) -> None:
-    """Add g (OH, N, OW, O) times each tap (C, O), transposed, to the pixels (H, N, W, C) that the tap met."""
-    oh, _, ow, outputs = g.shape
-    for i, j in np.ndindex(*kernel.shape[:2]):
-        part = scratch("part", (*g.shape[:3], kernel.shape[2]), g.dtype)
-        np.matmul(g.reshape(-1, outputs), kernel[i, j].T, out=part.reshape(-1, kernel.shape[2]))
-        met = image[i : i + stride[0] * oh : stride[0], :, j : j + stride[1] * ow : stride[1]]
-        np.add(met, part, out=met)
+def _scatter(g: Array, kernel: Array, window: Window, image: Array) -> None:
+    """Add to `image` (H, N, W, C) what `g` (OH, N, OW, O) sends back through `kernel` (KH, KW, C, O)."""
+    for meeting in meetings(window, image.shape[::2], g.shape[::2]):
+        column = g[meeting.rows, :, meeting.column].reshape(-1, g.shape[-1])
+        taps = kernel[meeting.row, meeting.taps]
+        place = image[meeting.pixels[0], :, meeting.pixels[1]]
+        part = scratch("part", (taps.shape[0], len(column), taps.shape[1]), g.dtype)
+        np.matmul(column, taps.swapaxes(-1, -2), out=part)
+        np.add(place, part.reshape(len(part), *place.shape[:2], -1).transpose(1, 2, 0, 3), out=place)
 
 
 def kernel_gradient(x: Array, g: Array, kernel: tuple[int, ...], stride: Pair, padding: Pair) -> Array:
     """Return g ⊗ x* summed over pixels, of the shape `kernel` = (P, KH, KW, C, O)."""
     gw = np.zeros(kernel, dtype=x.dtype)
-    components, kh, kw, channels, outputs = kernel
-    window = Window((kh, kw), stride, padding)
-    cotangents = g.reshape(*g.shape[:3], components, outputs)
+    window = Window((kernel[1], kernel[2]), stride, padding)
 
     def work(piece: Piece) -> Array:
-        right = planes(x[piece.clips], components, mixing.RIGHT_ORDER, padding, conjugated=True)
-        right = patches(right, window, g.shape[1:3])
-        part = cotangents[piece.clips, ..., piece.channels]
-        left = planes(part.reshape(*part.shape[:3], -1), components, mixing.LEFT_ORDER, (0, 0))
-        m = np.empty((len(left), kh, kw * channels, left.shape[-1]), x.dtype)
-        for plane, i in np.ndindex(len(left), kh):
-            met = right[plane, i : i + stride[0] * (g.shape[1] - 1) + 1 : stride[0]].reshape(-1, kw * channels)
-            np.matmul(met.T, left[plane].reshape(len(met), -1), out=m[plane, i])
-        return sums(m).reshape(components, kh, kw, channels, -1)
+        images = _kept(planes(components_of(x, len(gw))[piece.clips], mixing.RIGHT_ORDER, conjugated=True))
+        cotangents = planes(components_of(g, len(gw))[piece.clips, ..., piece.channels], mixing.LEFT_ORDER)
+        m = np.zeros((len(images), *kernel[1:4], cotangents.shape[-1]), x.dtype)
+        for image, cotangent, product in zip(images, cotangents, m, strict=True):
+            _add_meetings(image, cotangent, window, product)
+        return sums(m)
 
-    cut = pieces(x, gw, outputs)
+    cut = pieces(x, gw, kernel[4])
     for piece, part in zip(cut, map_on_cores(work, cut), strict=True):
         gw[..., piece.channels] += part
     return gw
+
+
+def _kept(planes: Array) -> Array:
+    """Move operands out of the way of the next ones."""
+    kept = scratch("patches", planes.shape, planes.dtype)
+    np.copyto(kept, planes)
+    return kept
+
+
+def _add_meetings(image: Array, g: Array, window: Window, out: Array) -> None:
+    """Add to `out` (KH, KW, C, O) the gradient of a kernel for `image` (H, N, W, C) and `g` (OH, N, OW, O)."""
+    for meeting in meetings(window, image.shape[::2], g.shape[::2]):
+        column = g[meeting.rows, :, meeting.column].reshape(-1, g.shape[-1])
+        met = image[meeting.pixels[0], :, meeting.pixels[1]]
+        place = out[meeting.row, meeting.taps]
+        met = met.reshape(len(column), -1)
+        part = scratch("part", (met.shape[1], g.shape[-1]), g.dtype)
+        np.matmul(met.T, column, out=part)
+        np.add(place, part.reshape(place.shape), out=place)

@@ -58,6 +58,6 @@ def takes_strips(
     image: tuple[int, ...], kernel: tuple[int, ...], stride: Pair, padding: Pair, enough: int = ENOUGH_PIXELS
 ) -> bool:
     """Return whether the transformed kernel pays, from `enough` pixels on."""
-    clips, height, width, _ = image
+    clips, height, width = image[:3]
     fits = kernel[1] == TAPS and padding[0] < TAPS and padding[1] < kernel[2]
     return fits and stride == (1, 1) and clips * height * width >= enough

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..backend import Array
 from . import convolution, direct, forms
-from .tiles import Tile, plan_of, scratch
+from .tiles import Tile, components_of, plan_of, scratch
 
 ENOUGH_PIXELS = 256  # the transformed kernel is there already, so it pays sooner than in training
 
@@ -33,15 +33,28 @@ def layer(weight: Array, scale: Array, shift: Array, *, pool: bool) -> Layer:
 
 
 def apply(x: Array, layer: Layer) -> Array:
-    """Return relu(scale · (w ⊗ x) + shift), pooled where the layer says so: (N, H, W, P·C) -> (N, H', W', P·O)."""
+    """Return relu(scale · (w ⊗ x) + shift), pooled where the layer says so: (N, H, W, P, C) -> (N, H', W', P, O).
+
+    The components of the result lie apart in memory: the next layer reads them in longer runs.
+    """
+    x = _opened(x, len(layer.weight))
     padding = (layer.weight.shape[1] // 2, layer.weight.shape[2] // 2)
     if forms.takes_strips(x.shape, layer.weight.shape, (1, 1), padding, ENOUGH_PIXELS):
         return _strips(x, layer, padding)
     sums = _prepared(layer, "direct", direct.added)
-    y = direct.convolve(x, layer.weight, (1, 1), padding, sums)
+    y = direct.convolve(_closed(x), layer.weight, (1, 1), padding, sums)
     np.add(np.multiply(y, layer.scale, out=y), layer.shift, out=y)
-    y = np.maximum(y, 0, out=y)
-    return _pooled(y) if layer.pool else y
+    np.maximum(y, 0, out=y)
+    return _opened((_pooled(y) if layer.pool else y)[:, :, :, None], len(layer.weight))
+
+
+def _opened(x: Array, components: int) -> Array:
+    """Return images of P components as images of another number of them."""
+    return x if x.shape[3] == components else components_of(_closed(x), components)
+
+
+def _closed(x: Array) -> Array:
+    return x.reshape(*x.shape[:3], x.shape[3] * x.shape[4])
 
 
 def _prepared(layer: Layer, form: str, prepare: Callable[[Array], Array]) -> Array:
@@ -57,13 +70,13 @@ def _pooled(y: Array) -> Array:
 
 
 def _strips(x: Array, layer: Layer, padding: tuple[int, int]) -> Array:
-    plan = plan_of(x.shape, layer.weight.shape, padding)
-    share = 2 if layer.pool else 1
-    y = np.empty((plan.clips, plan.height // share, plan.width // share, len(layer.scale)), dtype=x.dtype)
-
+    components, _, _, _, outputs = layer.weight.shape
+    plan, share = plan_of(x.shape, layer.weight.shape, padding), 2 if layer.pool else 1
+    y = np.empty((components, plan.clips, plan.height // share, plan.width // share, outputs), dtype=x.dtype)
+    images = y.transpose(1, 2, 3, 0, 4)
     kernel = _prepared(layer, "strips", convolution.transformed_kernel)
-    convolution.run(x, kernel, plan, y, lambda rows, tile: _finished(rows, layer, tile))
-    return y
+    convolution.run(x, images, kernel, plan, lambda rows, tile: _finished(rows, layer, tile))
+    return images
 
 
 def _finished(rows: Array, layer: Layer, tile: Tile) -> Array:

@@ -13,7 +13,7 @@ from .winograd import OUTPUTS, PRODUCTS, TAPS
 
 
 def open_rows(x: Array, plan: Plan, tile: Tile, *, conjugated: bool = False) -> Array:
-    """Return the rows that a tile reads, (P, n, 4s + 2, pitch, C), with zeros where they leave the image."""
+    """Return the rows of images (N, H, W, P, C) that a tile reads, (P, n, 4s + 2, pitch, C), 0 outside."""
     clips, strips = tile.shape
     rows, top = OUTPUTS * strips + TAPS - 1, OUTPUTS * tile.strips.start - plan.padding[0]
     start, stop = max(0, top), min(plan.rows, top + rows)
@@ -22,15 +22,9 @@ def open_rows(x: Array, plan: Plan, tile: Tile, *, conjugated: bool = False) -> 
     d[:, :, max(start, stop) - top :] = 0
     d[:, :, :, : plan.padding[1]] = 0
     inside = d[:, :, start - top : stop - top, plan.padding[1] :]
-    _open(x[tile.clips, start:stop], inside, mixing.RIGHT_ORDER, conjugated)
+    for plane, component in zip(inside, mixing.RIGHT_ORDER, strict=False):
+        copy_component(x[tile.clips, start:stop, :, component], plane, component, conjugated=conjugated)
     return d
-
-
-def _open(x: Array, planes: Array, order: tuple[int, ...], conjugated: bool) -> None:
-    """Copy the components of (n, H, W, P·C) into planes (P, n, H, W, C) in the given order."""
-    image = x.reshape(*x.shape[:3], len(planes), x.shape[3] // len(planes))
-    for plane, component in zip(planes, order[: len(planes)], strict=True):
-        copy_component(image[:, :, :, component], plane, component, conjugated=conjugated)
 
 
 def transformed_image(x: Array, plan: Plan, tile: Tile, *, conjugated: bool = False) -> Array:
@@ -66,9 +60,9 @@ def transformed_cotangent(g: Array, plan: Plan, tile: Tile) -> Array:
     d = scratch("rows", (plan.components, clips, OUTPUTS * strips, pitch, outputs), g.dtype)
     d[:, :, stop - start :] = 0
     d[:, :, :, plan.width :] = 0
-    image = g.reshape(*g.shape[:3], plan.components, plan.outputs)[tile.clips, start:stop, :, :, tile.outputs]
     for plane, component in zip(d, mixing.LEFT_ORDER, strict=False):
-        np.copyto(plane[:, : stop - start, : plan.width], image[:, :, :, component])
+        source = g[tile.clips, start:stop, :, component, tile.outputs]
+        np.copyto(plane[:, : stop - start, : plan.width], source)
     return _left_operands(d, plan, strips)
 
 
@@ -121,10 +115,9 @@ def rows_of_products(m: Array, plan: Plan, tile: Tile) -> Array:
     return y.reshape(plan.components, clips, OUTPUTS * strips, pitch, m.shape[-1])
 
 
-def close_rows(rows: Array, y: Array, plan: Plan, tile: Tile) -> None:
-    """Copy the rows (P, n, 4s or 2s, ..., O) of a tile into the image `y` (N, H, W, P·O), components side by side."""
+def close_rows(rows: Array, y: Array, tile: Tile) -> None:
+    """Copy the rows (P, n, 4s or 2s, ..., O) of a tile into images `y` (N, H, W, P, O)."""
     each = rows.shape[2] // tile.shape[1]  # rows that a strip has left
     start, stop = each * tile.strips.start, min(y.shape[1], each * tile.strips.stop)
-    image = y.reshape(*y.shape[:3], plan.components, plan.outputs)[tile.clips, start:stop, :, :, tile.outputs]
     for component, plane in enumerate(rows):
-        np.copyto(image[:, :, :, component], plane[:, : stop - start, : y.shape[2]])
+        np.copyto(y[tile.clips, start:stop, :, component, tile.outputs], plane[:, : stop - start, : y.shape[2]])

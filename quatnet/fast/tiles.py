@@ -112,6 +112,11 @@ def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype) -> Array:
     return known[:size].reshape(shape)
 
 
+def components_of(x: Array, components: int) -> Array:
+    """Return images (N, H, W, P·C) opened as (N, H, W, P, C), a view."""
+    return x.reshape(*x.shape[:3], components, x.shape[3] // components)
+
+
 def copy_component(source: Array, out: Array, component: int, *, conjugated: bool) -> None:
     """Copy a component of quaternions, with the sign of their conjugates where wanted.
 

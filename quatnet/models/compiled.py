@@ -26,11 +26,12 @@ class Compiled:
 
     def __call__(self, x: Array) -> Tensor:
         with no_grad():
-            h = self.model.normalised(x, train=False).data
+            h = self.model.normalised(x, train=False).data[:, :, :, None]  # (N, H, W, 1, C)
             for number, block in enumerate(self.model.blocks):
                 pool = number + 1 < len(self.model.blocks)
                 for n, (conv, norm) in enumerate(zip(block.convs, block.norms, strict=True)):
                     h = fused.apply(h, self._layer(conv, norm, pool=pool and n + 1 == len(block.convs)))
+            h = h.reshape(*h.shape[:3], -1)
             return self.model.classifier(self.model.head(Tensor(h)))
 
     def _layer(self, conv: Convolution, norm: BatchNorm, *, pool: bool) -> fused.Layer:
