@@ -46,24 +46,19 @@ def exact(number: float) -> Fraction:
     return Fraction(number).limit_denominator(5000)
 
 
-def drawn(seed, count, dtype=np.float64):
-    return [draw(seed + n, 2, 5, dtype=dtype) for n in range(count)]
-
-
 @given(seeds)
 def test_the_sums_in_place_are_the_matrices(seed):
     inputs, taps, outputs = winograd.matrices()
-    scratch = drawn(0, 3)
-    for transform, matrix, lengths in (
-        (winograd.transform_rows, inputs, (6, 6)),
-        (winograd.transform_taps, taps, (3, 6)),
-        (winograd.transform_products, outputs, (6, 4)),
-        (winograd.transform_cotangents, outputs.T, (4, 6)),
+    for transform, matrix in (
+        (winograd.transform_rows, inputs),
+        (winograd.transform_taps, taps),
+        (winograd.transform_products, outputs),
+        (winograd.transform_cotangents, outputs.T),
     ):
-        before, after = drawn(seed, lengths[0]), drawn(1, lengths[1])
+        before, after = draw(seed, matrix.shape[1], 2, 5), draw(1, matrix.shape[0], 2, 5)
         expected = np.tensordot(matrix, before, axes=1)
-        transform(before, after, scratch[: 2 if transform is winograd.transform_products else 3])
-        assert_close(np.stack(after), expected)
+        transform(before, after, draw(2, 6 if transform is winograd.transform_rows else 4, 2, 5))
+        assert_close(after, expected)
 
 
 # Eight planes
@@ -75,13 +70,13 @@ def test_eight_planes_multiplied_one_by_one_are_a_hamilton_product(seed):
     left, right = (stack(a, order) for a, order in ((p, mixing.LEFT_ORDER), (q, mixing.RIGHT_ORDER)))
     products = left * right
     mixing.scale(products)
-    assert_close(mixing.unmix(products, np.empty((2, 1, 3)))[0], hamilton_product(p, q, axis=0))
+    assert_close(mixing.unmix(products, np.empty((2, 2, 1, 3)))[0], hamilton_product(p, q, axis=0))
 
 
 def stack(p, order):
     planes = np.zeros((1, 8, 3))
     planes[0, 4:] = p[list(order)]
-    mixing.mix(planes, order, np.empty((2, 1, 3)))
+    mixing.mix(planes, order, np.empty((2, 2, 1, 3)))
     return planes
 
 

@@ -72,15 +72,15 @@ def transformed_kernel(w: Array, *, conjugated: bool = False) -> Array:
     u = np.empty((PRODUCTS, planes, taps, channels, outputs), dtype=w.dtype)
 
     def work(part: slice) -> None:
-        shape = (taps, part.stop - part.start, outputs)
-        t = scratch("kernel", (2 * PRODUCTS, *shape), w.dtype)
+        some = u[:, :, :, part]
+        t = scratch("kernel", (2, 2, *some[:, 0].shape), w.dtype)
         for plane, component in enumerate(mixing.LEFT_ORDER[:components], planes - components):
-            winograd.transform_taps(list(w[component, :, :, part]), list(u[:, plane, :, part]), list(t[:3]))
+            winograd.transform_taps(w[component, :, :, part], some[:, plane], t[0, 0, :4])
             if conjugated and component:
-                np.multiply(u[:, plane, :, part], w.dtype.type(-1), out=u[:, plane, :, part])
+                np.multiply(some[:, plane], w.dtype.type(-1), out=some[:, plane])
         if components == 4:
-            mixing.mix(u[:, :, :, part], mixing.LEFT_ORDER, t.reshape(2, PRODUCTS, *shape))
-            mixing.scale(u[:, :, :, part])
+            mixing.mix(some, mixing.LEFT_ORDER, t)
+            mixing.scale(some)
 
     run_on_cores(work, slices(channels, max(1, (1 << 20) // u[:, :, :, 0].nbytes)))
     return u.reshape(PRODUCTS, planes, taps * channels, outputs)
@@ -108,6 +108,6 @@ def _back_to_taps(total: Array, kernel: tuple[int, ...]) -> Array:
     """Leave the transformed domain: the factors and sums of the eight products, then Gᵀ."""
     if kernel[0] == 4:
         mixing.scale(total)
-        total = mixing.unmix(total, np.empty((2, *total[:, 0].shape), dtype=total.dtype))
+        total = mixing.unmix(total, np.empty((2, 2, *total[:, 0].shape), dtype=total.dtype))
     g = winograd.matrices()[1].astype(total.dtype)
     return np.moveaxis(np.tensordot(g, total, axes=(0, 0)), 0, 1).reshape(kernel)

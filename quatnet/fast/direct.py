@@ -114,7 +114,7 @@ def planes(image: Array, order: tuple[int, ...], *, conjugated: bool = False) ->
         source = image[:, :, :, component].swapaxes(0, 1)
         copy_component(source, v[plane], component, conjugated=conjugated)
     if components == 4:
-        mixing.mix(v[None], order, scratch("sums", (2, *v[None, 0].shape), v.dtype))
+        mixing.mix(v[None], order, scratch("sums", (2, 2, 1, *v.shape[1:]), v.dtype))
     return v
 
 
@@ -145,7 +145,7 @@ def sums(m: Array) -> Array:
     if len(m) == 1:
         return m
     mixing.scale(m[None])
-    return mixing.unmix(m[None], scratch("sums", (2, 1, *m.shape[1:]), m.dtype))[0]
+    return mixing.unmix(m[None], scratch("sums", (2, 2, 1, *m.shape[1:]), m.dtype))[0]
 
 
 def close(components: Array, image: Array, *, conjugated: bool = False) -> None:

@@ -14,17 +14,25 @@ from ..backend import Array
 PLANES = 8
 LEFT_ORDER = (0, 3, 1, 2)  # components of p in planes 4 to 7
 RIGHT_ORDER = (0, 2, 3, 1)  # components of q in planes 4 to 7
+# For each order: planes of the even components 0, 1 or 0, 3; of 2, 3 or 2, 1 beside them; of both sums; differences
+PAIRS: dict[tuple[int, ...], tuple[slice, slice, slice, slice]] = {
+    LEFT_ORDER: (slice(4, None, 2), slice(7, 4, -2), slice(0, 4, 2), slice(1, 4, 2)),
+    RIGHT_ORDER: (slice(4, None, 2), slice(5, None, 2), slice(0, 4, 3), slice(1, 3)),
+}
 FACTORS = np.array([0.25] * 4 + [2, -2, -2, -2])
 
 
 def mix(planes: Array, order: tuple[int, ...], scratch: Array) -> None:
-    """Fill planes 0 to 3 of `planes` (K, 8, ...) with the sums of 4 to 7; `scratch` is (2, K, ...)."""
-    components = [planes[:, 4 + order.index(c)] for c in range(4)]
-    for combine, first in ((np.add, 0), (np.subtract, 2)):
-        even = combine(components[0], components[2], out=scratch[0])
-        odd = combine(components[1], components[3], out=scratch[1])
-        np.add(even, odd, out=planes[:, first])
-        np.subtract(even, odd, out=planes[:, first + 1])
+    """Fill planes 0 to 3 of `planes` (K, 8, ...) with the sums of 4 to 7; `scratch` is (2, 2, K, ...).
+
+    Two planes at a time: with q₀, q₃ before q₂, q₁ the second difference comes out as -(q₁ - q₃).
+    """
+    first, second, even, odd = PAIRS[order]
+    a, b = (planes[:, part].swapaxes(0, 1) for part in (first, second))
+    np.add(a, b, out=scratch[0])
+    np.subtract(a, b, out=scratch[1])
+    np.add(scratch[:, 0], scratch[:, 1], out=planes[:, even].swapaxes(0, 1))
+    np.subtract(scratch[:, 0], scratch[:, 1], out=planes[:, odd].swapaxes(0, 1))
 
 
 def scale(planes: Array) -> None:
@@ -34,13 +42,13 @@ def scale(planes: Array) -> None:
 
 
 def unmix(products: Array, scratch: Array) -> Array:
-    """Return p ⊗ q, a view (K, 4, ...) of the scaled `products` (K, 8, ...); `scratch` is (2, K, ...)."""
-    n0, n1, n2, n3, r, i, j, k = (products[:, plane] for plane in range(PLANES))
-    even_difference, odd_difference = np.subtract(n0, n2, out=scratch[0]), np.subtract(n1, n3, out=scratch[1])
-    even, odd = np.add(n0, n2, out=n0), np.add(n1, n3, out=n1)
-    for component, first, second in ((i, even, odd), (k, even_difference, odd_difference)):
-        np.add(component, first, out=component)
-        np.subtract(component, second, out=component)
-    np.subtract(np.subtract(r, even, out=r), odd, out=r)
-    np.add(np.add(j, even_difference, out=j), odd_difference, out=j)
+    """Return p ⊗ q, a view (K, 4, ...) of the scaled `products` (K, 8, ...); `scratch` is (2, 2, K, ...)."""
+    a, b = products[:, 0:2].swapaxes(0, 1), products[:, 2:4].swapaxes(0, 1)
+    np.add(a, b, out=scratch[0])  # n₀ + n₂, n₁ + n₃
+    np.subtract(a, b, out=scratch[1])
+    np.add(scratch[:, 0], scratch[:, 1], out=a)  # z₀, z₂
+    np.subtract(scratch[:, 0], scratch[:, 1], out=b)  # z₁, z₃
+    np.subtract(products[:, 4], a[0], out=products[:, 4])
+    np.add(products[:, 6], a[1], out=products[:, 6])
+    np.add(products[:, 5::2].swapaxes(0, 1), b, out=products[:, 5::2].swapaxes(0, 1))
     return products[:, 4:]

@@ -35,18 +35,19 @@ def transformed_image(x: Array, plan: Plan, tile: Tile, *, conjugated: bool = Fa
     phases = plan.taps * (1 + -(-pixels // plan.taps))  # whole phases, and one pixel more in each
     v = scratch("image", (PRODUCTS, plan.planes, phases, plan.channels), x.dtype)
     v[:, :, pixels:] = 0
-    shape = (plan.components, clips, strips, plan.pitch * plan.channels)
-    rows = [_every_fourth(d, k, strips) for k in range(PRODUCTS)]
-    transformed = [v[k, -plan.components :, :pixels].reshape(shape) for k in range(PRODUCTS)]
-    winograd.transform_rows(rows, transformed, list(scratch("sums", (3, *shape), x.dtype)))
+    rows = _every_fourth(d, PRODUCTS, strips)
+    parts = v[:, -plan.components :, :pixels].reshape(rows.shape)
+    winograd.transform_rows(rows, parts, scratch("sums", rows.shape, x.dtype))
     if plan.components == 4:
-        mixing.mix(v, mixing.RIGHT_ORDER, scratch("sums", (2, *v[:, 0].shape), x.dtype))
+        mixing.mix(v, mixing.RIGHT_ORDER, scratch("sums", (2, 2, *v[:, 0].shape), x.dtype))
     return v
 
 
-def _every_fourth(d: Array, first: int, strips: int) -> Array:
-    rows = d[:, :, first : first + OUTPUTS * strips : OUTPUTS][:, :, :strips]
-    return rows.reshape(*rows.shape[:3], -1)
+def _every_fourth(d: Array, count: int, strips: int) -> Array:
+    """Return (count, P, n, s, numbers in a row): of d (P, n, rows, ...) the rows 0, 4, 8, ..., then 1, 5, 9, ..."""
+    one = d.strides[2]
+    shape = (count, *d.shape[:2], strips, d.shape[3] * d.shape[4])
+    return np.lib.stride_tricks.as_strided(d, shape, (one, *d.strides[:2], OUTPUTS * one, d.itemsize))
 
 
 def transformed_cotangent(g: Array, plan: Plan, tile: Tile) -> Array:
@@ -72,12 +73,11 @@ def _left_operands(d: Array, plan: Plan, strips: int) -> Array:
     count = plan.taps * -(-pixels // plan.taps) if plan.phases else pixels
     h = scratch("cotangent", (PRODUCTS, plan.planes, count, outputs), d.dtype)
     h[:, :, pixels:] = 0
-    shape = (components, clips, strips, pitch * outputs)
-    rows = [_every_fourth(d, r, strips) for r in range(OUTPUTS)]
-    transformed = [h[k, -components:, :pixels].reshape(shape) for k in range(PRODUCTS)]
-    winograd.transform_cotangents(rows, transformed, list(scratch("sums", (3, *shape), d.dtype)))
+    rows = _every_fourth(d, OUTPUTS, strips)
+    parts = h[:, -components:, :pixels].reshape(PRODUCTS, *rows.shape[1:])
+    winograd.transform_cotangents(rows, parts, scratch("sums", rows.shape, d.dtype))
     if components == 4:
-        mixing.mix(h, mixing.LEFT_ORDER, scratch("sums", (2, *h[:, 0].shape), d.dtype))
+        mixing.mix(h, mixing.LEFT_ORDER, scratch("sums", (2, 2, *h[:, 0].shape), d.dtype))
     return h
 
 
@@ -105,13 +105,11 @@ def rows_of_products(m: Array, plan: Plan, tile: Tile) -> Array:
     clips, strips = tile.shape
     pitch = plan.pitch if plan.phases else plan.width
     if plan.components == 4:
-        m = mixing.unmix(m, scratch("sums", (2, *m[:, 0].shape), m.dtype))
+        m = mixing.unmix(m, scratch("sums", (2, 2, *m[:, 0].shape), m.dtype))
     shape = (plan.components, clips, strips, pitch * m.shape[-1])
-    parts = [part[:, : clips * strips * pitch].reshape(shape) for part in m]
-    y = scratch("result", (plan.components, clips, strips, OUTPUTS, shape[-1]), m.dtype)
-    winograd.transform_products(
-        parts, [y[:, :, :, r] for r in range(OUTPUTS)], list(scratch("sums", (2, *shape), m.dtype))
-    )
+    parts = m[:, :, : clips * strips * pitch].reshape(PRODUCTS, *shape)
+    y = scratch("result", (*shape[:3], OUTPUTS, shape[3]), m.dtype)
+    winograd.transform_products(parts, np.moveaxis(y, 3, 0), scratch("sums", (4, *shape), m.dtype))
     return y.reshape(plan.components, clips, OUTPUTS * strips, pitch, m.shape[-1])
 
 

@@ -15,7 +15,7 @@ from ..backend import Array
 from .mixing import PLANES
 from .winograd import OUTPUTS, PRODUCTS, TAPS
 
-TILE_BYTES = 4 << 20  # patches and products of a tile (measured, docs/decisions/0008)
+TILE_BYTES = 8 << 20  # patches and products of a tile (measured, docs/decisions/0008)
 FEWEST_PIXELS = 256  # in a tile, for each time that the kernel is read
 NARROW = 8  # output columns from which phases pay
 WIDEST_KERNEL = 16 << 20  # bytes of transformed kernel that a tile multiplies with

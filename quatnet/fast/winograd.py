@@ -30,74 +30,67 @@ def matrices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.vstack([*rows, infinity]), g, a
 
 
-def transform_rows(d: list[Array], v: list[Array], scratch: list[Array]) -> None:
-    """Write Bᵀ d into `v`: six arrays from six, with three more of their shape for `scratch`."""
-    t, e, o = scratch
-    _minus(d[4], d[2], B**2, t, out=e)
-    _minus(d[3], d[1], B**2, t, out=o)
-    np.multiply(o, o.dtype.type(A), out=o)
-    np.add(e, o, out=v[1])
-    np.subtract(e, o, out=v[2])
-    _minus(d[2], d[0], B**2, t, out=v[0])
-    _minus(e, v[0], A**2, t, out=v[0])
-    _minus(d[5], d[3], B**2, t, out=v[5])
-    _minus(v[5], o, A, t, out=v[5])
-    _minus(d[4], d[2], A**2, t, out=e)
-    _minus(d[3], d[1], A**2, t, out=o)
-    np.multiply(o, o.dtype.type(B), out=o)
-    np.add(e, o, out=v[3])
-    np.subtract(e, o, out=v[4])
+def transform_rows(d: Array, v: Array, scratch: Array) -> None:
+    """Write Bᵀ d into `v`, both (6, ...), with six more of their parts for `scratch`.
+
+    Rows are taken two by two: a call of NumPy has more to do then, and lets other threads run meanwhile.
+    """
+    u, x, y = scratch[:2], scratch[2:4], scratch[4:]
+    _minus(d[2::3], d[0::3], B**2, out=u)  # d2 - b² d0, d5 - b² d3
+    _minus(d[3:5], d[1:3], B**2, out=x)  # d3 - b² d1, d4 - b² d2
+    _minus(d[3:5], d[1:3], A**2, out=y)
+    np.multiply(u[0], u.dtype.type(A**2), out=u[0])
+    np.subtract(x[1], u[0], out=v[0])
+    _minus(u[1:], x[:1], A**2, out=v[5:])
+    np.multiply(x[0], x.dtype.type(A), out=x[0])
+    np.multiply(y[0], y.dtype.type(B), out=y[0])
+    both = scratch[2:].reshape(2, 2, *d.shape[1:])
+    np.add(both[:, 1], both[:, 0], out=v[1:5:2])
+    np.subtract(both[:, 1], both[:, 0], out=v[2:5:2])
 
 
-def transform_products(m: list[Array], y: list[Array], scratch: list[Array]) -> None:
-    """Write Aᵀ m into `y`: four arrays from six, with two more of their shape for `scratch`; `m` is overwritten."""
-    p, q = scratch
-    np.add(m[1], m[2], out=p)
-    np.subtract(m[1], m[2], out=q)
-    u, v = np.add(m[3], m[4], out=m[1]), np.subtract(m[3], m[4], out=m[2])
-    np.add(m[0], p, out=y[0])
-    np.add(y[0], u, out=y[0])
-    _scaled_sum(q, A, v, B, out=y[1])
-    _scaled_sum(p, A**2, u, B**2, out=y[2])
-    _scaled_sum(q, A**2, v, B**2, out=y[3])
+def transform_products(m: Array, y: Array, scratch: Array) -> None:
+    """Write Aᵀ m into `y` (4, ...), with four parts like those of `m` (6, ...) for `scratch`."""
+    plus, minus = np.add(m[1:5:2], m[2:5:2], out=scratch[:2]), np.subtract(m[1:5:2], m[2:5:2], out=scratch[2:])
+    points = np.array([A, B], m.dtype).reshape(2, *(1,) * (m.ndim - 1))
+    np.add(m[0], plus[0], out=y[0])
+    np.add(y[0], plus[1], out=y[0])
+    np.multiply(minus, points, out=minus)
+    np.add(minus[0], minus[1], out=y[1])
+    np.multiply(plus, points**2, out=plus)
+    np.add(plus[0], plus[1], out=y[2])
+    np.multiply(minus, points**2, out=minus)
+    np.add(minus[0], minus[1], out=y[3])
     np.add(y[3], m[5], out=y[3])
 
 
-def transform_cotangents(g: list[Array], v: list[Array], scratch: list[Array]) -> None:
-    """Write A g into `v`: six arrays from four, the adjoint of `transform_products`."""
-    t, e, o = scratch
-    np.copyto(v[0], g[0])
-    np.copyto(v[5], g[3])
-    for point, k in ((A, 1), (B, 3)):
-        _minus(g[0], g[2], -(point**2), t, out=e)
-        _minus(g[1], g[3], -(point**2), t, out=o)
-        np.multiply(o, o.dtype.type(point), out=o)
-        np.add(e, o, out=v[k])
-        np.subtract(e, o, out=v[k + 1])
+def transform_cotangents(g: Array, v: Array, scratch: Array) -> None:
+    """Write A g into `v` (6, ...), the adjoint of `transform_products`, with four parts for `scratch`."""
+    np.copyto(v[::5], g[::3])
+    even, odd = scratch[:2], scratch[2:]
+    points = np.array([A, B], g.dtype).reshape(2, *(1,) * (g.ndim - 1))
+    np.multiply(g[3], points**2, out=odd)
+    np.multiply(np.add(odd, g[1], out=odd), points, out=odd)
+    np.add(np.multiply(g[2], points**2, out=even), g[0], out=even)
+    np.add(even, odd, out=v[1:5:2])
+    np.subtract(even, odd, out=v[2:5:2])
 
 
-def _minus(x: Array, y: Array, factor: float, scratch: Array, *, out: Array) -> None:
-    """x - factor · y."""
-    np.multiply(y, y.dtype.type(factor), out=scratch)
-    np.subtract(x, scratch, out=out)
-
-
-def _scaled_sum(x: Array, a: float, y: Array, b: float, *, out: Array) -> None:
-    """a x + b y, which x and y keep multiplied."""
-    np.multiply(x, x.dtype.type(a), out=x)
-    np.multiply(y, y.dtype.type(b), out=y)
-    np.add(x, y, out=out)
-
-
-def transform_taps(w: list[Array], u: list[Array], scratch: list[Array]) -> None:
-    """Write G w into `u`: six arrays from three."""
-    t, e, o = scratch
-    g = matrices()[1]
-    np.multiply(w[0], w[0].dtype.type(g[0, 0]), out=u[0])
+def transform_taps(w: Array, u: Array, scratch: Array) -> None:
+    """Write G w into `u` (6, ...), with four parts like those of `w` (3, ...) for `scratch`."""
+    g = matrices()[1].astype(w.dtype)
+    shape = (2, *(1,) * (w.ndim - 1))
+    even, odd = scratch[:2], scratch[2:]
+    np.multiply(w[0], g[0, 0], out=u[0])
     np.copyto(u[5], w[2])
-    for k in (1, 3):
-        np.multiply(w[0], t.dtype.type(g[k, 0]), out=e)
-        _minus(e, w[2], -g[k, 2], t, out=e)
-        np.multiply(w[1], o.dtype.type(g[k, 1]), out=o)
-        np.add(e, o, out=u[k])
-        np.subtract(e, o, out=u[k + 1])
+    np.multiply(w[2], g[1:5:2, 2].reshape(shape), out=odd)
+    np.add(np.multiply(w[0], g[1:5:2, 0].reshape(shape), out=even), odd, out=even)
+    np.multiply(w[1], g[1:5:2, 1].reshape(shape), out=odd)
+    np.add(even, odd, out=u[1:5:2])
+    np.subtract(even, odd, out=u[2:5:2])
+
+
+def _minus(x: Array, y: Array, factor: float, *, out: Array) -> None:
+    """x - factor · y; `out` may be neither of them."""
+    np.multiply(y, y.dtype.type(factor), out=out)
+    np.subtract(x, out, out=out)
