@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from .backend import Array, asnumpy, xp
 from .errors import CheckpointError, ConfigError
 from .tensor import Tensor
+from .threads import pieces, run_on_cores
 
 
 class Optimiser:
@@ -20,7 +21,7 @@ class Optimiser:
         self.weight_decay = weight_decay
         self.steps = 0
         self._memory = {
-            f"{slot}/{name}": xp.zeros_like(tensor.data)
+            f"{slot}/{name}": xp.zeros(tensor.shape, dtype=tensor.data.dtype)
             for name, tensor in self.parameters.items()
             for slot in self.slots
         }
@@ -31,8 +32,21 @@ class Optimiser:
         rate = float(rate)  # a NumPy float64 would turn float32 parameters into float64
         for name, tensor in self.parameters.items():
             if tensor.grad is not None:
-                tensor.data = tensor.data - rate * self._direction(name, tensor)
-                tensor.grad = None
+                tensor.data, tensor.grad = self._moved(name, tensor, rate), None
+
+    def _moved(self, name: str, tensor: Tensor, rate: float) -> Array:
+        """Return the parameter after the step: a new array, computed in pieces on all cores."""
+        moved = xp.empty(tensor.shape, dtype=tensor.data.dtype)
+        memory = [self._memory[f"{slot}/{name}"] for slot in self.slots]
+        flat, before, g, *slots = (array.reshape(-1) for array in (moved, tensor.data, tensor.grad, *memory))
+
+        def work(part: slice) -> None:
+            slot_parts = [slot[part] for slot in slots]
+            direction = self._direction(before[part], g[part], *slot_parts, decays=tensor.data.ndim > 1)
+            xp.subtract(before[part], xp.multiply(direction, rate, out=direction), out=flat[part])
+
+        run_on_cores(work, pieces(flat.size, 8 * flat.itemsize))
+        return moved
 
     def state(self) -> dict[str, Array]:
         """Return a host copy of all that `step` remembers."""
@@ -47,7 +61,8 @@ class Optimiser:
         self.steps = int(arrays["steps"])
         self._memory = {key: xp.array(arrays[key]) for key in self._memory}
 
-    def _direction(self, name: str, tensor: Tensor) -> Array:
+    def _direction(self, p: Array, g: Array, *slots: Array, decays: bool) -> Array:
+        """Return a new array, the step per rate of parameters `p` with gradients `g`; change `slots` in place."""
         raise NotImplementedError
 
 
@@ -60,11 +75,12 @@ class SGD(Optimiser):
         super().__init__(parameters, weight_decay=weight_decay)
         self.momentum = momentum
 
-    def _direction(self, name: str, tensor: Tensor) -> Array:
-        velocity = self.momentum * self._memory[f"velocity/{name}"] + tensor.grad
-        velocity = velocity + self.weight_decay * tensor.data
-        self._memory[f"velocity/{name}"] = velocity
-        return velocity
+    def _direction(self, p: Array, g: Array, *slots: Array, decays: bool) -> Array:
+        (velocity,) = slots
+        velocity *= self.momentum
+        velocity += g
+        velocity += self.weight_decay * p
+        return velocity.copy()
 
 
 class Adam(Optimiser):
@@ -88,17 +104,20 @@ class Adam(Optimiser):
         super().__init__(parameters, weight_decay=weight_decay)
         self.betas, self.epsilon, self.amsgrad = betas, epsilon, amsgrad
 
-    def _direction(self, name: str, tensor: Tensor) -> Array:
-        return self._adapted(name, tensor.grad + self.weight_decay * tensor.data)
+    def _direction(self, p: Array, g: Array, *slots: Array, decays: bool) -> Array:
+        return self._adapted(g + self.weight_decay * p if self.weight_decay else g, *slots)
 
-    def _adapted(self, name: str, g: Array) -> Array:
-        memory, (fast, slow) = self._memory, self.betas
-        mean = memory[f"mean/{name}"] = fast * memory[f"mean/{name}"] + (1 - fast) * g
-        square = memory[f"square/{name}"] = slow * memory[f"square/{name}"] + (1 - slow) * g * g
-        if self.amsgrad:
-            square = memory[f"largest/{name}"] = xp.maximum(memory[f"largest/{name}"], square)
+    def _adapted(self, g: Array, mean: Array, square: Array, *largest: Array) -> Array:
+        fast, slow = self.betas
+        mean *= fast
+        mean += (1 - fast) * g
+        square *= slow
+        square += (1 - slow) * g * g
+        for most in largest:  # amsgrad
+            square = xp.maximum(most, square, out=most)
         root = xp.sqrt(square / (1 - slow**self.steps))
-        return mean / (1 - fast**self.steps) / (root + self.epsilon)
+        root += self.epsilon
+        return xp.divide(mean / (1 - fast**self.steps), root, out=root)
 
 
 class AdamW(Adam):
@@ -107,9 +126,11 @@ class AdamW(Adam):
     Source: I. Loshchilov, F. Hutter, Decoupled weight decay regularization, 2019, algorithm 2.
     """
 
-    def _direction(self, name: str, tensor: Tensor) -> Array:
-        decay = self.weight_decay if tensor.data.ndim > 1 else 0.0
-        return self._adapted(name, tensor.grad) + decay * tensor.data
+    def _direction(self, p: Array, g: Array, *slots: Array, decays: bool) -> Array:
+        direction = self._adapted(g, *slots)
+        if decays:
+            direction += self.weight_decay * p
+        return direction
 
 
 def clip_by_norm(parameters: Mapping[str, Tensor], limit: float) -> float:

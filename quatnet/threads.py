@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy
 from threadpoolctl import ThreadpoolController
 
-from .backend import xp
+from .backend import Array, xp
 from .errors import ConfigError
 
 Item = TypeVar("Item")
@@ -69,3 +69,14 @@ def run_on_cores(work: Callable[[Item], object], items: Sequence[Item]) -> None:
     """Do work(item) for each item on all cores, where the work leaves its result in an array of its own."""
     for _ in map_on_cores(work, items):
         pass
+
+
+def on_cores(ufunc: Callable[..., Array], a: Array, b: Array) -> Array:
+    """Return ufunc(a, b) for two arrays of one shape, with at least one axis, and one dtype, on all cores."""
+    result = xp.empty(a.shape, dtype=a.dtype)
+
+    def work(part: slice) -> None:
+        ufunc(a[part], b[part], out=result[part])
+
+    run_on_cores(work, pieces(len(a), 3 * a[:1].nbytes))
+    return result

@@ -10,6 +10,8 @@ Source: S. Winograd, Arithmetic complexity of computations, 1980; A. Lavin and S
 points B. Barabasz and others, Error analysis and improving the accuracy of Winograd convolution, 2020.
 """
 
+from functools import cache
+
 import numpy as np
 
 from ..backend import Array
@@ -19,6 +21,7 @@ A, B = 0.75, 1.5
 POINTS = np.array([0, A, -A, B, -B])
 
 
+@cache
 def matrices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return Bᵀ (6, 6), G (6, 3) and Aᵀ (4, 6) in float64, from the points."""
     others = [np.delete(POINTS, k) for k in range(5)]

@@ -46,7 +46,7 @@ class BatchNorm(Module):
         count = x.data.size // x.shape[-1]
         self.mean = self._moved(self.mean, mean)
         self.variance = self._moved(self.variance, variance * (count / max(1, count - 1)))
-        return ops.batch_norm(x, self.scale, self.shift, relu=relu)
+        return ops.batch_norm(x, self.scale, self.shift, relu=relu, of_batch=(mean, variance))
 
     def _moved(self, old: np.ndarray, new: np.ndarray) -> np.ndarray:
         return old + (new - old) * xp.float32(self.momentum)
