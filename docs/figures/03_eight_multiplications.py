@@ -1,0 +1,38 @@
+"""Which products p_a q_b enter each component: in the Hamilton product, in ±z, and what is left over."""
+
+import numpy as np
+from cells import WHITE, cells, headings
+from matplotlib.figure import Figure
+
+from quatnet.quaternion import HADAMARD, hamilton_product
+
+UNITS = np.eye(4)
+PRODUCT = hamilton_product(UNITS[:, None], UNITS[None, :])  # [a, b, component]
+SHARED = np.einsum("cd,da,db->abc", HADAMARD, HADAMARD, HADAMARD) / 4  # what z holds of p_a q_b
+SIGN_OF_Z = np.array([-1, 1, 1, 1])
+COLOURS = {-2: "#D6604D", -1: "#F4A582", 0: "#F2F2F2", 1: "#92C5DE", 2: "#4393C3"}
+
+
+def draw() -> Figure:
+    columns = [
+        ("component of $p ⊗ q$", PRODUCT),
+        ("$-z_0$,  $z_1$,  $z_2$,  $z_3$", SHARED * SIGN_OF_Z),
+        ("what is left to multiply", PRODUCT - SHARED * SIGN_OF_Z),
+    ]
+    figure = Figure(figsize=(6.6, 8.2), layout="constrained")
+    for row, all_axes in enumerate(figure.subplots(4, 3)):
+        for axes, (title, signs) in zip(all_axes, columns, strict=True):
+            grid(axes, signs[..., row])
+            if row == 0:
+                axes.set_title(title, y=1.14, fontsize=11)
+        all_axes[0].text(-1.7, 1.5, "rijk"[row], fontsize=16, va="center", ha="center")
+    return figure
+
+
+def grid(axes, signs: np.ndarray) -> None:
+    def cell(a: int, b: int) -> tuple[str, str]:
+        number = round(signs[a, b])
+        return f"{number:+d}".replace("-", "−") if number else "", COLOURS.get(number, WHITE)
+
+    cells(axes, 4, 4, cell, size=9)
+    headings(axes, [f"$q_{b}$" for b in range(4)], [f"$p_{a}$" for a in range(4)], size=9)
