@@ -1,0 +1,33 @@
+"""How Sphinx builds these pages: sphinx-build -W docs build/docs"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "extensions"))
+
+import quatnet
+
+project, author, version = "quatnet", "the authors of quatnet", quatnet.__version__
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.viewcode",
+    "numpydoc",
+    "mathml",
+    "api_pages",
+    "plain_docstrings",
+    "source_pages",
+]
+exclude_patterns = ["figures", "extensions"]
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+default_role = "literal"  # `name` in a docstring is code
+numpydoc_show_class_members = False
+autodoc_typehints = "none"
+html_theme = "furo"
+html_title = f"quatnet {version}"
+html_math_renderer = "mathml"
+html_show_sphinx = html_show_copyright = False
+html_static_path, html_css_files = ["_static"], ["formulas.css"]
+highlight_language = "none"  # an indented formula is no program
+pygments_style = "tango"
