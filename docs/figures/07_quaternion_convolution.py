@@ -1,0 +1,67 @@
+"""Two taps over three pixels: forward with the weights, back with their conjugates, and one pair for each weight."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from quatnet import Tensor, ops
+
+UNITS = np.eye(4)  # 1, i, j, k
+TAPS = [("#0072B2", "-"), ("#D55E00", "--")]  # blue full, orange dashed
+
+
+def name(q: np.ndarray) -> str:
+    """Write a quaternion of whole numbers as people do: -1 - i."""
+    text = ""
+    for number, unit in zip(q.round().astype(int), ("", "i", "j", "k"), strict=True):
+        if number:
+            size = str(abs(number)) if abs(number) > 1 or not unit else ""
+            text += (" − " if text else "−") if number < 0 else (" + " if text else "")
+            text += size + unit
+    return text or "0"
+
+
+def row(axes: Axes, y: float, letter: str, quaternions: np.ndarray) -> None:
+    shift = (3 - len(quaternions)) / 2
+    for place, q in enumerate(quaternions):
+        box = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": "0.4"}
+        text = f"${letter}_{place}$ = {name(q)}"
+        axes.text(place + shift, y, text, ha="center", va="center", bbox=box, fontsize=12, zorder=3)
+
+
+def arrows(axes: Axes, backwards: bool, labels: tuple[str, str]) -> None:
+    """Output h reads the pixels h and h + 1; a gradient takes the same ways back."""
+    for tap, ((colour, style), label) in enumerate(zip(TAPS, labels, strict=True)):
+        for h in range(2):
+            ends = [(h + tap, 0.82), (h + 0.5, 0.2)]
+            start, stop = ends[::-1] if backwards else ends
+            arrow = {"arrowstyle": "-|>", "color": colour, "linestyle": style, "linewidth": 2, "mutation_scale": 16}
+            axes.annotate("", stop, start, arrowprops=arrow)
+            axes.text(h + 0.35 + 0.3 * tap, 0.66, label, color=colour, fontsize=13, ha="center")
+
+
+def draw() -> Figure:
+    x, w, g = UNITS[[0, 1, 2]], UNITS[[1, 3]], UNITS[[1, 2]]  # 1, i, j; i, k; i, j
+    image, kernel = Tensor(x.reshape(1, 1, 3, 4), True), Tensor(w.T.reshape(4, 1, 2, 1, 1), True)
+    y = ops.quaternion_conv2d(image, kernel)
+    y.backward(g.reshape(y.shape))
+    figure = Figure(figsize=(7, 5.8), layout="constrained")
+    forward, back, weights = figure.subplots(3, 1, height_ratios=[4, 4, 2])
+    row(forward, 1, "x", x)
+    row(forward, 0, "y", y.data.reshape(2, 4))
+    arrows(forward, False, ("i ⊗", "k ⊗"))
+    forward.set_title("Forward: tap $w_0$ = i (full) and tap $w_1$ = k (dashed), from the left", fontsize=12)
+    row(back, 1, "gx", image.grad.reshape(3, 4))
+    row(back, 0, "g", g)
+    arrows(back, True, ("i* ⊗", "k* ⊗"))
+    back.set_title("Back to the image: the same ways, each with the conjugate of its tap", fontsize=12)
+    gw = kernel.grad.reshape(4, 2).T
+    for tap, (colour, _) in enumerate(TAPS):
+        terms = "  +  ".join(f"{name(g[h])} ⊗ {name(x[h + tap])}*" for h in range(2))
+        text = f"$gw_{tap}$  =  {terms}  =  {name(gw[tap])}"
+        weights.text(1, 0.7 - 0.5 * tap, text, color=colour, fontsize=13, ha="center", va="center")
+    weights.set_title("To the weights: all pairs that the tap joined, gradient ⊗ conjugate pixel", fontsize=12)
+    for axes, low in ((forward, -0.25), (back, -0.25), (weights, 0)):
+        axes.set(xlim=(-0.5, 2.5), ylim=(low, 1.25 if low else 1))
+        axes.axis("off")
+    return figure

@@ -1,0 +1,44 @@
+"""The modulus of drawn quaternion weights against the chi density, and a signal on its way through twelve layers."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from quatnet import Tensor
+from quatnet.nn import QuaternionConv2d
+
+CHANNELS, LAYERS = 64, 12
+SCALES = {2.0: ("#D55E00", "^", "2 s"), 1.0: ("#0072B2", "o", "s"), 0.5: ("#009E73", "v", "s / 2")}
+
+
+def moduli(rng: np.random.Generator) -> np.ndarray:
+    """|w| / s for the weights of one layer; s² = 1 / (2 · 9 · (32 + 32))."""
+    weight = QuaternionConv2d(128, 128, rng=rng).weight.data
+    return np.sqrt((weight**2).sum(axis=0)).ravel() * np.sqrt(2 * 9 * 64)
+
+
+def deviations(factor: float, rng: np.random.Generator) -> list[float]:
+    """Standard deviation of a signal before and after each layer, without anything between the layers."""
+    x, found = Tensor(rng.standard_normal((1, 20, 20, CHANNELS))), []
+    for _ in range(LAYERS):
+        found.append(float(x.data.std()))
+        layer = QuaternionConv2d(CHANNELS, CHANNELS, kernel=1, rng=rng)
+        layer.weight.data = layer.weight.data.astype(np.float64) * factor
+        x = layer(x)
+    return [*found, float(x.data.std())]
+
+
+def draw() -> Figure:
+    rng = np.random.default_rng(0)
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    m = np.linspace(0, 5, 200)
+    left.hist(moduli(rng), bins=50, density=True, color="#56B4E9", label="9,216 weights drawn")
+    left.plot(m, m**3 * np.exp(-(m**2) / 2) / 2, color="black", label="χ with 4 degrees:\n$m^3 e^{-m^2/2} / 2$")
+    left.set(xlabel="modulus |w| / s", ylabel="density", title="One layer", ylim=(0, 0.85))
+    left.legend(fontsize=9, loc="upper right")
+    for factor, (colour, marker, label) in SCALES.items():
+        right.plot(deviations(factor, rng), color=colour, marker=marker, label=f"scale {label}")
+    right.set(yscale="log", xlabel="layers passed", ylabel="standard deviation", title="Twelve layers")
+    right.set_xticks(range(0, LAYERS + 1, 3))
+    right.legend(fontsize=9, loc="upper left")
+    return figure

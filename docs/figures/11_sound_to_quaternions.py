@@ -1,0 +1,48 @@
+"""A synthesised dog as quaternions: four panels with slopes along time, beside the deltas of the power spectrogram."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from quatnet.audio import FrontEnd, deltas, log_mel, stft_power
+from quatnet.datasets import synthetic
+
+TITLES = ["r: log-mel", "i: Δ", "j: ΔΔ", "k: ΔΔΔ"]
+UNITS = ["dB", "dB / frame", "dB / frame²", "dB / frame³"]
+
+
+def as_released(power: np.ndarray, filterbank: np.ndarray) -> list[np.ndarray]:
+    """Differences of the power along frequency first; mel and logarithm after."""
+    components = []
+    for _ in range(4):
+        components.append(log_mel(power, filterbank))
+        power = deltas(power.T).T
+    return components
+
+
+def draw() -> Figure:
+    waveform, sample_rate_hz = synthetic.load(clips_per_class=5, clip_seconds=2.0).clips[0].source()
+    front_end = FrontEnd(clip_seconds=2.0)
+    ours = np.moveaxis(front_end(waveform, sample_rate_hz), -1, 0)
+    theirs = as_released(stft_power(waveform), front_end.filterbank())
+    figure = Figure(figsize=(7, 7.6), layout="constrained")
+    axes = figure.subplots(4, 2, sharex=True, sharey=True)
+    axes[0, 0].set_title("ours: slopes along time, of the log-mel", fontsize=11)
+    axes[0, 1].set_title("released: along frequency, before the log", fontsize=11)
+    extent = (0, 2, 0, front_end.mels)
+    for row, (title, unit, left, right) in enumerate(zip(TITLES, UNITS, ours, theirs, strict=True)):
+        limit = np.quantile(np.abs(left), 0.995)
+        levels = {"cmap": "PuOr", "vmin": -limit, "vmax": limit} if row else {"cmap": "magma", "vmin": -100}
+        drawn = axes[row, 0].imshow(
+            left.T, origin="lower", aspect="auto", interpolation="none", extent=extent, **levels
+        )
+        figure.colorbar(drawn, ax=axes[row, 0], label=unit)
+        drawn = axes[row, 1].imshow(
+            right.T, origin="lower", aspect="auto", interpolation="none", extent=extent, cmap="magma", vmin=-100
+        )
+        figure.colorbar(drawn, ax=axes[row, 1], label="dB")
+        axes[row, 0].set_ylabel(f"{title}\nmel bin")
+        share = f"{(right <= -100).mean():.0%} at the floor"
+        axes[row, 1].text(0.08, 59, share, color="white", va="top", bbox={"color": "black"})
+    for bottom in axes[-1]:
+        bottom.set_xlabel("time (s)")
+    return figure
