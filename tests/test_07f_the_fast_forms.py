@@ -85,7 +85,7 @@ def stack(p, order):
 
 @given(st.integers(0, 5), st.integers(1, 70), st.integers(1, 70), st.integers(1, 300), st.sampled_from([1, 4]))
 def test_tiles_cover_every_output_once(clips, height, width, outputs, components):
-    plan = tiles.Plan(components, clips, height, width, 3, 40, outputs, (1, 1))
+    plan = tiles.Plan(components, clips, height, width, 3, 40, outputs, (1, 1), True)
     seen = np.zeros((clips, plan.strips, outputs), int)
     for tile in tiles.tiles(plan, 4):
         seen[tile.clips, tile.strips, tile.outputs] += 1

@@ -20,7 +20,7 @@ import numpy as np
 from ..backend import Array
 from ..threads import map_on_cores, run_on_cores
 from . import mixing, strips, winograd
-from .tiles import Plan, Tile, components_of, plan_of, scratch, slices, tiles
+from .tiles import LARGE, Plan, Tile, components_of, plan_of, scratch, slices, tiles
 from .winograd import PRODUCTS, TAPS
 
 
@@ -89,6 +89,7 @@ def transformed_kernel(w: Array, *, conjugated: bool = False) -> Array:
 def kernel_gradient(x: Array, g: Array, kernel: tuple[int, ...], padding: tuple[int, int]) -> Array:
     """Return g ⊗ x* summed over pixels, of the shape `kernel` = (P, 3, KW, C, O)."""
     plan = plan_of(x.shape, kernel, padding)
+    plan = plan._replace(phases=plan.phases and kernel[3] * kernel[4] < LARGE)
     total = np.zeros((PRODUCTS, plan.planes, plan.taps * plan.channels, plan.outputs), dtype=x.dtype)
     cut = tiles(plan, x.itemsize)
     images, cotangents = components_of(x, plan.components), components_of(g, plan.components)
@@ -97,7 +98,8 @@ def kernel_gradient(x: Array, g: Array, kernel: tuple[int, ...], padding: tuple[
         left = strips.transformed_cotangent(cotangents, plan, tile)
         right = strips.patches(strips.transformed_image(images, plan, tile, conjugated=True), plan, tile)
         left = left.reshape(*left.shape[:2], -1, right.shape[2], left.shape[-1]).swapaxes(2, 3)
-        return (right.swapaxes(-1, -2) @ left).sum(axis=2)
+        product = right.swapaxes(-1, -2) @ left
+        return product.sum(axis=2) if plan.phases else product[:, :, 0]
 
     for tile, part in zip(cut, map_on_cores(work, cut), strict=True):
         total[..., tile.outputs] += part

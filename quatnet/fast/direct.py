@@ -17,7 +17,7 @@ from ..threads import run_on_cores
 from . import mixing
 from .tiles import components_of, copy_component, scratch, slices
 
-KERNEL_BYTES = 8 << 20  # of a slice of a kernel
+KERNEL_BYTES = 4 << 20  # of a slice of a kernel
 IMAGE_BYTES = 16 << 20  # of the operands of a piece, at least one clip
 NARROWEST = 64  # channels of a slice
 Pair = tuple[int, int]

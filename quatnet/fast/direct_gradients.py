@@ -47,9 +47,9 @@ def kernel_gradient(x: Array, g: Array, kernel: tuple[int, ...], stride: Pair, p
     def work(piece: Piece) -> Array:
         images = _kept(planes(components_of(x, len(gw))[piece.clips], mixing.RIGHT_ORDER, conjugated=True))
         cotangents = planes(components_of(g, len(gw))[piece.clips, ..., piece.channels], mixing.LEFT_ORDER)
-        m = np.zeros((len(images), *kernel[1:4], cotangents.shape[-1]), x.dtype)
+        m = scratch("products", (len(images), *kernel[1:4], cotangents.shape[-1]), x.dtype)
         for image, cotangent, product in zip(images, cotangents, m, strict=True):
-            _add_meetings(image, cotangent, window, product)
+            _products_of_taps(image, cotangent, window, product)
         return sums(m)
 
     cut = pieces(x, gw, kernel[4])
@@ -65,13 +65,20 @@ def _kept(planes: Array) -> Array:
     return kept
 
 
-def _add_meetings(image: Array, g: Array, window: Window, out: Array) -> None:
-    """Add to `out` (KH, KW, C, O) the gradient of a kernel for `image` (H, N, W, C) and `g` (OH, N, OW, O)."""
-    for meeting in meetings(window, image.shape[::2], g.shape[::2]):
-        column = g[meeting.rows, :, meeting.column].reshape(-1, g.shape[-1])
-        met = image[meeting.pixels[0], :, meeting.pixels[1]]
-        place = out[meeting.row, meeting.taps]
-        met = met.reshape(len(column), -1)
-        part = scratch("part", (met.shape[1], g.shape[-1]), g.dtype)
-        np.matmul(met.T, column, out=part)
-        np.add(place, part.reshape(place.shape), out=place)
+def _products_of_taps(image: Array, g: Array, window: Window, out: Array) -> None:
+    """Write the gradient of a kernel (KH, KW, C, O) for `image` (H, N, W, C) and `g` (OH, N, OW, O), tap by tap."""
+    for i, j in np.ndindex(*out.shape[:2]):
+        (down, right), (above, left) = window.stride, window.padding
+        rows, met_rows = _met(i, image.shape[0], g.shape[0], down, above)
+        columns, met_columns = _met(j, image.shape[2], g.shape[2], right, left)
+        met = image[met_rows, :, met_columns].reshape(-1, image.shape[-1])
+        np.matmul(met.T, g[rows, :, columns].reshape(-1, g.shape[-1]), out=out[i, j])
+
+
+def _met(tap: int, size: int, output: int, step: int, zeros: int) -> tuple[slice, slice]:
+    """Return which outputs a tap reaches inside of the image, and the pixels that it meets there."""
+    first = tap - zeros
+    start, stop = -(-max(0, -first) // step), min(output, (size - 1 - first) // step + 1)
+    if start >= stop:
+        return slice(0), slice(0)
+    return slice(start, stop), slice(start * step + first, (stop - 1) * step + first + 1, step)

@@ -18,6 +18,7 @@ from .winograd import OUTPUTS, PRODUCTS, TAPS
 TILE_BYTES = 8 << 20  # patches and products of a tile (measured, docs/decisions/0008)
 FEWEST_PIXELS = 256  # in a tile, for each time that the kernel is read
 NARROW = 8  # output columns from which phases pay
+LARGE = 64 * 128  # channels in x out from which a kernel's gradient is too large to be summed over phases
 WIDEST_KERNEL = 16 << 20  # bytes of transformed kernel that a tile multiplies with
 _memory = threading.local()
 
@@ -33,6 +34,7 @@ class Plan(NamedTuple):
     channels: int
     outputs: int
     padding: tuple[int, int]  # rows, columns
+    phases: bool  # whether patches are views, with zeros between the rows; else copies
 
     @property
     def planes(self) -> int:
@@ -52,21 +54,16 @@ class Plan(NamedTuple):
         return self.width + self.taps - 1 - 2 * self.padding[1]
 
     @property
-    def phases(self) -> bool:
-        """Whether the zeros between rows cost less than a copy of the patches."""
-        return self.width >= NARROW
-
-    @property
     def pitch(self) -> int:
         """Columns of a padded row: the zeros on its right are those on the left of the next one."""
         return self.columns + self.padding[1]
 
 
 def plan_of(x: tuple[int, ...], kernel: tuple[int, ...], padding: tuple[int, int]) -> Plan:
-    """Return the plan for an image (N, H, W, P·C) and a kernel (P, 3, KW, C, O)."""
+    """Return the plan for an image (N, H, W, P·C) and a kernel (P, 3, KW, C, O): phases where they cost less."""
     components, height, width, channels, outputs = kernel
     oh, ow = x[1] + 2 * padding[0] - height + 1, x[2] + 2 * padding[1] - width + 1
-    return Plan(components, x[0], oh, ow, width, channels, outputs, padding)
+    return Plan(components, x[0], oh, ow, width, channels, outputs, padding, ow >= NARROW)
 
 
 class Tile(NamedTuple):
@@ -97,8 +94,9 @@ def tiles(plan: Plan, itemsize: int) -> list[Tile]:
 
 
 def slices(length: int, most: int) -> list[slice]:
-    """Cut range(length) into pieces of nearly equal size, none longer than `most`."""
+    """Cut range(length) into pieces of nearly equal size, none longer than `most`; an even number, where not one."""
     count = -(-length // most)
+    count += count > 1 and count % 2 and count < length
     ends = [length * part // max(1, count) for part in range(count + 1)]
     return [slice(start, stop) for start, stop in pairwise(ends)]
 
