@@ -19,15 +19,22 @@ from support.strategies import quaternions, seeds, shapes
 
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import ConfigError, ShapeError
-from quatnet.quaternion import conjugate, hamilton_product, inverse, norm
-from quatnet.quaternion_functions import exp, log, power, quaternion_power, sqrt
-from quatnet.quaternion_matrix import matrix_product
-from quatnet.quaternion_parts import (
+from quatnet.quaternion import (
+    conjugate,
     divide,
+    exp,
+    hamilton_product,
     imaginary_part,
     inner_product,
+    inverse,
+    log,
+    matrix_product,
+    norm,
     normalise,
+    power,
+    quaternion_power,
     real_part,
+    sqrt,
     squared_norm,
 )
 

@@ -22,13 +22,26 @@ from support.strategies import quaternions, seeds, shapes
 
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import ConfigError, ShapeError
-from quatnet.quaternion import conjugate, hamilton_product, norm
-from quatnet.quaternion_functions import power
-from quatnet.quaternion_parts import inner_product
-from quatnet.rotation import from_axis_angle, from_matrix, rotate, to_axis_angle, to_matrix
-from quatnet.rotation_euler import from_euler, to_euler
-from quatnet.rotation_paths import geodesic_distance, slerp, squad, squad_control
-from quatnet.rotation_sets import mean_rotation, random_rotations
+from quatnet.quaternion import (
+    conjugate,
+    from_axis_angle,
+    from_euler,
+    from_matrix,
+    geodesic_distance,
+    hamilton_product,
+    inner_product,
+    mean_rotation,
+    norm,
+    power,
+    random_rotations,
+    rotate,
+    slerp,
+    squad,
+    squad_control,
+    to_axis_angle,
+    to_euler,
+    to_matrix,
+)
 
 PI, H = math.pi, math.sqrt(0.5)
 ONE, UNIT_I, UNIT_J, UNIT_K = (xp.asarray(unit) for unit in np.eye(4))

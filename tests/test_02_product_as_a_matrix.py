@@ -24,6 +24,7 @@ from quatnet.quaternion import (
     left_matrix_adjoint,
     norm,
     right_matrix,
+    right_matrix_adjoint,
 )
 
 # The matrices of 1 + 2i + 3j + 4k, typed out: column b holds p ⊗ unit b (left), unit b ⊗ p (right)
@@ -104,7 +105,9 @@ def test_any_axis_is_replaced_by_out_and_in(seed, shape):
 
 def test_float32_stays_float32(rng):
     q = draw(rng, 3, 4, dtype=np.float32)
-    assert left_matrix(q).dtype == right_matrix(q).dtype == left_matrix_adjoint(left_matrix(q)).dtype == np.float32
+    matrices = [left_matrix(q), right_matrix(q)]
+    results = [*matrices, left_matrix_adjoint(matrices[0]), right_matrix_adjoint(matrices[1])]
+    assert {result.dtype for result in results} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize("function", [left_matrix, right_matrix])
@@ -122,24 +125,47 @@ def test_the_adjoint_of_the_matrix_of_ones_by_hand():
     assert_close(left_matrix_adjoint(np.ones((4, 4))), [4.0, 0, 0, 0])
 
 
-@given(seeds, shapes)
-def test_the_adjoint_moves_to_the_other_side_of_the_dot_product(seed, shape):
+def test_the_adjoint_from_the_right_of_one_entry_by_hand():
+    # row i, column j holds +z in R(q), because j ⊗ zk = zi, and -z in L(q), because zk ⊗ j = -zi
+    g = np.zeros((4, 4))
+    g[1, 2] = 1.0
+    assert_close(right_matrix_adjoint(g), [0.0, 0, 0, 1])
+    assert_close(left_matrix_adjoint(g), [0.0, 0, 0, -1])
+
+
+PAIRS = [(left_matrix, left_matrix_adjoint), (right_matrix, right_matrix_adjoint)]
+
+
+@pytest.mark.parametrize(("function", "adjoint"), PAIRS)
+@given(seed=seeds, shape=shapes)
+def test_the_adjoint_moves_to_the_other_side_of_the_dot_product(function, adjoint, seed, shape):
     rng = np.random.default_rng(seed)
     q, g = draw(rng, *shape, 4), draw(rng, *shape, 4, 4)
-    assert_close(dot(left_matrix(q), g), dot(q, left_matrix_adjoint(g)))
+    assert_close(dot(function(q), g), dot(q, adjoint(g)))
 
 
-@given(seeds, shapes)
-def test_the_adjoint_takes_any_axis(seed, shape):
+@pytest.mark.parametrize("adjoint", [left_matrix_adjoint, right_matrix_adjoint])
+@given(seed=seeds, shape=shapes)
+def test_the_adjoint_takes_any_axis(adjoint, seed, shape):
     g = draw(seed, *shape, 4, 4)
     for axis in range(len(shape) + 1):
         moved = xp.moveaxis(g, (-2, -1), (axis, axis + 1))
-        assert_close(left_matrix_adjoint(moved, axis=axis), xp.moveaxis(left_matrix_adjoint(g), -1, axis))
+        assert_close(adjoint(moved, axis=axis), xp.moveaxis(adjoint(g), -1, axis))
+        assert_close(adjoint(moved, axis=axis - g.ndim), xp.moveaxis(adjoint(g), -1, axis))
 
 
 @given(quaternions())
 def test_the_adjoint_of_the_matrix_itself_is_four_times_the_quaternion(q):
     assert_close(left_matrix_adjoint(left_matrix(q)), 4 * q)
+    assert_close(right_matrix_adjoint(right_matrix(q)), 4 * q)
+
+
+@pytest.mark.parametrize("adjoint", [left_matrix_adjoint, right_matrix_adjoint])
+@pytest.mark.parametrize("shape", [(), (4,), (4, 3), (3, 4, 4, 2)])
+def test_only_matrices_of_four_rows_and_columns_have_an_adjoint(adjoint, shape):
+    with pytest.raises(ShapeError, match="4x4") as raised:
+        adjoint(np.ones(shape))
+    assert str(shape) in str(raised.value)
 
 
 # Eight multiplications

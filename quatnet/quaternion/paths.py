@@ -5,10 +5,10 @@ The conventions are those of `rotation`: q means q / |q|, 0 gives nan, and q and
 
 import numpy as np
 
-from .backend import Array, xp
-from .quaternion import conjugate, hamilton_product, norm
-from .quaternion_functions import exp, log
-from .quaternion_parts import inner_product, last, normalise
+from ..backend import Array, xp
+from .functions import exp, log
+from .parts import inner_product, last, normalise
+from .product import conjugate, hamilton_product, norm
 
 
 def geodesic_distance(p: Array, q: Array, *, axis: int = -1) -> Array:

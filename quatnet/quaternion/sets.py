@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .backend import Array, xp
-from .errors import ShapeError
-from .quaternion import checked
-from .quaternion_parts import inner_product, normalise, real_part
+from ..backend import Array, xp
+from ..errors import ShapeError
+from .parts import inner_product, normalise, real_part
+from .product import checked
 
 
 def random_rotations(

@@ -1,8 +1,10 @@
 """The product of matrices of quaternions, from sixteen or from eight products of real matrices."""
 
-from .backend import Array, xp
-from .errors import ConfigError, ShapeError
-from .quaternion import checked, eight_products, left_matrix
+from ..backend import Array, xp
+from ..errors import ConfigError, ShapeError
+from .blocks import left_matrix
+from .eight import eight_products
+from .product import checked
 
 
 def matrix_product(p: Array, q: Array, *, axis: int = 0, products: int = 8) -> Array:

@@ -10,9 +10,9 @@ length 4, keep the dtype, and give nan for nan. A result too large for the dtype
 
 import numpy as np
 
-from .backend import Array, xp
-from .quaternion import hamilton_product
-from .quaternion_parts import direction, last, polar, scaled
+from ..backend import Array, xp
+from .parts import direction, last, polar, scaled
+from .product import hamilton_product
 
 
 def exp(q: Array, *, axis: int = -1) -> Array:

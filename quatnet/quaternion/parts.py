@@ -6,9 +6,9 @@ down.
 
 import numpy as np
 
-from .backend import Array, xp
-from .errors import ShapeError
-from .quaternion import checked, conjugate, hamilton_product
+from ..backend import Array, xp
+from ..errors import ShapeError
+from .product import checked, conjugate, hamilton_product
 
 
 def real_part(q: Array, *, axis: int = -1) -> Array:

@@ -7,10 +7,11 @@ but 0 and means q / |q|; 0 is no rotation and gives nan. The dtype stays, and a 
 
 import numpy as np
 
-from .backend import Array, xp
-from .errors import ShapeError
-from .quaternion import conjugate, hamilton_product, left_matrix, right_matrix
-from .quaternion_parts import last, normalise, polar, vectors_last
+from ..backend import Array, xp
+from ..errors import ShapeError
+from .blocks import left_matrix, right_matrix
+from .parts import last, normalise, polar, vectors_last
+from .product import conjugate, hamilton_product
 
 
 def rotate(q: Array, v: Array, *, axis: int = -1) -> Array:

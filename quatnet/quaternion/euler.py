@@ -9,10 +9,10 @@ import math
 
 import numpy as np
 
-from .backend import Array, asnumpy, xp
-from .errors import ConfigError
-from .quaternion import hamilton_product
-from .quaternion_parts import last, normalise, vectors_last
+from ..backend import Array, asnumpy, xp
+from ..errors import ConfigError
+from .parts import last, normalise, vectors_last
+from .product import hamilton_product
 from .rotation import from_axis_angle
 
 

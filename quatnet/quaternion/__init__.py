@@ -1,0 +1,55 @@
+"""Quaternion algebra on plain arrays: any float dtype, any axis of length 4 in the order r, i, j, k.
+
+The product and the rest of this list are one import away; each file holds one part of it. The signs of the
+product are typed once, in `product.hamilton_product`, and everything else is derived from it.
+"""
+
+from .blocks import left_matrix, left_matrix_adjoint, right_matrix, right_matrix_adjoint
+from .eight import HADAMARD, eight_products
+from .euler import from_euler, to_euler
+from .functions import exp, log, power, quaternion_power, sqrt
+from .matrix import matrix_product
+from .parts import divide, imaginary_part, inner_product, normalise, real_part, squared_norm
+from .paths import geodesic_distance, slerp, squad, squad_control
+from .product import checked, conjugate, hamilton_product, inverse, norm
+from .rotation import from_axis_angle, from_matrix, rotate, to_axis_angle, to_matrix
+from .sets import mean_rotation, random_rotations
+
+__all__ = [
+    "HADAMARD",
+    "checked",
+    "conjugate",
+    "divide",
+    "eight_products",
+    "exp",
+    "from_axis_angle",
+    "from_euler",
+    "from_matrix",
+    "geodesic_distance",
+    "hamilton_product",
+    "imaginary_part",
+    "inner_product",
+    "inverse",
+    "left_matrix",
+    "left_matrix_adjoint",
+    "log",
+    "matrix_product",
+    "mean_rotation",
+    "norm",
+    "normalise",
+    "power",
+    "quaternion_power",
+    "random_rotations",
+    "real_part",
+    "right_matrix",
+    "right_matrix_adjoint",
+    "rotate",
+    "slerp",
+    "sqrt",
+    "squad",
+    "squad_control",
+    "squared_norm",
+    "to_axis_angle",
+    "to_euler",
+    "to_matrix",
+]
