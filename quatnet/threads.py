@@ -2,12 +2,14 @@
 
 NumPy lets go of the interpreter lock while it computes, so plain threads are enough. The pieces depend on
 the size of the work alone, never on the number of threads, and results come back in order: a sum over the
-pieces is bit-identical for any number of threads.
+pieces is bit-identical for any number of threads. Work that is itself cut into pieces computes them where it is.
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import cache
 from typing import TypeVar
 
@@ -42,7 +44,14 @@ def _cores() -> int:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(thread_count(), thread_name_prefix="quatnet")
+    return ThreadPoolExecutor(thread_count(), thread_name_prefix="quatnet", initializer=_mark_worker)
+
+
+_here = threading.local()
+
+
+def _mark_worker() -> None:
+    _here.is_worker = True
 
 
 @cache
@@ -57,12 +66,16 @@ def pieces(length: int, bytes_each: int) -> list[slice]:
 
 
 def map_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """Yield work(item) for each item, in order, computed on all cores."""
+    """Yield work(item) for each item, in order, computed on all cores, with NumPy's error state as it is here."""
+    if getattr(_here, "is_worker", False):
+        yield from map(work, items)  # all cores are busy, and a worker that waits for workers may wait forever
+        return
     with _libraries().limit(limits=1):  # for a single item too: BLAS rounds differently on several threads
         if len(items) < 2 or thread_count() == 1:
             yield from map(work, items)
         else:
-            yield from _pool().map(work, items)
+            contexts = [copy_context() for _ in items]  # a context holds np.errstate, and serves one thread at a time
+            yield from _pool().map(lambda context, item: context.run(work, item), contexts, items)
 
 
 def run_on_cores(work: Callable[[Item], object], items: Sequence[Item]) -> None:

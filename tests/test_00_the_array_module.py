@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import types
+import warnings
 
 import numpy as np
 import pytest
@@ -119,3 +120,22 @@ def test_an_error_in_a_thread_reaches_the_caller() -> None:
 
     with pytest.raises(ZeroDivisionError, match="piece 0"):
         threads.run_on_cores(fail, range(4))
+
+
+def test_work_in_pieces_may_be_cut_into_pieces_again() -> None:
+    program = """
+from quatnet.threads import map_on_cores
+print(list(map_on_cores(lambda n: sum(map_on_cores(lambda m: m, range(n))), range(50))))
+"""  # in a process of its own, which can be ended if its threads wait for each other
+    expected = f"{[n * (n - 1) // 2 for n in range(50)]}\n"
+    command, environment = [sys.executable, "-c", program], os.environ | {"QUATNET_NUM_THREADS": "2"}
+    assert subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20).stdout == expected
+
+
+def test_the_threads_heed_numpys_error_state_of_the_caller() -> None:
+    overflowing = [np.asarray([1e300]) for _ in range(8)]
+    with np.errstate(over="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert all(np.isinf(square) for square in threads.map_on_cores(lambda x: x * x, overflowing))
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        threads.run_on_cores(lambda x: x * x, overflowing)
