@@ -19,6 +19,10 @@ from threadpoolctl import ThreadpoolController
 from .backend import Array, xp
 from .errors import ConfigError
 
+# glibc gives freed memory back to the system, and the next array pays for every page of it anew, until it has once
+# seen a large block freed (docs/decisions/0007). This block is never touched, so it costs nothing.
+numpy.empty(31 << 20, numpy.uint8)
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 CACHE_BYTES = 4 << 20  # small enough for the caches, large enough for the hand-over between threads (measured)

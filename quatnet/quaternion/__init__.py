@@ -11,8 +11,9 @@ from .functions import exp, log, power, quaternion_power, sqrt
 from .matrix import matrix_product
 from .parts import divide, imaginary_part, inner_product, normalise, real_part, squared_norm
 from .paths import geodesic_distance, slerp, squad, squad_control
-from .product import checked, conjugate, hamilton_product, inverse, norm
+from .product import conjugate, hamilton_product, inverse, norm
 from .rotation import from_axis_angle, from_matrix, rotate, to_axis_angle, to_matrix
+from .rows import checked
 from .sets import mean_rotation, random_rotations
 
 __all__ = [

@@ -4,7 +4,8 @@ import numpy as np
 
 from ..backend import Array, asnumpy, xp
 from ..errors import ShapeError
-from .product import checked, conjugate, hamilton_product
+from .product import conjugate, hamilton_product
+from .rows import checked
 
 
 def _basis_table() -> np.ndarray:

@@ -11,9 +11,10 @@ import numpy as np
 
 from ..backend import Array, asnumpy, xp
 from ..errors import ConfigError
-from .parts import last, normalise, vectors_last
+from .lengths import unit
 from .product import hamilton_product
 from .rotation import from_axis_angle
+from .rows import by_rows, checked, checked_vectors
 
 
 def from_euler(angles_rad: Array, *, convention: str, axis: int = -1) -> Array:
@@ -27,11 +28,19 @@ def from_euler(angles_rad: Array, *, convention: str, axis: int = -1) -> Array:
         `convention` is not three of XYZ, or of xyz, with neighbours that differ.
     """
     letters = _letters(convention)
-    angles = vectors_last(angles_rad, axis)
-    units = xp.eye(3, dtype=angles.dtype)
-    turns = [from_axis_angle(units[letter - 1], angles[..., n]) for n, letter in enumerate(letters)]
-    first, second, third = turns if convention.isupper() else turns[::-1]
-    return xp.moveaxis(hamilton_product(hamilton_product(first, second), third), -1, axis)
+
+    def formula(angles: Array) -> Array:
+        turns = [_turn(letter, angle) for letter, angle in zip(letters, angles, strict=True)]
+        first, second, third = turns if convention.isupper() else turns[::-1]
+        return hamilton_product(hamilton_product(first, second, axis=0), third, axis=0)
+
+    return by_rows(formula, checked_vectors(angles_rad, axis), axis=axis)
+
+
+def _turn(letter: int, angle: Array) -> Array:
+    """The rows of a turn about the axis of the letter."""
+    direction = xp.eye(3, dtype=angle.dtype)[letter - 1]
+    return from_axis_angle(direction.reshape(3, *(1,) * angle.ndim), angle, axis=0)
 
 
 def to_euler(q: Array, *, convention: str, axis: int = -1) -> Array:
@@ -47,16 +56,20 @@ def to_euler(q: Array, *, convention: str, axis: int = -1) -> Array:
 
     Source: E. Bernardes and S. Viollet, 2022, in the form of products. Raises as `from_euler`.
     """
-    letters = _letters(convention)
-    i, j, k = letters if convention.isupper() else letters[::-1]
-    q = normalise(last(q, axis))
+    i, j, k = _letters(convention)[:: 1 if convention.isupper() else -1]
     other = 6 - i - j
     side, shift = (1, 0.0) if i == k else (_sign(j, i, other), math.pi / 2)
-    if i != k:
-        q = hamilton_product(q, xp.eye(4, dtype=q.dtype)[0] + side * xp.eye(4, dtype=q.dtype)[j])
-    c, d = side * q[..., j], side * _sign(i, j, other) * q[..., other]
-    angles = _outer_and_middle(q[..., 0], q[..., i], c, d, side, shift)
-    return xp.moveaxis(xp.stack(angles if convention.isupper() else angles[::-1], axis=-1), -1, axis)
+
+    def formula(q: Array) -> list[Array]:
+        q = unit(q)
+        if i != k:
+            quarter = xp.eye(4, dtype=q.dtype)[0] + side * xp.eye(4, dtype=q.dtype)[j]
+            q = hamilton_product(q, quarter.reshape(4, *(1,) * (q.ndim - 1)), axis=0)
+        c, d = side * q[j], side * _sign(i, j, other) * q[other]
+        angles = _outer_and_middle(q[0], q[i], c, d, side, shift)
+        return angles if convention.isupper() else angles[::-1]
+
+    return by_rows(formula, checked(q, axis), axis=axis)
 
 
 def _outer_and_middle(a: Array, b: Array, c: Array, d: Array, side: int, shift: float) -> list[Array]:

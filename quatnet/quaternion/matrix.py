@@ -2,9 +2,10 @@
 
 from ..backend import Array, xp
 from ..errors import ConfigError, ShapeError
+from ..threads import map_on_cores
 from .blocks import left_matrix
 from .eight import eight_products
-from .product import checked
+from .rows import checked
 
 
 def matrix_product(p: Array, q: Array, *, axis: int = 0, products: int = 8) -> Array:
@@ -33,7 +34,7 @@ def matrix_product(p: Array, q: Array, *, axis: int = 0, products: int = 8) -> A
         )
     if products not in (8, 16):
         raise ConfigError(f"products={products!r}: expected 8 or 16 products of real matrices")
-    product = eight_products(p, q, xp.matmul) if products == 8 else _sixteen_products(p, q)
+    product = eight_products(p, q, xp.matmul, spread=map_on_cores) if products == 8 else _sixteen_products(p, q)
     return xp.moveaxis(product, 0, axis)
 
 

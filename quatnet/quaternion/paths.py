@@ -6,9 +6,11 @@ The conventions are those of `rotation`: q means q / |q|, 0 gives nan, and q and
 import numpy as np
 
 from ..backend import Array, xp
+from .angles import cos_sin
 from .functions import exp, log
-from .parts import inner_product, last, normalise
-from .product import conjugate, hamilton_product, norm
+from .lengths import length, ratio, unit
+from .product import conjugate, hamilton_product
+from .rows import by_rows, checked
 
 
 def geodesic_distance(p: Array, q: Array, *, axis: int = -1) -> Array:
@@ -17,8 +19,12 @@ def geodesic_distance(p: Array, q: Array, *, axis: int = -1) -> Array:
     4 atan2(|p - q|, |p + q|), the smaller first: all digits stay near 0 and near π, where acos loses half.
     Raises ShapeError unless `axis` has length 4.
     """
-    p, q = (normalise(last(part, axis)) for part in (p, q))
-    return 2 * _arc(p, _nearer(q, p))[..., 0]
+
+    def formula(p: Array, q: Array) -> Array:
+        p, q = _nearer_units(p, q)
+        return 2 * _arc(p, q)[None]
+
+    return by_rows(formula, checked(p, axis), checked(q, axis), axis=axis).squeeze(axis)
 
 
 def slerp(p: Array, q: Array, t: Array, *, axis: int = -1) -> Array:
@@ -40,13 +46,16 @@ def slerp(p: Array, q: Array, t: Array, *, axis: int = -1) -> Array:
 
     Source: K. Shoemake, 1985.
     """
-    p, q = (normalise(last(part, axis)) for part in (p, q))
-    q = _nearer(q, p)
-    t = xp.asarray(t, dtype=q.dtype)[..., None]
-    t = xp.where(xp.isinf(t), np.nan, t)
+    return by_rows(_slerp, checked(p, axis), checked(q, axis), numbers=(xp.asarray(t),), axis=axis)
+
+
+def _slerp(p: Array, q: Array, t: Array) -> Array:
+    p, q = _nearer_units(p, q)
+    t = t.astype(q.dtype)
+    t = t if xp.isfinite(t).all() else xp.where(xp.isinf(t), np.nan, t)
     arc = _arc(p, q)
-    from_p, from_q = ((part * _sinc(part * arc) / _sinc(arc)) for part in (1 - t, t))
-    return xp.moveaxis(from_p * p + from_q * q, -1, axis)
+    whole = _sinc(arc)
+    return (1 - t) * _sinc((1 - t) * arc) / whole * p + t * _sinc(t * arc) / whole * q
 
 
 def squad(p: Array, a: Array, b: Array, q: Array, t: Array, *, axis: int = -1) -> Array:
@@ -58,10 +67,13 @@ def squad(p: Array, a: Array, b: Array, q: Array, t: Array, *, axis: int = -1) -
 
     Source: K. Shoemake, 1987.
     """
-    p, a, b, q = (last(part, axis) for part in (p, a, b, q))
-    t = xp.asarray(t, dtype=p.dtype)
-    between, control = slerp(p, q, t), slerp(a, b, t)
-    return xp.moveaxis(slerp(between, control, 2 * t * (1 - t)), -1, axis)
+
+    def formula(p: Array, a: Array, b: Array, q: Array, t: Array) -> Array:
+        t = t.astype(p.dtype)
+        return _slerp(_slerp(p, q, t), _slerp(a, b, t), 2 * t * (1 - t))
+
+    rows = (checked(part, axis) for part in (p, a, b, q))
+    return by_rows(formula, *rows, numbers=(xp.asarray(t),), axis=axis)
 
 
 def squad_control(before: Array, q: Array, after: Array, *, axis: int = -1) -> Array:
@@ -69,21 +81,29 @@ def squad_control(before: Array, q: Array, after: Array, *, axis: int = -1) -> A
 
     At an end, give q itself as the missing neighbour. Raises ShapeError unless `axis` has length 4.
     """
-    before, q, after = (normalise(last(part, axis)) for part in (before, q, after))
-    logs = (log(hamilton_product(conjugate(q), _nearer(part, q))) for part in (before, after))
-    return xp.moveaxis(hamilton_product(q, exp(-sum(logs) / 4)), -1, axis)
+
+    def formula(before: Array, q: Array, after: Array) -> Array:
+        _, before = _nearer_units(q, before)
+        q, after = _nearer_units(q, after)
+        turns = (hamilton_product(conjugate(q, axis=0), part, axis=0) for part in (before, after))
+        total = sum(log(turn, axis=0) for turn in turns)
+        return hamilton_product(q, exp(-total / 4, axis=0), axis=0)
+
+    return by_rows(formula, *(checked(part, axis) for part in (before, q, after)), axis=axis)
 
 
-def _nearer(q: Array, p: Array) -> Array:
-    """q or -q, whichever is nearer to p."""
-    return xp.where(inner_product(p, q)[..., None] < 0, -q, q)
+def _nearer_units(p: Array, q: Array) -> tuple[Array, Array]:
+    """The rows p / |p| and ± q / |q|, whichever is nearer to p."""
+    p, q = unit(p), unit(q)
+    opposite = (p * q).sum(axis=0) < 0
+    return p, q * (1 - 2 * opposite.astype(q.dtype))
 
 
 def _arc(p: Array, q: Array) -> Array:
     """The angle between unit quaternions: |p - q| = 2 sin Ω/2, |p + q| = 2 cos Ω/2. Source: W. Kahan, 2006."""
-    return 2 * xp.arctan2(norm(p - q), norm(p + q))[..., None]
+    return 2 * xp.arctan2(length(p - q), length(p + q))
 
 
 def _sinc(x: Array) -> Array:
     """sin x / x."""
-    return xp.where(x == 0, 1, xp.sin(x) / xp.where(x == 0, 1, x))
+    return ratio(cos_sin(x)[1], x)

@@ -5,7 +5,7 @@ import numpy as np
 from ..backend import Array, xp
 from ..errors import ShapeError
 from .parts import inner_product, normalise, real_part
-from .product import checked
+from .rows import checked
 
 
 def random_rotations(
