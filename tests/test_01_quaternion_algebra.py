@@ -164,6 +164,10 @@ def test_zero_has_no_inverse():
         assert np.isnan(asnumpy(inverse(xp.zeros(4)))).all()
 
 
+def test_the_inverse_of_infinity_is_zero():
+    assert_close(inverse([np.inf, 0.0, -np.inf, 1.0]), [0.0, 0, 0, 0])
+
+
 # Mistakes
 
 

@@ -373,6 +373,13 @@ def test_a_length_beyond_the_largest_number_still_has_a_logarithm_and_roots():
     assert_close(sqrt([size] * 4) / math.sqrt(size), sqrt([1.0] * 4))
 
 
+def test_an_exponential_too_large_on_the_way_still_fits_where_it_turns():
+    # e^710 is infinite, but its real part e^710 cos 1.57 is e^(710 + ln cos 1.57)
+    with np.errstate(over="ignore"):
+        found = exp([710.0, 1.57, 0, 0])
+    assert_close(found[0], math.exp(710 + math.log(math.cos(1.57))), rtol=1e-12, atol=0)
+
+
 def test_whole_numbers_are_taken_for_real_ones():
     assert_close(power([4, 0, 0, 0], 0.5), [2.0, 0, 0, 0])
 

@@ -93,6 +93,21 @@ def test_half_turns_and_thirds_of_a_turn_are_exact():
     np.testing.assert_array_equal(asnumpy(rotate([1.0, 1, 1, 1], v)), [3, 1, 2])
 
 
+@pytest.mark.parametrize("size", [1e-300, 1e-150, 1e150, 1e300])
+def test_neither_the_length_of_q_nor_that_of_v_gets_lost_on_the_way(size):
+    assert_close(rotate([size, size, size, size], [1e200, 2e200, 3e200]), [3e200, 1e200, 2e200], rtol=1e-15, atol=0)
+    assert_close(rotate([size, size, size, size], [1e-300, 0, 0]), [0, 1e-300, 0], rtol=1e-15, atol=0)
+
+
+def test_a_turn_worked_with_a_pencil_by_vector_products():
+    # q = 1 + u, u = (1, 2, 0), |q|² = 6, and v = (0, 3, 1): w = u × v = (2·1 - 0·3, 0·0 - 1·1, 1·3 - 2·0) = (2, -1, 3)
+    # u × w = (2·3 + 0·1, 0·2 - 1·3, -1·1 - 2·2) = (6, -3, -5), and r w + u × w = (8, -4, -2)
+    # v + 2/6 of that = (8/3, 3 - 4/3, 1 - 2/3)
+    assert_close(rotate([1.0, 1, 2, 0], [0.0, 3, 1]), [8 / 3, 5 / 3, 1 / 3])
+    # u × v is the imaginary part of u ⊗ v, whose real part is -u·v = -6
+    assert_close(hamilton_product([0.0, 1, 2, 0], [0.0, 0, 3, 1]), [-6.0, 2, -1, 3])
+
+
 @given(quaternions(), quaternions(), seeds)
 def test_the_product_turns_twice_and_lengths_and_signs_do_not_matter(p, q, seed):
     assume(min(np.abs(p).max(), np.abs(q).max()) > 1e-3)

@@ -43,7 +43,7 @@ def _cross(u: Array, v: Array) -> Array:
     """The vector product, which is the imaginary part of u ⊗ v: each component from the next two in turn."""
     product = xp.empty(xp.broadcast(u, v).shape, xp.result_type(u, v))
     for c, (a, b) in enumerate(((1, 2), (2, 0), (0, 1))):
-        product[c] = u[a] * v[b]
+        xp.multiply(u[a], v[b], out=product[c, ...])
         product[c] -= u[b] * v[a]
     return product
 

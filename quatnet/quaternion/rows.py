@@ -2,8 +2,9 @@
 
 A formula on rows takes arrays whose axis 0 holds the components and gives such an array, or its rows one by
 one. Small arrays go through it whole. Large ones are cut along their longest axis into pieces that stay in
-the cache, with each row in one stretch of memory, and the pieces are shared out over all cores. A number of
-the result depends on the numbers it is made of alone, so neither the cuts nor the threads change it.
+the cache, with each row in one stretch of memory, and the pieces are shared out over all cores. The cuts depend
+on the size alone, so the number of threads changes nothing; where a row ends, NumPy may round the last digit of a
+formula differently.
 """
 
 import math
