@@ -24,7 +24,7 @@ import numpy as np
 
 from quatnet import quaternion, thread_count
 
-SAMPLES = 12
+SAMPLES = 8
 
 
 def numbers(size: int, dtype: type) -> SimpleNamespace:

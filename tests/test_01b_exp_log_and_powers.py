@@ -265,6 +265,12 @@ def test_a_matrix_product_is_hamilton_products_of_rows_and_columns(rng, products
         assert_close(found[:, m, n], sum(terms))
 
 
+@pytest.mark.parametrize("columns", [255, 256, 257, 600])
+def test_wide_matrices_are_multiplied_in_pieces_of_columns(rng, columns):
+    p, q = draw(rng, 4, 3, 1, 2, 3), draw(rng, 4, 2, 3, columns)
+    assert_close(matrix_product(p, q), matrix_product(p, q, products=16))
+
+
 @pytest.mark.parametrize("products", [8, 16])
 def test_matrices_of_one_unit_multiply_exactly(products):
     p, q = np.eye(4)[:, :, None, None, None], np.eye(4)[:, None, :, None, None]

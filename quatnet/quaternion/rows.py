@@ -16,7 +16,7 @@ from ..backend import Array, xp
 from ..errors import ShapeError
 from ..threads import pieces, run_on_cores
 
-LARGE = 1 << 16  # quaternions, from which cutting pays (measured, docs/decisions/0007)
+LARGE = 1 << 17  # quaternions, from which cutting pays (measured, docs/decisions/0007)
 
 
 def by_rows(
@@ -75,7 +75,7 @@ def _in_pieces(
         for target, row in zip(_first(result, place), found, strict=True):
             _part(target, piece, after)[...] = row
 
-    bytes_each = 4 * len(rows[0]) * empty[0].dtype.itemsize * math.prod(shape) // shape[longest]  # for four arrays
+    bytes_each = 2 * len(rows[0]) * empty[0].dtype.itemsize * math.prod(shape) // shape[longest]  # two such arrays
     run_on_cores(work, pieces(shape[longest], bytes_each))
     return result
 
