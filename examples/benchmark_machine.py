@@ -1,0 +1,53 @@
+"""What the figures of the benchmark depend on: the machine, versions, threads, seed."""
+
+import os
+import platform
+import shlex
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from benchmark_measure import How, say
+
+import quatnet
+
+PACKAGES = ("numpy", "threadpoolctl", "torch", "speechbrain")
+
+
+def header(how: How) -> dict[str, Any]:
+    """Print and return what the figures depend on."""
+    facts = {
+        "command": shlex.join(sys.argv),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {"processor": _processor(), "cores": os.cpu_count(), "system": platform.platform()},
+        "versions": {"quatnet": quatnet.__version__, "python": platform.python_version()} | _versions(),
+        "threads": how.threads,
+        "rounds": how.rounds,
+        "seed": how.seed,
+    }
+    for key, value in facts.items():
+        say(f"{key:9} {_text(value)}")
+    return facts
+
+
+def _text(value: Any) -> str:
+    return ", ".join(f"{key} {part}" for key, part in value.items()) if isinstance(value, dict) else str(value)
+
+
+def _versions() -> dict[str, str]:
+    return {name: _version(name) for name in PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
