@@ -42,9 +42,9 @@ def layers(config: CNNConfig, frames: int) -> Iterator[Layer]:
 def measured(layer: Layer, batch: int, how: measure.How) -> Iterator[dict[str, Any]]:
     """Yield a row for each direction: seconds of quatnet and, where it is installed, of PyTorch's ways and layouts."""
     x, w, g = layer.arrays(batch, 4, how.seed)
-    sides = {"quatnet": _ours(x, w, g)}
+    sides = {"quatnet": our_runs(x, w, g)}
     if twins := how.twins():
-        channels = layer.channels if layer.channels > 4 else 1
+        channels = layer.channels if layer.channels > 4 else 1  # CNN14 reads the log-mel alone
         sides |= {f"{way}, {layout}": runs for way, layout, runs in twins.layer(x, w, g, channels)}
     for direction in sides["quatnet"]:
         times = measure.alternate({name: runs[direction] for name, runs in sides.items()}, how.rounds, how.turn_seconds)
@@ -52,7 +52,7 @@ def measured(layer: Layer, batch: int, how: measure.How) -> Iterator[dict[str, A
         yield {**layer._asdict(), "batch": batch, "direction": direction, "products_8": products, "sides": times}
 
 
-def _ours(x: np.ndarray, w: np.ndarray, g: np.ndarray) -> dict[str, measure.Run]:
+def our_runs(x: np.ndarray, w: np.ndarray, g: np.ndarray) -> dict[str, measure.Run]:
     return {
         "forward": partial(forms.convolve, x, w, ONE, ONE),
         "input gradient": partial(forms.input_gradient, g, w, x.shape, ONE, ONE),

@@ -86,7 +86,7 @@ def _torch_sides(job: Job, how: How) -> Iterator[tuple[str, Any]]:
         say(f"  PyTorch, {way}: which layout is faster?")
         yield way, twins.faster(_torch_run(job, way, how))
     if job.compiled:
-        say("  PyTorch, real, torch.compile: this takes a minute or two")
+        say("  PyTorch, real, torch.compile: this takes a while")
         side = twins.compiled(job.model(how.seed, quaternion=False), job.clips(how.seed)[0], how.compile_seconds)
         if side:
             yield "real, compiled", side

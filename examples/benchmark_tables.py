@@ -54,18 +54,18 @@ def milliseconds(seconds: float) -> str:
 
 
 def layer_head() -> str:
-    names = "   vs ".join(WAYS)
-    return f"layer           map     channels     batch direction           ms    min GFLOP/s of limit   vs {names}"
+    ratios = "".join(f"{'vs ' + way:>12}" for way in WAYS)
+    return f"layer           map      channels     batch direction               ms    min GFLOP/s of limit{ratios}"
 
 
 def layer_line(row: dict[str, Any]) -> str:
     """Return one line for a layer in one direction; GFLOP/s counts sixteen products."""
     ours = row["sides"]["quatnet"]
-    ratios = (f"{times / ours['median']:8.2f}" for times in layer_times(row).values())
+    ratios = (f"{times / ours['median']:12.2f}" for times in layer_times(row).values())
     return (
         f"{row['name']:15} {row['height']:3}x{row['width']:<3} {row['channels']:4} -> {row['outputs']:<4} "
         f"{row['batch']:5} {row['direction']:15} {1000 * ours['median']:8.2f} {1000 * ours['min']:6.2f} "
-        f"{4e-9 * row['products_8'] / ours['median']:7.1f} {row['share_of_limit']:8.0%} {' '.join(ratios)}"
+        f"{4e-9 * row['products_8'] / ours['median']:7.1f} {row['share_of_limit']:8.0%} {''.join(ratios)}"
     )
 
 

@@ -81,11 +81,11 @@ def compiled(model: CNN, x: np.ndarray, limit_seconds: float) -> Side | None:
     """
     from torch._inductor import config
 
-    config.freezing = True
+    config.freezing, config.compile_threads = True, 1  # no workers that go on compiling after an alarm
     torch.compiler.reset()  # or a second batch size would be compiled for any size
     run = partial(_answer, torch.compile(network(model, "real", "channels first").eval()), torch.from_numpy(x))
     try:
-        with _time_limit(limit_seconds):
+        with time_limit(limit_seconds):
             run()
     except Exception as error:  # of any kind: a compiler has many ways to fail
         say(f"  left out: torch.compile of the real network, {type(error).__name__}: {_first_line(error)}")
@@ -98,7 +98,7 @@ def _first_line(error: Exception) -> str:
 
 
 @contextmanager
-def _time_limit(limit_seconds: float) -> Iterator[None]:
+def time_limit(limit_seconds: float) -> Iterator[None]:
     """Raise TimeoutError inside the block after `limit_seconds`, on systems that have alarms.
 
     And again every second: a compiler swallows exceptions here and there.

@@ -180,7 +180,7 @@ def test_the_layers_of_pytorch_have_our_results(torch):
     runs = pytest.importorskip("benchmark_torch_runs")
     layer = benchmark_plan.tiny().layers[1]
     x, w, g = layer.arrays(2, 4, 0)
-    ours = {direction: run() for direction, run in benchmark_layers._ours(x, w, g).items()}
+    ours = {direction: run() for direction, run in benchmark_layers.our_runs(x, w, g).items()}
     for way, _, directions in runs.layer(x, w, g, layer.channels):
         forward, to_image, to_kernel = (directions[direction]() for direction in ours)
         assert_close(forward.permute(0, 2, 3, 1).numpy(), ours["forward"], rtol=0, atol=1e-4)
@@ -193,5 +193,5 @@ def test_the_layers_of_pytorch_have_our_results(torch):
 @pytest.mark.parity
 def test_a_compiler_that_takes_too_long_is_stopped(torch):
     runs = pytest.importorskip("benchmark_torch_runs")
-    with pytest.raises(TimeoutError, match=r"not done after 0\.01 s"), runs._time_limit(0.01):
+    with pytest.raises(TimeoutError, match=r"not done after 0\.01 s"), runs.time_limit(0.01):
         time.sleep(60)
