@@ -21,8 +21,7 @@ from quatnet import Tensor, convolve, gradcheck, ops, quaternion
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import ShapeError
 from quatnet.ops.rotation_conv import rotation_blocks
-from quatnet.quaternion import conjugate, hamilton_product
-from quatnet.rotation import to_matrix
+from quatnet.quaternion import conjugate, hamilton_product, to_matrix
 
 options = options_of("stride", "padding", "dilation")
 

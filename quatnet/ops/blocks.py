@@ -2,7 +2,7 @@
 
 from ..backend import Array, xp
 from ..errors import ShapeError
-from ..quaternion_parts import polar
+from ..quaternion.lengths import polar
 
 
 def quaternion_count(channels: int) -> int:
@@ -24,5 +24,5 @@ def closed(q: Array) -> Array:
 
 def length_and_direction(q: Array) -> tuple[Array, Array]:
     """Return |q| (..., 1, C) and q / |q| (..., 4, C) of `q` (..., 4, C); the direction of 0 is 0."""
-    length, direction = polar(xp.moveaxis(q, -2, -1))
-    return xp.moveaxis(length, -1, -2), xp.moveaxis(direction, -1, -2)
+    length, direction = polar(xp.moveaxis(q, -2, 0))
+    return xp.expand_dims(length, -2), xp.moveaxis(direction, 0, -2)
