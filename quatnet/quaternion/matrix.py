@@ -1,5 +1,7 @@
 """The product of matrices of quaternions, from sixteen or from eight products of real matrices."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..backend import Array, xp
@@ -36,17 +38,21 @@ def matrix_product(p: Array, q: Array, *, axis: int = 0, products: int = 8) -> A
         )
     if products not in (8, 16):
         raise ConfigError(f"products={products!r}: expected 8 or 16 products of real matrices")
-    return xp.moveaxis(_eight_products(p, q) if products == 8 else _sixteen_products(p, q), 0, axis)
+    return xp.moveaxis(_by_columns(_eight_products if products == 8 else _sixteen_products, p, q), 0, axis)
 
 
-def _eight_products(p: Array, q: Array) -> Array:
+def _by_columns(product: Callable[[Array, Array], Array], p: Array, q: Array) -> Array:
     """Columns of q are independent: a few wide pieces of them keep several cores at additions and products alike."""
     columns = q.shape[-1]
     width = max(128, -(-columns // 4)) if xp is np else columns
     if columns < 2 * width:
-        return eight_products(p, q, xp.matmul)
+        return product(p, q)
     parts = [q[..., start : start + width] for start in range(0, columns, width)]
-    return np.concatenate(list(map_on_cores(lambda part: eight_products(p, part, np.matmul), parts)), axis=-1)
+    return np.concatenate(list(map_on_cores(lambda part: product(p, part), parts)), axis=-1)
+
+
+def _eight_products(p: Array, q: Array) -> Array:
+    return eight_products(p, q, xp.matmul)
 
 
 def _sixteen_products(p: Array, q: Array) -> Array:
