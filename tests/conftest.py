@@ -6,7 +6,9 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
+from quatnet import threads
 from quatnet.backend import xp
 
 settings.register_profile("quatnet", deadline=None, max_examples=50, derandomize="CI" in os.environ)
@@ -28,3 +30,17 @@ def rng():
 def torch():
     """PyTorch, channels first, as the second opinion of the tests marked `parity`."""
     return pytest.importorskip("torch", reason="torch is not installed: no second opinion on this result")
+
+
+@pytest.fixture
+def with_threads(monkeypatch):
+    """Set the number of worker threads, and forget the pool of another number; BLAS may use two of its own."""
+
+    def change(count):
+        monkeypatch.setenv("QUATNET_NUM_THREADS", str(count))
+        threads._pool.cache_clear()
+        assert threads.thread_count() == count
+
+    with threadpool_limits(2):
+        yield change
+    threads._pool.cache_clear()

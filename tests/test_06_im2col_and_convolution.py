@@ -15,9 +15,8 @@ from support import oracles
 from support.arrays import assert_close, dot, draw
 from support.parity import assert_parity
 from support.strategies import seeds
-from threadpoolctl import threadpool_limits
 
-from quatnet import Tensor, convolve, convolve_any, gradcheck, ops, threads
+from quatnet import Tensor, convolve, convolve_any, gradcheck, ops
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import ShapeError
 from quatnet.patches import col2im, im2col, output_size, pad
@@ -228,20 +227,6 @@ def test_arguments_are_left_as_they_were(rng):
 
 
 # Any number of threads
-
-
-@pytest.fixture
-def with_threads(monkeypatch):
-    """Set the number of worker threads, and forget the pool of another number; BLAS may use two of its own."""
-
-    def change(count):
-        monkeypatch.setenv("QUATNET_NUM_THREADS", str(count))
-        threads._pool.cache_clear()
-        assert threads.thread_count() == count
-
-    with threadpool_limits(2):
-        yield change
-    threads._pool.cache_clear()
 
 
 @pytest.mark.parametrize("options", [{"padding": 1}, {"padding": 1, "stride": 2}])

@@ -217,3 +217,24 @@ def test_the_gradients_are_adjoint_to_the_convolution(form, rng):
     total = dot(forward(x, w, *options), g)
     assert_close(dot(x, to_image(g, w, x.shape, *options)), total)
     assert_close(dot(w, to_kernel(x, g, w.shape, *options)), total)
+
+
+@pytest.mark.parametrize("form", ["strips", "direct"])
+@pytest.mark.parametrize("case", [((5, 8, 4, 512), (4, 3, 3, 128, 600)), ((5, 40, 30, 64), (1, 3, 3, 64, 130))])
+def test_the_form_is_the_same_to_the_last_bit_for_any_number_of_threads(form, case, with_threads, monkeypatch, rng):
+    # a thread once returned its scratch, and its next piece overwrote the gradient before it was added
+    monkeypatch.setattr(direct, "KERNEL_BYTES", 1 << 18)  # many pieces for every thread
+    monkeypatch.setattr(direct, "IMAGE_BYTES", 1 << 18)
+    x, w = (draw(rng, *shape, dtype=np.float32) for shape in case)
+    g = cotangent(x, w, (1, 1), (1, 1), rng)
+    results = []
+    for count in (1, 2, 5):
+        with_threads(count)
+        forward, to_image, to_kernel = FORMS[form]
+        y, gx = forward(x, w, (1, 1), (1, 1)), to_image(g, w, x.shape, (1, 1), (1, 1))
+        results.append([y, gx, to_kernel(x, g, w.shape, (1, 1), (1, 1))])
+    for other in results[1:]:
+        for ours, theirs in zip(results[0], other, strict=True):
+            assert (ours == theirs).all()
+    for ours, theirs in zip(results[0], plain(x, w, g, (1, 1), (1, 1)), strict=True):
+        assert_close(ours / np.abs(theirs).max(), theirs / np.abs(theirs).max(), rtol=0, atol=1e-5)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..backend import Array
-from ..threads import map_on_cores, run_on_cores
+from ..threads import run_on_cores
 from . import mixing
 from .direct import Pair, Piece, Window, close, meetings, operands, pieces, planes, sums
 from .tiles import components_of, scratch
@@ -41,21 +41,21 @@ def _scatter(g: Array, kernel: Array, window: Window, image: Array) -> None:
 
 def kernel_gradient(x: Array, g: Array, kernel: tuple[int, ...], stride: Pair, padding: Pair) -> Array:
     """Return g ⊗ x* summed over pixels, of the shape `kernel` = (P, KH, KW, C, O)."""
-    gw = np.zeros(kernel, dtype=x.dtype)
     window = Window((kernel[1], kernel[2]), stride, padding)
+    cut = pieces(x, np.empty(kernel, x.dtype), kernel[4])
+    starts = sorted({piece.clips.start for piece in cut})
+    gw = np.zeros((max(1, len(starts)), *kernel), x.dtype)  # one for each slice of the clips
 
-    def work(piece: Piece) -> Array:
-        images = _kept(planes(components_of(x, len(gw))[piece.clips], mixing.RIGHT_ORDER, conjugated=True))
-        cotangents = planes(components_of(g, len(gw))[piece.clips, ..., piece.channels], mixing.LEFT_ORDER)
+    def work(piece: Piece) -> None:
+        images = _kept(planes(components_of(x, kernel[0])[piece.clips], mixing.RIGHT_ORDER, conjugated=True))
+        cotangents = planes(components_of(g, kernel[0])[piece.clips, ..., piece.channels], mixing.LEFT_ORDER)
         m = scratch("products", (len(images), *kernel[1:4], cotangents.shape[-1]), x.dtype)
         for image, cotangent, product in zip(images, cotangents, m, strict=True):
             _products_of_taps(image, cotangent, window, product)
-        return sums(m)
+        np.copyto(gw[starts.index(piece.clips.start), ..., piece.channels], sums(m))
 
-    cut = pieces(x, gw, kernel[4])
-    for piece, part in zip(cut, map_on_cores(work, cut), strict=True):
-        gw[..., piece.channels] += part
-    return gw
+    run_on_cores(work, cut)
+    return gw[0] if len(gw) == 1 else gw.sum(axis=0)
 
 
 def _kept(planes: Array) -> Array:
