@@ -24,6 +24,10 @@ def _save(figure: plt.Figure, path: Path) -> None:
     plt.close(figure)
 
 
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def quaternion_input(clip: np.ndarray, frontend, label: str, path: Path) -> None:
     """Four panels: the components of one clip (frames, mels, 4)."""
     figure, axes = plt.subplots(4, 1, figsize=(8, 10), sharex=True, layout="constrained")
@@ -38,22 +42,22 @@ def quaternion_input(clip: np.ndarray, frontend, label: str, path: Path) -> None
     _save(figure, path)
 
 
-def training_curves(rows: list[dict], path: Path) -> None:
-    """Training loss and test accuracy after every epoch, all networks."""
+def training_curves(rows: list[dict], path: Path, *, score: str = "accuracy") -> None:
+    """Training loss and the score on the test clips after every epoch, all networks."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
     for row in rows:
         epochs = range(1, len(row["history"]) + 1)
         left.plot(epochs, [epoch["loss"] for epoch in row["history"]], marker=".", label=row["name"])
         right.plot(epochs, [100 * epoch["test_accuracy"] for epoch in row["history"]], marker=".", label=row["name"])
     left.set(title="Training loss (mixed and masked clips)", xlabel="epoch", ylabel="loss (nats)")
-    right.set(title="Accuracy on the test fold", xlabel="epoch", ylabel="accuracy (%)")
+    right.set(title=f"{_capital(score)} on the test fold", xlabel="epoch", ylabel=f"{score} (%)")
     left.legend()
     right.legend()
     _save(figure, path)
 
 
-def accuracy_against_cost(rows: list[dict], path: Path) -> None:
-    """Accuracy over multiplications per clip, and over parameters."""
+def accuracy_against_cost(rows: list[dict], path: Path, *, score: str = "accuracy") -> None:
+    """The score over multiplications per clip, and over parameters."""
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained", sharey=True)
     costs = (("multiplications_8", 1e6, "real multiplications per clip (millions, 8 per product)"),
              ("parameters", 1e3, "parameters (thousands)"))  # fmt: skip
@@ -61,7 +65,8 @@ def accuracy_against_cost(rows: list[dict], path: Path) -> None:
         for row, marker in zip(rows, MARKERS, strict=True):
             place = (row[key] / unit, 100 * row["accuracy"])
             axis.scatter(*place, s=90, marker=marker, alpha=0.7, label=row["name"])
-        axis.set(xscale="log", xlabel=label, ylabel="accuracy (%)", title=f"Accuracy against {key.split('_')[0]}")
+        title = f"{_capital(score)} against {key.split('_')[0]}"
+        axis.set(xscale="log", xlabel=label, ylabel=f"{score} (%)", title=title)
         for ticks in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
             ticks(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
         axis.grid(alpha=0.3, which="both")
