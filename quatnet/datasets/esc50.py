@@ -6,11 +6,10 @@ of two classes, in two folds.
 """
 
 import csv
-from functools import partial
 from pathlib import Path
 
-from ..audio import read
 from ..errors import DataError
+from .files import clip_of, root_of
 from .records import Clip, Dataset
 
 COLUMNS = {"filename", "fold", "target", "category", "esc10"}
@@ -39,11 +38,8 @@ def load(folder: Path, *, esc10: bool = False) -> Dataset:
 
 
 def _root(folder: Path) -> Path:
-    candidates = [folder, *(sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else [])]
-    for candidate in candidates:
-        if (candidate / "meta" / "esc50.csv").is_file():
-            return candidate
-    raise DataError(f"there is no meta/esc50.csv in {folder} or a folder in it; {REMEDY}")
+    missing = f"there is no meta/esc50.csv in {folder} or a folder in it; {REMEDY}"
+    return root_of(folder, lambda place: (place / "meta" / "esc50.csv").is_file(), missing=missing)
 
 
 def _rows(table: Path) -> list[dict[str, str]]:
@@ -75,7 +71,4 @@ def _parsed(table: Path) -> list[dict[str, str]]:
 
 
 def _clip(root: Path, row: dict[str, str], order: list[int]) -> Clip:
-    path = root / "audio" / row["filename"]
-    facts = path.stat()
-    key = f"{path.resolve()} {facts.st_size} {facts.st_mtime_ns}"
-    return Clip(row["filename"], order.index(int(row["target"])), int(row["fold"]), partial(read, path), key)
+    return clip_of(root / "audio" / row["filename"], order.index(int(row["target"])), int(row["fold"]))
