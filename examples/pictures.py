@@ -48,7 +48,7 @@ def training_curves(rows: list[dict], path: Path, *, score: str = "accuracy") ->
     for row in rows:
         epochs = range(1, len(row["history"]) + 1)
         left.plot(epochs, [epoch["loss"] for epoch in row["history"]], marker=".", label=row["name"])
-        right.plot(epochs, [100 * epoch["test_accuracy"] for epoch in row["history"]], marker=".", label=row["name"])
+        right.plot(epochs, [100 * epoch[f"test_{score}"] for epoch in row["history"]], marker=".", label=row["name"])
     left.set(title="Training loss (mixed and masked clips)", xlabel="epoch", ylabel="loss (nats)")
     right.set(title=f"{_capital(score)} on the test fold", xlabel="epoch", ylabel=f"{score} (%)")
     left.legend()
@@ -63,7 +63,7 @@ def accuracy_against_cost(rows: list[dict], path: Path, *, score: str = "accurac
              ("parameters", 1e3, "parameters (thousands)"))  # fmt: skip
     for axis, (key, unit, label) in zip(axes, costs, strict=True):
         for row, marker in zip(rows, MARKERS, strict=True):
-            place = (row[key] / unit, 100 * row["accuracy"])
+            place = (row[key] / unit, 100 * row[score])
             axis.scatter(*place, s=90, marker=marker, alpha=0.7, label=row["name"])
         title = f"{_capital(score)} against {key.split('_')[0]}"
         axis.set(xscale="log", xlabel=label, ylabel=f"{score} (%)", title=title)

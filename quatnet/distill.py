@@ -16,6 +16,11 @@ def label_loss(logits: Tensor, targets: Array, _x: Array) -> Tensor:
     return ops.softmax_cross_entropy(logits, targets)
 
 
+def multi_label_loss(logits: Tensor, targets: Array, _x: Array) -> Tensor:
+    """Return the mean binary cross entropy: each class is there or not, whatever the others are."""
+    return ops.binary_cross_entropy(logits, targets)
+
+
 def distillation(teacher: CNN, *, temperature: float = 2.0, weight: float = 0.5) -> Loss:
     """Return the loss (1 - weight) · cross entropy + weight · T² KL(teacher || student).
 

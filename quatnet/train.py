@@ -46,7 +46,7 @@ class Training:
     batches : gives the (x, targets) of one epoch for a generator; see `batches.shuffled`
     steps : batches per epoch
     schedule : learning rate of a step, counted over all epochs
-    evaluate : called after each epoch, its number is kept in the history under `test_accuracy`
+    evaluate : called after each epoch, its number is kept in the history as `test_` and the `score` that it is
     keep_best : end with the epoch of the highest `evaluate`; use clips that are kept aside for this choice
     path : checkpoint, written after each epoch and on Ctrl-C
     facts : JSON about the run; a resume must bring the same
@@ -65,13 +65,14 @@ class Training:
         loss: Loss = label_loss,
         clip_norm: float | None = None,
         evaluate: Callable[[CNN], float] | None = None,
+        score: str = "accuracy",
         keep_best: bool = False,
         path: Path | None = None,
         facts: dict[str, Any] | None = None,
     ) -> None:
         self.model, self.batches, self.optimiser, self.loss = model, batches, optimiser, loss
         self.epochs, self.steps, self.schedule, self.clip_norm = epochs, steps, schedule, clip_norm
-        self.evaluate, self.keep_best, self.path = evaluate, keep_best, path
+        self.evaluate, self.score, self.keep_best, self.path = evaluate, f"test_{score}", keep_best, path
         told = {"epochs": epochs, "steps": steps, "seed": seed, **(facts or {})}
         self.facts = json.loads(json.dumps(told))  # as it will read in the checkpoint
         self.progress, self.best = Progress(), dict[str, np.ndarray]()
@@ -117,7 +118,7 @@ class Training:
         progress = self.progress
         self.optimiser.step(self.schedule(progress.epoch * self.steps + progress.step))
         progress.step += 1
-        hits = float((logits.data.argmax(axis=1) == targets.argmax(axis=1)).sum())
+        hits = float(_hits(logits.data, targets).sum())
         for place, value in enumerate((float(loss.data) * len(x), hits, float(len(x)))):
             progress.sums[place] += value
 
@@ -131,9 +132,9 @@ class Training:
         loss, hits, clips = progress.sums
         figures = {"loss": loss / clips, "accuracy": hits / clips}
         if self.evaluate:
-            figures["test_accuracy"] = self.evaluate(self.model)
-            earlier = [epoch["test_accuracy"] for epoch in progress.history]
-            if self.keep_best and figures["test_accuracy"] > max(earlier, default=-1.0):
+            figures[self.score] = self.evaluate(self.model)
+            earlier = [epoch[self.score] for epoch in progress.history]
+            if self.keep_best and figures[self.score] > max(earlier, default=-1.0):
                 self.best = self.model.state()
         progress.history.append(figures)
         progress.epoch, progress.step, progress.sums = progress.epoch + 1, 0, [0.0, 0.0, 0.0]
@@ -172,6 +173,12 @@ class Training:
         self.progress, self.best = Progress(**training["progress"]), groups.get("best", {})
         self.epoch_start = self.data_rng.bit_generator.state = training["data_rng"]
         self.dropout_rng.bit_generator.state = training["dropout_rng"]
+
+
+def _hits(logits: Array, targets: Array) -> Array:
+    """Whether each clip's first answer is its label; of many labels one, of mixed ones one of the strongest."""
+    first = xp.take_along_axis(targets, logits.argmax(axis=1)[:, None], axis=1)[:, 0]
+    return first == targets.max(axis=1)
 
 
 @contextmanager

@@ -34,9 +34,10 @@ def unreadable(paths: Sequence[Path]) -> list[Path]:
 
 def _has_sound(path: Path) -> bool:
     try:
-        return soundfile.info(path).frames > 0
+        facts = soundfile.info(path)
     except (soundfile.SoundFileError, OSError):
         return False
+    return facts.frames > 0 and facts.format != "RAW"  # a headerless .au is taken for speech at 8 kHz
 
 
 def left_out(paths: Sequence[Path], whole: int) -> str:
