@@ -11,6 +11,7 @@ from .backend import Array, xp
 from .errors import ShapeError
 from .operands import check_broadcast, real_numbers, sum_to
 from .tape import Backward, Node, no_grad, walk
+from .threads import matmul
 
 __all__ = ["Tensor", "no_grad", "sum_to"]
 
@@ -115,9 +116,9 @@ class Tensor(Node):
             raise ShapeError(f"expected matrices (M, K) @ (K, N), got {a.shape} @ {b.shape}")
 
         def backward(g: Array) -> Sequence[Array]:
-            return g @ b.T, a.T @ g
+            return matmul(g, b.T), matmul(a.T, g)
 
-        return Tensor.from_op(a @ b, (self, other), backward)
+        return Tensor.from_op(matmul(a, b), (self, other), backward)
 
     def __neg__(self) -> "Tensor":
         return self * -1

@@ -97,3 +97,16 @@ def on_cores(ufunc: Callable[..., Array], a: Array, b: Array) -> Array:
 
     run_on_cores(work, pieces(len(a), 3 * a[:1].nbytes))
     return result
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """Return a @ b for matrices (M, K) and (K, N), by pieces of columns on all cores.
+
+    Not by the threads of BLAS: those go on spinning for a while after their work, on the cores that ours need next.
+    """
+    result = xp.empty((len(a), b.shape[1]), dtype=xp.result_type(a, b))
+    run_on_cores(
+        lambda part: xp.matmul(a, b[:, part], out=result[:, part]),
+        pieces(b.shape[1], b[:, :1].nbytes + result[:, :1].nbytes),
+    )
+    return result

@@ -18,9 +18,10 @@ from support.strategies import seeds
 
 from quatnet import convolve
 from quatnet.backend import xp
-from quatnet.fast import convolution, direct, direct_gradients, forms, mixing, tiles, winograd
+from quatnet.fast import convolution, direct, direct_gradients, forms, mixing, tiles, transforms, winograd
 from quatnet.quaternion import hamilton_product, left_matrix_adjoint
 
+components = st.sampled_from([1, 4])
 pytestmark = pytest.mark.skipif(xp is not np, reason="the fast forms are NumPy's; a GPU takes the plain ones")
 
 # Four outputs from six products
@@ -46,38 +47,58 @@ def exact(number: float) -> Fraction:
     return Fraction(number).limit_denominator(5000)
 
 
-@given(seeds)
-def test_the_sums_in_place_are_the_matrices(seed):
-    inputs, taps, outputs = winograd.matrices()
-    for transform, matrix in (
-        (winograd.transform_rows, inputs),
-        (winograd.transform_taps, taps),
-        (winograd.transform_products, outputs),
-        (winograd.transform_cotangents, outputs.T),
-    ):
-        before, after = draw(seed, matrix.shape[1], 2, 5), draw(1, matrix.shape[0], 2, 5)
-        expected = np.tensordot(matrix, before, axes=1)
-        transform(before, after, draw(2, 6 if transform is winograd.transform_rows else 4, 2, 5))
-        assert_close(after, expected)
-
-
 # Eight planes
 
 
 @given(seeds)
 def test_eight_planes_multiplied_one_by_one_are_a_hamilton_product(seed):
     p, q = draw(seed, 4, 3), draw(seed + 1, 4, 3)
-    left, right = (stack(a, order) for a, order in ((p, mixing.LEFT_ORDER), (q, mixing.RIGHT_ORDER)))
-    products = left * right
-    mixing.scale(products)
-    assert_close(mixing.unmix(products, np.empty((2, 2, 1, 3)))[0], hamilton_product(p, q, axis=0))
+    products = (mixing.left(4) @ p) * (mixing.right(4) @ q)
+    assert_close(mixing.back(4) @ products, hamilton_product(p, q, axis=0))
 
 
-def stack(p, order):
-    planes = np.zeros((1, 8, 3))
-    planes[0, 4:] = p[list(order)]
-    mixing.mix(planes, order, np.empty((2, 2, 1, 3)))
-    return planes
+@given(seeds)
+def test_a_conjugate_is_a_matter_of_the_matrix(seed):
+    p, q = draw(seed, 4, 3), draw(seed + 1, 4, 3)
+    products = (mixing.left(4, conjugated=True) @ p) * (mixing.right(4, conjugated=True) @ q)
+    assert_close(mixing.back(4, conjugated=True) @ products, hamilton_product(q, p, axis=0))
+
+
+def test_a_real_number_is_one_plane():
+    assert mixing.left(1) == mixing.right(1) == mixing.back(1) == [[1]]
+
+
+# Both together, as one matrix
+
+
+@given(seeds)
+def test_six_rows_of_quaternions_become_four_through_three_matrices(seed):
+    # by hand: y[r] = Σ_i w[i] ⊗ x[r + i], rows along axis 0, components along axis 1
+    x, w, kind = draw(seed, 6, 4), draw(seed + 1, 3, 4), np.dtype(np.float64)
+    y = [sum(hamilton_product(w[i], x[r + i]) for i in range(3)) for r in range(4)]
+    images = transforms.of_image(4, kind) @ x.ravel()
+    kernel = transforms.of_kernel(4, kind) @ w.T.ravel()
+    assert_close((transforms.of_products(4, kind) @ (kernel * images)).reshape(4, 4), y)
+
+
+@given(seeds, components)
+def test_the_matrices_of_the_gradients_are_adjoint_to_those_of_the_product(seed, parts):
+    # <w ⊗ x, g> = <w, g ⊗ x*> = <x, w* ⊗ g>, for one strip; the rows of x lie as far ahead of g as the kernel reaches
+    kind = np.dtype(np.float64)
+    x, w, g = draw(seed, 6, parts), draw(seed + 1, parts, 3), draw(seed + 2, 4, parts)
+    images, kernel = transforms.of_image(parts, kind) @ x.ravel(), transforms.of_kernel(parts, kind) @ w.ravel()
+    y = transforms.of_products(parts, kind) @ (kernel * images)
+    conjugates = transforms.of_image(parts, kind, conjugated=True) @ x.ravel()
+    gw = transforms.to_kernel(parts, kind) @ (transforms.of_cotangent(parts, kind) @ g.ravel() * conjugates)
+    assert_close(dot(w.ravel(), gw), dot(y, g.ravel()))
+    padded = np.concatenate([np.zeros((2, parts)), g, np.zeros((2, parts))])
+    back = [
+        transforms.of_products(parts, kind)
+        @ (transforms.of_kernel(parts, kind, turned=True) @ w.ravel() * (transforms.of_image(parts, kind) @ rows))
+        for rows in (padded[:6].ravel(), padded[2:].ravel())
+    ]
+    gx = np.concatenate([back[0].reshape(4, parts)[:2], back[1].reshape(4, parts)])
+    assert_close(dot(x, gx), dot(y, g.ravel()))
 
 
 # Tiles
@@ -145,7 +166,6 @@ def assert_same(form, x, w, stride, padding, rng, *, tolerance=1e-11):
 
 sizes = st.tuples(st.integers(0, 3), st.integers(1, 14), st.integers(1, 20))
 channels = st.tuples(st.integers(1, 3), st.integers(1, 5))
-components = st.sampled_from([1, 4])
 
 
 @given(seeds, components, sizes, channels, st.integers(1, 4), st.integers(0, 2), st.integers(0, 2))
@@ -190,15 +210,6 @@ def test_the_rule_changes_the_way_but_not_the_result(name, rng):
 def test_views_that_are_not_in_memory_order_are_read_rightly(form, view, rng):
     x = view(draw(rng, 2, 12, 14, 8))
     assert_same(form, x, draw(rng, 4, 3, 3, 3, 2).swapaxes(3, 4), (1, 1), (1, 1), rng)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("step", range(1, 18))
-def test_a_sign_is_changed_right_for_every_step_in_memory(step, dtype):
-    # np.negative(a[:, 0], out=b[:, 0]) of NumPy 2.4.6 is wrong for steps of 4 in float32 and of 8 in float64
-    a, b = np.arange(9 * step, dtype=dtype).reshape(9, step), np.zeros((9, 2), dtype)
-    tiles.copy_component(a[:, 0], b[:, 0], 1, conjugated=True)
-    assert_close(b[:, 0], -1 * a[:, 0])
 
 
 @pytest.mark.parametrize("form", ["strips", "direct"])

@@ -3,9 +3,9 @@
 A tile goes through five stages, in memory that stays in cache:
 
     open       rows of pixels with zeros around them, components apart             strips.open_rows
-    transform  Bᵀ along the rows, then the sums of the eight products              winograd, mixing
-    multiply   each of 6 x 8 planes with its part of the transformed kernel        one call of matmul
-    transform  the sums that lead back to components, then Aᵀ                      mixing, winograd
+    transform  6 rows of 4 components to 6 x 8 planes, one matrix                  transforms.of_image
+    multiply   each plane with its part of the transformed kernel                  one call of matmul
+    transform  6 x 8 planes to 4 rows of 4 components, one matrix                  transforms.of_products
     close      into the image, components side by side                             strips.close_rows
 
 The gradient for the image is such a convolution too, w* ⊗ g with the kernel turned by 180 degrees. The gradient for
@@ -18,8 +18,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ..backend import Array
-from ..threads import map_on_cores, run_on_cores
-from . import mixing, strips, winograd
+from ..threads import map_on_cores, matmul, run_on_cores
+from . import strips, transforms
 from .tiles import LARGE, Plan, Tile, components_of, plan_of, scratch, slices, tiles
 from .winograd import PRODUCTS, TAPS
 
@@ -34,9 +34,9 @@ def input_gradient(g: Array, w: Array, padding: tuple[int, int]) -> Array:
 
     That is a convolution with the kernel turned by 180 degrees, its channels exchanged, and conjugated.
     """
-    turned = w[:, ::-1, ::-1].swapaxes(3, 4)
+    turned = w[:, :, ::-1].swapaxes(3, 4)
     plan = plan_of(g.shape, turned.shape, (TAPS - 1 - padding[0], w.shape[2] - 1 - padding[1]))
-    return _convolve(g, transformed_kernel(turned, conjugated=True), plan)
+    return _convolve(g, transformed_kernel(turned, turned=True), plan)
 
 
 def _convolve(x: Array, kernel: Array, plan: Plan) -> Array:
@@ -65,25 +65,18 @@ def _multiply(patches: Array, kernel: Array) -> Array:
     return m.reshape(k, planes, count * phases, -1)
 
 
-def transformed_kernel(w: Array, *, conjugated: bool = False) -> Array:
-    """Return the left operands (6, planes, KW·C, O) of a kernel (P, 3, KW, C, O), or of w*."""
+def transformed_kernel(w: Array, *, turned: bool = False) -> Array:
+    """Return the left operands (6, planes, KW·C, O) of a kernel (P, 3, KW, C, O), or of w* with its rows turned."""
     components, _, taps, channels, outputs = w.shape
-    planes = mixing.PLANES if components == 4 else 1
-    u = np.empty((PRODUCTS, planes, taps, channels, outputs), dtype=w.dtype)
+    matrix = transforms.of_kernel(components, w.dtype, turned=turned)
+    u = np.empty((len(matrix), taps, channels, outputs), dtype=w.dtype)
 
     def work(part: slice) -> None:
-        some = u[:, :, :, part]
-        t = scratch("kernel", (2, 2, *some[:, 0].shape), w.dtype)
-        for plane, component in enumerate(mixing.LEFT_ORDER[:components], planes - components):
-            winograd.transform_taps(w[component, :, :, part], some[:, plane], t[0, 0, :4])
-            if conjugated and component:
-                np.multiply(some[:, plane], w.dtype.type(-1), out=some[:, plane])
-        if components == 4:
-            mixing.mix(some, mixing.LEFT_ORDER, t)
-            mixing.scale(some)
+        rows = np.ascontiguousarray(w[:, :, :, part].reshape(-1, taps, (part.stop - part.start) * outputs))
+        np.matmul(matrix, rows.swapaxes(0, 1), out=u[:, :, part].reshape(len(u), taps, -1).swapaxes(0, 1))
 
-    run_on_cores(work, slices(channels, max(1, (1 << 20) // u[:, :, :, 0].nbytes)))
-    return u.reshape(PRODUCTS, planes, taps * channels, outputs)
+    run_on_cores(work, slices(channels, max(1, (1 << 20) // u[:, :, 0].nbytes)))
+    return u.reshape(PRODUCTS, -1, taps * channels, outputs)
 
 
 def kernel_gradient(x: Array, g: Array, kernel: tuple[int, ...], padding: tuple[int, int]) -> Array:
@@ -103,13 +96,4 @@ def kernel_gradient(x: Array, g: Array, kernel: tuple[int, ...], padding: tuple[
 
     for tile, part in zip(cut, map_on_cores(work, cut), strict=True):
         total[..., tile.outputs] += part
-    return _back_to_taps(total, kernel)
-
-
-def _back_to_taps(total: Array, kernel: tuple[int, ...]) -> Array:
-    """Leave the transformed domain: the factors and sums of the eight products, then Gᵀ."""
-    if kernel[0] == 4:
-        mixing.scale(total)
-        total = mixing.unmix(total, np.empty((2, 2, *total[:, 0].shape), dtype=total.dtype))
-    g = winograd.matrices()[1].astype(total.dtype)
-    return np.moveaxis(np.tensordot(g, total, axes=(0, 0)), 0, 1).reshape(kernel)
+    return matmul(transforms.to_kernel(kernel[0], x.dtype), total.reshape(PRODUCTS * plan.planes, -1)).reshape(kernel)

@@ -15,7 +15,7 @@ from ..backend import Array
 from ..patches import output_size
 from ..threads import run_on_cores
 from . import mixing
-from .tiles import components_of, copy_component, scratch, slices
+from .tiles import components_of, scratch, slices
 
 KERNEL_BYTES = 4 << 20  # of a slice of a kernel
 IMAGE_BYTES = 16 << 20  # of the operands of a piece, at least one clip
@@ -73,14 +73,14 @@ def convolve(x: Array, w: Array, stride: Pair, padding: Pair, sums_of_w: Array |
     y = np.empty((len(x), *output, len(w) * w.shape[-1]), dtype=x.dtype)
 
     def work(piece: Piece) -> None:
-        images = planes(components_of(x, len(w))[piece.clips], mixing.RIGHT_ORDER)
+        images = planes(components_of(x, len(w))[piece.clips], mixing.right(len(w)))
         ready = None if sums_of_w is None else sums_of_w[..., piece.channels]
         kernels = operands(w[..., piece.channels], mixing.LEFT_ORDER, ready)
         m = scratch("products", (len(images), output[0], images.shape[2], output[1], kernels[0].shape[-1]), x.dtype)
         m[...] = 0
         for image, kernel, product in zip(images, kernels, m, strict=True):
             _add_products(image, kernel, window, product)
-        close(sums(m), components_of(y, len(w))[piece.clips, ..., piece.channels])
+        close(sums(m, mixing.back(len(w))), components_of(y, len(w))[piece.clips, ..., piece.channels])
 
     run_on_cores(work, pieces(x, w, w.shape[-1]))
     return y
@@ -105,17 +105,17 @@ def pieces(x: Array, w: Array, channels: int) -> list[Piece]:
     return [Piece(n, part) for part in slices(channels, most) for n in clips]
 
 
-def planes(image: Array, order: tuple[int, ...], *, conjugated: bool = False) -> Array:
-    """Return images (N, H, W, P, C) as operands (Q, H, N, W, C); for P = 4 their sums come first."""
+def planes(image: Array, matrix: Array) -> Array:
+    """Return images (N, H, W, P, C) as operands (planes, H, N, W, C), by a matrix of `mixing`."""
     n, height, width, components, channels = image.shape
-    count = mixing.PLANES if components == 4 else 1
-    v = scratch("image", (count, height, n, width, channels), image.dtype)
-    for plane, component in enumerate(order[:components], count - components):
-        source = image[:, :, :, component].swapaxes(0, 1)
-        copy_component(source, v[plane], component, conjugated=conjugated)
-    if components == 4:
-        mixing.mix(v[None], order, scratch("sums", (2, 2, 1, *v.shape[1:]), v.dtype))
-    return v
+    rows = scratch("rows", (components, height, n, width, channels), image.dtype)
+    np.copyto(rows, image.transpose(3, 1, 0, 2, 4))
+    return _times(matrix, rows, scratch("image", (len(matrix), *rows.shape[1:]), image.dtype))
+
+
+def _times(matrix: Array, a: Array, out: Array) -> Array:
+    np.matmul(matrix.astype(a.dtype), a.reshape(len(a), -1), out=out.reshape(len(out), -1))
+    return out
 
 
 def operands(w: Array, order: tuple[int, ...], sums_of_w: Array | None = None) -> list[Array]:
@@ -140,15 +140,11 @@ def added(w: Array, out: Array | None = None) -> Array:
     return out
 
 
-def sums(m: Array) -> Array:
-    """Return the components (P, ...) from the products of the planes (Q, ...), which are overwritten."""
-    if len(m) == 1:
-        return m
-    mixing.scale(m[None])
-    return mixing.unmix(m[None], scratch("sums", (2, 2, 1, *m.shape[1:]), m.dtype))[0]
+def sums(m: Array, matrix: Array) -> Array:
+    """Return the components (P, ...) from the products of the planes, by a matrix of `mixing`."""
+    return _times(matrix, m, scratch("sums", (len(matrix), *m.shape[1:]), m.dtype))
 
 
-def close(components: Array, image: Array, *, conjugated: bool = False) -> None:
+def close(components: Array, image: Array) -> None:
     """Copy (P, H, N, W, C) into images (N, H, W, P, C)."""
-    for component, plane in enumerate(components):
-        copy_component(plane.swapaxes(0, 1), image[:, :, :, component], component, conjugated=conjugated)
+    np.copyto(image, components.transpose(2, 1, 3, 0, 4))

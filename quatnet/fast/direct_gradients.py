@@ -15,14 +15,15 @@ def input_gradient(g: Array, w: Array, shape: tuple[int, ...], stride: Pair, pad
     window = Window(w.shape[1:3], stride, padding)
 
     def work(piece: Piece) -> None:
-        cotangents = planes(components_of(g, len(w))[piece.clips], mixing.LEFT_ORDER, conjugated=True)
+        cotangents = planes(components_of(g, len(w))[piece.clips], mixing.left(len(w), conjugated=True))
         kernels = operands(w[:, :, :, piece.channels], mixing.RIGHT_ORDER)
         size = (shape[1], cotangents.shape[2], shape[2], kernels[0].shape[2])
         images = scratch("products", (len(cotangents), *size), g.dtype)
         images[...] = 0
         for cotangent, kernel, image in zip(cotangents, kernels, images, strict=True):
             _scatter(cotangent, kernel, window, image)
-        close(sums(images), components_of(gx, len(w))[piece.clips, ..., piece.channels], conjugated=True)
+        back = mixing.back(len(w), conjugated=True)
+        close(sums(images, back), components_of(gx, len(w))[piece.clips, ..., piece.channels])
 
     run_on_cores(work, pieces(gx, w, shape[3] // len(w)))
     return gx
@@ -47,12 +48,12 @@ def kernel_gradient(x: Array, g: Array, kernel: tuple[int, ...], stride: Pair, p
     gw = np.zeros((max(1, len(starts)), *kernel), x.dtype)  # one for each slice of the clips
 
     def work(piece: Piece) -> None:
-        images = _kept(planes(components_of(x, kernel[0])[piece.clips], mixing.RIGHT_ORDER, conjugated=True))
-        cotangents = planes(components_of(g, kernel[0])[piece.clips, ..., piece.channels], mixing.LEFT_ORDER)
+        images = _kept(planes(components_of(x, kernel[0])[piece.clips], mixing.right(kernel[0], conjugated=True)))
+        cotangents = planes(components_of(g, kernel[0])[piece.clips, ..., piece.channels], mixing.left(kernel[0]))
         m = scratch("products", (len(images), *kernel[1:4], cotangents.shape[-1]), x.dtype)
         for image, cotangent, product in zip(images, cotangents, m, strict=True):
             _products_of_taps(image, cotangent, window, product)
-        np.copyto(gw[starts.index(piece.clips.start), ..., piece.channels], sums(m))
+        np.copyto(gw[starts.index(piece.clips.start), ..., piece.channels], sums(m, mixing.back(kernel[0])))
 
     run_on_cores(work, cut)
     return gw[0] if len(gw) == 1 else gw.sum(axis=0)

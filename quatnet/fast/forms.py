@@ -14,8 +14,8 @@ from . import convolution, direct, direct_gradients
 from .direct import Pair
 from .winograd import TAPS
 
-ENOUGH_PIXELS = 1024
-FEWEST_CHANNELS = 4  # of quaternions, in and out
+ENOUGH_PIXELS = 512
+FEWEST_CHANNELS = 8  # of quaternions, in and out
 
 
 def convolve(x: Array, w: Array, stride: Pair, padding: Pair) -> Array:

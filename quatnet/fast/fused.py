@@ -80,17 +80,17 @@ def _strips(x: Array, layer: Layer, padding: tuple[int, int]) -> Array:
 
 
 def _finished(rows: Array, layer: Layer, tile: Tile) -> Array:
-    """Scale, shift, relu and pool the rows (P, n, 4s, pitch, O) of a tile; the pool is left in scratch memory."""
-    components, clips, height, pitch, outputs = rows.shape
-    wide = rows.reshape(components, clips * height, pitch * outputs)
-    scale, shift = (np.tile(v.reshape(components, 1, -1)[..., tile.outputs], pitch) for v in (layer.scale, layer.shift))
+    """Scale, shift, relu and pool the rows (n, 4s, P, pitch, O) of a tile; the pool is left in scratch memory."""
+    clips, height, components, pitch, outputs = rows.shape
+    wide = rows.reshape(clips * height, components, pitch * outputs)
+    scale, shift = (np.tile(v.reshape(components, -1)[:, tile.outputs], pitch) for v in (layer.scale, layer.shift))
     np.multiply(wide, scale, out=wide)
     np.add(wide, shift, out=wide)
     np.maximum(wide, np.zeros(pitch * outputs, rows.dtype), out=wide)  # three times as fast as with the number 0
     if not layer.pool:
         return rows
-    pairs = wide.reshape(components, clips, height // 2, 2, pitch, outputs)
+    pairs = wide.reshape(clips, height // 2, 2, components, pitch, outputs)
     columns = slice(0, pitch // 2 * 2)
-    added = np.add(pairs[:, :, :, 0, columns], pairs[:, :, :, 1, columns], out=pairs[:, :, :, 0, columns])
-    pooled = scratch("sums", (components, clips, height // 2, pitch // 2, outputs), rows.dtype)
+    added = np.add(pairs[:, :, 0, :, columns], pairs[:, :, 1, :, columns], out=pairs[:, :, 0, :, columns])
+    pooled = scratch("sums", (clips, height // 2, components, pitch // 2, outputs), rows.dtype)
     return np.add(added[:, :, :, 0::2], added[:, :, :, 1::2], out=pooled)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..backend import Array
-from .mixing import PLANES
+from .mixing import planes_of
 from .winograd import OUTPUTS, PRODUCTS, TAPS
 
 TILE_BYTES = 8 << 20  # patches and products of a tile (measured, docs/decisions/0008)
@@ -38,7 +38,7 @@ class Plan(NamedTuple):
 
     @property
     def planes(self) -> int:
-        return PLANES if self.components == 4 else 1
+        return planes_of(self.components)
 
     @property
     def strips(self) -> int:
@@ -113,14 +113,3 @@ def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype) -> Array:
 def components_of(x: Array, components: int) -> Array:
     """Return images (N, H, W, P·C) opened as (N, H, W, P, C), a view."""
     return x.reshape(*x.shape[:3], components, x.shape[3] // components)
-
-
-def copy_component(source: Array, out: Array, component: int, *, conjugated: bool) -> None:
-    """Copy a component of quaternions, with the sign of their conjugates where wanted.
-
-    By a product with -1, because `np.negative` of NumPy 2.4 gives wrong numbers for some steps in memory.
-    """
-    if conjugated and component:
-        np.multiply(source, source.dtype.type(-1), out=out)
-    else:
-        np.copyto(out, source)

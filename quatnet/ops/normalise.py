@@ -11,7 +11,9 @@ import numpy as np
 from ..backend import Array, xp
 from ..errors import ConfigError, ShapeError
 from ..tensor import Tensor
-from ..threads import map_on_cores, on_cores, pieces, run_on_cores
+from ..threads import CACHE_BYTES, map_on_cores, on_cores, pieces, run_on_cores
+
+MOST_ROWS = 8192
 
 
 def batch_statistics(x: Array) -> tuple[Array, Array]:
@@ -26,7 +28,7 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
         raise ShapeError(f"batch statistics need at least one row, got shape {x.shape}; leave empty batches out")
     channels, wide = x.shape[-1], _wide(x)
     count, mean, squares = 0, np.zeros(channels), np.zeros(channels)
-    parts = map_on_cores(lambda part: _moments(wide[part], channels), _pieces(wide, 16))  # short float32 sums
+    parts = map_on_cores(lambda part: _moments(wide[part], channels), _pieces(wide))
     for n, part_mean, part_squares in parts:
         step = part_mean - mean
         squares = squares + part_squares + step**2 * (count * n / (count + n))
@@ -77,8 +79,9 @@ def _wide(x: Array) -> Array:
     return x.reshape(-1, x.shape[-2] * x.shape[-1]) if x.ndim > 2 else x
 
 
-def _pieces(wide: Array, share: int = 4) -> list[slice]:
-    return pieces(len(wide), share * wide[:1].nbytes)
+def _pieces(wide: Array) -> list[slice]:
+    """Cut rows so that the two arrays that most passes touch stay in cache, and sums in float32 stay short."""
+    return pieces(len(wide), max(2 * wide[:1].nbytes, CACHE_BYTES // MOST_ROWS))
 
 
 def _repeat(channel: Array, wide: Array) -> Array:
@@ -90,13 +93,18 @@ def _column_sums(wide: Array, channels: int) -> Array:
     return (xp.ones(len(wide), dtype=wide.dtype) @ wide).reshape(-1, channels).sum(axis=0)
 
 
+def _column_products(a: Array, b: Array, channels: int) -> Array:
+    """Σ a · b per channel, reading both once and writing nothing between."""
+    return xp.einsum("ij,ij->j", a, b).reshape(-1, channels).sum(axis=0)
+
+
 def _moments(wide: Array, channels: int) -> tuple[int, Array, Array]:
     """Number of rows, mean, and sum of squares around it; what is left of the mean after centring corrects both."""
     count = wide.size // channels
     mean = _column_sums(wide, channels) / wide.dtype.type(count)
     centred = wide - _repeat(mean, wide)
     rest = _column_sums(centred, channels) / wide.dtype.type(count)
-    squares = _column_sums(xp.square(centred, out=centred), channels) - count * rest**2
+    squares = _column_products(centred, centred, channels) - count * rest**2
     return count, mean.astype(np.float64) + rest, squares
 
 
@@ -133,8 +141,8 @@ def _parameter_gradients(g: Array, x: Array, mean: Array, inverse: Array) -> tup
     means = _repeat(mean, wide)
 
     def work(part: slice) -> Array:
-        product = (wide[part] - means) * wide_g[part]
-        return np.stack([_column_sums(wide_g[part], channels), _column_sums(product, channels)])
+        centred = wide[part] - means
+        return xp.stack([_column_sums(wide_g[part], channels), _column_products(centred, wide_g[part], channels)])
 
     g_shift, g_scale = sum(map_on_cores(work, _pieces(wide)))
     return g_shift, g_scale * inverse
@@ -152,9 +160,9 @@ def _input_gradient(
     factors, slopes, offsets = (_repeat(v, wide) for v in (scale * inverse, slope, offset))
 
     def work(part: slice) -> None:
-        out = xp.multiply(wide[part], slopes, out=result[part])
+        out = xp.multiply(wide_g[part], factors, out=result[part])
         out += offsets
-        out += wide_g[part] * factors
+        out += wide[part] * slopes
 
     run_on_cores(work, _pieces(wide))
     return gx
