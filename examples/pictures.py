@@ -88,3 +88,16 @@ def confusion(matrix: np.ndarray, classes: tuple[str, ...], name: str, path: Pat
         shade = "white" if matrix[row, column] > matrix.max() / 2 else "black"
         axis.text(column, row, matrix[row, column], ha="center", va="center", color=shade, fontsize=7)
     _save(figure, path)
+
+
+def precision_of_classes(
+    precisions: np.ndarray, classes: tuple[str, ...], name: str, path: Path, most: int = 20
+) -> None:
+    """Average precision of the classes that are heard: the best ones and the worst ones."""
+    order = [label for label in np.argsort(precisions) if not np.isnan(precisions[label])]
+    shown = order if len(order) <= 2 * most else order[:most] + order[-most:]
+    figure, axis = plt.subplots(figsize=(8, 2 + 0.24 * len(shown)), layout="constrained")
+    axis.barh(range(len(shown)), 100 * precisions[shown])
+    axis.set_yticks(range(len(shown)), [classes[label] for label in shown])
+    axis.set(title=f"Average precision: {name}", xlabel="average precision (%)", xlim=(0, 100))
+    _save(figure, path)

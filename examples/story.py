@@ -66,6 +66,7 @@ class Task:
     batches, steps : one epoch of training by a recipe, and how many batches it has
     answers : gives a network's logits (clips, classes) for the test clips
     score : judges such logits; `score_name` says what the number is
+    judged : further figures of such logits, for the table and `results.json`
     picture : draws logits in a file; `picture_name` is the file's
     example, example_name : one test clip (frames, mels, 4), and what is heard in it
     facts : JSON of the data, for `results.json` and the checkpoints
@@ -82,6 +83,7 @@ class Task:
     example_name: str
     facts: dict[str, Any]
     score_name: str = "accuracy"
+    judged: Callable[[np.ndarray], dict[str, float]] = field(default=lambda _: {})
     picture_name: str = "confusion"
     loss: Loss = label_loss
     distil: Callable[[CNN], Loss] = field(default=partial(distillation, temperature=3.0, weight=0.8))
@@ -231,15 +233,17 @@ def trained_elsewhere(paths: list[Path], classes: int, seed: int) -> dict[bool, 
 
 def row(name: str, model: CNN, task: Task) -> dict:
     """What the table says of a trained network."""
+    logits = task.answers(model)
     products_16, products_8 = multiplications(model.config, task.frontend.frames)
     return {
         "name": name,
-        task.score_name: task.score(task.answers(model)),
+        task.score_name: task.score(logits),
         "parameters": count_parameters(model),
         "multiplications_16": products_16,
         "multiplications_8": products_8,
         "ms_per_clip": milliseconds_per_clip(model, task.example),
         "widths": model.config.widths,
+        **task.judged(logits),
     }
 
 
@@ -248,6 +252,7 @@ def results(rows: list[dict], task: Task, seed: int) -> dict:
         "command": shlex.join(sys.argv),
         "seed": seed,
         "data": task.facts,
+        "score": task.score_name,
         "versions": {
             "quatnet": quatnet.__version__,
             "numpy": np.__version__,
@@ -268,10 +273,13 @@ def save(results: dict, path: Path) -> None:
 
 def table(rows: list[dict], score: str = "accuracy") -> str:
     """One line per network; multiplications in millions a clip, with 16 and with 8 per quaternion product."""
+    more = [key for key in ("AUC", "d_prime") if key in rows[0]]
     head = f"network                {score:>8} parameters  mult. 16   mult. 8  ms/clip  train s"
+    head += "".join(f" {key:>8}" for key in more)
     lines = [
         f"{r['name']:22} {r[score]:8.1%} {r['parameters']:10,} {r['multiplications_16'] / 1e6:7.1f} M "
         f"{r['multiplications_8'] / 1e6:7.1f} M {r['ms_per_clip']:8.2f} {r['train_seconds']:8.1f}"
+        + "".join(f" {r[key]:8.3f}" for key in more)
         for r in rows
     ]
     foot = "(train s: this network's own; the distilled and the pruned one also stand on the quaternion CNN's)"
@@ -290,13 +298,14 @@ def sentence(rows: list[dict], clips: int, score: str = "accuracy") -> str:
 
     share = {key: pruned[key] / real[key] for key in ("parameters", "multiplications_8", "ms_per_clip")}
     error = 100 * np.sqrt(max(1e-9, real[score] * (1 - real[score])) / clips)
+    trust = f": one standard error is {error:.1f} points, so smaller differences say little"
     return (
         f"With {quaternion['parameters'] / real['parameters']:.0%} of the parameters the quaternion CNN is "
         f"{against(quaternion, real)} the real CNN; pruned, it is {against(pruned, real)} the real CNN with "
         f"{share['parameters']:.0%} of the parameters, {share['multiplications_8']:.0%} of the multiplications "
         f"(8 per quaternion product) and {share['ms_per_clip']:.0%} of the milliseconds per clip; the distilled "
         f"student is {against(distilled, alone)} the same student trained alone "
-        f"({clips} test clips: one standard error is {error:.1f} points, so smaller differences say little)."
+        f"({clips} test clips{trust if score == 'accuracy' else f', points of {score}'})."
     )
 
 

@@ -19,13 +19,14 @@ from hypothesis import strategies as st
 from support.results import check_results
 
 from quatnet import Tensor
+from quatnet.checkpoint import load_model
 from quatnet.distill import distillation, label_loss
 from quatnet.errors import ConfigError
 from quatnet.models import CNN, CNNConfig
 from quatnet.profile import count_parameters, multiplications
 from quatnet.prune import choose, cut, l1_scores, mask, plan
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "esc50.py"
+EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def network(quaternion: bool = True, seed: int = 0) -> CNN:
@@ -121,8 +122,9 @@ def test_a_meaningless_distillation_is_refused(temperature: float, weight: float
         distillation(network(), temperature=temperature, weight=weight)
 
 
-def run_example(*arguments: str | Path) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, EXAMPLE, *arguments], capture_output=True, text=True, timeout=300)
+def run_example(*arguments: str | Path, example: str = "esc50") -> subprocess.CompletedProcess:
+    command = [sys.executable, EXAMPLES / f"{example}.py", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +159,48 @@ def test_the_example_resumed_finds_everything_done(smoke: tuple[Path, str]) -> N
     after = json.loads((smoke[0] / "results.json").read_text())
     for old, new in zip(before["models"], after["models"], strict=True):
         assert (old["accuracy"], old["train_seconds"]) == (new["accuracy"], new["train_seconds"])
+
+
+@pytest.mark.parametrize("name", ["gtzan", "ravdess", "audioset"])
+def test_the_other_examples_tell_the_same_story(tmp_path: Path, name: str) -> None:
+    done = run_example("--smoke", "--out", tmp_path, example=name)
+    assert done.returncode == 0, done.stderr[-2000:]
+    results = check_results(tmp_path)
+    assert results["sentence"] in done.stdout
+    assert "synthesised" in done.stdout
+
+
+def test_a_network_goes_on_with_other_sounds_under_a_new_head(smoke: tuple[Path, str], tmp_path: Path) -> None:
+    teachers = [smoke[0] / "quaternion-CNN.npz", smoke[0] / "real-CNN.npz"]
+    done = run_example("--smoke", "--out", tmp_path, "--freeze", "--init", *teachers, example="ravdess")
+    assert done.returncode == 0, done.stderr[-2000:]
+    check_results(tmp_path)
+    for teacher in teachers:
+        before, after = (load_model(folder / teacher.name).state() for folder in (smoke[0], tmp_path))
+        kept = {key for key in before if before[key].shape == after[key].shape and (before[key] == after[key]).all()}
+        assert {"embedding.weight", "blocks.0.convs.0.weight", "blocks.3.norms.1.scale"} <= kept
+        assert (before["classifier.bias"].shape, after["classifier.bias"].shape) == ((10,), (8,))
+
+
+@pytest.mark.parametrize(
+    ("example", "arguments", "message"),
+    [
+        ("gtzan", ["--data", "nowhere"], "DataError: .*no folders blues/ to rock/ in nowhere"),
+        ("gtzan", ["--smoke", "--fold", "11"], "DataError: .*its folds are"),
+        ("ravdess", ["--data", "nowhere"], "DataError: .*no folders Actor_01/"),
+        ("ravdess", ["--smoke", "--init", "none.npz"], "CheckpointError: there is no checkpoint none.npz"),
+        ("audioset", ["--data", "nowhere"], "DataError: there are no recordings"),
+        ("audioset", ["--smoke", "--train", "all"], "DataError: .*all_segments.csv cannot be read"),
+        ("audioset", ["--smoke", "--epochs", "0"], "epochs"),
+    ],
+)
+def test_a_wrong_option_of_the_others_is_one_clear_line(
+    tmp_path: Path, example: str, arguments: list[str], message: str
+) -> None:
+    done = run_example(*arguments, "--out", tmp_path, example=example)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert re.search(message, done.stderr)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,26 @@
 """Data sets behind one small record type, on the host; they know nothing of tensors."""
 
-from . import esc50, gtzan, ravdess, synthetic
+from . import audioset, esc50, gtzan, miniature, ravdess, synthetic
+from .balanced import balanced_batches
 from .download import download
 from .features import features
+from .pack import Format, pack
+from .packed import Packed
 from .records import Clip, Dataset
 
-__all__ = ["Clip", "Dataset", "download", "esc50", "features", "gtzan", "ravdess", "synthetic"]
+__all__ = [
+    "Clip",
+    "Dataset",
+    "Format",
+    "Packed",
+    "audioset",
+    "balanced_batches",
+    "download",
+    "esc50",
+    "features",
+    "gtzan",
+    "miniature",
+    "pack",
+    "ravdess",
+    "synthetic",
+]

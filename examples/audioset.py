@@ -1,0 +1,126 @@
+"""Quaternion CNNs on AudioSet: 527 classes, several a clip, and more sound than fits into memory.
+
+    python examples/audioset.py                        a miniature in the official formats, a few minutes
+    python examples/audioset.py --data DIR             balanced_train_segments.csv trains, eval_segments.csv tests
+    python examples/audioset.py --data DIR --train balanced_train unbalanced_train
+
+DIR holds class_labels_indices.csv, the tables of segments, and the recordings, anywhere below. They are packed once
+into shards under --packed; then the front end runs for each batch. Each class has its turn in training, the loss is
+binary cross entropy, and mAP, AUC and d' judge. What is trained and compared is told in `esc50.py` and `story.py`.
+"""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pictures  # examples/pictures.py
+import story  # examples/story.py
+
+from quatnet import Tensor, audio, no_grad, ops
+from quatnet.backend import Array, xp
+from quatnet.batches import Batches, predict
+from quatnet.datasets import Format, Packed, audioset, balanced_batches, miniature, pack
+from quatnet.distill import Loss, multi_label_loss
+from quatnet.models import CNN
+from quatnet.optim import Adam
+from quatnet.ranking import area_under_curve, average_precision, d_prime, mean_over_classes
+
+# The published one, but for the rate, which falls at the end
+RECIPE = story.Recipe(32, 1e-3, optimiser=partial(Adam, amsgrad=True), label_smoothing=0.0, mixup=1.0)
+EPOCHS, STEPS = 10, 1000  # an epoch is so many batches; 5 of 20 for the miniature
+
+
+def options() -> argparse.Namespace:
+    parser = story.parser(__doc__, out="runs/audioset")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="the folder with the official tables and the recordings"
+    )
+    parser.add_argument("--train", default=["balanced_train"], nargs="+", metavar="TABLE", help="tables to train on")
+    parser.add_argument("--packed", type=Path, metavar="DIR", help="where the shards are kept (default OUT/packed)")
+    parser.add_argument("--verify", action="store_true", help="check every packed clip before training")
+    parser.add_argument("--epochs", type=story.positive, help=f"default 5 for the miniature, {EPOCHS} for AudioSet")
+    parser.add_argument("--steps", type=story.positive, help=f"batches of an epoch; default 20, {STEPS} for AudioSet")
+    return parser.parse_args()
+
+
+def packed_tables(args: argparse.Namespace, names: list[str], files: dict[str, Path], form: Format) -> Packed:
+    """Pack what is not packed yet, and say what is missing."""
+    tables = [args.data / f"{name}_segments.csv" for name in names]
+    segments = audioset.joined([audioset.read_segments(table, args.data / audioset.LABELS) for table in tables])
+    folder = (args.packed or args.out / "packed") / segments.name
+    pack(segments, files, folder, form)
+    packed = Packed(segments, folder, form)
+    print(packed.report)
+    if args.verify:
+        packed.verify()
+    return packed
+
+
+def distilled(teacher: CNN) -> Loss:
+    """Half of each target is the label, half the teacher's answer; binary cross entropy is linear in its targets."""
+
+    def loss(logits: Tensor, targets: Array, x: Array) -> Tensor:
+        with no_grad():
+            answers = 1 / (1 + xp.exp(-teacher(x).data))
+        return ops.binary_cross_entropy(logits, (targets + answers) / 2)
+
+    return loss
+
+
+def multi_label_task(train: Packed, test: Packed, frontend: audio.FrontEnd, steps: int) -> story.Task:
+    """Clips with several labels, from shards; the test table is never trained on, and chooses nothing."""
+    targets, example = test.targets(range(len(test))), test.features([0], frontend)[0]
+
+    def batches(recipe: story.Recipe) -> Batches:
+        change = partial(story.augment, alpha=recipe.mixup)
+        return balanced_batches(train, frontend, batch=recipe.batch, steps=steps, change=change)
+
+    def answers(model: CNN) -> np.ndarray:
+        return np.concatenate([predict(model, x) for x in test.batches(frontend)])
+
+    def judged(logits: np.ndarray) -> dict[str, float]:
+        area = mean_over_classes(area_under_curve(logits, targets))
+        return {"AUC": area, "d_prime": d_prime(area)}
+
+    def picture(logits: np.ndarray, name: str, path: Path) -> None:
+        pictures.precision_of_classes(average_precision(logits, targets), test.segments.classes, name, path)
+
+    return story.Task(
+        classes=test.segments.classes,
+        frontend=frontend,
+        batches=batches,
+        steps=lambda _: steps,
+        answers=answers,
+        score=lambda logits: mean_over_classes(average_precision(logits, targets)),
+        judged=judged,
+        picture=picture,
+        example=example,
+        example_name=", ".join(test.segments.classes[label] for label in np.flatnonzero(targets[0])),
+        facts={"name": "AudioSet", "fold": "eval", "train": len(train), "test": len(test)},
+        score_name="mAP",
+        picture_name="precision_of_classes",
+        loss=multi_label_loss,
+        distil=distilled,
+        recipe=RECIPE,
+    )
+
+
+def main() -> None:
+    args = options()
+    seconds, small = 2.0 if args.smoke else 10.0, args.data is None
+    if small:
+        args.data = miniature.write(
+            args.out / "miniature", clips=60 if args.smoke else 300, seed=args.seed, clip_seconds=seconds
+        )
+        print("This is a miniature of synthesised sounds, so its figures say little; --data DIR takes AudioSet.")
+    files = audioset.recordings(args.data)
+    form = Format(clip_seconds=seconds)
+    train, test = packed_tables(args, args.train, files, form), packed_tables(args, ["eval"], files, form)
+    frontend = audio.FrontEnd(hop=1280, floor_db=-60.0, clip_seconds=seconds)
+    task = multi_label_task(train, test, frontend, args.steps or (3 if args.smoke else 20 if small else STEPS))
+    story.tell(task, args, epochs=args.epochs or (2 if args.smoke else 5 if small else EPOCHS))
+
+
+if __name__ == "__main__":
+    story.run(main)

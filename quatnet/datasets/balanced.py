@@ -1,0 +1,64 @@
+"""Class-balanced sampling: rare sounds come as often as speech, which is in half of all clips.
+
+Source: Q. Kong and others, PANNs, 2020, section III-G (balanced sampling): classes take turns, and each deals out its
+own clips like a pack of cards.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+
+from ..audio import FrontEnd
+from ..errors import DataError
+from .packed import Packed
+
+Change = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
+
+
+def clips_of_classes(packed: Packed) -> list[np.ndarray]:
+    """Return for each class the numbers of the clips in which it is heard."""
+    segments = packed.segments
+    parts = [segments.labels[segments.offsets[row] : segments.offsets[row + 1]] for row in packed.rows]
+    clips = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
+    labels = np.concatenate(parts)
+    order = np.argsort(labels, kind="stable")
+    return np.split(clips[order], np.searchsorted(labels[order], np.arange(1, len(segments.classes))))
+
+
+def class_balanced(groups: Sequence[np.ndarray], rng: np.random.Generator) -> Iterator[int]:
+    """Yield clips without end: in each round every class that has clips gives one, in random order.
+
+    A class gives none of its `groups` of clips twice before it has given all. A clip with several labels is in
+    several groups. Raises DataError where no class has a clip.
+    """
+    decks = [_deck(group, rng) for group in groups if len(group)]
+    if not decks:
+        raise DataError("expected classes with clips to sample from, got none")
+    while True:
+        for number in rng.permutation(len(decks)):
+            yield int(next(decks[number]))
+
+
+def _deck(group: np.ndarray, rng: np.random.Generator) -> Iterator[np.integer]:
+    while True:
+        yield from rng.permutation(group)
+
+
+def balanced_batches(
+    packed: Packed, frontend: FrontEnd, *, batch: int, steps: int, change: Change | None = None
+) -> Callable[[np.random.Generator], Iterator[tuple[np.ndarray, np.ndarray]]]:
+    """Return what gives, for a generator, `steps` batches (x, targets) of balanced clips, changed by `change`.
+
+    The front end runs as the batches are asked for; nothing but the batch is in memory.
+    """
+    groups = clips_of_classes(packed)
+
+    def epoch(rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        drawn = class_balanced(groups, np.random.default_rng(rng.integers(1 << 63)))
+        for _ in range(steps):
+            clips = list(islice(drawn, batch))
+            x, targets = packed.features(clips, frontend), packed.targets(clips)
+            yield change(x, targets, rng) if change else (x, targets)
+
+    return epoch

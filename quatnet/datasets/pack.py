@@ -1,0 +1,145 @@
+"""Waveforms read once and kept ready: shards of equal clips, int16, which training maps into memory.
+
+A shard is two files: `00000.int16`, one clip after the other without a header, and `00000.json`, which tells what is
+in it and a checksum for each clip. The second is written last, and each under a temporary name first: a shard is
+whole, or it is not there. So packing can be stopped anywhere, and goes on with the first shard that is missing.
+"""
+
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from tqdm import tqdm
+
+from ..audio import fit_length, read, resample
+from ..errors import ConfigError, DataError
+from .audioset import Segments, recording_of
+
+FULL_SCALE = 32767
+
+
+@dataclass(frozen=True)
+class Format:
+    """How clips are kept: 640 kB for each, 320 MB in a shard. Raises ConfigError for values that cannot work."""
+
+    sample_rate_hz: int = 32000
+    clip_seconds: float = 10.0
+    shard_clips: int = 500  # rows of the table for a shard; those without a recording take no room
+
+    def __post_init__(self) -> None:
+        if self.sample_rate_hz < 1 or self.samples < 1 or self.shard_clips < 1:
+            raise ConfigError(f"expected a rate, a length and shard_clips of at least one clip, got {self}")
+
+    @property
+    def samples(self) -> int:
+        """Samples of a clip."""
+        return round(self.sample_rate_hz * self.clip_seconds)
+
+
+@dataclass
+class Shard:
+    """What the JSON of a shard tells: table and format, rows of the table, a CRC-32 each, and what is not there."""
+
+    of: dict[str, Any]
+    rows: list[int] = field(default_factory=list)
+    crc32: list[int] = field(default_factory=list)
+    missing: int = 0
+    unreadable: list[str] = field(default_factory=list)
+
+
+def read_shard(about: Path) -> Shard:
+    """Return what a shard's JSON tells. Raises DataError where it does not describe one."""
+    try:
+        return Shard(**json.loads(about.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{about} does not describe a shard ({error}); delete it, and pack again") from error
+
+
+def identity(segments: Segments, form: Format) -> dict[str, Any]:
+    """Return what a shard has in common with all others of its table and format."""
+    digest = hashlib.blake2b(segments.ids.tobytes() + segments.starts.tobytes(), digest_size=8).hexdigest()
+    return {"table": segments.name, "rows": len(segments), "digest": digest, **asdict(form)}
+
+
+def pack(segments: Segments, files: Mapping[str, Path], folder: Path, form: Format) -> None:
+    """Write the shards of a table that are not in `folder` yet, from its recordings, on all cores.
+
+    Recordings are made mono, resampled, and cut or padded to one length. Those that are missing or cannot be read
+    are counted in their shard. In memory are the clips of one shard at the most, however long the table is.
+
+    Parameters
+    ----------
+    files : recordings by name without suffix, of `audioset.recordings`
+
+    Raises
+    ------
+    DataError
+        `folder` holds shards of another table or another format.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    of = identity(segments, form)
+    with (
+        tqdm(total=len(segments), desc=f"packing {segments.name}", unit="clip") as bar,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        for number, first in enumerate(range(0, len(segments), form.shard_clips)):
+            rows = range(first, min(first + form.shard_clips, len(segments)))
+            stem = folder / f"{number:05}"
+            if not _is_there(stem.with_suffix(".json"), of):
+                found = {row: path for row in rows if (path := recording_of(segments, row, files))}
+                _write(stem, found, Shard(of, missing=len(rows) - len(found)), form, pool)
+            bar.update(len(rows))
+
+
+def _is_there(about: Path, of: dict[str, Any]) -> bool:
+    if not about.exists():
+        return False
+    if read_shard(about).of != of:
+        raise DataError(f"{about} is of another table or format; pack into another folder, or delete this one")
+    return True
+
+
+def _write(stem: Path, found: Mapping[int, Path], shard: Shard, form: Format, pool: ThreadPoolExecutor) -> None:
+    waves = pool.map(lambda path: _int16(path, form), found.values())
+    with _new(stem.with_suffix(".int16")) as file:
+        for (row, path), wave in zip(found.items(), waves, strict=True):
+            if wave is None:
+                shard.unreadable.append(path.name)
+            else:
+                shard.rows.append(row)
+                shard.crc32.append(zlib.crc32(wave.data))
+                file.write(wave.data)
+    with _new(stem.with_suffix(".json")) as file:
+        file.write(json.dumps(asdict(shard)).encode())
+
+
+def _int16(path: Path, form: Format) -> np.ndarray | None:
+    """The clip (samples,) as it is kept, little-endian; None where the file cannot be read."""
+    try:
+        waveform, rate_hz = read(path)
+    except DataError:
+        return None
+    clip = fit_length(resample(waveform, rate_hz, form.sample_rate_hz), form.samples)
+    return np.rint(np.clip(clip, -1, 1) * FULL_SCALE).astype("<i2")
+
+
+@contextmanager
+def _new(path: Path) -> Iterator[BinaryIO]:
+    """A file that gets its name when all of it is on the disk."""
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
