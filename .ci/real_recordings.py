@@ -1,4 +1,4 @@
-"""The example's smoke run on real recordings: python .ci/real_recordings.py SOURCE WORK (ESC-10)."""
+"""The examples' smoke runs on real recordings: python .ci/real_recordings.py SOURCE WORK (ESC-10, RAVDESS)."""
 
 import subprocess
 import sys
@@ -6,7 +6,9 @@ from pathlib import Path
 
 source, work = Path(sys.argv[1]), Path(sys.argv[2])
 root = Path(__file__).parent.parent
-subprocess.run([sys.executable, source / "unpack.py", "esc50", work, "--esc10"], check=True)
-example = [sys.executable, root / "examples" / "esc50.py", "--smoke", "--esc10"]
-subprocess.run([*example, "--data", work, "--out", work / "out"], check=True)
-subprocess.run([sys.executable, root / ".ci" / "check_results.py", work / "out"], check=True)
+for name, part in (("esc50", ["--esc10"]), ("ravdess", [])):
+    subprocess.run([sys.executable, source / "unpack.py", name, work / name, *part], check=True)
+    out = work / f"{name}-out"
+    example = [sys.executable, root / "examples" / f"{name}.py", "--smoke", *part]
+    subprocess.run([*example, "--data", work / name, "--out", out], check=True)
+    subprocess.run([sys.executable, root / ".ci" / "check_results.py", out], check=True)

@@ -24,6 +24,7 @@ from ..errors import ConfigError, DataError
 from .audioset import Segments, recording_of
 
 FULL_SCALE = 32767
+AHEAD = 64  # clips that are read before they are written
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def pack(segments: Segments, files: Mapping[str, Path], folder: Path, form: Form
     """Write the shards of a table that are not in `folder` yet, from its recordings, on all cores.
 
     Recordings are made mono, resampled, and cut or padded to one length. Those that are missing or cannot be read
-    are counted in their shard. In memory are the clips of one shard at the most, however long the table is.
+    are counted in their shard. In memory are a few clips, however long the table is.
 
     Parameters
     ----------
@@ -108,9 +109,8 @@ def _is_there(about: Path, of: dict[str, Any]) -> bool:
 
 
 def _write(stem: Path, found: Mapping[int, Path], shard: Shard, form: Format, pool: ThreadPoolExecutor) -> None:
-    waves = pool.map(lambda path: _int16(path, form), found.values())
     with _new(stem.with_suffix(".int16")) as file:
-        for (row, path), wave in zip(found.items(), waves, strict=True):
+        for row, path, wave in _waves(found, form, pool):
             if wave is None:
                 shard.unreadable.append(path.name)
             else:
@@ -119,6 +119,15 @@ def _write(stem: Path, found: Mapping[int, Path], shard: Shard, form: Format, po
                 file.write(wave.data)
     with _new(stem.with_suffix(".json")) as file:
         file.write(json.dumps(asdict(shard)).encode())
+
+
+def _waves(
+    found: Mapping[int, Path], form: Format, pool: ThreadPoolExecutor
+) -> Iterator[tuple[int, Path, np.ndarray | None]]:
+    items = list(found.items())
+    for first in range(0, len(items), AHEAD):
+        rows, paths = zip(*items[first : first + AHEAD], strict=True)
+        yield from zip(rows, paths, pool.map(lambda path: _int16(path, form), paths), strict=True)
 
 
 def _int16(path: Path, form: Format) -> np.ndarray | None:
