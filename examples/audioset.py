@@ -20,7 +20,8 @@ import story  # examples/story.py
 from quatnet import Tensor, audio, no_grad, ops
 from quatnet.backend import Array, xp
 from quatnet.batches import Batches, predict
-from quatnet.datasets import Format, Packed, audioset, balanced_batches, miniature, pack
+from quatnet.datasets import Format, Packed, audioset, balanced_batches, miniature, pack, recordings
+from quatnet.datasets.found import Recordings
 from quatnet.distill import Loss, multi_label_loss
 from quatnet.models import CNN
 from quatnet.optim import Adam
@@ -44,7 +45,7 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def packed_tables(args: argparse.Namespace, names: list[str], files: dict[str, Path], form: Format) -> Packed:
+def packed_tables(args: argparse.Namespace, names: list[str], files: Recordings, form: Format) -> Packed:
     """Pack what is not packed yet, and say what is missing."""
     tables = [args.data / f"{name}_segments.csv" for name in names]
     segments = audioset.joined([audioset.read_segments(table, args.data / audioset.LABELS) for table in tables])
@@ -114,7 +115,7 @@ def main() -> None:
             args.out / "miniature", clips=60 if args.smoke else 300, seed=args.seed, clip_seconds=seconds
         )
         print("This is a miniature of synthesised sounds, so its figures say little; --data DIR takes AudioSet.")
-    files = audioset.recordings(args.data)
+    files = recordings(args.data)
     form = Format(clip_seconds=seconds)
     train, test = packed_tables(args, args.train, files, form), packed_tables(args, ["eval"], files, form)
     frontend = audio.FrontEnd(hop=1280, floor_db=-60.0, clip_seconds=seconds)

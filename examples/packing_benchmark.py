@@ -2,7 +2,7 @@
 
     python examples/packing_benchmark.py --clips 20000 --work DIR   needs 12.8 GB in DIR, and gives them back
 
-A table of so many clips is made, whose recordings are links to sixteen files (10 s, 32 kHz, 16 bits). It is packed,
+A table of so many clips is made, whose recordings are links to sixteen files (16 bits). It is packed,
 checked, and heard as evaluation and balanced training hear it. Peak memory is that of the whole process.
 """
 
@@ -22,7 +22,7 @@ import soundfile
 
 from quatnet import thread_count
 from quatnet.audio import FrontEnd
-from quatnet.datasets import Format, Packed, audioset, balanced_batches, pack
+from quatnet.datasets import Format, Packed, audioset, balanced_batches, pack, recordings
 
 FILES, CLASSES = 16, 527
 
@@ -31,6 +31,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=10.0, help="length of a clip")
+    parser.add_argument("--rate", type=int, default=32000, help="sample rate of the recordings in Hz")
     parser.add_argument("--heard", type=int, default=960, help="clips that go through the front end, at the most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()))
@@ -43,16 +44,16 @@ def make(folder: Path, args: argparse.Namespace) -> audioset.Segments:
     classes = "".join(f'{n},/m/{n:03},"class {n}"\n' for n in range(CLASSES))
     (folder / audioset.LABELS).write_text("index,mid,display_name\n" + classes)
     for n in range(FILES):
-        noise = rng.uniform(-0.5, 0.5, round(32000 * args.seconds))
-        soundfile.write(folder / f"noise{n}.wav", noise, 32000, subtype="PCM_16")
-    rows = []
+        noise = rng.uniform(-0.5, 0.5, round(args.rate * args.seconds))
+        soundfile.write(folder / f"noise{n}.wav", noise, args.rate, subtype="PCM_16")
     (folder / "audio").mkdir()
-    for n in range(args.clips):
-        os.link(folder / f"noise{n % FILES}.wav", folder / "audio" / f"Yclip{n:07}.wav")
-        labels = ",".join(f"/m/{k:03}" for k in {n % CLASSES, *rng.integers(CLASSES, size=2)})
-        rows.append(f'clip{n:07}, 0.000, 10.000, "{labels}"\n')
-    (folder / "unbalanced_train_segments.csv").write_text("".join(rows))
-    return audioset.read_segments(folder / "unbalanced_train_segments.csv", folder / audioset.LABELS)
+    table = folder / "unbalanced_train_segments.csv"
+    with table.open("w") as file:
+        for n in range(args.clips):
+            os.link(folder / f"noise{n % FILES}.wav", folder / "audio" / f"Yclip{n:07}.wav")
+            labels = ",".join(f"/m/{k:03}" for k in {n % CLASSES, *rng.integers(CLASSES, size=2)})
+            file.write(f'clip{n:07}, 0.000, 10.000, "{labels}"\n')
+    return audioset.read_segments(table, folder / audioset.LABELS)
 
 
 def rate(clips: int, work: Iterable) -> float:
@@ -69,8 +70,14 @@ def peak_mb() -> float:
 
 def measure(folder: Path, args: argparse.Namespace) -> dict:
     segments, form = make(folder, args), Format(clip_seconds=args.seconds)
-    found = {"clips": args.clips, "seconds": args.seconds, "threads": thread_count(), "start_mb": peak_mb()}
-    files = audioset.recordings(folder / "audio")
+    found = {
+        "clips": args.clips,
+        "seconds": args.seconds,
+        "rate": args.rate,
+        "threads": thread_count(),
+        "start_mb": peak_mb(),
+    }
+    files = recordings(folder / "audio")
     found["packed_per_s"] = rate(args.clips, (pack(segments, files, folder / "packed", form) for _ in range(1)))
     found["packing_mb"] = peak_mb()
     packed = Packed(segments, folder / "packed", form)

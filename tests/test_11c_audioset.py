@@ -20,11 +20,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quatnet.audio import FrontEnd
-from quatnet.datasets import Format, Packed, audioset, balanced_batches, miniature, pack
+from quatnet.datasets import Format, Packed, audioset, balanced_batches, miniature, pack, recordings
 from quatnet.datasets.audioset import LABELS, Segments
 from quatnet.datasets.balanced import class_balanced, clips_of_classes
+from quatnet.datasets.found import Recordings
 from quatnet.errors import ConfigError, DataError
 
+NONE = Recordings(np.array([b""]), np.array([0]), ((Path("nowhere"), ".wav"),))
 FORM = Format(sample_rate_hz=8000, clip_seconds=0.05, shard_clips=4)
 CLASSES = 'index,mid,display_name\n0,/m/09x0r,"Speech"\n1,/m/05zppz,"Male speech, man speaking"\n2,/m/04rlf,"Music"\n'
 HEAD = "# Segments csv\n# num_ytids=3\n# YTID, start_seconds, end_seconds, positive_labels\n"
@@ -37,7 +39,7 @@ def tables(folder: Path, rows: str = ROWS, classes: str = CLASSES) -> Segments:
     return audioset.read_segments(folder / "eval_segments.csv", folder / LABELS)
 
 
-def made(folder: Path, *, clips: int = 11, classes: int = 3) -> tuple[Segments, dict[str, Path]]:
+def made(folder: Path, *, clips: int = 11, classes: int = 3) -> tuple[Segments, Recordings]:
     """A table of clips, clip n with the constant level n/100 and label n % classes; 2 is missing, 5 is broken."""
     names = [f"clip{n:07}" for n in range(clips)]
     labels = "".join(f'{n},/m/{n},"class {n}"\n' for n in range(classes))
@@ -48,7 +50,7 @@ def made(folder: Path, *, clips: int = 11, classes: int = 3) -> tuple[Segments, 
         if n != 2:
             soundfile.write(folder / "audio" / f"Y{name}.wav", np.full(400 + 10 * n, n / 100), 8000)
     (folder / "audio" / "Yclip0000005.wav").write_bytes(b"RIFF, and nothing more")
-    return segments, audioset.recordings(folder / "audio")
+    return segments, recordings(folder / "audio")
 
 
 # The tables
@@ -118,7 +120,7 @@ def test_a_recording_is_found_under_any_usual_name_anywhere_below(tmp_path: Path
     place = tmp_path / "unbalanced_train_segments" / "part00"
     place.mkdir(parents=True)
     (place / name).touch()
-    files = audioset.recordings(tmp_path)
+    files = recordings(tmp_path)
     assert audioset.recording_of(segments, 0, files) == place / name
     assert audioset.recording_of(segments, 1, files) is None
 
@@ -126,13 +128,13 @@ def test_a_recording_is_found_under_any_usual_name_anywhere_below(tmp_path: Path
 def test_another_moment_of_the_same_video_is_another_clip(tmp_path: Path) -> None:
     segments = tables(tmp_path)
     (tmp_path / "--PJHxphWEs_50.wav").touch()
-    assert audioset.recording_of(segments, 0, audioset.recordings(tmp_path)) is None
+    assert audioset.recording_of(segments, 0, recordings(tmp_path)) is None
 
 
 def test_a_folder_without_recordings_is_an_error(tmp_path: Path) -> None:
     tables(tmp_path)
     with pytest.raises(DataError, match="there are no recordings"):
-        audioset.recordings(tmp_path)
+        recordings(tmp_path)
 
 
 # Packing
@@ -159,7 +161,7 @@ def test_a_recording_is_made_mono_resampled_cut_and_padded(tmp_path: Path) -> No
     stereo = np.stack([np.full(4410, 0.5), np.full(4410, -0.1)], axis=1)
     soundfile.write(tmp_path / "Y--PJHxphWEs.wav", stereo, 44100)  # a tenth of a second: cut to half of it
     soundfile.write(tmp_path / "Y-0RWZT-miFs.wav", np.full(100, 1.0), 8000)  # and one that is too short
-    pack(segments, audioset.recordings(tmp_path), tmp_path / "packed", FORM)
+    pack(segments, recordings(tmp_path), tmp_path / "packed", FORM)
     packed = Packed(segments, tmp_path / "packed", FORM)
     np.testing.assert_allclose(packed.waveform(0)[50:350], 0.2, atol=0.01)
     np.testing.assert_allclose(packed.waveform(1)[:100], 1, atol=2e-4)
@@ -170,7 +172,7 @@ def test_what_is_packed_is_not_read_again(tmp_path: Path) -> None:
     segments, files = made(tmp_path)
     pack(segments, files, tmp_path / "packed", FORM)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "packed").iterdir()}
-    pack(segments, {}, tmp_path / "packed", FORM)
+    pack(segments, NONE, tmp_path / "packed", FORM)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "packed").iterdir()} == before
 
 
@@ -181,13 +183,13 @@ from pathlib import Path
 
 sys.path.insert(0, sys.argv[2])
 import test_11c_audioset as lesson
-from quatnet.datasets import audioset, pack
+from quatnet.datasets import audioset, pack, recordings
 
 module, folder = import_module("quatnet.datasets.pack"), Path(sys.argv[1])
 read = module.read
 module.read = lambda path: os._exit(9) if path.stem == "Yclip0000007" else read(path)
 segments = audioset.read_segments(folder / "eval_segments.csv", folder / audioset.LABELS)
-pack(segments, audioset.recordings(folder / "audio"), folder / "packed", lesson.FORM)
+pack(segments, recordings(folder / "audio"), folder / "packed", lesson.FORM)
 """
 
 
@@ -265,7 +267,7 @@ def test_shards_of_another_table_or_format_are_refused(tmp_path: Path) -> None:
 
 def test_a_table_without_any_recording_is_an_error(tmp_path: Path) -> None:
     segments = tables(tmp_path)
-    pack(segments, {}, tmp_path / "packed", FORM)
+    pack(segments, NONE, tmp_path / "packed", FORM)
     with pytest.raises(DataError, match="eval_segments: none of 2 clips has a recording that can be read"):
         Packed(segments, tmp_path / "packed", FORM)
 
@@ -369,7 +371,7 @@ def test_the_miniature_has_the_formats_of_the_whole(tmp_path: Path) -> None:
         segments = audioset.read_segments(tmp_path / table, tmp_path / LABELS)
         assert len(segments.classes) == 527
         assert 1 <= min(np.diff(segments.offsets)) < max(np.diff(segments.offsets)) <= 3  # several labels a clip
-        pack(segments, audioset.recordings(tmp_path / "audio"), tmp_path / segments.name, FORM)
+        pack(segments, recordings(tmp_path / "audio"), tmp_path / segments.name, FORM)
         reports.append(Packed(segments, tmp_path / segments.name, FORM))
     assert [len(packed) + packed.missing + len(packed.unreadable) for packed in reports] == [16, 12, 12]
     assert all(packed.missing == 1 and len(packed.unreadable) == 1 for packed in reports)

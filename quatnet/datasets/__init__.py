@@ -4,6 +4,7 @@ from . import audioset, esc50, gtzan, miniature, ravdess, synthetic
 from .balanced import balanced_batches
 from .download import download
 from .features import features
+from .found import recordings
 from .pack import Format, pack
 from .packed import Packed
 from .records import Clip, Dataset
@@ -22,5 +23,6 @@ __all__ = [
     "miniature",
     "pack",
     "ravdess",
+    "recordings",
     "synthetic",
 ]

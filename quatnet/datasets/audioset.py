@@ -6,7 +6,7 @@ CC BY 4.0. The recordings are not part of it. Files are found under the names th
 """
 
 import csv
-import os
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
+from .found import Recordings
 
 LABELS = "class_labels_indices.csv"
 TABLES = ("balanced_train_segments.csv", "unbalanced_train_segments.csv", "eval_segments.csv")
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 REMEDY = f"the tables are at research.google.com/audioset/download.html: {LABELS}, {', '.join(TABLES)}"
 
 
@@ -68,16 +68,16 @@ def read_segments(table: Path, classes: Path) -> Segments:
         A table is missing or malformed, or names a class that there is not; the message tells the line.
     """
     names, places = read_classes(Path(classes))
-    ids, times, counts, labels = [], [], [0], []
+    ids, times, counts, labels = list[bytes](), array("f"), array("q", [0]), array("h")
     for number, row in enumerate(_rows(Path(table), _is_segment), start=1):
         ids.append(row[0].encode())
-        times.append((float(row[1]), float(row[2])))
-        labels += [_place(label, places, f"{table}, clip {number}") for label in row[3].split(",")]
+        times.extend((float(row[1]), float(row[2])))
+        labels.extend(_place(label, places, f"{table}, clip {number}") for label in row[3].split(","))
         counts.append(len(labels))
     if not ids:
         raise DataError(f"{table} has no clips; {REMEDY}")
-    starts, ends = np.array(times, np.float32).T
-    columns = np.array(ids), starts, ends, np.array(counts, np.int64), np.array(labels, np.int16)
+    starts, ends = np.array(times).reshape(-1, 2).T
+    columns = np.array(ids), starts, ends, np.array(counts), np.array(labels)
     return Segments(Path(table).stem, names, *columns)
 
 
@@ -123,22 +123,9 @@ def _is_segment(row: list[str]) -> bool:
         return False
 
 
-def recordings(folder: Path) -> dict[str, Path]:
-    """Return the sound files anywhere under `folder` by name without suffix. Raises DataError if there is none."""
-    found = {
-        path.stem: path
-        for place, _, names in os.walk(folder)
-        for path in (Path(place, name) for name in names)
-        if path.suffix.lower() in SUFFIXES
-    }
-    if not found:
-        raise DataError(f"there are no recordings ({', '.join(SUFFIXES)}) in {folder}; give the folder that holds them")
-    return found
-
-
-def recording_of(segments: Segments, row: int, files: Mapping[str, Path]) -> Path | None:
+def recording_of(segments: Segments, row: int, files: Recordings) -> Path | None:
     """Return the file of a clip under any of its usual names, None where it is missing."""
-    return next((files[stem] for stem in _stems(segments, row) if stem in files), None)
+    return next((path for stem in _stems(segments, row) if (path := files.find(stem))), None)
 
 
 def _stems(segments: Segments, row: int) -> Iterator[str]:

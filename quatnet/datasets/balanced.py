@@ -19,9 +19,10 @@ Change = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarra
 def clips_of_classes(packed: Packed) -> list[np.ndarray]:
     """Return for each class the numbers of the clips in which it is heard."""
     segments = packed.segments
-    parts = [segments.labels[segments.offsets[row] : segments.offsets[row + 1]] for row in packed.rows]
-    clips = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
-    labels = np.concatenate(parts)
+    rows = np.repeat(np.arange(len(segments)), np.diff(segments.offsets))
+    clips = np.searchsorted(packed.rows, rows).astype(np.int32)  # of every label in the table
+    there = np.isin(rows, packed.rows)
+    labels, clips = segments.labels[there], clips[there]
     order = np.argsort(labels, kind="stable")
     return np.split(clips[order], np.searchsorted(labels[order], np.arange(1, len(segments.classes))))
 

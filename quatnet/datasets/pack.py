@@ -22,6 +22,7 @@ from tqdm import tqdm
 from ..audio import fit_length, read, resample
 from ..errors import ConfigError, DataError
 from .audioset import Segments, recording_of
+from .found import Recordings
 
 FULL_SCALE = 32767
 AHEAD = 64  # clips that are read before they are written
@@ -70,7 +71,7 @@ def identity(segments: Segments, form: Format) -> dict[str, Any]:
     return {"table": segments.name, "rows": len(segments), "digest": digest, **asdict(form)}
 
 
-def pack(segments: Segments, files: Mapping[str, Path], folder: Path, form: Format) -> None:
+def pack(segments: Segments, files: Recordings, folder: Path, form: Format) -> None:
     """Write the shards of a table that are not in `folder` yet, from its recordings, on all cores.
 
     Recordings are made mono, resampled, and cut or padded to one length. Those that are missing or cannot be read
@@ -78,7 +79,7 @@ def pack(segments: Segments, files: Mapping[str, Path], folder: Path, form: Form
 
     Parameters
     ----------
-    files : recordings by name without suffix, of `audioset.recordings`
+    files : what `recordings` has found
 
     Raises
     ------
