@@ -6,7 +6,7 @@ A tile goes through five stages, in memory that stays in cache:
     transform  6 rows of 4 components to 6 x 8 planes, one matrix                  transforms.of_image
     multiply   each plane with its part of the transformed kernel                  one call of matmul
     transform  6 x 8 planes to 4 rows of 4 components, one matrix                  transforms.of_products
-    close      into the image, components side by side                             strips.close_rows
+    close      into the image, components side by side                             strips.place
 
 The gradient for the image is such a convolution too, w* ⊗ g with the kernel turned by 180 degrees. The gradient for
 the kernel multiplies image and cotangent in the transformed domain: y = Aᵀ[(G w)·(Bᵀ d)] is linear in w, and its
@@ -42,17 +42,17 @@ def input_gradient(g: Array, w: Array, padding: tuple[int, int]) -> Array:
 def _convolve(x: Array, kernel: Array, plan: Plan) -> Array:
     y = np.empty((plan.clips, plan.height, plan.width, plan.components * plan.outputs), dtype=x.dtype)
     x, images = components_of(x, plan.components), components_of(y, plan.components)
-    run(x, images, kernel, plan, lambda rows, tile: rows)
+    run(x, kernel, plan, lambda rows, tile: np.copyto(*strips.place(rows, images, tile)))
     return y
 
 
-def run(x: Array, y: Array, kernel: Array, plan: Plan, finish: Callable[[Array, Tile], Array]) -> None:
-    """Convolve `x` (N, H, W, P, C) with a transformed `kernel` into `y`; `finish` may change the rows of a tile."""
+def run(x: Array, kernel: Array, plan: Plan, close: Callable[[Array, Tile], None]) -> None:
+    """Convolve `x` (N, H, W, P, C) with a transformed `kernel`; `close` is given the rows of each tile."""
 
     def work(tile: Tile) -> None:
         v = strips.transformed_image(x, plan, tile)
         m = _multiply(strips.patches(v, plan, tile), kernel[..., tile.outputs])
-        strips.close_rows(finish(strips.rows_of_products(m, plan, tile), tile), y, tile)
+        close(strips.rows_of_products(m, plan, tile), tile)
 
     run_on_cores(work, tiles(plan, x.itemsize))
 

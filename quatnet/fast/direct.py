@@ -19,7 +19,7 @@ from .tiles import components_of, scratch, slices
 
 KERNEL_BYTES = 4 << 20  # of a slice of a kernel
 IMAGE_BYTES = 16 << 20  # of the operands of a piece, at least one clip
-NARROWEST = 64  # channels of a slice
+NARROWEST = 128  # channels of a slice
 Pair = tuple[int, int]
 
 

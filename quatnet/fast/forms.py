@@ -3,8 +3,8 @@
     strips   kernels three rows high, stride 1, enough pixels to pay for the transformed kernel       (convolution.py)
     direct   everything else                                                                        (direct.py)
 
-A quaternion kernel of few channels is expanded to its real block matrix first: its sums would cost more than the
-products that they save. The numbers were measured, see docs/decisions/0008.
+A quaternion kernel of few channels is expanded to its real block matrix first: eight products of that width take
+longer than one. The numbers were measured, see docs/decisions/0008 and 0009.
 """
 
 from ..backend import Array

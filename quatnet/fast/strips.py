@@ -100,8 +100,11 @@ def rows_of_products(m: Array, plan: Plan, tile: Tile) -> Array:
     return y.reshape(clips, OUTPUTS * strips, plan.components, pitch, m.shape[-1])
 
 
-def close_rows(rows: Array, y: Array, tile: Tile) -> None:
-    """Copy the rows (n, 4s or 2s, P, ..., O) of a tile into images `y` (N, H, W, P, O)."""
+def place(rows: Array, y: Array, tile: Tile) -> tuple[Array, Array]:
+    """Return where in images `y` (N, H, W, P, O) a tile belongs, (n, h, P, w, o), and the part of its `rows` for it.
+
+    `rows` are (n, 4s or 2s, P, pitch or W, o): with more columns than the image has, and rows below its end.
+    """
     each = rows.shape[1] // tile.shape[1]  # rows that a strip has left
     start, stop = each * tile.strips.start, min(y.shape[1], each * tile.strips.stop)
-    np.copyto(y[tile.clips, start:stop, ..., tile.outputs].swapaxes(2, 3), rows[:, : stop - start, :, : y.shape[2]])
+    return y[tile.clips, start:stop, ..., tile.outputs].swapaxes(2, 3), rows[:, : stop - start, :, : y.shape[2]]

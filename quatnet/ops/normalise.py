@@ -64,13 +64,15 @@ def batch_norm(
     y = _affine(a, scale.data * inverse, shift.data - mean * scale.data * inverse, relu)
 
     def backward(g: Array) -> Sequence[Array | None]:
-        g = _where_positive(g, y) if relu else g
-        g_shift, g_scale = _parameter_gradients(g, a, mean, inverse)
+        out = xp.empty(y.shape, dtype=y.dtype)  # first g where relu let something pass, then the gradient of x
+        g_shift, g_scale = _parameter_gradients(g, a, mean, y if relu else None, out)
+        g_scale = g_scale * inverse
+        g = out if relu else g
         if not x.requires_grad:
             return None, g_scale, g_shift
         if statistics is not None:
             return g * (scale.data * inverse), g_scale, g_shift
-        return _input_gradient(g, a, mean, inverse, scale.data, g_scale, g_shift), g_scale, g_shift
+        return _input_gradient(g, a, mean, inverse, scale.data, g_scale, g_shift, out), g_scale, g_shift
 
     return Tensor.from_op(y, (x, scale, shift), backward)
 
@@ -123,40 +125,29 @@ def _affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
     return y
 
 
-def _where_positive(g: Array, y: Array) -> Array:
-    """The gradient of relu, 0 where nothing passed."""
-    masked, wide_g, wide = xp.empty(y.shape, dtype=y.dtype), _wide(g), _wide(y)
-    result = _wide(masked)
-
-    def work(part: slice) -> None:
-        xp.multiply(wide_g[part], wide[part] > 0, out=result[part])
-
-    run_on_cores(work, _pieces(wide))
-    return masked
-
-
-def _parameter_gradients(g: Array, x: Array, mean: Array, inverse: Array) -> tuple[Array, Array]:
-    """Σ g for the shift, Σ g · (x - mean) · inverse for the scale."""
-    channels, wide, wide_g = x.shape[-1], _wide(x), _wide(g)
-    means = _repeat(mean, wide)
+def _parameter_gradients(g: Array, x: Array, mean: Array, relu: Array | None, masked: Array) -> Array:
+    """Return Σ g and Σ g · (x - mean), (2, C): of the g that `relu`, where given, lets pass, which is left in `masked`."""
+    channels, wide, wide_g, wide_masked = x.shape[-1], _wide(x), _wide(g), _wide(masked)
+    means, wide_relu = _repeat(mean, wide), None if relu is None else _wide(relu)
 
     def work(part: slice) -> Array:
+        passed = wide_g[part]
+        if wide_relu is not None:
+            passed = xp.multiply(passed, wide_relu[part] > 0, out=wide_masked[part])
         centred = wide[part] - means
-        return xp.stack([_column_sums(wide_g[part], channels), _column_products(centred, wide_g[part], channels)])
+        return xp.stack([_column_sums(passed, channels), _column_products(centred, passed, channels)])
 
-    g_shift, g_scale = sum(map_on_cores(work, _pieces(wide)))
-    return g_shift, g_scale * inverse
+    return sum(map_on_cores(work, _pieces(wide)))
 
 
 def _input_gradient(
-    g: Array, x: Array, mean: Array, inverse: Array, scale: Array, g_scale: Array, g_shift: Array
+    g: Array, x: Array, mean: Array, inverse: Array, scale: Array, g_scale: Array, g_shift: Array, gx: Array
 ) -> Array:
-    """scale · inverse · (g - mean(g) - x̂ mean(g x̂)), written as one factor for g, one for x, one offset."""
-    count = x.size // x.shape[-1]
-    wide, wide_g, gx = _wide(x), _wide(g), xp.empty(x.shape, dtype=x.dtype)
-    result = _wide(gx)
-    slope = -scale * inverse**2 * g_scale / x.dtype.type(count)
-    offset = -scale * inverse * g_shift / x.dtype.type(count) - slope * mean
+    """scale · inverse · (g - mean(g) - x̂ mean(g x̂)), written as one factor for g, one for x, one offset; into `gx`."""
+    count = x.dtype.type(x.size // x.shape[-1])
+    wide, wide_g, result = _wide(x), _wide(g), _wide(gx)
+    slope = -scale * inverse**2 * g_scale / count
+    offset = -scale * inverse * g_shift / count - slope * mean
     factors, slopes, offsets = (_repeat(v, wide) for v in (scale * inverse, slope, offset))
 
     def work(part: slice) -> None:

@@ -47,10 +47,12 @@ def average_pool(x: Tensor, *, size: int = 2) -> Tensor:
         total *= 1 / size**2
 
     def backward(g: Array) -> Sequence[Array]:
-        gx = xp.zeros(a.shape, dtype=a.dtype)
+        gx = xp.empty(a.shape, dtype=a.dtype)
 
         def work(clips: slice) -> None:
             share = g[clips] * a.dtype.type(1 / size**2)
+            gx[clips, size * y.shape[1] :] = 0  # what is left over
+            gx[clips, :, size * y.shape[2] :] = 0
             for corner in _corners(gx[clips], size):
                 corner[...] = share
 
