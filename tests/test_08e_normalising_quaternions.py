@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from support.arrays import assert_close, draw
 from support.parity import assert_parity
@@ -175,7 +175,10 @@ def test_the_scale_is_the_lower_triangle_of_a_symmetric_matrix():
 
 @given(seeds, st.sampled_from(SHAPES))
 def test_whitened_components_are_uncorrelated_with_variance_one(seed, shape):
-    for z in quaternions_of(whitened(correlated(seed, *shape), epsilon=1e-12)):
+    x = correlated(seed, *shape)
+    smallest = np.linalg.eigvalsh(asnumpy(whitening_statistics(x)[1])).min()
+    assume(smallest > 1e-6)  # or epsilon is a part of it that shows
+    for z in quaternions_of(whitened(x, epsilon=1e-12)):
         np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-6)
         np.testing.assert_allclose(z.T @ z / len(z), np.eye(4), atol=1e-4)
 

@@ -126,7 +126,7 @@ def _affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
 
 
 def _parameter_gradients(g: Array, x: Array, mean: Array, relu: Array | None, masked: Array) -> Array:
-    """Return Σ g and Σ g · (x - mean), (2, C): of the g that `relu`, where given, lets pass, which is left in `masked`."""
+    """Return Σ g and Σ g · (x - mean), (2, C): of the g that a `relu` lets pass, which `masked` is filled with."""
     channels, wide, wide_g, wide_masked = x.shape[-1], _wide(x), _wide(g), _wide(masked)
     means, wide_relu = _repeat(mean, wide), None if relu is None else _wide(relu)
 
