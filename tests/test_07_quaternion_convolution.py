@@ -220,6 +220,13 @@ def test_layers_do_what_their_ops_do(rng):
     assert_close(linear(Tensor(rows)).data, quaternion_linear(rows, linear.weight.data, linear.bias.data))
 
 
+def test_a_linear_layer_worked_with_a_pencil():
+    # (1, 2) [[1, 10], [100, 1000]] = (201, 2010), plus (5, 6)
+    x, w = xp.asarray([[1.0, 2]]), xp.asarray([[1.0, 10], [100, 1000]])
+    assert_close(ops.linear(Tensor(x), Tensor(w), Tensor(xp.asarray([5.0, 6]))).data, [[206, 2016]])
+    assert_close(ops.linear(Tensor(x), Tensor(w)).data, [[201, 2010]])
+
+
 # Mistakes
 
 

@@ -51,10 +51,10 @@ def average_pool(x: Tensor, *, size: int = 2) -> Tensor:
 
         def work(clips: slice) -> None:
             share = g[clips] * a.dtype.type(1 / size**2)
-            gx[clips, size * y.shape[1] :] = 0  # what is left over
-            gx[clips, :, size * y.shape[2] :] = 0
             for corner in _corners(gx[clips], size):
                 corner[...] = share
+            gx[clips, size * y.shape[1] :] = 0  # what is left over
+            gx[clips, :, size * y.shape[2] :] = 0
 
         run_on_cores(work, pieces(len(a), a[:1].nbytes))
         return (gx,)
