@@ -98,7 +98,7 @@ def multi_label_task(train: Packed, test: Packed, frontend: audio.FrontEnd, step
         picture=picture,
         example=example,
         example_name=", ".join(test.segments.classes[label] for label in np.flatnonzero(targets[0])),
-        facts={"name": "AudioSet", "fold": "eval", "train": len(train), "test": len(test)},
+        facts={"name": f"AudioSet, {train.segments.name}", "fold": "eval", "train": len(train), "test": len(test)},
         score_name="mAP",
         picture_name="precision_of_classes",
         loss=multi_label_loss,

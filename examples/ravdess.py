@@ -19,9 +19,7 @@ EPOCHS = {"RAVDESS": 40}  # 5 for synthesised voices
 
 def options() -> argparse.Namespace:
     parser = story.parser(__doc__, out="runs/ravdess")
-    parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="RAVDESS: the folder with Actor_01/ ..., or its parent"
-    )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="RAVDESS: the folder with Actor_01/ ..., or the zip")
     parser.add_argument("--fold", type=int, default=1, help="the fold of actors to test on, 1 to 5 (default 1)")
     parser.add_argument("--epochs", type=story.positive, help="default 5 for synthesised voices, 40 for RAVDESS")
     return parser.parse_args()

@@ -11,7 +11,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,19 @@ PRUNED_SHARE, PRUNED_BLOCKS, FINE_TUNING = 0.25, 3, 1 / 3  # share of filters, i
 NAMES = ["real CNN", "quaternion CNN", "student alone", "student distilled", "quaternion CNN pruned"]
 
 
+warm_cycle = partial(one_cycle, warm_up=0.25)
+decayed = partial(AdamW, weight_decay=0.05)
+soft_answers = partial(distillation, temperature=3.0, weight=0.8)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How one network is trained: batches and what is done to them, optimiser, learning rate of each step."""
 
     batch: int = 16
     peak: float = 4e-3
-    schedule: Callable[..., float] = field(default=partial(one_cycle, warm_up=0.25))  # step, total, peak
-    optimiser: Callable[[dict], Optimiser] = field(default=partial(AdamW, weight_decay=0.05))
+    schedule: Callable[..., float] = warm_cycle  # step, total, peak
+    optimiser: Callable[[dict], Optimiser] = decayed
     label_smoothing: float = 0.1
     mixup: float = 0.2
 
@@ -83,11 +88,11 @@ class Task:
     example_name: str
     facts: dict[str, Any]
     score_name: str = "accuracy"
-    judged: Callable[[np.ndarray], dict[str, float]] = field(default=lambda _: {})
+    judged: Callable[[np.ndarray], dict[str, float]] = lambda _: {}
     picture_name: str = "confusion"
     loss: Loss = label_loss
-    distil: Callable[[CNN], Loss] = field(default=partial(distillation, temperature=3.0, weight=0.8))
-    recipe: Recipe = field(default=Recipe())
+    distil: Callable[[CNN], Loss] = soft_answers
+    recipe: Recipe = Recipe()
 
 
 def parser(description: str, out: str) -> argparse.ArgumentParser:

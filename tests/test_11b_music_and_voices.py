@@ -119,7 +119,7 @@ def test_a_wrong_gtzan_folder_is_one_clear_error(tmp_path: Path, harm, message: 
 
 def test_a_folder_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
     for load in (gtzan.load, ravdess.load):
-        with pytest.raises(DataError, match=r"nowhere; give the folder that holds"):
+        with pytest.raises(DataError, match=r"nowhere; give "):
             load(tmp_path / "nowhere")
 
 
@@ -183,6 +183,25 @@ def test_songs_and_videos_are_passed_over_and_a_part_is_called_a_part(tmp_path: 
     assert data.note.startswith("This is a part of RAVDESS, 24 clips of 1440. Left out")
     assert "1 of 24 recordings (03-01-05-01-02-01-02.wav)" in data.note
     assert [data.classes[clip.label] for clip in data.clips[:8]] == list(ravdess.EMOTIONS)
+
+
+def test_the_official_archive_is_unpacked_beside_itself_once(tmp_path: Path) -> None:
+    ravdess_folder(tmp_path / "made", actors=2)
+    archive = Path(shutil.make_archive(str(tmp_path / "Audio_Speech_Actors_01-24"), "zip", tmp_path / "made"))
+    found = ravdess.load(archive)
+    assert len(found.clips) == 16
+    assert sorted(path.name for path in tmp_path.iterdir()) == [archive.stem, archive.name, "made"]
+    archive.write_bytes(archive.read_bytes()[:100])  # it is not opened again
+    assert [clip.name for clip in ravdess.load(archive).clips] == [clip.name for clip in found.clips]
+
+
+def test_a_damaged_archive_leaves_nothing(tmp_path: Path) -> None:
+    ravdess_folder(tmp_path / "made", actors=1)
+    archive = Path(shutil.make_archive(str(tmp_path / "speech"), "zip", tmp_path / "made"))
+    archive.write_bytes(archive.read_bytes()[:-100])
+    with pytest.raises(DataError, match="the archive is damaged"):
+        ravdess.load(archive)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "speech.zip"]
 
 
 def test_actors_without_speech_are_an_error(tmp_path: Path) -> None:

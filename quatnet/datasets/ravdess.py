@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import DataError
 from .files import clip_of, left_out, root_of, unreadable
 from .records import Dataset
+from .unpack import unpack_all
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 ACTORS = (
@@ -22,7 +23,7 @@ ACTORS = (
 )  # a fold each
 LARGEST = (3, 2, 8, 2, 2, 2, 24)  # the fields of a name count from 1 to these
 CLIPS = 1440
-REMEDY = "give the folder that holds Actor_01/ to Actor_24/ of Audio_Speech_Actors_01-24.zip, or its parent"
+REMEDY = "give Audio_Speech_Actors_01-24.zip, the folder that holds Actor_01/ to Actor_24/ of it, or its parent"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def load(folder: Path) -> Dataset:
 
     Parameters
     ----------
-    folder : the one that holds the folders of the actors, or its parent
+    folder : the one that holds the folders of the actors, or its parent, or the official archive, which is unpacked
+        beside itself
 
     Raises
     ------
@@ -76,7 +78,7 @@ def load(folder: Path) -> Dataset:
         No such folder, a name that is not one of RAVDESS, or no speech that can be read.
     """
     missing = f"there are no folders Actor_01/ ... in {folder}; {REMEDY}"
-    root = root_of(Path(folder), lambda place: any(place.glob("Actor_[0-9][0-9]")), missing=missing)
+    root = root_of(_unpacked(Path(folder)), lambda place: any(place.glob("Actor_[0-9][0-9]")), missing=missing)
     named = {path: parse(path) for path in sorted(root.glob("Actor_[0-9][0-9]/*.wav"))}
     speech = {path: name for path, name in named.items() if (name.modality, name.channel) == (3, 1)}
     broken = unreadable(list(speech))
@@ -86,6 +88,15 @@ def load(folder: Path) -> Dataset:
     if not clips:
         raise DataError(f"{root}: there is no speech that can be read; {REMEDY}")
     return Dataset("RAVDESS", EMOTIONS, clips, f"{_count(len(speech))}{left_out(broken, len(speech))}".strip())
+
+
+def _unpacked(place: Path) -> Path:
+    if place.suffix != ".zip" or not place.is_file():
+        return place
+    folder = place.with_suffix("")
+    if not folder.exists():
+        unpack_all(place, folder)
+    return folder
 
 
 def fold_of(actor: int) -> int:

@@ -5,6 +5,8 @@ import stat
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from ..errors import DataError
@@ -13,7 +15,7 @@ TABLE = "meta/esc50.csv"
 
 
 def unpack(archive: Path, target: Path, *, recordings: int) -> None:
-    """Unpack the one folder in `archive` as `target`, through a temporary name beside it.
+    """Unpack the one folder in the archive of ESC-50 as `target`, through a temporary name beside it.
 
     Raises
     ------
@@ -23,22 +25,29 @@ def unpack(archive: Path, target: Path, *, recordings: int) -> None:
     OSError
         There is no room, or no right to write. The archive is sound then.
     """
-    try:
-        _check(archive, recordings)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, UnicodeError) as error:
-        # RuntimeError: an encrypted member, or a compression that this Python does not have
-        raise DataError(f"the archive is damaged or cannot be unpacked: {error}; fetch it again") from error
+    _check(archive, partial(_check_contents, recordings=recordings))
+    with zipfile.ZipFile(archive) as file:
+        _extract(file, target, inner=True)
+
+
+def unpack_all(archive: Path, target: Path) -> None:
+    """Unpack an archive as the folder `target`; errors as of `unpack`, but anything sound may be in it."""
+    _check(archive, lambda _: None)
     with zipfile.ZipFile(archive) as file:
         _extract(file, target)
 
 
-def _check(archive: Path, recordings: int) -> None:
-    with zipfile.ZipFile(archive) as file:
-        for member in file.infolist():
-            _check_name(member)
-        _check_contents(file.infolist(), recordings)
-        if broken := file.testzip():
-            raise DataError(f"the archive is damaged: wrong checksum of {broken}; fetch it again")
+def _check(archive: Path, check_contents: Callable[[list[zipfile.ZipInfo]], None]) -> None:
+    try:
+        with zipfile.ZipFile(archive) as file:
+            for member in file.infolist():
+                _check_name(member)
+            check_contents(file.infolist())
+            if broken := file.testzip():
+                raise DataError(f"the archive is damaged: wrong checksum of {broken}; fetch it again")
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, UnicodeError) as error:
+        # RuntimeError: an encrypted member, or a compression that this Python does not have
+        raise DataError(f"the archive is damaged or cannot be unpacked: {error}; fetch it again") from error
 
 
 def _check_name(member: zipfile.ZipInfo) -> None:
@@ -60,8 +69,10 @@ def _check_contents(members: list[zipfile.ZipInfo], recordings: int) -> None:
         )
 
 
-def _extract(file: zipfile.ZipFile, target: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".esc50.") as temporary:
-        file.extractall(temporary)
-        (folder,) = Path(temporary).iterdir()
+def _extract(file: zipfile.ZipFile, target: Path, *, inner: bool = False) -> None:
+    """Give what was in the archive, or with `inner` the one folder in it, its name."""
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking.") as temporary:
+        whole = Path(temporary) / target.name
+        file.extractall(whole)
+        (folder,) = whole.iterdir() if inner else [whole]
         shutil.move(folder, target)
