@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import pictures  # examples/pictures.py
 import story  # examples/story.py
+from story_recipe import Recipe, augment
+from story_task import Task
 
 from quatnet import Tensor, audio, no_grad, ops
 from quatnet.backend import Array, xp
@@ -28,7 +30,7 @@ from quatnet.optim import Adam
 from quatnet.ranking import area_under_curve, average_precision, d_prime, mean_over_classes
 
 # The published one, but for the rate, which falls at the end
-RECIPE = story.Recipe(32, 1e-3, optimiser=partial(Adam, amsgrad=True), label_smoothing=0.0, mixup=1.0)
+RECIPE = Recipe(32, 1e-3, optimiser=partial(Adam, amsgrad=True), label_smoothing=0.0, mixup=1.0)
 EPOCHS, STEPS = 10, 1000  # an epoch is so many batches; 5 of 20 for the miniature
 
 
@@ -69,12 +71,12 @@ def distilled(teacher: CNN) -> Loss:
     return loss
 
 
-def multi_label_task(train: Packed, test: Packed, frontend: audio.FrontEnd, steps: int) -> story.Task:
+def multi_label_task(train: Packed, test: Packed, frontend: audio.FrontEnd, steps: int) -> Task:
     """Clips with several labels, from shards; the test table is never trained on, and chooses nothing."""
     targets, example = test.targets(range(len(test))), test.features([0], frontend)[0]
 
-    def batches(recipe: story.Recipe) -> Batches:
-        change = partial(story.augment, alpha=recipe.mixup)
+    def batches(recipe: Recipe) -> Batches:
+        change = partial(augment, alpha=recipe.mixup)
         return balanced_batches(train, frontend, batch=recipe.batch, steps=steps, change=change)
 
     def answers(model: CNN) -> np.ndarray:
@@ -87,7 +89,7 @@ def multi_label_task(train: Packed, test: Packed, frontend: audio.FrontEnd, step
     def picture(logits: np.ndarray, name: str, path: Path) -> None:
         pictures.precision_of_classes(average_precision(logits, targets), test.segments.classes, name, path)
 
-    return story.Task(
+    return Task(
         classes=test.segments.classes,
         frontend=frontend,
         batches=batches,

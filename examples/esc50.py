@@ -15,6 +15,7 @@ import argparse
 from pathlib import Path
 
 import story  # examples/story.py
+from story_task import one_label_task
 
 from quatnet import audio, datasets
 
@@ -52,7 +53,7 @@ def main() -> None:
 
     # 2. Quaternions. A time-frequency cell is one: log-mel and its first three changes in time are r, i, j, k.
     frontend = audio.FrontEnd(hop=1280, floor_db=-60.0, clip_seconds=2.0 if args.smoke else 5.0)
-    task = story.one_label_task(data, args.fold, frontend, cache=args.out.parent / "features")
+    task = one_label_task(data, args.fold, frontend, cache=args.out.parent / "features")
 
     # 3. to 7. Training, distilling, pruning, and what came out: read on in story.py, `tell`.
     story.tell(task, args, epochs=args.epochs or (2 if args.smoke else EPOCHS.get(data.name, 5)))

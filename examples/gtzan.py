@@ -13,6 +13,7 @@ import argparse
 from pathlib import Path
 
 import story  # examples/story.py
+from story_task import one_label_task
 
 from quatnet import audio, datasets
 from quatnet.datasets import gtzan, synthetic
@@ -44,7 +45,7 @@ def main() -> None:
     frontend = audio.FrontEnd(hop=2560, floor_db=-60.0, clip_seconds=3.0 if args.smoke else 30.0)
     data = load_clips(args, frontend.clip_seconds)
     fold = FILTERED_TEST if args.data and args.filtered else args.fold
-    task = story.one_label_task(data, fold, frontend, cache=args.out.parent / "features")
+    task = one_label_task(data, fold, frontend, cache=args.out.parent / "features")
     story.tell(task, args, epochs=args.epochs or (2 if args.smoke else EPOCHS.get(data.name, 5)))
 
 

@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 import story  # examples/story.py
+from story_task import one_label_task
 
 from quatnet import audio, datasets
 from quatnet.datasets import ravdess, synthetic
@@ -36,7 +37,7 @@ def main() -> None:
     args = options()
     data = load_clips(args)
     frontend = audio.FrontEnd(hop=1280 if args.smoke else 640, floor_db=-60.0, clip_seconds=2.0 if args.smoke else 4.0)
-    task = story.one_label_task(data, args.fold, frontend, cache=args.out.parent / "features")
+    task = one_label_task(data, args.fold, frontend, cache=args.out.parent / "features")
     story.tell(task, args, epochs=args.epochs or (2 if args.smoke else EPOCHS.get(data.name, 5)))
 
 

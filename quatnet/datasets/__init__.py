@@ -5,9 +5,10 @@ from .balanced import balanced_batches
 from .download import download
 from .features import features
 from .found import recordings
-from .pack import Format, pack
+from .pack import pack
 from .packed import Packed
 from .records import Clip, Dataset
+from .shard import Format
 
 __all__ = [
     "Clip",

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from ..audio import FrontEnd
 from ..errors import DataError
 from .audioset import Segments
-from .pack import FULL_SCALE, Format, Shard, identity, read_shard
+from .shard import FULL_SCALE, Format, Shard, identity, read_shard
 
 
 class Packed:
