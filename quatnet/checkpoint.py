@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from .errors import CheckpointError
-from .models import CNN, CNNConfig
+from .models import Network, build, config_of
 
 FORMAT = "quatnet checkpoint 1"
 Groups = Mapping[str, Mapping[str, np.ndarray]]
 
 
-def write(path: Path, model: CNN, facts: Mapping[str, Any], groups: Groups | None = None) -> None:
+def write(path: Path, model: Network, facts: Mapping[str, Any], groups: Groups | None = None) -> None:
     """Save `model` with `facts` (JSON) and further `groups` of arrays, all or nothing."""
     arrays: dict[str, Any] = {
         f"{group}/{name}": a for group, part in (groups or {}).items() for name, a in part.items()
@@ -59,14 +59,14 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]]]:
     return about, groups
 
 
-def load_model(path: Path) -> CNN:
+def load_model(path: Path) -> Network:
     """Rebuild the network of a checkpoint; CheckpointError where config and arrays do not fit together."""
     about, groups = read(Path(path))
     try:
-        config = CNNConfig(**about["config"])
+        config = config_of(about["config"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} has no usable network config: {error}") from error
-    model = CNN(config, rng=np.random.default_rng(0))
+    model = build(config, rng=np.random.default_rng(0))
     try:
         model.load_state(groups.get("model", {}))
     except CheckpointError as error:

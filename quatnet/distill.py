@@ -5,7 +5,7 @@ from collections.abc import Callable
 from . import ops
 from .backend import Array
 from .errors import ConfigError
-from .models import CNN
+from .models import Network
 from .tensor import Tensor, no_grad
 
 Loss = Callable[[Tensor, Array, Array], Tensor]  # logits, targets, input batch -> a number
@@ -21,7 +21,7 @@ def multi_label_loss(logits: Tensor, targets: Array, _x: Array) -> Tensor:
     return ops.binary_cross_entropy(logits, targets)
 
 
-def distillation(teacher: CNN, *, temperature: float = 2.0, weight: float = 0.5) -> Loss:
+def distillation(teacher: Network, *, temperature: float = 2.0, weight: float = 0.5) -> Loss:
     """Return the loss (1 - weight) · cross entropy + weight · T² KL(teacher || student).
 
     The teacher answers for the same batch that the student saw, mixed and masked as it is, in evaluation mode

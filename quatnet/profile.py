@@ -14,7 +14,7 @@ import numpy as np
 
 from . import nn
 from .errors import ConfigError
-from .models import CNN, CNNConfig
+from .models import Config, Network
 from .tensor import no_grad
 
 REAL = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)
@@ -48,31 +48,24 @@ def layer_cost(name: str, layer: nn.Module, pixels: int) -> LayerCost:
     return _cost(name, products, isinstance(layer, QUATERNION))
 
 
-def layer_costs(config: CNNConfig, frames: int) -> Iterator[LayerCost]:
+def layer_costs(config: Config, frames: int) -> Iterator[LayerCost]:
     """Yield the cost of every convolution and linear layer for one clip of `frames` frames."""
-    height, width, channels = frames, config.mels, config.inputs
-    for b, widths in enumerate(config.widths):
-        for c, outputs in enumerate(widths):
-            products = height * width * 9 * channels * outputs
-            yield _cost(f"blocks.{b}.convs.{c}", products, config.quaternion)
-            channels = outputs
-        if b + 1 < len(config.widths):
-            height, width = height // 2, width // 2
-    yield _cost("embedding", channels * config.embedding, config.quaternion)
-    yield _cost("classifier", config.embedding * config.classes, quaternion=False)
+    for layer in config.layers(frames):
+        products = layer.height * layer.width * layer.kernel**2 * layer.channels * layer.outputs
+        yield _cost(layer.name, products, layer.quaternion)
 
 
 def _cost(name: str, products: int, quaternion: bool) -> LayerCost:
     return LayerCost(name, products, products // 2 if quaternion else products)
 
 
-def multiplications(config: CNNConfig, frames: int) -> tuple[int, int]:
+def multiplications(config: Config, frames: int) -> tuple[int, int]:
     """Return the real multiplications of one clip with 16 and with 8 per quaternion product."""
     costs = list(layer_costs(config, frames))
     return sum(cost.multiplications_16 for cost in costs), sum(cost.multiplications_8 for cost in costs)
 
 
-def milliseconds_per_clip(model: CNN, clip: np.ndarray, *, runs: int = 15) -> float:
+def milliseconds_per_clip(model: Network, clip: np.ndarray, *, runs: int = 15) -> float:
     """Return the median time of one clip (frames, mels, 4) through the network, batch 1, after a warm-up."""
     times = []
     with no_grad():

@@ -23,7 +23,7 @@ from .backend import Array, xp
 from .batches import Batches
 from .distill import Loss, label_loss
 from .errors import CheckpointError, TrainingStopped
-from .models import CNN
+from .models import Network
 from .optim import Optimiser, clip_by_norm
 
 
@@ -54,7 +54,7 @@ class Training:
 
     def __init__(
         self,
-        model: CNN,
+        model: Network,
         batches: Batches,
         optimiser: Optimiser,
         *,
@@ -64,7 +64,7 @@ class Training:
         seed: int = 0,
         loss: Loss = label_loss,
         clip_norm: float | None = None,
-        evaluate: Callable[[CNN], float] | None = None,
+        evaluate: Callable[[Network], float] | None = None,
         score: str = "accuracy",
         keep_best: bool = False,
         path: Path | None = None,

@@ -6,24 +6,24 @@ from dataclasses import replace
 
 import numpy as np
 
-from .models import CNN
+from .models import Network, build
 
 HEAD = "classifier."
 
 
-def with_new_head(model: CNN, classes: int, *, rng: np.random.Generator) -> CNN:
+def with_new_head(model: Network, classes: int, *, rng: np.random.Generator) -> Network:
     """Return a copy of the network for `classes` classes: only the classifier is new, drawn from `rng`.
 
     Raises ConfigError for fewer classes than 1.
     """
-    fresh = type(model)(replace(model.config, classes=classes), rng=rng)
+    fresh = build(replace(model.config, classes=classes), rng=rng)
     head = {name: array for name, array in fresh.state().items() if name.startswith(HEAD)}
     fresh.load_state(model.state() | head)
     return fresh
 
 
 @contextmanager
-def frozen(model: CNN) -> Iterator[None]:
+def frozen(model: Network) -> Iterator[None]:
     """Inside, only the classifier is a parameter; the others get no gradient, and are parameters again afterwards.
 
     Batch norms go on counting means and variances, as in the released code of PANNs: they follow the new recordings.

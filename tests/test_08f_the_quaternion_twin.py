@@ -90,5 +90,5 @@ def test_widths_that_are_no_quaternions_are_an_error(change, rng):
 
 
 def test_what_is_no_network_is_an_error(rng):
-    with pytest.raises(ConfigError, match="expected a CNN or a CNNConfig, got Linear"):
+    with pytest.raises(ConfigError, match="expected a network or its config, got Linear"):
         convert(Linear(4, 4, rng=rng), rng=rng)

@@ -1,7 +1,34 @@
 """Networks, built from a config."""
 
-from .cnn import CNN, CNNConfig, cnn14, small_cnn, student_of
+from .build import NAMES, build, config_of, named
+from .channels import Channels, shared_channels
+from .cnn import CNN, CNNConfig, cnn6, cnn10, cnn14, small_cnn, student_of
 from .compiled import compile
+from .config import Config, LayerShape
 from .convert import convert
+from .network import Network
+from .resnet import ResNet, ResNetConfig, resnet38
 
-__all__ = ["CNN", "CNNConfig", "cnn14", "compile", "convert", "small_cnn", "student_of"]
+__all__ = [
+    "CNN",
+    "NAMES",
+    "CNNConfig",
+    "Channels",
+    "Config",
+    "LayerShape",
+    "Network",
+    "ResNet",
+    "ResNetConfig",
+    "build",
+    "cnn6",
+    "cnn10",
+    "cnn14",
+    "compile",
+    "config_of",
+    "convert",
+    "named",
+    "resnet38",
+    "shared_channels",
+    "small_cnn",
+    "student_of",
+]

@@ -1,4 +1,4 @@
-"""The small network once more, for PyTorch, from its description alone: channels first, block weights."""
+"""The networks once more, for PyTorch, from their description alone: channels first, block weights."""
 
 import numpy as np
 
@@ -22,13 +22,40 @@ def forward(torch, config, p, x):
     else:
         n, c, t, m = h.shape
         h = norm(h.permute(0, 3, 1, 2).reshape(n, m * c, t, 1), "input_norm").reshape(n, m, c, t).permute(0, 2, 3, 1)
-    for b, widths in enumerate(config.widths):
-        for c in range(len(widths)):
-            w = p[f"blocks.{b}.convs.{c}.weight"]
-            kernel = block_matrix(torch, w) if config.quaternion else w.permute(3, 2, 0, 1)
-            h = torch.relu(norm(functional.conv2d(h, kernel, padding=1), f"blocks.{b}.norms.{c}"))
-        if b + 1 < len(config.widths):
-            h = functional.avg_pool2d(h, 2)
+
+    def conv(h, name):
+        w = p[f"{name}.weight"]
+        kernel = block_matrix(torch, w) if config.quaternion else w.permute(3, 2, 0, 1)
+        return functional.conv2d(h, kernel, padding=kernel.shape[-1] // 2)
+
+    def plain(h, b):
+        for c in range(len(config.widths[b])):
+            h = torch.relu(norm(conv(h, f"blocks.{b}.convs.{c}"), f"blocks.{b}.norms.{c}"))
+        return h
+
+    def residual(h, b, strided):
+        identity = h
+        h = functional.avg_pool2d(h, 2) if strided else h
+        h = torch.relu(norm(conv(h, f"blocks.{b}.convs.0"), f"blocks.{b}.norms.0"))
+        h = norm(conv(h, f"blocks.{b}.convs.1"), f"blocks.{b}.norms.1")
+        if strided:
+            identity = functional.avg_pool2d(identity, 2)
+            identity = norm(conv(identity, f"blocks.{b}.shortcut"), f"blocks.{b}.shortcut_norm")
+        return torch.relu(h + identity)
+
+    if hasattr(config, "stages"):
+        h = functional.avg_pool2d(plain(h, 0), 2)
+        b = 1
+        for stage, blocks in enumerate(config.stages):
+            for n in range(blocks):
+                h = residual(h, b, strided=stage > 0 and n == 0)
+                b += 1
+        h = plain(functional.avg_pool2d(h, 2), b)
+    else:
+        for b in range(len(config.widths)):
+            h = plain(h, b)
+            if config.last_pool or b + 1 < len(config.widths):
+                h = functional.avg_pool2d(h, 2)
     h = h.mean(dim=3)
     h = h.max(dim=2).values + h.mean(dim=2)
     w = p["embedding.weight"]

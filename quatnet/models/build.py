@@ -1,0 +1,49 @@
+"""From a config, or from the name of a published network, to the network."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import ConfigError
+from .cnn import CNN, CNNConfig, cnn6, cnn10, cnn14, small_cnn
+from .config import Config
+from .network import Network
+from .resnet import ResNet, ResNetConfig, resnet38
+
+PUBLISHED = {"cnn6": cnn6, "cnn10": cnn10, "cnn14": cnn14, "resnet38": resnet38, "small_cnn": small_cnn}
+NAMES = (*PUBLISHED, *(f"q{name}" for name in PUBLISHED))
+
+
+def build(config: Config, *, rng: np.random.Generator) -> Network:
+    """Return the network of a `CNNConfig` or of a `ResNetConfig`, its weights drawn from `rng`.
+
+    Raises ConfigError for anything else.
+
+    >>> import numpy as np; from quatnet.models import small_cnn
+    >>> build(small_cnn(classes=3), rng=np.random.default_rng(0)).config.classes
+    3
+    """
+    if isinstance(config, CNNConfig):
+        return CNN(config, rng=rng)
+    if isinstance(config, ResNetConfig):
+        return ResNet(config, rng=rng)
+    raise ConfigError(f"expected a CNNConfig or a ResNetConfig, got {type(config).__name__}")
+
+
+def named(name: str, classes: int) -> Config:
+    """Return the config of a network by its name, such as "cnn14", or "qcnn14" for its quaternion twin.
+
+    Raises ConfigError for a name that is not in `NAMES`.
+    """
+    if name not in NAMES:
+        raise ConfigError(f"expected a network among {', '.join(NAMES)}, got {name!r}")
+    return PUBLISHED[name.removeprefix("q")](classes, quaternion=name.startswith("q"))
+
+
+def config_of(fields: Mapping[str, Any]) -> Config:
+    """Return the config with these fields, as `dataclasses.asdict` wrote them: with `stages`, a `ResNetConfig`.
+
+    Raises TypeError for fields that are missing or unknown, ConfigError for values that cannot work.
+    """
+    return ResNetConfig(**fields) if "stages" in fields else CNNConfig(**fields)

@@ -1,0 +1,54 @@
+"""Which arrays share channels: what pruning must cut together for the network to stay whole."""
+
+from typing import NamedTuple
+
+from .config import Config
+
+
+class Channels(NamedTuple):
+    """Channels that are one and the same wherever they appear, and so can only be cut everywhere at once.
+
+    `writers` are the convolutions whose filters make them (the last axis of their `weight`), `norms` the batch
+    norms with an entry for each (`scale`, `shift`, `mean`, `variance`), `readers` the layers that take them in (the
+    last axis but one of their `weight`). A quaternion layer holds four real channels in one entry of its weight.
+    """
+
+    writers: list[str]
+    norms: list[str]
+    readers: list[str]
+
+
+def shared_channels(config: Config) -> list[Channels]:
+    """Return the channels of a network by who shares them, in the order of the first writer.
+
+    In a plain block each convolution has channels of its own. A residual block adds its last convolution to what
+    came before, so a whole stage, and the shortcut or plain block that it begins with, writes the same ones. The name
+    `blocks.B.convs.C` belongs to `config.widths[B][C]`; a shortcut has the last width of its block. What the embedding
+    writes is not among them.
+
+    >>> from quatnet.models import CNNConfig
+    >>> shared_channels(CNNConfig(3, False, ((8,), (16,)), embedding=4))[0]
+    Channels(writers=['blocks.0.convs.0'], norms=['blocks.0.norms.0'], readers=['blocks.1.convs.0'])
+    """
+    found: list[Channels] = []
+    stream = Channels([], [], [])  # what flows from block to block; at first the input, which nothing writes
+    for b, widths in enumerate(config.widths):
+        before, here = stream, f"blocks.{b}"
+        if config.shortcut(b) or not config.residual(b):
+            stream = Channels([], [], [])
+        if config.shortcut(b):
+            before.readers.append(f"{here}.shortcut")
+            _written(stream, f"{here}.shortcut", f"{here}.shortcut_norm", found)
+        for c in range(len(widths)):
+            before.readers.append(f"{here}.convs.{c}")
+            before = stream if c + 1 == len(widths) else Channels([], [], [])
+            _written(before, f"{here}.convs.{c}", f"{here}.norms.{c}", found)
+    stream.readers.append("embedding")
+    return found
+
+
+def _written(channels: Channels, writer: str, norm: str, found: list[Channels]) -> None:
+    if not channels.writers:
+        found.append(channels)
+    channels.writers.append(writer)
+    channels.norms.append(norm)

@@ -1,0 +1,68 @@
+"""What all networks share: the first batch norm, and a head that pools time and frequency.
+
+    batch norm over mels
+    blocks, which differ: cnn.py, resnet.py
+    mean over mels; maximum over time + mean over time
+    dropout; linear -> relu (the embedding); real linear -> logits
+
+Source: Q. Kong and others, PANNs, 2020.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..backend import Array, xp
+from ..errors import ShapeError
+from ..nn import BatchNorm, Linear, Module, QuaternionLinear
+from ..tensor import Tensor
+from .config import Config
+
+
+class Network(Module, ABC):
+    """A network of a `Config`: (N, frames, mels, 4) -> logits (N, classes). A subclass gives `features`."""
+
+    def __init__(self, config: Config, blocks: list[Any], *, rng: np.random.Generator) -> None:
+        self.config = config
+        shared = config.input_norm == "mel"
+        self.input_norm = BatchNorm(config.mels * (1 if shared else config.inputs), affine=shared)
+        self.blocks = blocks
+        linear = QuaternionLinear if config.quaternion else Linear
+        self.embedding = linear(config.widths[-1][-1], config.embedding, rng=rng)
+        self.classifier = Linear(config.embedding, config.classes, rng=rng)
+
+    def __call__(self, x: Array, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
+        """Return logits; `train` uses batch statistics and dropout, which draws from `rng`."""
+        return self.classifier(self.embed(x, train=train, rng=rng))
+
+    def embed(self, x: Array, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
+        """Return the embedding (N, embedding) of the input (N, frames, mels, 4): what transfers to other data.
+
+        Raises ShapeError for another layout, or for too few frames for the pools.
+        """
+        h = self.features(self.normalised(x, train=train), train=train, rng=rng)
+        return self.head(h, train=train, rng=rng)
+
+    @abstractmethod
+    def features(self, h: Tensor, *, train: bool, rng: np.random.Generator | None) -> Tensor:
+        """Return the last feature map (N, T, M, C) of the normalised input channels."""
+
+    def head(self, h: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
+        """Return the embedding of the last feature map (N, T, M, C)."""
+        pooled = ops.mean(h, axis=2)  # (N, T, C): mels are gone
+        pooled = ops.max(pooled, axis=1) + ops.mean(pooled, axis=1)
+        pooled = ops.dropout(pooled, self.config.head_dropout, rng=rng, train=train)
+        return ops.relu(self.embedding(pooled))
+
+    def normalised(self, x: Array, *, train: bool) -> Tensor:
+        """Return the input channels after the first batch norm; see `Config.input_norm`."""
+        if x.ndim != 4 or x.shape[2:] != (self.config.mels, 4):
+            raise ShapeError(f"expected input (N, frames, {self.config.mels}, 4), got {x.shape}")
+        x = xp.asarray(x[..., : self.config.inputs])
+        if self.config.input_norm == "mel":
+            mels_last = self.input_norm(Tensor(x.transpose(0, 1, 3, 2)), train=train)
+            return ops.transpose(mels_last, (0, 1, 3, 2))
+        cells_last = self.input_norm(Tensor(x.reshape(*x.shape[:2], -1)), train=train)
+        return ops.reshape(cells_last, x.shape)
