@@ -60,6 +60,18 @@ def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
+def test_the_number_of_threads_changes_no_bit_of_a_training(with_threads) -> None:
+    # stricter than equal to rounding: pieces of work depend on its size alone, and are joined in order
+    states = []
+    for count in (1, 2, 2, 5):
+        with_threads(count)
+        run = training(epochs=2)
+        run.batches = shuffled(np.tile(clips(), (1, 150, 1, 1)), one_hot(LABELS, 3), batch=8, augment=jitter)
+        run.run()
+        states.append(run.model.state())
+    assert all(same(states[0], state) for state in states[1:])
+
+
 def test_a_network_learns_three_easy_classes() -> None:
     run = training(epochs=20)
     history = run.run().history
