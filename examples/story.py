@@ -26,6 +26,7 @@ from quatnet.profile import count_parameters
 from quatnet.prune import choose, cut
 from quatnet.train import Training
 from quatnet.transfer import frozen, with_new_head
+from quatnet.weights import load_network
 
 PRUNED_SHARE, PRUNED_BLOCKS, FINE_TUNING = 0.25, 3, 1 / 3  # share of filters, in how many last blocks, share of epochs
 NAMES = ["real CNN", "quaternion CNN", "student alone", "student distilled", "quaternion CNN pruned"]
@@ -125,8 +126,9 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
 
 
 def trained_elsewhere(paths: list[Path], classes: int, seed: int) -> dict[bool, CNN]:
-    """The networks of checkpoints, with classifiers for `classes`: at most a real and a quaternion one."""
-    models = [with_new_head(load_model(path), classes, rng=np.random.default_rng(seed)) for path in paths]
+    """The networks of checkpoints, ours (.npz) or published, with new classifiers: at most one of each kind."""
+    found = [load_model(path) if path.suffix == ".npz" else load_network(path) for path in paths]
+    models = [with_new_head(model, classes, rng=np.random.default_rng(seed)) for model in found]
     begun = {model.config.quaternion: model for model in models}
     if len(begun) < len(models):
         raise ConfigError(f"--init takes a checkpoint of a real and one of a quaternion network, got {paths}")

@@ -1,0 +1,110 @@
+"""The published networks for PyTorch, narrow, with the attribute names that their state dicts have."""
+
+
+def twin(torch, config):
+    """A module of PANNs' or QPANN's names for a `CNNConfig` or `ResNetConfig`, with numbers of its own."""
+    nn, functional = torch.nn, torch.nn.functional
+    quaternion = config.quaternion
+
+    class Quaternion(nn.Module):
+        def __init__(self, shape, outputs, bias):
+            super().__init__()
+            for part in "rijk":
+                setattr(self, f"{part}_weight", nn.Parameter(torch.randn(shape) / 8))
+            self.bias = nn.Parameter(torch.randn(outputs)) if bias else None
+
+        def block(self, axis_out, axis_in):
+            r, i, j, k = self.r_weight, self.i_weight, self.j_weight, self.k_weight
+            rows = [[r, -i, -j, -k], [i, r, -k, j], [j, k, r, -i], [k, -j, i, r]]
+            return torch.cat([torch.cat(row, dim=axis_in) for row in rows], dim=axis_out)
+
+        def forward(self, x):
+            if x.ndim == 4:
+                return functional.conv2d(x, self.block(0, 1), padding=self.r_weight.shape[-1] // 2)
+            return x @ self.block(1, 0) + self.bias
+
+    def conv(channels, outputs, kernel):
+        if quaternion:
+            return Quaternion((outputs // 4, channels // 4, kernel, kernel), outputs, False)
+        return nn.Conv2d(channels, outputs, kernel, padding=kernel // 2, bias=False)
+
+    class Block(nn.Module):
+        def __init__(self, channels, widths, kernel):
+            super().__init__()
+            for n, (before, after) in enumerate(zip((channels, *widths), widths, strict=False), 1):
+                setattr(self, f"conv{n}", conv(before, after, kernel))
+                setattr(self, f"bn{n}", nn.BatchNorm2d(after))
+
+        def forward(self, x):
+            x = torch.relu(self.bn1(self.conv1(x)))
+            return torch.relu(self.bn2(self.conv2(x))) if hasattr(self, "conv2") else x
+
+    class Residual(Block):
+        def __init__(self, channels, widths, kernel, halves):
+            super().__init__(channels, widths, kernel)
+            parts = [nn.AvgPool2d(2), conv(channels, widths[-1], 1), nn.BatchNorm2d(widths[-1])]
+            self.downsample = nn.Sequential(*parts) if halves else None
+
+        def forward(self, x):
+            h = functional.avg_pool2d(x, 2) if self.downsample else x
+            h = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(h)))))
+            return torch.relu(h + (self.downsample(x) if self.downsample else x))
+
+    class Layers(nn.Module):
+        def __init__(self):
+            super().__init__()
+            b = 1
+            for stage, blocks in enumerate(config.stages, 1):
+                made = []
+                for n in range(blocks):
+                    halves = stage > 1 and n == 0
+                    made.append(Residual(config.widths[b - 1][-1], config.widths[b], config.kernel, halves))
+                    b += 1
+                setattr(self, f"layer{stage}", nn.Sequential(*made))
+
+        def forward(self, x):
+            for stage in range(1, len(config.stages) + 1):
+                x = getattr(self, f"layer{stage}")(x)
+            return x
+
+    class Panns(nn.Module):
+        def __init__(self):
+            super().__init__()
+            residual = hasattr(config, "stages")
+            self.bn0 = nn.BatchNorm2d(config.mels)
+            plain = config.widths[:1] if residual else config.widths
+            for b, (channels, widths) in enumerate(zip((None, *plain), plain, strict=False), 1):
+                before = channels[-1] if channels else config.inputs
+                setattr(self, f"conv_block{b}", Block(before, widths, config.kernel))
+            if residual:
+                self.resnet = Layers()
+                self.conv_block_after1 = Block(config.widths[-2][-1], config.widths[-1], config.kernel)
+            last = config.widths[-1][-1]
+            self.fc1 = (
+                Quaternion((last // 4, config.embedding // 4), config.embedding, True)
+                if quaternion
+                else nn.Linear(last, config.embedding)
+            )
+            self.fc_audioset = nn.Linear(config.embedding, config.classes)
+
+        def forward(self, x):
+            x = self.bn0(x[..., : config.inputs].permute(0, 2, 1, 3)).permute(0, 3, 2, 1)  # (N, C, T, M)
+            if hasattr(config, "stages"):
+                x = functional.avg_pool2d(self.conv_block1(x), 2)
+                x = self.conv_block_after1(functional.avg_pool2d(self.resnet(x), 2))
+            else:
+                for b in range(len(config.widths)):
+                    x = getattr(self, f"conv_block{b + 1}")(x)
+                    x = functional.avg_pool2d(x, 2) if config.pools(b) else x
+            x = x.mean(dim=3)
+            x = x.max(dim=2).values + x.mean(dim=2)
+            return self.fc_audioset(torch.relu(self.fc1(x)))
+
+    module = Panns()
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):  # as if it had been trained
+            for part in (layer.weight.data, layer.running_var):
+                part.uniform_(0.5, 1.5)
+            for part in (layer.bias.data, layer.running_mean):
+                part.normal_(0, 0.3)
+    return module.eval()
