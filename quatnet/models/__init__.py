@@ -1,7 +1,7 @@
 """Networks, built from a config."""
 
 from .build import NAMES, build, config_of, named
-from .channels import Channels, shared_channels
+from .channels import Channels, late_filters_cut, resized, shared_channels
 from .cnn import CNN, CNNConfig, cnn6, cnn10, cnn14, small_cnn, student_of
 from .compiled import compile
 from .config import Config, LayerShape
@@ -26,7 +26,9 @@ __all__ = [
     "compile",
     "config_of",
     "convert",
+    "late_filters_cut",
     "named",
+    "resized",
     "resnet38",
     "shared_channels",
     "small_cnn",

@@ -1,7 +1,11 @@
 """Which arrays share channels: what pruning must cut together for the network to stay whole."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
+from ..errors import ConfigError
+from .cnn import AnyConfig
 from .config import Config
 
 
@@ -52,3 +56,34 @@ def _written(channels: Channels, writer: str, norm: str, found: list[Channels]) 
         found.append(channels)
     channels.writers.append(writer)
     channels.norms.append(norm)
+
+
+def resized(config: AnyConfig, widths: Mapping[str, int]) -> AnyConfig:
+    """Return the config in which each convolution `blocks.B.convs.C` named in `widths` has that many real channels.
+
+    Raises ConfigError where the result cannot work: the writers of shared channels must be named together.
+    """
+    blocks = [
+        tuple(widths.get(f"blocks.{b}.convs.{c}", width) for c, width in enumerate(block))
+        for b, block in enumerate(config.widths)
+    ]
+    return replace(config, widths=tuple(blocks))
+
+
+def late_filters_cut(config: AnyConfig, ratio: float) -> AnyConfig:
+    """Return the config after the share `ratio` of the filters was cut in the later half of the blocks.
+
+    Those are blocks 4 to 6 of CNN14, which the paper prunes. Channels that a residual sum shares stay. At least one
+    filter stays. Raises ConfigError unless 0 <= ratio < 1.
+    """
+    if not 0 <= ratio < 1:
+        raise ConfigError(f"expected a share of filters to prune, 0 <= ratio < 1, got {ratio}")
+    size = 4 if config.quaternion else 1
+    own = {group.writers[0] for group in shared_channels(config) if len(group.writers) == 1}
+    late = [
+        (f"blocks.{b}.convs.{c}", width // size)
+        for b, block in enumerate(config.widths)
+        for c, width in enumerate(block)
+        if b >= len(config.widths) // 2
+    ]
+    return resized(config, {name: size * (n - int(ratio * n)) for name, n in late if name in own})

@@ -77,15 +77,21 @@ class Config:
         return False
 
     def layers(self, frames: int) -> Iterator[LayerShape]:
-        """Yield every convolution and linear layer as it meets a clip of `frames` frames."""
+        """Yield every convolution and linear layer as it meets a clip of `frames` frames.
+
+        Raises ConfigError where nothing is left of a map.
+        """
         height, width, channels, four = frames, self.mels, self.inputs, self.quaternion
         for b, widths in enumerate(self.widths):
-            if (b and self.pools(b - 1)) or self.shortcut(b):
-                height, width = height // 2, width // 2
             if self.shortcut(b):
+                height, width = height // 2, width // 2
                 yield LayerShape(f"blocks.{b}.shortcut", 1, channels, widths[-1], height, width, four)
             for c, outputs in enumerate(widths):
                 yield LayerShape(f"blocks.{b}.convs.{c}", self.kernel, channels, outputs, height, width, four)
                 channels = outputs
+            if self.pools(b):
+                height, width = height // 2, width // 2
+            if min(height, width) < 1:
+                raise ConfigError(f"{frames} frames of {self.mels} mels are too few for the pools: make clips longer")
         yield LayerShape("embedding", 1, channels, self.embedding, 1, 1, four, linear=True)
         yield LayerShape("classifier", 1, self.embedding, self.classes, 1, 1, False, linear=True)
