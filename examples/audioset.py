@@ -120,7 +120,7 @@ def main() -> None:
     files = recordings(args.data)
     form = Format(clip_seconds=seconds)
     train, test = packed_tables(args, args.train, files, form), packed_tables(args, ["eval"], files, form)
-    frontend = audio.FrontEnd(hop=1280, floor_db=-60.0, clip_seconds=seconds)
+    frontend = story.heard(args.frontend, hop=1280, floor_db=-60.0, clip_seconds=seconds)
     task = multi_label_task(train, test, frontend, args.steps or (3 if args.smoke else 20 if small else STEPS))
     story.tell(task, args, epochs=args.epochs or (2 if args.smoke else 5 if small else EPOCHS))
 

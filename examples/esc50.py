@@ -17,7 +17,7 @@ from pathlib import Path
 import story  # examples/story.py
 from story_task import one_label_task
 
-from quatnet import audio, datasets
+from quatnet import datasets
 
 EPOCHS = {"ESC-50": 30, "ESC-10": 60}  # 5 for synthesised sounds
 
@@ -52,7 +52,7 @@ def main() -> None:
     data = load_clips(args)
 
     # 2. Quaternions. A time-frequency cell is one: log-mel and its first three changes in time are r, i, j, k.
-    frontend = audio.FrontEnd(hop=1280, floor_db=-60.0, clip_seconds=2.0 if args.smoke else 5.0)
+    frontend = story.heard(args.frontend, hop=1280, floor_db=-60.0, clip_seconds=2.0 if args.smoke else 5.0)
     task = one_label_task(data, args.fold, frontend, cache=args.out.parent / "features")
 
     # 3. to 7. Training, distilling, pruning, and what came out: read on in story.py, `tell`.

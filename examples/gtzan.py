@@ -15,7 +15,7 @@ from pathlib import Path
 import story  # examples/story.py
 from story_task import one_label_task
 
-from quatnet import audio, datasets
+from quatnet import datasets
 from quatnet.datasets import gtzan, synthetic
 
 EPOCHS = {"GTZAN": 30, "GTZAN, filtered": 60}  # 5 for synthesised music
@@ -42,7 +42,7 @@ def load_clips(args: argparse.Namespace, clip_seconds: float) -> datasets.Datase
 
 def main() -> None:
     args = options()
-    frontend = audio.FrontEnd(hop=2560, floor_db=-60.0, clip_seconds=3.0 if args.smoke else 30.0)
+    frontend = story.heard(args.frontend, hop=2560, floor_db=-60.0, clip_seconds=3.0 if args.smoke else 30.0)
     data = load_clips(args, frontend.clip_seconds)
     fold = FILTERED_TEST if args.data and args.filtered else args.fold
     task = one_label_task(data, fold, frontend, cache=args.out.parent / "features")

@@ -10,10 +10,14 @@ import numpy as np
 from matplotlib.ticker import LogFormatter
 
 COMPONENTS = {
-    "r: log-mel": "level (dB)",
-    "i: Δ, its slope": "dB / frame",
-    "j: ΔΔ, the slope of that": "dB / frame²",
-    "k: ΔΔΔ": "dB / frame³",
+    "corrected": {
+        "r: log-mel": "level (dB)",
+        "i: Δ, its slope": "dB / frame",
+        "j: ΔΔ, the slope of that": "dB / frame²",
+        "k: ΔΔΔ": "dB / frame³",
+    },
+    "released": dict.fromkeys(["r: log-mel", "i: of Δ power", "j: of ΔΔ power", "k: of ΔΔΔ power"], "level (dB)"),
+    "repeated": dict.fromkeys(["r: log-mel", "i: again", "j: again", "k: again"], "level (dB)"),
 }
 MARKERS = "osv^D"
 
@@ -33,7 +37,7 @@ def quaternion_input(clip: np.ndarray, frontend, label: str, path: Path) -> None
     figure, axes = plt.subplots(4, 1, figsize=(8, 10), sharex=True, layout="constrained")
     figure.suptitle(f"One clip as quaternions: {label}")
     extent = (0, frontend.clip_seconds, 0, clip.shape[1])
-    panels = zip(axes, COMPONENTS.items(), np.moveaxis(clip, -1, 0), strict=True)
+    panels = zip(axes, COMPONENTS[frontend.variant].items(), np.moveaxis(clip, -1, 0), strict=True)
     for axis, (title, unit), component in panels:
         image = axis.imshow(component.T, origin="lower", aspect="auto", extent=extent, cmap="magma")
         axis.set(title=title, ylabel="mel bin (low to high)")

@@ -12,7 +12,7 @@ from pathlib import Path
 import story  # examples/story.py
 from story_task import one_label_task
 
-from quatnet import audio, datasets
+from quatnet import datasets
 from quatnet.datasets import ravdess, synthetic
 
 EPOCHS = {"RAVDESS": 40}  # 5 for synthesised voices
@@ -36,7 +36,9 @@ def load_clips(args: argparse.Namespace) -> datasets.Dataset:
 def main() -> None:
     args = options()
     data = load_clips(args)
-    frontend = audio.FrontEnd(hop=1280 if args.smoke else 640, floor_db=-60.0, clip_seconds=2.0 if args.smoke else 4.0)
+    frontend = story.heard(
+        args.frontend, hop=1280 if args.smoke else 640, floor_db=-60.0, clip_seconds=2.0 if args.smoke else 4.0
+    )
     task = one_label_task(data, args.fold, frontend, cache=args.out.parent / "features")
     story.tell(task, args, epochs=args.epochs or (2 if args.smoke else EPOCHS.get(data.name, 5)))
 

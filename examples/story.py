@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pictures  # examples/pictures.py
@@ -18,6 +19,7 @@ from story_outcome import results, row, save, sentence, table
 from story_recipe import TRANSFER, Recipe
 from story_task import Task
 
+from quatnet import audio
 from quatnet.checkpoint import load_model
 from quatnet.distill import Loss
 from quatnet.errors import ConfigError, QuatnetError
@@ -46,6 +48,7 @@ def parser(description: str, out: str) -> argparse.ArgumentParser:
         metavar="CHECKPOINT",
         help="go on from other sounds, with a new head",
     )
+    parser.add_argument("--frontend", choices=audio.COMPONENTS, default="corrected", help="what four numbers are heard")
     parser.add_argument("--freeze", action="store_true", help="with --init: train only the new head")
     parser.add_argument("--smoke", action="store_true", help="a tiny run of everything, in seconds")
     return parser
@@ -55,6 +58,14 @@ def positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return int(text)
+
+
+def heard(variant: str, **settings: Any) -> audio.FrontEnd:
+    """The front end of an example, said aloud; "released" brings the floor of the released code along."""
+    floor = {"floor_db": -100.0} if variant == "released" else {}
+    frontend = audio.FrontEnd(**(settings | floor), variant=variant)
+    print(frontend)
+    return frontend
 
 
 def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:

@@ -19,7 +19,7 @@ def pytest_report_header(config):
     """Say which comparisons run, so that a skipped one is never mistaken for a passed one."""
     parity = (
         f"{name} {'runs' if find_spec(name) else 'SKIPPED, not installed'}"
-        for name in ("torch", "librosa", "safetensors")
+        for name in ("torch", "librosa", "safetensors", "torchlibrosa", "torchaudio")
     )
     return f"quatnet: array module {xp.__name__} {xp.__version__}; parity with {', with '.join(parity)}"
 

@@ -3,27 +3,18 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from quatnet.audio import FrontEnd, deltas, log_mel, stft_power
+from quatnet.audio import FrontEnd, empty_cells
 from quatnet.datasets import synthetic
 
 TITLES = ["r: log-mel", "i: Δ", "j: ΔΔ", "k: ΔΔΔ"]
 UNITS = ["dB", "dB / frame", "dB / frame²", "dB / frame³"]
 
 
-def as_released(power: np.ndarray, filterbank: np.ndarray) -> list[np.ndarray]:
-    """Differences of the power along frequency first; mel and logarithm after."""
-    components = []
-    for _ in range(4):
-        components.append(log_mel(power, filterbank))
-        power = deltas(power.T).T
-    return components
-
-
 def draw() -> Figure:
     waveform, sample_rate_hz = synthetic.load(clips_per_class=5, clip_seconds=2.0).clips[0].source()
-    front_end = FrontEnd(clip_seconds=2.0)
-    ours = np.moveaxis(front_end(waveform, sample_rate_hz), -1, 0)
-    theirs = as_released(stft_power(waveform), front_end.filterbank())
+    front_end, released = FrontEnd(clip_seconds=2.0), FrontEnd(clip_seconds=2.0, variant="released")
+    ours, theirs = (np.moveaxis(way(waveform, sample_rate_hz), -1, 0) for way in (front_end, released))
+    empty = empty_cells(np.moveaxis(theirs, 0, -1), floor_db=-100.0)
     figure = Figure(figsize=(7, 7.6), layout="constrained")
     axes = figure.subplots(4, 2, sharex=True, sharey=True)
     axes[0, 0].set_title("ours: slopes along time, of the log-mel", fontsize=11)
@@ -41,7 +32,7 @@ def draw() -> Figure:
         )
         figure.colorbar(drawn, ax=axes[row, 1], label="dB")
         axes[row, 0].set_ylabel(f"{title}\nmel bin")
-        share = f"{(right <= -100).mean():.0%} at the floor"
+        share = f"{empty[row]:.0%} at the floor"
         axes[row, 1].text(0.08, 59, share, color="white", va="top", bbox={"color": "black"})
     for bottom in axes[-1]:
         bottom.set_xlabel("time (s)")

@@ -5,13 +5,16 @@
 """
 
 from .augment import mixup, spec_augment, time_shift
+from .components import COMPONENTS, empty_cells
 from .frontend import FrontEnd
 from .read import fit_length, read, resample
 from .spectrogram import deltas, log_mel, mel_filterbank, stft_power
 
 __all__ = [
+    "COMPONENTS",
     "FrontEnd",
     "deltas",
+    "empty_cells",
     "fit_length",
     "log_mel",
     "mel_filterbank",

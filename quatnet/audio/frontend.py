@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ConfigError
+from .components import COMPONENTS, checked_variant
 from .read import fit_length, resample
-from .spectrogram import check_frames, deltas, log_mel, mel_filterbank, stft_power
+from .spectrogram import check_frames, mel_filterbank, stft_power
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class FrontEnd:
     """Turn a waveform into one quaternion per frame and mel bin: log-mel and three slopes along time.
 
     r = log-mel (dB), i = Δr, j = Δi, k = Δj, with Δ of `deltas`. The clip is resampled, then cut or padded
-    with zeros to `clip_seconds`. With the defaults the result is (501, 64, 4).
+    with zeros to `clip_seconds`. With the defaults the result is (501, 64, 4). Two other variants are there to be
+    compared with.
 
     Parameters
     ----------
@@ -23,6 +25,8 @@ class FrontEnd:
     mels, low_hz, high_hz : number of mel filters and the band they cover
     clip_seconds : length of every clip
     floor_db : quieter cells are raised to this level; -100 is the paper's
+    variant : "corrected", or "released" as in the paper's code, or "repeated", four times the log-mel; see
+        `audio.components`
 
     Raises
     ------
@@ -44,10 +48,12 @@ class FrontEnd:
     high_hz: float = 14000.0
     clip_seconds: float = 5.0
     floor_db: float = -100.0
+    variant: str = "corrected"
 
     def __post_init__(self) -> None:
         check_frames(self.window, self.hop)
         self.filterbank()
+        checked_variant(self.variant)
         if not -200 <= self.floor_db <= 0:
             raise ConfigError(f"expected floor_db from -200 to 0, got {self.floor_db}")
         if not self.window < 2 * self.clip_seconds * self.sample_rate_hz < float("inf"):
@@ -99,7 +105,4 @@ class FrontEnd:
         """
         clip = fit_length(resample(waveform, sample_rate_hz, self.sample_rate_hz), self.samples)
         power = stft_power(clip, window=self.window, hop=self.hop)
-        components = [log_mel(power, self.filterbank(), floor_db=self.floor_db)]
-        for _ in range(3):
-            components.append(deltas(components[-1]))
-        return np.stack(components, axis=-1)
+        return COMPONENTS[self.variant](power, self.filterbank(), floor_db=self.floor_db)
