@@ -1,0 +1,16 @@
+// CUDA C compiled as C++: what a kernel of quatnet uses of it, and no more.
+#pragma once
+#include <cmath>
+
+#define __global__
+#define __device__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __shared__ static __attribute__((section("cuda_shared")))
+#define __syncthreads() cpu_barrier(__LINE__)
+
+struct dim3 { unsigned x, y, z; };
+extern "C" {
+extern dim3 gridDim, blockDim, blockIdx, threadIdx;
+void cpu_barrier(int line);
+}

@@ -1,0 +1,168 @@
+"""A CUDA kernel on a machine without a GPU: what a kernel is, which mistakes it invites, and how they are found.
+
+A kernel is a C function that thousands of threads run at once, each on its own element. Threads come in blocks. Within
+a block they share some memory and can wait for each other at a barrier, `__syncthreads`; between blocks nothing is
+ordered. So there are mistakes that NumPy does not know:
+
+- a race: two threads touch one element, one of them writes, and no barrier lies between;
+- an index past the end, which on a GPU often goes unseen;
+- a read of shared memory before anybody wrote it;
+- a barrier that some threads of a block never reach;
+- an argument of another type than the signature says: a GPU takes any bits.
+
+`support.cuda_cpu` compiles the same text as C++ and runs the threads one after the other, in three orders, on NumPy
+arrays. With `check` it watches every access, so that a mistake is an error even where the result is right by luck.
+This lesson plants each mistake in two small kernels, and sees it caught.
+"""
+
+import numpy as np
+import pytest
+from support.cuda_cpu import compile_for_cpu, why_not
+from support.cuda_launch import ORDERS, LaunchError
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+SUM = """
+extern "C" __global__ void total(const T* x, T* out, long long n) {
+    __shared__ T part[64];
+    long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    part[threadIdx.x] = i < n ? x[i] : T(0);
+    __syncthreads();
+    for (int half = 32; half; half /= 2) {
+        if (threadIdx.x < half) part[threadIdx.x] += part[threadIdx.x + half];
+        __syncthreads();
+    }
+    if (threadIdx.x == 0) out[blockIdx.x] = part[0];
+}
+"""
+SCALE = """
+extern "C" __global__ void scale(T* x, double factor, long long n) {
+    long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= n) return;
+    x[i] *= T(factor);
+}
+"""
+BARRIER = "        __syncthreads();\n"
+C_TYPES = {np.float32: "float", np.float64: "double"}
+
+
+def total(code, n=150, *, dtype=np.float32, check=True, order="forward"):
+    x, out = np.arange(n, dtype=dtype), np.zeros(3, dtype)
+    compile_for_cpu(code, (f"-DT={C_TYPES[dtype]}",), check=check)["total"]((3,), (64,), (x, out, n), order=order)
+    return out.sum() - x.sum()
+
+
+def scale(code, *, check=True, order="forward"):
+    x = np.ones(150, np.float32)
+    compile_for_cpu(code, ("-DT=float",), check=check)["scale"]((3,), (64,), (x, 2.0, x.size), order=order)
+    return x
+
+
+# Two kernels without a mistake
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_right_kernel_gives_the_same_in_every_order(order, check, dtype):
+    assert total(SUM, dtype=dtype, check=check, order=order) == 0
+    np.testing.assert_array_equal(scale(SCALE, check=check, order=order), 2)
+
+
+def test_blocks_and_threads_have_three_directions():
+    code = """extern "C" __global__ void number(long long* out) {
+        int thread = threadIdx.x + 2 * (threadIdx.y + 3 * threadIdx.z);
+        out[24 * (blockIdx.x + 5 * (blockIdx.y + 2 * blockIdx.z)) + thread] = gridDim.y * 100 + blockDim.z; }"""
+    out = np.zeros(24 * 5 * 2 * 3, np.int64)
+    compile_for_cpu(code, check=True)["number"]((5, 2, 3), (2, 3, 4), (out,))
+    np.testing.assert_array_equal(out, 204)
+
+
+# Mistakes planted in them
+
+PLANTED = {
+    "no barrier between the halves": (SUM.replace(BARRIER, ""), "race: write after read"),
+    "no barrier after filling": (SUM.replace("    __syncthreads();\n    for", "    for"), "no thread wrote"),
+    "a barrier for eight threads": (
+        SUM.replace("if (threadIdx.x == 0)", "if (threadIdx.x < 8) __syncthreads(); if (i == 0)"),
+        "divergent",
+    ),
+    "a return before a barrier": (
+        SUM.replace("    part[threadIdx.x] = ", "if (i >= n) return; part[threadIdx.x] = "),
+        "divergent",
+    ),
+    "one element not written": (SUM.replace("part[threadIdx.x] = ", "if (i) part[threadIdx.x] = "), "no thread wrote"),
+    "shared memory too small": (SUM.replace("part[64]", "part[32]"), "index out of bounds"),
+    "an index one too large": (SUM.replace("i < n", "i <= n"), "out of bounds: outside of every argument"),
+    "an index far too large": (SUM.replace("x[i]", "x[i + 1000000]"), "out of bounds: outside of every argument"),
+    "an element that straddles the end": (SUM.replace("x[i]", "((double*)x)[i / 2]"), "out of bounds in argument 0"),
+    "all blocks write one result": (SUM.replace("out[blockIdx.x]", "out[0]"), "race: write after write"),
+    "a result read by another block": (SUM.replace("out[blockIdx.x] =", "out[blockIdx.x] = out[0] +"), "race: read"),
+    "an index of 32 bits": (
+        SUM.replace("i < n", "i + (int)n * (int)n * 1000000 < n"),
+        "overflow in *",
+    ),
+    "a division by zero": (SUM.replace("i < n", "i % (n - 150) < n"), "division by zero"),
+}
+
+
+@pytest.mark.parametrize("mistake", PLANTED)
+def test_the_checks_name_a_planted_mistake(mistake):
+    code, message = PLANTED[mistake]
+    assert code != SUM
+    n = 149 if "straddles" in mistake else 150
+    with pytest.raises(LaunchError, match=message.replace("*", r"\*")):
+        total(code, n)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_write_past_the_end_leaves_the_neighbours_alone(order):
+    with pytest.raises(LaunchError, match="out of bounds"):
+        scale(SCALE.replace("if (i >= n) return;", ""), order=order)
+
+
+def test_a_race_shows_in_the_order_even_without_checks():
+    last = SCALE.replace("x[i] *= T(factor);", "x[0] = T(i);")
+    results = {float(scale(last, check=False, order=order)[0]) for order in ORDERS}
+    assert len(results) == len(ORDERS)
+
+
+def test_shared_memory_that_nobody_wrote_is_nan_even_without_checks():
+    assert np.isnan(total(PLANTED["one element not written"][0], check=False))
+
+
+# Arguments of the wrong kind
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((np.zeros(3), 1.0, 3), r"argument 0 is float\*, got an array of dtype float64"),
+        ((np.zeros(3, np.float32), 1.0, 3.0), "argument 2 is long long, got a number of dtype float64"),
+        ((np.zeros(3, np.float32), np.float32(1), 3), "argument 1 is double, got a number of dtype float32"),
+        ((np.zeros(3, np.float32), 1.0, np.int32(3)), "argument 2 is long long, got a number of dtype int32"),
+        ((np.zeros(3, np.float32), 1.0), "takes 3 arguments, got 2"),
+        ((np.zeros(6, np.float32)[::2], 1.0, 3), "argument 0 is not contiguous"),
+        ((3.0, 1.0, 3), r"argument 0 is float\*, got a number"),
+        ((np.zeros(3, np.float32), np.zeros(3), 3), "argument 1 is double, got an array"),
+    ],
+)
+def test_an_argument_must_be_what_the_signature_says(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        compile_for_cpu(SCALE, ("-DT=float",))["scale"]((1,), (64,), arguments)
+
+
+def test_a_block_has_at_most_1024_threads():
+    with pytest.raises(LaunchError, match="no GPU takes"):
+        compile_for_cpu(SCALE, ("-DT=float",))["scale"]((1,), (2048,), (np.zeros(3, np.float32), 1.0, 3))
+
+
+def test_text_that_is_not_c_is_refused():
+    with pytest.raises(LaunchError, match=r"kernel.cu:.*error"):
+        compile_for_cpu(SCALE + "int a b;", ("-DT=float",))
+
+
+def test_after_an_error_the_next_launch_is_sound():
+    with pytest.raises(LaunchError):
+        total(PLANTED["a barrier for eight threads"][0])
+    assert total(SUM) == 0
