@@ -20,6 +20,7 @@ FIRST_TESTS = {
     "07f": "matrices of_cotangent to_kernel back _of BACK",
     "08 08d": "ops/normalise.py ops/pooling.py",
     "08b": "ops/losses.py",
+    "08g": "ops/distillation.py",
     "08d": "ops/blocks.py ops/encoders.py ops/whole_quaternion.py",
     "10b": "released",
     "08e": "ops/layer_normalise.py ops/quaternion_normalise.py ops/whitening.py",

@@ -35,6 +35,9 @@ ALL_OPS = {
     "softmax loss": lambda x: ops.softmax_cross_entropy(ops.reshape(x, (16, 4)), np.ones((16, 4)) / 4),
     "binary loss": lambda x: ops.binary_cross_entropy(ops.reshape(x, (16, 4)), np.ones((16, 4)) / 4),
     "distillation loss": lambda x: ops.distillation_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
+    "coins": lambda x: ops.bernoulli_distillation_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
+    "released": lambda x: ops.released_distillation_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
+    "features": lambda x: ops.feature_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
 }
 
 

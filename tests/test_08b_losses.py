@@ -1,7 +1,7 @@
 """What stands at the end: a loss says how wrong the network is.
 
-Softmax cross-entropy is for one label a clip, binary cross-entropy for many, and the distillation loss for
-learning from a bigger network. Losses start from logits, because a softmax computed first would overflow.
+Softmax cross-entropy is for one label a clip, binary cross-entropy for many; what a student pays who learns from a
+bigger network is lesson 08g. Losses start from logits, because a softmax computed first would overflow.
 
 Logits stand for probabilities, and that gives laws which no implementation may break: softmax does not see a
 constant, so the gradient of a clip adds up to zero; a loss is smallest where the probabilities are the targets, so
@@ -20,7 +20,7 @@ from support.strategies import seeds
 
 from quatnet import Tensor, gradcheck, ops
 from quatnet.backend import asnumpy, xp
-from quatnet.errors import ConfigError, ShapeError
+from quatnet.errors import ShapeError
 from quatnet.metrics import one_hot
 from quatnet.ops.losses import log_softmax
 
@@ -54,34 +54,6 @@ def test_binary_cross_entropy_worked_with_a_pencil():
     assert_close(z.grad, [[-1 / 8, 1 / 4]])
 
 
-def test_distillation_measures_from_the_teacher_to_the_student():
-    # teacher (3/4, 1/4), student (1/2, 1/2), T = 1:
-    # KL(teacher || student) = 3/4 log(3/2) + 1/4 log(1/2) = 0.1308 (the other way round it would be 0.1438)
-    student, teacher = leaf([[0, 0]]), np.array([[math.log(3), 0]])
-    loss = ops.distillation_loss(student, teacher, temperature=1.0)
-    assert number(loss) == pytest.approx(0.75 * math.log(3 / 2) + 0.25 * math.log(1 / 2))
-    loss.backward()
-    assert_close(student.grad, [[-1 / 4, 1 / 4]])
-
-
-def test_temperature_softens_both_and_scales_by_its_square():
-    # twice the logits at T = 2 are the same probabilities, so the loss is 2² = 4 times that at T = 1
-    student, teacher = np.array([[0.3, -1.0]]), np.array([[2.0, 0.5]])
-    cold = ops.distillation_loss(Tensor(student), teacher, temperature=1.0)
-    warm = ops.distillation_loss(Tensor(2 * student), 2 * teacher, temperature=2.0)
-    assert number(warm) == pytest.approx(4 * number(cold))
-
-
-def test_the_square_of_the_temperature_keeps_the_size_of_the_gradient(rng):
-    # for high T, softmax(z / T) = (1 + (z - mean) / T) / classes, so the gradient goes to (z - v) / classes
-    z, v = draw(rng, 1, 5), draw(rng, 1, 5)
-    z, v = z - z.mean(), v - v.mean()
-    for temperature in (1e3, 1e4):
-        logits = Tensor(z, requires_grad=True)
-        ops.distillation_loss(logits, v, temperature=temperature).backward()
-        assert_close(logits.grad, (z - v) / 5, rtol=0, atol=10 / temperature)
-
-
 def test_log_softmax_worked_with_a_pencil():
     # softmax(log 1, log 2, log 5) = (1, 2, 5) / 8
     assert_close(log_softmax(xp.log(xp.asarray([1.0, 2, 5]))), np.log([1 / 8, 2 / 8, 5 / 8]))
@@ -96,38 +68,25 @@ def test_knowing_nothing_costs_the_logarithm_of_the_number_of_classes():
 # Losses, for any batch
 
 
-@given(seeds, st.integers(1, 4), st.integers(2, 5), st.floats(0.5, 8))
-def test_a_student_equal_to_its_teacher_has_nothing_to_learn(seed, n, classes, temperature):
-    logits = draw(seed, n, classes)
-    student = Tensor(logits + 3.0, requires_grad=True)  # softmax does not see a constant
-    loss = ops.distillation_loss(student, logits, temperature=temperature)
-    loss.backward()
-    assert number(loss) == pytest.approx(0, abs=1e-12)
-    assert_close(student.grad, np.zeros((n, classes)))
-
-
 @given(seeds, st.integers(1, 4), st.integers(2, 5))
 def test_losses_are_the_formulas_in_loops(seed, n, classes):
     rng = np.random.default_rng(seed)
-    z, t, v = draw(rng, n, classes), rng.dirichlet(np.ones(classes), n), draw(rng, n, classes)
-    softmax, binary, distilled = 0.0, 0.0, 0.0
+    z, t = draw(rng, n, classes), rng.dirichlet(np.ones(classes), n)
+    softmax, binary = 0.0, 0.0
     for clip in range(n):
-        zs, vs = (np.array(asnumpy(a)[clip]) for a in (z, v))
-        p, q, warm = (np.exp(a) / np.exp(a).sum() for a in (zs, vs / 2, zs / 2))
+        zs = np.array(asnumpy(z)[clip])
+        p = np.exp(zs) / np.exp(zs).sum()
         for c in range(classes):
             sigma = 1 / (1 + math.exp(-zs[c]))
             softmax -= t[clip, c] * math.log(p[c]) / n
             binary -= (t[clip, c] * math.log(sigma) + (1 - t[clip, c]) * math.log(1 - sigma)) / (n * classes)
-            distilled += 4 * q[c] * math.log(q[c] / warm[c]) / n
     assert number(ops.softmax_cross_entropy(Tensor(z), t)) == pytest.approx(softmax)
     assert number(ops.binary_cross_entropy(Tensor(z), t)) == pytest.approx(binary)
-    assert number(ops.distillation_loss(Tensor(z), v)) == pytest.approx(distilled, abs=1e-12)
 
 
 LOSSES = {
     "softmax": ops.softmax_cross_entropy,
     "binary": ops.binary_cross_entropy,
-    "distillation": ops.distillation_loss,
 }
 
 
@@ -144,8 +103,8 @@ def test_logits_of_a_thousand_neither_overflow_nor_vanish(dtype):
     # sure and right costs 0, sure and wrong 2000; the other way round for the second clip
     z = np.array([[1000, -1000], [1000, -1000]], dtype)
     t = np.array([[1, 0], [0, 1]])
-    # softmax: (0 + 2000) / 2   binary: (0 + 0 + 1000 + 1000) / 4   distillation, T = 2, teacher as sure: 4 · 1000 / 2
-    for name, target, expected in [("softmax", t, 1000), ("binary", t, 500), ("distillation", 2000 * t - 1000, 2000)]:
+    # softmax: (0 + 2000) / 2   binary: (0 + 0 + 1000 + 1000) / 4
+    for name, target, expected in [("softmax", t, 1000), ("binary", t, 500)]:
         logits = Tensor(z, requires_grad=True)
         loss = LOSSES[name](logits, target)
         loss.backward()
@@ -159,9 +118,9 @@ def test_logits_of_a_thousand_neither_overflow_nor_vanish(dtype):
 clips, classes = st.integers(1, 4), st.integers(2, 5)
 
 
-def gradient(loss, z, *targets, **options):
+def gradient(loss, z, targets):
     logits = leaf(z)
-    loss(logits, *targets, **options).backward()
+    loss(logits, targets).backward()
     return logits.grad
 
 
@@ -172,12 +131,11 @@ def test_log_softmax_is_the_logarithm_of_probabilities(seed, n, classes):
     assert_close(log_softmax(z + 7.0), log_softmax(z))
 
 
-@given(seeds, clips, classes, st.floats(0.5, 8))
-def test_a_gradient_through_softmax_adds_up_to_zero_in_each_clip(seed, n, classes, temperature):
+@given(seeds, clips, classes)
+def test_a_gradient_through_softmax_adds_up_to_zero_in_each_clip(seed, n, classes):
     rng = np.random.default_rng(seed)
-    z, v, t = draw(rng, n, classes), draw(rng, n, classes), rng.dirichlet(np.ones(classes), n)
+    z, t = draw(rng, n, classes), rng.dirichlet(np.ones(classes), n)
     assert_close(gradient(ops.softmax_cross_entropy, z, t).sum(axis=1), np.zeros(n))
-    assert_close(gradient(ops.distillation_loss, z, v, temperature=temperature).sum(axis=1), np.zeros(n))
 
 
 @given(seeds, clips, classes)
@@ -187,7 +145,6 @@ def test_a_loss_is_smallest_where_the_probabilities_are_the_targets(seed, n, cla
     best = {
         "softmax": xp.exp(log_softmax(z)),
         "binary": 1 / (1 + xp.exp(-z)),
-        "distillation": z,
     }
     for name, targets in best.items():
         assert_close(gradient(LOSSES[name], z, targets), np.zeros((n, classes)))
@@ -211,11 +168,6 @@ def test_dtype_in_is_dtype_out_whatever_the_targets_are(name, dtype, rng):
         loss = LOSSES[name](logits, targets)
         loss.backward()
         assert (loss.data.dtype, logits.grad.dtype) == (dtype, dtype)
-
-
-def test_a_temperature_from_numpy_changes_no_dtype():
-    logits = Tensor(np.zeros((1, 2), np.float32), requires_grad=True)
-    assert ops.distillation_loss(logits, np.ones((1, 2)), temperature=np.float64(2)).data.dtype == np.float32
 
 
 # Mistakes
@@ -253,26 +205,13 @@ def test_targets_are_an_array_and_no_part_of_the_graph(name):
         LOSSES[name](leaf(np.ones((2, 3))), leaf(np.ones((2, 3))))
 
 
-@pytest.mark.parametrize("temperature", [0.0, -1.0, np.inf, np.nan])
-def test_a_temperature_is_finite_and_above_zero(temperature):
-    with pytest.raises(ConfigError, match="finite temperature above 0"):
-        ops.distillation_loss(leaf(np.ones((1, 2))), np.zeros((1, 2)), temperature=temperature)
-
-
 @pytest.mark.parity
-@pytest.mark.parametrize("temperature", [1.0, 3.0])
-def test_losses_are_those_of_pytorch(temperature, torch, rng):
+def test_losses_are_those_of_pytorch(torch, rng):
     functional = torch.nn.functional
-    soft, v = rng.dirichlet(np.ones(4), 3), asnumpy(draw(rng, 3, 4))
-    t, teacher = torch.tensor(soft), torch.tensor(v)
-
-    def divergence(z):
-        p, q = functional.log_softmax(z / temperature, 1), functional.softmax(teacher / temperature, 1)
-        return temperature**2 * functional.kl_div(p, q, reduction="batchmean")
-
+    soft = rng.dirichlet(np.ones(4), 3)
+    t = torch.tensor(soft)
     for ours, theirs in [
         (lambda z: ops.softmax_cross_entropy(z, soft), lambda z: functional.cross_entropy(z, t)),
         (lambda z: ops.binary_cross_entropy(z, soft), lambda z: functional.binary_cross_entropy_with_logits(z, t)),
-        (lambda z: ops.distillation_loss(z, v, temperature=temperature), divergence),
     ]:
         assert_parity(torch, ours, theirs, [draw(rng, 3, 4)], rng)

@@ -2,11 +2,12 @@
 
 from .activations import exp, log, relu, sigmoid, tanh
 from .conv import conv1d, conv2d, conv_transpose2d
+from .distillation import bernoulli_distillation_loss, distillation_loss, feature_loss, released_distillation_loss
 from .encoders import repeat_encoder, zero_pad_encoder
 from .hamilton import hamilton_product
 from .layer_normalise import layer_norm
 from .linear import linear, quaternion_linear
-from .losses import binary_cross_entropy, distillation_loss, softmax_cross_entropy
+from .losses import binary_cross_entropy, softmax_cross_entropy
 from .normalise import batch_norm, dropout
 from .pooling import average_pool, max_pool, norm_max_pool
 from .quaternion_conv import quaternion_conv1d, quaternion_conv2d, quaternion_conv_transpose2d
@@ -20,6 +21,7 @@ from .whole_quaternion import mod_relu, quaternion_dropout, quaternion_norm
 __all__ = [
     "average_pool",
     "batch_norm",
+    "bernoulli_distillation_loss",
     "binary_cross_entropy",
     "concatenate",
     "conv1d",
@@ -28,6 +30,7 @@ __all__ = [
     "distillation_loss",
     "dropout",
     "exp",
+    "feature_loss",
     "getitem",
     "hamilton_product",
     "layer_norm",
@@ -46,6 +49,7 @@ __all__ = [
     "quaternion_linear",
     "quaternion_norm",
     "quaternion_rotation_conv2d",
+    "released_distillation_loss",
     "relu",
     "repeat_encoder",
     "reshape",

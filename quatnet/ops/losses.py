@@ -3,11 +3,10 @@
 Each takes `logits` and targets of one shape (N, classes), and raises ShapeError otherwise.
 """
 
-import math
 from collections.abc import Sequence
 
 from ..backend import Array, xp
-from ..errors import ConfigError, ShapeError
+from ..errors import ShapeError
 from ..operands import real_numbers
 from ..tensor import Tensor
 
@@ -48,27 +47,6 @@ def binary_cross_entropy(logits: Tensor, targets: Array) -> Tensor:
 
     value = (xp.maximum(z, 0) - z * targets + xp.log1p(small)).mean()
     return Tensor.from_op(value, (logits,), backward)
-
-
-def distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: float = 2.0) -> Tensor:
-    """Return T²/N Σ KL(softmax(teacher_logits / T) || softmax(logits / T)) for a temperature T.
-
-    A high T shows which wrong classes the teacher finds similar. Soft gradients shrink with 1/T², which the
-    factor T² makes up for. The gradient is T (softmax(logits / T) - softmax(teacher_logits / T)) / N.
-
-    Source: G. Hinton, O. Vinyals, J. Dean, Distilling the knowledge in a neural network, 2015, section 2.
-    """
-    if not 0 < temperature < math.inf:
-        raise ConfigError(f"expected a finite temperature above 0, got {temperature}")
-    temperature = float(temperature)  # a NumPy float64 would turn float32 into float64
-    log_q = log_softmax(_like(teacher_logits, logits) / temperature)
-    log_p = log_softmax(logits.data / temperature)
-    q, n = xp.exp(log_q), len(log_q)
-
-    def backward(g: Array) -> Sequence[Array]:
-        return (g * (temperature / n) * (xp.exp(log_p) - q),)
-
-    return Tensor.from_op(temperature**2 * (q * (log_q - log_p)).sum() / n, (logits,), backward)
 
 
 def _like(targets: Array, logits: Tensor) -> Array:
