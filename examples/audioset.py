@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pictures  # examples/pictures.py
 import story  # examples/story.py
+import story_options
 from story_recipe import Recipe, augment
 from story_task import Task
 
@@ -35,15 +36,19 @@ EPOCHS, STEPS = 10, 1000  # an epoch is so many batches; 5 of 20 for the miniatu
 
 
 def options() -> argparse.Namespace:
-    parser = story.parser(__doc__, out="runs/audioset")
+    parser = story_options.parser(__doc__, out="runs/audioset")
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="the folder with the official tables and the recordings"
     )
     parser.add_argument("--train", default=["balanced_train"], nargs="+", metavar="TABLE", help="tables to train on")
     parser.add_argument("--packed", type=Path, metavar="DIR", help="where the shards are kept (default OUT/packed)")
     parser.add_argument("--verify", action="store_true", help="check every packed clip before training")
-    parser.add_argument("--epochs", type=story.positive, help=f"default 5 for the miniature, {EPOCHS} for AudioSet")
-    parser.add_argument("--steps", type=story.positive, help=f"batches of an epoch; default 20, {STEPS} for AudioSet")
+    parser.add_argument(
+        "--epochs", type=story_options.positive, help=f"default 5 for the miniature, {EPOCHS} for AudioSet"
+    )
+    parser.add_argument(
+        "--steps", type=story_options.positive, help=f"batches of an epoch; default 20, {STEPS} for AudioSet"
+    )
     return parser.parse_args()
 
 

@@ -15,6 +15,7 @@ import argparse
 from pathlib import Path
 
 import story  # examples/story.py
+import story_options
 from story_task import one_label_task
 
 from quatnet import datasets
@@ -23,7 +24,7 @@ EPOCHS = {"ESC-50": 30, "ESC-10": 60}  # 5 for synthesised sounds
 
 
 def options() -> argparse.Namespace:
-    parser = story.parser(__doc__, out="runs/esc50")
+    parser = story_options.parser(__doc__, out="runs/esc50")
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="ESC-50: the folder with meta/ and audio/, or its parent"
     )
@@ -31,7 +32,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--esc10", action="store_true", help="only the ten classes of ESC-10")
     parser.add_argument("--fold", type=int, default=1, help="the fold to test on; the others train (default 1)")
     parser.add_argument(
-        "--epochs", type=story.positive, help="default 5 for synthesised sounds, 60 for ESC-10, 30 for ESC-50"
+        "--epochs", type=story_options.positive, help="default 5 for synthesised sounds, 60 for ESC-10, 30 for ESC-50"
     )
     return parser.parse_args()
 

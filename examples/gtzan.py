@@ -13,6 +13,7 @@ import argparse
 from pathlib import Path
 
 import story  # examples/story.py
+import story_options
 from story_task import one_label_task
 
 from quatnet import datasets
@@ -23,13 +24,15 @@ FILTERED_TEST = 2
 
 
 def options() -> argparse.Namespace:
-    parser = story.parser(__doc__, out="runs/gtzan")
+    parser = story_options.parser(__doc__, out="runs/gtzan")
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="GTZAN: the folder with blues/ to rock/, or its parent"
     )
     parser.add_argument("--fold", type=int, default=1, help="the fold to test on, 1 to 10 (default 1)")
     parser.add_argument("--filtered", action="store_true", help="train and test on the fault-filtered split instead")
-    parser.add_argument("--epochs", type=story.positive, help="default 5 for synthesised music, 30, 60 with --filtered")
+    parser.add_argument(
+        "--epochs", type=story_options.positive, help="default 5 for synthesised music, 30, 60 with --filtered"
+    )
     return parser.parse_args()
 
 

@@ -78,6 +78,23 @@ def accuracy_against_cost(rows: list[dict], path: Path, *, score: str = "accurac
     _save(figure, path)
 
 
+def what_pruning_left(rows: list, path: Path) -> None:
+    """For each layer (`prune.saved`): the share of its filters, parameters and multiplications that stays."""
+    figure, axis = plt.subplots(figsize=(8, 1.5 + 0.5 * len(rows)), layout="constrained")
+    left = {
+        "filters": [row.kept / row.filters for row in rows],
+        "parameters": [1 - row.parameters_saved / row.parameters for row in rows],
+        "multiplications (8 per product)": [1 - row.multiplications_saved / row.multiplications for row in rows],
+    }
+    for place, (label, shares) in enumerate(left.items()):
+        axis.barh(np.arange(len(rows)) + 0.27 * (place - 1), 100 * np.array(shares), height=0.25, label=label)
+    axis.set_yticks(range(len(rows)), [row.name for row in rows])
+    axis.invert_yaxis()
+    axis.set(title="What pruning left of each layer", xlabel="stays (%)", xlim=(0, 100))
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)
+    _save(figure, path)
+
+
 def confusion(matrix: np.ndarray, classes: tuple[str, ...], name: str, path: Path) -> None:
     """Counts: true class in rows, predicted class in columns."""
     size = 4 + 0.28 * len(classes)

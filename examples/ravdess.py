@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 import story  # examples/story.py
+import story_options
 from story_task import one_label_task
 
 from quatnet import datasets
@@ -19,10 +20,12 @@ EPOCHS = {"RAVDESS": 40}  # 5 for synthesised voices
 
 
 def options() -> argparse.Namespace:
-    parser = story.parser(__doc__, out="runs/ravdess")
+    parser = story_options.parser(__doc__, out="runs/ravdess")
     parser.add_argument("--data", type=Path, metavar="DIR", help="RAVDESS: the folder with Actor_01/ ..., or the zip")
     parser.add_argument("--fold", type=int, default=1, help="the fold of actors to test on, 1 to 5 (default 1)")
-    parser.add_argument("--epochs", type=story.positive, help="default 5 for synthesised voices, 40 for RAVDESS")
+    parser.add_argument(
+        "--epochs", type=story_options.positive, help="default 5 for synthesised voices, 40 for RAVDESS"
+    )
     return parser.parse_args()
 
 

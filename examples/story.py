@@ -2,7 +2,8 @@
 
 A real CNN, its quaternion twin, a small student alone, the same student distilled from the quaternion CNN, and the
 quaternion CNN with a part of its filters pruned. `esc50.py` tells the story from its beginning. How a network is
-trained is in `story_recipe.py`, on what in `story_task.py`, and what came out in `story_outcome.py`.
+trained is in `story_recipe.py`, on what in `story_task.py`, how it is pruned in `story_pruning.py`, what came out in
+`story_outcome.py`, and the options are in `story_options.py`.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pictures  # examples/pictures.py
+import story_pruning  # examples/story_pruning.py
 from story_outcome import results, row, save, sentence, table
 from story_recipe import TRANSFER, Recipe
 from story_task import Task
@@ -25,39 +27,12 @@ from quatnet.distill import Loss
 from quatnet.errors import ConfigError, QuatnetError
 from quatnet.models import CNN, CNNConfig, small_cnn, student_of
 from quatnet.profile import count_parameters
-from quatnet.prune import choose, cut
+from quatnet.prune import prune_gradually, report, saved
 from quatnet.train import Training
 from quatnet.transfer import frozen, with_new_head
 from quatnet.weights import load_network
 
-PRUNED_SHARE, PRUNED_BLOCKS, FINE_TUNING = 0.25, 3, 1 / 3  # share of filters, in how many last blocks, share of epochs
 NAMES = ["real CNN", "quaternion CNN", "student alone", "student distilled", "quaternion CNN pruned"]
-
-
-def parser(description: str, out: str) -> argparse.ArgumentParser:
-    """The options of every example."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=0, help="of weights, shuffling, augmentation, synthesis")
-    parser.add_argument("--out", type=Path, default=Path(out), help="results, checkpoints, pictures")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoints in --out")
-    parser.add_argument(
-        "--init",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="CHECKPOINT",
-        help="go on from other sounds, with a new head",
-    )
-    parser.add_argument("--frontend", choices=audio.COMPONENTS, default="corrected", help="what four numbers are heard")
-    parser.add_argument("--freeze", action="store_true", help="with --init: train only the new head")
-    parser.add_argument("--smoke", action="store_true", help="a tiny run of everything, in seconds")
-    return parser
-
-
-def positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return int(text)
 
 
 def heard(variant: str, **settings: Any) -> audio.FrontEnd:
@@ -74,7 +49,9 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
     transfer = {"init": [str(path) for path in args.init], "freeze": args.freeze} if args.init else {}
 
     # 3. Training, the same for all five: AdamW, one cycle of the learning rate, the last epoch counts.
-    def train(name: str, model: CNN, epochs: int, loss: Loss = task.loss, recipe: Recipe = task.recipe) -> dict:
+    def train(
+        name: str, model: CNN, epochs: int, loss: Loss = task.loss, recipe: Recipe = task.recipe, **facts: Any
+    ) -> dict:
         steps = task.steps(recipe)
         training = Training(
             model,
@@ -88,7 +65,9 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
             evaluate=lambda model: task.score(task.answers(model)),  # drawn, never chosen by
             path=args.out / f"{name.replace(' ', '-')}.npz",
             score=task.score_name,
-            facts={"data": task.facts["name"], "fold": task.facts["fold"], "frontend": repr(task.frontend)} | transfer,
+            facts={"data": task.facts["name"], "fold": task.facts["fold"], "frontend": repr(task.frontend)}
+            | transfer
+            | facts,
         )
         if args.resume and training.path.exists():
             training.load()
@@ -109,7 +88,7 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
             found = train(name, model, epochs, recipe=TRANSFER)
         return model, found | {"parameters": count_parameters(model)}
 
-    width, classes = 8 if args.smoke else 16, len(task.classes)
+    width, classes, frames = 8 if args.smoke else 16, len(task.classes), task.frontend.frames
     begun = trained_elsewhere(args.init, classes, args.seed)
     _, real_row = start(NAMES[0], small_cnn(classes, quaternion=False, width=width))
     quaternion, quaternion_row = start(NAMES[1], small_cnn(classes, quaternion=True, width=width))
@@ -121,19 +100,27 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
     rows.append(train(NAMES[3], fresh(small), epochs, task.distil(quaternion)))
 
     # 6. Pruning: the filters of smallest L1 norm go, with all that belongs to them; the rest is trained on.
-    last_blocks = range(len(quaternion.blocks))[-PRUNED_BLOCKS:]
-    pruned = cut(quaternion, choose(quaternion, PRUNED_SHARE, blocks=last_blocks))
+    cuts = story_pruning.choices(args, quaternion.config, small_cnn(classes, quaternion=False, width=width), frames)
+    how = {key: getattr(args, key) for key in ("criterion", "budget", "rounds")}
     gentle = replace(task.recipe, peak=task.recipe.peak / 4)
-    rows.append(train(NAMES[4], pruned, max(1, round(epochs * FINE_TUNING)), recipe=gentle))
+    tuned = max(1, round(epochs * story_pruning.FINE_TUNING))
+    rounds = iter([*(f"{NAMES[4]} in round {n + 1}" for n in range(len(cuts) - 1)), NAMES[4]])
+    fine_tuned: list[dict] = []
+    pruned = prune_gradually(
+        quaternion, cuts, lambda smaller: fine_tuned.append(train(next(rounds), smaller, tuned, recipe=gentle, **how))
+    )
+    rows.append(fine_tuned[-1] | {"train_seconds": sum(row["train_seconds"] for row in fine_tuned)})
 
     # 7. What came out.
+    print("", report(quaternion.config, pruned.config, frames), sep="\n")
     print(table(rows, task.score_name), sentence(rows, task.facts["test"], task.score_name), sep="\n")
     save(results(rows, task, args.seed), args.out / "results.json")
     pictures.quaternion_input(task.example, task.frontend, task.example_name, args.out / "quaternion_input.png")
     pictures.training_curves(rows, args.out / "training_curves.png", score=task.score_name)
     pictures.accuracy_against_cost(rows, args.out / "accuracy_against_cost.png", score=task.score_name)
+    pictures.what_pruning_left(saved(quaternion.config, pruned.config, frames), args.out / "pruning.png")
     task.picture(task.answers(pruned), NAMES[4], args.out / f"{task.picture_name}.png")
-    print(f"results.json, a checkpoint per network and four pictures are in {args.out}")
+    print(f"results.json, a checkpoint per network and five pictures are in {args.out}")
 
 
 def trained_elsewhere(paths: list[Path], classes: int, seed: int) -> dict[bool, CNN]:

@@ -26,11 +26,14 @@ from quatnet.models import (
     CNNConfig,
     build,
     cnn14,
+    filters_left,
+    filters_of,
     late_filters_cut,
     named,
-    resized,
     resnet38,
+    shared_channels,
     student_of,
+    with_filters,
 )
 from quatnet.profile import (
     LayerCost,
@@ -188,18 +191,29 @@ def test_the_config_of_a_pruned_network_is_known_before_it_is_cut(quaternion: bo
     assert cut(model, choose(model, ratio, blocks=[2, 3])).config == late_filters_cut(config, ratio)
 
 
-def test_what_a_residual_sum_shares_stays() -> None:
+def test_what_a_residual_sum_shares_with_earlier_blocks_stays() -> None:
     full = resnet38(527, quaternion=True)
     late = late_filters_cut(full, 0.5)
     assert late.widths[:9] == full.widths[:9]
-    assert late.widths[9:] == ((128, 256),) * 5 + ((256, 512),) * 3 + ((1024, 1024),)
+    assert late.widths[9:] == ((128, 256),) * 5 + ((256, 256),) * 3 + ((1024, 1024),)
 
 
 def test_channels_that_are_shared_are_resized_together() -> None:
-    stage = {f"blocks.{b}.convs.1": 32 for b in range(4)}
-    assert [block[-1] for block in resized(resnet38(10), stage).widths[:5]] == [32, 32, 32, 32, 128]
-    with pytest.raises(ConfigError, match="block 1 adds 64 channels to 32: make them equal"):
-        resized(resnet38(10), {"blocks.1.convs.1": 32})
+    config = resnet38(10, quaternion=True)
+    assert filters_of(config, shared_channels(config)[0]) == 64 // 4
+    smaller = with_filters(config, {"blocks.0.convs.1": 8, "blocks.4.shortcut": 16})
+    assert [block[-1] for block in smaller.widths[:6]] == [32, 32, 32, 32, 64, 64]
+    with pytest.raises(ConfigError, match=r"expected names among blocks.0.convs.0, .*, got blocks.1.convs.1"):
+        with_filters(config, {"blocks.1.convs.1": 8})
+
+
+@pytest.mark.parametrize(
+    ("ratio", "blocks", "message"),
+    [(1.0, None, "0 <= ratio < 1"), (-0.1, None, "0 <= ratio < 1"), (0.5, [3], r"blocks among \[0, 1, 2\], got \[3\]")],
+)
+def test_an_impossible_share_of_the_filters_is_refused(ratio: float, blocks: list[int] | None, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        filters_left(CNNConfig(3, True, ((8,), (16,), (8,)), 8), ratio, blocks=blocks)
 
 
 @pytest.mark.parametrize("ratio", [-0.1, 1.0, float("nan")])

@@ -1,7 +1,7 @@
 """Networks, built from a config."""
 
 from .build import NAMES, build, config_of, named
-from .channels import Channels, late_filters_cut, resized, shared_channels
+from .channels import Channels, filters_left, filters_of, late_filters_cut, shared_channels, with_filters
 from .cnn import CNN, CNNConfig, cnn6, cnn10, cnn14, small_cnn, student_of
 from .compiled import compile
 from .config import Config, LayerShape
@@ -26,11 +26,13 @@ __all__ = [
     "compile",
     "config_of",
     "convert",
+    "filters_left",
+    "filters_of",
     "late_filters_cut",
     "named",
-    "resized",
     "resnet38",
     "shared_channels",
     "small_cnn",
     "student_of",
+    "with_filters",
 ]

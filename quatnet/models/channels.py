@@ -1,6 +1,6 @@
 """Which arrays share channels: what pruning must cut together for the network to stay whole."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -58,11 +58,41 @@ def _written(channels: Channels, writer: str, norm: str, found: list[Channels]) 
     channels.norms.append(norm)
 
 
-def resized(config: AnyConfig, widths: Mapping[str, int]) -> AnyConfig:
-    """Return the config in which each convolution `blocks.B.convs.C` named in `widths` has that many real channels.
+def filters_of(config: Config, channels: Channels) -> int:
+    """Return how many filters write these channels, in each of their writers: a quaternion filter writes four."""
+    _, block, kind, *number = channels.writers[0].split(".")
+    width = config.widths[int(block)][int(number[0]) if kind == "convs" else -1]
+    return width // (4 if config.quaternion else 1)
 
-    Raises ConfigError where the result cannot work: the writers of shared channels must be named together.
+
+def filters_left(config: Config, ratio: float, *, blocks: Sequence[int] | None = None) -> dict[str, int]:
+    """Return how many filters of shared channels stay, by their first writer, after the share `ratio` of them is cut.
+
+    Named are the channels that `blocks` alone write (default: all blocks). At least one filter stays. Raises
+    ConfigError unless 0 <= ratio < 1 and the blocks exist.
     """
+    known = range(len(config.widths))
+    chosen = known if blocks is None else blocks
+    if not 0 <= ratio < 1:
+        raise ConfigError(f"expected a share of filters to prune, 0 <= ratio < 1, got {ratio}")
+    if not set(chosen) <= set(known):
+        raise ConfigError(f"expected blocks among {list(known)}, got {list(chosen)}")
+    inside = tuple(f"blocks.{b}." for b in chosen)
+    groups = [group for group in shared_channels(config) if all(name.startswith(inside) for name in group.writers)]
+    counts = {group.writers[0]: filters_of(config, group) for group in groups}
+    return {name: filters - int(ratio * filters) for name, filters in counts.items()}
+
+
+def with_filters(config: AnyConfig, filters: Mapping[str, int]) -> AnyConfig:
+    """Return the config whose shared channels have as many filters as `filters` says, by the first writer of each.
+
+    Raises ConfigError for a name that is not the first writer of any, and for a number below 1.
+    """
+    groups = {group.writers[0]: group.writers for group in shared_channels(config)}
+    if not filters.keys() <= groups.keys():
+        raise ConfigError(f"expected names among {', '.join(groups)}, got {', '.join(filters)}")
+    size = 4 if config.quaternion else 1
+    widths = {writer: size * count for name, count in filters.items() for writer in groups[name]}
     blocks = [
         tuple(widths.get(f"blocks.{b}.convs.{c}", width) for c, width in enumerate(block))
         for b, block in enumerate(config.widths)
@@ -73,17 +103,8 @@ def resized(config: AnyConfig, widths: Mapping[str, int]) -> AnyConfig:
 def late_filters_cut(config: AnyConfig, ratio: float) -> AnyConfig:
     """Return the config after the share `ratio` of the filters was cut in the later half of the blocks.
 
-    Those are blocks 4 to 6 of CNN14, which the paper prunes. Channels that a residual sum shares stay. At least one
-    filter stays. Raises ConfigError unless 0 <= ratio < 1.
+    Those are blocks 4 to 6 of CNN14, which the paper prunes. Channels that a residual sum shares with earlier blocks
+    stay. At least one filter stays. Raises ConfigError unless 0 <= ratio < 1.
     """
-    if not 0 <= ratio < 1:
-        raise ConfigError(f"expected a share of filters to prune, 0 <= ratio < 1, got {ratio}")
-    size = 4 if config.quaternion else 1
-    own = {group.writers[0] for group in shared_channels(config) if len(group.writers) == 1}
-    late = [
-        (f"blocks.{b}.convs.{c}", width // size)
-        for b, block in enumerate(config.widths)
-        for c, width in enumerate(block)
-        if b >= len(config.widths) // 2
-    ]
-    return resized(config, {name: size * (n - int(ratio * n)) for name, n in late if name in own})
+    late = range(len(config.widths) // 2, len(config.widths))
+    return with_filters(config, filters_left(config, ratio, blocks=late))

@@ -16,7 +16,7 @@ KEYS = {
     "ms_per_clip",
     "train_seconds",
 }
-PICTURES = ["quaternion_input", "training_curves", "accuracy_against_cost"]
+PICTURES = ["quaternion_input", "training_curves", "accuracy_against_cost", "pruning"]
 LAST_PICTURE = {"accuracy": "confusion", "mAP": "precision_of_classes"}
 
 

@@ -1,9 +1,7 @@
-"""Making a network small: distilling, pruning, and the example that tells the whole story.
+"""Distilling, and the examples that tell the whole story.
 
-A distilled student learns from a teacher's soft answers as well as from the labels. A pruned network loses
-its weakest filters: a quaternion filter leaves as a whole, and takes along the batch norm entries and the
-inputs of the next layer that belonged to it. The cut network must answer exactly as the large one does with
-those filters silenced. At the end the example itself is run, and its files are looked at.
+A distilled student learns from a teacher's soft answers as well as from the labels. Then the examples themselves are
+run, and their files are looked at. How the pruned network of the story comes about is lesson 14b.
 """
 
 import json
@@ -14,8 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from support.results import check_results
 
 from quatnet import Tensor
@@ -23,8 +19,7 @@ from quatnet.checkpoint import load_model
 from quatnet.distill import distillation, label_loss
 from quatnet.errors import ConfigError
 from quatnet.models import CNN, CNNConfig
-from quatnet.profile import count_parameters, multiplications
-from quatnet.prune import choose, cut, l1_scores, mask, plan
+from quatnet.profile import count_parameters
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -40,62 +35,6 @@ def network(quaternion: bool = True, seed: int = 0) -> CNN:
 
 def clips(count: int = 3) -> np.ndarray:
     return np.random.default_rng(7).standard_normal((count, 9, 8, 4)).astype(np.float32)
-
-
-def test_the_score_of_a_filter_adds_all_taps_and_all_four_components() -> None:
-    weight = np.zeros((4, 3, 3, 1, 2))
-    weight[0, 0, 0, 0, 0] = 1.5  # filter 0 is strong in one corner of the real part, and nowhere else
-    weight[..., 1] = -0.1  # filter 1 is weak everywhere: 36 * 0.1 = 3.6 > 1.5
-    np.testing.assert_allclose(l1_scores(weight), [1.5, 3.6])
-
-
-def test_the_weakest_quarter_goes() -> None:
-    model = network()
-    weight = model.blocks[1].convs[0].weight.data  # 16 real channels: 4 quaternion filters
-    weight[...] = np.array([3.0, 1.0, 2.0, 4.0])
-    np.testing.assert_array_equal(choose(model, 0.25, blocks=[1])[1, 0], [0, 2, 3])
-
-
-def test_the_plan_names_everything_that_must_shrink() -> None:
-    model = network()
-    names = [part.name for part in plan(model.config, {(0, 1): np.array([0, 2])})]
-    norms = [f"blocks.0.norms.1.{part}" for part in ("scale", "shift", "mean", "variance")]
-    assert names == ["blocks.0.convs.1.weight", *norms, "blocks.1.convs.0.weight"]
-    # quaternion filters 0 and 2 of 3 write the real channels 0, 2 | 3, 5 | 6, 8 | 9, 11
-    np.testing.assert_array_equal(plan(model.config, {(0, 1): np.array([0, 2])})[1].keep, [0, 2, 3, 5, 6, 8, 9, 11])
-    assert plan(model.config, {(2, 1): np.array([1])})[-1].name == "embedding.weight"
-
-
-@settings(max_examples=20)
-@given(ratio=st.floats(0, 0.99), quaternion=st.booleans(), blocks=st.sets(st.integers(0, 2)))
-def test_the_cut_network_equals_the_masked_one(ratio: float, quaternion: bool, blocks: set[int]) -> None:
-    model = network(quaternion)
-    kept = choose(model, ratio, blocks=sorted(blocks))
-    np.testing.assert_allclose(cut(model, kept)(clips()).data, mask(model, kept)(clips()).data, rtol=2e-4, atol=2e-4)
-
-
-def test_a_cut_network_is_smaller_and_can_be_trained_on() -> None:
-    model = network()
-    small = cut(model, choose(model, 0.5))
-    assert small.config.widths == ((4, 8), (8,), (8, 4))  # of 2, 3, 4, 3, 2 quaternion filters 1, 2, 2, 2, 1 stay
-    assert count_parameters(small) < count_parameters(model) / 1.5
-    assert multiplications(small.config, 9)[1] < multiplications(model.config, 9)[1] / 1.5
-    logits = small(clips(), train=True, rng=np.random.default_rng(0))
-    logits.backward(np.ones(logits.shape, np.float32))
-    assert all(tensor.grad is not None for tensor in small.parameters().values())
-
-
-def test_cutting_leaves_the_large_network_as_it_was() -> None:
-    model = network()
-    before = model.state()
-    cut(model, choose(model, 0.5))
-    assert all(np.array_equal(before[name], array) for name, array in model.state().items())
-
-
-@pytest.mark.parametrize(("ratio", "blocks"), [(1.0, None), (-0.1, None), (0.5, [3])])
-def test_an_impossible_cut_is_refused(ratio: float, blocks: list[int] | None) -> None:
-    with pytest.raises(ConfigError, match="0 <= ratio < 1 and blocks among"):
-        choose(network(), ratio, blocks=blocks)
 
 
 def test_a_student_that_answers_like_its_teacher_pays_only_for_the_labels() -> None:
@@ -161,6 +100,19 @@ def test_the_example_resumed_finds_everything_done(smoke: tuple[Path, str]) -> N
         assert (old["accuracy"], old["train_seconds"]) == (new["accuracy"], new["train_seconds"])
 
 
+def test_the_example_prunes_to_a_budget_in_rounds(tmp_path: Path) -> None:
+    done = run_example(
+        "--smoke", "--out", tmp_path, "--criterion", "geometric_median", "--budget", "0.4", "0.2", "--rounds", "2"
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    real, *_, pruned = check_results(tmp_path)["models"]
+    assert pruned["multiplications_8"] <= 0.4 * real["multiplications_8"]
+    assert pruned["parameters"] <= 0.2 * real["parameters"]
+    halfway = load_model(tmp_path / "quaternion-CNN-pruned-in-round-1.npz")
+    assert pruned["parameters"] < count_parameters(halfway) < 0.5 * real["parameters"]
+    assert "blocks.4.convs.0" in done.stdout
+
+
 @pytest.mark.parametrize("name", ["gtzan", "ravdess", "audioset"])
 def test_the_other_examples_tell_the_same_story(tmp_path: Path, name: str) -> None:
     done = run_example("--smoke", "--out", tmp_path, example=name)
@@ -209,6 +161,12 @@ def test_a_wrong_option_of_the_others_is_one_clear_line(
         (["--data", "nowhere"], "DataError: .*nowhere"),
         (["--smoke", "--fold", "9"], "DataError: .*fold"),
         (["--smoke", "--epochs", "0"], "epochs"),
+        (["--smoke", "--rounds", "0"], "argument --rounds: expected a whole number of at least 1, got '0'"),
+        (
+            ["--smoke", "--budget", "0.5", "none"],
+            "argument --budget: expected a share above 0, such as 0.5, got 'none'",
+        ),
+        (["--smoke", "--criterion", "gm"], "argument --criterion: invalid choice: 'gm'"),
     ],
 )
 def test_a_wrong_option_is_one_clear_line(tmp_path: Path, arguments: list[str], message: str) -> None:
