@@ -148,6 +148,13 @@ def test_few_quaternion_channels_are_multiplied_as_real_numbers() -> None:
     assert cost.multiplications_winograd == cost.multiplications_16
 
 
+def test_a_real_layer_adds_one_time_less_than_it_multiplies_and_a_bias_makes_up_for_it() -> None:
+    conv, embedding, classifier = layer_costs(CNNConfig(3, False, ((4,),), embedding=5, mels=8), 7)
+    assert conv.additions_16 == conv.additions_8 == 7 * 8 * 4 * (9 - 1)
+    assert embedding.additions_16 == embedding.additions_8 == 5 * 4
+    assert classifier.additions_16 == classifier.additions_8 == 3 * 5
+
+
 # torchinfo
 
 
