@@ -20,12 +20,11 @@ import story_options
 from story_recipe import Recipe, augment
 from story_task import Task
 
-from quatnet import Tensor, audio, no_grad, ops
-from quatnet.backend import Array, xp
+from quatnet import audio
 from quatnet.batches import Batches, predict
 from quatnet.datasets import Format, Packed, audioset, balanced_batches, miniature, pack, recordings
 from quatnet.datasets.found import Recordings
-from quatnet.distill import Loss, multi_label_loss
+from quatnet.distill import distillation, multi_label_loss
 from quatnet.models import CNN
 from quatnet.optim import Adam
 from quatnet.ranking import area_under_curve, average_precision, d_prime, mean_over_classes
@@ -65,17 +64,6 @@ def packed_tables(args: argparse.Namespace, names: list[str], files: Recordings,
     return packed
 
 
-def distilled(teacher: CNN) -> Loss:
-    """Half of each target is the label, half the teacher's answer; binary cross entropy is linear in its targets."""
-
-    def loss(logits: Tensor, targets: Array, x: Array) -> Tensor:
-        with no_grad():
-            answers = 1 / (1 + xp.exp(-teacher(x).data))
-        return ops.binary_cross_entropy(logits, (targets + answers) / 2)
-
-    return loss
-
-
 def multi_label_task(train: Packed, test: Packed, frontend: audio.FrontEnd, steps: int) -> Task:
     """Clips with several labels, from shards; the test table is never trained on, and chooses nothing."""
     targets, example = test.targets(range(len(test))), test.features([0], frontend)[0]
@@ -109,7 +97,7 @@ def multi_label_task(train: Packed, test: Packed, frontend: audio.FrontEnd, step
         score_name="mAP",
         picture_name="precision_of_classes",
         loss=multi_label_loss,
-        distil=distilled,
+        distil=partial(distillation, kind="bernoulli", temperature=1.0),
         recipe=RECIPE,
     )
 

@@ -3,6 +3,7 @@
     python examples/esc50.py                        synthesised sounds, a few minutes
     python examples/esc50.py --data DIR [--esc10]   real recordings: ESC-50 in its official layout
     python examples/esc50.py --download             fetches them first
+    python examples/esc50.py --data DIR --teacher FILE      the student learns from answers in a file
 
 Five networks are trained: a real CNN, its quaternion twin, a small student alone, the same student distilled
 from the quaternion CNN, and the quaternion CNN with a part of its filters pruned. One table compares them.
@@ -32,6 +33,12 @@ def options() -> argparse.Namespace:
     parser.add_argument("--esc10", action="store_true", help="only the ten classes of ESC-10")
     parser.add_argument("--fold", type=int, default=1, help="the fold to test on; the others train (default 1)")
     parser.add_argument(
+        "--teacher",
+        type=Path,
+        metavar="FILE",
+        help="distil from logits or embeddings in a .npz; docs/09-distillation.md",
+    )
+    parser.add_argument(
         "--epochs", type=story_options.positive, help="default 5 for synthesised sounds, 60 for ESC-10, 30 for ESC-50"
     )
     return parser.parse_args()
@@ -54,7 +61,7 @@ def main() -> None:
 
     # 2. Quaternions. A time-frequency cell is one: log-mel and its first three changes in time are r, i, j, k.
     frontend = story.heard(args.frontend, hop=1280, floor_db=-60.0, clip_seconds=2.0 if args.smoke else 5.0)
-    task = one_label_task(data, args.fold, frontend, cache=args.out.parent / "features")
+    task = one_label_task(data, args.fold, frontend, cache=args.out.parent / "features", teacher=args.teacher)
 
     # 3. to 7. Training, distilling, pruning, and what came out: read on in story.py, `tell`.
     story.tell(task, args, epochs=args.epochs or (2 if args.smoke else EPOCHS.get(data.name, 5)))

@@ -23,7 +23,6 @@ from story_task import Task
 
 from quatnet import audio
 from quatnet.checkpoint import load_model
-from quatnet.distill import Loss
 from quatnet.errors import ConfigError, QuatnetError
 from quatnet.models import CNN, CNNConfig, small_cnn, student_of
 from quatnet.profile import count_parameters
@@ -50,7 +49,7 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
 
     # 3. Training, the same for all five: AdamW, one cycle of the learning rate, the last epoch counts.
     def train(
-        name: str, model: CNN, epochs: int, loss: Loss = task.loss, recipe: Recipe = task.recipe, **facts: Any
+        name: str, model: CNN, epochs: int, task: Task = task, recipe: Recipe = task.recipe, **facts: Any
     ) -> dict:
         steps = task.steps(recipe)
         training = Training(
@@ -61,11 +60,12 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
             steps=steps,
             schedule=lambda step: recipe.schedule(step, epochs * steps, peak=recipe.peak),
             seed=args.seed,
-            loss=loss,
+            loss=task.loss,
             evaluate=lambda model: task.score(task.answers(model)),  # drawn, never chosen by
             path=args.out / f"{name.replace(' ', '-')}.npz",
             score=task.score_name,
             facts={"data": task.facts["name"], "fold": task.facts["fold"], "frontend": repr(task.frontend)}
+            | {key: task.facts[key] for key in ("teacher",) if key in task.facts}
             | transfer
             | facts,
         )
@@ -94,10 +94,10 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
     quaternion, quaternion_row = start(NAMES[1], small_cnn(classes, quaternion=True, width=width))
     rows = [real_row, quaternion_row]
 
-    # 5. Distilling: a student of half the width, from the labels alone and with the quaternion CNN's answers.
+    # 5. Distilling: a student of half the width, from the labels alone and with a teacher's answers.
     small = student_of(quaternion.config)
     rows.append(train(NAMES[2], fresh(small), epochs))
-    rows.append(train(NAMES[3], fresh(small), epochs, task.distil(quaternion)))
+    rows.append(train(NAMES[3], fresh(small), epochs, task.of_student(quaternion)))
 
     # 6. Pruning: the filters of smallest L1 norm go, with all that belongs to them; the rest is trained on.
     cuts = story_pruning.choices(args, quaternion.config, small_cnn(classes, quaternion=False, width=width), frames)

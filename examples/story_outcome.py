@@ -65,7 +65,7 @@ def table(rows: list[dict], score: str = "accuracy") -> str:
         + "".join(f" {r[key]:8.3f}" for key in more)
         for r in rows
     ]
-    foot = "(train s: this network's own; the distilled and the pruned one also stand on the quaternion CNN's)"
+    foot = "(train s: this network's own; the distilled one stands on its teacher's too, the pruned one on the whole's)"
     return "\n".join(["", head, *lines, foot, ""])
 
 

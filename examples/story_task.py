@@ -1,7 +1,7 @@
 """What the networks of the story learn: clips to train on, clips to be judged by."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pictures  # examples/pictures.py
 from story_recipe import FROM_NOTHING, Recipe, augment
+from story_teacher import recorded_answers
 
 from quatnet import audio, datasets
 from quatnet.batches import Batches, predict, shuffled
-from quatnet.distill import Loss, distillation, label_loss
+from quatnet.distill import Loss, distillation, label_loss, with_answers
 from quatnet.metrics import accuracy, confusion_matrix, one_hot
 from quatnet.models import CNN
 
@@ -32,6 +33,8 @@ class Task:
     picture : draws logits in a file; `picture_name` is the file's
     example, example_name : one test clip (frames, mels, 4), and what is heard in it
     facts : JSON of the data, for `results.json` and the checkpoints
+    loss, distil : of a network that learns alone, and of one that learns from another network
+    recorded : the task of a student whose teacher's answers are recorded, where they are
     """
 
     classes: tuple[str, ...]
@@ -50,25 +53,34 @@ class Task:
     loss: Loss = label_loss
     distil: Callable[[CNN], Loss] = soft_answers
     recipe: Recipe = FROM_NOTHING
+    recorded: "Task | None" = None
+
+    def of_student(self, teacher: CNN) -> "Task":
+        """The same task for a student: the network `teacher` answers, or a file does."""
+        return self.recorded or replace(self, loss=self.distil(teacher))
 
 
-def one_label_task(data: datasets.Dataset, fold: int, frontend: audio.FrontEnd, cache: Path) -> Task:
+def one_label_task(
+    data: datasets.Dataset, fold: int, frontend: audio.FrontEnd, cache: Path, teacher: Path | None = None
+) -> Task:
     """Clips of one label each; the test fold is never trained on, and chooses nothing."""
     train_clips, test_clips = data.split(fold)
     print(f"{data.name}: {len(train_clips)} clips to train, {len(test_clips)} to test (fold {fold}). {data.note}")
+    answers = recorded_answers(teacher, data, fold) if teacher else None
     features = datasets.features(data.clips, frontend, cache=cache)
     labels, tested = data.labels, data.folds == fold
     train_x, test_x, test_labels = features[~tested], features[tested], labels[tested]
     targets = one_hot(labels[~tested], len(data.classes))
 
-    def batches(recipe: Recipe) -> Batches:
-        smooth = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / len(data.classes)
-        return shuffled(train_x, smooth, batch=recipe.batch, augment=partial(augment, alpha=recipe.mixup))
+    def batches(recipe: Recipe, answers: np.ndarray | None = None) -> Batches:
+        told = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / len(data.classes)
+        told = told if answers is None else with_answers(told, answers)
+        return shuffled(train_x, told, batch=recipe.batch, augment=partial(augment, alpha=recipe.mixup))
 
     def picture(logits: np.ndarray, name: str, path: Path) -> None:
         pictures.confusion(confusion_matrix(logits, test_labels), data.classes, name, path)
 
-    return Task(
+    task = Task(
         classes=data.classes,
         frontend=frontend,
         batches=batches,
@@ -80,3 +92,8 @@ def one_label_task(data: datasets.Dataset, fold: int, frontend: audio.FrontEnd, 
         example_name=data.classes[test_labels[0]],
         facts={"name": data.name, "fold": fold, "train": len(train_x), "test": len(test_x)},
     )
+    if answers is None:
+        return task
+    facts = task.facts | {"teacher": str(teacher)}
+    taught = replace(task, loss=soft_answers(), batches=partial(batches, answers=answers), facts=facts)
+    return replace(task, recorded=taught)

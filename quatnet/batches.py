@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from .backend import Array, asnumpy
-from .models import Network
+from .distill import Student
 from .tensor import no_grad
 
 Batches = Callable[[np.random.Generator], Iterable[tuple[Array, Array]]]
@@ -27,7 +27,7 @@ def shuffled(inputs: Array, targets: Array, *, batch: int, augment: Augment | No
     return epoch
 
 
-def predict(model: Network, inputs: Array, *, batch: int = 16) -> np.ndarray:
+def predict(model: Student, inputs: Array, *, batch: int = 16) -> np.ndarray:
     """Return the logits (N, classes) of `inputs` (N, frames, mels, 4), in evaluation mode."""
     with no_grad():
         parts = [asnumpy(model(inputs[i : i + batch]).data) for i in range(0, len(inputs), batch)]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .distill import Student
 from .errors import CheckpointError
 from .models import Network, build, config_of
 
@@ -21,7 +22,7 @@ FORMAT = "quatnet checkpoint 1"
 Groups = Mapping[str, Mapping[str, np.ndarray]]
 
 
-def write(path: Path, model: Network, facts: Mapping[str, Any], groups: Groups | None = None) -> None:
+def write(path: Path, model: Student, facts: Mapping[str, Any], groups: Groups | None = None) -> None:
     """Save `model` with `facts` (JSON) and further `groups` of arrays, all or nothing."""
     arrays: dict[str, Any] = {
         f"{group}/{name}": a for group, part in (groups or {}).items() for name, a in part.items()

@@ -21,9 +21,8 @@ from tqdm import tqdm
 from . import checkpoint
 from .backend import Array, xp
 from .batches import Batches
-from .distill import Loss, label_loss
+from .distill import Loss, Student, label_loss
 from .errors import CheckpointError, TrainingStopped
-from .models import Network
 from .optim import Optimiser, clip_by_norm
 
 
@@ -54,7 +53,7 @@ class Training:
 
     def __init__(
         self,
-        model: Network,
+        model: Student,
         batches: Batches,
         optimiser: Optimiser,
         *,
@@ -64,7 +63,7 @@ class Training:
         seed: int = 0,
         loss: Loss = label_loss,
         clip_norm: float | None = None,
-        evaluate: Callable[[Network], float] | None = None,
+        evaluate: Callable[[Any], float] | None = None,
         score: str = "accuracy",
         keep_best: bool = False,
         path: Path | None = None,
@@ -118,7 +117,8 @@ class Training:
         progress = self.progress
         self.optimiser.step(self.schedule(progress.epoch * self.steps + progress.step))
         progress.step += 1
-        hits = float(_hits(logits.data, targets).sum())
+        classes = self.model.config.classes  # a student may say more, and targets may carry a teacher's answers
+        hits = float(_hits(logits.data[:, :classes], targets[:, :classes]).sum())
         for place, value in enumerate((float(loss.data) * len(x), hits, float(len(x)))):
             progress.sums[place] += value
 
