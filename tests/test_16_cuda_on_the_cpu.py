@@ -48,13 +48,13 @@ C_TYPES = {np.float32: "float", np.float64: "double"}
 
 def total(code, n=150, *, dtype=np.float32, check=True, order="forward"):
     x, out = np.arange(n, dtype=dtype), np.zeros(3, dtype)
-    compile_for_cpu(code, (f"-DT={C_TYPES[dtype]}",), check=check)["total"]((3,), (64,), (x, out, n), order=order)
+    compile_for_cpu(f"typedef {C_TYPES[dtype]} T;\n{code}", check=check)["total"]((3,), (64,), (x, out, n), order=order)
     return out.sum() - x.sum()
 
 
 def scale(code, *, check=True, order="forward"):
     x = np.ones(150, np.float32)
-    compile_for_cpu(code, ("-DT=float",), check=check)["scale"]((3,), (64,), (x, 2.0, x.size), order=order)
+    compile_for_cpu("typedef float T;\n" + code, check=check)["scale"]((3,), (64,), (x, 2.0, x.size), order=order)
     return x
 
 
@@ -149,17 +149,17 @@ def test_shared_memory_that_nobody_wrote_is_nan_even_without_checks():
 )
 def test_an_argument_must_be_what_the_signature_says(arguments, message):
     with pytest.raises(TypeError, match=message):
-        compile_for_cpu(SCALE, ("-DT=float",))["scale"]((1,), (64,), arguments)
+        compile_for_cpu("typedef float T;" + SCALE)["scale"]((1,), (64,), arguments)
 
 
 def test_a_block_has_at_most_1024_threads():
     with pytest.raises(LaunchError, match="no GPU takes"):
-        compile_for_cpu(SCALE, ("-DT=float",))["scale"]((1,), (2048,), (np.zeros(3, np.float32), 1.0, 3))
+        compile_for_cpu("typedef float T;" + SCALE)["scale"]((1,), (2048,), (np.zeros(3, np.float32), 1.0, 3))
 
 
 def test_text_that_is_not_c_is_refused():
     with pytest.raises(LaunchError, match=r"kernel.cu:.*error"):
-        compile_for_cpu(SCALE + "int a b;", ("-DT=float",))
+        compile_for_cpu("typedef float T;" + SCALE + "int a b;")
 
 
 def test_after_an_error_the_next_launch_is_sound():

@@ -1,6 +1,6 @@
 """CUDA C run on the CPU: a kernel's text, compiled as C++ by g++, launched thread by thread on NumPy arrays.
 
-    kernels = compile_for_cpu(code, ("-DT=float",))              # as cupy.RawModule(code=code, options=(...))
+    kernels = compile_for_cpu(code)                              # what cupy.RawModule(code=code) takes
     kernels["scale"]((blocks,), (256,), (array, 2.0, array.size), order="reverse")
 
 With `check` every access is watched: races, reads of shared memory that no thread wrote, accesses out of bounds,
@@ -23,7 +23,7 @@ from .cuda_launch import Kernel, LaunchError
 HERE = Path(__file__).parent / "cuda"
 FLAGS = ("-std=c++17", "-fPIC", "-ffp-contract=off", "-Wno-unknown-pragmas", "-I", str(HERE))
 CHECKS = ("-O1", "-fsanitize=thread,bounds,signed-integer-overflow,integer-divide-by-zero")
-SIGNATURE = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\(\w+\)\s*)?(\w+)\s*\(([^)]*)\)')
+SIGNATURE = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)')
 
 
 def why_not() -> str | None:
@@ -32,17 +32,17 @@ def why_not() -> str | None:
 
 
 @functools.cache
-def compile_for_cpu(code: str, options: tuple[str, ...] = (), *, check: bool = False) -> dict[str, Kernel]:
+def compile_for_cpu(code: str, *, check: bool = False) -> dict[str, Kernel]:
     """Return the kernels of a CUDA C source by name; LaunchError where it does not compile."""
     signatures = {name: _parameters(text) for name, text in SIGNATURE.findall(code)}
     source = f'#include "on_cpu.h"\n#line 1 "kernel.cu"\n{code}\n' + "".join(
         map(_body, signatures, signatures.values())
     )
-    flags = [*(CHECKS if check else ["-O2"]), *options]
+    flags = list(CHECKS) if check else ["-O2"]
     runtime = [_built((HERE / name).read_text(), ["-O2"], ".o") for name in ("scheduler.cpp", "checker.cpp")]
     library = ctypes.PyDLL(str(_built(source, flags, ".so", *runtime)))  # keeps the GIL: one launch at a time
-    macros = dict(re.findall(r"-D(\w+)=(\w+)", " ".join(options)))
-    resolved = {name: [_resolved(c_type, macros) for c_type in types] for name, types in signatures.items()}
+    typedefs = {name: c_type for c_type, name in re.findall(r"typedef (\w+) (\w+);", code)}
+    resolved = {name: [_resolved(c_type, typedefs) for c_type in types] for name, types in signatures.items()}
     return {name: Kernel(library, name, types, check) for name, types in resolved.items()}
 
 
@@ -51,8 +51,8 @@ def _parameters(text: str) -> list[str]:
     return [re.sub(r"\s*\w+$", "", " ".join(part.split())) for part in text.split(",")]
 
 
-def _resolved(c_type: str, macros: dict[str, str]) -> str:
-    return re.sub(r"\w+", lambda word: macros.get(word[0], word[0]), c_type)
+def _resolved(c_type: str, typedefs: dict[str, str]) -> str:
+    return re.sub(r"\w+", lambda word: typedefs.get(word[0], word[0]), c_type)
 
 
 def _body(name: str, parameters: list[str]) -> str:

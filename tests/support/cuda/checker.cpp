@@ -1,7 +1,7 @@
 // Watches every access of a kernel that g++ compiled with -fsanitize=thread: the calls it puts in are answered here.
 //
-// An access must lie in an argument, in shared memory, on the stack or in the library itself. Two accesses of one byte by
-// two threads, one of them a write, need a barrier between them; and nothing orders two blocks of a launch.
+// An access must lie in an argument, in shared memory, on the stack or in the library itself. Two accesses of one byte
+// by two threads, one of them a write, need a barrier between them; and nothing orders two blocks of a launch.
 #include "runtime.h"
 #include <sys/types.h>
 #include <vector>
@@ -35,7 +35,8 @@ static bool ordered(const Access& access) {
 
 static void report(const char* what, const Range* range, const char* p) {
     char where[60] = "outside of every argument";
-    if (range && range->argument == SHARED) snprintf(where, sizeof where, "in shared memory, byte %zd", p - range->begin);
+    if (range && range->argument == SHARED)
+        snprintf(where, sizeof where, "in shared memory, byte %zd", p - range->begin);
     if (range && range->argument != SHARED)
         snprintf(where, sizeof where, "in argument %d, byte %zd", range->argument, p - range->begin);
     fail("%s %s, by thread %u of block %u", what, where, running()->thread, running()->block);

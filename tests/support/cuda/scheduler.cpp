@@ -112,8 +112,8 @@ static bool all_at_one_barrier() {
 static void pass_barriers(int order) {
     while (!waiting.empty() && !failed()) {
         if (!all_at_one_barrier())
-            return fail("divergent barrier: %zu of %zu threads of block %u wait at line %d or elsewhere", waiting.size(),
-                        threads.size(), block, waiting[0]->line);
+            return fail("divergent barrier: %zu of %zu threads of block %u wait at line %d or elsewhere",
+                        waiting.size(), threads.size(), block, waiting[0]->line);
         std::vector<Fiber*> ready;
         ready.swap(waiting);
         arrange(ready, order);
@@ -132,7 +132,7 @@ static void forget_fibers() {
     fibers.clear(), idle.clear(), waiting.clear();
 }
 
-// `size` is the grid (x, y, z), then the block; `order` 0 forward, 1 reverse, 2 shuffled. Returns null or what went wrong.
+// `size` is the grid (x, y, z), then the block; `order` 0 forward, 1 reverse, 2 shuffled. Returns null, or what is wrong.
 extern "C" const char* cpu_launch(void (*body)(void**), void** values, const unsigned* size, int order) {
     kernel = body, arguments = values, message[0] = 0, here = nullptr;
     shuffler.seed(1);

@@ -1,0 +1,28 @@
+"""One step of Adam as a kernel; `quatnet.optim` has the optimiser."""
+
+from ..backend import Array, xp
+from .load import along, launch
+
+
+def step(
+    p: Array,
+    g: Array,
+    mean: Array,
+    square: Array,
+    *,
+    rate: float,
+    betas: tuple[float, float],
+    steps: int,
+    epsilon: float,
+    decay: float,
+    decay_beside: float,
+) -> Array:
+    """Return the parameter `p` after step number `steps`, and move the running means of g and g² in place.
+
+    `decay` times p is added to g, `decay_beside` times p to the adapted direction.
+    """
+    moved = xp.empty(p.shape, dtype=p.dtype)
+    corrections = (1 - betas[0] ** steps, 1 - betas[1] ** steps)
+    numbers = (rate, *betas, *corrections, epsilon, decay, decay_beside)
+    launch(("adam", "adam"), along(p.size), p, g, mean, square, moved, p.size, *map(float, numbers))
+    return moved

@@ -1,0 +1,100 @@
+// Batch normalisation of rows (rows, C), with relu, forwards and back: two passes over memory each way.
+//
+// Bytes: `moments` reads each entry of x once; `affine` reads it once and writes y once; `gradient_sums` reads g, x and,
+// under a relu, y; `input_gradient` reads the same and writes gx. As CuPy expressions the statistics read x three times
+// and write a centred copy; scale, shift and relu read and write y three times; the gradient takes some ten passes.
+// `cupy.fuse` would do for `affine` and `input_gradient`, but nothing without a GPU can test its text.
+
+// Mean and sum of squares around it for each channel of a chunk of rows: (2, chunks, C) in float64.
+// Each thread takes every eighth row of its channel, less the first one of the chunk, so that a large mean costs no
+// digits, by an update that does not cancel; eight threads then join.
+// Source: T. F. Chan, G. H. Golub, R. J. LeVeque, Algorithms for computing the sample variance, 1983, eq. 1.3 and 1.5.
+extern "C" __global__ void __launch_bounds__(256, 4) moments(
+    const T* x, double* out, long long rows, long long chunk, int channels) {
+    __shared__ double counts[8][32], means[8][32], squares[8][32];
+    const int c = blockIdx.x * 32 + threadIdx.x, lane = threadIdx.y;
+    const long long first = blockIdx.y * chunk, end = first + chunk < rows ? first + chunk : rows;
+    const T shift = c < channels ? x[first * channels + c] : T(0);
+    T count = 0, mean = 0, square = 0;
+    if (c < channels)
+        for (long long row = first + lane; row < end; row += 8) {
+            const T value = x[row * channels + c] - shift, step = value - mean;
+            count += 1;
+            mean += step / count;
+            square += step * (value - mean);
+        }
+    counts[lane][threadIdx.x] = count, means[lane][threadIdx.x] = mean, squares[lane][threadIdx.x] = square;
+    __syncthreads();
+    for (int half = 4; half; half /= 2) {
+        if (lane < half && counts[lane + half][threadIdx.x] > 0) {
+            const double m = counts[lane][threadIdx.x], n = counts[lane + half][threadIdx.x];
+            const double step = means[lane + half][threadIdx.x] - means[lane][threadIdx.x];
+            counts[lane][threadIdx.x] = m + n;
+            means[lane][threadIdx.x] += step * n / (m + n);
+            squares[lane][threadIdx.x] += squares[lane + half][threadIdx.x] + step * step * m * n / (m + n);
+        }
+        __syncthreads();
+    }
+    if (lane == 0 && c < channels) {
+        out[(long long)blockIdx.y * channels + c] = shift + means[0][threadIdx.x];
+        out[((long long)gridDim.y + blockIdx.y) * channels + c] = squares[0][threadIdx.x];
+    }
+}
+
+// y = factor · x + offset for each channel, and max(., 0) where `relu` is not 0; nan stays nan.
+extern "C" __global__ void __launch_bounds__(256, 4) affine(
+    const T* x, const T* factor, const T* offset, T* y, long long rows, int channels, int relu) {
+    const unsigned c = column();
+    if (c >= (unsigned)channels) return;
+    const T slope = factor[c], start = offset[c];
+    for (long long row = first_row(); row < rows; row += row_step()) {
+        const T value = x[row * channels + c] * slope + start;
+        y[row * channels + c] = relu && value < 0 ? T(0) : value;
+    }
+}
+
+// Σ g and Σ g · (x - mean) for each channel of a chunk of rows, (2, chunks, C) in float64; where `relu` is not 0, of the
+// g that it let pass, those with y > 0.
+extern "C" __global__ void __launch_bounds__(256, 4) gradient_sums(
+    const T* g, const T* x, const T* y, const T* mean, double* out, long long rows, long long chunk, int channels,
+    int relu) {
+    __shared__ double sums[8][32], products[8][32];
+    const int c = blockIdx.x * 32 + threadIdx.x, lane = threadIdx.y;
+    const long long first = blockIdx.y * chunk, end = first + chunk < rows ? first + chunk : rows;
+    const T centre = c < channels ? mean[c] : T(0);
+    T sum = 0, product = 0;
+    if (c < channels)
+        for (long long row = first + lane; row < end; row += 8) {
+            const long long place = row * channels + c;
+            const T passed = relu && !(y[place] > 0) ? T(0) : g[place];
+            sum += passed;
+            product += passed * (x[place] - centre);
+        }
+    sums[lane][threadIdx.x] = sum, products[lane][threadIdx.x] = product;
+    __syncthreads();
+    for (int half = 4; half; half /= 2) {
+        if (lane < half) {
+            sums[lane][threadIdx.x] += sums[lane + half][threadIdx.x];
+            products[lane][threadIdx.x] += products[lane + half][threadIdx.x];
+        }
+        __syncthreads();
+    }
+    if (lane == 0 && c < channels) {
+        out[(long long)blockIdx.y * channels + c] = sums[0][threadIdx.x];
+        out[((long long)gridDim.y + blockIdx.y) * channels + c] = products[0][threadIdx.x];
+    }
+}
+
+// gx = factor · g + slope · x + offset for each channel, of the g that a relu let pass.
+extern "C" __global__ void __launch_bounds__(256, 4) input_gradient(
+    const T* g, const T* x, const T* y, const T* factor, const T* slope, const T* offset, T* gx, long long rows,
+    int channels, int relu) {
+    const unsigned c = column();
+    if (c >= (unsigned)channels) return;
+    const T of_g = factor[c], of_x = slope[c], start = offset[c];
+    for (long long row = first_row(); row < rows; row += row_step()) {
+        const long long place = row * channels + c;
+        const T passed = relu && !(y[place] > 0) ? T(0) : g[place];
+        gx[place] = passed * of_g + start + x[place] * of_x;
+    }
+}

@@ -1,0 +1,24 @@
+"""im2col and col2im as kernels; `quatnet.patches` says what they do."""
+
+from ..backend import Array, xp
+from .load import ints, launch, over
+
+Pair = tuple[int, int]
+
+
+def im2col(x: Array, kernel: Pair, size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+    """Return the patches (N, OH, OW, KH*KW*C) of images `x` (N, H, W, C); `size` is (OH, OW)."""
+    images, channels = len(x), x.shape[3]
+    rows = xp.empty((images, *size, kernel[0] * kernel[1] * channels), dtype=x.dtype)
+    options = ints(*x.shape, *size, *kernel, *stride, *padding, *dilation)
+    launch(("patches", "im2col"), over(images * size[0], size[1] * channels), x, rows, *options)
+    return rows
+
+
+def col2im(rows: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+    """Return images of `shape` (N, H, W, C): what the patches `rows` (N, OH, OW, KH*KW*C) say of each pixel, added."""
+    images, height, width, channels = shape
+    x = xp.empty(shape, dtype=rows.dtype)
+    options = ints(*shape, *rows.shape[1:3], *kernel, *stride, *padding, *dilation)
+    launch(("patches", "col2im"), over(images * height, width * channels), rows, x, *options)
+    return x

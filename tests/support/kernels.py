@@ -1,0 +1,43 @@
+"""Kernels run where the tests run: on the CPU, thread by thread and watched; or on a GPU or its stand-in as it is."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from quatnet import kernels
+from quatnet.backend import xp
+from quatnet.kernels import load
+
+from .cuda_cpu import compile_for_cpu, why_not
+from .cuda_launch import ORDERS
+
+DTYPES = (np.float32, np.float64)
+orders = st.sampled_from(ORDERS)
+dtypes = st.sampled_from(DTYPES)
+need_a_compiler = pytest.mark.skipif(xp is np and why_not() is not None, reason=str(why_not()))
+
+
+@contextmanager
+def kernels_run(order: str = "forward") -> Iterator[None]:
+    """Let `quatnet.kernels` take NumPy arrays: its kernels run on the CPU, every access watched, threads in `order`."""
+    if xp is not np:
+        yield
+        return
+
+    def function(file: str, name: str, dtype: str, formulas: str = ""):
+        return partial(compile_for_cpu(load.source(file, dtype, formulas), check=True)[name], order=order)
+
+    with mock.patch.object(load, "function", function):
+        yield
+
+
+@contextmanager
+def kernels_everywhere(order: str = "forward") -> Iterator[None]:
+    """Let all of quatnet take its kernels, as it does on a GPU."""
+    with kernels_run(order), mock.patch.object(kernels, "takes", return_value=True):
+        yield
