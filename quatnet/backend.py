@@ -1,7 +1,7 @@
 """The array module: NumPy, or CuPy when `QUATNET_BACKEND` asks for it. The only file that imports cupy.
 
-`QUATNET_BACKEND` is read once, at import: `numpy` (default), `cupy`, or `auto` (CuPy where a GPU works).
-There is never a silent fallback: `cupy` without a usable GPU raises one `BackendUnavailable`.
+`QUATNET_BACKEND` is read once, at import: `numpy` (default), `cupy`, or `auto` (CuPy where a GPU works); `use` changes
+it later. There is never a silent fallback: `cupy` without a usable GPU raises one `BackendUnavailable`.
 """
 
 import os
@@ -61,7 +61,25 @@ def load(name: str) -> ModuleType:
     return cupy
 
 
-xp: Any = load(os.environ.get("QUATNET_BACKEND", "numpy").strip().lower())
+xp: Any = ModuleType("xp")  # a module with the names of the array module in use
+
+
+def use(name: str) -> None:
+    """Take the array module called `name` from now on, before the first array: those made earlier stay where they are.
+
+    Raises what `load` raises; then nothing changes.
+    """
+    module = load(name)
+    vars(xp).clear()
+    vars(xp).update(vars(module))
+
+
+def on_gpu() -> bool:
+    """Return whether the array module is CuPy."""
+    return xp.__name__ != "numpy"
+
+
+use(os.environ.get("QUATNET_BACKEND", "numpy").strip().lower())
 
 
 def asnumpy(array: Array) -> numpy.ndarray:

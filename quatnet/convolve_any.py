@@ -6,10 +6,8 @@ patches of a whole batch would be KH·KW times its size. So does everything on a
 
 from collections.abc import Callable
 
-import numpy as np
-
 from . import convolve
-from .backend import Array, xp
+from .backend import Array, on_gpu, xp
 from .fast import forms
 from .patches import Pair, pair
 from .threads import map_on_cores, pieces, run_on_cores
@@ -17,7 +15,7 @@ from .threads import map_on_cores, pieces, run_on_cores
 
 def fast_options(stride: Pair, padding: Pair, dilation: Pair) -> tuple[tuple[int, int], tuple[int, int]] | None:
     """Return stride and padding as pairs for `fast.forms`, or None for what it does not do."""
-    return (pair(stride), pair(padding)) if pair(dilation) == (1, 1) and xp is np else None
+    return (pair(stride), pair(padding)) if pair(dilation) == (1, 1) and not on_gpu() else None
 
 
 def conv2d(x: Array, w: Array, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1) -> Array:

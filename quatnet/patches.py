@@ -77,9 +77,8 @@ def im2col(x: Array, kernel: tuple[int, int], *, stride: Pair = 1, padding: Pair
     Channels last makes KW*C neighbours one contiguous run.
     """
     (kh, kw), (down, right), (dh, dw) = kernel, pair(stride), pair(dilation)
-    windows = np.lib.stride_tricks if xp is np else xp.lib.stride_tricks
     reach = (dh * (kh - 1) + 1, dw * (kw - 1) + 1)
-    view = windows.sliding_window_view(pad(x, padding), reach, axis=(1, 2))
+    view = xp.lib.stride_tricks.sliding_window_view(pad(x, padding), reach, axis=(1, 2))
     view = view[:, ::down, ::right, :, ::dh, ::dw]  # N OH OW C KH KW
     n, oh, ow, channels = view.shape[:4]
     return view.transpose(0, 1, 2, 4, 5, 3).reshape(n, oh, ow, kh * kw * channels)

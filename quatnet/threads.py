@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy
 from threadpoolctl import ThreadpoolController
 
-from .backend import Array, xp
+from .backend import Array, on_gpu, xp
 from .errors import ConfigError
 
 # glibc gives freed memory back to the system, and the next array pays for every page of it anew, until it has once
@@ -65,7 +65,7 @@ def _libraries() -> ThreadpoolController:
 
 def pieces(length: int, bytes_each: int) -> list[slice]:
     """Cut range(length) into slices of about `CACHE_BYTES`; one slice for all on a GPU."""
-    step = max(1, length if xp is not numpy else CACHE_BYTES // max(1, bytes_each))
+    step = max(1, length if on_gpu() else CACHE_BYTES // max(1, bytes_each))
     return [slice(start, min(start + step, length)) for start in range(0, length, step)]
 
 

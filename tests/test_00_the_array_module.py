@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quatnet import backend, threads
+from quatnet.backend import xp
 from quatnet.errors import BackendUnavailable, ConfigError
 
 
@@ -94,6 +95,29 @@ def test_auto_and_cupy_take_a_gpu_that_passes_the_start_up_test(monkeypatch: pyt
     assert backend.load("cupy") is cupy
     assert backend.load("auto") is cupy
     assert backend.load("numpy") is np
+
+
+def test_use_changes_the_module_behind_xp_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = xp.__name__
+    try:
+        with_a_gpu(monkeypatch).here = True
+        backend.use("cupy")
+        assert xp.here  # one and the same xp in every room, so nobody is left behind
+        assert backend.on_gpu()
+        backend.use("numpy")
+        assert not hasattr(xp, "here")
+        assert xp.zeros is np.zeros
+        assert not backend.on_gpu()
+    finally:
+        backend.use(before)
+
+
+def test_use_that_fails_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_a_driver(monkeypatch)
+    before = dict(vars(xp))
+    with pytest.raises(BackendUnavailable):
+        backend.use("cupy")
+    assert vars(xp) == before
 
 
 def test_an_unknown_name_is_refused_in_a_call_too() -> None:

@@ -17,12 +17,12 @@ from support.arrays import assert_close, dot, draw
 from support.strategies import seeds
 
 from quatnet import convolve
-from quatnet.backend import xp
+from quatnet.backend import on_gpu
 from quatnet.fast import convolution, direct, direct_gradients, forms, mixing, tiles, transforms, winograd
 from quatnet.quaternion import hamilton_product, left_matrix_adjoint
 
 components = st.sampled_from([1, 4])
-pytestmark = pytest.mark.skipif(xp is not np, reason="the fast forms are NumPy's; a GPU takes the plain ones")
+pytestmark = pytest.mark.skipif(on_gpu(), reason="the fast forms are NumPy's; a GPU takes the plain ones")
 
 # Four outputs from six products
 

@@ -17,7 +17,7 @@ import pytest
 
 from quatnet import Tensor
 from quatnet.__main__ import main
-from quatnet.backend import xp
+from quatnet.backend import on_gpu
 from quatnet.errors import ConfigError
 from quatnet.fast import convolution
 from quatnet.models import (
@@ -102,7 +102,7 @@ def test_a_first_layer_is_counted_with_a_pencil() -> None:
     )
 
 
-@pytest.mark.skipif(xp is not np, reason="counts with Python objects")
+@pytest.mark.skipif(on_gpu(), reason="counts with Python objects")
 @pytest.mark.parametrize(("channels", "outputs"), [(1, 1), (3, 2), (2, 5)])
 def test_numbers_that_count_agree_with_the_formula(channels: int, outputs: int) -> None:
     config = CNNConfig(3, True, ((4 * channels,),), embedding=4 * outputs)
@@ -121,7 +121,7 @@ def test_the_network_is_the_sum_of_its_layers_and_of_its_first_norm() -> None:
     assert total.parameters == count_parameters(CNN(TINY, rng=np.random.default_rng(0)))
 
 
-@pytest.mark.skipif(xp is not np, reason="the forms of the CPU")
+@pytest.mark.skipif(on_gpu(), reason="the forms of the CPU")
 @pytest.mark.parametrize("quaternion", [False, True])
 def test_winograds_count_is_what_is_multiplied(quaternion: bool, monkeypatch) -> None:
     # Maps of 7 columns are cut without zeros between their rows. From 512 pixels on they take Winograd's form.

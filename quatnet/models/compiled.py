@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import ops
-from ..backend import Array, xp
+from ..backend import Array, on_gpu, xp
 from ..errors import ConfigError
 from ..fast import fused
 from ..nn import BatchNorm
@@ -76,6 +76,6 @@ def compile(model: Network) -> Compiled:
     >>> compile(model)(np.zeros((1, 64, 64, 4), np.float32)).shape
     (1, 3)
     """
-    if xp is not np:
+    if on_gpu():
         raise ConfigError(f"compile prepares networks for NumPy, and the array module is {xp.__name__}; call the model")
     return Compiled(model)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import xp
+from ..backend import on_gpu
 from ..errors import ConfigError
 from ..models import NAMES, Config, build, compile, late_filters_cut, named
 from ..threads import thread_count
@@ -67,6 +67,6 @@ def _measured(config: Config, frames: int, layers: list[dict[str, Any]]) -> dict
     for layer in layers:
         layer["milliseconds"] = alone[layer["name"]]
     facts = {"threads": thread_count(), "milliseconds": milliseconds_per_clip(model, clip, runs=5)}
-    if xp is np:
+    if not on_gpu():
         facts["milliseconds_compiled"] = milliseconds_per_clip(compile(model), clip, runs=5)
     return facts

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..backend import Array, xp
+from ..backend import Array, on_gpu, xp
 from ..errors import ConfigError, ShapeError
 from ..threads import map_on_cores
 from .blocks import left_matrix
@@ -44,7 +44,7 @@ def matrix_product(p: Array, q: Array, *, axis: int = 0, products: int = 8) -> A
 def _by_columns(product: Callable[[Array, Array], Array], p: Array, q: Array) -> Array:
     """Columns of q are independent: a few wide pieces of them keep several cores at additions and products alike."""
     columns = q.shape[-1]
-    width = max(128, -(-columns // 4)) if xp is np else columns
+    width = max(128, -(-columns // 4)) if not on_gpu() else columns
     if columns < 2 * width:
         return product(p, q)
     parts = [q[..., start : start + width] for start in range(0, columns, width)]

@@ -8,7 +8,7 @@ numbers of the plane of 1 and i into their conjugates as they pass: j c = c* j. 
 
 import numpy as np
 
-from ..backend import Array, xp
+from ..backend import Array, on_gpu
 from .rows import LARGE, by_rows
 
 COMPLEX = {np.dtype(np.float32): np.complex64, np.dtype(np.float64): np.complex128}
@@ -23,7 +23,7 @@ def pair_product(p: Array, q: Array) -> tuple[Array, Array]:
 def in_pairs(p: Array, q: Array, axis: int) -> Array | None:
     """Return p ⊗ q where this is the faster way: for large arrays with their components side by side; else None."""
     small = max(p.size, q.size) < 4 * LARGE
-    if small or xp is not np or not all(_is_pair(part, axis) for part in (p, q)) or p.dtype != q.dtype:
+    if small or on_gpu() or not all(_is_pair(part, axis) for part in (p, q)) or p.dtype != q.dtype:
         return None
     views = (part.view(COMPLEX[part.dtype]) for part in (p, q))
     return by_rows(pair_product, *views, copies=False).view(p.dtype)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..backend import Array, xp
+from ..backend import Array, on_gpu, xp
 from ..errors import ShapeError
 from ..threads import pieces, run_on_cores
 
@@ -31,7 +31,7 @@ def by_rows(
     depth = max(*(row.ndim - 1 for row in rows), *(number.ndim for number in numbers), 0)
     rows = [row[(slice(None), *(None,) * (depth - row.ndim + 1))] for row in rows]
     numbers = tuple(number[(None,) * (depth - number.ndim)] for number in numbers)
-    if xp is np:
+    if not on_gpu():
         shape = np.broadcast(*(row[0] for row in rows), *numbers).shape
         if math.prod(shape) >= LARGE:
             return _in_pieces(formula, rows, numbers, shape, axis, np.ascontiguousarray if copies else np.asarray)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from quatnet import kernels
-from quatnet.backend import xp
+from quatnet.backend import on_gpu
 from quatnet.kernels import load
 
 from .cuda_cpu import compile_for_cpu, why_not
@@ -19,13 +19,13 @@ from .cuda_launch import ORDERS
 DTYPES = (np.float32, np.float64)
 orders = st.sampled_from(ORDERS)
 dtypes = st.sampled_from(DTYPES)
-need_a_compiler = pytest.mark.skipif(xp is np and why_not() is not None, reason=str(why_not()))
+need_a_compiler = pytest.mark.skipif(not on_gpu() and why_not() is not None, reason=str(why_not()))
 
 
 @contextmanager
 def kernels_run(order: str = "forward") -> Iterator[None]:
     """Let `quatnet.kernels` take NumPy arrays: its kernels run on the CPU, every access watched, threads in `order`."""
-    if xp is not np:
+    if on_gpu():
         yield
         return
 
