@@ -8,6 +8,7 @@ Then the names: the published audio networks call their layers otherwise, and ke
 
 import json
 import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -138,6 +139,126 @@ def test_a_file_that_is_missing_compressed_or_something_else_is_refused(tmp_path
             read_torch(tmp_path / "b.pth")
 
 
+def twice(depth, innermost=b")"):
+    """A tuple of the same tuple twice, `depth` times over: 2 to the power of `depth` leaves in as many bytes."""
+    return innermost + b"2\x86" * depth
+
+
+SIX = torch_file.tensor("0", "Float", 6, 0, [6], [1])
+STORAGE = b"(" + torch_file.text("storage") + b"ctorch\nFloatStorage\n"
+ENDLESS = {  # each in a file of a few hundred bytes; what it would do to a reader that does not look first
+    "hashes a key for ever": b"}" + twice(80) + b"Ns",
+    "hashes one of many keys for ever": b"}(" + twice(80) + b"Nu",
+    "runs out of stack in a hash": b"}" + b")" + b"\x85" * 300_000 + b"Ns",
+    "hashes the pairs of a dictionary": b"ccollections\nOrderedDict\n](" + twice(80) + b"N\x86e\x85R",
+    "hashes the members of a set": b"\x8f(" + twice(80) + b"\x90",
+    "prints a name for ever": torch_file.mapping({"x": STORAGE + twice(80) + torch_file.text("cpu") + b"K\x06tQ"}),
+    "prints a kind for ever": torch_file.mapping(
+        {"x": b"(" + torch_file.text("storage") + twice(80) + torch_file.text("0") + b"NK\x06tQ"}
+    ),
+    "prints a shape for ever": SIX.replace(torch_file.numbers([6]), b"K\x06" + twice(80) + b"\x86"),
+    "asks for a buffer of exabytes": b"\x96" + struct.pack("<Q", 2**62),
+    "has a text of exabytes": b"\x8d" + struct.pack("<Q", 2**62),
+    "puts a thing in place 4 billion": b"Nr\xff\xff\xff\xff",
+    "calls an array": SIX + b")R",
+    "makes an object of an array": SIX + b")\x81",
+    "sets an entry of an array": torch_file.mapping({"x": SIX + b"K\x00K\x01s" + b"0N"}) + b"0" + SIX + b"K\x00K\x01s",
+    "asks copyreg for a class": b"\x82\x01",
+    "loads a persistent text": b"P0\n",
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_a_program_that_would_never_end_is_refused_at_once(what, tmp_path):
+    for write in (torch_file.zipped, torch_file.streamed):
+        path = write(tmp_path / "a.pth", ENDLESS[what], {"0": bytes(24)})
+        with pytest.raises(CheckpointError) as refusal:
+            read_torch(path)
+        assert len(str(refusal.value)) < len(str(path)) + 400
+
+
+def test_strange_things_beside_the_state_dict_do_no_harm(tmp_path):
+    arrays = arrays_of(0)
+    beside = {
+        "by pairs": b"}" + twice(80) + b"Ns",
+        "default": b"ccollections\ndefaultdict\nc__builtin__\nlist\n\x85R(" + torch_file.text("a") + b"]u",
+        "deque": b"ccollections\ndeque\n)R(K\x01K\x02e",
+        "date": b"cdatetime\ndate\nU\x04\x07\xe4\x01\x01\x85R",
+        "object": b"cmodels\nOptions\n)\x81}" + torch_file.text("lr") + b"K\x01sb",
+    }
+    program = torch_file.mapping(beside | {"model": torch_file.state_dict(arrays)})
+    assert_same(read_torch(torch_file.zipped(tmp_path / "a.pth", program, torch_file.storages(arrays))), arrays)
+
+
+def peak_of(action):
+    """Return the most bytes that were held in between."""
+    tracemalloc.start()
+    try:
+        action()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_thousand_tensors_of_one_storage_take_the_room_of_one(tmp_path):
+    size = 1_000_000
+    entries = {str(n): torch_file.tensor("0", "Byte", size, 0, [size], [1]) for n in range(1000)}
+    path = torch_file.zipped(tmp_path / "a.pth", torch_file.mapping(entries), {"0": bytes(size)})
+    assert peak_of(lambda: read_torch(path)) < 20e6  # copies would be 1 GB
+    path = torch_file.streamed(tmp_path / "b.pth", torch_file.mapping(entries), {"0": bytes(size)}, 1)
+    assert peak_of(lambda: read_torch(path)) < 20e6
+
+
+def test_parts_of_an_archive_that_lie_on_each_other_are_refused(tmp_path):
+    path = torch_file.zipped(tmp_path / "a.pth", torch_file.mapping({"x": SIX}), {"0": bytes(24)})
+    content = path.read_bytes()
+    (start,) = struct.unpack("<I", content[-6:-2])  # of the list of parts
+    entry = content[start : content.index(b"PK\x01\x02", start + 4)]
+    many = content[:start] + entry * 60 + content[start:-22]
+    length, count = len(many) - start, 60 + content[start:].count(b"PK\x01\x02")
+    path.write_bytes(many + struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count, count, length, start, 0))
+    for n in range(60):  # each of its own name
+        place = start + n * len(entry) + 46
+        content = bytearray(path.read_bytes())
+        content[place : place + 2] = f"{n:02}".encode()
+        path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"on top of each other"):
+        read_torch(path)
+
+
+def test_thin_arrays_cannot_ask_for_a_layer_of_terabytes():
+    _, arrays = published(NETWORKS["CNN14"])
+    thin = np.broadcast_to(np.float32(0), (1_000_000, 1, 3, 3))
+    with pytest.raises(CheckpointError, match=r"need \d+ numbers, the file holds \d+: their shapes do not fit"):
+        network_of(arrays | {"conv_block1.conv1.weight": thin, "conv_block1.conv2.weight": thin})
+
+
+@given(st.binary(max_size=200), st.booleans())
+def test_a_program_of_any_bytes_is_a_refusal(tmp_path_factory, program, old):
+    path = tmp_path_factory.mktemp("program") / "a.pth"
+    (torch_file.streamed if old else torch_file.zipped)(path, program, {"0": bytes(24)})
+    with pytest.raises(CheckpointError, match=r"a\.pth"):
+        read_torch(path)
+
+
+PIECES = [
+    b"(", b")", b"]", b"}", b"t", b"2", b"0", b"1", b"N", b"K\x00", b"K\x06", b"\x85", b"\x86", b"\x87", b"R", b"Q",
+    b"\x81", b"b", b"s", b"u", b"a", b"e", b"q\x00", b"h\x00", torch_file.text("x"), torch_file.text("storage"),
+    b"ctorch\nFloatStorage\n", b"ctorch._utils\n_rebuild_tensor_v2\n", b"ccollections\nOrderedDict\n",
+    b"cposix\nsystem\n", SIX, STORAGE,
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=40), st.booleans())
+def test_a_program_of_any_pieces_is_tensors_or_a_refusal(tmp_path_factory, pieces, old):
+    path = tmp_path_factory.mktemp("program") / "a.pth"
+    (torch_file.streamed if old else torch_file.zipped)(path, b"".join(pieces), {"0": bytes(24)})
+    try:
+        assert all(isinstance(array, np.ndarray) for array in read_torch(path).values())
+    except CheckpointError as error:
+        assert str(path) in str(error)  # noqa: PT017 (either is right)
+
+
 @given(seeds, st.booleans())
 def test_whatever_happens_to_the_bytes_it_is_tensors_or_a_refusal(tmp_path_factory, seed, old):
     rng, path = np.random.default_rng(seed), tmp_path_factory.mktemp("fuzz") / "a.pth"
@@ -179,12 +300,17 @@ def test_what_is_written_is_read_again(tmp_path_factory, seed):
     [
         ({"dtype": "F31"}, "expected one of F64, .* got dtype 'F31'"),
         ({"shape": [3]}, "expected 3 numbers of 4 bytes each, got 8 bytes"),
-        ({"shape": [-1, -2]}, "shape"),
+        ({"shape": [-1, -2]}, "expected a shape"),
         ({"data_offsets": [0, 12]}, "bytes 0 to 12 of 8"),
         ({"data_offsets": [4, 8], "shape": [1]}, "overlap, or bytes belong to none"),
         ({"data_offsets": [0, 4], "shape": [1]}, "overlap, or bytes belong to none"),
         ({"data_offsets": [8, 0]}, "bytes 8 to 0"),
         ({"data_offsets": None}, "damaged"),
+        ({"shape": [2] * 65}, "expected a shape"),
+        ({"shape": [10**4000] * 20}, "expected a shape"),
+        ({"shape": [2.0]}, "expected a shape"),
+        ({"shape": 2}, "damaged"),
+        ({"dtype": ["F32"]}, "damaged"),
     ],
 )
 def test_a_safetensors_file_that_contradicts_itself_is_refused(change, message, tmp_path):
@@ -192,6 +318,36 @@ def test_a_safetensors_file_that_contradicts_itself_is_refused(change, message, 
     header = json.dumps({"x": entry}).encode()
     (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(8))
     with pytest.raises(CheckpointError, match=message):
+        read_safetensors(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"[]",
+        b"1",
+        b"{",
+        b"[" * 100_000,
+        b'{"__metadata__": 5}',
+        b'{"__metadata__": ["ab", 5]}',
+        b'{"x": 1}',
+        b'{"x": {}}',
+    ],
+)
+def test_a_header_that_is_none_is_refused(header, tmp_path):
+    (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(CheckpointError, match=r"a\.safetensors"):
+        read_safetensors(tmp_path / "a.safetensors")
+    with pytest.raises(CheckpointError, match="damaged"):
+        read_safetensors(tmp_path)  # a folder
+
+
+def test_ten_thousand_tensors_in_one_place_are_refused_before_they_are_read(tmp_path):
+    size = 1_000_000
+    entry = {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}
+    header = json.dumps({str(n): entry for n in range(10_000)}).encode()
+    (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(size))
+    with pytest.raises(CheckpointError, match="overlap"):
         read_safetensors(tmp_path / "a.safetensors")
 
 
