@@ -17,10 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import panns_twin, torch_file
 from support.arrays import assert_close, draw
+from support.published import published
 from support.strategies import seeds
 
 from quatnet.errors import CheckpointError
-from quatnet.models import CNNConfig, ResNetConfig, build
+from quatnet.models import CNNConfig, ResNetConfig
 from quatnet.weights import load_network, network_of, read_safetensors, read_torch, write_safetensors
 
 KINDS = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u1", "?"]
@@ -387,37 +388,6 @@ NETWORKS = {
     "ResNet": ResNetConfig(5, False, ((8, 8), (12, 8), (8, 8), (8, 12), (12, 12), (16, 20)), stages=(2, 2), **NARROW),
     "QResNet": ResNetConfig(5, True, ((8, 8), (12, 8), (4, 8), (8, 12), (4, 12), (16, 12)), stages=(2, 2), **NARROW),
 }
-
-
-def published(config):
-    """The state of a network of ours in their names and order of axes; typed out again, the other way round."""
-    network = build(config, rng=np.random.default_rng(0))
-    arrays = {}
-    for ours, array in network.state().items():
-        name = ours.replace("input_norm.", "bn0.").replace("classifier.", "fc_audioset.").replace("embedding.", "fc1.")
-        for b in range(len(config.widths)):
-            name = name.replace(f"blocks.{b}.", f"{place(config, b)}.")
-        for a, b in (("convs.0", "conv1"), ("convs.1", "conv2"), ("norms.0", "bn1"), ("norms.1", "bn2")):
-            name = name.replace(a, b)
-        name = name.replace("shortcut_norm", "downsample.2").replace("shortcut", "downsample.1")
-        for a, b in (("scale", "weight"), ("shift", "bias"), ("mean", "running_mean"), ("variance", "running_var")):
-            name = name.replace(f".{a}", f".{b}")
-        axes = {2: (1, 0), 4: (3, 2, 0, 1), 1: (0,)}
-        if config.quaternion and ours.endswith("weight") and "classifier" not in ours:
-            for part, component in zip("rijk", array, strict=True):
-                turned = component if component.ndim == 2 else component.transpose(axes[4])
-                arrays[name.replace("weight", f"{part}_weight")] = turned
-        else:
-            arrays[name] = array.transpose(axes[array.ndim])
-    return network, arrays
-
-
-def place(config, b):
-    if not config.residual(b):
-        return f"conv_block{b + 1}" if not b or not hasattr(config, "stages") else "conv_block_after1"
-    starts = np.cumsum([1, *config.stages])
-    stage = int(np.searchsorted(starts, b, side="right"))
-    return f"resnet.layer{stage}.{b - starts[stage - 1]}"
 
 
 @pytest.mark.parametrize("name", NETWORKS)

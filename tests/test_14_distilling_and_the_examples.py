@@ -12,14 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.published import published
 from support.results import check_results
 
 from quatnet import Tensor
 from quatnet.checkpoint import load_model
 from quatnet.distill import distillation, label_loss
 from quatnet.errors import ConfigError
-from quatnet.models import CNN, CNNConfig
+from quatnet.models import CNN, CNNConfig, ResNet, ResNetConfig
 from quatnet.profile import count_parameters
+from quatnet.weights import write_safetensors
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -132,6 +134,21 @@ def test_a_network_goes_on_with_other_sounds_under_a_new_head(smoke: tuple[Path,
         kept = {key for key in before if before[key].shape == after[key].shape and (before[key] == after[key]).all()}
         assert {"embedding.weight", "blocks.0.convs.0.weight", "blocks.3.norms.1.scale"} <= kept
         assert (before["classifier.bias"].shape, after["classifier.bias"].shape) == ((10,), (8,))
+
+
+def test_a_published_residual_network_goes_on_and_has_a_residual_student(tmp_path: Path) -> None:
+    widths = ((8, 8), (8, 8), (8, 12), (12, 12))  # as if pruned: 12 channels have no half of whole quaternions
+    _, arrays = published(ResNetConfig(527, True, widths, embedding=12, stages=(1, 1)))
+    write_safetensors(tmp_path / "it.safetensors", {name: array.copy() for name, array in arrays.items()})
+    out = tmp_path / "out"
+    done = run_example("--smoke", "--epochs", "1", "--out", out, "--init", tmp_path / "it.safetensors")
+    assert done.returncode == 0, done.stderr[-2000:]
+    check_results(out)
+    whole, student = (load_model(out / f"{name}.npz") for name in ("quaternion-CNN", "student-alone"))
+    assert isinstance(whole, ResNet)
+    assert whole.config.widths == widths
+    assert isinstance(student, ResNet)
+    assert student.config.widths == ((4, 4), (4, 4), (4, 4), (4, 4))
 
 
 @pytest.mark.parametrize(
