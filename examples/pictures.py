@@ -48,11 +48,11 @@ def quaternion_input(clip: np.ndarray, frontend, label: str, path: Path) -> None
 
 
 def _colours(component: np.ndarray, unit: str) -> dict:
-    """Dark to bright for levels; for slopes falling to rising, with the middle at 0."""
+    """Dark to bright for levels; for slopes orange falls and purple rises."""
     if unit == "level (dB)":
         return {"cmap": "magma"}
     most = np.abs(component).max() or 1.0
-    return {"cmap": "PuOr_r", "vmin": -most, "vmax": most}
+    return {"cmap": "PuOr", "vmin": -most, "vmax": most}
 
 
 def training_curves(rows: list[dict], path: Path, *, score: str = "accuracy") -> None:

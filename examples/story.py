@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,9 +88,12 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
         return model, found | {"parameters": count_parameters(model)}
 
     width, classes, frames = 8 if args.smoke else 16, len(task.classes), task.frontend.frames
-    begun = trained_elsewhere(args.init, classes, args.seed)
-    real, real_row = start(NAMES[0], small_cnn(classes, quaternion=False, width=width))
-    quaternion, quaternion_row = start(NAMES[1], small_cnn(classes, quaternion=True, width=width))
+    begun = trained_elsewhere(args, classes)
+    configs = [small_cnn(classes, quaternion=kind, width=width) for kind in (False, True)]
+    configs = [begun[kind].config if kind in begun else configs[kind] for kind in (False, True)]
+    cuts = story_pruning.choices(args, quaternion=configs[True], real=configs[False], frames=frames)
+    _, real_row = start(NAMES[0], configs[False])
+    quaternion, quaternion_row = start(NAMES[1], configs[True])
     rows = [real_row, quaternion_row]
 
     # 5. Distilling: a student of half the width, from the labels alone and with a teacher's answers.
@@ -100,7 +102,6 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
     rows.append(train(NAMES[3], fresh(small), epochs, task.of_student(quaternion)))
 
     # 6. Pruning: the filters of smallest L1 norm go, with all that belongs to them; the rest is trained on.
-    cuts = story_pruning.choices(args, quaternion.config, real.config, frames)
     how = {key: getattr(args, key) for key in ("criterion", "budget", "rounds")}
     gentle = replace(task.recipe, peak=task.recipe.peak / 4)
     tuned = max(1, round(epochs * story_pruning.FINE_TUNING))
@@ -123,13 +124,16 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
     print(f"results.json, a checkpoint per network and five pictures are in {args.out}")
 
 
-def trained_elsewhere(paths: list[Path], classes: int, seed: int) -> dict[bool, Network]:
-    """The networks of checkpoints, ours (.npz) or published, with new classifiers: at most one of each kind."""
-    found = [load_model(path) if path.suffix == ".npz" else load_network(path) for path in paths]
-    models = [with_new_head(model, classes, rng=np.random.default_rng(seed)) for model in found]
+def trained_elsewhere(args: argparse.Namespace, classes: int) -> dict[bool, Network]:
+    """The networks of --init, ours (.npz) or published, with new classifiers: at most one of each kind."""
+    if args.freeze and not args.init:
+        raise ConfigError("--freeze trains the head of a network that comes by --init CHECKPOINT, which is missing")
+    found = [load_model(path) if path.suffix == ".npz" else load_network(path) for path in args.init]
+    models = [with_new_head(model, classes, rng=np.random.default_rng(args.seed)) for model in found]
     begun = {model.config.quaternion: model for model in models}
     if len(begun) < len(models):
-        raise ConfigError(f"--init takes a checkpoint of a real and one of a quaternion network, got {paths}")
+        kinds = ", ".join("quaternion" if model.config.quaternion else "real" for model in models)
+        raise ConfigError(f"--init takes a checkpoint of a real and one of a quaternion network, got: {kinds}")
     return begun
 
 

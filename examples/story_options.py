@@ -11,7 +11,7 @@ from quatnet.prune import CRITERIA
 def parser(description: str, out: str) -> argparse.ArgumentParser:
     """The options of every example."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=0, help="of weights, shuffling, augmentation, synthesis")
+    parser.add_argument("--seed", type=natural, default=0, help="of weights, shuffling, augmentation, synthesis")
     parser.add_argument("--out", type=Path, default=Path(out), help="results, checkpoints, pictures")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoints in --out")
     parser.add_argument(
@@ -46,8 +46,14 @@ def _add_pruning(parser: argparse.ArgumentParser) -> None:
 
 
 def positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdigit() or not int(text):
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def natural(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {text!r}")
     return int(text)
 
 

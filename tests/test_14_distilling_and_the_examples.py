@@ -184,6 +184,9 @@ def test_a_wrong_option_of_the_others_is_one_clear_line(
             "argument --budget: expected a share above 0, such as 0.5, got 'none'",
         ),
         (["--smoke", "--criterion", "gm"], "argument --criterion: invalid choice: 'gm'"),
+        (["--smoke", "--budget", "0.001", "0.2"], "ConfigError: with one filter in each layer the network still costs"),
+        (["--smoke", "--seed", "-1"], "argument --seed: expected a whole number of at least 0, got '-1'"),
+        (["--smoke", "--freeze"], "ConfigError: --freeze trains the head of a network that comes by --init"),
     ],
 )
 def test_a_wrong_option_is_one_clear_line(tmp_path: Path, arguments: list[str], message: str) -> None:
