@@ -8,8 +8,12 @@ Then the names: the published audio networks call their layers otherwise, and ke
 
 import json
 import struct
+import sys
 import tracemalloc
 import zipfile
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -20,8 +24,9 @@ from support.arrays import assert_close, draw
 from support.published import published
 from support.strategies import seeds
 
+from quatnet.audio import FrontEnd
 from quatnet.errors import CheckpointError
-from quatnet.models import CNNConfig, ResNetConfig
+from quatnet.models import CNNConfig, ResNetConfig, cnn14
 from quatnet.weights import load_network, network_of, read_safetensors, read_torch, write_safetensors
 
 KINDS = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u1", "?"]
@@ -457,6 +462,45 @@ def test_a_published_network_gives_the_same_logits(name, torch, tmp_path, rng):
         expected = twin(torch.from_numpy(x)).numpy()
     assert network.config == NETWORKS[name]
     np.testing.assert_allclose(network(x).data, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("old", [False, True])
+def test_cnn14_of_its_authors_from_sound_to_embedding(old, torch, tmp_path, rng):
+    """Their class in its full size, saved by PyTorch: the same file, the same sound, the same answer."""
+    theirs = cnn14_of_its_authors(torch)
+    torch.save(
+        {"iteration": 1, "model": theirs.state_dict()}, tmp_path / "it.pth", _use_new_zipfile_serialization=not old
+    )
+    network, waveform = load_network(tmp_path / "it.pth"), 0.1 * draw(rng, 64000, dtype=np.float32)
+    assert network.config == cnn14(527)
+    embedding = network.embed(FrontEnd(clip_seconds=2.0)(waveform, 32000)[None])
+    with torch.no_grad():
+        expected = {name: each.numpy() for name, each in theirs(torch.from_numpy(waveform)[None]).items()}
+    assert np.abs(embedding.data - expected["embedding"]).max() <= 1e-4 * expected["embedding"].max()
+    probabilities = 1 / (1 + np.exp(-network.classifier(embedding).data))
+    np.testing.assert_allclose(probabilities, expected["clipwise_output"], rtol=0, atol=1e-4)
+
+
+def cnn14_of_its_authors(torch):
+    """The network of the package panns_inference, whose own start, which downloads something, is passed over."""
+    for name in ("librosa", "torchlibrosa"):
+        pytest.importorskip(name, reason=f"{name} is not installed: no second opinion on CNN14")
+    package = find_spec("panns_inference")
+    if package is None:
+        pytest.skip("panns_inference is not installed: no second opinion on CNN14")
+    folder = ModuleType("panns_inference")
+    folder.__path__ = list(package.submodule_search_locations)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "panns_inference", folder)
+        models = import_module("panns_inference.models")
+        patch.delitem(sys.modules, "panns_inference.models")
+    torch.manual_seed(0)
+    network = models.Cnn14(32000, 1024, 320, 64, 50, 14000, 527)
+    panns_twin.as_if_trained(torch, network)
+    network.bn0.running_mean.fill_(-25)  # decibels
+    network.bn0.running_var.fill_(150)
+    return network.eval()
 
 
 @pytest.mark.parity
