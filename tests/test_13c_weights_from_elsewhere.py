@@ -6,6 +6,7 @@ safetensors file is numbers and a table of where they lie; it can lie about that
 Then the names: the published audio networks call their layers otherwise, and keep their axes in another order.
 """
 
+import datetime
 import json
 import struct
 import sys
@@ -158,6 +159,7 @@ ENDLESS = {  # each in a file of a few hundred bytes; what it would do to a read
     "runs out of stack in a hash": b"}" + b")" + b"\x85" * 300_000 + b"Ns",
     "hashes the pairs of a dictionary": b"ccollections\nOrderedDict\n](" + twice(80) + b"N\x86e\x85R",
     "hashes the members of a set": b"\x8f(" + twice(80) + b"\x90",
+    "hashes the members of a fixed set": b"(" + twice(80) + b"\x91",
     "prints a name for ever": torch_file.mapping({"x": STORAGE + twice(80) + torch_file.text("cpu") + b"K\x06tQ"}),
     "prints a kind for ever": torch_file.mapping(
         {"x": b"(" + torch_file.text("storage") + twice(80) + torch_file.text("0") + b"NK\x06tQ"}
@@ -449,6 +451,31 @@ def test_files_of_pytorch_itself(old, torch, tmp_path):
         tensor = tensor.float() if name == "bfloat16" else tensor
         assert (found[name] == tensor.detach().numpy()).all()
         assert found[name].dtype == tensor.detach().numpy().dtype
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_checkpoints_of_pytorch_with_other_things_beside_the_model(protocol, torch, tmp_path):
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
+    optimiser = torch.optim.Adam(model.parameters())
+    model(torch.randn(4, 3)).sum().backward()
+    optimiser.step()
+    content = {
+        "iteration": 1000,
+        "model": model.state_dict(),
+        "optimizer": optimiser.state_dict(),
+        "sampler": {"indexes": np.arange(5), "pointer": np.int64(3), (1, 2): "a key that is a tuple"},
+        "made": datetime.date(2020, 1, 1),
+        "classes": frozenset({"dog"}),
+        "statistics": [1.5, None, True, 10**30, b"bytes", "text"],
+    }
+    torch.save(content, tmp_path / "a.pth", pickle_protocol=protocol)
+    found = read_torch(tmp_path / "a.pth")
+    assert_same(found, {name: tensor.numpy() for name, tensor in model.state_dict().items()})
+    for name, what in (("whole", model), ("complex", {"x": torch.zeros(2, dtype=torch.complex64)})):
+        torch.save(what, tmp_path / f"{name}.pth", pickle_protocol=protocol)
+        with pytest.raises(CheckpointError, match=r"holds a torch.nn.modules.container.Sequential|ComplexFloatStorage"):
+            read_torch(tmp_path / f"{name}.pth")
 
 
 @pytest.mark.parity

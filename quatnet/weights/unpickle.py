@@ -100,6 +100,7 @@ class Unpickler(pickle._Unpickler):  # the one in Python: that in C makes room f
 
     stack: list[Any]
     pop_mark: Callable[[], list[Any]]
+    read: Callable[[int], bytes]
     dispatch: ClassVar[Any] = Instructions({getattr(pickle, name)[0]: _handler(name) for name in KEPT.split()})
 
     def __init__(self, file: BinaryIO, numbers: Numbers) -> None:
@@ -127,6 +128,20 @@ class Unpickler(pickle._Unpickler):  # the one in Python: that in C makes room f
             raise CheckpointError(f"its pickle calls a {type(function).__name__}")
         self.stack.append(function(*arguments) if isinstance(function, FunctionType) else function)
 
+    def new_set(self) -> None:
+        """Put something that is no tensor in the place of a set, which would hash what is in it."""
+        self.stack.append(Refused("set"))
+
+    def fixed_set(self) -> None:
+        """Do the same with what it would hold."""
+        self.pop_mark()
+        self.new_set()
+
+    def pass_bytes_over(self) -> None:
+        """Do not make room for bytes before it is known that they are there."""
+        self.read(int.from_bytes(self.read(8), "little"))
+        self.stack.append(Refused("bytearray"))
+
     def build(self) -> None:
         """Forget what an object would be told: tensors are whole, and a dictionary needs no more."""
         self.stack.pop()
@@ -149,6 +164,8 @@ class Unpickler(pickle._Unpickler):  # the one in Python: that in C makes room f
             raise CheckpointError(f"its pickle sets an entry of a {type(self.stack[-1]).__name__}")
 
     dispatch |= {
+        pickle.EMPTY_SET[0]: new_set, pickle.FROZENSET[0]: fixed_set, pickle.ADDITEMS[0]: lambda self: self.pop_mark(),
+        pickle.BYTEARRAY8[0]: pass_bytes_over,
         pickle.REDUCE[0]: reduce, pickle.NEWOBJ[0]: reduce, pickle.BUILD[0]: build,
         pickle.SETITEM[0]: set_item, pickle.SETITEMS[0]: set_items,
     }  # fmt: skip
