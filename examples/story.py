@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pictures  # examples/pictures.py
+import story_options  # examples/story_options.py
 import story_pruning  # examples/story_pruning.py
 from story_outcome import results, row, save, sentence, table
 from story_recipe import TRANSFER, Recipe
@@ -88,7 +89,8 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
         return model, found | {"parameters": count_parameters(model)}
 
     width, classes, frames = 8 if args.smoke else 16, len(task.classes), task.frontend.frames
-    begun = trained_elsewhere(args, classes)
+    begun, soft = trained_elsewhere(args, classes), story_options.of_distillation(args)
+    task.distil(**soft)  # refuses now what cannot work
     configs = [small_cnn(classes, quaternion=kind, width=width) for kind in (False, True)]
     configs = [begun[kind].config if kind in begun else configs[kind] for kind in (False, True)]
     cuts = story_pruning.choices(args, quaternion=configs[True], real=configs[False], frames=frames)
@@ -99,7 +101,7 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
     # 5. Distilling: a student of half the width, from the labels alone and with a teacher's answers.
     small = student_of(quaternion.config)
     rows.append(train(NAMES[2], fresh(small), epochs))
-    rows.append(train(NAMES[3], fresh(small), epochs, task.of_student(quaternion)))
+    rows.append(train(NAMES[3], fresh(small), epochs, task.of_student(quaternion, **soft), **soft))
 
     # 6. Pruning: the filters of smallest L1 norm go, with all that belongs to them; the rest is trained on.
     how = {key: getattr(args, key) for key in ("criterion", "budget", "rounds")}

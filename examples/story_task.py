@@ -51,13 +51,15 @@ class Task:
     judged: Callable[[np.ndarray], dict[str, float]] = lambda _: {}
     picture_name: str = "confusion"
     loss: Loss = label_loss
-    distil: Callable[[Network], Loss] = soft_answers
+    distil: Callable[..., Loss] = soft_answers
     recipe: Recipe = FROM_NOTHING
     recorded: "Task | None" = None
 
-    def of_student(self, teacher: Network) -> "Task":
-        """The same task for a student: the network `teacher` answers, or a file does."""
-        return self.recorded or replace(self, loss=self.distil(teacher))
+    def of_student(self, teacher: Network, **how: float) -> "Task":
+        """The same task for a student: the network `teacher` answers, or a file does; `how` is for `distil`."""
+        if self.recorded:
+            return replace(self.recorded, loss=self.distil(**how))
+        return replace(self, loss=self.distil(teacher, **how))
 
 
 def one_label_task(
@@ -96,5 +98,5 @@ def one_label_task(
     if answers is None:
         return task
     facts = task.facts | {"teacher": str(teacher)}
-    taught = replace(task, loss=soft_answers(), batches=partial(batches, answers=answers), facts=facts)
+    taught = replace(task, batches=partial(batches, answers=answers), facts=facts)
     return replace(task, recorded=taught)

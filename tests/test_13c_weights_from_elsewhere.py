@@ -499,7 +499,7 @@ def test_cnn14_of_its_authors_from_sound_to_embedding(old, torch, tmp_path, rng)
     torch.save(
         {"iteration": 1, "model": theirs.state_dict()}, tmp_path / "it.pth", _use_new_zipfile_serialization=not old
     )
-    network, waveform = load_network(tmp_path / "it.pth"), 0.1 * draw(rng, 64000, dtype=np.float32)
+    network, waveform = load_network(tmp_path / "it.pth"), 0.1 * rng.standard_normal(64000).astype(np.float32)
     assert network.config == cnn14(527)
     embedding = network.embed(FrontEnd(clip_seconds=2.0)(waveform, 32000)[None])
     with torch.no_grad():

@@ -115,6 +115,20 @@ def test_the_example_prunes_to_a_budget_in_rounds(tmp_path: Path) -> None:
     assert "blocks.4.convs.0" in done.stdout
 
 
+def test_temperature_and_weight_of_the_example_are_options_and_a_resume_asks_for_the_same(tmp_path: Path) -> None:
+    run = ["--smoke", "--epochs", "1", "--out", tmp_path]
+    losses = []
+    for how in (["--weight", "0"], ["--temperature", "5"]):
+        done = run_example(*run, *how)
+        assert done.returncode == 0, done.stderr[-2000:]
+        losses.append([row["history"][0]["loss"] for row in check_results(tmp_path)["models"]])
+    assert losses[0][3] == losses[0][2]  # without a weight of the teacher the student learns alone
+    assert losses[1][3] != losses[1][2]
+    other = run_example(*run, "--temperature", "4", "--resume")
+    assert "CheckpointError: " in other.stderr
+    assert "student-distilled.npz comes from another run" in other.stderr
+
+
 @pytest.mark.parametrize("name", ["gtzan", "ravdess", "audioset"])
 def test_the_other_examples_tell_the_same_story(tmp_path: Path, name: str) -> None:
     done = run_example("--smoke", "--out", tmp_path, example=name)
@@ -181,11 +195,13 @@ def test_a_wrong_option_of_the_others_is_one_clear_line(
         (["--smoke", "--rounds", "0"], "argument --rounds: expected a whole number of at least 1, got '0'"),
         (
             ["--smoke", "--budget", "0.5", "none"],
-            "argument --budget: expected a share above 0, such as 0.5, got 'none'",
+            "argument --budget: expected a number above 0, such as 0.5, got 'none'",
         ),
         (["--smoke", "--criterion", "gm"], "argument --criterion: invalid choice: 'gm'"),
         (["--smoke", "--budget", "0.001", "0.2"], "ConfigError: with one filter in each layer the network still costs"),
         (["--smoke", "--seed", "-1"], "argument --seed: expected a whole number of at least 0, got '-1'"),
+        (["--smoke", "--temperature", "0"], "argument --temperature: expected a number above 0"),
+        (["--smoke", "--weight", "1.5"], "ConfigError: expected 0 <= weight <= 1"),
         (["--smoke", "--freeze"], "ConfigError: --freeze trains the head of a network that comes by --init"),
     ],
 )
