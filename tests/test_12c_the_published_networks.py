@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from quatnet import Tensor, gradcheck, ops
-from quatnet.backend import on_gpu, xp
+from quatnet.backend import asnumpy, on_gpu, xp
 from quatnet.checkpoint import load_model, write
 from quatnet.errors import CheckpointError, ConfigError, ShapeError
 from quatnet.models import (
@@ -202,12 +202,13 @@ def test_dropout_is_where_it_was_published(name: str, rates: list[float], quater
 
     monkeypatch.setattr(ops, "dropout", spied)
     model = network(student_of(student_of(student_of(named(name, 3)))), quaternion=quaternion)
-    x = np.random.default_rng(1).standard_normal((2, 64, 64, 4)).astype(np.float32)
+    x = xp.asarray(np.random.default_rng(1).standard_normal((2, 64, 64, 4)).astype(np.float32))
     logits = model(x, train=True, rng=np.random.default_rng(0))
     assert found == rates
     embedding = model.embed(x, train=True, rng=np.random.default_rng(0))
-    assert embedding.data.min() == 0  # what comes out of a relu
-    np.testing.assert_allclose(model.classifier(embedding).data, logits.data, rtol=1e-5, atol=1e-6)
+    assert float(embedding.data.min()) == 0  # what comes out of a relu
+    again = model.classifier(embedding).data
+    np.testing.assert_allclose(asnumpy(again), asnumpy(logits.data), rtol=1e-5, atol=1e-6)
 
 
 def test_the_head_pools_mels_then_time_by_hand() -> None:
@@ -217,7 +218,8 @@ def test_the_head_pools_mels_then_time_by_hand() -> None:
     )
     maps = np.array([[[1, 10], [3, 0]], [[5, 2], [7, 4]], [[0, 6], [0, 0]]], np.float32)  # 3 frames of 2 mels
     # means over mels: 2, 6, 0 and 5, 3, 3; their maximum + mean: 6 + 8/3, 5 + 11/3 - 20 < 0
-    np.testing.assert_allclose(model.head(Tensor(xp.asarray(maps[None]))).data, [[6 + 8 / 3, 0]], rtol=1e-6)
+    embedding = asnumpy(model.head(Tensor(xp.asarray(maps[None]))).data)
+    np.testing.assert_allclose(embedding, [[6 + 8 / 3, 0]], rtol=1e-6)
 
 
 # Which channels go together
