@@ -1,7 +1,21 @@
-"""What every test file shares: one seed, one hypothesis profile, and a second opinion where it is installed."""
+"""What every test file shares: the array module, one seed, one hypothesis profile, and second opinions.
+
+    python -m pytest                              NumPy
+    QUATNET_BACKEND=stand-in python -m pytest     what stands for CuPy where there is no GPU: `support/stand_in`
+    QUATNET_BACKEND=cupy python -m pytest         CuPy on a GPU
+"""
 
 import os
+import sys
 from importlib.util import find_spec
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+if os.environ.get("QUATNET_BACKEND") == "stand-in":  # before quatnet is imported, here and in processes of the tests
+    os.environ["QUATNET_BACKEND"] = "cupy"
+    paths = [str(TESTS / "support" / "stand_in"), str(TESTS)]
+    sys.path[:0] = paths
+    os.environ["PYTHONPATH"] = os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
 
 import numpy as np
 import pytest
