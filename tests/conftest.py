@@ -1,29 +1,15 @@
-"""What every test file shares: the array module, one seed, one hypothesis profile, and second opinions.
-
-    python -m pytest                              NumPy
-    QUATNET_BACKEND=stand-in python -m pytest     what stands for CuPy where there is no GPU: `support/stand_in`
-    QUATNET_BACKEND=cupy python -m pytest         CuPy on a GPU
-"""
+"""What every test file shares: the array module, one seed, one hypothesis profile, and second opinions."""
 
 import os
-import sys
 from importlib.util import find_spec
-from pathlib import Path
-
-TESTS = Path(__file__).parent
-if os.environ.get("QUATNET_BACKEND") == "stand-in":  # before quatnet is imported, here and in processes of the tests
-    os.environ["QUATNET_BACKEND"] = "cupy"
-    paths = [str(TESTS / "support" / "stand_in"), str(TESTS)]
-    sys.path[:0] = paths
-    os.environ["PYTHONPATH"] = os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
 
 import numpy as np
 import pytest
 from hypothesis import settings
+from support.device import which
 from threadpoolctl import threadpool_limits
 
 from quatnet import threads
-from quatnet.backend import xp
 
 settings.register_profile("quatnet", deadline=None, max_examples=50, derandomize="CI" in os.environ)
 settings.load_profile("quatnet")
@@ -35,7 +21,7 @@ def pytest_report_header(config):
         f"{name} {'runs' if find_spec(name) else 'SKIPPED, not installed'}"
         for name in ("torch", "librosa", "safetensors", "torchlibrosa", "torchaudio")
     )
-    return f"quatnet: array module {xp.__name__} {xp.__version__}; parity with {', with '.join(parity)}"
+    return [f"quatnet: the array module is {which()}", f"quatnet: parity with {', with '.join(parity)}"]
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
     if x.size == 0:
         raise ShapeError(f"batch statistics need at least one row, got shape {x.shape}; leave empty batches out")
     channels, wide = x.shape[-1], _wide(x)
-    count, mean, squares = 0, np.zeros(channels), np.zeros(channels)
+    count, mean, squares = 0, xp.zeros(channels), xp.zeros(channels)
     parts = map_on_cores(lambda part: _moments(wide[part], channels), _pieces(wide))
     for n, part_mean, part_squares in parts:
         step = part_mean - mean
