@@ -15,6 +15,7 @@ The products are stacks of matrices (planes, G, rows, columns), which matmul giv
 from collections.abc import Callable
 
 from ..backend import Array, xp
+from ..convolve import block_weight
 from . import mixing, stacks
 from .stacks import Pair, Plan, plan_of
 
@@ -27,6 +28,11 @@ FEWEST_CHANNELS = 32
 def pays(kernel: tuple[int, ...]) -> bool:
     """Return whether a quaternion kernel (4, KH, KW, C/G, O) is better taken in eight products than as a real one."""
     return min(kernel[3:]) >= FEWEST_CHANNELS
+
+
+def widened(w: Array) -> Array:
+    """Return a quaternion kernel for which eight products do not pay as (1, KH, KW, 4C, 4O), any other as it is."""
+    return block_weight(w)[None] if len(w) == 4 and not pays(w.shape) else w
 
 
 def convolve(x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair = (1, 1), groups: int = 1) -> Array:
