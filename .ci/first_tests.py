@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FIRST_TESTS = {
     "01": "hamilton_product conjugate inverse length",
     "01d": "pair_product",
-    "02": "_LEFT _RIGHT _spread left_matrix_adjoint right_matrix_adjoint _columns HADAMARD eight_products _butterfly",
+    "02": "_left _right _spread left_matrix_adjoint right_matrix_adjoint _columns HADAMARD eight_products _butterfly",
     "03 05": "tensor.py tape.py operands.py",
     "04 08d": "ops/activations.py ops/reduce.py ops/shape.py",
     "05": "ops/hamilton.py",
@@ -31,8 +31,8 @@ SIGNS = {"hamilton_product": 12, "_butterfly": 8, "eight_products": 4}  # how ma
 COMMUTE = "left matrices commute with right ones, and with them what the adjoint reads off"
 # Faults that change no result: (function, before, after) -> why
 EQUIVALENT = {
-    ("_LEFT", "np.abs(_TABLE).argmax(axis=0).T", "np.abs(_TABLE).argmax(axis=0)"): "but for signs, L(p) is symmetric",
-    ("_RIGHT", "np.abs(_TABLE).argmax(axis=1).T", "np.abs(_TABLE).argmax(axis=1)"): "but for signs, R(q) is symmetric",
+    ("_left", "np.abs(table).argmax(axis=0).T", "np.abs(table).argmax(axis=0)"): "but for signs, L(p) is symmetric",
+    ("_right", "np.abs(table).argmax(axis=1).T", "np.abs(table).argmax(axis=1)"): "but for signs, R(q) is symmetric",
     ("rotation_blocks", "left @ right", "right @ left"): COMMUTE,
     ("rotation_blocks.backward", "g @ right.swapaxes(-2, -1)", "right.swapaxes(-2, -1) @ g"): COMMUTE,
     ("rotation_blocks.backward", "left.swapaxes(-2, -1) @ g", "g @ left.swapaxes(-2, -1)"): COMMUTE,

@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import ending  # examples/ending.py
 import numpy as np
 
 from quatnet.quaternion import conjugate, eight_products, hamilton_product, left_matrix
@@ -64,4 +65,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    ending.run(main)
