@@ -20,9 +20,10 @@ class Device:
         """Wait for nothing."""
 
 
+PROPERTIES = {"name": b"a stand-in on the CPU", "major": 0, "minor": 0, "totalGlobalMem": 0}
 runtime = SimpleNamespace(
     getDeviceCount=lambda: 1,
-    getDeviceProperties=lambda number: {"name": b"stand-in on the CPU"},
+    getDeviceProperties=lambda number: PROPERTIES,
     runtimeGetVersion=lambda: 0,
     driverGetVersion=lambda: 0,
     CUDARuntimeError=CUDARuntimeError,
