@@ -1,6 +1,6 @@
 """The library with its kernels: each op asks `kernels.takes`, and where it does, the result must be what it was.
 
-Three lessons before this one proved the kernels alone. Here they run where a GPU would run them: in convolutions,
+Earlier lessons proved the kernels alone. Here they run where a GPU would run them: in convolutions,
 products, batch norms, pools and steps of Adam. The oracle is the same op without kernels, which earlier lessons
 compared with loops; what is compared is the result and, for a random cotangent, each gradient. At the end a whole
 training step, a compiled network, and the question whether there is a kernel that nobody calls.
