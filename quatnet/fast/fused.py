@@ -3,6 +3,8 @@
 What follows a convolution is applied to the rows of a tile while they are in cache. A batch norm at evaluation is the
 scale γ / sqrt(σ² + ε) and the shift β - μ γ / sqrt(σ² + ε); relu(s y) / 4 = relu(s y / 4), so the pool needs sums only.
 And relu(y + b) = max(y, -b) + b: the shift is added on the way into the image, once for the four that a pool sums.
+
+On a GPU a kernel does scale, shift and relu while it brings products back to components, and another one pools.
 """
 
 from collections.abc import Callable
@@ -10,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .. import kernels
 from ..backend import Array
-from . import convolution, direct, forms, strips
+from . import convolution, direct, forms, gpu, mixing, stacks, strips
 from .tiles import Tile, components_of, plan_of, scratch
 
 ENOUGH_PIXELS = 256  # the transformed kernel is there already, so it pays sooner than in training
@@ -29,6 +32,8 @@ class Layer(NamedTuple):
 
 def layer(weight: Array, scale: Array, shift: Array, *, pool: bool) -> Layer:
     """Return the layer of a kernel (P, KH, KW, C, O), P = 1 or 4, with what each form needs still to be prepared."""
+    if kernels.takes(weight, scale, shift):
+        return Layer(gpu.widened(weight), scale, shift, pool, {})
     share = scale.dtype.type(0.25 if pool else 1)
     return Layer(forms.widened(weight), scale * share, shift * share, pool, {})
 
@@ -38,6 +43,8 @@ def apply(x: Array, layer: Layer) -> Array:
 
     The components of the result lie apart in memory: the next layer reads them in longer runs.
     """
+    if kernels.takes(x, layer.weight):
+        return _on_gpu(_closed(x), layer)
     x = _opened(x, len(layer.weight))
     padding = (layer.weight.shape[1] // 2, layer.weight.shape[2] // 2)
     if forms.takes_strips(x.shape, layer.weight.shape, (1, 1), padding, ENOUGH_PIXELS):
@@ -47,6 +54,20 @@ def apply(x: Array, layer: Layer) -> Array:
     np.add(np.multiply(y, layer.scale, out=y), layer.shift, out=y)
     np.maximum(y, 0, out=y)
     return _opened((_pooled(y) if layer.pool else y)[:, :, :, None], len(layer.weight))
+
+
+def _on_gpu(x: Array, layer: Layer) -> Array:
+    kernel = layer.weight.shape
+    plan = gpu.plan_of(x.shape, kernel, (1, 1), (kernel[1] // 2, kernel[2] // 2), (1, 1), 1)
+
+    def close(products: Array, plan: stacks.Plan) -> Array:
+        if plan.components == 1:
+            return kernels.normalise.affine(products[0], layer.scale, layer.shift, relu=True)
+        y = kernels.eight.unmix_relu(products, mixing.back(4), layer.scale, layer.shift)
+        return y.reshape(len(y), len(layer.scale))
+
+    y = gpu.applied(x, _prepared(layer, "gpu", gpu.left_operands), plan, close)
+    return _opened((kernels.pooling.average(y, 2) if layer.pool else y)[:, :, :, None], plan.components)
 
 
 def _opened(x: Array, components: int) -> Array:

@@ -46,11 +46,12 @@ def right_matrix(q: Array, *, axis: int = -1) -> Array:
 
 
 def _spread(q: Array, axis: int, entries: _Entries) -> Array:
-    component, sign = (xp.asarray(part) for part in entries)
+    """Sixteen components of q or -q, each by its number: an array of numbers would be copied to a GPU each time."""
     q = checked(q, axis)
     position = axis % q.ndim
-    matrix = xp.moveaxis(q, position, -1)[..., component] * sign.astype(q.dtype)  # (..., 4 out, 4 in)
-    return xp.moveaxis(matrix, (-2, -1), (position, position + 1))
+    signed, before = {1: q, -1: -q}, (slice(None),) * position
+    parts = [signed[int(sign)][*before, int(part)] for part, sign in zip(*map(np.ravel, entries), strict=True)]
+    return xp.stack(parts, axis=position).reshape(*q.shape[:position], 4, 4, *q.shape[position + 1 :])
 
 
 def left_matrix_adjoint(g: Array, *, axis: int = -2) -> Array:
