@@ -7,6 +7,7 @@ training step, a compiled network, and the question whether there is a kernel th
 """
 
 import re
+from contextlib import nullcontext
 from unittest import mock
 
 import numpy as np
@@ -35,7 +36,7 @@ def without_kernels():
 
 
 def eight_products_always():
-    return mock.patch.object(gpu, "FEWEST_CHANNELS", 1)
+    return mock.patch.object(gpu, "OPERATIONS_A_NUMBER", 0)
 
 
 def worked(op, arrays, options, constants=()):
@@ -96,6 +97,13 @@ def test_a_real_convolution_and_its_gradients(case, dtype, order, seed):
 def test_a_quaternion_convolution_in_eight_products_and_its_gradients(case, dtype, order, seed):
     with eight_products_always():
         assert_unchanged(ops.quaternion_conv2d, *image_and_weight(case, 4, dtype, seed), order=order, **case[-1])
+
+
+def test_eight_products_pay_where_they_spare_more_than_they_move():
+    # 3 x 3 taps, C = O: 144 C² operations spared, 88 C numbers moved, each worth 64 operations: from C = 39.1 on
+    assert [gpu.pays((4, 3, 3, c, c)) for c in (39, 40)] == [False, True]
+    # pixels: 16 C² against 24 C, from C = 96 on
+    assert [gpu.pays((4, 1, 1, c, c)) for c in (95, 96)] == [False, True]
 
 
 @given(case=convolutions(), seed=seeds)
@@ -281,7 +289,7 @@ def test_a_training_step_of_a_network(network, quaternion, eight):
     x = draw(0, 4, 33, 64 if network is small else 16, 4, dtype=np.float32)
     with without_kernels():
         expected = trained(network(quaternion), x)
-    with kernels_everywhere(), mock.patch.object(gpu, "FEWEST_CHANNELS", 1 if eight else gpu.FEWEST_CHANNELS):
+    with kernels_everywhere(), eight_products_always() if eight else nullcontext():
         found = trained(network(quaternion), x)
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.dtype == np.float32
@@ -297,7 +305,7 @@ def test_a_compiled_network(network, quaternion, eight):
     trained(model, draw(1, 4, *x.shape[1:], dtype=np.float32))  # batch norms are not the identity
     with without_kernels(), no_grad():
         expected = model(x).data
-    with kernels_everywhere(), mock.patch.object(gpu, "FEWEST_CHANNELS", 1 if eight else gpu.FEWEST_CHANNELS):
+    with kernels_everywhere(), eight_products_always() if eight else nullcontext():
         found = compile(model)(x).data
     assert found.dtype == np.float32
     assert_close(found, expected, rtol=1e-4, atol=1e-5)
