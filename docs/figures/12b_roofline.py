@@ -46,5 +46,5 @@ def draw() -> Figure:
     panel(left, A100)
     panel(right, H100)
     left.set_ylabel("predicted operations a second (10¹²)")
-    left.legend(fontsize=9, loc="upper left")
+    left.legend(fontsize=9, loc="lower right")
     return figure
