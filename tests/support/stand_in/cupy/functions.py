@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import names
-from .array import COUNTS_FIRST, NUMBERS, _from_host, call, ndarray, soil, wrap
+from .array import COUNTS_FIRST, NUMBERS, _from_host, call, ndarray, soil, to_numpy, wrap
 from .traffic import note
 
 FROM_HOST = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray")
