@@ -129,6 +129,7 @@ def test_it_tells_of_a_gpu_that_works(monkeypatch) -> None:
         assert about.backend().startswith("cupy ")
         assert about.device() == "Some GPU, compute capability 8.6, 16.0 GB, driver for CUDA 12.8"
     finally:
+        monkeypatch.undo()  # the cupy that was there before
         backend.use(before)
 
 
