@@ -1,8 +1,8 @@
 """What several lessons share. Its import comes before quatnet's, and decides who is CuPy.
 
-    python -m pytest                              NumPy
-    QUATNET_BACKEND=stand-in python -m pytest     the stand-in for CuPy, `stand_in`, where there is no GPU
-    QUATNET_BACKEND=cupy python -m pytest         CuPy on a GPU
+python -m pytest                              NumPy
+QUATNET_BACKEND=stand-in python -m pytest     the stand-in for CuPy, `stand_in`, where there is no GPU
+QUATNET_BACKEND=cupy python -m pytest         CuPy on a GPU
 """
 
 import os
