@@ -12,7 +12,7 @@ NUMBERS = (bool, int, float, complex, np.generic)
 PLAIN = (*NUMBERS, np.dtype, type, str, slice, type(None), type(...))
 PROPERTIES = ("shape", "size", "ndim", "dtype", "itemsize", "nbytes", "strides", "flags")
 VIEWS = ("T", "mT", "real", "imag")
-COUNTS_FIRST = 8  # bytes: the number of entries that a mask picks is read before there is room for them
+A_COUNT = 4  # bytes: the number of entries that a mask picks is read before there is room for them
 
 
 class ndarray:
@@ -93,23 +93,23 @@ class ndarray:
         return self.copy()
 
     def __reduce__(self) -> Any:
-        return _from_host, (self.get(),)
+        return from_host, (self.get(),)
 
     def __getitem__(self, key: Any) -> "ndarray":
-        if any(isinstance(part, ndarray) and part.dtype == bool for part in _parts(key)):
-            note("to_host", COUNTS_FIRST)
-        return wrap(np.asarray(self._memory[_place(key)]))
+        return wrap(np.asarray(self._memory[place_of(key)]))
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if not isinstance(value, (ndarray, *NUMBERS)):
             raise ValueError(f"non-scalar {type(value)} cannot be used for fill")
-        place = _place(key)
+        place = place_of(key)
         if isinstance(value, ndarray) and value.ndim and self._twice(place):
             raise ValueError("an index occurs twice in an assignment: which value stays is undefined on a GPU")
+        if not isinstance(value, ndarray) and any(isinstance(part, np.ndarray) for part in place):
+            note("to_device", self.itemsize)  # a number for many places becomes an array first
         self._memory[place] = to_numpy(value, "__setitem__")
 
     def _twice(self, place: Any) -> bool:
-        if not any(isinstance(part, np.ndarray) and part.dtype != bool for part in _parts(place)):
+        if not any(isinstance(part, np.ndarray) and part.dtype != bool for part in place):
             return False
         cells = np.arange(self.size).reshape(self.shape)[place]
         return cells.size != np.unique(cells).size
@@ -166,18 +166,20 @@ def call(work: Any, name: str, allowed: frozenset[str] | None, *values: Any, **o
     return options["out"] if options.get("out") is not None else wrap(result)
 
 
-def _from_host(array: np.ndarray) -> ndarray:
+def from_host(array: np.ndarray) -> ndarray:
+    """Return a copy on the device."""
     note("to_device", array.nbytes)
     return wrap(array.copy())
 
 
-def _parts(key: Any) -> tuple:
-    return key if isinstance(key, tuple) else (key,)
+def place_of(key: Any) -> tuple:
+    """Return an index for NumPy: lists and arrays of the host are copied to the device first, and masks counted."""
+    return tuple(map(_part, key if isinstance(key, tuple) else (key,)))
 
 
-def _place(key: Any) -> tuple:
-    """An index for NumPy: lists and arrays of the host are copied to the device first."""
-    for part in _parts(key):
-        if isinstance(part, list | np.ndarray):
-            note("to_device", np.asarray(part).nbytes)
-    return tuple(part._memory if isinstance(part, ndarray) else part for part in _parts(key))
+def _part(key: Any) -> Any:
+    if isinstance(key, list | np.ndarray):
+        key = from_host(np.asarray(key))
+    if isinstance(key, ndarray) and key.dtype == bool:
+        note("to_host", A_COUNT)
+    return key._memory if isinstance(key, ndarray) else key

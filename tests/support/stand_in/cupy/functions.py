@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from . import names
-from .array import COUNTS_FIRST, NUMBERS, _from_host, call, ndarray, soil, to_numpy, wrap
+from .array import A_COUNT, NUMBERS, call, from_host, ndarray, place_of, soil, to_numpy, wrap
 from .traffic import note
 
 FROM_HOST = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray")
 FROM_NOTHING = ("arange", "empty", "eye", "full", "identity", "indices", "linspace", "logspace", "ones", "tri", "zeros")
 WAITS = ("argwhere", "bincount", "compress", "extract", "flatnonzero", "nonzero", "unique")  # for a size to be known
+ATOMIC = (np.int32, np.uint32, np.uint64, np.float32, np.float64)  # what threads can add to without a race
 TRUTHS = ("allclose", "array_equal", "array_equiv", "count_nonzero")  # where NumPy gives a number of Python
 
 
@@ -42,9 +43,9 @@ class ufunc:
         return call(self._twin.outer, self.__name__, None, a, b)
 
     def at(self, array: ndarray, places: Any, values: Any = None) -> None:
-        if self.__name__ not in ("add", "subtract", "maximum", "minimum") or array.dtype.kind == "c":
+        if self.__name__ not in ("add", "maximum", "minimum") or array.dtype not in ATOMIC:
             raise TypeError(f"cupy.{self.__name__}.at does not support {array.dtype}")
-        call(self._twin.at, self.__name__, None, array, places, values)
+        self._twin.at(array._memory, place_of(places), to_numpy(values, "at"))
 
 
 def function(name: str, twin: Callable, allowed: frozenset[str] | None) -> Callable:
@@ -52,7 +53,7 @@ def function(name: str, twin: Callable, allowed: frozenset[str] | None) -> Calla
 
     def on_device(*values: Any, **options: Any) -> Any:
         if name in WAITS or (name == "where" and len(values) == 1):
-            note("to_host", COUNTS_FIRST)
+            note("to_host", A_COUNT)
         result = call(twin, name, allowed, *values, **options)
         if isinstance(result, ndarray) and name not in FROM_NOTHING and not _on_device([*values, *options.values()]):
             raise TypeError(f"cupy.{name} takes arrays of the device, got {[type(value) for value in values]}")
@@ -64,7 +65,7 @@ def function(name: str, twin: Callable, allowed: frozenset[str] | None) -> Calla
     return on_device
 
 
-def from_host(name: str, twin: Callable, allowed: frozenset[str] | None) -> Callable:
+def maker(name: str, twin: Callable, allowed: frozenset[str] | None) -> Callable:
     """Return a function that makes arrays: of the device's, or as a copy of what the host has."""
 
     def on_device(value: Any, *values: Any, **options: Any) -> Any:
@@ -73,7 +74,7 @@ def from_host(name: str, twin: Callable, allowed: frozenset[str] | None) -> Call
             return value if isinstance(value, ndarray) and result._memory is value._memory else result
         if options.keys() - allowed:
             raise TypeError(f"{name}() got an unexpected keyword argument {sorted(options.keys() - allowed)[0]!r}")
-        return _from_host(wrap(twin(value, *values, **options))._memory)
+        return from_host(wrap(twin(value, *values, **options))._memory)
 
     on_device.__name__ = on_device.__qualname__ = name
     return on_device
@@ -81,7 +82,7 @@ def from_host(name: str, twin: Callable, allowed: frozenset[str] | None) -> Call
 
 def module(section: str, twin: ModuleType) -> dict[str, Callable]:
     """Return the functions of a section of the table, as far as this NumPy has them."""
-    make = {name: from_host for name in FROM_HOST}
+    make = {name: maker for name in FROM_HOST}
     return {
         name: make.get(name, function)(name, getattr(twin, name), allowed)
         for name, allowed in names.section(section).items()

@@ -1,4 +1,4 @@
-"""The names that the real CuPy shares with NumPy, and the arguments they take; `tests/support/cupy_names.py` writes the table."""
+"""The names that the real CuPy shares with NumPy, and the arguments they take; `support/cupy_names.py` writes them."""
 
 import re
 from functools import cache
