@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FIRST_TESTS = {
     "01": "hamilton_product conjugate inverse length",
     "01d": "pair_product",
-    "02": "_LEFT _RIGHT _spread left_matrix_adjoint right_matrix_adjoint _columns HADAMARD eight_products _butterfly",
+    "02": "_left _right _spread left_matrix_adjoint right_matrix_adjoint _columns HADAMARD eight_products _butterfly",
     "03 05": "tensor.py tape.py operands.py",
     "04 08d": "ops/activations.py ops/reduce.py ops/shape.py",
     "05": "ops/hamilton.py",
@@ -37,8 +37,8 @@ WALK = "with fewer threads, each walks further down the rows"
 EQUIVALENT = {
     ("im2col", "images * size[0]", "images"): WALK,
     ("col2im", "images * height", "images"): WALK,
-    ("_LEFT", "np.abs(_TABLE).argmax(axis=0).T", "np.abs(_TABLE).argmax(axis=0)"): "but for signs, L(p) is symmetric",
-    ("_RIGHT", "np.abs(_TABLE).argmax(axis=1).T", "np.abs(_TABLE).argmax(axis=1)"): "but for signs, R(q) is symmetric",
+    ("_left", "np.abs(table).argmax(axis=0).T", "np.abs(table).argmax(axis=0)"): "but for signs, L(p) is symmetric",
+    ("_right", "np.abs(table).argmax(axis=1).T", "np.abs(table).argmax(axis=1)"): "but for signs, R(q) is symmetric",
     ("rotation_blocks", "left @ right", "right @ left"): COMMUTE,
     ("rotation_blocks.backward", "g @ right.swapaxes(-2, -1)", "right.swapaxes(-2, -1) @ g"): COMMUTE,
     ("rotation_blocks.backward", "left.swapaxes(-2, -1) @ g", "g @ left.swapaxes(-2, -1)"): COMMUTE,

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping
 
+import numpy as np
+
 from . import kernels
 from .backend import Array, asnumpy, xp
 from .errors import CheckpointError, ConfigError
@@ -51,7 +53,7 @@ class Optimiser:
 
     def state(self) -> dict[str, Array]:
         """Return a host copy of all that `step` remembers."""
-        return {"steps": asnumpy(xp.asarray(self.steps))} | {k: asnumpy(v).copy() for k, v in self._memory.items()}
+        return {"steps": np.asarray(self.steps)} | {k: asnumpy(v).copy() for k, v in self._memory.items()}
 
     def load_state(self, arrays: Mapping[str, Array]) -> None:
         """Continue from `state()`; CheckpointError where it belongs to other parameters or another optimiser."""
@@ -148,14 +150,16 @@ class AdamW(Adam):
         return direction
 
 
-def clip_by_norm(parameters: Mapping[str, Tensor], limit: float) -> float:
-    """Scale all gradients so that their joint Euclidean norm is at most `limit`; return the norm before."""
-    gradients = [tensor.grad for tensor in parameters.values() if tensor.grad is not None]
-    norm = math.sqrt(sum(float((g.astype("float64") ** 2).sum()) for g in gradients))
-    if norm > limit:
-        for tensor in parameters.values():
-            if tensor.grad is not None:
-                tensor.grad = tensor.grad * float(limit / norm)
+def clip_by_norm(parameters: Mapping[str, Tensor], limit: float) -> Array:
+    """Scale all gradients so that their joint Euclidean norm is at most `limit`; return the norm before.
+
+    The norm stays on the device, an array without axes: to look at it would wait for a GPU in every step.
+    """
+    tensors = [tensor for tensor in parameters.values() if tensor.grad is not None]
+    norm = xp.sqrt(sum((tensor.grad.astype(np.float64) ** 2).sum() for tensor in tensors))
+    factor = limit / xp.maximum(norm, limit)  # 1 where it is small enough
+    for tensor in tensors:
+        tensor.grad = tensor.grad * factor.astype(tensor.grad.dtype)
     return norm
 
 

@@ -31,7 +31,7 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
         mean, variance = kernels.normalise.moments(x)
         return mean.astype(x.dtype), variance.astype(x.dtype)
     channels, wide = x.shape[-1], _wide(x)
-    count, mean, squares = 0, np.zeros(channels), np.zeros(channels)
+    count, mean, squares = 0, xp.zeros(channels), xp.zeros(channels)
     parts = map_on_cores(lambda part: _moments(wide[part], channels), _pieces(wide))
     for n, part_mean, part_squares in parts:
         step = part_mean - mean
