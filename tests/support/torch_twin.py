@@ -1,6 +1,5 @@
 """The networks once more, for PyTorch, from their description alone: channels first, block weights."""
 
-
 from quatnet.backend import asnumpy
 
 
