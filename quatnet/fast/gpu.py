@@ -19,15 +19,18 @@ from ..convolve import block_weight
 from . import mixing, stacks
 from .stacks import Pair, Plan, plan_of
 
-# Of quaternions, in and out. Against its real block matrix a kernel in eight products has 16 KH·KW·C·O operations less
-# for each pixel, and moves 8 KH·KW·C + 16 O numbers more. With 3 x 3 taps and C = O that is even at 24 where a GPU does
-# 10 operations in the time of a byte (A100), at 50 where it does 20 (H100): from data sheets, not measured.
-FEWEST_CHANNELS = 32
+OPERATIONS_A_NUMBER = 64  # of float32, in the time that it takes to move one: A100 40, H100 80, by their data sheets
 
 
 def pays(kernel: tuple[int, ...]) -> bool:
-    """Return whether a quaternion kernel (4, KH, KW, C/G, O) is better taken in eight products than as a real one."""
-    return min(kernel[3:]) >= FEWEST_CHANNELS
+    """Return whether a quaternion kernel (4, KH, KW, C/G, O) is better taken in eight products than as a real one.
+
+    For each pixel they spare 16 KH·KW·C·O operations, and 8 KH·KW·C + 16 O numbers more are written or read
+    (docs/decisions/0013).
+    """
+    _, kh, kw, channels, outputs = kernel
+    taps = kh * kw
+    return 16 * taps * channels * outputs >= OPERATIONS_A_NUMBER * (8 * taps * channels + 16 * outputs)
 
 
 def widened(w: Array) -> Array:
@@ -46,7 +49,7 @@ def applied(x: Array, left: Array, plan: Plan, close: Callable[[Array, Plan], Ar
 
     def work(clips: Array) -> Array:
         rows = stacks.patches(clips, plan, mixing.right(plan.components))
-        y = close(stacks.joined(rows @ left), plan)
+        y = close(stacks.ungrouped(rows @ left), plan)
         return y.reshape(len(clips), *plan.size, y.shape[-1])
 
     return stacks.joined_clips([work(x[part]) for part in plan.pieces(len(x), x.itemsize)])
@@ -70,7 +73,7 @@ def input_gradient(
 ) -> Array:
     """Return w* ⊗ g for the cotangent `g` (N, OH, OW, P·O) of `convolve`, as images of `shape` (N, H, W, P·C)."""
     plan = plan_of(shape, w.shape, stride, padding, dilation, groups)
-    left = left_operands(w, groups, conjugated=True).swapaxes(-1, -2)
+    left = xp.ascontiguousarray(left_operands(w, groups, conjugated=True).swapaxes(-1, -2))  # CuPy's matmul asks for it
 
     def work(clips: Array) -> Array:
         right = stacks.pixels(clips, plan, mixing.right(plan.components))
@@ -95,7 +98,7 @@ def kernel_gradient(
         right = stacks.patches(x[part], plan, mixing.right(plan.components, conjugated=True))
         return _transposed_product(right, stacks.pixels(g[part], plan, mixing.left(plan.components)))
 
-    total = stacks.joined(sum(map(work, plan.pieces(len(x), x.itemsize))))  # (planes, KH·KW·C/G, O)
+    total = stacks.ungrouped(sum(map(work, plan.pieces(len(x), x.itemsize))))  # (planes, KH·KW·C/G, O)
     return stacks.unmixed(total.reshape(len(total), 1, -1), plan).reshape(kernel)
 
 

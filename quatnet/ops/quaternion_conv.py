@@ -29,7 +29,7 @@ def quaternion_conv2d(
 
     `x` is (N, H, W, 4C), the last axis in four blocks r|i|j|k; `w` is (4, KH, KW, C/G, O), multiplied from the
     left; the result is (N, OH, OW, 4O), its size that of `conv2d`. It takes eight real products for each of
-    quaternions (`quatnet.fast`), and sixteen with dilation or groups, or on a GPU with few channels.
+    quaternions (`quatnet.fast`), and sixteen with dilation or groups; on a GPU where `fast.gpu.pays` says so.
     Raises ShapeError where channels, groups, dtypes or sizes disagree.
     """
     check(x, w, groups)
