@@ -9,6 +9,7 @@ from . import about
 from .backend import check
 from .errors import QuatnetError
 from .profile import command as profile
+from .profile import roofline_command as roofline
 
 
 class Parser(argparse.ArgumentParser):
@@ -23,7 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command named in `arguments`; a mistake in them, or no such backend, is one line and exit code 2."""
     parser = Parser(prog="python -m quatnet", description="Quaternion networks on NumPy, and on CuPy.")
     parser.set_defaults(run=None)
-    profile.add_to(parser.add_subparsers(title="commands", metavar="COMMAND"))
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    profile.add_to(commands)
+    roofline.add_to(commands)
     options = parser.parse_args(arguments)
     try:
         if not options.run:

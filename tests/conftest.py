@@ -6,6 +6,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from hypothesis import settings
+from support import cuda_cpu, nvrtc
 from support.device import which
 from threadpoolctl import threadpool_limits
 
@@ -21,7 +22,15 @@ def pytest_report_header(config):
         f"{name} {'runs' if find_spec(name) else 'SKIPPED, not installed'}"
         for name in ("torch", "librosa", "safetensors", "torchlibrosa", "torchaudio")
     )
-    return [f"quatnet: the array module is {which()}", f"quatnet: parity with {', with '.join(parity)}"]
+    kernels = (
+        f"{what} SKIPPED, {reason}" if reason else f"{what} runs"
+        for what, reason in {"on the CPU": cuda_cpu.why_not(), "compiled for GPUs": nvrtc.why_not()}.items()
+    )
+    return [
+        f"quatnet: the array module is {which()}",
+        f"quatnet: CUDA kernels {'; '.join(kernels)}",
+        f"quatnet: parity with {', with '.join(parity)}",
+    ]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.machines import with_a_gpu, without_cupy
+from support.machines import with_a_gpu, without_cupy, xp_as_before
 
 from quatnet import backend, threads
 from quatnet.backend import xp
@@ -66,9 +66,8 @@ def test_the_number_of_threads_is_taken_from_the_environment() -> None:
 
 
 def test_use_changes_the_module_behind_xp_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = xp.__name__
-    try:
-        with_a_gpu(monkeypatch).here = True
+    with_a_gpu(monkeypatch).here = True
+    with xp_as_before():
         backend.use("cupy")
         assert xp.here  # one and the same xp in every room, so nobody is left behind
         assert backend.on_gpu()
@@ -76,9 +75,6 @@ def test_use_changes_the_module_behind_xp_for_everybody(monkeypatch: pytest.Monk
         assert not hasattr(xp, "here")
         assert xp.zeros is np.zeros
         assert not backend.on_gpu()
-    finally:
-        monkeypatch.undo()  # the cupy that was there before
-        backend.use(before)
 
 
 def test_use_that_fails_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

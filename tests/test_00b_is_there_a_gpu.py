@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.cuda_cpu import compile_for_cpu, why_not
-from support.machines import CudaError, raises, that_cannot_be_imported, twice, with_a_gpu, without_cupy
+from support.machines import CudaError, raises, that_cannot_be_imported, twice, with_a_gpu, without_cupy, xp_as_before
 
 from quatnet import about, backend
 from quatnet.__main__ import main
@@ -123,14 +123,10 @@ def test_it_tells_of_a_gpu_that_works(monkeypatch) -> None:
     properties = {"name": b"Some GPU", "major": 8, "minor": 6, "totalGlobalMem": 16_000_000_000}
     cupy.cuda.runtime.getDeviceProperties = lambda device: properties if device == 1 else None
     assert about.start_up_test().startswith("passed the start-up test in 0.")
-    before = backend.xp.__name__
-    try:
+    with xp_as_before():
         backend.use("cupy")
         assert about.backend().startswith("cupy ")
         assert about.device() == "Some GPU, compute capability 8.6, 16.0 GB, driver for CUDA 12.8"
-    finally:
-        monkeypatch.undo()  # the cupy that was there before
-        backend.use(before)
 
 
 @pytest.mark.parametrize("arguments", [[], ["profile", "qcnn14"]])

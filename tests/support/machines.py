@@ -3,10 +3,24 @@
 import builtins
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
+
+from quatnet.backend import xp
+
+
+@contextmanager
+def xp_as_before() -> Iterator[None]:
+    """Put back the array module that was in use, even where the CuPy of this block is none to come back to."""
+    before = dict(vars(xp))
+    try:
+        yield
+    finally:
+        vars(xp).clear()
+        vars(xp).update(before)
 
 
 def without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,11 @@ def asnumpy(array: object) -> _numpy.ndarray:
     return array.get() if isinstance(array, ndarray) else _numpy.asarray(array)
 
 
+def get_default_memory_pool() -> SimpleNamespace:
+    """The memory is NumPy's, so there is no pool of bytes."""
+    return SimpleNamespace(total_bytes=lambda: 0, used_bytes=lambda: 0, free_all_blocks=lambda: None)
+
+
 def get_array_module(*arrays: object) -> object:
     import sys
 
