@@ -155,11 +155,11 @@ def clip_by_norm(parameters: Mapping[str, Tensor], limit: float) -> Array:
 
     The norm stays on the device, an array without axes: to look at it would wait for a GPU in every step.
     """
-    tensors = [tensor for tensor in parameters.values() if tensor.grad is not None]
-    norm = xp.sqrt(sum((tensor.grad.astype(np.float64) ** 2).sum() for tensor in tensors))
+    pairs = [(tensor, tensor.grad) for tensor in parameters.values() if tensor.grad is not None]
+    norm = xp.sqrt(sum((g.astype(np.float64) ** 2).sum() for _, g in pairs))
     factor = limit / xp.maximum(norm, limit)  # 1 where it is small enough
-    for tensor in tensors:
-        tensor.grad = tensor.grad * factor.astype(tensor.grad.dtype)
+    for tensor, g in pairs:
+        tensor.grad = g * factor.astype(g.dtype)
     return norm
 
 

@@ -109,6 +109,8 @@ class Training:
             self._show(bar)
             if stop.is_set():
                 self._stopped()
+        self._read()  # waits for what a GPU has still to do
+        self.progress.seconds += time.perf_counter() - clock
         self._end_epoch()
 
     def _step(self, x: Array, targets: Array) -> None:
@@ -138,7 +140,7 @@ class Training:
 
     def _end_epoch(self) -> None:
         progress = self.progress
-        loss, hits, clips = self._read()
+        loss, hits, clips = progress.sums
         figures = {"loss": loss / clips, "accuracy": hits / clips}
         if self.evaluate:
             figures[self.score] = self.evaluate(self.model)

@@ -49,7 +49,7 @@ def applied(x: Array, left: Array, plan: Plan, close: Callable[[Array, Plan], Ar
 
     def work(clips: Array) -> Array:
         rows = stacks.patches(clips, plan, mixing.right(plan.components))
-        y = close(stacks.joined(rows @ left), plan)
+        y = close(stacks.ungrouped(rows @ left), plan)
         return y.reshape(len(clips), *plan.size, y.shape[-1])
 
     return stacks.joined_clips([work(x[part]) for part in plan.pieces(len(x), x.itemsize)])
@@ -98,7 +98,7 @@ def kernel_gradient(
         right = stacks.patches(x[part], plan, mixing.right(plan.components, conjugated=True))
         return _transposed_product(right, stacks.pixels(g[part], plan, mixing.left(plan.components)))
 
-    total = stacks.joined(sum(map(work, plan.pieces(len(x), x.itemsize))))  # (planes, KH·KW·C/G, O)
+    total = stacks.ungrouped(sum(map(work, plan.pieces(len(x), x.itemsize))))  # (planes, KH·KW·C/G, O)
     return stacks.unmixed(total.reshape(len(total), 1, -1), plan).reshape(kernel)
 
 

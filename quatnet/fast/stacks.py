@@ -70,10 +70,12 @@ def patches(x: Array, plan: Plan, matrix: np.ndarray) -> Array:
 def image(products: Array, shape: tuple[int, int, int, int], plan: Plan) -> Array:
     """Add patches (planes, G, N·OH·OW, KH·KW·C/G) up to images of `shape` (N, H, W, P·C)."""
     if plan.only_pixels:
-        return unmixed(joined(products), plan).reshape(shape)
+        return unmixed(ungrouped(products), plan).reshape(shape)
     planes, groups, count, width = products.shape
     taps = plan.kernel[0] * plan.kernel[1]
-    rows = joined(products.reshape(planes, groups, count * taps, width // taps)).reshape(planes, count, width * groups)
+    rows = ungrouped(products.reshape(planes, groups, count * taps, width // taps)).reshape(
+        planes, count, width * groups
+    )
     if plan.components == 1:
         rows = rows.reshape(shape[0], *plan.size, width * groups)
         return col2im(rows, shape, plan.kernel, stride=plan.stride, padding=plan.padding, dilation=plan.dilation)
@@ -103,7 +105,7 @@ def grouped(a: Array, groups: int) -> Array:
     return a.reshape(*a.shape[:2], groups, a.shape[2] // groups).swapaxes(1, 2)
 
 
-def joined(a: Array) -> Array:
+def ungrouped(a: Array) -> Array:
     """Undo `grouped`: (planes, G, rows, C/G) -> (planes, rows, C)."""
     return a.swapaxes(1, 2).reshape(len(a), a.shape[2], a.shape[1] * a.shape[3])
 

@@ -1,7 +1,5 @@
 """The networks once more, for PyTorch, from their description alone: channels first, block weights."""
 
-import numpy as np
-
 from quatnet.backend import asnumpy
 
 
