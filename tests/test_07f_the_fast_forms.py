@@ -18,7 +18,7 @@ from support.strategies import seeds
 
 from quatnet import convolve
 from quatnet.backend import on_gpu
-from quatnet.fast import convolution, direct, direct_gradients, forms, mixing, tiles, transforms, winograd
+from quatnet.fast import convolution, direct, direct_gradients, forms, mixing, patched, tiles, transforms, winograd
 from quatnet.quaternion import hamilton_product, left_matrix_adjoint
 
 components = st.sampled_from([1, 4])
@@ -131,6 +131,11 @@ FORMS = {
         lambda x, g, kernel, stride, padding: convolution.kernel_gradient(x, g, kernel, padding),
     ),
     "direct": (direct.convolve, direct_gradients.input_gradient, direct_gradients.kernel_gradient),
+    "patched": (
+        patched.convolve,
+        lambda g, w, shape, stride, padding: patched.input_gradient(g, w, padding),
+        patched.kernel_gradient,
+    ),
     "by the rule": (forms.convolve, forms.input_gradient, forms.kernel_gradient),
 }
 
@@ -205,14 +210,14 @@ def test_the_rule_changes_the_way_but_not_the_result(name, rng):
     assert_same("by the rule", draw(rng, *image), draw(rng, *kernel), (1, 1), (1, 1), rng)
 
 
-@pytest.mark.parametrize("form", ["strips", "direct"])
+@pytest.mark.parametrize("form", ["strips", "patched", "direct"])
 @pytest.mark.parametrize("view", [lambda x: x[:, ::2], lambda x: x[:, ::-1, ::-1], lambda x: x.swapaxes(1, 2)])
 def test_views_that_are_not_in_memory_order_are_read_rightly(form, view, rng):
     x = view(draw(rng, 2, 12, 14, 8))
     assert_same(form, x, draw(rng, 4, 3, 3, 3, 2).swapaxes(3, 4), (1, 1), (1, 1), rng)
 
 
-@pytest.mark.parametrize("form", ["strips", "direct"])
+@pytest.mark.parametrize("form", ["strips", "patched", "direct"])
 @pytest.mark.parametrize("parts", [1, 4])
 def test_float32_keeps_five_digits_in_every_form(form, parts, rng):
     x = draw(rng, 2, 62, 8, parts * 64, dtype=np.float32)
@@ -220,7 +225,7 @@ def test_float32_keeps_five_digits_in_every_form(form, parts, rng):
     assert_same(form, x, w, (1, 1), (1, 1), rng, tolerance=1e-5)
 
 
-@pytest.mark.parametrize("form", ["strips", "direct"])
+@pytest.mark.parametrize("form", ["strips", "patched", "direct"])
 def test_the_gradients_are_adjoint_to_the_convolution(form, rng):
     x, w = draw(rng, 2, 9, 11, 12), draw(rng, 4, 3, 3, 3, 2)
     forward, to_image, to_kernel = FORMS[form]
@@ -230,7 +235,7 @@ def test_the_gradients_are_adjoint_to_the_convolution(form, rng):
     assert_close(dot(w, to_kernel(x, g, w.shape, *options)), total)
 
 
-@pytest.mark.parametrize("form", ["strips", "direct"])
+@pytest.mark.parametrize("form", ["strips", "patched", "direct"])
 @pytest.mark.parametrize("case", [((5, 8, 4, 512), (4, 3, 3, 128, 600)), ((5, 40, 30, 64), (1, 3, 3, 64, 130))])
 def test_the_form_is_the_same_to_the_last_bit_for_any_number_of_threads(form, case, with_threads, monkeypatch, rng):
     # a thread once returned its scratch, and its next piece overwrote the gradient before it was added

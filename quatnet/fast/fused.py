@@ -11,10 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..backend import Array
-from . import convolution, direct, forms, strips
+from . import convolution, direct, forms, patched, strips
 from .tiles import Tile, components_of, plan_of, scratch
-
-ENOUGH_PIXELS = 256  # the transformed kernel is there already, so it pays sooner than in training
 
 
 class Layer(NamedTuple):
@@ -40,8 +38,10 @@ def apply(x: Array, layer: Layer) -> Array:
     """
     x = _opened(x, len(layer.weight))
     padding = (layer.weight.shape[1] // 2, layer.weight.shape[2] // 2)
-    if forms.takes_strips(x.shape, layer.weight.shape, (1, 1), padding, ENOUGH_PIXELS):
+    if forms.takes_strips(x.shape, layer.weight.shape, (1, 1), padding, ready=True):
         return _strips(x, layer, padding)
+    if forms.is_small(layer.weight.shape):
+        return _patched(x, layer, padding)
     sums = _prepared(layer, "direct", direct.added)
     y = direct.convolve(_closed(x), layer.weight, (1, 1), padding, sums)
     np.add(np.multiply(y, layer.scale, out=y), layer.shift, out=y)
@@ -71,36 +71,61 @@ def _pooled(y: Array) -> Array:
 
 
 def _strips(x: Array, layer: Layer, padding: tuple[int, int]) -> Array:
-    components, _, _, _, outputs = layer.weight.shape
-    plan, share = plan_of(x.shape, layer.weight.shape, padding), 2 if layer.pool else 1
-    y = np.empty((components, plan.clips, plan.height // share, plan.width // share, outputs), dtype=x.dtype)
-    images = y.transpose(1, 2, 3, 0, 4)
-    kernel = _prepared(layer, "strips", convolution.transformed_kernel)
-    convolution.run(x, kernel, plan, lambda rows, tile: _close(rows, layer, images, tile))
+    images = _empty(x, layer)
+    kernel, plan = _prepared(layer, "strips", convolution.transformed_kernel), plan_of(x.shape, layer.weight.shape, padding)
+
+    def close(rows: Array, tile: Tile) -> None:
+        target, source = strips.place(_relu(rows, layer, tile.outputs), images, tile)
+        _shift(source, layer, tile.outputs, target)
+
+    convolution.run(x, kernel, plan, close)
     return images
 
 
-def _close(rows: Array, layer: Layer, images: Array, tile: Tile) -> None:
-    """Scale, relu, pool and shift the rows (n, 4s, P, pitch, O) of a tile, on the way into `images`."""
-    clips, height, components, pitch, outputs = rows.shape
-    scale, shift = (v.reshape(components, 1, -1)[..., tile.outputs] for v in (layer.scale, layer.shift))
-    wide = rows.reshape(clips * height, components, pitch * outputs)
-    np.multiply(wide, _along(scale, pitch), out=wide)
-    np.maximum(wide, _along(-shift, pitch), out=wide)
-    target, source = strips.place(_summed(rows) if layer.pool else rows, images, tile)
-    share = 4 if layer.pool else 1
-    np.add(source, np.repeat(share * shift, source.shape[3], axis=1), out=target)
+def _patched(x: Array, layer: Layer, padding: tuple[int, int]) -> Array:
+    images, window = _empty(x, layer), direct.Window(layer.weight.shape[1:3], (1, 1), padding)
+
+    def close(rows: Array, clips: slice) -> None:
+        every = slice(None)
+        _shift(_relu(rows.swapaxes(2, 3), layer, every), layer, every, images[clips].swapaxes(2, 3))
+
+    patched.run(x, _prepared(layer, "patched", patched.left_operand), window, close)
+    return images
 
 
-def _along(channel: Array, pitch: int) -> Array:
-    """Repeat (P, 1, O) for all pixels of a row, (P, pitch·O): NumPy's inner loops are long then."""
-    return np.tile(channel[:, 0], pitch)
+def _empty(x: Array, layer: Layer) -> Array:
+    """Return memory for the result, (N, H', W', P, O), components apart."""
+    (n, height, width), share = x.shape[:3], 2 if layer.pool else 1
+    y = np.empty((len(layer.weight), n, height // share, width // share, layer.weight.shape[4]), dtype=x.dtype)
+    return y.transpose(1, 2, 3, 0, 4)
+
+
+def _relu(rows: Array, layer: Layer, outputs: slice) -> Array:
+    """Return max(scale · rows, -shift) for rows (n, h, P, w, o) of some outputs, and 4 times their mean if pooled."""
+    clips, height, components, width, count = rows.shape
+    scale, shift = (v.reshape(components, -1)[:, outputs] for v in (layer.scale, layer.shift))
+    wide = rows.reshape(clips * height, components, width * count)
+    np.multiply(wide, _along(scale, width), out=wide)
+    np.maximum(wide, _along(-shift, width), out=wide)
+    return _summed(rows) if layer.pool else rows
+
+
+def _shift(rows: Array, layer: Layer, outputs: slice, out: Array) -> None:
+    """Write `rows` (n, h, P, w, o) + shift to `out`, for each of the four rows that a pool has summed."""
+    shift = layer.shift.reshape(len(layer.weight), 1, -1)[..., outputs] * (4 if layer.pool else 1)
+    np.add(rows, np.repeat(shift, rows.shape[3], axis=1), out=out)
+
+
+def _along(channel: Array, width: int) -> Array:
+    """Repeat (P, o) for all pixels of a row, (P, w·o): NumPy's inner loops are long then."""
+    return np.tile(channel, width)
 
 
 def _summed(rows: Array) -> Array:
     """Return the sums of 2 x 2 pixels, in scratch memory; the rows are overwritten."""
-    clips, height, components, pitch, outputs = rows.shape
-    pairs = rows.reshape(clips, height // 2, 2, components, pitch, outputs)[:, :, :, :, : pitch // 2 * 2]
+    clips, height, components, width, outputs = rows.shape
+    height, width = height // 2, width // 2
+    pairs = rows[:, : 2 * height, :, : 2 * width].reshape(clips, height, 2, components, 2 * width, outputs)
     added = np.add(pairs[:, :, 0], pairs[:, :, 1], out=pairs[:, :, 0])
-    pooled = scratch("sums", (clips, height // 2, components, pitch // 2, outputs), rows.dtype)
+    pooled = scratch("sums", (clips, height, components, width, outputs), rows.dtype)
     return np.add(added[:, :, :, 0::2], added[:, :, :, 1::2], out=pooled)
