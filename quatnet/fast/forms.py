@@ -1,8 +1,8 @@
 """Which form a convolution takes, by a rule on its shapes alone.
 
-    strips   kernels three rows high, stride 1, enough pixels to pay for the transformed kernel       (convolution.py)
-    patched  other small kernels                                                                       (patched.py)
-    direct   large kernels, which are read as they are stored                            (direct.py, direct_gradients.py)
+    strips   kernels three rows high, stride 1, enough pixels to pay for the transformed kernel      (convolution.py)
+    patched  other small kernels                                                                         (patched.py)
+    direct   large kernels, which are read as they are stored                        (direct.py, direct_gradients.py)
 
 A quaternion kernel of few channels is expanded to its real block matrix first: eight products of that width take
 longer than one. The numbers were measured, see docs/decisions/0008, 0009 and 0013.
@@ -20,7 +20,7 @@ from .winograd import TAPS
 ENOUGH_PIXELS = 512  # in training, where the transformed kernel is made anew each step
 ENOUGH_FOR_SMALL = 256  # with a small kernel, or one that is transformed already
 SMALL_KERNEL = 1 << 19  # numbers
-FEWEST_CHANNELS = 8  # of quaternions, in and out
+FEWEST_CHANNELS = 16  # of quaternions, in and out
 
 
 def convolve(x: Array, w: Array, stride: Pair, padding: Pair) -> Array:

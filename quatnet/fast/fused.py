@@ -19,16 +19,20 @@ class Layer(NamedTuple):
     """A convolution that keeps the size, stride 1, with all that follows it."""
 
     weight: Array  # (P, KH, KW, C, O)
-    scale: Array  # (P·O,)
+    scale: Array | None  # (P·O,), None where `weight` has it
     shift: Array  # (P·O,)
     pool: bool
     kernels: dict[str, Array]  # `weight`, prepared for each form when first used
 
 
 def layer(weight: Array, scale: Array, shift: Array, *, pool: bool) -> Layer:
-    """Return the layer of a kernel (P, KH, KW, C, O), P = 1 or 4, with what each form needs still to be prepared."""
-    share = scale.dtype.type(0.25 if pool else 1)
-    return Layer(forms.widened(weight), scale * share, shift * share, pool, {})
+    """Return the layer of a kernel (P, KH, KW, C, O), P = 1 or 4, with what each form needs still to be prepared.
+
+    A real kernel takes the scale with it. A quaternion kernel cannot: its four results have scales of their own.
+    """
+    weight, share = forms.widened(weight), scale.dtype.type(0.25 if pool else 1)
+    scale, shift = scale * share, shift * share
+    return Layer(weight * scale, None, shift, pool, {}) if len(weight) == 1 else Layer(weight, scale, shift, pool, {})
 
 
 def apply(x: Array, layer: Layer) -> Array:
@@ -44,7 +48,9 @@ def apply(x: Array, layer: Layer) -> Array:
         return _patched(x, layer, padding)
     sums = _prepared(layer, "direct", direct.added)
     y = direct.convolve(_closed(x), layer.weight, (1, 1), padding, sums)
-    np.add(np.multiply(y, layer.scale, out=y), layer.shift, out=y)
+    if layer.scale is not None:
+        np.multiply(y, layer.scale, out=y)
+    np.add(y, layer.shift, out=y)
     np.maximum(y, 0, out=y)
     return _opened((_pooled(y) if layer.pool else y)[:, :, :, None], len(layer.weight))
 
@@ -72,7 +78,10 @@ def _pooled(y: Array) -> Array:
 
 def _strips(x: Array, layer: Layer, padding: tuple[int, int]) -> Array:
     images = _empty(x, layer)
-    kernel, plan = _prepared(layer, "strips", convolution.transformed_kernel), plan_of(x.shape, layer.weight.shape, padding)
+    kernel, plan = (
+        _prepared(layer, "strips", convolution.transformed_kernel),
+        plan_of(x.shape, layer.weight.shape, padding),
+    )
 
     def close(rows: Array, tile: Tile) -> None:
         target, source = strips.place(_relu(rows, layer, tile.outputs), images, tile)
@@ -103,22 +112,23 @@ def _empty(x: Array, layer: Layer) -> Array:
 def _relu(rows: Array, layer: Layer, outputs: slice) -> Array:
     """Return max(scale · rows, -shift) for rows (n, h, P, w, o) of some outputs, and 4 times their mean if pooled."""
     clips, height, components, width, count = rows.shape
-    scale, shift = (v.reshape(components, -1)[:, outputs] for v in (layer.scale, layer.shift))
     wide = rows.reshape(clips * height, components, width * count)
-    np.multiply(wide, _along(scale, width), out=wide)
-    np.maximum(wide, _along(-shift, width), out=wide)
+    if layer.scale is not None:
+        np.multiply(wide, _along(layer.scale, components, outputs, width), out=wide)
+    np.maximum(wide, _along(-layer.shift, components, outputs, width), out=wide)
     return _summed(rows) if layer.pool else rows
 
 
 def _shift(rows: Array, layer: Layer, outputs: slice, out: Array) -> None:
     """Write `rows` (n, h, P, w, o) + shift to `out`, for each of the four rows that a pool has summed."""
-    shift = layer.shift.reshape(len(layer.weight), 1, -1)[..., outputs] * (4 if layer.pool else 1)
-    np.add(rows, np.repeat(shift, rows.shape[3], axis=1), out=out)
+    components, width, count = rows.shape[2:]
+    shift = _along(layer.shift * (4 if layer.pool else 1), components, outputs, width)
+    np.add(rows, shift.reshape(components, width, count), out=out)
 
 
-def _along(channel: Array, width: int) -> Array:
-    """Repeat (P, o) for all pixels of a row, (P, w·o): NumPy's inner loops are long then."""
-    return np.tile(channel, width)
+def _along(channel: Array, components: int, outputs: slice, width: int) -> Array:
+    """Repeat some outputs of (P·O,) for all pixels of a row, (P, w·o): NumPy's inner loops are long then."""
+    return np.tile(channel.reshape(components, -1)[:, outputs], width)
 
 
 def _summed(rows: Array) -> Array:

@@ -38,7 +38,7 @@ def input_gradient(g: Array, w: Array, padding: Pair) -> Array:
 
     That is a convolution with the kernel turned by 180 degrees, its channels exchanged, and conjugated.
     """
-    turned = np.ascontiguousarray(w[:, ::-1, ::-1].swapaxes(3, 4))
+    turned = w[:, ::-1, ::-1].swapaxes(3, 4).copy()
     np.negative(turned[1:], out=turned[1:])
     return convolve(g, turned, (1, 1), (w.shape[1] - 1 - padding[0], w.shape[2] - 1 - padding[1]))
 
