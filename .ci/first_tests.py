@@ -33,6 +33,7 @@ COMMUTE = "left matrices commute with right ones, and with them what the adjoint
 EQUIVALENT = {
     ("_LEFT", "np.abs(_TABLE).argmax(axis=0).T", "np.abs(_TABLE).argmax(axis=0)"): "but for signs, L(p) is symmetric",
     ("_RIGHT", "np.abs(_TABLE).argmax(axis=1).T", "np.abs(_TABLE).argmax(axis=1)"): "but for signs, R(q) is symmetric",
+    ("pieces", "math.prod(output) * operand[..., :1].nbytes", "math.prod(output)"): "a matter of memory",
     ("rotation_blocks", "left @ right", "right @ left"): COMMUTE,
     ("rotation_blocks.backward", "g @ right.swapaxes(-2, -1)", "right.swapaxes(-2, -1) @ g"): COMMUTE,
     ("rotation_blocks.backward", "left.swapaxes(-2, -1) @ g", "g @ left.swapaxes(-2, -1)"): COMMUTE,

@@ -5,7 +5,7 @@ scale γ / sqrt(σ² + ε) and the shift β - μ γ / sqrt(σ² + ε); relu(s y)
 And relu(y + b) = max(y, -b) + b: the shift is added on the way into the image, once for the four that a pool sums.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ class Layer(NamedTuple):
     scale: Array | None  # (P·O,), None where `weight` has it
     shift: Array  # (P·O,)
     pool: bool
-    kernels: dict[str, Array]  # `weight`, prepared for each form when first used
+    prepared: dict[Hashable, Array]  # what each form needs, when first used
 
 
 def layer(weight: Array, scale: Array, shift: Array, *, pool: bool) -> Layer:
@@ -65,9 +65,9 @@ def _closed(x: Array) -> Array:
 
 
 def _prepared(layer: Layer, form: str, prepare: Callable[[Array], Array]) -> Array:
-    if form not in layer.kernels:
-        layer.kernels[form] = prepare(layer.weight)
-    return layer.kernels[form]
+    if form not in layer.prepared:
+        layer.prepared[form] = prepare(layer.weight)
+    return layer.prepared[form]
 
 
 def _pooled(y: Array) -> Array:
@@ -78,16 +78,13 @@ def _pooled(y: Array) -> Array:
 
 def _strips(x: Array, layer: Layer, padding: tuple[int, int]) -> Array:
     images = _empty(x, layer)
-    kernel, plan = (
-        _prepared(layer, "strips", convolution.transformed_kernel),
-        plan_of(x.shape, layer.weight.shape, padding),
-    )
+    kernel = _prepared(layer, "strips", convolution.transformed_kernel)
 
     def close(rows: Array, tile: Tile) -> None:
         target, source = strips.place(_relu(rows, layer, tile.outputs), images, tile)
         _shift(source, layer, tile.outputs, target)
 
-    convolution.run(x, kernel, plan, close)
+    convolution.run(x, kernel, plan_of(x.shape, layer.weight.shape, padding), close)
     return images
 
 
@@ -114,21 +111,23 @@ def _relu(rows: Array, layer: Layer, outputs: slice) -> Array:
     clips, height, components, width, count = rows.shape
     wide = rows.reshape(clips * height, components, width * count)
     if layer.scale is not None:
-        np.multiply(wide, _along(layer.scale, components, outputs, width), out=wide)
-    np.maximum(wide, _along(-layer.shift, components, outputs, width), out=wide)
+        np.multiply(wide, _along(layer, "scale", outputs, width), out=wide)
+    np.maximum(wide, _along(layer, "least", outputs, width), out=wide)
     return _summed(rows) if layer.pool else rows
 
 
 def _shift(rows: Array, layer: Layer, outputs: slice, out: Array) -> None:
     """Write `rows` (n, h, P, w, o) + shift to `out`, for each of the four rows that a pool has summed."""
-    components, width, count = rows.shape[2:]
-    shift = _along(layer.shift * (4 if layer.pool else 1), components, outputs, width)
-    np.add(rows, shift.reshape(components, width, count), out=out)
+    np.add(rows, _along(layer, "shift", outputs, rows.shape[3]).reshape(rows.shape[2:]), out=out)
 
 
-def _along(channel: Array, components: int, outputs: slice, width: int) -> Array:
-    """Repeat some outputs of (P·O,) for all pixels of a row, (P, w·o): NumPy's inner loops are long then."""
-    return np.tile(channel.reshape(components, -1)[:, outputs], width)
+def _along(layer: Layer, name: str, outputs: slice, width: int) -> Array:
+    """Return a vector for some outputs of all pixels of a row, (P, w·o): NumPy's inner loops are long then."""
+    key = name, outputs.start, width
+    if key not in layer.prepared:
+        vectors = {"scale": layer.scale, "least": -layer.shift, "shift": layer.shift * (4 if layer.pool else 1)}
+        layer.prepared[key] = np.tile(vectors[name].reshape(len(layer.weight), -1)[:, outputs], width)
+    return layer.prepared[key]
 
 
 def _summed(rows: Array) -> Array:

@@ -11,6 +11,7 @@ Patches take KH·KW times the memory of the image, and the planes of a kernel tw
 are left to `convolution`, and large kernels to `direct`.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -51,9 +52,9 @@ def kernel_gradient(x: Array, g: Array, kernel: tuple[int, ...], stride: Pair, p
 
     def work(clips: slice) -> Array:
         rows = patches(images[clips], right, Window(taps, stride, padding))
-        apart = scratch("rows", (components, *cotangents[clips].shape[:3], outputs), g.dtype)
+        apart = scratch("apart", (components, *cotangents[clips].shape[:3], outputs), g.dtype)
         np.copyto(apart, np.moveaxis(cotangents[clips], 3, 0))
-        planes = _times(left, apart, scratch("image", (len(left), *apart.shape[1:]), g.dtype))
+        planes = _times(left, apart, scratch("cotangent", (len(left), *apart.shape[1:]), g.dtype))
         return rows.swapaxes(1, 2) @ planes.reshape(len(planes), rows.shape[1], outputs)
 
     total = np.zeros((len(left), kernel[1] * kernel[2] * kernel[3], outputs), x.dtype)
@@ -87,19 +88,24 @@ def run(x: Array, kernel: Array, window: Window, close: Callable[[Array, slice],
 
 
 def pieces(clips: int, output: tuple[int, ...], operand: Array) -> list[slice]:
-    """Cut the clips so that the patches of a piece stay in cache."""
-    return slices(clips, max(1, PATCHES_BYTES // max(1, output[0] * output[1] * operand[..., :1].nbytes)))
+    """Cut the clips so that the patches of a piece stay in cache, for an `operand` (planes, KH·KW·C, O)."""
+    return slices(clips, max(1, PATCHES_BYTES // max(1, math.prod(output) * operand[..., :1].nbytes)))
 
 
 def patches(x: Array, matrix: Array, window: Window) -> Array:
-    """Return the patches of images (n, H, W, P, C) as rows of each plane, (planes, n·OH·OW, KH·KW·C)."""
+    """Return the patches of images (n, H, W, P, C) as rows of each plane, (planes, n·OH·OW, KH·KW·C): in scratch memory.
+
+    They are the planes themselves where the kernel is one pixel.
+    """
     n, height, width, components, channels = x.shape
     (kh, kw), (down, right), (above, left) = window
     rows = scratch("rows", (components, n, height + 2 * above, width + 2 * left, channels), x.dtype)
-    rows[:, :, :above] = rows[:, :, above + height :] = 0
-    rows[:, :, :, :left] = rows[:, :, :, left + width :] = 0
+    if any(window.padding):
+        rows[...] = 0
     np.copyto(rows[:, :, above : above + height, left : left + width], x.transpose(3, 0, 1, 2, 4))
     planes = _times(matrix, rows, scratch("image", (len(matrix), *rows.shape[1:]), x.dtype))
+    if window.kernel == window.stride == (1, 1):
+        return planes.reshape(len(planes), -1, channels)
     plane, clip, row, pixel, one = planes.strides
     shape = (len(planes), n, *window.output(x.shape), kh, kw * channels)
     view = np.lib.stride_tricks.as_strided(planes, shape, (plane, clip, down * row, right * pixel, row, one))
