@@ -93,9 +93,9 @@ def pieces(clips: int, output: tuple[int, ...], operand: Array) -> list[slice]:
 
 
 def patches(x: Array, matrix: Array, window: Window) -> Array:
-    """Return the patches of images (n, H, W, P, C) as rows of each plane, (planes, n·OH·OW, KH·KW·C): in scratch memory.
+    """Return the patches of images (n, H, W, P, C) as rows of each plane, (planes, n·OH·OW, KH·KW·C).
 
-    They are the planes themselves where the kernel is one pixel.
+    They lie in scratch memory. Where the kernel is one pixel they are the planes themselves.
     """
     n, height, width, components, channels = x.shape
     (kh, kw), (down, right), (above, left) = window
