@@ -41,7 +41,7 @@ RATIOS = {
     "step_memory",
     "share_of_eight_product_limit",
 }
-ERRORS = {f"{form}_{kind}" for form in ("strips", "direct", "fused") for kind in ("quaternion", "real")}
+ERRORS = {f"{form}_{kind}" for form in ("strips", "patched", "direct", "fused") for kind in ("quaternion", "real")}
 
 
 # Measuring
