@@ -15,7 +15,7 @@ from quatnet.fast import fused
 from quatnet.models import CNN, CNNConfig, compile, small_cnn
 from quatnet.optim import Adam
 
-pytestmark = pytest.mark.skipif(on_gpu(), reason="the fused walk is NumPy's; test_16j has that of a GPU")
+pytestmark = pytest.mark.skipif(on_gpu(), reason="the fused walk is NumPy's; test_16k has that of a GPU")
 
 
 def network(*, quaternion, seed=0, classes=3):
