@@ -27,6 +27,7 @@ FIRST_TESTS = {
     "08d": "ops/blocks.py ops/encoders.py ops/whole_quaternion.py",
     "10b": "released",
     "12 12c 12d": "layer_costs weights _additions_8 _by_form _of_layer torchinfo_mult_adds joined shared_channels",
+    "12e": "layer_passes host_numbers _convolution _fused _around _ends share_of_memory",
     "14b": "prune/scores.py prune/criteria.py prune/choose.py prune/budget.py prune/cut.py",
     "08e": "ops/layer_normalise.py ops/quaternion_normalise.py ops/whitening.py",
 }

@@ -56,6 +56,26 @@ def test_eight_products_are_taken_where_they_pay():
     assert not any(roofline.in_eight(layer) for layer in cnn14(527).layers(1001))
 
 
+def numbers_by_part(passes: list[Pass]) -> dict[str, list[int]]:
+    return {part: [each.numbers for each in passes if each.part == part] for part in roofline.PARTS}
+
+
+def test_the_second_convolution_of_block_three_by_hand():
+    pixels, channels = 32 * 250 * 16, 64  # quaternions, in and out
+    found, fused = (
+        numbers_by_part(roofline.layer_passes(QCNN14, 1001, 32, fused=fused)["blocks.2.convs.1"])
+        for fused in (False, True)
+    )
+    patches, products, kernel = 8 * pixels * 9 * channels, 8 * pixels * channels, 8 * 9 * channels**2
+    assert found["patches"] == [4 * pixels * channels + patches] * 3
+    assert found["products"] == [patches + kernel + products] * 3
+    assert fused["products"] == [2 * 4 * pixels * channels + kernel // 2] * 3
+    left = 32 * 125 * 8 * 4 * channels  # after the pool
+    assert found["pools"] == [5 * left] * 2
+    assert found["dropout"] == [3 * left] * 2
+    assert len(found["batch norm and relu"]) == 4
+
+
 # The formula beside the arrays of the kernels
 
 PART = {  # of each kernel; `mix` and `unmix` serve components and weights
