@@ -13,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.arrays import draw
 from support.cuda_cpu import why_not
 from support.device import array_module, counts, cupy
+from test_08h_one_dtype_through_every_op import CALLS
 
-from quatnet import checkpoint, threads
+from quatnet import Tensor, checkpoint, ops, threads
 from quatnet.backend import asnumpy, xp
 from quatnet.batches import predict, shuffled
 from quatnet.distill import ProjectedStudent, distillation, feature_matching, label_loss, multi_label_loss
@@ -158,6 +160,29 @@ def test_a_step_copies_the_batch_and_the_drawn_numbers_and_reads_every_tenth_los
     assert len(run.dropout_rng.drawn) == STEPS * (len(CONFIG.widths) + 1)
     assert Counter(traffic.to_device) == Counter(batch * STEPS + run.dropout_rng.drawn)
     assert traffic.to_host == READ * (len(range(0, STEPS, READ_EVERY)) + 1)  # and once at the end of the epoch
+    launched = Counter(traffic.launches)
+    assert {"moments", "affine", "gradient_sums", "input_gradient", "average", "im2col", "col2im"} <= launched.keys()
+    assert {count % STEPS for count in launched.values()} == {0}  # the same in every step
+
+
+@need_counters
+@pytest.mark.parametrize("name", CALLS)
+def test_an_op_and_its_gradient_copy_nothing_but_drawn_numbers(name: str):
+    shapes, options = CALLS[name]
+    with array_module("cupy"):
+        given = {key: xp.asarray(value) if isinstance(value, np.ndarray) else value for key, value in options.items()}
+        for _ in range(2):  # once before: what is made once is no part of an op
+            tensors = [Tensor(abs(draw(0, *shape)), requires_grad=True) for shape in shapes]
+            cotangent = xp.ones_like(getattr(ops, name)(*_arguments(name, tensors), **given).data)
+            with cupy.traffic.counted() as traffic:
+                getattr(ops, name)(*_arguments(name, tensors), **given).backward(cotangent)
+    asks = name == "whitening_batch_norm"  # whether its matrix was inverted, and takes a table of the host for it
+    assert len(traffic.to_host) == asks
+    assert len(traffic.to_device) == (asks or "rng" in given)
+
+
+def _arguments(name: str, tensors: list[Tensor]) -> list:
+    return [tensors] if name == "concatenate" else tensors
 
 
 def test_on_a_gpu_no_thread_of_ours_computes(monkeypatch):

@@ -9,8 +9,12 @@ import os
 import sys
 from pathlib import Path
 
+from .cuda_cpu import why_not
+
 HERE = Path(__file__).parent
 if os.environ.get("QUATNET_BACKEND") == "stand-in":
+    if why_not():
+        sys.exit(f"QUATNET_BACKEND=stand-in: {why_not()}")
     paths = [str(HERE / "stand_in"), str(HERE.parent)]
     sys.path[:0] = paths
     os.environ["PYTHONPATH"] = os.pathsep.join([*paths, *filter(None, [os.environ.get("PYTHONPATH")])])
