@@ -10,11 +10,11 @@ import numpy as np
 from story_task import Task
 
 import quatnet
-from quatnet.models import CNN
+from quatnet.models import Network
 from quatnet.profile import count_parameters, milliseconds_per_clip, multiplications
 
 
-def row(name: str, model: CNN, task: Task) -> dict:
+def row(name: str, model: Network, task: Task) -> dict:
     """What the table says of a trained network."""
     logits = task.answers(model)
     products_16, products_8 = multiplications(model.config, task.frontend.frames)
