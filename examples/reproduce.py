@@ -1,10 +1,10 @@
 """Rerun any row of docs/results.md.
 
-    python examples/reproduce.py --list                                     the rows, and how many of their runs are there
-    python examples/reproduce.py esc10/real-16 --data DIR                   all folds and seeds of a row
-    python examples/reproduce.py esc10/real-16 --data DIR --fold 1 --seed 0     one of them
-    python examples/reproduce.py --question widths --data DIR --resume      what is still missing of all rows of a question
-    python examples/reproduce.py smoke/quaternion-4/prune-l1-0.5            a tiny row on synthesised sounds, in seconds
+    python examples/reproduce.py --list                                  the rows, and how many of their runs there are
+    python examples/reproduce.py esc10/real-16 --data DIR                all folds and seeds of a row
+    python examples/reproduce.py esc10/real-16 --data DIR --fold 1 --seed 0
+    python examples/reproduce.py --question widths --data DIR --resume   what is still missing of a question
+    python examples/reproduce.py smoke/quaternion-4/prune-l1-0.5         a tiny row on synthesised sounds, in seconds
 
 DIR holds ESC-50 and RAVDESS in their official layouts (docs/data-sets.md). Every run is kept as it ends, in
 docs/results or under --records; checkpoints are under --out. Ctrl-C stops cleanly, --resume goes on. What a row means

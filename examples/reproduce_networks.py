@@ -26,7 +26,7 @@ def network(name: str, classes: int) -> CNNConfig:
 
 
 def choice(row: Row, classes: int, frames: int, seed: int) -> Choice:
-    """Return which filters a row keeps: "l1-0.5" loses half of those of each layer, "l1-budget" what BUDGET asks for."""
+    """Return which filters a row keeps: of "l1-0.5" half of those of each layer, of "l1-budget" what BUDGET covers."""
     name, _, share = row.how.rpartition("-")
     criterion = named_criterion(name, rng=np.random.default_rng([seed, 2]))
     if share != "budget":

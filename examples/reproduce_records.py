@@ -1,4 +1,4 @@
-"""The records behind docs/results.md: one JSON file for each row, with a run for each fold and seed, and who made it."""
+"""The records behind docs/results.md: a JSON file for each row, a line for each fold and seed, and who made it."""
 
 import json
 import platform
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from reproduce_rows import Row
-from story_outcome import save
+from story_outcome import replace_text
 
 import quatnet
 
@@ -30,7 +30,8 @@ def keep(row: Row, run: dict[str, Any], folder: Path) -> None:
     runs = sorted([*others, run | made_by(row, *place)], key=lambda run: (run["seed"], run["fold"]))
     path = _path(row, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
-    save({"row": row.name, "runs": runs}, path)
+    lines = ",\n".join(json.dumps(run) for run in runs)
+    replace_text(path, f'{{"row": "{row.name}", "runs": [\n{lines}\n]}}\n')
 
 
 def missing(row: Row, splits: Iterable[tuple[int, int]], folder: Path) -> list[tuple[int, int]]:

@@ -4,7 +4,7 @@ A row has a name, DATA/NETWORK or DATA/NETWORK/CHANGE:
 
     esc10/real-16                             widths 16-32-64-64-128-128-256, as in examples/esc50.py
     esc10/quaternion-16/prune-l1-0.5          half of the filters of every layer cut by L1 norm, then trained on
-    esc10/quaternion-16/prune-random-budget   cut at random to half the multiplications and a fifth of the parameters of real-16
+    esc10/quaternion-16/prune-random-budget   cut at random, to half of real-16's multiplications and a fifth of its weights
     esc10/quaternion-16/scratch-budget        a network as small as that, trained from nothing for as long in all
     esc10/quaternion-16/continue              nothing cut, trained on as the pruned ones are
     esc10/quaternion-8/distil-own             learns from quaternion-16 as well; distil-strong from recorded answers
