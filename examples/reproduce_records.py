@@ -42,7 +42,7 @@ def missing(row: Row, splits: Iterable[tuple[int, int]], folder: Path) -> list[t
 
 def made_by(row: Row, fold: int, seed: int) -> dict[str, Any]:
     """Return the command that gives this run again, and the commit and machine that made it."""
-    teacher = " --teacher FILE" if row.how == "strong" else ""
+    teacher = " --teacher FILE" if row.asks_a_file else ""
     return {
         "command": f"python examples/reproduce.py {row.name} --fold {fold} --seed {seed} --data DIR{teacher}",
         "commit": _git("rev-parse", "--short=12", "HEAD") + ("+" if _git("status", "--porcelain", "quatnet") else ""),

@@ -4,11 +4,12 @@ A row has a name, DATA/NETWORK or DATA/NETWORK/CHANGE:
 
     esc10/real-16                             widths 16-32-64-64-128-128-256, as in examples/esc50.py
     esc10/quaternion-16/prune-l1-0.5          half of the filters of every layer cut by L1 norm, then trained on
-    esc10/quaternion-16/prune-random-budget   cut at random, to half of real-16's multiplications and a fifth of its weights
+    esc10/quaternion-16/prune-random-budget   cut at random, to half of real-16's products and a fifth of its weights
     esc10/quaternion-16/scratch-budget        a network as small as that, trained from nothing for as long in all
     esc10/quaternion-16/continue              nothing cut, trained on as the pruned ones are
     esc10/quaternion-8/distil-own             learns from quaternion-16 as well; distil-strong from recorded answers
     esc10/quaternion-16/frontend-released     hears what the released code makes of the sound
+    esc50/quaternion-40/best                  every means at once: long training, recorded answers, averaged weights
 
 Rows belong together in one of the QUESTIONS; a row is run on all SPLITS of its data.
 """
@@ -43,6 +44,7 @@ QUESTIONS = {
         "esc50/quaternion-16/prune-l1-0.5",
     ],
     "front-ends": [f"esc10/quaternion-16/frontend-{variant}" for variant in ("released", "repeated")],
+    "best": ["esc50/quaternion-40/best"],
 }
 
 
@@ -59,6 +61,11 @@ class Row:
     def name(self) -> str:
         change = "-".join(part for part in (self.kind, self.how) if part)
         return "/".join(part for part in (self.data, self.network, change) if part)
+
+    @property
+    def asks_a_file(self) -> bool:
+        """Whether a teacher's recorded answers are needed."""
+        return self.kind == "best" or self.how == "strong"
 
     @property
     def base(self) -> "Row":
@@ -78,6 +85,7 @@ def row_of(name: str) -> Row:
         "scratch": list(SHARES),
         "distil": ["own", "strong"],
         "frontend": ["released", "repeated"],
+        "best": [""],
     }
     sound = data in SPLITS and network.startswith(("real-", "quaternion-")) and width.isdigit() and not any(rest)
     if not sound or how not in known.get(kind, []):

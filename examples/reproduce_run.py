@@ -17,11 +17,15 @@ from quatnet import audio, datasets
 from quatnet.datasets import ravdess, synthetic
 from quatnet.errors import ConfigError
 from quatnet.models import CNN, CNNConfig
+from quatnet.optim import Optimiser
 from quatnet.profile import count_parameters, multiplications
 from quatnet.prune import cut
+from quatnet.tensor import no_grad
 from quatnet.train import Training
+from quatnet.weight_average import WeightAverage
 
 EPOCHS = {"esc10": 40, "esc50": 30, "ravdess": 40, "smoke": 2}
+LONG = 100  # epochs of the best
 LATER = 1 / 3  # of these epochs again, at a quarter of the peak rate, for what was pruned
 GENTLE = replace(FROM_NOTHING, peak=FROM_NOTHING.peak / 4)
 TEACHER = "quaternion-16"
@@ -70,17 +74,27 @@ class Run:
         frontend = front_end(self.row)
         print(frontend)
         data, cache = recordings(self.row.data, self.place), self.place.out / "features"
-        teacher = self.place.teacher if (self.row.kind, self.row.how) == ("distil", "strong") else None
+        if self.row.asks_a_file and self.place.teacher is None:
+            raise SystemExit(f"{self.row.name} needs --teacher FILE, the recorded answers of a strong network")
+        teacher = self.place.teacher if self.row.asks_a_file else None
         return one_label_task(data, self.fold, frontend, cache=cache, teacher=teacher)
 
-    def train(self, model: CNN, epochs: int, *, recipe: Recipe = FROM_NOTHING, task: Task | None = None) -> Trained:
+    def train(
+        self,
+        model: CNN,
+        epochs: int,
+        *,
+        recipe: Recipe = FROM_NOTHING,
+        task: Task | None = None,
+        optimiser: Optimiser | None = None,
+    ) -> Trained:
         """Train the model, from where its checkpoint stands if that is to be resumed."""
         task = task or self.task
         steps = task.steps(recipe)
         training = Training(
             model,
             task.batches(recipe),
-            recipe.optimiser(model.parameters()),
+            optimiser or recipe.optimiser(model.parameters()),
             epochs=epochs,
             steps=steps,
             schedule=lambda step: recipe.schedule(step, epochs * steps, peak=recipe.peak),
@@ -162,13 +176,24 @@ def from_scratch(run: Run, epochs: int) -> Trained:
 def distilled(run: Run, epochs: int) -> Trained:
     """Learn from the labels and from a teacher: the quaternion network of twice the width, or recorded answers."""
     if run.row.how == "strong":
-        if run.place.teacher is None:
-            raise SystemExit(f"{run.row.name} needs --teacher FILE, the recorded answers of a strong network")
         return run.train(run.fresh(run.config), epochs, task=run.task.recorded)
     teacher = alone(run.of(Row(run.row.data, TEACHER)), epochs)
     student = run.train(run.fresh(run.config), epochs, task=run.task.of_student(teacher.model))
     asked = multiplications(teacher.model.config, run.task.frontend.frames)[1] * epochs * run.task.facts["train"]
     return replace(student, work=student.work + asked, before=teacher)
+
+
+def best(run: Run, _epochs: int) -> Trained:
+    """Every means: recorded answers of a strong network, a long training, and the average of the weights at its end."""
+    model = run.fresh(run.config)
+    average = WeightAverage(FROM_NOTHING.optimiser(model.parameters()))
+    trained = run.train(model, LONG, task=run.task.recorded, optimiser=average)
+    average.take()
+    rng = np.random.default_rng([run.seed, 3])
+    with no_grad():  # the statistics of the batch norms, seen with the averaged weights
+        for x, _ in run.task.batches(FROM_NOTHING)(rng):
+            model(x, train=True, rng=rng)
+    return trained
 
 
 def later(epochs: int) -> int:
@@ -182,6 +207,7 @@ KINDS: dict[str, Callable[[Run, int], Trained]] = {
     "continue": continued,
     "scratch": from_scratch,
     "distil": distilled,
+    "best": best,
 }
 
 
