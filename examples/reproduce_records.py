@@ -1,6 +1,7 @@
 """The records behind docs/results.md: a JSON file for each row, a line for each fold and seed, and who made it."""
 
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Iterable
@@ -43,10 +44,15 @@ def missing(row: Row, splits: Iterable[tuple[int, int]], folder: Path) -> list[t
 def made_by(row: Row, fold: int, seed: int) -> dict[str, Any]:
     """Return the command that gives this run again, and the commit and machine that made it."""
     teacher = " --teacher FILE" if row.asks_a_file else ""
+    command = f"python examples/reproduce.py {row.name} --fold {fold} --seed {seed} --data DIR{teacher}"
+    return {"command": command, **made_with(), "threads": quatnet.thread_count()}
+
+
+def made_with() -> dict[str, Any]:
+    """Return the commit, the machine and the versions of this process."""
     return {
-        "command": f"python examples/reproduce.py {row.name} --fold {fold} --seed {seed} --data DIR{teacher}",
         "commit": _git("rev-parse", "--short=12", "HEAD") + ("+" if _git("status", "--porcelain", "quatnet") else ""),
-        "machine": f"{_processor()}, {quatnet.thread_count()} thread(s)",
+        "machine": f"{_processor()}, {os.cpu_count()} cores",
         "versions": {"python": platform.python_version(), "numpy": np.__version__, "quatnet": quatnet.__version__},
     }
 

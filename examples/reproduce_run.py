@@ -71,11 +71,11 @@ class Run:
     @cached_property
     def task(self) -> Task:
         """What is learned: the recordings, heard through the row's front end."""
+        if self.row.asks_a_file and self.place.teacher is None:
+            raise ConfigError(f"{self.row.name} needs --teacher FILE, the recorded answers of a strong network")
         frontend = front_end(self.row)
         print(frontend)
         data, cache = recordings(self.row.data, self.place), self.place.out / "features"
-        if self.row.asks_a_file and self.place.teacher is None:
-            raise SystemExit(f"{self.row.name} needs --teacher FILE, the recorded answers of a strong network")
         teacher = self.place.teacher if self.row.asks_a_file else None
         return one_label_task(data, self.fold, frontend, cache=cache, teacher=teacher)
 
