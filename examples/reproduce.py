@@ -20,7 +20,9 @@ import reproduce_latency as latency  # examples/reproduce_latency.py
 import reproduce_records as records  # examples/reproduce_records.py
 import reproduce_tables as tables  # examples/reproduce_tables.py
 from reproduce_rows import QUESTIONS, SPLITS, Row, row_of
-from reproduce_run import Place, Run
+from reproduce_run import result
+from reproduce_task import Place
+from reproduce_training import Run
 from story import run as run_kindly
 
 
@@ -73,9 +75,9 @@ def run_all(row: Row, splits: list[tuple[int, int]], args: argparse.Namespace) -
     """Run a row on these folds and seeds, and keep each result at once."""
     place = Place(args.data, args.out, args.teacher, args.resume)
     for fold, seed in splits:
-        result = Run(row, fold, seed, place).result()
-        records.keep(row, result, args.records)
-        print(f"{row.name} fold {fold} seed {seed}: {result.get('failed') or format(result['accuracy'], '.1%')}")
+        found = result(Run(row, fold, seed, place))
+        records.keep(row, found, args.records)
+        print(f"{row.name} fold {fold} seed {seed}: {found.get('failed') or format(found['accuracy'], '.1%')}")
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ import reproduce_run
 import reproduce_tables as tables
 from reproduce_networks import as_small_as, choice, network
 from reproduce_rows import QUESTIONS, Row, row_of
-from reproduce_run import Place, Run, Trained
 from reproduce_statistics import accuracies, difference, failures, spread
+from reproduce_task import Place
+from reproduce_training import Run, Trained
 
 from quatnet.errors import ConfigError
 from quatnet.models import CNN
@@ -129,7 +130,7 @@ def test_a_training_that_goes_astray_is_written_down_as_failed(tmp_path: Path, m
         return Trained(run.fresh(run.config), math.nan, epochs, seconds=1.0, work=1.0)
 
     monkeypatch.setitem(reproduce_run.KINDS, "", astray)
-    found = Run(Row("smoke", "real-4"), 1, 0, Place(None, tmp_path, None, False)).result()
+    found = reproduce_run.result(Run(Row("smoke", "real-4"), 1, 0, Place(None, tmp_path, None, False)))
     assert found["failed"] == "the loss is nan after 2 epochs"
     assert "accuracy" not in found
 
