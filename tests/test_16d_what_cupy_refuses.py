@@ -254,4 +254,7 @@ def test_the_names_are_those_of_the_real_cupy():
     if "No module named 'cupy'" in printed.stderr:
         pytest.skip("CuPy is not installed: nothing to compare the stand-in's names with")
     assert printed.returncode == 0, printed.stderr
-    assert printed.stdout == (support / "stand_in" / "cupy" / "names.txt").read_text()
+    found, kept = printed.stdout.splitlines(), (support / "stand_in" / "cupy" / "names.txt").read_text().splitlines()
+    if found[0] != kept[0]:
+        pytest.skip(f"{found[0]} is installed, the names are those of {kept[0]}: support/cupy_names.py writes new ones")
+    assert found == kept

@@ -48,7 +48,7 @@ def _arguments(function: object) -> str:
 
 if __name__ == "__main__":
     sections = {
-        f"CuPy {cupy.__version__}: ufuncs": others("u"),
+        f"CuPy {cupy.__version__} beside NumPy {numpy.__version__}: ufuncs": others("u"),
         "types and constants": others("c"),
         "functions": functions(cupy, numpy),
         "linalg": functions(cupy.linalg, numpy.linalg),

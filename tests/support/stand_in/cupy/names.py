@@ -11,14 +11,14 @@ Names = dict[str, frozenset[str] | None]  # None: any arguments
 def section(title: str) -> Names:
     """Return what one section of the table lists."""
     text = (Path(__file__).parent / "names.txt").read_text()
-    lines = re.search(rf"^\[(?:CuPy \S+: )?{title}\]\n([^\[]*)", text, re.MULTILINE)[1]
+    lines = re.search(rf"^\[(?:CuPy [^:]+: )?{title}\]\n([^\[]*)", text, re.MULTILINE)[1]
     return {name: _arguments(arguments) for name, arguments in re.findall(r"(\w+)(?:\(([^)]*)\))?", lines)}
 
 
 @cache
 def version() -> str:
     """Return the version of the CuPy that the names are of."""
-    return re.match(r"\[CuPy (\S+):", (Path(__file__).parent / "names.txt").read_text())[1]
+    return re.match(r"\[CuPy (\S+)", (Path(__file__).parent / "names.txt").read_text())[1]
 
 
 def _arguments(text: str) -> frozenset[str] | None:
