@@ -16,6 +16,7 @@ is told in `reproduce_rows.py`, how a run goes in `reproduce_run.py`.
 import argparse
 from pathlib import Path
 
+import ending  # examples/ending.py
 import reproduce_latency as latency  # examples/reproduce_latency.py
 import reproduce_records as records  # examples/reproduce_records.py
 import reproduce_tables as tables  # examples/reproduce_tables.py
@@ -23,7 +24,6 @@ from reproduce_rows import QUESTIONS, SPLITS, Row, row_of
 from reproduce_run import result
 from reproduce_task import Place
 from reproduce_training import Run
-from story import run as run_kindly
 
 
 def options() -> argparse.Namespace:
@@ -81,4 +81,4 @@ def run_all(row: Row, splits: list[tuple[int, int]], args: argparse.Namespace) -
 
 
 if __name__ == "__main__":
-    run_kindly(main)
+    ending.run(main, stopped="stopped; --resume goes on from the last finished epoch")

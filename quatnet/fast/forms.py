@@ -5,7 +5,7 @@
     direct   large kernels, which are read as they are stored                        (direct.py, direct_gradients.py)
 
 A quaternion kernel of few channels is expanded to its real block matrix first: eight products of that width take
-longer than one. The numbers were measured, see docs/decisions/0008, 0009 and 0013.
+longer than one. The numbers were measured, see docs/decisions/0008, 0009 and 0016.
 """
 
 import math
