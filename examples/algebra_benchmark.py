@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import ending  # examples/ending.py
 import numpy as np
 
 from quatnet import quaternion, thread_count
@@ -168,4 +169,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    ending.run(main)

@@ -9,7 +9,6 @@ in the same run, and with it the time that eight products per quaternion product
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import product
@@ -20,12 +19,13 @@ import benchmark_layers
 import benchmark_networks
 import benchmark_plan
 import benchmark_tables as tables
+import ending  # examples/ending.py
 from benchmark_machine import header
 from benchmark_measure import How, product_gflops, say
 
 import quatnet
 from quatnet.backend import xp
-from quatnet.errors import ConfigError, QuatnetError
+from quatnet.errors import ConfigError
 
 
 def options() -> argparse.Namespace:
@@ -141,9 +141,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (QuatnetError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
-    except KeyboardInterrupt:
-        sys.exit("stopped; nothing was written")
+    ending.run(main, stopped="stopped; nothing was written")

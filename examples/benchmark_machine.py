@@ -6,12 +6,12 @@ import shlex
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from benchmark_measure import How, say
 
 import quatnet
+from quatnet.about import processor
 
 PACKAGES = ("numpy", "threadpoolctl", "torch", "speechbrain")
 
@@ -21,7 +21,7 @@ def header(how: How) -> dict[str, Any]:
     facts = {
         "command": shlex.join(sys.argv),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"processor": _processor(), "cores": os.cpu_count(), "system": platform.platform()},
+        "machine": {"processor": processor(), "cores": os.cpu_count(), "system": platform.platform()},
         "versions": {"quatnet": quatnet.__version__, "python": platform.python_version()} | _versions(),
         "threads": how.threads,
         "rounds": how.rounds,
@@ -45,9 +45,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

@@ -10,8 +10,10 @@ import argparse
 import sys
 from pathlib import Path
 
+import ending  # examples/ending.py
 import numpy as np
 
+from quatnet.backend import asnumpy, xp
 from quatnet.quaternion import conjugate, eight_products, hamilton_product, left_matrix
 
 P, Q = np.array([1.0, 2, 3, 4]), np.array([5.0, 6, 7, 8])
@@ -24,7 +26,7 @@ BY_HAND = """    r: 1·5 - 2·6 - 3·7 - 4·8 = -60
 
 def written(q: np.ndarray) -> str:
     """A quaternion as on paper: 5 - 6i + k; parts that are 0 are left out."""
-    text = " ".join(f"{c:+g}{unit}" for c, unit in zip(q, ("", "i", "j", "k"), strict=True) if c) or "0"
+    text = " ".join(f"{c:+g}{unit}" for c, unit in zip(asnumpy(q), ("", "i", "j", "k"), strict=True) if c) or "0"
     for one in "ijk":
         text = text.replace(f"+1{one}", f"+{one}").replace(f"-1{one}", f"-{one}")
     return text.removeprefix("+").replace(" +", " + ").replace(" -", " - ")
@@ -32,19 +34,20 @@ def written(q: np.ndarray) -> str:
 
 def turned(v: np.ndarray, q: np.ndarray) -> np.ndarray:
     """q ⊗ v ⊗ q*: the vector v (three numbers) turned by the unit quaternion q."""
-    return hamilton_product(hamilton_product(q, np.concatenate([[0], v])), conjugate(q))[1:]
+    return asnumpy(hamilton_product(hamilton_product(q, np.concatenate([[0], v])), conjugate(q))[1:])
 
 
 def tell() -> None:
+    p, q = xp.asarray(P), xp.asarray(Q)
     print("Hamilton's table, row times column:")
     for a in np.eye(4):
         print("".join(f"{written(hamilton_product(a, b)):>5}" for b in np.eye(4)))
     print(f"\np ⊗ q with p = {written(P)}, q = {written(Q)}, by hand:\n{BY_HAND}")
-    print(f"by hamilton_product:                       {written(hamilton_product(P, Q))}")
-    print(f"as matrix times vector, 16 products:       {written(left_matrix(P) @ Q)}")
-    print(f"by eight_products:                         {written(eight_products(P, Q, np.multiply))}")
-    print(f"but the other way round, q ⊗ p:            {written(hamilton_product(Q, P))}")
-    print(f"\nL(p), the matrix of p:\n{left_matrix(P)}")
+    print(f"by hamilton_product:                       {written(hamilton_product(p, q))}")
+    print(f"as matrix times vector, 16 products:       {written(left_matrix(p) @ q)}")
+    print(f"by eight_products:                         {written(eight_products(p, q, xp.multiply))}")
+    print(f"but the other way round, q ⊗ p:            {written(hamilton_product(q, p))}")
+    print(f"\nL(p), the matrix of p:\n{left_matrix(p)}")
     print(f"\nq = {written(TURN)} turns by 120° around (1, 1, 1); q ⊗ v ⊗ q* takes")
     for v in np.eye(3):
         print(f"    {written([0, *v])} to {written([0, *turned(v, TURN)])}")
@@ -64,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    ending.run(main)

@@ -7,12 +7,12 @@ trained is in `story_recipe.py`, on what in `story_task.py`, how it is pruned in
 """
 
 import argparse
-import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
+import ending  # examples/ending.py
 import numpy as np
 import pictures  # examples/pictures.py
 import story_options  # examples/story_options.py
@@ -23,7 +23,7 @@ from story_task import Task
 
 from quatnet import audio
 from quatnet.checkpoint import load_model
-from quatnet.errors import ConfigError, QuatnetError
+from quatnet.errors import ConfigError
 from quatnet.models import Config, Network, build, small_cnn, student_of
 from quatnet.profile import count_parameters
 from quatnet.prune import prune_gradually, report, saved
@@ -140,10 +140,5 @@ def trained_elsewhere(args: argparse.Namespace, classes: int) -> dict[bool, Netw
 
 
 def run(main: Callable[[], None]) -> None:
-    """A user's mistake and Ctrl-C end in one clear line."""
-    try:
-        main()
-    except (QuatnetError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
-    except KeyboardInterrupt:
-        sys.exit("stopped; --resume goes on from the last finished epoch")
+    """A missing GPU, a user's mistake and Ctrl-C end in one clear line."""
+    ending.run(main, stopped="stopped; --resume goes on from the last finished epoch")

@@ -48,9 +48,13 @@ def results(rows: list[dict], task: Task, seed: int) -> dict:
 
 
 def save(results: dict, path: Path) -> None:
+    replace_text(path, json.dumps(results, indent=1))
+
+
+def replace_text(path: Path, text: str) -> None:
     """All or nothing."""
     partial_file = path.with_name(f".{path.name}.part")
-    partial_file.write_text(json.dumps(results, indent=1))
+    partial_file.write_text(text)
     partial_file.replace(path)
 
 

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from quatnet.backend import asnumpy
 from quatnet.convolve import block_weight
 from quatnet.quaternion import left_matrix
 
@@ -50,7 +51,7 @@ def blocks() -> Figure:
     """Left the matrix of one quaternion, right that of a layer."""
     figure = Figure(figsize=(10.5, 5.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    component = left_matrix([1.0, 2, 3, 4])  # which component, with its sign
+    component = asnumpy(left_matrix([1.0, 2, 3, 4]))  # which component, with its sign
     left.imshow(np.array([to_rgb(colour) for colour in COLOURS])[np.abs(component).astype(int) - 1])
     for (row, column), number in np.ndenumerate(component):
         name = f"{'−' if number < 0 else '+'}$p_{'rijk'[int(abs(number)) - 1]}$"
@@ -58,7 +59,7 @@ def blocks() -> Figure:
     left.set_title("L(p), one quaternion weight:\n4 numbers, each in 4 places")
     grid(left, 1, "component")
     weight = np.random.default_rng(0).standard_normal((4, 1, 1, 4, 4))
-    image = right.imshow(block_weight(weight)[0, 0].T, cmap="RdBu", vmin=-2.5, vmax=2.5)
+    image = right.imshow(asnumpy(block_weight(weight))[0, 0].T, cmap="RdBu", vmin=-2.5, vmax=2.5)
     right.set_title("a layer from 4 quaternion channels to 4, in the same\npattern: 64 numbers, each in 4 places")
     grid(right, 4, "block")
     figure.colorbar(image, ax=right, label="weight", shrink=0.8)

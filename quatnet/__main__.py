@@ -1,12 +1,15 @@
-"""python -m quatnet COMMAND: what can be asked from the command line."""
+"""python -m quatnet COMMAND: what can be asked from the command line. Without a command: what is this machine?"""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from . import about
+from .backend import check
 from .errors import QuatnetError
 from .profile import command as profile
+from .profile import roofline_command as roofline
 
 
 class Parser(argparse.ArgumentParser):
@@ -18,13 +21,18 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command named in `arguments`; a mistake in them ends with one line and exit code 2."""
-    parser = Parser(prog="python -m quatnet", description="Quaternion networks on NumPy.")
-    parser.set_defaults(run=lambda _: parser.print_help())
-    profile.add_to(parser.add_subparsers(title="commands", metavar="COMMAND"))
+    """Run the command named in `arguments`; a mistake in them, or no such backend, is one line and exit code 2."""
+    parser = Parser(prog="python -m quatnet", description="Quaternion networks on NumPy, and on CuPy.")
+    parser.set_defaults(run=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    profile.add_to(commands)
+    roofline.add_to(commands)
     options = parser.parse_args(arguments)
     try:
-        options.run(options)
+        if not options.run:
+            print(about.report(), end="\n\n", flush=True)
+        check()
+        options.run(options) if options.run else parser.print_help()
     except QuatnetError as error:
         parser.error(str(error))
 

@@ -1,14 +1,14 @@
 """The three functions of `quatnet.convolve` with all their options, each by the best way there is.
 
-Dilation 1 goes to `quatnet.fast`, one group after the other. The rest takes the plain form, a few clips at a time:
-patches of a whole batch would be KH·KW times its size. So does everything on a GPU.
+On a GPU that is `fast.gpu`. On a CPU dilation 1 goes to `fast.forms`, one group after the other. The rest takes the
+plain form, a few clips at a time: patches of a whole batch would be KH·KW times its size.
 """
 
 from collections.abc import Callable
 
-from . import convolve
+from . import convolve, kernels
 from .backend import Array, on_gpu, xp
-from .fast import forms
+from .fast import forms, gpu
 from .patches import Pair, pair
 from .threads import map_on_cores, pieces, run_on_cores
 
@@ -21,6 +21,8 @@ def fast_options(stride: Pair, padding: Pair, dilation: Pair) -> tuple[tuple[int
 def conv2d(x: Array, w: Array, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1) -> Array:
     """Return what `convolve.conv2d` returns, and raise what it raises."""
     oh, ow = convolve.check(x, w, stride, padding, dilation, groups)
+    if kernels.takes(x, w):
+        return gpu.convolve(x, w[None], pair(stride), pair(padding), pair(dilation), groups)
     fast = fast_options(stride, padding, dilation)
     if fast is not None:
         return _each_group(lambda x, w: forms.convolve(x, w[None], *fast), x, w, groups)
@@ -44,6 +46,8 @@ def conv2d_input_gradient(
     groups: int = 1,
 ) -> Array:
     """Return what `convolve.conv2d_input_gradient` returns."""
+    if kernels.takes(g, w):
+        return gpu.input_gradient(g, w[None], shape, pair(stride), pair(padding), pair(dilation), groups)
     fast = fast_options(stride, padding, dilation)
     if fast is not None:
         part = (shape[0], shape[1], shape[2], shape[3] // groups)
@@ -71,6 +75,9 @@ def conv2d_weight_gradient(
     groups: int = 1,
 ) -> Array:
     """Return what `convolve.conv2d_weight_gradient` returns; the sum runs in a fixed order."""
+    if kernels.takes(x, g):
+        size = (1, *kernel, x.shape[-1] // groups, g.shape[-1])
+        return gpu.kernel_gradient(x, g, size, pair(stride), pair(padding), pair(dilation), groups)[0]
     fast = fast_options(stride, padding, dilation)
     if fast is not None:
         shape = (1, *kernel, x.shape[-1] // groups, g.shape[-1] // groups)

@@ -6,6 +6,8 @@ from .errors import ShapeError
 
 def real_numbers(value: object) -> Array:
     """Return `value` as an array. Raises ShapeError for what is not real numbers in a rectangle."""
+    if type(value) in (bool, int, float):
+        return xp.full((), value)  # written by the device itself, where an array would be copied to it
     try:
         array = xp.asarray(value)
     except (TypeError, ValueError) as error:

@@ -3,6 +3,9 @@
 import math
 from collections.abc import Mapping
 
+import numpy as np
+
+from . import kernels
 from .backend import Array, asnumpy, xp
 from .errors import CheckpointError, ConfigError
 from .tensor import Tensor
@@ -50,7 +53,7 @@ class Optimiser:
 
     def state(self) -> dict[str, Array]:
         """Return a host copy of all that `step` remembers."""
-        return {"steps": asnumpy(xp.asarray(self.steps))} | {k: asnumpy(v).copy() for k, v in self._memory.items()}
+        return {"steps": np.asarray(self.steps)} | {k: asnumpy(v).copy() for k, v in self._memory.items()}
 
     def load_state(self, arrays: Mapping[str, Array]) -> None:
         """Continue from `state()`; CheckpointError where it belongs to other parameters or another optimiser."""
@@ -59,7 +62,7 @@ class Optimiser:
         ):
             raise CheckpointError(f"the optimiser state does not belong to {type(self).__name__} on this model")
         self.steps = int(arrays["steps"])
-        self._memory = {key: xp.array(arrays[key]) for key in self._memory}
+        self._memory = {key: xp.array(arrays[key], order="C") for key in self._memory}
 
     def _direction(self, p: Array, g: Array, *slots: Array, decays: bool) -> Array:
         """Return a new array, the step per rate of parameters `p` with gradients `g`; change `slots` in place."""
@@ -104,6 +107,17 @@ class Adam(Optimiser):
         super().__init__(parameters, weight_decay=weight_decay)
         self.betas, self.epsilon, self.amsgrad = betas, epsilon, amsgrad
 
+    def _moved(self, name: str, tensor: Tensor, rate: float) -> Array:
+        memory = [self._memory[f"{slot}/{name}"] for slot in self.slots]
+        if self.amsgrad or not kernels.takes(tensor.data, tensor.grad, *memory):
+            return super()._moved(name, tensor, rate)
+        rates = {"rate": rate, "epsilon": self.epsilon} | self._decay(tensor)
+        return kernels.adam.step(tensor.data, tensor.grad, *memory, betas=self.betas, steps=self.steps, **rates)
+
+    def _decay(self, tensor: Tensor) -> dict[str, float]:
+        """How the kernel takes the weight decay: inside the gradient."""
+        return {"decay": self.weight_decay, "decay_beside": 0.0}
+
     def _direction(self, p: Array, g: Array, *slots: Array, decays: bool) -> Array:
         return self._adapted(g + self.weight_decay * p if self.weight_decay else g, *slots)
 
@@ -126,6 +140,9 @@ class AdamW(Adam):
     Source: I. Loshchilov, F. Hutter, Decoupled weight decay regularization, 2019, algorithm 2.
     """
 
+    def _decay(self, tensor: Tensor) -> dict[str, float]:
+        return {"decay": 0.0, "decay_beside": self.weight_decay if tensor.data.ndim > 1 else 0.0}
+
     def _direction(self, p: Array, g: Array, *slots: Array, decays: bool) -> Array:
         direction = self._adapted(g, *slots)
         if decays:
@@ -133,14 +150,16 @@ class AdamW(Adam):
         return direction
 
 
-def clip_by_norm(parameters: Mapping[str, Tensor], limit: float) -> float:
-    """Scale all gradients so that their joint Euclidean norm is at most `limit`; return the norm before."""
-    gradients = [tensor.grad for tensor in parameters.values() if tensor.grad is not None]
-    norm = math.sqrt(sum(float((g.astype("float64") ** 2).sum()) for g in gradients))
-    if norm > limit:
-        for tensor in parameters.values():
-            if tensor.grad is not None:
-                tensor.grad = tensor.grad * float(limit / norm)
+def clip_by_norm(parameters: Mapping[str, Tensor], limit: float) -> Array:
+    """Scale all gradients so that their joint Euclidean norm is at most `limit`; return the norm before.
+
+    The norm stays on the device, an array without axes: to look at it would wait for a GPU in every step.
+    """
+    pairs = [(tensor, tensor.grad) for tensor in parameters.values() if tensor.grad is not None]
+    norm = xp.sqrt(sum((g.astype(np.float64) ** 2).sum() for _, g in pairs))
+    factor = limit / xp.maximum(norm, limit)  # 1 where it is small enough
+    for tensor, g in pairs:
+        tensor.grad = g * factor.astype(g.dtype)
     return norm
 
 

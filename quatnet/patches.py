@@ -6,6 +6,7 @@ dilation d touches every d-th pixel: 3 taps with dilation 2 reach over 5.
 
 import numpy as np
 
+from . import kernels
 from .backend import Array, xp
 from .errors import ConfigError, ShapeError
 
@@ -77,6 +78,9 @@ def im2col(x: Array, kernel: tuple[int, int], *, stride: Pair = 1, padding: Pair
     Channels last makes KW*C neighbours one contiguous run.
     """
     (kh, kw), (down, right), (dh, dw) = kernel, pair(stride), pair(dilation)
+    if kernels.takes(x):
+        oh, ow = map(output_size, x.shape[1:3], kernel, (down, right), pair(padding), (dh, dw))
+        return kernels.patches.im2col(x, kernel, (oh, ow), (down, right), pair(padding), (dh, dw))
     reach = (dh * (kh - 1) + 1, dw * (kw - 1) + 1)
     view = xp.lib.stride_tricks.sliding_window_view(pad(x, padding), reach, axis=(1, 2))
     view = view[:, ::down, ::right, :, ::dh, ::dw]  # N OH OW C KH KW
@@ -96,6 +100,8 @@ def col2im(
     """Add every patch row back to where it came from: the adjoint of `im2col`; returns an array of `shape`."""
     batch, height, width, channels = shape
     (down, right), (above, left), (dh, dw) = pair(stride), pair(padding), pair(dilation)
+    if kernels.takes(rows):
+        return kernels.patches.col2im(rows, shape, kernel, (down, right), (above, left), (dh, dw))
     oh, ow = rows.shape[1:3]
     rows = rows.reshape(batch, oh, ow, *kernel, channels)
     image = xp.zeros((batch, height + 2 * above, width + 2 * left, channels), dtype=rows.dtype)

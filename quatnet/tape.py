@@ -44,11 +44,17 @@ class Node:
     def _record(self, parents: Sequence["Node"], backward: Backward) -> None:
         """Remember where this result came from, if anybody will ask."""
         for parent in parents:
-            if not isinstance(parent, Node):
-                raise ShapeError(f"expected a Tensor, got {type(parent).__name__}; wrap it: Tensor(array)")
+            data_of(parent)
         if _recording.get() and any(parent.requires_grad for parent in parents):
             self.requires_grad = True
             self._parents, self._backward = tuple(parents), backward
+
+
+def data_of(node: Node) -> Array:
+    """Return the array of a tensor. Raises ShapeError for what is none."""
+    if not isinstance(node, Node):
+        raise ShapeError(f"expected a Tensor, got {type(node).__name__}; wrap it: Tensor(array)")
+    return node.data
 
 
 def walk(root: Node, g: Array) -> None:

@@ -35,6 +35,7 @@ class Tensor(Node):
     """
 
     __array_ufunc__ = None  # array + tensor calls Tensor.__radd__ instead of looping over elements
+    __array_priority__ = 1000  # and for CuPy the same
     __slots__ = ()
 
     def __init__(self, array: Array, requires_grad: bool = False) -> None:

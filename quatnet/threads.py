@@ -71,8 +71,9 @@ def pieces(length: int, bytes_each: int) -> list[slice]:
 
 def map_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     """Yield work(item) for each item, in order, computed on all cores, with NumPy's error state as it is here."""
-    if getattr(_here, "is_worker", False):
-        yield from map(work, items)  # all cores are busy, and a worker that waits for workers may wait forever
+    if getattr(_here, "is_worker", False) or on_gpu():
+        # All cores are busy, and a worker that waits for workers may wait forever; a GPU needs no workers at all.
+        yield from map(work, items)
         return
     with _libraries().limit(limits=1):  # for a single item too: BLAS rounds differently on several threads
         if len(items) < 2 or thread_count() == 1:

@@ -19,11 +19,13 @@ import numpy as np
 from tqdm import tqdm
 
 from . import checkpoint
-from .backend import Array, xp
+from .backend import Array, asnumpy, xp
 from .batches import Batches
 from .distill import Loss, Student, label_loss
 from .errors import CheckpointError, TrainingStopped
 from .optim import Optimiser, clip_by_norm
+
+READ_EVERY = 10  # steps between two looks at the loss: on a GPU each of them waits for all the work before it
 
 
 @dataclass
@@ -75,6 +77,7 @@ class Training:
         told = {"epochs": epochs, "steps": steps, "seed": seed, **(facts or {})}
         self.facts = json.loads(json.dumps(told))  # as it will read in the checkpoint
         self.progress, self.best = Progress(), dict[str, np.ndarray]()
+        self._sums = xp.zeros(2)  # loss and hits of this epoch, where the model is
         self.data_rng, self.dropout_rng = (np.random.default_rng([seed, n]) for n in range(2))
         self.epoch_start = self.data_rng.bit_generator.state
 
@@ -106,6 +109,8 @@ class Training:
             self._show(bar)
             if stop.is_set():
                 self._stopped()
+        self._read()  # waits for what a GPU has still to do
+        self.progress.seconds += time.perf_counter() - clock
         self._end_epoch()
 
     def _step(self, x: Array, targets: Array) -> None:
@@ -118,13 +123,19 @@ class Training:
         self.optimiser.step(self.schedule(progress.epoch * self.steps + progress.step))
         progress.step += 1
         classes = self.model.config.classes  # a student may say more, and targets may carry a teacher's answers
-        hits = float(_hits(logits.data[:, :classes], targets[:, :classes]).sum())
-        for place, value in enumerate((float(loss.data) * len(x), hits, float(len(x)))):
-            progress.sums[place] += value
+        hits = _hits(logits.data[:, :classes], targets[:, :classes]).sum()
+        self._sums += xp.stack([loss.data.astype(np.float64) * len(x), hits.astype(np.float64)])
+        progress.sums[2] += len(x)
+
+    def _read(self) -> list[float]:
+        """Copy the sums to where the progress is written down, and return them."""
+        self.progress.sums[:2] = asnumpy(self._sums).tolist()
+        return self.progress.sums
 
     def _show(self, bar: tqdm) -> None:
-        loss, hits, clips = self.progress.sums
-        bar.set_postfix(epoch=self.progress.epoch + 1, loss=f"{loss / clips:.3f}", accuracy=f"{hits / clips:.1%}")
+        if self.progress.step % READ_EVERY == 1:
+            loss, hits, clips = self._read()
+            bar.set_postfix(epoch=self.progress.epoch + 1, loss=f"{loss / clips:.3f}", accuracy=f"{hits / clips:.1%}")
         bar.update()
 
     def _end_epoch(self) -> None:
@@ -138,6 +149,7 @@ class Training:
                 self.best = self.model.state()
         progress.history.append(figures)
         progress.epoch, progress.step, progress.sums = progress.epoch + 1, 0, [0.0, 0.0, 0.0]
+        self._sums = xp.zeros(2)
         self.save()
 
     def _stopped(self) -> None:
@@ -149,6 +161,7 @@ class Training:
         """Write the checkpoint, if there is a path for it."""
         if self.path is None:
             return
+        self._read()
         start = self.epoch_start if self.progress.step else self.data_rng.bit_generator.state
         training = {
             "facts": self.facts,
@@ -171,6 +184,7 @@ class Training:
         self.model.load_state(groups["model"])
         self.optimiser.load_state(groups["optimiser"])
         self.progress, self.best = Progress(**training["progress"]), groups.get("best", {})
+        self._sums = xp.asarray(self.progress.sums[:2])
         self.epoch_start = self.data_rng.bit_generator.state = training["data_rng"]
         self.dropout_rng.bit_generator.state = training["dropout_rng"]
 

@@ -1,4 +1,4 @@
-"""What every test file shares: one seed, one hypothesis profile, and a second opinion where it is installed."""
+"""What every test file shares: the array module, one seed, one hypothesis profile, and second opinions."""
 
 import os
 from importlib.util import find_spec
@@ -6,10 +6,11 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from hypothesis import settings
+from support import cuda_cpu, nvrtc
+from support.device import which
 from threadpoolctl import threadpool_limits
 
 from quatnet import threads
-from quatnet.backend import xp
 
 settings.register_profile("quatnet", deadline=None, max_examples=50, derandomize="CI" in os.environ)
 settings.load_profile("quatnet")
@@ -21,7 +22,15 @@ def pytest_report_header(config):
         f"{name} {'runs' if find_spec(name) else 'SKIPPED, not installed'}"
         for name in ("torch", "librosa", "safetensors", "torchlibrosa", "torchaudio")
     )
-    return f"quatnet: array module {xp.__name__} {xp.__version__}; parity with {', with '.join(parity)}"
+    kernels = (
+        f"{what} SKIPPED, {reason}" if reason else f"{what} runs"
+        for what, reason in {"on the CPU": cuda_cpu.why_not(), "compiled for GPUs": nvrtc.why_not()}.items()
+    )
+    return [
+        f"quatnet: the array module is {which()}",
+        f"quatnet: CUDA kernels {'; '.join(kernels)}",
+        f"quatnet: parity with {', with '.join(parity)}",
+    ]
 
 
 @pytest.fixture

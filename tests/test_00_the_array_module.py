@@ -8,17 +8,19 @@ cut into pieces that a pool of threads shares; the pieces, and so the results, d
 import os
 import subprocess
 import sys
-import types
 import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.machines import with_a_gpu, without_cupy, xp_as_before
 
 from quatnet import backend, threads
 from quatnet.backend import xp
 from quatnet.errors import BackendUnavailable, ConfigError
+
+CAPTURED = {"capture_output": True, "text": True, "timeout": 120}
 
 
 def imported(**environment: str) -> subprocess.CompletedProcess:
@@ -26,7 +28,7 @@ def imported(**environment: str) -> subprocess.CompletedProcess:
     program = "import quatnet; from quatnet.backend import xp; print(xp.__name__, quatnet.thread_count())"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("QUATNET_")}
     command = [sys.executable, "-c", program]
-    return subprocess.run(command, env=kept | environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=kept | environment, **CAPTURED)
 
 
 def test_numpy_is_the_default_and_names_ignore_case_and_blanks() -> None:
@@ -41,66 +43,31 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
     )
 
 
+def test_the_import_is_spared_and_the_first_use_raises() -> None:
+    program = """
+import quatnet, quatnet.train, quatnet.weights
+from quatnet import backend
+for use in (backend.check, backend.on_gpu, lambda: backend.xp.zeros(3)):
+    try:
+        use()
+    except backend.ConfigError as error:
+        print(error)
+backend.use("numpy")
+print(backend.xp.zeros(1))
+"""
+    run = subprocess.run([sys.executable, "-c", program], env=os.environ | {"QUATNET_BACKEND": "gpu"}, **CAPTURED)
+    assert run.stdout.splitlines() == ["QUATNET_BACKEND='gpu': expected one of numpy, cupy, auto"] * 3 + ["[0.]"]
+
+
 def test_the_number_of_threads_is_taken_from_the_environment() -> None:
     assert imported(QUATNET_NUM_THREADS="3").stdout == "numpy 3\n"
     for wrong in ("0", "-1", "many", "1.5"):
         assert "expected a whole number of at least 1" in imported(QUATNET_NUM_THREADS=wrong).stderr
 
 
-def without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cupy", None)  # importing it raises ModuleNotFoundError
-
-
-class NoDriver(RuntimeError):
-    """Stands for CUDARuntimeError with status 35."""
-
-
-def without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    def device_count() -> int:
-        raise NoDriver("cudaErrorInsufficientDriver: CUDA driver version is insufficient\nmore lines")
-
-    cupy = types.ModuleType("cupy")
-    cupy.__version__ = "14.2.0"
-    cupy.cuda = types.SimpleNamespace(runtime=types.SimpleNamespace(getDeviceCount=device_count))
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
-
-
-def with_a_gpu(monkeypatch: pytest.MonkeyPatch, *, ones=np.ones) -> types.ModuleType:
-    cupy = types.ModuleType("cupy")
-    cupy.ones, cupy.float32, cupy.__version__ = ones, np.float32, "14.2.0"
-    cupy.cuda = types.SimpleNamespace(runtime=types.SimpleNamespace(getDeviceCount=lambda: 1))
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
-    return cupy
-
-
-@pytest.mark.parametrize(
-    ("machine", "reason"),
-    [
-        (without_cupy, r"CuPy cannot be imported .*pip install"),
-        (without_a_driver, r"CuPy 14\.2\.0 is installed, but no GPU works \(NoDriver: cudaErrorInsufficientDriver"),
-        (lambda m: with_a_gpu(m, ones=np.zeros), "wrong result in the start-up test"),
-    ],
-)
-def test_cupy_without_a_usable_gpu_is_one_line_with_a_remedy(machine, reason: str, monkeypatch) -> None:
-    machine(monkeypatch)
-    with pytest.raises(BackendUnavailable, match=reason) as caught:
-        backend.load("cupy")
-    assert "\n" not in str(caught.value)
-    assert str(caught.value).endswith("Set QUATNET_BACKEND=numpy for the CPU.")
-    assert backend.load("auto") is np  # which may choose
-
-
-def test_auto_and_cupy_take_a_gpu_that_passes_the_start_up_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    cupy = with_a_gpu(monkeypatch)
-    assert backend.load("cupy") is cupy
-    assert backend.load("auto") is cupy
-    assert backend.load("numpy") is np
-
-
 def test_use_changes_the_module_behind_xp_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = xp.__name__
-    try:
-        with_a_gpu(monkeypatch).here = True
+    with_a_gpu(monkeypatch).here = True
+    with xp_as_before():
         backend.use("cupy")
         assert xp.here  # one and the same xp in every room, so nobody is left behind
         assert backend.on_gpu()
@@ -108,12 +75,10 @@ def test_use_changes_the_module_behind_xp_for_everybody(monkeypatch: pytest.Monk
         assert not hasattr(xp, "here")
         assert xp.zeros is np.zeros
         assert not backend.on_gpu()
-    finally:
-        backend.use(before)
 
 
 def test_use_that_fails_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    without_a_driver(monkeypatch)
+    without_cupy(monkeypatch)
     before = dict(vars(xp))
     with pytest.raises(BackendUnavailable):
         backend.use("cupy")
@@ -129,6 +94,9 @@ def test_an_unknown_name_is_refused_in_a_call_too() -> None:
 def test_pieces_cover_everything_once_in_order(length: int, each: int) -> None:
     cut = threads.pieces(length, each)
     assert [n for piece in cut for n in range(length)[piece]] == list(range(length))
+    if backend.on_gpu():
+        assert len(cut) == min(1, length)  # a GPU shares out the work by itself
+        return
     assert all(
         piece.stop - piece.start == 1 or (piece.stop - piece.start) * each <= threads.CACHE_BYTES for piece in cut
     )

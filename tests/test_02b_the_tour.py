@@ -64,9 +64,8 @@ def test_quaternions_are_written_as_on_paper():
 
 def test_without_matplotlib_the_tour_says_what_to_install(tmp_path):
     (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('no matplotlib here')\n")
-    done = run(
-        "--out", str(tmp_path), PYTHONPATH=os.pathsep.join([str(tmp_path), str(TOUR.parent.parent)]), PYTHONUTF8="1"
-    )
+    paths = [str(tmp_path), str(TOUR.parent.parent), os.environ.get("PYTHONPATH", "")]
+    done = run("--out", str(tmp_path), PYTHONPATH=os.pathsep.join(paths), PYTHONUTF8="1")
     assert done.returncode == 1
     assert "p ⊗ q" in done.stdout  # what needs no picture is told
     assert "Traceback" not in done.stderr

@@ -19,7 +19,7 @@ from support.torch_twin import block_matrix
 from support.turn import times
 
 from quatnet import Tensor, convolve, convolve_any, gradcheck, ops, threads
-from quatnet.backend import asnumpy, xp
+from quatnet.backend import asnumpy, on_gpu, xp
 from quatnet.errors import ConfigError, ShapeError
 from quatnet.patches import col2im, im2col, output_size, pair, single
 
@@ -142,6 +142,7 @@ def test_a_few_clips_at_a_time_give_what_all_at_once_give(chosen, monkeypatch, r
     assert_close(found, convolve.conv2d_weight_gradient(x, g, (3, 2), **chosen))
 
 
+@pytest.mark.skipif(on_gpu(), reason="a GPU takes every array whole")
 def test_patches_of_a_piece_are_counted_with_a_pencil(monkeypatch):
     # 3 x 5 pixels out, 2 x 2 taps, 6 channels of 8 bytes: 15 · 4 · 48 = 2880 bytes of patches a clip; two fit
     monkeypatch.setattr(threads, "CACHE_BYTES", 2 * 2880)
@@ -149,6 +150,7 @@ def test_patches_of_a_piece_are_counted_with_a_pencil(monkeypatch):
     assert convolve_any._clips(x, y, (2, 2)) == [slice(0, 2), slice(2, 4), slice(4, 5)]
 
 
+@pytest.mark.skipif(on_gpu(), reason="the fast forms are NumPy's")
 def test_what_the_fast_engine_can_do_it_does():
     assert convolve_any.fast_options((2, 1), 1, (1, 1)) == ((2, 1), (1, 1))
     assert convolve_any.fast_options(1, 1, (1, 2)) is None

@@ -37,7 +37,7 @@ def test_two_numbers_are_normalised_with_a_pencil():
 
 def test_given_statistics_are_used_as_they_are():
     # (7 - 3) / sqrt(4) = 2, times 10 plus 5
-    y = ops.batch_norm(leaf([[7]]), leaf([10]), leaf([5]), (np.array([3.0]), np.array([4.0])), epsilon=0)
+    y = ops.batch_norm(leaf([[7]]), leaf([10]), leaf([5]), (xp.asarray([3.0]), xp.asarray([4.0])), epsilon=0)
     assert_close(y.data, [[25]])
 
 

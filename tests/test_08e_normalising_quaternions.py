@@ -214,7 +214,7 @@ def test_a_turn_does_not_go_through_whitening():
 def test_components_that_hang_together_are_no_trouble_in_float32(rng):
     # four multiples of one number: a covariance of rank 1, which epsilon alone makes invertible; its entries are up
     # to 10^8, of which float32 would keep 8, not 10^-5
-    x = Tensor(draw(rng, 1000, 1, dtype=np.float32) * np.array([100, 300, 7000, 11000], np.float32) / 3)
+    x = Tensor(draw(rng, 1000, 1, dtype=np.float32) * xp.asarray([100, 300, 7000, 11000], np.float32) / 3)
     layer = WhiteningBatchNorm(4)
     for train in (True, False):
         y = layer(x, train=train)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quatnet.backend import asnumpy, xp
 from quatnet.errors import ConfigError
 from quatnet.models import CNN, CNNConfig, Network, ResNetConfig, build, config_of, shared_channels, with_filters
 from quatnet.profile import count_parameters, multiplications, network_cost
@@ -112,7 +113,7 @@ def test_no_quaternion_input_is_answered_by_more_than_the_operator_norm(seed, ta
     rng = np.random.default_rng(seed)
     weight = rng.standard_normal((4, 1, taps, inputs, filters))
     x = rng.standard_normal((4, inputs))
-    answer = hamilton_product(weight[:, 0], x[:, None, :, None], axis=0).sum(axis=2)  # (4, taps, filters)
+    answer = asnumpy(hamilton_product(weight[:, 0], x[:, None, :, None], axis=0)).sum(axis=2)  # (4, taps, filters)
     length = np.linalg.norm(answer, axis=(0, 1)) / np.linalg.norm(x)
     norms = operator_norm_scores(weight)
     assert (length <= norms * (1 + 1e-9)).all()
@@ -142,7 +143,7 @@ def test_turning_all_filters_together_changes_no_true_norm_of_a_quaternion(name:
     rng = np.random.default_rng(0)
     weight = rng.standard_normal((4, 3, 3, 2, 5))
     turn = rng.standard_normal(4)
-    turned = hamilton_product(turn / np.linalg.norm(turn), np.moveaxis(weight, 0, -1))
+    turned = asnumpy(hamilton_product(turn / np.linalg.norm(turn), np.moveaxis(weight, 0, -1)))
     score = {"l1": l1_scores, "l2": l2_scores, "geometric_median": geometric_median_scores}.get(
         name, operator_norm_scores
     )
@@ -153,9 +154,9 @@ def test_turning_all_filters_together_changes_no_true_norm_of_a_quaternion(name:
 def test_the_scale_of_the_batch_norms_scores_its_four_channels_together() -> None:
     model = network()
     group = shared_channels(SMALL)[0]  # 8 real channels: 2 quaternion filters
-    model.blocks[0].norms[0].scale.data[...] = [1, 0, -1, 0, 2, 0, 0, 4]
+    model.blocks[0].norms[0].scale.data[...] = xp.asarray([1, 0, -1, 0, 2, 0, 0, 4])
     np.testing.assert_allclose(batch_norm(model.state(), group), [1, 1])
-    model.blocks[0].norms[0].scale.data[...] = [3, 1, -3, -1, 3, 1, 3, 1]
+    model.blocks[0].norms[0].scale.data[...] = xp.asarray([3, 1, -3, -1, 3, 1, 3, 1])
     np.testing.assert_allclose(batch_norm(model.state(), group), [1.5, 0.5])
 
 
@@ -203,7 +204,7 @@ def test_a_layer_of_zeros_has_scores_too() -> None:
 def test_the_weakest_quarter_goes() -> None:
     model = network()
     weight = model.blocks[1].convs[0].weight.data  # 16 real channels: 4 quaternion filters
-    weight[...] = np.array([3.0, 1.0, 2.0, 4.0])
+    weight[...] = xp.asarray([3.0, 1.0, 2.0, 4.0])
     kept = choose(model, 0.25, blocks=[1])
     assert list(kept) == ["blocks.1.convs.0"]
     np.testing.assert_array_equal(kept["blocks.1.convs.0"], [0, 2, 3])
@@ -251,15 +252,16 @@ def test_the_cut_network_equals_the_masked_one(
     for group, ratio in groups:  # a share of its own for each layer
         count = model.state()[f"{group.writers[0]}.weight"].shape[-1]
         kept |= choose_counts(model, {group.writers[0]: count - int(ratio * count)}, criterion=scored)
-    expected = mask(model, kept)(x).data
-    assert np.abs(cut(model, kept)(x).data - expected).max() <= 1e-5 * np.abs(expected).max()
+    expected = asnumpy(mask(model, kept)(x).data)
+    assert np.abs(asnumpy(cut(model, kept)(x).data) - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
 def test_a_masked_filter_is_silent_and_the_others_are_not() -> None:
     model = network()
     kept = {"blocks.1.convs.0": np.array([0, 2, 3])}
     first = model.blocks[0](model.normalised(clips(), train=False), train=False)
-    maps = [part.blocks[1](first, train=False).data.reshape(-1, 4, 4) for part in (model, mask(model, kept))]
+    maps = [part.blocks[1](first, train=False).data for part in (model, mask(model, kept))]
+    maps = [asnumpy(each).reshape(-1, 4, 4) for each in maps]
     assert np.abs(maps[0][:, :, 1]).max() > 0
     np.testing.assert_array_equal(maps[1][:, :, 1], 0)
     np.testing.assert_array_equal(maps[1][:, :, [0, 2, 3]], maps[0][:, :, [0, 2, 3]])
@@ -342,8 +344,8 @@ def test_a_budget_is_kept_and_one_more_filter_would_break_it(kind: str, share: t
 
 def test_the_weakest_filters_of_all_layers_go_and_no_more_than_needed() -> None:
     model = network(CNNConfig(3, False, ((4,), (4,)), embedding=4, mels=8), quaternion=False)
-    model.blocks[0].convs[0].weight.data[...] = [8, 8, 8, 8]  # all alike: each has the mean score 1
-    model.blocks[1].convs[0].weight.data[...] = [1, 1, 3, 3]  # 0.5, 0.5, 1.5, 1.5: two weak ones
+    model.blocks[0].convs[0].weight.data[...] = xp.asarray([8, 8, 8, 8])  # all alike: each has the mean score 1
+    model.blocks[1].convs[0].weight.data[...] = xp.asarray([1, 1, 3, 3])  # 0.5, 0.5, 1.5, 1.5: two weak ones
     full = network_cost(model.config, 8)
     counts = {}
     for gone in (1, 500, 1000):
@@ -396,9 +398,9 @@ def test_what_is_learned_between_the_rounds_decides_the_next() -> None:
     name = "blocks.1.convs.0"
 
     def prefer_the_last(model: Network) -> None:
-        model.blocks[1].convs[0].weight.data[...] = np.arange(model.blocks[1].convs[0].weight.shape[-1])
+        model.blocks[1].convs[0].weight.data[...] = xp.arange(model.blocks[1].convs[0].weight.shape[-1])
 
-    model.blocks[1].convs[0].weight.data[...] = [9, 8, 2, 1]
+    model.blocks[1].convs[0].weight.data[...] = xp.asarray([9, 8, 2, 1])
     rounds = ratio_rounds(SMALL, 0.5, 2, blocks=[1])
     assert list(rounds[0](model)[name]) == [0, 1, 2]
     small = prune_gradually(model, rounds[:1], prefer_the_last)

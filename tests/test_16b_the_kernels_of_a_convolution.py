@@ -99,6 +99,17 @@ def test_col2im_adds_what_its_twin_adds(geometry, dtype, order, seed):
     np.testing.assert_allclose(asnumpy(x), image_of(asnumpy(rows), geometry), rtol=1e-5, atol=1e-5)
 
 
+def test_more_than_one_block_of_pixels():
+    geometry = ((2, 7, 11, 67), (3, 2), (5, 12), (1, 1), (0, 1), (1, 1))
+    x = draw(0, *geometry[0])
+    with kernels_run("shuffled"):
+        rows = patches.im2col(x, *geometry[1:])
+        back = patches.col2im(rows, geometry[0], geometry[1], *geometry[3:])
+    expected = patches_of(asnumpy(x), geometry)
+    assert_close(rows, expected.reshape(rows.shape))
+    assert_close(back, image_of(expected, geometry))
+
+
 # Sums around the eight products
 
 

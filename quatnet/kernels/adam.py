@@ -21,8 +21,9 @@ def step(
 
     `decay` times p is added to g, `decay_beside` times p to the adapted direction.
     """
-    moved = xp.empty(p.shape, dtype=p.dtype)
+    moved = xp.empty(p.size, dtype=p.dtype)
     corrections = (1 - betas[0] ** steps, 1 - betas[1] ** steps)
     numbers = (rate, *betas, *corrections, epsilon, decay, decay_beside)
-    launch(("adam", "adam"), along(p.size), p, g, mean, square, moved, p.size, *map(float, numbers))
-    return moved
+    flat = (array.reshape(-1) for array in (p, g, mean, square))  # the means are contiguous, so these are views
+    launch(("adam", "adam"), along(p.size), *flat, moved, p.size, *map(float, numbers))
+    return moved.reshape(p.shape)

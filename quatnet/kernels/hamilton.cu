@@ -2,8 +2,8 @@
 //
 // Arrays are seen as (outer, 4, inner), so the components may lie along any axis. Bytes: the product reads 8 numbers and
 // writes 4 for each quaternion, the gradients read 12 and write 8. As CuPy expressions the product is 28 passes of
-// two reads and a write, and the gradients two such products of two conjugates. `cupy.fuse` would make one pass of the
-// product, but not of the gradients, and no machine without a GPU can test the text that it writes.
+// two reads and a write, and the gradients two such products of two conjugates. `cupy.fuse` would return components as
+// arrays of their own, which a stack reads and writes once more, and nothing without a GPU can test the text it writes.
 
 extern "C" __global__ void __launch_bounds__(256, 4) product(
     const T* p, const T* q, T* out, long long count, long long inner) {

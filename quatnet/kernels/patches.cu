@@ -1,7 +1,8 @@
 // im2col and col2im on channels-last images (N, H, W, C), as `quatnet.patches` defines them.
 //
 // Bytes: im2col writes each of the KH·KW·C numbers of a patch once. It reads each pixel up to KH·KW times, from cache
-// but for the first. As CuPy expressions, padding reads and writes the image once more before the strided copy.
+// but for the first. As CuPy expressions, padding reads and writes the image once more, and the copy of a strided view
+// then finds each number by dividing its way through six axes; here a thread divides once for KH·KW numbers.
 // col2im reads each number of a patch once and writes each pixel once. It gathers: a thread owns a pixel and asks all
 // patches that hold it, so there are no atomics, and the sum has one order. As CuPy expressions it is KH·KW additions,
 // each of which reads and writes the image.

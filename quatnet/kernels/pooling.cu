@@ -1,9 +1,10 @@
 // Average and largest entry of windows size x size of images (N, H, W, C) that do not overlap, and their gradients.
 //
 // Bytes: forwards each entry of x is read once and each window written once. `average_gradient` reads g, from cache for
-// all but one pixel of a window, and writes gx once. `maximum_gradient` finds the winner again, reading x once more: to
-// keep it would cost a write and a read, and memory until then. As CuPy expressions the average is size² additions that
-// read and write y, and the largest entry a stacked copy of x with two reductions.
+// all but one pixel of a window, and writes gx once. `maximum_gradient` finds the winner again: it reads x and g once and
+// writes gx once, the winner twice; to keep the winner would cost a write and a read, and memory until then. As CuPy
+// expressions the average is size² additions that read and write y, and the largest entry a stacked copy of x with two
+// reductions.
 
 // Where the first entry of a window lies: of row `row` of all windows, pixel and channel `i` of that row.
 __device__ __forceinline__ long long window(

@@ -1,10 +1,7 @@
 """A trained network made ready for inference: batch norms folded, kernels transformed once, each layer one walk."""
 
-import numpy as np
-
 from .. import ops
-from ..backend import Array, on_gpu, xp
-from ..errors import ConfigError
+from ..backend import Array, xp
 from ..fast import fused
 from ..nn import BatchNorm
 from ..nn.convolution import Convolution
@@ -61,7 +58,7 @@ def _closed(h: Array) -> Tensor:
 
 
 def _folded(weight: Array, scale: Array, shift: Array, mean: Array, variance: Array, *, pool: bool) -> fused.Layer:
-    factor = scale / np.sqrt(variance + variance.dtype.type(EPSILON))
+    factor = scale / xp.sqrt(variance + variance.dtype.type(EPSILON))
     kernel = weight if weight.ndim == 5 else weight[None]
     return fused.layer(kernel, factor, shift - mean * factor, pool=pool)
 
@@ -69,13 +66,12 @@ def _folded(weight: Array, scale: Array, shift: Array, mean: Array, variance: Ar
 def compile(model: Network) -> Compiled:
     """Return the network for inference, equal but for rounding; two to four times as fast where its blocks are plain.
 
-    Raises ConfigError on a GPU, where there is nothing to prepare.
+    Measured on a CPU. On a GPU a quaternion convolution in eight products is read and written once less; the rest is
+    as in the network.
 
     >>> import numpy as np; from quatnet.models import CNN, small_cnn
     >>> model = CNN(small_cnn(classes=3), rng=np.random.default_rng(0))
     >>> compile(model)(np.zeros((1, 64, 64, 4), np.float32)).shape
     (1, 3)
     """
-    if on_gpu():
-        raise ConfigError(f"compile prepares networks for NumPy, and the array module is {xp.__name__}; call the model")
     return Compiled(model)

@@ -7,12 +7,13 @@ result, not the turned one; `whole_quaternion` has activations that commute.
 from collections.abc import Sequence
 
 from ..backend import Array, xp
+from ..tape import data_of
 from ..tensor import Tensor
 
 
 def relu(x: Tensor) -> Tensor:
     """Return max(x, 0); on a quaternion layer this is the split relu, one component at a time."""
-    y = xp.maximum(x.data, 0)
+    y = xp.maximum(data_of(x), 0)
 
     def backward(g: Array) -> Sequence[Array]:
         return (g * (y > 0),)
@@ -22,23 +23,24 @@ def relu(x: Tensor) -> Tensor:
 
 def exp(x: Tensor) -> Tensor:
     """Return eˣ."""
-    y = xp.exp(x.data)
+    y = xp.exp(data_of(x))
     return Tensor.from_op(y, (x,), lambda g: (g * y,))
 
 
 def log(x: Tensor) -> Tensor:
     """Return the natural logarithm; -inf at 0 and nan below, as in NumPy."""
-    a = x.data
+    a = data_of(x)
     return Tensor.from_op(xp.log(a), (x,), lambda g: (g / a,))
 
 
 def sigmoid(x: Tensor) -> Tensor:
     """Return 1 / (1 + e⁻ˣ), computed from e^-|x| so that nothing overflows."""
-    y = xp.exp(xp.minimum(x.data, 0)) / (1 + xp.exp(-xp.abs(x.data)))
+    a = data_of(x)
+    y = xp.exp(xp.minimum(a, 0)) / (1 + xp.exp(-xp.abs(a)))
     return Tensor.from_op(y, (x,), lambda g: (g * y * (1 - y),))
 
 
 def tanh(x: Tensor) -> Tensor:
     """Return the hyperbolic tangent, (eˣ - e⁻ˣ) / (eˣ + e⁻ˣ)."""
-    y = xp.tanh(x.data)
+    y = xp.tanh(data_of(x))
     return Tensor.from_op(y, (x,), lambda g: (g * (1 - y * y),))

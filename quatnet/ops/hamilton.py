@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
-from .. import quaternion
+from .. import kernels, quaternion
 from ..backend import Array
 from ..errors import ShapeError
 from ..operands import check_broadcast, sum_to
+from ..quaternion.rows import checked
+from ..tape import data_of
 from ..tensor import Tensor
 
 
@@ -19,10 +21,13 @@ def hamilton_product(p: Tensor, q: Tensor, *, axis: int = -1) -> Tensor:
 
     Raises ShapeError where `axis` does not have length 4 in both, or where the other axes do not broadcast.
     """
-    a, b = p.data, q.data
+    a, b = data_of(p), data_of(q)
     if axis >= 0 and a.ndim != b.ndim:
         raise ShapeError(f"expected axis < 0 for shapes {a.shape} and {b.shape} of different lengths, got {axis}")
     check_broadcast(a.shape, b.shape)
+    if a.shape == b.shape and kernels.takes(a, b):
+        y = kernels.hamilton.product(checked(a, axis), b, axis)
+        return Tensor.from_op(y, (p, q), lambda g: kernels.hamilton.gradients(a, b, g, axis))
 
     def backward(g: Array) -> Sequence[Array]:
         gp = quaternion.hamilton_product(g, quaternion.conjugate(b, axis=axis), axis=axis)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .. import kernels
 from ..backend import Array, xp
 from ..errors import ConfigError, ShapeError
 from ..tensor import Tensor
@@ -26,8 +27,11 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
     """
     if x.size == 0:
         raise ShapeError(f"batch statistics need at least one row, got shape {x.shape}; leave empty batches out")
+    if kernels.takes(x):
+        mean, variance = kernels.normalise.moments(x)
+        return mean.astype(x.dtype), variance.astype(x.dtype)
     channels, wide = x.shape[-1], _wide(x)
-    count, mean, squares = 0, np.zeros(channels), np.zeros(channels)
+    count, mean, squares = 0, xp.zeros(channels), xp.zeros(channels)
     parts = map_on_cores(lambda part: _moments(wide[part], channels), _pieces(wide))
     for n, part_mean, part_squares in parts:
         step = part_mean - mean
@@ -64,6 +68,8 @@ def batch_norm(
     y = _affine(a, scale.data * inverse, shift.data - mean * scale.data * inverse, relu)
 
     def backward(g: Array) -> Sequence[Array | None]:
+        if kernels.takes(g, a, mean, inverse):
+            return _by_kernels(g, x, y if relu else None, mean, inverse, scale.data, statistics is not None)
         out = xp.empty(y.shape, dtype=y.dtype)  # first g where relu let something pass, then the gradient of x
         g_shift, g_scale = _parameter_gradients(g, a, mean, y if relu else None, out)
         g_scale = g_scale * inverse
@@ -72,9 +78,23 @@ def batch_norm(
             return None, g_scale, g_shift
         if statistics is not None:
             return g * (scale.data * inverse), g_scale, g_shift
-        return _input_gradient(g, a, mean, inverse, scale.data, g_scale, g_shift, out), g_scale, g_shift
+        line = _line(a, mean, inverse, scale.data, g_scale, g_shift)
+        return _input_gradient(g, a, *line, out), g_scale, g_shift
 
     return Tensor.from_op(y, (x, scale, shift), backward)
+
+
+def _by_kernels(
+    g: Array, x: Tensor, relu: Array | None, mean: Array, inverse: Array, scale: Array, constant: bool
+) -> Sequence[Array | None]:
+    """The three gradients on a GPU, in two passes over g, x and the result of a `relu`."""
+    g_shift, g_scale = kernels.normalise.gradient_sums(g, x.data, mean, relu)
+    g_scale = g_scale * inverse
+    if not x.requires_grad:
+        return None, g_scale, g_shift
+    zeros = xp.zeros_like(inverse)
+    line = (scale * inverse, zeros, zeros) if constant else _line(x.data, mean, inverse, scale, g_scale, g_shift)
+    return kernels.normalise.input_gradient(g, x.data, *line, relu), g_scale, g_shift
 
 
 def _wide(x: Array) -> Array:
@@ -111,6 +131,8 @@ def _moments(wide: Array, channels: int) -> tuple[int, Array, Array]:
 
 
 def _affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
+    if kernels.takes(x, factor, offset):
+        return kernels.normalise.affine(x, factor, offset, relu)
     wide, y = _wide(x), xp.empty(x.shape, dtype=x.dtype)
     result, factors, offsets = _wide(y), _repeat(factor, wide), _repeat(offset, wide)
     zeros = xp.zeros_like(offsets)
@@ -140,15 +162,19 @@ def _parameter_gradients(g: Array, x: Array, mean: Array, relu: Array | None, ma
     return sum(map_on_cores(work, _pieces(wide)))
 
 
-def _input_gradient(
-    g: Array, x: Array, mean: Array, inverse: Array, scale: Array, g_scale: Array, g_shift: Array, gx: Array
-) -> Array:
-    """scale · inverse · (g - mean(g) - x̂ mean(g x̂)), written as one factor for g, one for x, one offset; into `gx`."""
+def _line(
+    x: Array, mean: Array, inverse: Array, scale: Array, g_scale: Array, g_shift: Array
+) -> tuple[Array, Array, Array]:
+    """scale · inverse · (g - mean(g) - x̂ mean(g x̂)), written as one factor for g, one for x, one offset."""
     count = x.dtype.type(x.size // x.shape[-1])
-    wide, wide_g, result = _wide(x), _wide(g), _wide(gx)
     slope = -scale * inverse**2 * g_scale / count
-    offset = -scale * inverse * g_shift / count - slope * mean
-    factors, slopes, offsets = (_repeat(v, wide) for v in (scale * inverse, slope, offset))
+    return scale * inverse, slope, -scale * inverse * g_shift / count - slope * mean
+
+
+def _input_gradient(g: Array, x: Array, factor: Array, slope: Array, offset: Array, gx: Array) -> Array:
+    """factor · g + slope · x + offset, into `gx`."""
+    wide, wide_g, result = _wide(x), _wide(g), _wide(gx)
+    factors, slopes, offsets = (_repeat(v, wide) for v in (factor, slope, offset))
 
     def work(part: slice) -> None:
         out = xp.multiply(wide_g[part], factors, out=result[part])

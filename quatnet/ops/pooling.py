@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from .. import kernels
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..quaternion import norm
@@ -36,6 +37,9 @@ def average_pool(x: Tensor, *, size: int = 2) -> Tensor:
     """
     a = _image(x)
     next(_corners(a, size))  # raises where the window does not fit
+    if kernels.takes(a):
+        y = kernels.pooling.average(a, size)
+        return Tensor.from_op(y, (x,), lambda g: (kernels.pooling.average_gradient(g, a.shape, size),))
     y = xp.empty((len(a), a.shape[1] // size, a.shape[2] // size, a.shape[3]), dtype=a.dtype)
 
     def forward(clips: slice) -> None:
@@ -70,6 +74,10 @@ def max_pool(x: Tensor, *, size: int = 2) -> Tensor:
     of max_pool(x ⊗ q). Raises ShapeError where no window fits.
     """
     a = _image(x)
+    next(_corners(a, size))  # raises where the window does not fit
+    if kernels.takes(a):
+        y = kernels.pooling.maximum(a, size)
+        return Tensor.from_op(y, (x,), lambda g: (kernels.pooling.maximum_gradient(g, a, size),))
     corners = xp.stack(list(_corners(a, size)))
     winner = corners.argmax(axis=0)
 

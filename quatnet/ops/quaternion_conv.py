@@ -7,13 +7,15 @@ A constant quaternion q on the right goes through, op(x ⊗ q) = op(x) ⊗ q, be
 """
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
+from .. import kernels
 from ..backend import Array
 from ..convolve_any import fast_options
 from ..errors import ShapeError
-from ..fast import forms
-from ..patches import Pair, single
+from ..fast import forms, gpu
+from ..patches import Pair, pair, single
 from ..tensor import Tensor
 from .conv import conv2d, conv_transpose2d, flat, image
 from .quaternion_blocks import block_weight, by_blocks, check
@@ -27,21 +29,31 @@ def quaternion_conv2d(
 
     `x` is (N, H, W, 4C), the last axis in four blocks r|i|j|k; `w` is (4, KH, KW, C/G, O), multiplied from the
     left; the result is (N, OH, OW, 4O), its size that of `conv2d`. It takes eight real products for each of
-    quaternions (`quatnet.fast`), and sixteen with dilation or groups.
+    quaternions (`quatnet.fast`), and sixteen with dilation or groups; on a GPU where `fast.gpu.pays` says so.
     Raises ShapeError where channels, groups, dtypes or sizes disagree.
     """
     check(x, w, groups)
-    fast = fast_options(stride, padding, dilation)
-    if fast is None or groups > 1:
-        options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
-        return by_blocks(conv2d, x, block_weight(w), groups, **options)
     a, b = x.data, w.data
+    eight = _in_eight(a, b, stride, padding, dilation, groups)
+    if eight is None:
+        return by_blocks(conv2d, x, block_weight(w), groups, stride=stride, padding=padding, dilation=dilation)
+    form, options = eight
 
     def backward(g: Array) -> Sequence[Array | None]:
-        gx = forms.input_gradient(g, b, a.shape, *fast) if x.requires_grad else None
-        return gx, forms.kernel_gradient(a, g, b.shape, *fast)
+        gx = form.input_gradient(g, b, a.shape, *options) if x.requires_grad else None
+        return gx, form.kernel_gradient(a, g, b.shape, *options)
 
-    return Tensor.from_op(forms.convolve(a, b, *fast), (x, w), backward)
+    return Tensor.from_op(form.convolve(a, b, *options), (x, w), backward)
+
+
+def _in_eight(
+    x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> tuple[ModuleType, tuple] | None:
+    """The module that takes eight products, and the options it asks for; None where it takes sixteen."""
+    if kernels.takes(x, w):
+        return (gpu, (pair(stride), pair(padding), pair(dilation), groups)) if gpu.pays(w.shape) else None
+    fast = fast_options(stride, padding, dilation)
+    return None if fast is None or groups > 1 else (forms, fast)
 
 
 def quaternion_conv1d(

@@ -6,6 +6,7 @@ A weight is a real kernel (KH, KW, C, filters) or a quaternion kernel (4, KH, KW
 
 import numpy as np
 
+from ..backend import asnumpy
 from ..quaternion import left_matrix
 
 
@@ -71,6 +72,6 @@ def _matrices(weight: np.ndarray) -> np.ndarray:
     """Each filter as a real matrix (filters, taps, inputs), or (filters, 4 taps, 4 inputs)."""
     if weight.ndim == 4:
         return weight.reshape(-1, *weight.shape[2:]).transpose(2, 0, 1)
-    blocks = left_matrix(weight.reshape(4, -1, *weight.shape[3:]), axis=0)  # (4 out, 4 in, taps, inputs, filters)
+    blocks = asnumpy(left_matrix(weight.reshape(4, -1, *weight.shape[3:]), axis=0))  # (4, 4, taps, inputs, filters)
     _, _, taps, inputs, filters = blocks.shape
     return blocks.transpose(4, 0, 2, 1, 3).reshape(filters, 4 * taps, 4 * inputs)

@@ -1,5 +1,7 @@
 """The product as a real 4x4 matrix, from the left and from the right, and the way back: the adjoints."""
 
+from functools import cache
+
 import numpy as np
 
 from ..backend import Array, asnumpy, xp
@@ -14,10 +16,19 @@ def _basis_table() -> np.ndarray:
     return asnumpy(hamilton_product(units[:, None], units[None, :]))
 
 
-_TABLE = _basis_table()
-_Entries = tuple[np.ndarray, np.ndarray]
-_LEFT: _Entries = (np.abs(_TABLE).argmax(axis=0).T, _TABLE.sum(axis=0).T)  # [out, in] -> component, sign
-_RIGHT: _Entries = (np.abs(_TABLE).argmax(axis=1).T, _TABLE.sum(axis=1).T)
+_Entries = tuple[np.ndarray, np.ndarray]  # [out, in] -> component, sign
+
+
+@cache
+def _left() -> _Entries:
+    table = _basis_table()
+    return np.abs(table).argmax(axis=0).T, table.sum(axis=0).T
+
+
+@cache
+def _right() -> _Entries:
+    table = _basis_table()
+    return np.abs(table).argmax(axis=1).T, table.sum(axis=1).T
 
 
 def left_matrix(p: Array, *, axis: int = -1) -> Array:
@@ -26,20 +37,21 @@ def left_matrix(p: Array, *, axis: int = -1) -> Array:
     `axis` (length 4) is replaced by the two axes (4 out, 4 in), so shape (..., 4) becomes (..., 4, 4).
     Sixteen entries, four numbers: that is why a quaternion layer has a quarter of the weights.
     """
-    return _spread(p, axis, _LEFT)
+    return _spread(p, axis, _left())
 
 
 def right_matrix(q: Array, *, axis: int = -1) -> Array:
     """Return the real 4x4 matrix R(q) with R(q) p = p ⊗ q, in the layout of `left_matrix`."""
-    return _spread(q, axis, _RIGHT)
+    return _spread(q, axis, _right())
 
 
 def _spread(q: Array, axis: int, entries: _Entries) -> Array:
-    component, sign = (xp.asarray(part) for part in entries)
+    """Sixteen components of q or -q, each by its number: an array of numbers would be copied to a GPU each time."""
     q = checked(q, axis)
     position = axis % q.ndim
-    matrix = xp.moveaxis(q, position, -1)[..., component] * sign.astype(q.dtype)  # (..., 4 out, 4 in)
-    return xp.moveaxis(matrix, (-2, -1), (position, position + 1))
+    signed, before = {1: q, -1: -q}, (slice(None),) * position
+    parts = [signed[int(sign)][*before, int(part)] for part, sign in zip(*map(np.ravel, entries), strict=True)]
+    return xp.stack(parts, axis=position).reshape(*q.shape[:position], 4, 4, *q.shape[position + 1 :])
 
 
 def left_matrix_adjoint(g: Array, *, axis: int = -2) -> Array:

@@ -1,14 +1,15 @@
 """Lengths and directions of rows, right wherever they can be written down: nothing overflows on the way.
 
 Squares of numbers beyond 1e154 are infinite, and below 1e-154 they vanish. There, and only there, the rows
-are first divided by a power of two near the largest of them, which rounds nothing.
+are first divided by a power of two near the largest of them, which rounds nothing. Whether it is needed is asked of
+NumPy alone: to ask a GPU is to wait for it.
 """
 
 from functools import cache
 
 import numpy as np
 
-from ..backend import Array, xp
+from ..backend import Array, on_gpu, xp
 
 
 def scaled(v: Array) -> tuple[Array, Array, Array]:
@@ -20,7 +21,7 @@ def scaled(v: Array) -> tuple[Array, Array, Array]:
     v = v if v.dtype.kind == "f" else v.astype(np.float64)
     total = squared(v)
     safe = (total > _smallest_safe(total.dtype)) & (total < np.inf)
-    if safe.all():
+    if not on_gpu() and safe.all():
         return v, total.dtype.type(1), total
     largest = xp.abs(v).max(axis=0)
     infinite, zero = xp.isinf(largest), largest == 0
@@ -64,16 +65,16 @@ def unit(v: Array) -> Array:
 def ratio(a: Array, b: Array) -> Array:
     """Return a / b, and 1 where both are 0."""
     zero = b == 0
-    return (a + zero) / (b + zero) if zero.any() else a / b
+    return (a + zero) / (b + zero) if on_gpu() or zero.any() else a / b
 
 
 def or_one(a: Array) -> Array:
     """Return a, and 1 where it is 0."""
     zero = a == 0
-    return a + zero if zero.any() else a
+    return a + zero if on_gpu() or zero.any() else a
 
 
 def or_nan(a: Array) -> Array:
     """Return a, and nan where it is 0."""
     zero = a == 0
-    return xp.where(zero, np.nan, a) if zero.any() else a
+    return xp.where(zero, np.nan, a) if on_gpu() or zero.any() else a

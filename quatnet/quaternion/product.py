@@ -47,7 +47,7 @@ def hamilton_product(p: Array, q: Array, *, axis: int = -1) -> Array:
 def conjugate(q: Array, *, axis: int = -1) -> Array:
     """Return q* = r - xi - yj - zk: the imaginary parts change sign. Raises ShapeError like the product."""
     q = checked(q, axis)
-    signs = xp.asarray([1, -1, -1, -1], dtype=q.dtype)
+    signs = xp.where(xp.arange(4), -1, 1).astype(q.dtype)  # made where q is: a list would be copied to a GPU
     return q * signs.reshape((4,) + (1,) * (q.ndim - 1 - axis % q.ndim))
 
 

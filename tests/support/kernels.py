@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from quatnet import kernels
 from quatnet.backend import on_gpu
+from quatnet.fast import gpu
 from quatnet.kernels import load
 
 from .cuda_cpu import compile_for_cpu, why_not
@@ -39,5 +40,21 @@ def kernels_run(order: str = "forward") -> Iterator[None]:
 @contextmanager
 def kernels_everywhere(order: str = "forward") -> Iterator[None]:
     """Let all of quatnet take its kernels, as it does on a GPU."""
-    with kernels_run(order), mock.patch.object(kernels, "takes", return_value=True):
+    with kernels_run(order), mock.patch.object(kernels, "takes", load.takes if on_gpu() else _takes):
         yield
+
+
+def _takes(*arrays: np.ndarray) -> bool:
+    """`kernels.takes` for NumPy's arrays."""
+    dtypes = {str(array.dtype) for array in arrays}
+    return len(dtypes) == 1 and dtypes <= load.C_TYPES.keys()
+
+
+def without_kernels() -> mock._patch:
+    """Let all of quatnet do without its kernels, on a GPU too: what it does then is the oracle."""
+    return mock.patch.object(kernels, "takes", return_value=False)
+
+
+def eight_products_always() -> mock._patch:
+    """Let convolutions on kernels take eight products for few channels too."""
+    return mock.patch.object(gpu, "OPERATIONS_A_NUMBER", 0)

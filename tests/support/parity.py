@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 
 import numpy as np
-from support.arrays import assert_close, draw
 
 from quatnet import Tensor
 from quatnet.backend import Array, asnumpy
+
+from .arrays import assert_close, draw
 
 
 def assert_parity(

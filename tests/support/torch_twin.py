@@ -1,6 +1,6 @@
 """The networks once more, for PyTorch, from their description alone: channels first, block weights."""
 
-import numpy as np
+from quatnet.backend import asnumpy
 
 
 def block_matrix(torch, w):
@@ -66,7 +66,7 @@ def forward(torch, config, p, x):
 
 def twin_gradients(torch, model, x, cotangent):
     """Return the logits and the gradient of every parameter, as arrays."""
-    p = {name: torch.tensor(np.array(t.data), requires_grad=True) for name, t in model.parameters().items()}
+    p = {name: torch.tensor(asnumpy(t.data).copy(), requires_grad=True) for name, t in model.parameters().items()}
     logits = forward(torch, model.config, p, x)
     logits.backward(torch.from_numpy(cotangent))
     return logits.detach().numpy(), {name: tensor.grad.numpy() for name, tensor in p.items()}

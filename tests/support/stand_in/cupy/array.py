@@ -1,0 +1,185 @@
+"""The array of the device: NumPy's memory behind a wall. What crosses the wall is asked for by name, and counted."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from . import names
+from .traffic import note
+
+NUMBERS = (bool, int, float, complex, np.generic)
+PLAIN = (*NUMBERS, np.dtype, type, str, slice, type(None), type(...))
+PROPERTIES = ("shape", "size", "ndim", "dtype", "itemsize", "nbytes", "strides", "flags")
+VIEWS = ("T", "mT", "real", "imag")
+A_COUNT = 4  # bytes: the number of entries that a mask picks is read before there is room for them
+
+
+class ndarray:
+    """An array that NumPy cannot see into. Fresh memory of floats is NaN."""
+
+    __slots__ = ("__weakref__", "_memory")
+    __array_priority__ = 100
+    __hash__ = None
+
+    def __init__(self, shape: Any, dtype: Any = float) -> None:
+        self._memory = np.empty(shape, dtype)
+        soil(self._memory)
+
+    # From device to host: each of these waits for the GPU
+
+    def get(self) -> np.ndarray:
+        note("to_host", self.nbytes)
+        return self._memory.copy()
+
+    def set(self, array: np.ndarray) -> None:
+        if not isinstance(array, np.ndarray) or array.dtype != self.dtype:
+            raise TypeError(f"{type(array)} cannot be set to {self.dtype} array")
+        if array.shape != self.shape:
+            raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {array.shape}")
+        note("to_device", array.nbytes)
+        self._memory[...] = array
+
+    def item(self, *place: int) -> Any:
+        return self.get().item(*place)
+
+    def tolist(self) -> Any:
+        return self.get().tolist()
+
+    def tobytes(self) -> bytes:
+        return self.get().tobytes()
+
+    def __bool__(self) -> bool:
+        return bool(self.get())
+
+    def __int__(self) -> int:
+        return int(self.get())
+
+    def __float__(self) -> float:
+        return float(self.get())
+
+    def __complex__(self) -> complex:
+        return complex(self.get())
+
+    def __repr__(self) -> str:
+        return repr(self.get())
+
+    def __str__(self) -> str:
+        return str(self.get())
+
+    def __format__(self, how: str) -> str:
+        return format(self.get(), how)
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        raise TypeError(
+            "Implicit conversion to a NumPy array is not allowed. "
+            "Please use `.get()` to construct a NumPy array explicitly."
+        )
+
+    # On the device
+
+    def __len__(self) -> int:
+        return len(self._memory)
+
+    def __iter__(self) -> Any:
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d array")
+        return (self[n] for n in range(len(self)))
+
+    def __copy__(self) -> "ndarray":
+        return self.copy()
+
+    def __deepcopy__(self, _: Any) -> "ndarray":
+        return self.copy()
+
+    def __reduce__(self) -> Any:
+        return from_host, (self.get(),)
+
+    def __getitem__(self, key: Any) -> "ndarray":
+        return wrap(np.asarray(self._memory[place_of(key)]))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if not isinstance(value, (ndarray, *NUMBERS)):
+            raise ValueError(f"non-scalar {type(value)} cannot be used for fill")
+        place = place_of(key)
+        if isinstance(value, ndarray) and value.ndim and self._twice(place):
+            raise ValueError("an index occurs twice in an assignment: which value stays is undefined on a GPU")
+        if not isinstance(value, ndarray) and any(isinstance(part, np.ndarray) for part in place):
+            note("to_device", self.itemsize)  # a number for many places becomes an array first
+        self._memory[place] = to_numpy(value, "__setitem__")
+
+    def _twice(self, place: Any) -> bool:
+        if not any(isinstance(part, np.ndarray) and part.dtype != bool for part in place):
+            return False
+        cells = np.arange(self.size).reshape(self.shape)[place]
+        return cells.size != np.unique(cells).size
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in names.section("ndarray"):
+            raise AttributeError(f"'cupy.ndarray' object has no attribute {name!r}")
+        allowed = None if name in ("astype", "clip") else names.section("functions").get(name)
+        return partial(call, getattr(self._memory, name), f"ndarray.{name}", allowed)
+
+
+for _name in PROPERTIES:
+    setattr(ndarray, _name, property(lambda self, _name=_name: getattr(self._memory, _name)))
+for _name in VIEWS:
+    setattr(ndarray, _name, property(lambda self, _name=_name: wrap(getattr(self._memory, _name))))
+
+
+def soil(memory: np.ndarray) -> None:
+    """Fill fresh memory with what cannot be taken for a result."""
+    memory.fill(np.nan if memory.dtype.kind in "fc" else 1)
+
+
+def wrap(result: Any) -> Any:
+    """Return NumPy's result as it lies on the device: arrays and scalars as arrays, tuples and lists of them too."""
+    if isinstance(result, np.ndarray | np.generic):
+        array = object.__new__(ndarray)
+        array._memory = np.asarray(result)
+        if array._memory.dtype.kind not in "biufc":
+            raise ValueError(f"Unsupported dtype {array._memory.dtype}")
+        return array
+    if isinstance(result, tuple | list):
+        return (list if isinstance(result, list) else tuple)(map(wrap, result))
+    return result
+
+
+def to_numpy(value: Any, function: str) -> Any:
+    """Return what a device array has behind its wall. Raises TypeError for arrays of the host and other objects."""
+    if isinstance(value, ndarray):
+        return value._memory
+    if isinstance(value, tuple | list):
+        return type(value)(to_numpy(part, function) for part in value)
+    if isinstance(value, PLAIN) or (callable(value) and not hasattr(value, "shape")):
+        return value
+    raise TypeError(f"Unsupported type {type(value)} in cupy.{function}")
+
+
+def call(work: Any, name: str, allowed: frozenset[str] | None, *values: Any, **options: Any) -> Any:
+    """Return work(*values, **options) on the device. Raises TypeError for keywords that CuPy does not know."""
+    unknown = options.keys() - allowed if allowed is not None else ()
+    if unknown:
+        raise TypeError(f"{name}() got an unexpected keyword argument {sorted(unknown)[0]!r}")
+    given = {key: to_numpy(value, name) for key, value in options.items()}
+    result = work(*to_numpy(values, name), **given)
+    return options["out"] if options.get("out") is not None else wrap(result)
+
+
+def from_host(array: np.ndarray) -> ndarray:
+    """Return a copy on the device."""
+    note("to_device", array.nbytes)
+    return wrap(array.copy())
+
+
+def place_of(key: Any) -> tuple:
+    """Return an index for NumPy: lists and arrays of the host are copied to the device first, and masks counted."""
+    return tuple(map(_part, key if isinstance(key, tuple) else (key,)))
+
+
+def _part(key: Any) -> Any:
+    if isinstance(key, list | np.ndarray):
+        key = from_host(np.asarray(key))
+    if isinstance(key, ndarray) and key.dtype == bool:
+        note("to_host", A_COUNT)
+    return key._memory if isinstance(key, ndarray) else key

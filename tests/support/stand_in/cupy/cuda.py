@@ -1,0 +1,38 @@
+"""The one device that there is: it never makes anybody wait."""
+
+from types import SimpleNamespace
+
+
+class CUDARuntimeError(RuntimeError):
+    """What the real one raises without a driver."""
+
+
+class Device:
+    """The CPU in the place of a GPU."""
+
+    id, compute_capability = 0, "00"
+
+    def __init__(self, number: int = 0) -> None:
+        if number != 0:
+            raise CUDARuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
+
+    def synchronize(self) -> None:
+        """Wait for nothing."""
+
+
+PROPERTIES = {"name": b"a stand-in on the CPU", "major": 0, "minor": 0, "totalGlobalMem": 0}
+runtime = SimpleNamespace(
+    getDeviceCount=lambda: 1,
+    getDeviceProperties=lambda number: PROPERTIES,
+    runtimeGetVersion=lambda: 0,
+    driverGetVersion=lambda: 0,
+    CUDARuntimeError=CUDARuntimeError,
+)
+
+
+def is_available() -> bool:
+    return True
+
+
+def get_current_stream() -> Device:
+    return Device()

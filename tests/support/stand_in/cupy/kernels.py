@@ -1,0 +1,35 @@
+"""CUDA kernels on a machine without a GPU: the same text, compiled for the CPU by `support.cuda_cpu`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from support.cuda_cpu import compile_for_cpu
+
+from .array import ndarray
+from .traffic import note
+
+
+class RawModule:
+    """The kernels of one source, compiled when the first one is asked for."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def get_function(self, name: str) -> "RawKernel":
+        return RawKernel(self.code, name)
+
+
+class RawKernel:
+    """One kernel; as in CuPy it starts with kernel(grid, block, arguments)."""
+
+    def __init__(self, code: str, name: str) -> None:
+        self.code, self.name = code, name
+
+    def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], arguments: Sequence[Any]) -> None:
+        for argument in arguments:
+            if isinstance(argument, np.ndarray):
+                raise TypeError(f"a kernel takes arrays of the device, got a numpy.ndarray of shape {argument.shape}")
+        note("launches", self.name)
+        values = [value._memory if isinstance(value, ndarray) else value for value in arguments]
+        compile_for_cpu(self.code)[self.name](grid, block, values)

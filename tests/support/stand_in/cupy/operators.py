@@ -1,0 +1,72 @@
+"""What `+`, `@`, `<` and NumPy's own functions do with arrays of the device."""
+
+from typing import Any
+
+import numpy as np
+
+from .array import ndarray
+from .functions import everything, module, ufunc
+
+FUNCTIONS = everything()
+BINARY = {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "true_divide",
+    "floordiv": "floor_divide",
+    "mod": "remainder",
+    "pow": "power",
+    "matmul": "matmul",
+    "lshift": "left_shift",
+    "rshift": "right_shift",
+    "and": "bitwise_and",
+    "or": "bitwise_or",
+    "xor": "bitwise_xor",
+}
+COMPARE = {
+    "lt": "less",
+    "le": "less_equal",
+    "eq": "equal",
+    "ne": "not_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+}
+UNARY = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "invert"}
+
+
+def _forward(function: Any) -> Any:
+    def operator(self: ndarray, other: Any) -> Any:
+        if not isinstance(other, ndarray) and getattr(other, "__array_priority__", 0) > ndarray.__array_priority__:
+            return NotImplemented  # the other side has an operator of its own, and asks to come first
+        return function(self, other)
+
+    return operator
+
+
+for _sign, _name in (BINARY | COMPARE).items():
+    setattr(ndarray, f"__{_sign}__", _forward(FUNCTIONS[_name]))
+for _sign, _name in BINARY.items():
+    setattr(ndarray, f"__r{_sign}__", lambda self, other, _name=_name: FUNCTIONS[_name](other, self))
+    setattr(ndarray, f"__i{_sign}__", lambda self, other, _name=_name: FUNCTIONS[_name](self, other, out=self))
+for _sign, _name in UNARY.items():
+    setattr(ndarray, f"__{_sign}__", lambda self, _name=_name: FUNCTIONS[_name](self))
+
+
+def _ufunc_of_numpy(self: ndarray, twin: np.ufunc, method: str, *values: Any, **options: Any) -> Any:
+    ours = FUNCTIONS.get(twin.__name__)
+    if ours is None or method != "__call__":
+        return NotImplemented
+    if "out" in options:
+        (options["out"],) = options["out"]
+    return ours(*values, **options)
+
+
+def _function_of_numpy(self: ndarray, twin: Any, types: Any, values: Any, options: Any) -> Any:
+    ours = (LINALG if twin.__module__ == "numpy.linalg" else FUNCTIONS).get(twin.__name__)
+    return NotImplemented if ours is None else ours(*values, **options)
+
+
+LINALG = module("linalg", np.linalg)
+ndarray.__array_ufunc__ = _ufunc_of_numpy
+ndarray.__array_function__ = _function_of_numpy
+__all__ = ["FUNCTIONS", "LINALG", "ndarray", "ufunc"]
