@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.device import stands_in
 from support.results import check_results
 
 from quatnet import Tensor
@@ -113,6 +114,9 @@ def test_the_example_prunes_to_a_budget_in_rounds(tmp_path: Path) -> None:
     assert "blocks.4.convs.0" in done.stdout
 
 
+@pytest.mark.skipif(
+    stands_in, reason="kernels on the CPU are slow: esc50 speaks for the examples, which share its story"
+)
 @pytest.mark.parametrize("name", ["gtzan", "ravdess", "audioset"])
 def test_the_other_examples_tell_the_same_story(tmp_path: Path, name: str) -> None:
     done = run_example("--smoke", "--out", tmp_path, example=name)
