@@ -25,7 +25,7 @@ from quatnet.batches import Batches, predict
 from quatnet.datasets import Format, Packed, audioset, balanced_batches, miniature, pack, recordings
 from quatnet.datasets.found import Recordings
 from quatnet.distill import distillation, multi_label_loss
-from quatnet.models import CNN
+from quatnet.models import Network
 from quatnet.optim import Adam
 from quatnet.ranking import area_under_curve, average_precision, d_prime, mean_over_classes
 
@@ -72,7 +72,7 @@ def multi_label_task(train: Packed, test: Packed, frontend: audio.FrontEnd, step
         change = partial(augment, alpha=recipe.mixup)
         return balanced_batches(train, frontend, batch=recipe.batch, steps=steps, change=change)
 
-    def answers(model: CNN) -> np.ndarray:
+    def answers(model: Network) -> np.ndarray:
         return np.concatenate([predict(model, x) for x in test.batches(frontend)])
 
     def judged(logits: np.ndarray) -> dict[str, float]:

@@ -8,7 +8,7 @@ import benchmark_measure as measure
 import numpy as np
 
 from quatnet import convolve
-from quatnet.fast import convolution, direct, direct_gradients, forms, fused
+from quatnet.fast import convolution, direct, direct_gradients, forms, fused, patched
 from quatnet.models import CNNConfig
 from quatnet.quaternion import left_matrix_adjoint
 
@@ -74,6 +74,7 @@ def errors(layers: list[Layer], seed: int) -> dict[str, float]:
 def _layer_errors(x: np.ndarray, w: np.ndarray, g: np.ndarray) -> Iterator[tuple[str, float]]:
     exact = _plain(*(a.astype(np.float64) for a in (x, w, g)))
     yield from (("strips", _error(found, right)) for found, right in zip(_strips(x, w, g), exact, strict=True))
+    yield from (("patched", _error(found, right)) for found, right in zip(_patched(x, w, g), exact, strict=True))
     yield from (("direct", _error(found, right)) for found, right in zip(_direct(x, w, g), exact, strict=True))
     scale, shift = 1.5, -0.25  # any exact numbers
     channels = np.ones(g.shape[3], np.float32)
@@ -87,6 +88,14 @@ def _strips(x: np.ndarray, w: np.ndarray, g: np.ndarray) -> list[np.ndarray]:
         convolution.convolve(x, w, ONE),
         convolution.input_gradient(g, w, ONE),
         convolution.kernel_gradient(x, g, w.shape, ONE),
+    ]
+
+
+def _patched(x: np.ndarray, w: np.ndarray, g: np.ndarray) -> list[np.ndarray]:
+    return [
+        patched.convolve(x, w, ONE, ONE),
+        patched.input_gradient(g, w, ONE),
+        patched.kernel_gradient(x, g, w.shape, ONE, ONE),
     ]
 
 

@@ -77,9 +77,15 @@ def _layers(figure: Any, rows: list[dict[str, Any]]) -> None:
             heights = [1000 * each[way] for each in times]
             axis.bar(places, heights, 1 / (len(times[0]) + 1), color=COLOURS[way])
         axis.set(title=f"QCNN14 layer by layer, batch {batch}: {direction}", ylabel="ms")
-        axis.set_xticks(range(len(chosen)), [f"{row['name']}\n{row['height']}x{row['width']}" for row in chosen])
+        axis.set_xticks(range(len(chosen)), [_label(row) for row in chosen])
         axis.grid(axis="y", alpha=0.3)
         _legend(axis, list(times[0]))
+
+
+def _label(row: dict[str, Any]) -> str:
+    """Three short lines, as there are a dozen layers side by side."""
+    block, *conv = row["name"].split(" conv")
+    return "\n".join([block, *(f"conv{number}" for number in conv), f"{row['height']}x{row['width']}"])
 
 
 def _growth(figure: Any, growth: dict[str, list[dict[str, Any]]]) -> None:

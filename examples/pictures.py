@@ -7,7 +7,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 COMPONENTS = {
     "corrected": {
@@ -29,7 +29,7 @@ def _save(figure: plt.Figure, path: Path) -> None:
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return text if text == "mAP" else text.capitalize()
 
 
 def quaternion_input(clip: np.ndarray, frontend, label: str, path: Path) -> None:
@@ -39,24 +39,35 @@ def quaternion_input(clip: np.ndarray, frontend, label: str, path: Path) -> None
     extent = (0, frontend.clip_seconds, 0, clip.shape[1])
     panels = zip(axes, COMPONENTS[frontend.variant].items(), np.moveaxis(clip, -1, 0), strict=True)
     for axis, (title, unit), component in panels:
-        image = axis.imshow(component.T, origin="lower", aspect="auto", extent=extent, cmap="magma")
+        colours = _colours(component, unit)
+        image = axis.imshow(component.T, origin="lower", aspect="auto", extent=extent, **colours)
         axis.set(title=title, ylabel="mel bin (low to high)")
         figure.colorbar(image, ax=axis, label=unit)
     axes[-1].set_xlabel("time (s)")
     _save(figure, path)
 
 
+def _colours(component: np.ndarray, unit: str) -> dict:
+    """Dark to bright for levels; for slopes orange falls and purple rises."""
+    if unit == "level (dB)":
+        return {"cmap": "magma"}
+    most = np.abs(component).max() or 1.0
+    return {"cmap": "PuOr", "vmin": -most, "vmax": most}
+
+
 def training_curves(rows: list[dict], path: Path, *, score: str = "accuracy") -> None:
     """Training loss and the score on the test clips after every epoch, all networks."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-    for row in rows:
-        epochs = range(1, len(row["history"]) + 1)
-        left.plot(epochs, [epoch["loss"] for epoch in row["history"]], marker=".", label=row["name"])
-        right.plot(epochs, [100 * epoch[f"test_{score}"] for epoch in row["history"]], marker=".", label=row["name"])
-    left.set(title="Training loss (mixed and masked clips)", xlabel="epoch", ylabel="loss (nats)")
-    right.set(title=f"{_capital(score)} on the test fold", xlabel="epoch", ylabel=f"{score} (%)")
-    left.legend()
-    right.legend()
+    for row, marker in zip(rows, MARKERS, strict=True):
+        epochs, how = range(1, len(row["history"]) + 1), {"marker": marker, "markersize": 5, "alpha": 0.7}
+        left.plot(epochs, [epoch["loss"] for epoch in row["history"]], **how, label=row["name"])
+        right.plot(epochs, [100 * epoch[f"test_{score}"] for epoch in row["history"]], **how, label=row["name"])
+    left.set(title="Training loss (the distilled one's is another)", xlabel="epoch", ylabel="loss (nats)")
+    right.set(title=f"{_capital(score)} on the test clips", xlabel="epoch", ylabel=f"{score} (%)")
+    for axis in (left, right):
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.grid(alpha=0.3)
+    right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     _save(figure, path)
 
 
@@ -91,7 +102,8 @@ def what_pruning_left(rows: list, path: Path) -> None:
     axis.set_yticks(range(len(rows)), [row.name for row in rows])
     axis.invert_yaxis()
     axis.set(title="What pruning left of each layer", xlabel="stays (%)", xlim=(0, 100))
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)
+    axis.margins(y=0.01)
+    figure.legend(loc="outside lower center", ncols=3)
     _save(figure, path)
 
 
@@ -104,7 +116,7 @@ def confusion(matrix: np.ndarray, classes: tuple[str, ...], name: str, path: Pat
     axis.set_xticks(ticks, classes, rotation=90)
     axis.set_yticks(ticks, classes)
     axis.set(title=f"Confusion matrix: {name}", xlabel="predicted class", ylabel="true class")
-    figure.colorbar(image, ax=axis, label="clips", shrink=0.8)
+    figure.colorbar(image, ax=axis, label="clips", shrink=0.8, ticks=MaxNLocator(integer=True))
     for row, column in zip(*np.nonzero(matrix), strict=True):
         shade = "white" if matrix[row, column] > matrix.max() / 2 else "black"
         axis.text(column, row, matrix[row, column], ha="center", va="center", color=shade, fontsize=7)

@@ -10,12 +10,12 @@ import argparse
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import ending  # examples/ending.py
 import numpy as np
 import pictures  # examples/pictures.py
+import story_options  # examples/story_options.py
 import story_pruning  # examples/story_pruning.py
 from story_outcome import results, row, save, sentence, table
 from story_recipe import TRANSFER, Recipe
@@ -24,7 +24,7 @@ from story_task import Task
 from quatnet import audio
 from quatnet.checkpoint import load_model
 from quatnet.errors import ConfigError
-from quatnet.models import CNN, CNNConfig, small_cnn, student_of
+from quatnet.models import Config, Network, build, small_cnn, student_of
 from quatnet.profile import count_parameters
 from quatnet.prune import prune_gradually, report, saved
 from quatnet.train import Training
@@ -49,7 +49,7 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
 
     # 3. Training, the same for all five: AdamW, one cycle of the learning rate, the last epoch counts.
     def train(
-        name: str, model: CNN, epochs: int, task: Task = task, recipe: Recipe = task.recipe, **facts: Any
+        name: str, model: Network, epochs: int, task: Task = task, recipe: Recipe = task.recipe, **facts: Any
     ) -> dict:
         steps = task.steps(recipe)
         training = Training(
@@ -75,10 +75,10 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
         return row(name, model, task) | {"train_seconds": progress.seconds, "history": progress.history}
 
     # 4. A real CNN, and the quaternion CNN of the same widths: a quarter of the weights.
-    def fresh(config: CNNConfig) -> CNN:
-        return CNN(config, rng=np.random.default_rng(args.seed))
+    def fresh(config: Config) -> Network:
+        return build(config, rng=np.random.default_rng(args.seed))
 
-    def start(name: str, config: CNNConfig) -> tuple[CNN, dict]:
+    def start(name: str, config: Config) -> tuple[Network, dict]:
         """A network from nothing, or one trained on other sounds, with a new classifier: see --init."""
         model = begun.get(config.quaternion)
         if model is None:
@@ -89,18 +89,21 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
         return model, found | {"parameters": count_parameters(model)}
 
     width, classes, frames = 8 if args.smoke else 16, len(task.classes), task.frontend.frames
-    begun = trained_elsewhere(args.init, classes, args.seed)
-    _, real_row = start(NAMES[0], small_cnn(classes, quaternion=False, width=width))
-    quaternion, quaternion_row = start(NAMES[1], small_cnn(classes, quaternion=True, width=width))
+    begun, soft = trained_elsewhere(args, classes), story_options.of_distillation(args)
+    task.distil(**soft)  # refuses now what cannot work
+    configs = [small_cnn(classes, quaternion=kind, width=width) for kind in (False, True)]
+    configs = [begun[kind].config if kind in begun else configs[kind] for kind in (False, True)]
+    cuts = story_pruning.choices(args, quaternion=configs[True], real=configs[False], frames=frames)
+    _, real_row = start(NAMES[0], configs[False])
+    quaternion, quaternion_row = start(NAMES[1], configs[True])
     rows = [real_row, quaternion_row]
 
     # 5. Distilling: a student of half the width, from the labels alone and with a teacher's answers.
     small = student_of(quaternion.config)
     rows.append(train(NAMES[2], fresh(small), epochs))
-    rows.append(train(NAMES[3], fresh(small), epochs, task.of_student(quaternion)))
+    rows.append(train(NAMES[3], fresh(small), epochs, task.of_student(quaternion, **soft), **soft))
 
     # 6. Pruning: the filters of smallest L1 norm go, with all that belongs to them; the rest is trained on.
-    cuts = story_pruning.choices(args, quaternion.config, small_cnn(classes, quaternion=False, width=width), frames)
     how = {key: getattr(args, key) for key in ("criterion", "budget", "rounds")}
     gentle = replace(task.recipe, peak=task.recipe.peak / 4)
     tuned = max(1, round(epochs * story_pruning.FINE_TUNING))
@@ -123,13 +126,16 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
     print(f"results.json, a checkpoint per network and five pictures are in {args.out}")
 
 
-def trained_elsewhere(paths: list[Path], classes: int, seed: int) -> dict[bool, CNN]:
-    """The networks of checkpoints, ours (.npz) or published, with new classifiers: at most one of each kind."""
-    found = [load_model(path) if path.suffix == ".npz" else load_network(path) for path in paths]
-    models = [with_new_head(model, classes, rng=np.random.default_rng(seed)) for model in found]
+def trained_elsewhere(args: argparse.Namespace, classes: int) -> dict[bool, Network]:
+    """The networks of --init, ours (.npz) or published, with new classifiers: at most one of each kind."""
+    if args.freeze and not args.init:
+        raise ConfigError("--freeze trains the head of a network that comes by --init CHECKPOINT, which is missing")
+    found = [load_model(path) if path.suffix == ".npz" else load_network(path) for path in args.init]
+    models = [with_new_head(model, classes, rng=np.random.default_rng(args.seed)) for model in found]
     begun = {model.config.quaternion: model for model in models}
     if len(begun) < len(models):
-        raise ConfigError(f"--init takes a checkpoint of a real and one of a quaternion network, got {paths}")
+        kinds = ", ".join("quaternion" if model.config.quaternion else "real" for model in models)
+        raise ConfigError(f"--init takes a checkpoint of a real and one of a quaternion network, got: {kinds}")
     return begun
 
 

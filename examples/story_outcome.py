@@ -10,11 +10,11 @@ import numpy as np
 from story_task import Task
 
 import quatnet
-from quatnet.models import CNN
+from quatnet.models import Network
 from quatnet.profile import count_parameters, milliseconds_per_clip, multiplications
 
 
-def row(name: str, model: CNN, task: Task) -> dict:
+def row(name: str, model: Network, task: Task) -> dict:
     """What the table says of a trained network."""
     logits = task.answers(model)
     products_16, products_8 = multiplications(model.config, task.frontend.frames)
@@ -48,9 +48,13 @@ def results(rows: list[dict], task: Task, seed: int) -> dict:
 
 
 def save(results: dict, path: Path) -> None:
+    replace_text(path, json.dumps(results, indent=1))
+
+
+def replace_text(path: Path, text: str) -> None:
     """All or nothing."""
     partial_file = path.with_name(f".{path.name}.part")
-    partial_file.write_text(json.dumps(results, indent=1))
+    partial_file.write_text(text)
     partial_file.replace(path)
 
 

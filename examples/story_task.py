@@ -15,7 +15,7 @@ from quatnet import audio, datasets
 from quatnet.batches import Batches, predict, shuffled
 from quatnet.distill import Loss, distillation, label_loss, with_answers
 from quatnet.metrics import accuracy, confusion_matrix, one_hot
-from quatnet.models import CNN
+from quatnet.models import Network
 
 soft_answers = partial(distillation, temperature=3.0, weight=0.8)
 
@@ -41,7 +41,7 @@ class Task:
     frontend: audio.FrontEnd
     batches: Callable[[Recipe], Batches]
     steps: Callable[[Recipe], int]
-    answers: Callable[[CNN], np.ndarray]
+    answers: Callable[[Network], np.ndarray]
     score: Callable[[np.ndarray], float]
     picture: Callable[[np.ndarray, str, Path], None]
     example: np.ndarray
@@ -51,13 +51,15 @@ class Task:
     judged: Callable[[np.ndarray], dict[str, float]] = lambda _: {}
     picture_name: str = "confusion"
     loss: Loss = label_loss
-    distil: Callable[[CNN], Loss] = soft_answers
+    distil: Callable[..., Loss] = soft_answers
     recipe: Recipe = FROM_NOTHING
     recorded: "Task | None" = None
 
-    def of_student(self, teacher: CNN) -> "Task":
-        """The same task for a student: the network `teacher` answers, or a file does."""
-        return self.recorded or replace(self, loss=self.distil(teacher))
+    def of_student(self, teacher: Network, **how: float) -> "Task":
+        """The same task for a student: the network `teacher` answers, or a file does; `how` is for `distil`."""
+        if self.recorded:
+            return replace(self.recorded, loss=self.distil(**how))
+        return replace(self, loss=self.distil(teacher, **how))
 
 
 def one_label_task(
@@ -71,6 +73,7 @@ def one_label_task(
     labels, tested = data.labels, data.folds == fold
     train_x, test_x, test_labels = features[~tested], features[tested], labels[tested]
     targets = one_hot(labels[~tested], len(data.classes))
+    shown = int(test_x[..., 0].std(axis=(1, 2)).argmax())  # one that is not silent
 
     def batches(recipe: Recipe, answers: np.ndarray | None = None) -> Batches:
         told = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / len(data.classes)
@@ -88,12 +91,12 @@ def one_label_task(
         answers=lambda model: predict(model, test_x),
         score=lambda logits: accuracy(logits, test_labels),
         picture=picture,
-        example=test_x[0],
-        example_name=data.classes[test_labels[0]],
+        example=test_x[shown],
+        example_name=data.classes[test_labels[shown]],
         facts={"name": data.name, "fold": fold, "train": len(train_x), "test": len(test_x)},
     )
     if answers is None:
         return task
     facts = task.facts | {"teacher": str(teacher)}
-    taught = replace(task, loss=soft_answers(), batches=partial(batches, answers=answers), facts=facts)
+    taught = replace(task, batches=partial(batches, answers=answers), facts=facts)
     return replace(task, recorded=taught)

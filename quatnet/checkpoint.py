@@ -50,7 +50,9 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]]]:
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no checkpoint {path}") from error
     except (KeyError, ValueError, TypeError, EOFError, OSError, AttributeError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path} is truncated or no quatnet checkpoint ({error}); train it again") from error
+        raise CheckpointError(
+            f"{path} is truncated or no quatnet checkpoint ({type(error).__name__}); train it again"
+        ) from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise CheckpointError(f"{path} is no {FORMAT!r}: it says {about!r:.80}")
     groups: dict[str, dict[str, np.ndarray]] = {}

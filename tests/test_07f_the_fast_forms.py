@@ -18,7 +18,7 @@ from support.strategies import seeds
 
 from quatnet import convolve
 from quatnet.backend import on_gpu
-from quatnet.fast import convolution, direct, direct_gradients, forms, mixing, tiles, transforms, winograd
+from quatnet.fast import convolution, direct, direct_gradients, forms, mixing, patched, tiles, transforms, winograd
 from quatnet.quaternion import hamilton_product, left_matrix_adjoint
 
 components = st.sampled_from([1, 4])
@@ -122,7 +122,7 @@ def test_slices_are_nearly_equal_and_never_too_long(length, most):
     assert max(lengths, default=0) - min(lengths, default=0) <= 1
 
 
-# Both forms against the plain one
+# Every form against the plain one
 
 FORMS = {
     "strips": (
@@ -131,6 +131,11 @@ FORMS = {
         lambda x, g, kernel, stride, padding: convolution.kernel_gradient(x, g, kernel, padding),
     ),
     "direct": (direct.convolve, direct_gradients.input_gradient, direct_gradients.kernel_gradient),
+    "patched": (
+        patched.convolve,
+        lambda g, w, shape, stride, padding: patched.input_gradient(g, w, padding),
+        patched.kernel_gradient,
+    ),
     "by the rule": (forms.convolve, forms.input_gradient, forms.kernel_gradient),
 }
 
@@ -188,15 +193,56 @@ def test_the_direct_form_takes_any_kernel_stride_and_padding(seed, parts, size, 
     assert_same("direct", x, w, stride, padding, rng)
 
 
+@given(seeds, components, sizes, channels, steps, steps, zeros)
+def test_the_patched_form_takes_them_too_and_goes_back_where_the_stride_is_one(
+    seed, parts, size, channels, kernel, stride, padding
+):
+    size, padding = (size[0], *map(max, size[1:], kernel)), tuple(map(min, padding, [tap - 1 for tap in kernel]))
+    rng = np.random.default_rng(seed)
+    x, w = draw(rng, *size, parts * channels[0]), draw(rng, parts, *kernel, *channels)
+    assert_same("patched", x, w, (1, 1), padding, rng)
+    g = cotangent(x, w, stride, padding, rng)
+    y, _, gw = plain(x, w, g, stride, padding)
+    assert_close(patched.convolve(x, w, stride, padding), y, atol=1e-11)
+    assert_close(patched.kernel_gradient(x, g, w.shape, stride, padding), gw, atol=1e-10)
+
+
 CASES = {
     "several tiles of one clip": ((1, 200, 64, 32), (4, 3, 3, 8, 8)),
     "several clips in a tile": ((9, 15, 2, 64), (4, 3, 3, 16, 16)),
     "several slices of the kernel": ((5, 16, 13, 64), (1, 3, 3, 64, 1100)),
     "several slices of the quaternion kernel": ((9, 16, 8, 512), (4, 3, 3, 128, 150)),
     "few pixels and a large kernel": ((2, 15, 2, 512), (4, 3, 3, 128, 150)),
+    "few pixels and a small kernel": ((3, 7, 4, 64), (4, 3, 3, 16, 17)),
     "fewer channels than pay": ((2, 40, 30, 4), (4, 3, 3, 1, 16)),
+    "fewer channels and few pixels": ((2, 5, 6, 60), (4, 3, 3, 15, 16)),
     "no clip": ((0, 40, 30, 16), (4, 3, 3, 4, 4)),
 }
+
+
+RULES = {  # a map and a kernel, real -> the forms of the result and of both gradients
+    "many pixels": ((16, 31, 16, 64), (1, 3, 3, 64, 64), (1, 1), "strips strips strips"),
+    "too few for a large kernel": ((4, 31, 4, 1024), (1, 3, 3, 1024, 64), (1, 1), "direct direct direct"),
+    "enough for a small one": ((4, 31, 4, 64), (1, 3, 3, 64, 64), (1, 1), "strips strips strips"),
+    "too few for a small one": ((1, 15, 8, 64), (1, 3, 3, 64, 64), (1, 1), "patched patched patched"),
+    "five taps": ((16, 31, 16, 64), (1, 5, 5, 64, 64), (1, 1), "patched patched patched"),
+    "every second pixel": ((16, 31, 16, 64), (1, 3, 3, 64, 64), (2, 2), "patched direct patched"),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_rule_looks_at_shapes_alone(name, monkeypatch):
+    image, kernel, stride, expected = RULES[name]
+    taken, modules = [], {"strips": [convolution], "patched": [patched], "direct": [direct, direct_gradients]}
+    for form, places in modules.items():
+        for module in places:
+            for function in {"convolve", "input_gradient", "kernel_gradient"} & set(vars(module)):
+                monkeypatch.setattr(module, function, lambda *_, form=form: taken.append(form))
+    x, w = np.empty(image), np.empty(kernel)
+    forms.convolve(x, w, stride, (1, 1))
+    forms.input_gradient(x, w, image, stride, (1, 1))
+    forms.kernel_gradient(x, x, kernel, stride, (1, 1))
+    assert taken == expected.split()
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -205,14 +251,14 @@ def test_the_rule_changes_the_way_but_not_the_result(name, rng):
     assert_same("by the rule", draw(rng, *image), draw(rng, *kernel), (1, 1), (1, 1), rng)
 
 
-@pytest.mark.parametrize("form", ["strips", "direct"])
+@pytest.mark.parametrize("form", ["strips", "patched", "direct"])
 @pytest.mark.parametrize("view", [lambda x: x[:, ::2], lambda x: x[:, ::-1, ::-1], lambda x: x.swapaxes(1, 2)])
 def test_views_that_are_not_in_memory_order_are_read_rightly(form, view, rng):
     x = view(draw(rng, 2, 12, 14, 8))
     assert_same(form, x, draw(rng, 4, 3, 3, 3, 2).swapaxes(3, 4), (1, 1), (1, 1), rng)
 
 
-@pytest.mark.parametrize("form", ["strips", "direct"])
+@pytest.mark.parametrize("form", ["strips", "patched", "direct"])
 @pytest.mark.parametrize("parts", [1, 4])
 def test_float32_keeps_five_digits_in_every_form(form, parts, rng):
     x = draw(rng, 2, 62, 8, parts * 64, dtype=np.float32)
@@ -220,7 +266,7 @@ def test_float32_keeps_five_digits_in_every_form(form, parts, rng):
     assert_same(form, x, w, (1, 1), (1, 1), rng, tolerance=1e-5)
 
 
-@pytest.mark.parametrize("form", ["strips", "direct"])
+@pytest.mark.parametrize("form", ["strips", "patched", "direct"])
 def test_the_gradients_are_adjoint_to_the_convolution(form, rng):
     x, w = draw(rng, 2, 9, 11, 12), draw(rng, 4, 3, 3, 3, 2)
     forward, to_image, to_kernel = FORMS[form]
@@ -230,12 +276,13 @@ def test_the_gradients_are_adjoint_to_the_convolution(form, rng):
     assert_close(dot(w, to_kernel(x, g, w.shape, *options)), total)
 
 
-@pytest.mark.parametrize("form", ["strips", "direct"])
+@pytest.mark.parametrize("form", ["strips", "patched", "direct"])
 @pytest.mark.parametrize("case", [((5, 8, 4, 512), (4, 3, 3, 128, 600)), ((5, 40, 30, 64), (1, 3, 3, 64, 130))])
 def test_the_form_is_the_same_to_the_last_bit_for_any_number_of_threads(form, case, with_threads, monkeypatch, rng):
     # a thread once returned its scratch, and its next piece overwrote the gradient before it was added
     monkeypatch.setattr(direct, "KERNEL_BYTES", 1 << 18)  # many pieces for every thread
     monkeypatch.setattr(direct, "IMAGE_BYTES", 1 << 18)
+    monkeypatch.setattr(patched, "PATCHES_BYTES", 1 << 18)
     x, w = (draw(rng, *shape, dtype=np.float32) for shape in case)
     g = cotangent(x, w, (1, 1), (1, 1), rng)
     results = []

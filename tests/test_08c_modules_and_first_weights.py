@@ -43,6 +43,14 @@ def test_state_is_a_copy():
     assert float(xp.abs(net.head.bias.data).max()) == 0
 
 
+def test_a_state_whose_axes_lie_the_other_way_round_in_memory_is_turned():
+    net = Net()
+    net.load_state({name: np.asfortranarray(array) for name, array in Net(seed=1).state().items()})
+    assert net.head.weight.data.flags.c_contiguous  # a walk through it meets neighbours
+    assert net.blocks[1].weight.data.flags.c_contiguous
+    assert_close(net.blocks[1].weight.data, Net(seed=1).blocks[1].weight.data)
+
+
 def test_state_goes_from_one_network_into_another():
     first, second = Net(seed=1), Net(seed=2)
     first.norm(Tensor(draw(0, 9, 8, dtype=np.float32)), train=True)

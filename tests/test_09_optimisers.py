@@ -3,7 +3,7 @@
 An optimiser turns gradients into steps. SGD remembers a velocity, Adam divides by the typical size of each
 gradient, and AdamW pulls weights towards 0 beside that. The learning rate follows a schedule, up and then down,
 and gradients that are too long are cut. Steps are worked by hand; then twenty in a row must be those of PyTorch.
-The file ends with how to count what is right.
+A running average of the weights steadies the end. The file closes with how to count what is right.
 """
 
 import itertools
@@ -20,6 +20,7 @@ from quatnet.backend import asnumpy, xp
 from quatnet.errors import CheckpointError, ConfigError, ShapeError
 from quatnet.metrics import accuracy, confusion_matrix, one_hot
 from quatnet.optim import SGD, Adam, AdamW, clip_by_norm, cosine, one_cycle
+from quatnet.weight_average import WeightAverage
 
 
 def parameters(dtype=np.float64, **arrays):
@@ -263,6 +264,51 @@ def test_the_state_of_another_model_or_optimiser_is_refused_and_changes_nothing(
 def test_a_negative_weight_decay_is_an_error():
     with pytest.raises(ConfigError, match="weight_decay >= 0, got -1"):
         SGD({}, weight_decay=-1)
+
+
+# The average of the weights
+
+
+def test_the_average_forgets_the_first_weights_soon_and_then_moves_slowly():
+    # steps of 1 upwards from 0: θ = 1, 2, 3; the average is 1, then 1/11 · 1 + 10/11 · 2 = 21/11, and so on
+    averaged = WeightAverage(SGD(parameters(w=[0.0]), momentum=0.0), decay=0.5)
+    expected = 0.0
+    for n in range(1, 20):
+        one_step(averaged, 1.0, w=[-1.0])
+        d = min(0.5, (n - 1) / (n + 9))
+        expected = d * expected + (1 - d) * n
+    assert averaged.parameters["w"].data.tolist() == [19.0]
+    averaged.take()
+    assert asnumpy(averaged.parameters["w"].data) == pytest.approx([expected])
+    assert 17 < expected < 19  # about two steps behind
+
+
+def test_it_steps_like_the_optimiser_that_it_holds_in_the_same_dtype():
+    plain, averaged = Adam(parameters(np.float32, w=[1.0])), WeightAverage(Adam(parameters(np.float32, w=[1.0])))
+    for gradient in ([0.5], [-0.25], [1.0]):
+        assert one_step(plain, 0.1, w=gradient) == one_step(averaged, 0.1, w=gradient)
+    averaged.take()
+    assert averaged.parameters["w"].data.dtype == np.float32
+
+
+def test_an_average_goes_on_from_its_state():
+    whole = WeightAverage(Adam(parameters(w=[1.0])), decay=0.9)
+    one_step(whole, 0.1, w=[0.5])
+    resumed = WeightAverage(Adam(parameters(w=whole.parameters["w"].data.copy())), decay=0.9)
+    resumed.load_state(whole.state())
+    for optimiser in (whole, resumed):
+        one_step(optimiser, 0.1, w=[0.25])
+        optimiser.take()
+    np.testing.assert_array_equal(asnumpy(whole.parameters["w"].data), asnumpy(resumed.parameters["w"].data))
+    with pytest.raises(CheckpointError, match="does not belong to WeightAverage"):
+        resumed.load_state(Adam(parameters(w=[1.0])).state())
+
+
+def test_a_decay_of_one_and_an_average_of_nothing_are_refused():
+    with pytest.raises(ConfigError, match=r"0 <= decay < 1, got 1\.0"):
+        WeightAverage(SGD(parameters(w=[1.0])), decay=1.0)
+    with pytest.raises(ConfigError, match="before the first step"):
+        WeightAverage(SGD(parameters(w=[1.0]))).take()
 
 
 # What is right

@@ -9,6 +9,7 @@ heard a hundred times, so training lets the classes take turns.
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -174,6 +175,33 @@ def test_what_is_packed_is_not_read_again(tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "packed").iterdir()}
     pack(segments, NONE, tmp_path / "packed", FORM)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "packed").iterdir()} == before
+
+
+def peak_of_packing(folder: Path, clips: int) -> int:
+    """The most bytes held while clips of 32 kB are packed, checked and read."""
+    form = Format(sample_rate_hz=8000, clip_seconds=2.0, shard_clips=80)
+    folder.mkdir()
+    rows = "".join(f'clip{n:07}, 0.000, 10.000, "/m/09x0r"\n' for n in range(clips))
+    segments = tables(folder, rows)
+    soundfile.write(folder / "one.wav", np.full(16000, 0.5), 8000)
+    for n in range(clips):
+        (folder / f"Yclip{n:07}.wav").symlink_to(folder / "one.wav")
+    files = recordings(folder)
+    tracemalloc.start()
+    try:
+        pack(segments, files, folder / "packed", form)
+        packed = Packed(segments, folder / "packed", form)
+        packed.verify()
+        front_end = FrontEnd(sample_rate_hz=8000, mels=8, high_hz=4000, clip_seconds=2.0)
+        assert sum(len(x) for x in packed.batches(front_end, batch=8)) == clips
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_clips(tmp_path: Path) -> None:
+    peaks = [peak_of_packing(tmp_path / str(clips), clips) for clips in (80, 400)]
+    assert peaks[1] - peaks[0] < 320 * 32_000 / 3  # a clip is 32 kB; what two threads hold at a time differs by 1 MB
 
 
 KILLED = """

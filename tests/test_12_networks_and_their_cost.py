@@ -103,6 +103,14 @@ def test_a_student_has_about_a_quarter_of_everything() -> None:
     assert 0.2 < ratio < 0.35  # the first layer reads four channels whatever the width, so a little more
 
 
+def test_a_student_of_widths_without_a_half_has_whole_quaternions() -> None:
+    # as pruning leaves them: 12 real channels are 3 quaternions, of which a student has 1; of 1 it has 1
+    student = student_of(CNNConfig(3, True, ((12,), (4, 20)), embedding=28))
+    assert (student.widths, student.embedding) == (((4,), (4, 8)), 12)
+    student = student_of(CNNConfig(3, False, ((7,), (1, 8)), embedding=3))
+    assert (student.widths, student.embedding) == (((3,), (1, 4)), 1)
+
+
 @pytest.mark.parametrize("quaternion", [False, True])
 def test_a_batch_of_clips_becomes_a_row_of_logits_each(quaternion: bool) -> None:
     model = tiny(quaternion=quaternion)

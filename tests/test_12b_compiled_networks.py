@@ -11,7 +11,7 @@ from support.arrays import assert_close, draw
 
 from quatnet import Tensor, no_grad, ops
 from quatnet.backend import on_gpu
-from quatnet.fast import fused
+from quatnet.fast import forms, fused
 from quatnet.models import CNN, CNNConfig, compile, small_cnn
 from quatnet.optim import Adam
 
@@ -59,9 +59,11 @@ def test_a_layer_scales_shifts_cuts_and_averages():
 @pytest.mark.parametrize("pool", [True, False])
 @pytest.mark.parametrize("components", [1, 4])
 @pytest.mark.parametrize("shape", [(1, 5, 4), (2, 37, 31), (3, 64, 9), (9, 7, 5), (0, 40, 40)])
-def test_one_walk_is_convolution_then_norm_then_relu_then_pool(shape, components, pool, rng):
-    x, weight = draw(rng, *shape, components * 4), draw(rng, components, 3, 3, 4, 6)
-    scale, shift = draw(rng, components * 6), draw(rng, components * 6)
+@pytest.mark.parametrize("small", [forms.SMALL_KERNEL, 0])
+def test_one_walk_is_convolution_then_norm_then_relu_then_pool(small, shape, components, pool, rng, monkeypatch):
+    monkeypatch.setattr(forms, "SMALL_KERNEL", small)  # with 0, no kernel is
+    x, weight = draw(rng, *shape, components * 16), draw(rng, components, 3, 3, 16, 18)
+    scale, shift = draw(rng, components * 18), draw(rng, components * 18)
     conv = ops.quaternion_conv2d if components == 4 else ops.conv2d
     y = conv(Tensor(x), Tensor(weight if components == 4 else weight[0]), padding=1)
     y = ops.relu(y * scale + shift)
@@ -107,6 +109,7 @@ def test_kernels_are_transformed_once(rng, monkeypatch):
     monkeypatch.setattr(model, "head", lambda h: h)  # its linear layer is no part of this
     monkeypatch.setattr(model, "classifier", lambda h: h)
     monkeypatch.setattr(fused.direct, "added", None)
+    monkeypatch.setattr(fused.patched, "left_operand", None)
     ready(x)
 
 

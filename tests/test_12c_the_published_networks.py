@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from quatnet import Tensor, gradcheck, ops
-from quatnet.backend import asnumpy, on_gpu, xp
+from quatnet.backend import asnumpy, xp
 from quatnet.checkpoint import load_model, write
 from quatnet.errors import CheckpointError, ConfigError, ShapeError
 from quatnet.models import (
@@ -148,14 +148,13 @@ def test_dropout_inside_the_residual_blocks_is_drawn_in_training_only(quaternion
     np.testing.assert_array_equal(asnumpy(model(x, rng=np.random.default_rng(0)).data), asnumpy(model(x).data))
 
 
-@pytest.mark.skipif(on_gpu(), reason="compile prepares networks for NumPy")
 @pytest.mark.parametrize("config", [TINY, *NARROW.values()], ids=["tiny", *NARROW])
 @pytest.mark.parametrize("quaternion", [False, True])
 def test_a_compiled_network_answers_like_the_network(config, quaternion: bool) -> None:
     model = network(config, quaternion=quaternion, mels=16)
     x = np.random.default_rng(1).standard_normal((2, 50, 16, 4)).astype(np.float32)
-    expected = model(x).data
-    assert np.abs(compile(model)(x).data - expected).max() <= 1e-5 * np.abs(expected).max()
+    expected = asnumpy(model(x).data)
+    assert np.abs(asnumpy(compile(model)(x).data) - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
 def test_a_checkpoint_brings_back_the_same_network(tmp_path) -> None:
@@ -180,6 +179,46 @@ def test_a_residual_network_goes_on_with_other_classes() -> None:
     other = with_new_head(network(TINY), 7, rng=np.random.default_rng(0))
     assert isinstance(other, ResNet)
     assert other.config.classes == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "rates"),
+    [
+        ("cnn6", [0.2] * 4 + [0.5]),
+        ("cnn10", [0.2] * 4 + [0.5]),
+        ("cnn14", [0.2] * 6 + [0.5]),
+        ("resnet38", [0.2] + [0.1] * 16 + [0.2] * 2 + [0.5]),
+    ],
+)
+@pytest.mark.parametrize("quaternion", [False, True])
+def test_dropout_is_where_it_was_published(name: str, rates: list[float], quaternion: bool, monkeypatch) -> None:
+    """After each block and inside the residual ones, before the embedding, and nowhere behind it."""
+    found, dropout = [], ops.dropout
+
+    def spied(x: Tensor, rate: float, **how) -> Tensor:
+        found.append(rate)
+        return dropout(x, rate, **how)
+
+    monkeypatch.setattr(ops, "dropout", spied)
+    model = network(student_of(student_of(student_of(named(name, 3)))), quaternion=quaternion)
+    x = xp.asarray(np.random.default_rng(1).standard_normal((2, 64, 64, 4)).astype(np.float32))
+    logits = model(x, train=True, rng=np.random.default_rng(0))
+    assert found == rates
+    embedding = model.embed(x, train=True, rng=np.random.default_rng(0))
+    assert float(embedding.data.min()) == 0  # what comes out of a relu
+    again = model.classifier(embedding).data
+    np.testing.assert_allclose(asnumpy(again), asnumpy(logits.data), rtol=1e-5, atol=1e-6)
+
+
+def test_the_head_pools_mels_then_time_by_hand() -> None:
+    model = network(CNNConfig(2, False, ((2,),), embedding=2, **STILL))
+    model.load_state(
+        model.state() | {"embedding.weight": np.eye(2, dtype=np.float32), "embedding.bias": np.array([0, -20.0], "f4")}
+    )
+    maps = np.array([[[1, 10], [3, 0]], [[5, 2], [7, 4]], [[0, 6], [0, 0]]], np.float32)  # 3 frames of 2 mels
+    # means over mels: 2, 6, 0 and 5, 3, 3; their maximum + mean: 6 + 8/3, 5 + 11/3 - 20 < 0
+    embedding = asnumpy(model.head(Tensor(xp.asarray(maps[None]))).data)
+    np.testing.assert_allclose(embedding, [[6 + 8 / 3, 0]], rtol=1e-6)
 
 
 # Which channels go together

@@ -124,8 +124,8 @@ def test_the_network_is_the_sum_of_its_layers_and_of_its_first_norm() -> None:
 @pytest.mark.skipif(on_gpu(), reason="the forms of the CPU")
 @pytest.mark.parametrize("quaternion", [False, True])
 def test_winograds_count_is_what_is_multiplied(quaternion: bool, monkeypatch) -> None:
-    # Maps of 7 columns are cut without zeros between their rows. From 512 pixels on they take Winograd's form.
-    config = CNNConfig(3, quaternion, ((32, 32),), embedding=4, mels=7)
+    # Maps of 7 columns are cut without zeros between their rows. Small kernels take Winograd's form from 256 pixels on.
+    config = CNNConfig(3, quaternion, ((64, 64),), embedding=4, mels=7)
     conv, multiply, products = build(config, rng=np.random.default_rng(0)).blocks[0].convs[1], convolution._multiply, []
 
     def spied(patches, kernel):
@@ -133,18 +133,18 @@ def test_winograds_count_is_what_is_multiplied(quaternion: bool, monkeypatch) ->
         return multiply(patches, kernel)
 
     monkeypatch.setattr(convolution, "_multiply", spied)
-    for frames, by_winograd in ((90, True), (73, False)):
+    for frames, by_winograd in ((90, True), (36, False)):
         cost = list(layer_costs(config, frames))[1]
         products.clear()
-        conv(Tensor(np.zeros((1, frames, 7, 32), np.float32)))
+        conv(Tensor(np.zeros((1, frames, 7, 64), np.float32)))
         assert sum(products) == by_winograd * cost.multiplications_winograd
         if not by_winograd:
             assert cost.multiplications_winograd == cost.multiplications_8
 
 
 def test_few_quaternion_channels_are_multiplied_as_real_numbers() -> None:
-    narrow = CNNConfig(3, True, ((28, 28),), embedding=4, mels=7)  # seven quaternions; eight would take eight products
-    cost = list(layer_costs(narrow, 73))[1]
+    narrow = CNNConfig(3, True, ((60, 60),), embedding=4, mels=7)  # 15 quaternions; 16 would take eight products
+    cost = list(layer_costs(narrow, 36))[1]
     assert cost.multiplications_winograd == cost.multiplications_16
 
 

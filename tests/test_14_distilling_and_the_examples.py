@@ -13,14 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.device import stands_in
+from support.published import published
 from support.results import check_results
 
 from quatnet import Tensor
 from quatnet.checkpoint import load_model
 from quatnet.distill import distillation, label_loss
 from quatnet.errors import ConfigError
-from quatnet.models import CNN, CNNConfig
+from quatnet.models import CNN, CNNConfig, ResNet, ResNetConfig
 from quatnet.profile import count_parameters
+from quatnet.weights import write_safetensors
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -114,6 +116,20 @@ def test_the_example_prunes_to_a_budget_in_rounds(tmp_path: Path) -> None:
     assert "blocks.4.convs.0" in done.stdout
 
 
+def test_temperature_and_weight_of_the_example_are_options_and_a_resume_asks_for_the_same(tmp_path: Path) -> None:
+    run = ["--smoke", "--epochs", "1", "--out", tmp_path]
+    losses = []
+    for how in (["--weight", "0"], ["--temperature", "5"]):
+        done = run_example(*run, *how)
+        assert done.returncode == 0, done.stderr[-2000:]
+        losses.append([row["history"][0]["loss"] for row in check_results(tmp_path)["models"]])
+    assert losses[0][3] == losses[0][2]  # without a weight of the teacher the student learns alone
+    assert losses[1][3] != losses[1][2]
+    other = run_example(*run, "--temperature", "4", "--resume")
+    assert "CheckpointError: " in other.stderr
+    assert "student-distilled.npz comes from another run" in other.stderr
+
+
 @pytest.mark.skipif(
     stands_in, reason="kernels on the CPU are slow: esc50 speaks for the examples, which share its story"
 )
@@ -136,6 +152,21 @@ def test_a_network_goes_on_with_other_sounds_under_a_new_head(smoke: tuple[Path,
         kept = {key for key in before if before[key].shape == after[key].shape and (before[key] == after[key]).all()}
         assert {"embedding.weight", "blocks.0.convs.0.weight", "blocks.3.norms.1.scale"} <= kept
         assert (before["classifier.bias"].shape, after["classifier.bias"].shape) == ((10,), (8,))
+
+
+def test_a_published_residual_network_goes_on_and_has_a_residual_student(tmp_path: Path) -> None:
+    widths = ((8, 8), (8, 8), (8, 12), (12, 12))  # as if pruned: 12 channels have no half of whole quaternions
+    _, arrays = published(ResNetConfig(527, True, widths, embedding=12, stages=(1, 1)))
+    write_safetensors(tmp_path / "it.safetensors", {name: array.copy() for name, array in arrays.items()})
+    out = tmp_path / "out"
+    done = run_example("--smoke", "--epochs", "1", "--out", out, "--init", tmp_path / "it.safetensors")
+    assert done.returncode == 0, done.stderr[-2000:]
+    check_results(out)
+    whole, student = (load_model(out / f"{name}.npz") for name in ("quaternion-CNN", "student-alone"))
+    assert isinstance(whole, ResNet)
+    assert whole.config.widths == widths
+    assert isinstance(student, ResNet)
+    assert student.config.widths == ((4, 4), (4, 4), (4, 4), (4, 4))
 
 
 @pytest.mark.parametrize(
@@ -168,9 +199,14 @@ def test_a_wrong_option_of_the_others_is_one_clear_line(
         (["--smoke", "--rounds", "0"], "argument --rounds: expected a whole number of at least 1, got '0'"),
         (
             ["--smoke", "--budget", "0.5", "none"],
-            "argument --budget: expected a share above 0, such as 0.5, got 'none'",
+            "argument --budget: expected a number above 0, such as 0.5, got 'none'",
         ),
         (["--smoke", "--criterion", "gm"], "argument --criterion: invalid choice: 'gm'"),
+        (["--smoke", "--budget", "0.001", "0.2"], "ConfigError: with one filter in each layer the network still costs"),
+        (["--smoke", "--seed", "-1"], "argument --seed: expected a whole number of at least 0, got '-1'"),
+        (["--smoke", "--temperature", "0"], "argument --temperature: expected a number above 0"),
+        (["--smoke", "--weight", "1.5"], "ConfigError: expected 0 <= weight <= 1"),
+        (["--smoke", "--freeze"], "ConfigError: --freeze trains the head of a network that comes by --init"),
     ],
 )
 def test_a_wrong_option_is_one_clear_line(tmp_path: Path, arguments: list[str], message: str) -> None:

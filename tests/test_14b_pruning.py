@@ -363,8 +363,12 @@ def test_the_last_filter_of_a_layer_stays() -> None:
     cost = network_cost(least, 9)
     kept = choose_within(model, Budget(cost.multiplications_8, cost.parameters, 9))
     assert {len(filters) for filters in kept.values()} == {1}
-    with pytest.raises(ConfigError, match="with one filter in each layer the network still costs more than Budget"):
-        choose_within(model, Budget(cost.multiplications_8 - 1, cost.parameters, 9))
+    said = f"still costs {cost.multiplications_8:,} multiplications and {cost.parameters:,} parameters; allow more than"
+    for tight in ((cost.multiplications_8 - 1, cost.parameters), (cost.multiplications_8, cost.parameters - 1)):
+        with pytest.raises(ConfigError, match=f"with one filter in each layer the network {said}"):
+            choose_within(model, Budget(*tight, 9))
+        with pytest.raises(ConfigError, match=said):  # before anything is trained
+            budget_rounds(SMALL, Budget(*tight, 9), 2)
 
 
 def test_a_budget_is_a_share_of_what_a_reference_costs() -> None:
@@ -422,7 +426,7 @@ def test_no_rounds_are_refused(rounds: int) -> None:
     with pytest.raises(ConfigError, match=f"expected at least 1 round, got {rounds}"):
         ratio_rounds(SMALL, 0.5, rounds)
     with pytest.raises(ConfigError, match=f"expected at least 1 round, got {rounds}"):
-        budget_rounds(SMALL, Budget(1, 1, 9), rounds)
+        budget_rounds(SMALL, budget_of(SMALL, 9, multiplications=1, parameters=1), rounds)
 
 
 # The report

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import benchmark
@@ -18,8 +19,10 @@ import benchmark_layers
 import benchmark_measure
 import benchmark_networks
 import benchmark_plan
+import benchmark_plot
 import benchmark_tables
 import matplotlib.image
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from support.arrays import assert_close
@@ -41,7 +44,7 @@ RATIOS = {
     "step_memory",
     "share_of_eight_product_limit",
 }
-ERRORS = {f"{form}_{kind}" for form in ("strips", "direct", "fused") for kind in ("quaternion", "real")}
+ERRORS = {f"{form}_{kind}" for form in ("strips", "patched", "direct", "fused") for kind in ("quaternion", "real")}
 
 
 # Measuring
@@ -134,6 +137,21 @@ def test_the_benchmark_runs_with_numpy_alone_and_names_everything(tmp_path):
     pixels = matplotlib.image.imread(tmp_path / "b.png")
     assert min(pixels.shape[:2]) > 300
     assert len(np.unique(pixels[::8, ::8].reshape(-1, pixels.shape[-1]), axis=0)) > 10
+
+
+def test_the_names_of_a_dozen_layers_do_not_touch():
+    figure, sides = plt.figure(figsize=(14, 9), layout="constrained"), {"quatnet": {"median": 1.0}}
+    rows = [
+        {**layer._asdict(), "batch": 4, "direction": direction, "sides": sides}
+        for direction in benchmark_plot.DIRECTIONS
+        for layer in benchmark_plan.whole(1).layers
+    ]
+    benchmark_plot._layers(figure, rows)
+    figure.canvas.draw()
+    boxes = [label.get_window_extent() for label in figure.axes[-1].get_xticklabels()]
+    assert len(boxes) == 12
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+    plt.close(figure)
 
 
 @pytest.mark.parametrize(

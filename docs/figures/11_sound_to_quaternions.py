@@ -15,10 +15,10 @@ def draw() -> Figure:
     front_end, released = FrontEnd(clip_seconds=2.0), FrontEnd(clip_seconds=2.0, variant="released")
     ours, theirs = (np.moveaxis(way(waveform, sample_rate_hz), -1, 0) for way in (front_end, released))
     empty = empty_cells(np.moveaxis(theirs, 0, -1), floor_db=-100.0)
-    figure = Figure(figsize=(7, 7.6), layout="constrained")
+    figure = Figure(figsize=(7, 7.8), layout="constrained")
     axes = figure.subplots(4, 2, sharex=True, sharey=True)
-    axes[0, 0].set_title("ours: slopes along time, of the log-mel", fontsize=11)
-    axes[0, 1].set_title("released: along frequency, before the log", fontsize=11)
+    axes[0, 0].set_title("ours: slopes along time,\nof the log-mel", fontsize=11)
+    axes[0, 1].set_title("released: differences along\nfrequency, before the log", fontsize=11)
     extent = (0, 2, 0, front_end.mels)
     for row, (title, unit, left, right) in enumerate(zip(TITLES, UNITS, ours, theirs, strict=True)):
         limit = np.quantile(np.abs(left), 0.995)

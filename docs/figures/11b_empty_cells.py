@@ -24,7 +24,7 @@ def draw() -> Figure:
     for ax, (title, found) in zip(axes, panels.items(), strict=True):
         for side, (variant, shares) in zip((-0.2, 0.2), found.items(), strict=True):
             bars = ax.bar(np.arange(4) + side, shares, 0.38, label=variant, color=COLOURS[variant])
-            ax.bar_label(bars, [f"{share:.0%}" for share in shares], fontsize=9)
+            ax.bar_label(bars, [f"{share:.0%}" for share in shares], fontsize=8)
         ax.set_xticks(range(4), "rijk")
         ax.set(title=title, ylim=(0, 0.75))
     axes[0].set_ylabel("share of empty cells")

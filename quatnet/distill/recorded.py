@@ -55,7 +55,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     except FileNotFoundError as error:
         raise DataError(f"there is no file {path} with a teacher's answers") from error
     except (ValueError, TypeError, EOFError, OSError, AttributeError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is truncated or no .npz file of arrays ({error})") from error
+        raise DataError(f"{path} is truncated or no .npz file of arrays ({type(error).__name__})") from error
 
 
 def _check(path: Path, clips: np.ndarray, answers: np.ndarray, kind: str) -> None:

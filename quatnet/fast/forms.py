@@ -1,21 +1,26 @@
 """Which form a convolution takes, by a rule on its shapes alone.
 
-    strips   kernels three rows high, stride 1, enough pixels to pay for the transformed kernel       (convolution.py)
-    direct   everything else                                                                        (direct.py)
+    strips   kernels three rows high, stride 1, enough pixels to pay for the transformed kernel      (convolution.py)
+    patched  other small kernels                                                                         (patched.py)
+    direct   large kernels, which are read as they are stored                        (direct.py, direct_gradients.py)
 
 A quaternion kernel of few channels is expanded to its real block matrix first: eight products of that width take
-longer than one. The numbers were measured, see docs/decisions/0008 and 0009.
+longer than one. The numbers were measured, see docs/decisions/0008, 0009 and 0016.
 """
+
+import math
 
 from ..backend import Array
 from ..convolve import block_weight, blocks_of_weight
 from ..quaternion import left_matrix_adjoint
-from . import convolution, direct, direct_gradients
+from . import convolution, direct, direct_gradients, patched
 from .direct import Pair
 from .winograd import TAPS
 
-ENOUGH_PIXELS = 512
-FEWEST_CHANNELS = 8  # of quaternions, in and out
+ENOUGH_PIXELS = 512  # in training, where the transformed kernel is made anew each step
+ENOUGH_FOR_SMALL = 256  # with a small kernel, or one that is transformed already
+SMALL_KERNEL = 1 << 19  # numbers
+FEWEST_CHANNELS = 16  # of quaternions, in and out
 
 
 def convolve(x: Array, w: Array, stride: Pair, padding: Pair) -> Array:
@@ -23,6 +28,8 @@ def convolve(x: Array, w: Array, stride: Pair, padding: Pair) -> Array:
     w = widened(w)
     if takes_strips(x.shape, w.shape, stride, padding):
         return convolution.convolve(x, w, padding)
+    if is_small(w.shape):
+        return patched.convolve(x, w, stride, padding)
     return direct.convolve(x, w, stride, padding)
 
 
@@ -31,6 +38,8 @@ def input_gradient(g: Array, w: Array, shape: tuple[int, ...], stride: Pair, pad
     w = widened(w)
     if takes_strips(shape, w.shape, stride, padding):
         return convolution.input_gradient(g, w, padding)
+    if is_small(w.shape) and stride == (1, 1) and padding[0] < w.shape[1] and padding[1] < w.shape[2]:
+        return patched.input_gradient(g, w, padding)
     return direct_gradients.input_gradient(g, w, shape, stride, padding)
 
 
@@ -42,6 +51,8 @@ def kernel_gradient(x: Array, g: Array, kernel: tuple[int, ...], stride: Pair, p
         return left_matrix_adjoint(blocks_of_weight(gw), axis=0)
     if takes_strips(x.shape, kernel, stride, padding):
         return convolution.kernel_gradient(x, g, kernel, padding)
+    if is_small(kernel):
+        return patched.kernel_gradient(x, g, kernel, stride, padding)
     return direct_gradients.kernel_gradient(x, g, kernel, stride, padding)
 
 
@@ -54,10 +65,16 @@ def _narrow(kernel: tuple[int, ...]) -> bool:
     return kernel[0] == 4 and min(kernel[3:]) < FEWEST_CHANNELS
 
 
+def is_small(kernel: tuple[int, ...]) -> bool:
+    """Return whether to make the planes of a kernel costs less than to read it in many calls."""
+    return math.prod(kernel) <= SMALL_KERNEL
+
+
 def takes_strips(
-    image: tuple[int, ...], kernel: tuple[int, ...], stride: Pair, padding: Pair, enough: int = ENOUGH_PIXELS
+    image: tuple[int, ...], kernel: tuple[int, ...], stride: Pair, padding: Pair, *, ready: bool = False
 ) -> bool:
-    """Return whether the transformed kernel pays, from `enough` pixels on."""
+    """Return whether to transform the kernel pays; `ready` says that this is done already."""
     clips, height, width = image[:3]
     fits = kernel[1] == TAPS and padding[0] < TAPS and padding[1] < kernel[2]
+    enough = ENOUGH_FOR_SMALL if ready or is_small(kernel) else ENOUGH_PIXELS
     return fits and stride == (1, 1) and clips * height * width >= enough

@@ -7,35 +7,37 @@ And relu(y + b) = max(y, -b) + b: the shift is added on the way into the image, 
 On a GPU a kernel does scale, shift and relu while it brings products back to components, and another one pools.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 import numpy as np
 
 from .. import kernels
 from ..backend import Array
-from . import convolution, direct, forms, gpu, mixing, stacks, strips
+from . import convolution, direct, forms, gpu, mixing, patched, stacks, strips
 from .tiles import Tile, components_of, plan_of, scratch
-
-ENOUGH_PIXELS = 256  # the transformed kernel is there already, so it pays sooner than in training
 
 
 class Layer(NamedTuple):
     """A convolution that keeps the size, stride 1, with all that follows it."""
 
     weight: Array  # (P, KH, KW, C, O)
-    scale: Array  # (P·O,)
+    scale: Array | None  # (P·O,), None where `weight` has it
     shift: Array  # (P·O,)
     pool: bool
-    kernels: dict[str, Array]  # `weight`, prepared for each form when first used
+    prepared: dict[Hashable, Array]  # what each form needs, when first used
 
 
 def layer(weight: Array, scale: Array, shift: Array, *, pool: bool) -> Layer:
-    """Return the layer of a kernel (P, KH, KW, C, O), P = 1 or 4, with what each form needs still to be prepared."""
+    """Return the layer of a kernel (P, KH, KW, C, O), P = 1 or 4, with what each form needs still to be prepared.
+
+    A real kernel takes the scale with it. A quaternion kernel cannot: its four results have scales of their own.
+    """
     if kernels.takes(weight, scale, shift):
         return Layer(gpu.widened(weight), scale, shift, pool, {})
-    share = scale.dtype.type(0.25 if pool else 1)
-    return Layer(forms.widened(weight), scale * share, shift * share, pool, {})
+    weight, share = forms.widened(weight), scale.dtype.type(0.25 if pool else 1)
+    scale, shift = scale * share, shift * share
+    return Layer(weight * scale, None, shift, pool, {}) if len(weight) == 1 else Layer(weight, scale, shift, pool, {})
 
 
 def apply(x: Array, layer: Layer) -> Array:
@@ -47,11 +49,15 @@ def apply(x: Array, layer: Layer) -> Array:
         return _on_gpu(_closed(x), layer)
     x = _opened(x, len(layer.weight))
     padding = (layer.weight.shape[1] // 2, layer.weight.shape[2] // 2)
-    if forms.takes_strips(x.shape, layer.weight.shape, (1, 1), padding, ENOUGH_PIXELS):
+    if forms.takes_strips(x.shape, layer.weight.shape, (1, 1), padding, ready=True):
         return _strips(x, layer, padding)
+    if forms.is_small(layer.weight.shape):
+        return _patched(x, layer, padding)
     sums = _prepared(layer, "direct", direct.added)
     y = direct.convolve(_closed(x), layer.weight, (1, 1), padding, sums)
-    np.add(np.multiply(y, layer.scale, out=y), layer.shift, out=y)
+    if layer.scale is not None:
+        np.multiply(y, layer.scale, out=y)
+    np.add(y, layer.shift, out=y)
     np.maximum(y, 0, out=y)
     return _opened((_pooled(y) if layer.pool else y)[:, :, :, None], len(layer.weight))
 
@@ -64,7 +70,7 @@ def _on_gpu(x: Array, layer: Layer) -> Array:
         if plan.components == 1:
             return kernels.normalise.affine(products[0], layer.scale, layer.shift, relu=True)
         y = kernels.eight.unmix_relu(products, mixing.back(4), layer.scale, layer.shift)
-        return y.reshape(len(y), len(layer.scale))
+        return y.reshape(len(y), len(layer.shift))
 
     y = gpu.applied(x, _prepared(layer, "gpu", gpu.left_operands), plan, close)
     return _opened((kernels.pooling.average(y, 2) if layer.pool else y)[:, :, :, None], plan.components)
@@ -80,9 +86,9 @@ def _closed(x: Array) -> Array:
 
 
 def _prepared(layer: Layer, form: str, prepare: Callable[[Array], Array]) -> Array:
-    if form not in layer.kernels:
-        layer.kernels[form] = prepare(layer.weight)
-    return layer.kernels[form]
+    if form not in layer.prepared:
+        layer.prepared[form] = prepare(layer.weight)
+    return layer.prepared[form]
 
 
 def _pooled(y: Array) -> Array:
@@ -92,36 +98,64 @@ def _pooled(y: Array) -> Array:
 
 
 def _strips(x: Array, layer: Layer, padding: tuple[int, int]) -> Array:
-    components, _, _, _, outputs = layer.weight.shape
-    plan, share = plan_of(x.shape, layer.weight.shape, padding), 2 if layer.pool else 1
-    y = np.empty((components, plan.clips, plan.height // share, plan.width // share, outputs), dtype=x.dtype)
-    images = y.transpose(1, 2, 3, 0, 4)
+    images = _empty(x, layer)
     kernel = _prepared(layer, "strips", convolution.transformed_kernel)
-    convolution.run(x, kernel, plan, lambda rows, tile: _close(rows, layer, images, tile))
+
+    def close(rows: Array, tile: Tile) -> None:
+        target, source = strips.place(_relu(rows, layer, tile.outputs), images, tile)
+        _shift(source, layer, tile.outputs, target)
+
+    convolution.run(x, kernel, plan_of(x.shape, layer.weight.shape, padding), close)
     return images
 
 
-def _close(rows: Array, layer: Layer, images: Array, tile: Tile) -> None:
-    """Scale, relu, pool and shift the rows (n, 4s, P, pitch, O) of a tile, on the way into `images`."""
-    clips, height, components, pitch, outputs = rows.shape
-    scale, shift = (v.reshape(components, 1, -1)[..., tile.outputs] for v in (layer.scale, layer.shift))
-    wide = rows.reshape(clips * height, components, pitch * outputs)
-    np.multiply(wide, _along(scale, pitch), out=wide)
-    np.maximum(wide, _along(-shift, pitch), out=wide)
-    target, source = strips.place(_summed(rows) if layer.pool else rows, images, tile)
-    share = 4 if layer.pool else 1
-    np.add(source, np.repeat(share * shift, source.shape[3], axis=1), out=target)
+def _patched(x: Array, layer: Layer, padding: tuple[int, int]) -> Array:
+    images, window = _empty(x, layer), direct.Window(layer.weight.shape[1:3], (1, 1), padding)
+
+    def close(rows: Array, clips: slice) -> None:
+        every = slice(None)
+        _shift(_relu(rows.swapaxes(2, 3), layer, every), layer, every, images[clips].swapaxes(2, 3))
+
+    patched.run(x, _prepared(layer, "patched", patched.left_operand), window, close)
+    return images
 
 
-def _along(channel: Array, pitch: int) -> Array:
-    """Repeat (P, 1, O) for all pixels of a row, (P, pitch·O): NumPy's inner loops are long then."""
-    return np.tile(channel[:, 0], pitch)
+def _empty(x: Array, layer: Layer) -> Array:
+    """Return memory for the result, (N, H', W', P, O), components apart."""
+    (n, height, width), share = x.shape[:3], 2 if layer.pool else 1
+    y = np.empty((len(layer.weight), n, height // share, width // share, layer.weight.shape[4]), dtype=x.dtype)
+    return y.transpose(1, 2, 3, 0, 4)
+
+
+def _relu(rows: Array, layer: Layer, outputs: slice) -> Array:
+    """Return max(scale · rows, -shift) for rows (n, h, P, w, o) of some outputs, and 4 times their mean if pooled."""
+    clips, height, components, width, count = rows.shape
+    wide = rows.reshape(clips * height, components, width * count)
+    if layer.scale is not None:
+        np.multiply(wide, _along(layer, "scale", outputs, width), out=wide)
+    np.maximum(wide, _along(layer, "least", outputs, width), out=wide)
+    return _summed(rows) if layer.pool else rows
+
+
+def _shift(rows: Array, layer: Layer, outputs: slice, out: Array) -> None:
+    """Write `rows` (n, h, P, w, o) + shift to `out`, for each of the four rows that a pool has summed."""
+    np.add(rows, _along(layer, "shift", outputs, rows.shape[3]).reshape(rows.shape[2:]), out=out)
+
+
+def _along(layer: Layer, name: str, outputs: slice, width: int) -> Array:
+    """Return a vector for some outputs of all pixels of a row, (P, w·o): NumPy's inner loops are long then."""
+    key = name, outputs.start, width
+    if key not in layer.prepared:
+        vectors = {"scale": layer.scale, "least": -layer.shift, "shift": layer.shift * (4 if layer.pool else 1)}
+        layer.prepared[key] = np.tile(vectors[name].reshape(len(layer.weight), -1)[:, outputs], width)
+    return layer.prepared[key]
 
 
 def _summed(rows: Array) -> Array:
     """Return the sums of 2 x 2 pixels, in scratch memory; the rows are overwritten."""
-    clips, height, components, pitch, outputs = rows.shape
-    pairs = rows.reshape(clips, height // 2, 2, components, pitch, outputs)[:, :, :, :, : pitch // 2 * 2]
+    clips, height, components, width, outputs = rows.shape
+    height, width = height // 2, width // 2
+    pairs = rows[:, : 2 * height, :, : 2 * width].reshape(clips, height, 2, components, 2 * width, outputs)
     added = np.add(pairs[:, :, 0], pairs[:, :, 1], out=pairs[:, :, 0])
-    pooled = scratch("sums", (clips, height // 2, components, pitch // 2, outputs), rows.dtype)
+    pooled = scratch("sums", (clips, height, components, width, outputs), rows.dtype)
     return np.add(added[:, :, :, 0::2], added[:, :, :, 1::2], out=pooled)

@@ -50,7 +50,7 @@ def _strips(d: Array, count: int) -> Array:
 def _each_strip(matrix: Array, rows: Array, out: Array) -> None:
     """Write matrix @ rows (n, s, rows, numbers) to the planes of `out` (6, planes, pixels, channels)."""
     flat = out.reshape(len(matrix), -1)[:, : rows.shape[0] * rows.shape[1] * rows.shape[3]]
-    np.matmul(matrix, rows, out=np.moveaxis(flat.reshape(-1, *rows.shape[:2], rows.shape[3]), 0, 2))
+    np.matmul(matrix, rows, out=flat.reshape(-1, *rows.shape[:2], rows.shape[3]).transpose(1, 2, 0, 3))
 
 
 def transformed_cotangent(g: Array, plan: Plan, tile: Tile) -> Array:
@@ -96,7 +96,7 @@ def rows_of_products(m: Array, plan: Plan, tile: Tile) -> Array:
     matrix = transforms.of_products(plan.components, m.dtype)
     y = scratch("result", (clips, strips, len(matrix), pitch * m.shape[-1]), m.dtype)
     flat = m.reshape(matrix.shape[1], -1)[:, : clips * strips * y.shape[-1]]
-    np.matmul(matrix, np.moveaxis(flat.reshape(-1, clips, strips, y.shape[-1]), 0, 2), out=y)
+    np.matmul(matrix, flat.reshape(-1, clips, strips, y.shape[-1]).transpose(1, 2, 0, 3), out=y)
     return y.reshape(clips, OUTPUTS * strips, plan.components, pitch, m.shape[-1])
 
 

@@ -59,9 +59,17 @@ def small_cnn(classes: int, *, quaternion: bool = True, width: int = 16) -> CNNC
 
 
 def student_of(config: AnyConfig) -> AnyConfig:
-    """Return the same network at half the width: a quarter of the parameters and of the multiplications."""
-    widths = tuple(tuple(width // 2 for width in block) for block in config.widths)
-    return replace(config, widths=widths, embedding=config.embedding // 2)
+    """Return the same network at half the width: a quarter of the parameters and of the multiplications.
+
+    Widths that have no half are rounded down, to whole quaternions in a quaternion network, and never to nothing.
+    """
+    size = 4 if config.quaternion else 1
+
+    def half(width: int) -> int:
+        return size * max(1, width // (2 * size))
+
+    widths = tuple(tuple(map(half, block)) for block in config.widths)
+    return replace(config, widths=widths, embedding=half(config.embedding))
 
 
 class CNN(Network):

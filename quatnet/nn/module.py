@@ -20,11 +20,14 @@ class Module:
         return {name: asnumpy(_array(value)).copy() for name, _, _, value in self._walk()}
 
     def load_state(self, arrays: Mapping[str, Array]) -> None:
-        """Set every parameter and buffer; CheckpointError, before anything is set, where names or shapes differ."""
+        """Set every parameter and buffer to a copy in C order, however the axes of the array lie in memory.
+
+        Raises CheckpointError, before anything is set, where names or shapes differ.
+        """
         places = {name: (owner, key, value) for name, owner, key, value in self._walk()}
         _compare({name: _array(value).shape for name, (_, _, value) in places.items()}, arrays)
         for name, (owner, key, value) in places.items():
-            array = xp.array(arrays[name], dtype=_array(value).dtype)
+            array = xp.array(arrays[name], dtype=_array(value).dtype, order="C")
             if isinstance(value, Tensor):
                 value.data = array
             else:

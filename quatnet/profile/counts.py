@@ -24,7 +24,7 @@ class LayerCost:
     """One layer on one clip.
 
     `_16` and `_8` are with so many real products for a quaternion product; `multiplications_winograd` are those of the
-    forms that quatnet takes: eight products from eight quaternion channels on, sixteen below, and six for twelve
+    forms that quatnet takes: eight products from sixteen quaternion channels on, sixteen below, and six for twelve
     (`fast.winograd`) where `fast.forms` says that it pays. `activation_bytes` are those of the result in float32; a
     training step keeps it before and after its batch norm.
     """

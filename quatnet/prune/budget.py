@@ -22,6 +22,9 @@ class Budget:
     parameters: int
     frames: int
 
+    def __str__(self) -> str:
+        return f"{self.multiplications:,} multiplications and {self.parameters:,} parameters"
+
     def covers(self, config: Config) -> bool:
         """Return whether the network of this config costs no more, as `profile.network_cost` counts it."""
         cost = network_cost(config, self.frames)
@@ -36,12 +39,22 @@ def budget_of(reference: Config, frames: int, *, multiplications: float = 0.5, p
     return Budget(int(multiplications * cost.multiplications_8), int(parameters * cost.parameters), frames)
 
 
+def check_within_reach(config: Config, budget: Budget) -> None:
+    """Raise ConfigError where a network of this config costs more even with one filter in each layer."""
+    least = with_filters(config, {group.writers[0]: 1 for group in shared_channels(config)})
+    if not budget.covers(least):
+        cost = network_cost(least, budget.frames)
+        smallest = Budget(cost.multiplications_8, cost.parameters, budget.frames)
+        raise ConfigError(f"with one filter in each layer the network still costs {smallest}; allow more than {budget}")
+
+
 def choose_within(model: Network, budget: Budget, *, criterion: Criterion = l1) -> Kept:
     """Return the filters to keep within `budget`: those of the lowest scores in all layers go, and no more than needed.
 
     A score counts beside the mean of its own layer, the way criteria give it. The strongest filter of each layer stays.
     Raises ConfigError where even those alone cost too much.
     """
+    check_within_reach(model.config, budget)
     arrays = model.state()
     scores = {group.writers[0]: criterion(arrays, group) for group in shared_channels(model.config)}
     order = _weakest_first(scores)
@@ -53,8 +66,6 @@ def choose_within(model: Network, budget: Budget, *, criterion: Criterion = l1) 
     needed = bisect_left(
         range(len(order)), True, key=lambda removed: budget.covers(with_filters(model.config, left(removed)))
     )
-    if not budget.covers(with_filters(model.config, left(needed))):
-        raise ConfigError(f"with one filter in each layer the network still costs more than {budget}: allow more")
     return {name: strongest(scores[name], count) for name, count in left(needed).items()}
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ..errors import ConfigError
 from ..models import Config, Network, filters_left
 from ..profile import network_cost
-from .budget import Budget, choose_within
+from .budget import Budget, check_within_reach, choose_within
 from .choose import choose_counts
 from .criteria import Criterion, l1
 from .cut import Kept, cut
@@ -43,8 +43,9 @@ def ratio_rounds(
 def budget_rounds(config: Config, budget: Budget, rounds: int, *, criterion: Criterion = l1) -> list[Choice]:
     """Return choices that reach `budget` in equal steps from what `config` costs.
 
-    Raises ConfigError for less than one round.
+    Raises ConfigError for less than one round, and for a budget that no cut reaches.
     """
+    check_within_reach(config, budget)
     cost = network_cost(config, budget.frames)
 
     def choice(left: float) -> Choice:

@@ -20,12 +20,14 @@ import numpy as np
 from ..errors import CheckpointError, QuatnetError
 from ..models import CNNConfig, Network, ResNetConfig, build
 from ..models.config import Config
+from ..profile import network_cost
 from .safetensors import read_safetensors
 from .torch_file import read_torch
 
 Arrays = Mapping[str, np.ndarray]
 IGNORED = re.compile(r"(spectrogram_extractor|logmel_extractor|spec_augmenter)\.|.*\.num_batches_tracked$")
 COMPONENTS = ("r_weight", "i_weight", "j_weight", "k_weight")
+FRAMES = 1001  # of 10 s; parameters do not depend on them
 NORM = {"weight": "scale", "bias": "shift", "running_mean": "mean", "running_var": "variance"}
 
 
@@ -55,9 +57,17 @@ def network_of(arrays: Arrays) -> Network:
     config = _config(arrays, sources)
     if unknown := sorted(name for name in arrays if name.rpartition(".")[0] not in sources.values()):
         raise CheckpointError(f"expected arrays of a PANNs network, got also {', '.join(unknown[:5])}")
+    _check_size(config, arrays)
     network = build(config, rng=np.random.default_rng(0))
     network.load_state(dict(_renamed(arrays, sources)))
     return network
+
+
+def _check_size(config: Config, arrays: Arrays) -> None:
+    """Compare numbers before any are drawn: two thin arrays in a small file can ask for a layer of terabytes."""
+    needed, held = network_cost(config, FRAMES).parameters, sum(array.size for array in arrays.values())
+    if needed > held:
+        raise CheckpointError(f"its layers need {needed} numbers, the file holds {held}: their shapes do not fit")
 
 
 def _sources(arrays: Arrays) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ Source: Hugging Face, safetensors, the format's description, 2022.
 """
 
 import json
+import math
 import os
 import struct
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import CheckpointError
-from .unpickle import decoded
+from .unpickle import MOST_AXES, decoded
 
 KINDS = {
     "F64": "f8", "F32": "f4", "F16": "f2", "BF16": "bfloat16", "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1",
@@ -34,17 +35,26 @@ def read_safetensors(path: Path | str) -> tuple[dict[str, np.ndarray], dict[str,
     try:
         content = Path(path).read_bytes()
         header = _header(content)
-        texts = header.pop("__metadata__", {})
-        numbers = content[8 + struct.unpack("<Q", content[:8])[0] :]
-        arrays = {name: _tensor(name, entry, numbers) for name, entry in header.items()}
+        texts = dict(header.pop("__metadata__", {}))
+        numbers = memoryview(content)[8 + struct.unpack("<Q", content[:8])[0] :]
         _check_without_gaps(header, len(numbers))
+        arrays = {name: _tensor(name, entry, numbers) for name, entry in header.items()}
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no file {path}") from error
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError, struct.error) as error:
-        raise CheckpointError(f"{path} is damaged or no safetensors file ({error!r}); fetch it again") from error
-    return arrays, dict(texts)
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+        struct.error,
+    ) as error:
+        raise CheckpointError(f"{path} is damaged or no safetensors file ({error!r:.200}); fetch it again") from error
+    return arrays, texts
 
 
 def _header(content: bytes) -> dict[str, Any]:
@@ -60,17 +70,20 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _tensor(name: str, entry: Mapping[str, Any], numbers: bytes) -> np.ndarray:
+def _tensor(name: str, entry: Mapping[str, Any], numbers: memoryview) -> np.ndarray:
     if entry["dtype"] not in KINDS:
         raise CheckpointError(f"{name}: expected one of {', '.join(KINDS)}, got dtype {entry['dtype']!r}")
     (start, stop), shape = entry["data_offsets"], entry["shape"]
-    if not all(type(n) is int and n >= 0 for n in (start, stop, *shape)) or not start <= stop <= len(numbers):
-        raise CheckpointError(f"{name}: bytes {start} to {stop} of {len(numbers)}, shape {shape}")
-    count = int(np.prod(shape, dtype=object)) if shape else 1
-    return decoded(numbers[start:stop], KINDS[entry["dtype"]], count, "little").reshape(shape)
+    if len(shape) > MOST_AXES or not all(type(n) is int and 0 <= n < 2**63 for n in shape):
+        raise CheckpointError(f"{name}: expected a shape, got {shape!r:.200}")
+    return decoded(numbers[start:stop], KINDS[entry["dtype"]], math.prod(shape), "little").reshape(shape)
 
 
 def _check_without_gaps(header: Mapping[str, Any], length: int) -> None:
+    for name, entry in header.items():
+        start, stop = entry["data_offsets"]
+        if not type(start) is type(stop) is int or not 0 <= start <= stop <= length:
+            raise CheckpointError(f"{name}: bytes {start!r:.40} to {stop!r:.40} of {length}")
     places = sorted(entry["data_offsets"] for entry in header.values())
     ends = [0, *(stop for _, stop in places)]
     if [start for start, _ in places] != ends[:-1] or ends[-1] != length:

@@ -10,6 +10,7 @@ import io
 import struct
 import zipfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,12 +20,14 @@ from ..errors import CheckpointError
 from .unpickle import Refused, Unpickler, decoded, width
 
 MAGIC = 0x1950A86A20F9469CFC6C  # of the stream
+LONGEST_MESSAGE = 200  # letters
 
 
 def read_torch(path: Path | str) -> dict[str, np.ndarray]:
     """Return the tensors of a state dict in a file of `torch.save`, by name, as arrays in the machine's byte order.
 
-    The state dict is the file's object itself, or its entry "model" or "state_dict". bfloat16 becomes float32.
+    The state dict is the file's object itself, or its entry "model" or "state_dict". bfloat16 becomes float32. Tensors
+    that shared their numbers are views of the same array, as they are in PyTorch.
 
     Raises
     ------
@@ -37,10 +40,10 @@ def read_torch(path: Path | str) -> dict[str, np.ndarray]:
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no file {path}") from error
     except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+        raise CheckpointError(f"{path}: {_short(error)}") from error
     except Exception as error:  # of any kind: a damaged pickle can fail in every line of the unpickler
         raise CheckpointError(
-            f"{path} is damaged or no PyTorch checkpoint ({type(error).__name__}: {error}); fetch it again"
+            f"{path} is damaged or no PyTorch checkpoint ({type(error).__name__}: {_short(error)}); fetch it again"
         ) from error
 
 
@@ -54,10 +57,18 @@ def tensors(content: Any) -> dict[str, np.ndarray]:
     if not isinstance(content, Mapping) or not content:
         raise CheckpointError(f"expected a state dict, tensors by name; got {type(content).__name__}")
     for name, value in content.items():
-        if not isinstance(name, str) or not isinstance(value, np.ndarray):
+        if not isinstance(name, str):
+            raise CheckpointError(f"expected tensors by name, got one under a {type(name).__name__}; it is refused")
+        if not isinstance(value, np.ndarray):
             found = value.name if isinstance(value, Refused) else type(value).__name__
             raise CheckpointError(f"expected tensors by name, got {found} under {name!r}; it is refused")
     return dict(content)
+
+
+def _short(error: Exception) -> str:
+    """Return the message on one line of a screen or two: a name in a damaged file may have a million letters."""
+    message = " ".join(str(error).split())
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}..."
 
 
 def _read_zip(path: Path) -> Any:
@@ -65,8 +76,11 @@ def _read_zip(path: Path) -> Any:
         names = {info.filename.partition("/")[2]: info for info in archive.infolist()}
         if any(info.compress_type != zipfile.ZIP_STORED for info in names.values()):
             raise CheckpointError("its parts are compressed, which torch.save never does; it is refused")
+        if sum(info.file_size for info in archive.infolist()) > path.stat().st_size:
+            raise CheckpointError("its parts lie on top of each other, which torch.save never does; it is refused")
         order = archive.read(names["byteorder"]).decode() if "byteorder" in names else "little"
 
+        @cache
         def numbers(key: str, kind: str, count: int) -> np.ndarray:
             return decoded(archive.read(names[f"data/{key}"]), kind, count, order)
 
@@ -80,11 +94,9 @@ def _read_stream(content: bytes) -> Any:
     """
     file, kinds = io.BytesIO(content), dict[str, str]()
 
-    def kind_alone(key: str, kind: str, count: int) -> np.ndarray:
-        if not 0 <= count <= len(content):
-            raise CheckpointError(f"storage {key} of {count} numbers would be larger than the file")
+    def kind_alone(key: str, kind: str, _: int) -> Refused:
         kinds[key] = kind
-        return np.zeros(count, np.uint8)
+        return Refused("storage")
 
     if Unpickler(file, kind_alone).load() != MAGIC:
         raise CheckpointError("it is neither a zip archive nor a stream of torch.save")
@@ -92,7 +104,10 @@ def _read_stream(content: bytes) -> Any:
         Unpickler(file, kind_alone).load()
     start = file.tell()
     Unpickler(file, kind_alone).load()
-    found = {str(key): _next_storage(file, kinds[str(key)]) for key in Unpickler(file, kind_alone).load()}
+    keys = Unpickler(file, kind_alone).load()
+    if not isinstance(keys, list) or not set(map(type, keys)) <= {str, int} or len(set(keys)) < len(keys):
+        raise CheckpointError("expected the keys of its storages, each once")
+    found = {str(key): _next_storage(file, kinds[str(key)]) for key in keys}
     file.seek(start)
     return Unpickler(file, lambda key, kind, count: found[key]).load()
 

@@ -101,10 +101,15 @@ def twin(torch, config):
             return self.fc_audioset(torch.relu(self.fc1(x)))
 
     module = Panns()
+    as_if_trained(torch, module)
+    return module.eval()
+
+
+def as_if_trained(torch, module):
+    """Move all batch norms away from where they start."""
     for layer in module.modules():
-        if isinstance(layer, nn.BatchNorm2d):  # as if it had been trained
+        if isinstance(layer, torch.nn.BatchNorm2d):
             for part in (layer.weight.data, layer.running_var):
                 part.uniform_(0.5, 1.5)
             for part in (layer.bias.data, layer.running_mean):
                 part.normal_(0, 0.3)
-    return module.eval()

@@ -1,0 +1,93 @@
+"""The rows of docs/results.md: which network, on which recordings, changed how.
+
+A row has a name, DATA/NETWORK or DATA/NETWORK/CHANGE:
+
+    esc10/real-16                             widths 16-32-64-64-128-128-256, as in examples/esc50.py
+    esc10/quaternion-16/prune-l1-0.5          half of the filters of every layer cut by L1 norm, then trained on
+    esc10/quaternion-16/prune-random-budget   cut at random, to half of real-16's products and a fifth of its weights
+    esc10/quaternion-16/scratch-budget        a network as small as that, trained from nothing for as long in all
+    esc10/quaternion-16/continue              nothing cut, trained on as the pruned ones are
+    esc10/quaternion-8/distil-own             learns from quaternion-16 as well; distil-strong from recorded answers
+    esc10/quaternion-16/frontend-released     hears what the released code makes of the sound
+    esc50/quaternion-40/best                  every means at once: long training, recorded answers, averaged weights
+
+Rows belong together in one of the QUESTIONS; a row is run on all SPLITS of its data.
+"""
+
+from dataclasses import dataclass
+
+from quatnet.errors import ConfigError
+from quatnet.prune import CRITERIA
+
+FOLDS_AND_SEEDS = [(fold, seed) for seed in range(3) for fold in range(1, 6)]
+SPLITS = {  # fold, seed
+    "esc10": FOLDS_AND_SEEDS,
+    "esc50": [(1, 0), (1, 1)],
+    "ravdess": [(1, 0), (1, 1), (1, 2)],
+    "smoke": [(1, 0)],
+}
+CRITERION_NAMES = (*CRITERIA, "random")
+SHARES = ("0.25", "0.5", "0.75", "budget")
+WIDTHS = ("real-16", "quaternion-16", "real-8", "real-11.6", "quaternion-22.5", "quaternion-32")
+QUESTIONS = {
+    "widths": [f"{data}/{network}" for data in ("esc10", "ravdess", "esc50") for network in WIDTHS],
+    "pruning": [
+        *(f"esc10/quaternion-16/prune-{criterion}-{share}" for share in SHARES for criterion in CRITERION_NAMES),
+        *(f"{data}/quaternion-16/continue" for data in ("esc10", "ravdess")),
+        "esc10/quaternion-16/scratch-budget",
+        *(f"ravdess/quaternion-16/prune-{criterion}-budget" for criterion in ("l1", "random")),
+    ],
+    "distillation": [
+        *("esc10/quaternion-8", "esc10/quaternion-8/distil-own", "esc10/quaternion-8/distil-strong"),
+        *("esc50/quaternion-8", "esc50/quaternion-8/distil-own", "esc50/quaternion-8/distil-strong"),
+        "esc10/quaternion-16/prune-l1-0.5",
+        "esc50/quaternion-16/prune-l1-0.5",
+    ],
+    "front-ends": [f"esc10/quaternion-16/frontend-{variant}" for variant in ("released", "repeated")],
+    "best": ["esc50/quaternion-40/best"],
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: `kind` is what comes before the first dash of the change, `how` the rest."""
+
+    data: str
+    network: str
+    kind: str = ""
+    how: str = ""
+
+    @property
+    def name(self) -> str:
+        change = "-".join(part for part in (self.kind, self.how) if part)
+        return "/".join(part for part in (self.data, self.network, change) if part)
+
+    @property
+    def asks_a_file(self) -> bool:
+        """Whether a teacher's recorded answers are needed."""
+        return self.kind == "best" or self.how == "strong"
+
+    @property
+    def base(self) -> "Row":
+        """The row of the same network as it is: what pruning starts from."""
+        return Row(self.data, self.network)
+
+
+def row_of(name: str) -> Row:
+    """Return the row of a name. Raises ConfigError where it cannot be one."""
+    data, network, change, *rest = [*name.split("/"), "", ""][:4]
+    kind, _, how = change.partition("-")
+    width = network.partition("-")[2].replace(".", "", 1)
+    known = {
+        "": [""],
+        "continue": [""],
+        "prune": [f"{criterion}-{share}" for criterion in CRITERION_NAMES for share in SHARES],
+        "scratch": list(SHARES),
+        "distil": ["own", "strong"],
+        "frontend": ["released", "repeated"],
+        "best": [""],
+    }
+    sound = data in SPLITS and network.startswith(("real-", "quaternion-")) and width.isdigit() and not any(rest)
+    if not sound or how not in known.get(kind, []):
+        raise ConfigError(f"{name!r} is no row: see --list, and the beginning of examples/reproduce_rows.py")
+    return Row(data, network, kind, how)

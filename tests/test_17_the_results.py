@@ -1,0 +1,192 @@
+"""How a result is kept, so that somebody else can trust it and get it again.
+
+A row of a table has a name that says all: the recordings, the network, what was done to it. Each of its runs, one for
+a fold and a seed, is written down as it ends, with the command, the commit and the machine. A run that went astray
+is written down as failed; it is neither left out nor averaged. A mean comes with its standard error, and two networks
+are compared run by run, on the same fold with the same seed. The tables of docs/results.md are made from these records.
+"""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import reproduce_records as records
+import reproduce_run
+import reproduce_tables as tables
+from reproduce_networks import as_small_as, choice, network
+from reproduce_rows import QUESTIONS, Row, row_of
+from reproduce_statistics import accuracies, difference, failures, spread
+from reproduce_task import Place
+from reproduce_training import Run, Trained
+
+from quatnet.errors import ConfigError
+from quatnet.models import CNN
+from quatnet.profile import network_cost
+
+ROOT = Path(__file__).parent.parent
+NAMES = [name for rows in QUESTIONS.values() for name in rows]
+
+
+# Names
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_row_is_known_by_its_name(name: str) -> None:
+    assert row_of(name).name == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["esc10", "esc10/cnn-16", "esc11/real-16", "esc10/real-x", "esc10/real-16/prune-l1-0.9", "esc10/real-16/best/x"],
+)
+def test_a_name_that_says_nothing_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="is no row"):
+        row_of(name)
+
+
+# Networks that are compared cost the same
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "figure"),
+    [
+        ("quaternion-16", "real-8", "parameters"),
+        ("quaternion-16", "real-11.6", "multiplications_8"),
+        ("quaternion-32", "real-16", "parameters"),
+        ("quaternion-22.5", "real-16", "multiplications_8"),
+    ],
+)
+def test_the_widths_are_equal_in_what_they_are_said_to_be(one: str, other: str, figure: str) -> None:
+    costs = [getattr(network_cost(network(name, classes=10), 126), figure) for name in (one, other)]
+    assert costs[0] == pytest.approx(costs[1], rel=0.03)
+
+
+def test_the_budget_is_half_of_the_multiplications_and_a_fifth_of_the_parameters_of_the_real_network() -> None:
+    model = CNN(network("quaternion-16", classes=10), rng=np.random.default_rng(0))
+    left = as_small_as(model, choice(row_of("esc10/quaternion-16/prune-l1-budget"), 10, 126, seed=0))
+    small, real = (network_cost(config, 126) for config in (left, network("real-16", classes=10)))
+    assert small.multiplications_8 <= 0.5 * real.multiplications_8
+    assert 0.19 * real.parameters < small.parameters <= 0.2 * real.parameters
+
+
+# Means and their errors
+
+
+def run(fold: int, seed: int, accuracy: float | None = None, **more) -> dict:
+    judged = {"failed": "the loss is nan"} if accuracy is None else {"accuracy": accuracy}
+    return {"fold": fold, "seed": seed, **judged, **more}
+
+
+def test_seeds_of_a_fold_are_averaged_before_folds_are_compared() -> None:
+    # folds 0.5 and 0.7: mean 0.6, deviation 0.1·√2, over √2 folds
+    found = spread(accuracies([run(1, 0, 0.4), run(1, 1, 0.6), run(2, 0, 0.7)]))
+    assert found == pytest.approx((0.6, 0.1))
+    assert found.text() == "60.0 ± 10.0"
+
+
+def test_with_one_fold_the_error_is_that_of_the_seeds_and_with_one_run_there_is_none() -> None:
+    assert spread(accuracies([run(1, 0, 0.5), run(1, 1, 0.7)])) == pytest.approx((0.6, 0.1))
+    assert spread(accuracies([run(1, 0, 0.5)])).text() == "50.0"
+    assert spread({}).text() == "-"
+
+
+def test_differences_are_taken_between_runs_of_one_fold_and_seed() -> None:
+    ours, theirs = [run(1, 0, 0.9), run(2, 0, 0.7), run(3, 0, 0.1)], [run(1, 0, 0.8), run(2, 0, 0.6), run(4, 0, 0.9)]
+    assert difference(ours, theirs) == pytest.approx((0.1, 0.0))
+    assert difference(ours, theirs).text(sign=True) == "+10.0 ± 0.0"
+
+
+def test_a_failed_run_is_counted_and_not_averaged(tmp_path: Path) -> None:
+    runs = [run(1, 0, 0.5, parameters=1000), run(2, 0)]
+    assert failures(runs) == 1
+    assert spread(accuracies(runs)).text() == "50.0"
+    for each in runs:
+        records.keep(row_of("esc10/real-16"), each, tmp_path)
+    assert "| 1, 1 failed | 50.0 |" in tables.table("widths-esc10", tmp_path)
+
+
+# Records
+
+
+def test_a_run_takes_the_place_of_an_earlier_one_and_says_who_made_it(tmp_path: Path) -> None:
+    row = row_of("esc10/real-16/frontend-released")
+    for each in (run(2, 0, 0.5), run(1, 0, 0.6), run(2, 0, 0.7)):
+        records.keep(row, each, tmp_path)
+    first, second = records.read(row, tmp_path)
+    assert (first["accuracy"], second["accuracy"]) == (0.6, 0.7)
+    assert (
+        second["command"] == "python examples/reproduce.py esc10/real-16/frontend-released --fold 2 --seed 0 --data DIR"
+    )
+    assert second.keys() >= {"commit", "machine", "threads", "versions"}
+    assert records.missing(row, [(1, 0), (2, 0), (3, 0)], tmp_path) == [(3, 0)]
+
+
+def test_a_training_that_goes_astray_is_written_down_as_failed(tmp_path: Path, monkeypatch) -> None:
+    def astray(run: Run, epochs: int) -> Trained:
+        return Trained(run.fresh(run.config), math.nan, epochs, seconds=1.0, work=1.0)
+
+    monkeypatch.setitem(reproduce_run.KINDS, "", astray)
+    found = reproduce_run.result(Run(Row("smoke", "real-4"), 1, 0, Place(None, tmp_path, None, False)))
+    assert found["failed"] == "the loss is nan after 2 epochs"
+    assert "accuracy" not in found
+
+
+# The program
+
+
+def reproduce(*arguments: str | Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, ROOT / "examples" / "reproduce.py", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def test_every_kind_of_row_runs_and_is_not_run_again(tmp_path: Path) -> None:
+    changes = ["", "/continue", "/prune-l1-0.5", "/prune-random-budget", "/scratch-budget", "/distil-own"]
+    rows = [f"smoke/quaternion-8{change}" for change in [*changes, "/frontend-released"]]
+    places = ["--out", tmp_path / "out", "--records", tmp_path / "records"]
+    done = reproduce(*rows, *places, "--resume")
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = [json.loads((tmp_path / "records" / f"{row}.json").read_text())["runs"] for row in rows]
+    assert [len(runs) for runs in found] == [1] * len(rows)
+    assert all(0 <= runs[0]["accuracy"] <= 1 and runs[0]["total_seconds"] > 0 for runs in found)
+    whole, continued, half = (runs[0] for runs in found[:3])
+    assert half["parameters"] < whole["parameters"] == continued["parameters"]
+    assert continued["total_multiplications"] > whole["total_multiplications"]
+    again = reproduce(*rows, *places, "--resume")
+    assert again.stdout == ""  # nothing is left to do
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nonsense"], "'nonsense' is no row"),
+        ([], "which rows"),
+        (["esc10/real-16"], "needs --data DIR"),
+        (["esc10/real-16/distil-strong"], "needs --teacher FILE"),
+    ],
+)
+def test_a_users_mistake_is_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
+    done = reproduce(*arguments, "--out", tmp_path, "--records", tmp_path)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# The page
+
+
+def test_the_tables_of_the_page_are_those_of_the_records() -> None:
+    assert not tables.stale(), "write them anew: python examples/reproduce.py --tables"
+
+
+def test_every_record_is_of_a_known_row_and_of_whole_clips() -> None:
+    files = sorted(path for path in records.RECORDS.rglob("*.json") if path.name != "latency.json")
+    assert files, "docs/results has no records"
+    for path in files:
+        row = row_of(path.relative_to(records.RECORDS).with_suffix("").as_posix())
+        for each in records.read(row, records.RECORDS):
+            hits = each.get("accuracy", 0.0) * each.get("clips", 1)
+            assert hits == pytest.approx(round(hits)), f"{path}: {each['accuracy']} of {each['clips']} clips"
