@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.device import stands_in
 from support.published import published
 from support.results import check_results
 
@@ -129,6 +130,9 @@ def test_temperature_and_weight_of_the_example_are_options_and_a_resume_asks_for
     assert "student-distilled.npz comes from another run" in other.stderr
 
 
+@pytest.mark.skipif(
+    stands_in, reason="kernels on the CPU are slow: esc50 speaks for the examples, which share its story"
+)
 @pytest.mark.parametrize("name", ["gtzan", "ravdess", "audioset"])
 def test_the_other_examples_tell_the_same_story(tmp_path: Path, name: str) -> None:
     done = run_example("--smoke", "--out", tmp_path, example=name)

@@ -17,6 +17,7 @@ def cupy_of_the_lessons() -> ModuleType:
 
 cupy = cupy_of_the_lessons()
 counts = hasattr(cupy, "traffic")  # only the stand-in does
+stands_in = on_gpu() and counts  # for CuPy in the whole course
 
 
 @contextmanager
@@ -35,6 +36,6 @@ def which() -> str:
     """Say in a few words what does the arithmetic."""
     if not on_gpu():
         return f"NumPy {xp.__version__}"
-    if counts:
+    if stands_in:
         return f"a strict stand-in for CuPy {xp.__version__}, NumPy underneath; nothing ran on a GPU"
     return f"CuPy {xp.__version__} on {cupy.cuda.runtime.getDeviceProperties(0)['name'].decode()}"
