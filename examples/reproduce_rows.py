@@ -5,6 +5,7 @@ A row has a name, DATA/NETWORK or DATA/NETWORK/CHANGE:
     esc10/real-16                             widths 16-32-64-64-128-128-256, as in examples/esc50.py
     esc10/quaternion-16/prune-l1-0.5          half of the filters of every layer cut by L1 norm, then trained on
     esc10/quaternion-16/prune-random-budget   cut at random, to half of real-16's products and a fifth of its weights
+    esc10/real-16/prune-l1-budget             the same for a real network
     esc10/quaternion-16/scratch-budget        a network as small as that, trained from nothing for as long in all
     esc10/quaternion-16/continue              nothing cut, trained on as the pruned ones are
     esc10/quaternion-8/distil-own             learns from quaternion-16 as well; distil-strong from recorded answers
@@ -35,7 +36,9 @@ QUESTIONS = {
         *(f"esc10/quaternion-16/prune-{criterion}-{share}" for share in SHARES for criterion in CRITERION_NAMES),
         *(f"{data}/quaternion-16/continue" for data in ("esc10", "ravdess")),
         "esc10/quaternion-16/scratch-budget",
+        "esc10/real-16/prune-l1-budget",
         *(f"ravdess/quaternion-16/prune-{criterion}-budget" for criterion in ("l1", "random")),
+        "ravdess/real-16/prune-l1-budget",
     ],
     "distillation": [
         *("esc10/quaternion-8", "esc10/quaternion-8/distil-own", "esc10/quaternion-8/distil-strong"),
