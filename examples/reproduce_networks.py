@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 from reproduce_rows import Row
+from story_pruning import LAST_BLOCKS
 
 from quatnet.models import CNNConfig, Network, small_cnn, with_filters
 from quatnet.prune import Choice, budget_of, choose, choose_within, named_criterion
@@ -26,13 +27,21 @@ def network(name: str, classes: int) -> CNNConfig:
 
 
 def choice(row: Row, classes: int, frames: int, seed: int) -> Choice:
-    """Return which filters a row keeps: of "l1-0.5" half of those of each layer, of "l1-budget" what BUDGET covers."""
+    """Return which filters a row keeps: of "l1-0.5" half of those in the last blocks, of "l1-budget" what BUDGET covers.
+
+    A share is cut in the last blocks alone, as the paper does, a budget wherever filters are weakest.
+    """
     name, _, share = row.how.rpartition("-")
     criterion = named_criterion(name, rng=np.random.default_rng([seed, 2]))
     if share != "budget":
-        return lambda model: choose(model, float(share), criterion=criterion)
+        return lambda model: choose(model, float(share), blocks=last_blocks(model), criterion=criterion)
     budget = budget_of(network(f"real-{PRESET}", classes), frames, **BUDGET)
     return lambda model: choose_within(model, budget, criterion=criterion)
+
+
+def last_blocks(model: Network) -> range:
+    """Return the blocks that the paper prunes, the later half: the last three here, as in examples/esc50.py."""
+    return range(len(model.config.widths))[-LAST_BLOCKS:]
 
 
 def as_small_as(model: Network, choose_filters: Choice) -> CNNConfig:

@@ -3,7 +3,7 @@
 A row has a name, DATA/NETWORK or DATA/NETWORK/CHANGE:
 
     esc10/real-16                             widths 16-32-64-64-128-128-256, as in examples/esc50.py
-    esc10/quaternion-16/prune-l1-0.5          half of the filters of every layer cut by L1 norm, then trained on
+    esc10/quaternion-16/prune-l1-0.5          half of the filters of the last blocks cut by L1 norm, then trained on
     esc10/quaternion-16/prune-random-budget   cut at random, to half of real-16's products and a fifth of its weights
     esc10/real-16/prune-l1-budget             the same for a real network
     esc10/quaternion-16/scratch-budget        a network as small as that, trained from nothing for as long in all
