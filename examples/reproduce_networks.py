@@ -27,7 +27,7 @@ def network(name: str, classes: int) -> CNNConfig:
 
 
 def choice(row: Row, classes: int, frames: int, seed: int) -> Choice:
-    """Return which filters a row keeps: of "l1-0.5" half of those in the last blocks, of "l1-budget" what BUDGET covers.
+    """Return which filters a row keeps: of "l1-0.5" half of the last blocks, of "l1-budget" what BUDGET covers.
 
     A share is cut in the last blocks alone, as the paper does, a budget wherever filters are weakest.
     """
