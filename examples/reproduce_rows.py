@@ -29,7 +29,16 @@ SPLITS = {  # fold, seed
 }
 CRITERION_NAMES = (*CRITERIA, "random")
 SHARES = ("0.25", "0.5", "0.75", "budget")
-WIDTHS = ("real-16", "quaternion-16", "real-8", "real-11.6", "quaternion-22.5", "quaternion-32")
+WIDTHS = (
+    "real-16",
+    "quaternion-16",
+    "real-8",
+    "real-11.6",
+    "quaternion-22.5",
+    "quaternion-32",
+    "quaternion-8",
+    "real-4",
+)
 QUESTIONS = {
     "widths": [f"{data}/{network}" for data in ("esc10", "ravdess", "esc50") for network in WIDTHS],
     "pruning": [

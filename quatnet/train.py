@@ -5,11 +5,9 @@ A checkpoint holds the state of both, so a run that was killed and resumed ends 
 """
 
 import json
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -23,6 +21,7 @@ from .backend import Array, asnumpy, xp
 from .batches import Batches
 from .distill import Loss, Student, label_loss
 from .errors import CheckpointError, TrainingStopped
+from .interrupt import stop_flag
 from .optim import Optimiser, clip_by_norm
 
 READ_EVERY = 10  # steps between two looks at the loss: on a GPU each of them waits for all the work before it
@@ -89,7 +88,7 @@ class Training:
         done = self.progress.epoch * self.steps + self.progress.step
         with (
             tqdm(total=self.epochs * self.steps, initial=done, desc=label, unit="step") as bar,
-            _stop_flag() as stop,
+            stop_flag() as stop,
         ):
             while self.progress.epoch < self.epochs:
                 self._epoch(bar, stop)
@@ -193,23 +192,3 @@ def _hits(logits: Array, targets: Array) -> Array:
     """Whether each clip's first answer is its label; of many labels one, of mixed ones one of the strongest."""
     first = xp.take_along_axis(targets, logits.argmax(axis=1)[:, None], axis=1)[:, 0]
     return first == targets.max(axis=1)
-
-
-@contextmanager
-def _stop_flag() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets; the former handler comes back for the second, and afterwards."""
-    flag = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield flag
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def first(*_: object) -> None:
-        flag.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, first)
-    try:
-        yield flag
-    finally:
-        signal.signal(signal.SIGINT, before)
