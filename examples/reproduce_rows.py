@@ -50,12 +50,13 @@ QUESTIONS = {
         "ravdess/real-16/prune-l1-budget",
     ],
     "distillation": [
+        "esc10/quaternion-16",
         *("esc10/quaternion-8", "esc10/quaternion-8/distil-own", "esc10/quaternion-8/distil-strong"),
         *("esc50/quaternion-8", "esc50/quaternion-8/distil-own", "esc50/quaternion-8/distil-strong"),
         "esc10/quaternion-16/prune-l1-0.5",
         "esc50/quaternion-16/prune-l1-0.5",
     ],
-    "front-ends": [f"esc10/quaternion-16/frontend-{variant}" for variant in ("released", "repeated")],
+    "front-ends": ["esc10/quaternion-16", *(f"esc10/quaternion-16/frontend-{v}" for v in ("released", "repeated"))],
     "best": ["esc50/quaternion-40/best"],
 }
 
