@@ -1,4 +1,4 @@
-"""The tables of docs/results.md, from the records: what stands between <!-- table NAME --> and <!-- end -->."""
+"""The tables of the pages, from the records: what stands between <!-- table NAME --> and <!-- end -->."""
 
 import re
 from pathlib import Path
@@ -8,21 +8,23 @@ import reproduce_records as records  # examples/reproduce_records.py
 from reproduce_rows import QUESTIONS, SPLITS, row_of
 from reproduce_statistics import Runs, accuracies, difference, failures, middle, spread
 
-PAGE = records.ROOT / "docs" / "results.md"
+PAGES = (records.ROOT / "docs" / "results.md", records.ROOT / "README.md")
 MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
-SETS = {"esc10": "ESC-10", "esc50": "ESC-50, fold 1", "ravdess": "RAVDESS, fold 1"}
+SETS = {"esc10": "ESC-10, %", "esc50": "ESC-50, fold 1", "ravdess": "RAVDESS, fold 1"}
 REFERENCE = "real-16"
+CLAIM = ("real-16", "real-8", "quaternion-16", "quaternion-16/prune-l1-budget", "real-16/prune-l1-budget")
+COSTS = {"parameters": (1e3, "{:,.0f} k"), "multiplications_8": (1e6, "{:,.1f} M")}
 
 
-def page(folder: Path = records.RECORDS, path: Path = PAGE) -> str:
-    """Return the page with its tables written anew."""
+def page(path: Path, folder: Path = records.RECORDS) -> str:
+    """Return a page with its tables written anew."""
     return MARKED.sub(lambda m: f"{m[1]}{table(m[2], folder)}\n{m[3]}", path.read_text(encoding="utf-8"))
 
 
 def table(name: str, folder: Path) -> str:
-    """Return a table by its name: QUESTION, QUESTION-DATA or "latency"."""
-    if name == "latency":
-        return latency.table(folder)
+    """Return a table by its name: "summary", "latency", QUESTION or QUESTION-DATA."""
+    if name in ("summary", "latency"):
+        return summary(folder) if name == "summary" else latency.table(folder)
     question, _, data = name.rpartition("-") if name.split("-")[-1] in SPLITS else (name, "", "")
     rows = [row for row in QUESTIONS[question] if row.startswith(data)]
     reference = f"{data or 'esc10'}/{REFERENCE}"
@@ -55,9 +57,9 @@ def _line(name: str, runs: Runs, reference: Runs) -> str:
             f"{len(runs) - failed}{f', {failed} failed' if failed else ''}",
             spread(accuracies(runs)).text(),
             difference(runs, reference).text(sign=True),
-            _count(runs, "parameters", 1e3, "{:,.0f} k"),
-            _count(runs, "multiplications_16", 1e6, "{:,.1f} M"),
-            _count(runs, "multiplications_8", 1e6, "{:,.1f} M"),
+            _count(runs, "parameters", *COSTS["parameters"]),
+            _count(runs, "multiplications_16", *COSTS["multiplications_8"]),
+            _count(runs, "multiplications_8", *COSTS["multiplications_8"]),
             _count(runs, "total_multiplications", 1e12, "{:,.2f} T"),
         ]
     )
@@ -71,11 +73,23 @@ def _cells(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def summary(folder: Path) -> str:
+    """Return the accuracy of the networks of the claim on all recordings, and what they cost on ESC-10."""
+    head = ["network", *SETS.values(), "parameters", "mult. 8"]
+    lines = [_cells(head), _cells(["---"] * len(head))]
+    for network in CLAIM:
+        runs = {data: records.read(row_of(f"{data}/{network}"), folder) for data in SETS}
+        costs = [_count(runs["esc10"], key, *how) for key, how in COSTS.items()]
+        lines.append(_cells([network, *(spread(accuracies(each)).text() for each in runs.values()), *costs]))
+    return "\n".join(lines)
+
+
 def write() -> None:
-    """Write the tables into the page."""
-    PAGE.write_text(page(), encoding="utf-8")
+    """Write the tables into the pages."""
+    for path in PAGES:
+        path.write_text(page(path), encoding="utf-8")
 
 
-def stale() -> bool:
-    """Return whether the page says something else than the records."""
-    return PAGE.read_text(encoding="utf-8") != page()
+def stale() -> list[str]:
+    """Return the pages that say something else than the records."""
+    return [path.name for path in PAGES if path.read_text(encoding="utf-8") != page(path)]

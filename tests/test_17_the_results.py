@@ -178,8 +178,8 @@ def test_a_users_mistake_is_one_line(arguments: list[str], message: str, tmp_pat
 # The page
 
 
-def test_the_tables_of_the_page_are_those_of_the_records() -> None:
-    assert not tables.stale(), "write them anew: python examples/reproduce.py --tables"
+def test_the_tables_of_the_pages_are_those_of_the_records() -> None:
+    assert tables.stale() == [], "write them anew: python examples/reproduce.py --tables"
 
 
 def test_every_record_is_of_a_known_row_and_of_whole_clips() -> None:
