@@ -45,14 +45,14 @@ def left_by_pruning(folder: Path) -> dict[str, CNNConfig]:
     return {name: replace(whole, widths=widths) for name, widths in first.items() if widths}
 
 
-def timed(configs: dict[str, CNNConfig], how: How) -> dict[str, float]:
-    """Return the median milliseconds for one clip of all sides, which take turns."""
+def timed(configs: dict[str, CNNConfig], how: How, beside: tuple[str, ...] = TWINS) -> dict[str, float]:
+    """Return the median milliseconds for one clip of all sides, which take turns; `beside` in PyTorch as well."""
     how.start()
     clip = np.random.default_rng(how.seed).standard_normal((1, FRAMES, 64, 4), dtype=np.float32)
     models = {name: CNN(config, rng=np.random.default_rng(how.seed)) for name, config in configs.items()}
     sides: dict[str, Any] = {name: partial(compile(model), clip) for name, model in models.items()}
     twins = how.twins()
-    for name in TWINS:
+    for name in beside:
         sides[f"PyTorch {name}"] = twins.faster(twins.inference(models[name], clip, "real")).run
         if side := twins.compiled(models[name], clip, how.compile_seconds):
             sides[f"PyTorch {name}, compiled"] = side.run

@@ -14,15 +14,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import reproduce_latency as latency
 import reproduce_records as records
 import reproduce_run
 import reproduce_tables as tables
+from benchmark_measure import How, in_a_child
 from reproduce_networks import as_small_as, choice, network
 from reproduce_rows import QUESTIONS, Row, row_of
 from reproduce_statistics import accuracies, difference, failures, spread
 from reproduce_task import Place
 from reproduce_training import Run, Trained
 
+from quatnet.backend import on_gpu
 from quatnet.errors import ConfigError
 from quatnet.models import CNN
 from quatnet.profile import network_cost
@@ -133,6 +136,37 @@ def test_a_training_that_goes_astray_is_written_down_as_failed(tmp_path: Path, m
     found = reproduce_run.result(Run(Row("smoke", "real-4"), 1, 0, Place(None, tmp_path, None, False)))
     assert found["failed"] == "the loss is nan after 2 epochs"
     assert "accuracy" not in found
+
+
+# Milliseconds
+
+
+def test_milliseconds_stand_beside_those_of_pytorchs_real_network(tmp_path: Path) -> None:
+    times = {"real-16": 3.0, "PyTorch real-16": 2.0}
+    (tmp_path / "latency.json").write_text(json.dumps({"milliseconds": {"1": times, "2": times | {"more": 1.0}}}))
+    assert tables.table("latency", tmp_path).splitlines() == [
+        "| network | ms, 1 thread | ratio, 1 thread | ms, 2 threads | ratio, 2 threads |",
+        "| --- | --- | --- | --- | --- |",
+        "| real-16 | 3.00 | 1.50 | 3.00 | 1.50 |",
+        "| PyTorch real-16 | 2.00 | 1.00 | 2.00 | 1.00 |",
+    ]
+
+
+def test_what_pruning_left_is_measured_where_there_is_a_run_of_it(tmp_path: Path) -> None:
+    widths = [[8], [8], [8, 8], [8, 8], [8]]
+    records.keep(row_of("esc10/quaternion-16/prune-l1-0.5"), run(1, 0, 0.5, widths=widths), tmp_path)
+    (found,) = latency.left_by_pruning(tmp_path).values()
+    assert found.widths == ((8,), (8,), (8, 8), (8, 8), (8,))
+
+
+@pytest.mark.parity
+@pytest.mark.skipif(on_gpu(), reason="latency compares compiled networks of NumPy with PyTorch's on a CPU")
+def test_all_sides_take_turns_in_one_process(torch) -> None:
+    configs = {name: network(name, classes=10) for name in ("real-4", "quaternion-4")}
+    how = How(threads=1, rounds=1, seed=0, torch=True, turn_seconds=0.0, compile_seconds=1.0)
+    found = in_a_child(latency.timed, configs, how, ("real-4",))
+    assert found.keys() >= {"real-4", "quaternion-4", "PyTorch real-4"}
+    assert min(found.values()) > 0
 
 
 # The program
