@@ -82,7 +82,7 @@ def from_scratch(run: Run, epochs: int) -> Trained:
 def distilled(run: Run, epochs: int) -> Trained:
     """Learn from the labels and from a teacher: the quaternion network of twice the width, or recorded answers."""
     if run.row.how == "strong":
-        return run.train(run.fresh(run.config), epochs, task=run.task.recorded)
+        return run.train(run.fresh(run.config), epochs, task=run.task.of_student())
     teacher = alone(run.of(Row(run.row.data, TEACHER)), epochs)
     student = run.train(run.fresh(run.config), epochs, task=run.task.of_student(teacher.model))
     asked = multiplications(teacher.model.config, run.task.frontend.frames)[1] * epochs * run.task.facts["train"]
@@ -93,7 +93,7 @@ def best(run: Run, _epochs: int) -> Trained:
     """Every means: recorded answers of a strong network, a long training, and the average of the weights at its end."""
     model = run.fresh(run.config)
     average = WeightAverage(FROM_NOTHING.optimiser(model.parameters()))
-    trained = run.train(model, LONG, task=run.task.recorded, optimiser=average)
+    trained = run.train(model, LONG, task=run.task.of_student(), optimiser=average)
     average.take()
     rng = np.random.default_rng([run.seed, 3])
     with no_grad():  # the statistics of the batch norms, seen with the averaged weights

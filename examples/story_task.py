@@ -55,7 +55,7 @@ class Task:
     recipe: Recipe = FROM_NOTHING
     recorded: "Task | None" = None
 
-    def of_student(self, teacher: Network, **how: float) -> "Task":
+    def of_student(self, teacher: Network | None = None, **how: float) -> "Task":
         """The same task for a student: the network `teacher` answers, or a file does; `how` is for `distil`."""
         if self.recorded:
             return replace(self.recorded, loss=self.distil(**how))

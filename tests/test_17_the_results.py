@@ -26,7 +26,9 @@ from reproduce_task import Place
 from reproduce_training import Run, Trained
 
 from quatnet.backend import on_gpu
+from quatnet.datasets import synthetic
 from quatnet.errors import ConfigError
+from quatnet.metrics import one_hot
 from quatnet.models import CNN
 from quatnet.profile import network_cost
 
@@ -191,6 +193,20 @@ def test_every_kind_of_row_runs_and_is_not_run_again(tmp_path: Path) -> None:
     assert continued["total_multiplications"] > whole["total_multiplications"]
     again = reproduce(*rows, *places, "--resume")
     assert again.stdout == ""  # nothing is left to do
+
+
+def test_a_strong_teachers_answers_come_from_a_file(tmp_path: Path) -> None:
+    clips = synthetic.load(clips_per_class=5, seed=0).clips
+    logits = 5 * one_hot(np.array([clip.label for clip in clips]), 10)
+    np.savez(tmp_path / "teacher.npz", clip=np.array([clip.name for clip in clips]), logits=logits)
+    rows = ["smoke/quaternion-8/distil-strong", "smoke/quaternion-8/best"]
+    places = ["--out", tmp_path / "out", "--records", tmp_path / "records", "--teacher", tmp_path / "teacher.npz"]
+    done = reproduce(*rows, *places)
+    assert done.returncode == 0, done.stderr[-2000:]
+    taught, best = (records.read(row_of(row), tmp_path / "records")[0] for row in rows)
+    assert taught["command"].endswith("--teacher FILE")
+    assert best["epochs"] == reproduce_run.LONG
+    assert best["accuracy"] > taught["accuracy"]  # 100 epochs instead of 2
 
 
 @pytest.mark.parametrize(
