@@ -16,10 +16,10 @@ is told in `reproduce_rows.py`, how a run goes in `reproduce_run.py`.
 import argparse
 from pathlib import Path
 
-import ending  # examples/ending.py
 import reproduce_latency as latency  # examples/reproduce_latency.py
 import reproduce_records as records  # examples/reproduce_records.py
 import reproduce_tables as tables  # examples/reproduce_tables.py
+import story  # examples/story.py
 from reproduce_rows import QUESTIONS, SPLITS, Row, row_of
 from reproduce_run import result
 from reproduce_task import Place
@@ -81,4 +81,4 @@ def run_all(row: Row, splits: list[tuple[int, int]], args: argparse.Namespace) -
 
 
 if __name__ == "__main__":
-    ending.run(main, stopped="stopped; --resume goes on from the last finished epoch")
+    story.run(main)

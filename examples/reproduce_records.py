@@ -13,6 +13,7 @@ from reproduce_rows import Row
 from story_outcome import replace_text
 
 import quatnet
+from quatnet.about import processor
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = ROOT / "docs" / "results"
@@ -52,7 +53,7 @@ def made_with() -> dict[str, Any]:
     """Return the commit, the machine and the versions of this process."""
     return {
         "commit": _git("rev-parse", "--short=12", "HEAD") + ("+" if _git("status", "--porcelain", "quatnet") else ""),
-        "machine": f"{_processor()}, {os.cpu_count()} cores",
+        "machine": f"{processor()}, {os.cpu_count()} cores",
         "versions": {"python": platform.python_version(), "numpy": np.__version__, "quatnet": quatnet.__version__},
     }
 
@@ -66,10 +67,3 @@ def _git(*words: str) -> str:
         return subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
