@@ -9,6 +9,8 @@ A row has a name, DATA/NETWORK or DATA/NETWORK/CHANGE:
     esc10/quaternion-16/scratch-budget        a network as small as that, trained from nothing for as long in all
     esc10/quaternion-16/continue              nothing cut, trained on as the pruned ones are
     esc10/quaternion-8/distil-own             learns from quaternion-16 as well; distil-strong from recorded answers
+    esc10/quaternion-16/distil-own-0.5        the same for a student as small as prune-l1-0.5
+    esc10/quaternion-16/equal-l1-0.5          pruned, then trained on until it has cost as much as that student
     esc10/quaternion-16/frontend-released     hears what the released code makes of the sound
     esc50/quaternion-40/best                  every means at once: long training, recorded answers, averaged weights
 
@@ -39,6 +41,7 @@ WIDTHS = (
     "quaternion-8",
     "real-4",
 )
+SMALLER = ("", "/scratch-0.5", "/distil-own-0.5", "/distil-strong-0.5", "/prune-l1-0.5", "/equal-l1-0.5")
 QUESTIONS = {
     "widths": [f"{data}/{network}" for data in ("esc10", "ravdess", "esc50") for network in WIDTHS],
     "pruning": [
@@ -46,15 +49,12 @@ QUESTIONS = {
         *(f"{data}/quaternion-16/continue" for data in ("esc10", "ravdess")),
         "esc10/quaternion-16/scratch-budget",
         "esc10/real-16/prune-l1-budget",
-        *(f"ravdess/quaternion-16/prune-{criterion}-budget" for criterion in ("l1", "random")),
+        *(f"ravdess/quaternion-16/prune-{how}" for how in ("l1-0.25", "l1-0.5", "l1-budget", "random-budget")),
         "ravdess/real-16/prune-l1-budget",
     ],
     "distillation": [
-        "esc10/quaternion-16",
+        *(f"{data}/quaternion-16{change}" for data in ("esc10", "esc50") for change in SMALLER),
         *("esc10/quaternion-8", "esc10/quaternion-8/distil-own", "esc10/quaternion-8/distil-strong"),
-        *("esc50/quaternion-8", "esc50/quaternion-8/distil-own", "esc50/quaternion-8/distil-strong"),
-        "esc10/quaternion-16/prune-l1-0.5",
-        "esc50/quaternion-16/prune-l1-0.5",
     ],
     "front-ends": ["esc10/quaternion-16", *(f"esc10/quaternion-16/frontend-{v}" for v in ("released", "repeated"))],
     "best": ["esc50/quaternion-40/best"],
@@ -78,7 +78,7 @@ class Row:
     @property
     def asks_a_file(self) -> bool:
         """Whether a teacher's recorded answers are needed."""
-        return self.kind == "best" or self.how == "strong"
+        return self.kind == "best" or self.how.startswith("strong")
 
     @property
     def base(self) -> "Row":
@@ -96,7 +96,8 @@ def row_of(name: str) -> Row:
         "continue": [""],
         "prune": [f"{criterion}-{share}" for criterion in CRITERION_NAMES for share in SHARES],
         "scratch": list(SHARES),
-        "distil": ["own", "strong"],
+        "distil": [f"{teacher}{part}" for teacher in ("own", "strong") for part in ("", *(f"-{s}" for s in SHARES))],
+        "equal": [f"l1-{share}" for share in SHARES],
         "frontend": ["released", "repeated"],
         "best": [""],
     }

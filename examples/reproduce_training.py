@@ -75,9 +75,12 @@ class Run:
         if self.place.resume and self.path.exists():
             training.load()
         progress = training.run(label=f"{self.row.name} fold {self.fold} seed {self.seed}")
-        forward = multiplications(model.config, task.frontend.frames)[1]
-        work = 3.0 * forward * epochs * task.facts["train"]  # forwards, and twice as much backwards
+        work = 3.0 * self.forward(model) * epochs * task.facts["train"]  # forwards, and twice as much backwards
         return Trained(model, progress.history[-1]["loss"], epochs, progress.seconds, work)
+
+    def forward(self, model: CNN) -> int:
+        """Return the multiplications of a clip, 8 for a quaternion product."""
+        return multiplications(model.config, self.task.frontend.frames)[1]
 
     def fresh(self, config: CNNConfig) -> CNN:
         """Return a network with its first weights."""

@@ -18,6 +18,7 @@ import reproduce_latency as latency
 import reproduce_records as records
 import reproduce_run
 import reproduce_tables as tables
+import reproduce_teaching
 from benchmark_measure import How, in_a_child
 from reproduce_networks import as_small_as, choice, network
 from reproduce_rows import QUESTIONS, Row, row_of
@@ -182,6 +183,7 @@ def reproduce(*arguments: str | Path) -> subprocess.CompletedProcess:
 def test_every_kind_of_row_runs_and_is_not_run_again(tmp_path: Path) -> None:
     changes = ["", "/continue", "/prune-l1-0.5", "/prune-random-budget", "/scratch-budget", "/distil-own"]
     rows = [f"smoke/quaternion-8{change}" for change in [*changes, "/frontend-released"]]
+    rows += [f"smoke/quaternion-16/{change}" for change in ("distil-own-0.5", "equal-l1-0.5")]
     places = ["--out", tmp_path / "out", "--records", tmp_path / "records"]
     done = reproduce(*rows, *places, "--resume")
     assert done.returncode == 0, done.stderr[-2000:]
@@ -191,6 +193,10 @@ def test_every_kind_of_row_runs_and_is_not_run_again(tmp_path: Path) -> None:
     whole, continued, half = (runs[0] for runs in found[:3])
     assert half["parameters"] < whole["parameters"] == continued["parameters"]
     assert continued["total_multiplications"] > whole["total_multiplications"]
+    taught, equal = (runs[0] for runs in found[-2:])
+    assert taught["widths"] == equal["widths"]
+    an_epoch = equal["train_multiplications"] / equal["epochs"]
+    assert taught["total_multiplications"] == pytest.approx(equal["total_multiplications"], abs=an_epoch)
     again = reproduce(*rows, *places, "--resume")
     assert again.stdout == ""  # nothing is left to do
 
@@ -205,7 +211,7 @@ def test_a_strong_teachers_answers_come_from_a_file(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     taught, best = (records.read(row_of(row), tmp_path / "records")[0] for row in rows)
     assert taught["command"].endswith("--teacher FILE")
-    assert best["epochs"] == reproduce_run.LONG
+    assert best["epochs"] == reproduce_teaching.LONG
     assert best["accuracy"] > taught["accuracy"]  # 100 epochs instead of 2
 
 
