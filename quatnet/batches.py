@@ -7,6 +7,7 @@ import numpy as np
 from .backend import Array, asnumpy
 from .distill import Student
 from .tensor import no_grad
+from .threads import single_threaded_blas
 
 Batches = Callable[[np.random.Generator], Iterable[tuple[Array, Array]]]
 Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
@@ -29,6 +30,6 @@ def shuffled(inputs: Array, targets: Array, *, batch: int, augment: Augment | No
 
 def predict(model: Student, inputs: Array, *, batch: int = 16) -> np.ndarray:
     """Return the logits (N, classes) of `inputs` (N, frames, mels, 4), in evaluation mode."""
-    with no_grad():
+    with no_grad(), single_threaded_blas():
         parts = [asnumpy(model(inputs[i : i + batch]).data) for i in range(0, len(inputs), batch)]
     return np.concatenate(parts)

@@ -23,6 +23,7 @@ from .distill import Loss, Student, label_loss
 from .errors import CheckpointError, TrainingStopped
 from .interrupt import stop_flag
 from .optim import Optimiser, clip_by_norm
+from .threads import single_threaded_blas
 
 READ_EVERY = 10  # steps between two looks at the loss: on a GPU each of them waits for all the work before it
 
@@ -112,6 +113,7 @@ class Training:
         self.progress.seconds += time.perf_counter() - clock
         self._end_epoch()
 
+    @single_threaded_blas()
     def _step(self, x: Array, targets: Array) -> None:
         logits = self.model(x, train=True, rng=self.dropout_rng)
         loss = self.loss(logits, targets, x)

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.machines import with_a_gpu, without_cupy, xp_as_before
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from quatnet import backend, threads
 from quatnet.backend import xp
@@ -104,6 +105,17 @@ def test_pieces_cover_everything_once_in_order(length: int, each: int) -> None:
 
 def test_results_come_back_in_order_whatever_the_threads_do() -> None:
     assert list(threads.map_on_cores(lambda n: n * n, range(100))) == [n * n for n in range(100)]
+
+
+def test_blas_keeps_to_one_thread_until_the_outermost_work_is_done() -> None:
+    def of_blas() -> set[int]:
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    with threadpool_limits(2):
+        with threads.single_threaded_blas():
+            threads.run_on_cores(lambda _: None, range(3))  # holds BLAS as well, and must not let go of it
+            assert of_blas() == {1}
+        assert of_blas() == {2}
 
 
 def test_an_error_in_a_thread_reaches_the_caller() -> None:

@@ -1,11 +1,16 @@
 """A trained network made ready for inference: batch norms folded, kernels transformed once, each layer one walk."""
 
+from collections.abc import Callable
+from typing import Any
+
 from .. import ops
 from ..backend import Array, xp
-from ..fast import fused
-from ..nn import BatchNorm
+from ..convolve import block_weight
+from ..fast import forms, fused
+from ..nn import BatchNorm, Linear, QuaternionLinear
 from ..nn.convolution import Convolution
 from ..tensor import Tensor, no_grad
+from ..threads import single_threaded_blas
 from .blocks import ConvBlock, ResidualBlock
 from .network import Network
 
@@ -21,15 +26,35 @@ class Compiled:
 
     def __init__(self, model: Network) -> None:
         self.model = model
-        self._layers: dict[int, tuple[tuple[Array, ...], fused.Layer]] = {}
+        self._known: dict[int, tuple[tuple[Array, ...], Any]] = {}
 
     def __call__(self, x: Array) -> Tensor:
-        with no_grad():
-            h = self.model.normalised(x, train=False).data[:, :, :, None]  # (N, H, W, 1, C)
+        with no_grad(), single_threaded_blas():
+            h = self._normalised(x)[:, :, :, None]  # (N, H, W, 1, C)
             for number, block in enumerate(self.model.blocks):
                 walk = self._residual if self.model.config.residual(number) else self._plain
                 h = walk(h, block, pool=self.model.config.pools(number))
-            return self.model.classifier(self.model.head(_closed(h)))
+            return Tensor(self._head(h))
+
+    def _normalised(self, x: Array) -> Array:
+        """The first batch norm, as a factor and a shift for each input of a frame."""
+        x, norm = self.model.inputs(x), self.model.input_norm
+        factor, shift = self._ready(norm, _arrays(norm), _line)
+        mels = (self.model.config.mels, -1)  # of "mel" the channels share the numbers of a mel
+        return x * factor.reshape(mels) + shift.reshape(mels)
+
+    def _head(self, h: Array) -> Array:
+        pooled = h.mean(axis=2)
+        pooled = (pooled.max(axis=1) + pooled.mean(axis=1)).reshape(len(h), -1)
+        return self._linear(xp.maximum(self._linear(pooled, self.model.embedding), 0), self.model.classifier)
+
+    def _linear(self, x: Array, layer: Linear | QuaternionLinear) -> Array:
+        """A quaternion layer becomes one real product while its matrix is small."""
+        weight = layer.weight.data
+        if weight.ndim == 3 and not forms.is_small(weight.shape):
+            return layer(Tensor(x)).data
+        matrix = self._ready(layer, (weight,), _real_matrix) if weight.ndim == 3 else weight
+        return x @ matrix if layer.bias is None else x @ matrix + layer.bias.data
 
     def _plain(self, h: Array, block: ConvBlock, *, pool: bool) -> Array:
         for n, (conv, norm) in enumerate(zip(block.convs, block.norms, strict=True), 1):
@@ -46,10 +71,13 @@ class Compiled:
         return (ops.average_pool(y) if pool else y).data[:, :, :, None]
 
     def _layer(self, conv: Convolution, norm: BatchNorm, *, pool: bool) -> fused.Layer:
-        arrays = (conv.weight.data, norm.scale.data, norm.shift.data, norm.mean, norm.variance)
-        known = self._layers.get(id(conv))
+        return self._ready(conv, (conv.weight.data, *_arrays(norm)), lambda *arrays: _folded(*arrays, pool=pool))
+
+    def _ready(self, layer: object, arrays: tuple[Array, ...], prepare: Callable[..., Any]) -> Any:
+        """What `prepare` makes of a layer's arrays, made anew when one of them is another."""
+        known = self._known.get(id(layer))
         if known is None or any(a is not b for a, b in zip(known[0], arrays, strict=True)):
-            known = self._layers[id(conv)] = arrays, _folded(*arrays, pool=pool)
+            known = self._known[id(layer)] = arrays, prepare(*arrays)
         return known[1]
 
 
@@ -57,10 +85,23 @@ def _closed(h: Array) -> Tensor:
     return Tensor(h.reshape(*h.shape[:3], -1))
 
 
-def _folded(weight: Array, scale: Array, shift: Array, mean: Array, variance: Array, *, pool: bool) -> fused.Layer:
+def _arrays(norm: BatchNorm) -> tuple[Array, ...]:
+    return norm.scale.data, norm.shift.data, norm.mean, norm.variance
+
+
+def _line(scale: Array, shift: Array, mean: Array, variance: Array) -> tuple[Array, Array]:
+    """Return the factor and the shift of a batch norm at evaluation."""
     factor = scale / xp.sqrt(variance + variance.dtype.type(EPSILON))
-    kernel = weight if weight.ndim == 5 else weight[None]
-    return fused.layer(kernel, factor, shift - mean * factor, pool=pool)
+    return factor, shift - mean * factor
+
+
+def _folded(weight: Array, *norm: Array, pool: bool) -> fused.Layer:
+    return fused.layer(weight if weight.ndim == 5 else weight[None], *_line(*norm), pool=pool)
+
+
+def _real_matrix(weight: Array) -> Array:
+    """Return the real (4C, 4O) of a quaternion weight (4, C, O)."""
+    return block_weight(weight[:, None, None])[0, 0]
 
 
 def compile(model: Network) -> Compiled:

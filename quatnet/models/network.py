@@ -58,11 +58,15 @@ class Network(Module, ABC):
 
     def normalised(self, x: Array, *, train: bool) -> Tensor:
         """Return the input channels after the first batch norm; see `Config.input_norm`."""
-        if x.ndim != 4 or x.shape[2:] != (self.config.mels, 4):
-            raise ShapeError(f"expected input (N, frames, {self.config.mels}, 4), got {x.shape}")
-        x = xp.asarray(x[..., : self.config.inputs])
+        x = self.inputs(x)
         if self.config.input_norm == "mel":
             mels_last = self.input_norm(Tensor(x.transpose(0, 1, 3, 2)), train=train)
             return ops.transpose(mels_last, (0, 1, 3, 2))
         cells_last = self.input_norm(Tensor(x.reshape(*x.shape[:2], -1)), train=train)
         return ops.reshape(cells_last, x.shape)
+
+    def inputs(self, x: Array) -> Array:
+        """Return the channels (N, frames, mels, 1 or 4) that the network hears; ShapeError for another layout."""
+        if x.ndim != 4 or x.shape[2:] != (self.config.mels, 4):
+            raise ShapeError(f"expected input (N, frames, {self.config.mels}, 4), got {x.shape}")
+        return xp.asarray(x[..., : self.config.inputs])
