@@ -7,6 +7,7 @@ PyTorch's is the real one of the same width as it is, and by torch.compile where
 import json
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -66,20 +67,13 @@ def read(folder: Path) -> dict[str, dict[str, float]]:
     return json.loads(path.read_text())["milliseconds"] if path.exists() else {}
 
 
-def table(folder: Path) -> str:
+def table(folder: Path) -> list[list[str]]:
     """Return the milliseconds, and how they compare with PyTorch's real network of the reference width."""
     found, reference = read(folder), f"PyTorch {TWINS[0]}"
     heads = [f"{each} {count} thread{'s' if count != '1' else ''}" for count in found for each in ("ms,", "ratio,")]
-    lines = [
-        [
-            name,
-            *(
-                cell
-                for times in found.values()
-                for cell in (f"{times[name]:.2f}", f"{times[name] / times[reference]:.2f}")
-            ),
-        ]
-        for name in next(iter(found.values()), {})
-        if all(name in times for times in found.values())
-    ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [["network", *heads], ["---"] * (1 + len(heads)), *lines])
+    lines = [["network", *heads]]
+    for name in next(iter(found.values()), {}):
+        if all(name in times for times in found.values()):
+            pairs = ((f"{times[name]:.2f}", f"{times[name] / times[reference]:.2f}") for times in found.values())
+            lines.append([name, *chain(*pairs)])
+    return lines

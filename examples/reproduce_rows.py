@@ -44,8 +44,9 @@ WIDTHS = (
 SMALLER = ("", "/scratch-0.5", "/distil-own-0.5", "/distil-strong-0.5", "/prune-l1-0.5", "/equal-l1-0.5")
 QUESTIONS = {
     "widths": [f"{data}/{network}" for data in ("esc10", "ravdess", "esc50") for network in WIDTHS],
+    "criteria": [f"esc10/quaternion-16/prune-{name}-{share}" for share in SHARES for name in CRITERION_NAMES],
     "pruning": [
-        *(f"esc10/quaternion-16/prune-{criterion}-{share}" for share in SHARES for criterion in CRITERION_NAMES),
+        *(f"esc10/quaternion-16/prune-l1-{share}" for share in SHARES),
         *(f"{data}/quaternion-16/continue" for data in ("esc10", "ravdess")),
         "esc10/quaternion-16/scratch-budget",
         "esc10/real-16/prune-l1-budget",

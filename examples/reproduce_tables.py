@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import reproduce_comparisons as comparisons  # examples/reproduce_comparisons.py
 import reproduce_latency as latency  # examples/reproduce_latency.py
 import reproduce_records as records  # examples/reproduce_records.py
 from reproduce_rows import QUESTIONS, SPLITS, row_of
@@ -22,9 +23,10 @@ def page(path: Path, folder: Path = records.RECORDS) -> str:
 
 
 def table(name: str, folder: Path) -> str:
-    """Return a table by its name: "summary", "latency", QUESTION or QUESTION-DATA."""
-    if name in ("summary", "latency"):
-        return summary(folder) if name == "summary" else latency.table(folder)
+    """Return a table by its name: one of WHOLE, QUESTION or QUESTION-DATA."""
+    if name in WHOLE:
+        head, *lines = WHOLE[name](folder)
+        return "\n".join(_cells(cells) for cells in (head, ["---"] * len(head), *lines))
     question, _, data = name.rpartition("-") if name.split("-")[-1] in SPLITS else (name, "", "")
     rows = [row for row in QUESTIONS[question] if row.startswith(data)]
     reference = f"{data or 'esc10'}/{REFERENCE}"
@@ -73,15 +75,23 @@ def _cells(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def summary(folder: Path) -> str:
+def summary(folder: Path) -> list[list[str]]:
     """Return the accuracy of the networks of the claim on all recordings, and what they cost on ESC-10."""
-    head = ["network", *SETS.values(), "parameters", "mult. 8"]
-    lines = [_cells(head), _cells(["---"] * len(head))]
+    lines = [["network", *SETS.values(), "parameters", "mult. 8"]]
     for network in CLAIM:
         runs = {data: records.read(row_of(f"{data}/{network}"), folder) for data in SETS}
         costs = [_count(runs["esc10"], key, *how) for key, how in COSTS.items()]
-        lines.append(_cells([network, *(spread(accuracies(each)).text() for each in runs.values()), *costs]))
-    return "\n".join(lines)
+        lines.append([network, *(spread(accuracies(each)).text() for each in runs.values()), *costs])
+    return lines
+
+
+WHOLE = {
+    "summary": summary,
+    "latency": latency.table,
+    "equals": comparisons.equals,
+    "criteria": comparisons.criteria,
+    "criteria-against-chance": comparisons.against_chance,
+}
 
 
 def write() -> None:
