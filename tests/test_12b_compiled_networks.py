@@ -59,9 +59,11 @@ def test_a_layer_scales_shifts_cuts_and_averages():
 @pytest.mark.parametrize("pool", [True, False])
 @pytest.mark.parametrize("components", [1, 4])
 @pytest.mark.parametrize("shape", [(1, 5, 4), (2, 37, 31), (3, 64, 9), (9, 7, 5), (0, 40, 40)])
-@pytest.mark.parametrize("small", [forms.SMALL_KERNEL, 0])
-def test_one_walk_is_convolution_then_norm_then_relu_then_pool(small, shape, components, pool, rng, monkeypatch):
-    monkeypatch.setattr(forms, "SMALL_KERNEL", small)  # with 0, no kernel is
+@pytest.mark.parametrize("direct", [False, True])
+def test_one_walk_is_convolution_then_norm_then_relu_then_pool(direct, shape, components, pool, rng, monkeypatch):
+    if direct:  # where kernels are so large and maps so small
+        monkeypatch.setattr(forms, "takes_strips", lambda *_, **__: False)
+        monkeypatch.setattr(forms, "takes_patches", lambda *_: False)
     x, weight = draw(rng, *shape, components * 16), draw(rng, components, 3, 3, 16, 18)
     scale, shift = draw(rng, components * 18), draw(rng, components * 18)
     conv = ops.quaternion_conv2d if components == 4 else ops.conv2d
@@ -70,6 +72,14 @@ def test_one_walk_is_convolution_then_norm_then_relu_then_pool(small, shape, com
     expected = (ops.average_pool(y) if pool else y).data
     found = fused.apply(x[:, :, :, None], fused.layer(weight, scale, shift, pool=pool))
     assert_close(found.reshape(expected.shape), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_large_kernel_is_transformed_for_a_map_of_some_columns_and_read_as_it_is_for_two():
+    kernel, same = (4, 3, 3, 128, 256), ((1, 1), (1, 1))
+    assert forms.takes_strips((1, 15, 8), kernel, *same, ready=True)
+    assert forms.takes_patches((1, 7, 4), kernel)
+    assert not forms.takes_strips((1, 40, 2), kernel, *same, ready=True)
+    assert not forms.takes_patches((1, 40, 2), kernel)
 
 
 # Whole networks

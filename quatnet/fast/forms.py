@@ -5,7 +5,8 @@
     direct   large kernels, which are read as they are stored                        (direct.py, direct_gradients.py)
 
 A quaternion kernel of few channels is expanded to its real block matrix first: eight products of that width take
-longer than one. The numbers were measured, see docs/decisions/0008, 0009 and 0016.
+longer than one. Compiled kernels are transformed already and take strips and patches more often. The numbers were
+measured, see docs/decisions/0008, 0009, 0016 and 0018.
 """
 
 import math
@@ -19,7 +20,10 @@ from .winograd import TAPS
 
 ENOUGH_PIXELS = 512  # in training, where the transformed kernel is made anew each step
 ENOUGH_FOR_SMALL = 256  # with a small kernel, or one that is transformed already
+ENOUGH_WHEN_READY = 64  # with one that is, and that is not too large to be read twice over
 SMALL_KERNEL = 1 << 19  # numbers
+READ_TWICE = 10 << 20  # numbers of a kernel that strips read transformed, and patches half of that
+NARROW_MAP = 2  # columns, of which direct leaves out most zeros
 FEWEST_CHANNELS = 16  # of quaternions, in and out
 
 
@@ -74,7 +78,13 @@ def takes_strips(
     image: tuple[int, ...], kernel: tuple[int, ...], stride: Pair, padding: Pair, *, ready: bool = False
 ) -> bool:
     """Return whether to transform the kernel pays; `ready` says that this is done already."""
-    clips, height, width = image[:3]
     fits = kernel[1] == TAPS and padding[0] < TAPS and padding[1] < kernel[2]
     enough = ENOUGH_FOR_SMALL if ready or is_small(kernel) else ENOUGH_PIXELS
-    return fits and stride == (1, 1) and clips * height * width >= enough
+    if ready and image[2] > NARROW_MAP and math.prod(kernel) <= READ_TWICE:
+        enough = ENOUGH_WHEN_READY
+    return fits and stride == (1, 1) and math.prod(image[:3]) >= enough
+
+
+def takes_patches(image: tuple[int, ...], kernel: tuple[int, ...]) -> bool:
+    """Return whether patches pay where the planes of the kernel are made already."""
+    return is_small(kernel) or (image[2] > NARROW_MAP and 2 * math.prod(kernel) <= READ_TWICE)

@@ -51,7 +51,7 @@ def apply(x: Array, layer: Layer) -> Array:
     padding = (layer.weight.shape[1] // 2, layer.weight.shape[2] // 2)
     if forms.takes_strips(x.shape, layer.weight.shape, (1, 1), padding, ready=True):
         return _strips(x, layer, padding)
-    if forms.is_small(layer.weight.shape):
+    if forms.takes_patches(x.shape, layer.weight.shape):
         return _patched(x, layer, padding)
     sums = _prepared(layer, "direct", direct.added)
     y = direct.convolve(_closed(x), layer.weight, (1, 1), padding, sums)
