@@ -1,7 +1,7 @@
-"""Milliseconds per clip of the networks of the results, all in turn with PyTorch's real network in one process.
+"""Milliseconds per clip of the networks of the results, all in turn with PyTorch's real networks in one process.
 
 One process for each number of threads, the same for all sides. quatnet's networks are compiled (`models.compile`);
-PyTorch's is the real one of the same width as it is, and by torch.compile where a C++ compiler is there.
+PyTorch's is the real one of the same width, as it is, and some by torch.compile where a C++ compiler is there.
 """
 
 import json
@@ -14,17 +14,28 @@ from typing import Any
 import numpy as np
 import reproduce_records as records  # examples/reproduce_records.py
 from benchmark_measure import How, alternate, in_a_child
-from reproduce_networks import PRESET, network
-from reproduce_rows import row_of
+from reproduce_networks import network
+from reproduce_rows import SHARES, WIDTHS, row_of
 from story_outcome import replace_text
 
 from quatnet.models import CNN, CNNConfig, compile
 
 FRAMES, CLASSES = 126, 10  # clips of ESC-10
-WHOLE = ("real-8", "real-11.6", "real-16", "real-32", "real-64", "quaternion-8", "quaternion-16", "quaternion-22.5",
-         "quaternion-32", "quaternion-40", "quaternion-64")  # fmt: skip
-PRUNED = tuple(f"quaternion-16/prune-l1-{share}" for share in ("0.25", "0.5", "0.75", "budget"))
-TWINS = (f"real-{PRESET}", "real-32", "real-64")
+WHOLE = (*WIDTHS, "real-32", "real-64", "quaternion-40", "quaternion-64")
+PRUNED = (
+    *(f"quaternion-16/prune-l1-{share}" for share in SHARES),
+    "quaternion-16/prune-random-budget",
+    "real-16/prune-l1-budget",
+)
+COMPILED = ("real-16", "real-32", "real-64")  # by torch.compile, which takes half a minute each
+
+
+def twin(name: str) -> str:
+    """Return the real network of the same width: of "quaternion-16/prune-l1-0.5" it is "real-16"."""
+    return f"real-{name.partition('/')[0].partition('-')[2]}"
+
+
+TWINS = tuple(dict.fromkeys(map(twin, WHOLE)))
 
 
 def measure(folder: Path, *, threads: tuple[int, ...] = (1, 2), rounds: int = 7) -> None:
@@ -37,28 +48,30 @@ def measure(folder: Path, *, threads: tuple[int, ...] = (1, 2), rounds: int = 7)
 
 
 def left_by_pruning(folder: Path) -> dict[str, CNNConfig]:
-    """Return what pruning left of the network in the first run of its row; rows without one are left out."""
-    first = {
-        name: next((run["widths"] for run in records.read(row_of(f"esc10/{name}"), folder) if "widths" in run), None)
-        for name in PRUNED
-    }
-    whole = network("quaternion-16", CLASSES)
-    return {name: replace(whole, widths=widths) for name, widths in first.items() if widths}
+    """Return what pruning left of the networks in the first run of each row; rows without one are left out."""
+    runs = {name: records.read(row_of(f"esc10/{name}"), folder) for name in PRUNED}
+    first = {name: next((run["widths"] for run in each if "widths" in run), None) for name, each in runs.items()}
+    whole = {name: network(name.partition("/")[0], CLASSES) for name in PRUNED}
+    return {name: replace(whole[name], widths=widths) for name, widths in first.items() if widths}
 
 
 def timed(configs: dict[str, CNNConfig], how: How, beside: tuple[str, ...] = TWINS) -> dict[str, float]:
-    """Return the median milliseconds for one clip of all sides, which take turns; `beside` in PyTorch as well."""
+    """Return the median milliseconds for one clip of all sides, which take turns; `beside` in PyTorch."""
     how.start()
     clip = np.random.default_rng(how.seed).standard_normal((1, FRAMES, 64, 4), dtype=np.float32)
-    models = {name: CNN(config, rng=np.random.default_rng(how.seed)) for name, config in configs.items()}
-    sides: dict[str, Any] = {name: partial(compile(model), clip) for name, model in models.items()}
+    sides: dict[str, Any] = {name: partial(compile(_fresh(config, how)), clip) for name, config in configs.items()}
     twins = how.twins()
     for name in beside:
-        sides[f"PyTorch {name}"] = twins.faster(twins.inference(models[name], clip, "real")).run
-        if side := twins.compiled(models[name], clip, how.compile_seconds):
+        model = _fresh(network(name, CLASSES), how)
+        sides[f"PyTorch {name}"] = twins.faster(twins.inference(model, clip, "real")).run
+        if name in COMPILED and (side := twins.compiled(model, clip, how.compile_seconds)):
             sides[f"PyTorch {name}, compiled"] = side.run
     times = alternate(sides, how.rounds, how.turn_seconds)
     return {name: round(1000 * each["median"], 3) for name, each in times.items()}
+
+
+def _fresh(config: CNNConfig, how: How) -> CNN:
+    return CNN(config, rng=np.random.default_rng(how.seed))
 
 
 def read(folder: Path) -> dict[str, dict[str, float]]:
@@ -68,12 +81,14 @@ def read(folder: Path) -> dict[str, dict[str, float]]:
 
 
 def table(folder: Path) -> list[list[str]]:
-    """Return the milliseconds, and how they compare with PyTorch's real network of the reference width."""
-    found, reference = read(folder), f"PyTorch {TWINS[0]}"
-    heads = [f"{each} {count} thread{'s' if count != '1' else ''}" for count in found for each in ("ms,", "ratio,")]
-    lines = [["network", *heads]]
-    for name in next(iter(found.values()), {}):
-        if all(name in times for times in found.values()):
-            pairs = ((f"{times[name]:.2f}", f"{times[name] / times[reference]:.2f}") for times in found.values())
-            lines.append([name, *chain(*pairs)])
-    return lines
+    """Return the milliseconds, beside those of PyTorch's real network of the same width, compiled if that is faster."""
+    found = read(folder)
+    heads = [f"{side}, {count} thread{'s' if count != '1' else ''}" for count in found for side in ("ms", "PyTorch")]
+    names = [name for name in next(iter(found.values()), {}) if not name.startswith("PyTorch")]
+    lines = [[name, twin(name), *chain(*(_pair(times, name) for times in found.values()))] for name in names]
+    return [["network", "in PyTorch", *heads], *lines]
+
+
+def _pair(times: dict[str, float], name: str) -> tuple[str, str]:
+    theirs = [ms for side, ms in times.items() if side.partition(",")[0] == f"PyTorch {twin(name)}"]
+    return f"{times[name]:.2f}", f"{min(theirs):.2f}" if theirs else "-"

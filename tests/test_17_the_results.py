@@ -115,6 +115,25 @@ def test_a_failed_run_is_counted_and_not_averaged(tmp_path: Path) -> None:
     assert "| 1, 1 failed | 50.0 |" in tables.table("widths-esc10", tmp_path)
 
 
+# One row against another
+
+
+def test_a_quaternion_network_is_compared_with_the_real_one_that_costs_as_much(tmp_path: Path) -> None:
+    for name, hits in {"quaternion-16": (0.8, 0.9), "real-8": (0.7, 0.6)}.items():
+        for fold, accuracy in enumerate(hits, 1):
+            records.keep(row_of(f"esc10/{name}"), run(fold, 0, accuracy), tmp_path)
+    assert "| quaternion-16 | real-8 | parameters | +20.0 ± 10.0 (2) | - | - |" in tables.table("equals", tmp_path)
+
+
+def test_a_criterion_is_compared_with_chance(tmp_path: Path) -> None:
+    for name, hits in {"l1": (0.8, 0.9), "random": (0.7, 0.6)}.items():
+        for fold, accuracy in enumerate(hits, 1):
+            records.keep(row_of(f"esc10/quaternion-16/prune-{name}-0.25"), run(fold, 0, accuracy), tmp_path)
+    assert "| l1 | 85.0 ± 5.0 (2) | - | - | - |" in tables.table("criteria", tmp_path)
+    assert "| l1 | +20.0 ± 10.0 (2) | - | - | - |" in tables.table("criteria-against-chance", tmp_path)
+    assert "| random |" not in tables.table("criteria-against-chance", tmp_path)
+
+
 # Records
 
 
@@ -144,14 +163,15 @@ def test_a_training_that_goes_astray_is_written_down_as_failed(tmp_path: Path, m
 # Milliseconds
 
 
-def test_milliseconds_stand_beside_those_of_pytorchs_real_network(tmp_path: Path) -> None:
-    times = {"real-16": 3.0, "PyTorch real-16": 2.0}
-    (tmp_path / "latency.json").write_text(json.dumps({"milliseconds": {"1": times, "2": times | {"more": 1.0}}}))
+def test_milliseconds_stand_beside_those_of_pytorchs_real_network_of_the_same_width(tmp_path: Path) -> None:
+    one = {"quaternion-16/prune-l1-0.5": 1.0, "real-8": 0.5, "PyTorch real-16": 2.0, "PyTorch real-8": 1.5}
+    two = one | {"PyTorch real-16, compiled": 1.25}
+    (tmp_path / "latency.json").write_text(json.dumps({"milliseconds": {"1": one, "2": two}}))
     assert tables.table("latency", tmp_path).splitlines() == [
-        "| network | ms, 1 thread | ratio, 1 thread | ms, 2 threads | ratio, 2 threads |",
-        "| --- | --- | --- | --- | --- |",
-        "| real-16 | 3.00 | 1.50 | 3.00 | 1.50 |",
-        "| PyTorch real-16 | 2.00 | 1.00 | 2.00 | 1.00 |",
+        "| network | in PyTorch | ms, 1 thread | PyTorch, 1 thread | ms, 2 threads | PyTorch, 2 threads |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| quaternion-16/prune-l1-0.5 | real-16 | 1.00 | 2.00 | 1.00 | 1.25 |",
+        "| real-8 | real-8 | 0.50 | 1.50 | 0.50 | 1.50 |",
     ]
 
 
