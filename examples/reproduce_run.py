@@ -12,9 +12,11 @@ from quatnet.errors import ConfigError
 from quatnet.profile import count_parameters, multiplications
 
 EPOCHS = {"esc10": 40, "esc50": 30, "ravdess": 40, "smoke": 2}
+LONGER = 3  # times as many
 KINDS: dict[str, Callable[[Run, int], Trained]] = {
     "": alone,
     "frontend": alone,
+    "long": lambda run, epochs: alone(run, LONGER * epochs),
     "prune": pruned,
     "continue": continued,
     "scratch": from_scratch,

@@ -201,7 +201,7 @@ def reproduce(*arguments: str | Path) -> subprocess.CompletedProcess:
 
 
 def test_every_kind_of_row_runs_and_is_not_run_again(tmp_path: Path) -> None:
-    changes = ["", "/continue", "/prune-l1-0.5", "/prune-random-budget", "/scratch-budget", "/distil-own"]
+    changes = ["", "/continue", "/long", "/prune-l1-0.5", "/prune-random-budget", "/scratch-budget", "/distil-own"]
     rows = [f"smoke/quaternion-8{change}" for change in [*changes, "/frontend-released"]]
     rows += [f"smoke/quaternion-16/{change}" for change in ("distil-own-0.5", "equal-l1-0.5")]
     places = ["--out", tmp_path / "out", "--records", tmp_path / "records"]
@@ -210,9 +210,10 @@ def test_every_kind_of_row_runs_and_is_not_run_again(tmp_path: Path) -> None:
     found = [json.loads((tmp_path / "records" / f"{row}.json").read_text())["runs"] for row in rows]
     assert [len(runs) for runs in found] == [1] * len(rows)
     assert all(0 <= runs[0]["accuracy"] <= 1 and runs[0]["total_seconds"] > 0 for runs in found)
-    whole, continued, half = (runs[0] for runs in found[:3])
+    whole, continued, longer, half = (runs[0] for runs in found[:4])
     assert half["parameters"] < whole["parameters"] == continued["parameters"]
     assert continued["total_multiplications"] > whole["total_multiplications"]
+    assert longer["epochs"] == reproduce_run.LONGER * whole["epochs"]
     taught, equal = (runs[0] for runs in found[-2:])
     assert taught["widths"] == equal["widths"]
     an_epoch = equal["train_multiplications"] / equal["epochs"]
