@@ -13,7 +13,7 @@ from reproduce_rows import WIDTHS, row_of
 from reproduce_statistics import accuracies, middle, spread
 
 COSTS = {  # axis -> figure, unit, ticks
-    "parameters (thousands)": ("parameters", 1e3, (40, 80, 160, 320, 640)),
+    "parameters (thousands)": ("parameters", 1e3, (20, 40, 80, 160, 320, 640)),
     "multiplications a clip (M, 8 per product)": ("multiplications_8", 1e6, (5, 10, 20, 40, 80)),
 }
 SERIES = {  # label -> rows, how they look
@@ -22,9 +22,17 @@ SERIES = {  # label -> rows, how they look
         [f"esc10/{name}" for name in WIDTHS if name.startswith("quaternion")],
         {"color": "#D55E00", "marker": "s"},
     ),
+    "real, 120 epochs": (
+        [f"esc10/{name}/long" for name in WIDTHS if name.startswith("real")],
+        {"color": "#0072B2", "marker": "o", "markerfacecolor": "white"},
+    ),
+    "quaternion, 120 epochs": (
+        ["esc10/quaternion-16/long"],
+        {"color": "#D55E00", "marker": "s", "markerfacecolor": "white"},
+    ),
     "real-16, pruned": (["esc10/real-16/prune-l1-budget"], {"color": "#56B4E9", "marker": "v"}),
     "quaternion-16, pruned": (
-        [f"esc10/quaternion-16/prune-l1-{share}" for share in ("0.5", "budget")],
+        [f"esc10/quaternion-16/prune-l1-{share}" for share in ("0.75", "0.5", "0.25")],
         {"color": "#009E73", "marker": "D"},
     ),
 }
@@ -49,7 +57,7 @@ def draw() -> Figure:
         axis.set_xticks(ticks)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("accuracy on ESC-10 (%)")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=10)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=10)
     return figure
 
 
