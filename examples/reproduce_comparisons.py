@@ -14,6 +14,7 @@ EQUAL = (  # quaternion, real, in what
     ("quaternion-16/long", "real-16/long", "width, both trained three times as long"),
     ("quaternion-16/long", "real-11.6/long", "multiplications, the same"),
     ("quaternion-16/long", "real-8/long", "parameters, the same"),
+    ("quaternion-8", "real-8", "width, and milliseconds"),
     ("quaternion-8", "real-4", "parameters"),
     ("quaternion-22.5", "real-16", "multiplications"),
     ("quaternion-32", "real-16", "parameters"),

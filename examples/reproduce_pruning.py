@@ -17,6 +17,12 @@ def alone(run: Run, epochs: int) -> Trained:
     return run.train(run.fresh(run.config), epochs)
 
 
+def at_rate(run: Run, epochs: int) -> Trained:
+    """Train at a multiple of the learning rate: was the usual one good for one network and bad for another?"""
+    recipe = replace(FROM_NOTHING, peak=FROM_NOTHING.peak * float(run.row.how))
+    return run.train(run.fresh(run.config), epochs, recipe=recipe)
+
+
 def pruned(run: Run, epochs: int) -> Trained:
     """Cut the base network, and train what is left."""
     base = alone(run.of(run.row.base), epochs)

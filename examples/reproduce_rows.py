@@ -13,6 +13,7 @@ A row has a name, DATA/NETWORK or DATA/NETWORK/CHANGE:
     esc10/quaternion-16/equal-l1-0.5          pruned, then trained on until it has cost as much as that student
     esc10/quaternion-16/frontend-released     hears what the released code makes of the sound
     esc10/quaternion-16/long                  trained three times as long
+    esc10/quaternion-16/rate-0.5              at half of the learning rate; rate-2 at twice of it
     esc50/quaternion-40/best                  every means at once: long training, recorded answers, averaged weights
 
 Rows belong together in one of the QUESTIONS; a row is run on all SPLITS of its data.
@@ -46,6 +47,9 @@ SMALLER = ("", "/scratch-0.5", "/distil-own-0.5", "/distil-strong-0.5", "/prune-
 QUESTIONS = {
     "widths": [f"{data}/{network}" for data in ("esc10", "ravdess", "esc50") for network in WIDTHS],
     "longer": [f"esc10/{network}/long" for network in ("real-16", "quaternion-16", "real-8", "real-11.6")],
+    "rates": [
+        f"esc10/{network}{rate}" for network in ("quaternion-16", "real-8") for rate in ("/rate-0.5", "", "/rate-2")
+    ],
     "criteria": [f"esc10/quaternion-16/prune-{name}-{share}" for share in SHARES for name in CRITERION_NAMES],
     "pruning": [
         *(f"esc10/quaternion-16/prune-l1-{share}" for share in SHARES),
@@ -98,6 +102,7 @@ def row_of(name: str) -> Row:
         "": [""],
         "continue": [""],
         "long": [""],
+        "rate": ["0.5", "2"],
         "prune": [f"{criterion}-{share}" for criterion in CRITERION_NAMES for share in SHARES],
         "scratch": list(SHARES),
         "distil": [f"{teacher}{part}" for teacher in ("own", "strong") for part in ("", *(f"-{s}" for s in SHARES))],

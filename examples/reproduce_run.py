@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from reproduce_pruning import alone, as_costly, continued, from_scratch, pruned
+from reproduce_pruning import alone, as_costly, at_rate, continued, from_scratch, pruned
 from reproduce_teaching import best, distilled
 from reproduce_training import Run, Trained
 
@@ -17,6 +17,7 @@ KINDS: dict[str, Callable[[Run, int], Trained]] = {
     "": alone,
     "frontend": alone,
     "long": lambda run, epochs: alone(run, LONGER * epochs),
+    "rate": at_rate,
     "prune": pruned,
     "continue": continued,
     "scratch": from_scratch,

@@ -21,10 +21,12 @@ import reproduce_tables as tables
 import reproduce_teaching
 from benchmark_measure import How, in_a_child
 from reproduce_networks import as_small_as, choice, network
+from reproduce_pruning import at_rate
 from reproduce_rows import QUESTIONS, Row, row_of
 from reproduce_statistics import accuracies, difference, failures, spread
 from reproduce_task import Place
 from reproduce_training import Run, Trained
+from story_recipe import FROM_NOTHING
 
 from quatnet.backend import on_gpu
 from quatnet.datasets import synthetic
@@ -158,6 +160,14 @@ def test_a_training_that_goes_astray_is_written_down_as_failed(tmp_path: Path, m
     found = reproduce_run.result(Run(Row("smoke", "real-4"), 1, 0, Place(None, tmp_path, None, False)))
     assert found["failed"] == "the loss is nan after 2 epochs"
     assert "accuracy" not in found
+
+
+@pytest.mark.parametrize("times", [0.5, 2.0])
+def test_a_row_may_be_trained_at_another_learning_rate(times: float, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(Run, "train", lambda _run, _model, _epochs, *, recipe: recipe)
+    row = row_of(f"smoke/real-4/rate-{times:g}")
+    recipe = at_rate(Run(row, 1, 0, Place(None, tmp_path, None, False)), 2)
+    assert recipe.peak == times * FROM_NOTHING.peak
 
 
 # Milliseconds
