@@ -82,6 +82,7 @@ def compiled(model: CNN, x: np.ndarray, limit_seconds: float) -> Side | None:
     from torch._inductor import config
 
     config.freezing, config.compile_threads = True, 1  # no workers that go on compiling after an alarm
+    torch._dynamo.config.recompile_limit = 64  # networks in one process; beyond it, it would quietly stop compiling
     torch.compiler.reset()  # or a second batch size would be compiled for any size
     run = partial(_answer, torch.compile(network(model, "real", "channels first").eval()), torch.from_numpy(x))
     try:

@@ -15,6 +15,7 @@ is told in `reproduce_rows.py`, how a run goes in `reproduce_run.py`.
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import reproduce_latency as latency  # examples/reproduce_latency.py
 import reproduce_records as records  # examples/reproduce_records.py
@@ -52,8 +53,9 @@ def chosen(args: argparse.Namespace) -> list[Row]:
 
 def splits(row: Row, args: argparse.Namespace) -> list[tuple[int, int]]:
     """The folds and seeds of a row that are asked for; single ones need not be among those of the table."""
-    asked = [(args.fold or fold, seed if args.seed is None else args.seed) for fold, seed in SPLITS[row.data]]
-    return list(dict.fromkeys(asked))
+    folds, seeds = (list(dict.fromkeys(split[axis] for split in SPLITS[row.data])) for axis in (0, 1))
+    folds, seeds = (whole if one is None else [one] for whole, one in ((folds, args.fold), (seeds, args.seed)))
+    return [(fold, seed) for seed in seeds for fold in folds]
 
 
 def main() -> None:
@@ -61,7 +63,7 @@ def main() -> None:
     if args.latency:
         return latency.measure(args.records)
     if args.tables:
-        return tables.write()
+        return tables.write(args.records)
     for row in chosen(args):
         wanted = splits(row, args)
         left = records.missing(row, wanted, args.records)
@@ -74,10 +76,15 @@ def main() -> None:
 def run_all(row: Row, splits: list[tuple[int, int]], args: argparse.Namespace) -> None:
     """Run a row on these folds and seeds, and keep each result at once."""
     place = Place(args.data, args.out, args.teacher, args.resume)
+    on_record = {(run["fold"], run["seed"]): outcome(run) for run in records.read(row, args.records)}
     for fold, seed in splits:
-        found = result(Run(row, fold, seed, place))
+        found, before = result(Run(row, fold, seed, place)), on_record.get((fold, seed))
         records.keep(row, found, args.records)
-        print(f"{row.name} fold {fold} seed {seed}: {found.get('failed') or format(found['accuracy'], '.1%')}")
+        print(f"{row.name} fold {fold} seed {seed}: {outcome(found)}", f"(on record: {before})" if before else "")
+
+
+def outcome(run: dict[str, Any]) -> str:
+    return run.get("failed") or f"{run['accuracy']:.1%}"
 
 
 if __name__ == "__main__":

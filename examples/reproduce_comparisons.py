@@ -1,4 +1,4 @@
-"""Tables that set one row against another, run by run: networks equal in some cost, and criteria of pruning."""
+"""Tables that set one row against another, run by run: networks equal in something, and criteria of pruning."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,30 +7,58 @@ import reproduce_records as records  # examples/reproduce_records.py
 from reproduce_rows import CRITERION_NAMES, SHARES, row_of
 from reproduce_statistics import accuracies, difference, spread
 
-EQUAL = (  # quaternion, real, in what
-    ("quaternion-16", "real-16", "width, and nearly milliseconds"),
-    ("quaternion-16", "real-11.6", "multiplications"),
-    ("quaternion-16", "real-8", "parameters"),
-    ("quaternion-16/long", "real-16/long", "width, both trained three times as long"),
-    ("quaternion-16/long", "real-11.6/long", "multiplications, the same"),
-    ("quaternion-16/long", "real-8/long", "parameters, the same"),
-    ("quaternion-8", "real-8", "width, and milliseconds"),
-    ("quaternion-8", "real-4", "parameters"),
-    ("quaternion-22.5", "real-16", "multiplications"),
-    ("quaternion-32", "real-16", "parameters"),
-)
+PAIRS = {  # question -> network, another, what they are equal in
+    "widths": (
+        ("quaternion-16", "real-16", "width, and nearly milliseconds"),
+        ("quaternion-16", "real-11.6", "multiplications"),
+        ("quaternion-16", "real-8", "parameters"),
+        ("quaternion-8", "real-8", "width, and milliseconds"),
+        ("quaternion-8", "real-4", "parameters"),
+        ("quaternion-22.5", "real-16", "multiplications"),
+        ("quaternion-32", "real-16", "parameters"),
+        ("real-16", "real-8", "nothing: twice the width"),
+    ),
+    "longer": (
+        ("real-16/long", "real-16", "all but epochs, 120 and 40"),
+        ("real-8/long", "real-8", "all but epochs"),
+        ("quaternion-16/long", "quaternion-16", "all but epochs"),
+        ("quaternion-16/long", "real-16/long", "width"),
+        ("quaternion-16/long", "real-11.6/long", "multiplications"),
+        ("quaternion-16/long", "real-8/long", "parameters"),
+    ),
+    "pruning": (
+        ("quaternion-16/continue", "quaternion-16", "size; trained on for a third"),
+        ("quaternion-16/prune-l1-0.25", "quaternion-16/continue", "training"),
+        ("quaternion-16/prune-l1-0.5", "quaternion-16/continue", "training"),
+        ("quaternion-16/prune-l1-0.75", "quaternion-16/continue", "training"),
+        ("quaternion-16/prune-l1-budget", "quaternion-16/continue", "training"),
+        ("quaternion-16/prune-l1-budget", "real-16/prune-l1-budget", "parameters"),
+        ("quaternion-16/prune-l1-0.5", "real-8", "multiplications, nearly"),
+    ),
+    "distillation": (
+        ("quaternion-16/distil-own-0.5", "quaternion-16/scratch-0.5", "size and epochs"),
+        ("quaternion-16/distil-strong-0.5", "quaternion-16/scratch-0.5", "size and epochs"),
+        ("quaternion-16/prune-l1-0.5", "quaternion-16/scratch-0.5", "size and epochs"),
+        ("quaternion-16/prune-l1-0.5", "quaternion-16/distil-own-0.5", "size"),
+        ("quaternion-16/equal-l1-0.5", "quaternion-16/distil-own-0.5", "size and cost"),
+        ("quaternion-16/equal-scratch-0.5", "quaternion-16/distil-own-0.5", "size and cost"),
+        ("quaternion-16/equal-l1-0.5", "quaternion-16/equal-scratch-0.5", "size and cost"),
+    ),
+}
 CUT = "esc10/quaternion-16/prune"
 SETS = {"esc10": "ESC-10, points", "esc50": "ESC-50, points", "ravdess": "RAVDESS, points"}
 
 
-def equals(folder: Path) -> list[list[str]]:
-    """Return how many points a quaternion network is ahead of the real one that costs the same, set by set."""
-    lines = [
-        [ours, theirs, cost, *(_ahead(f"{data}/{ours}", f"{data}/{theirs}", folder) for data in SETS)]
-        for ours, theirs, cost in EQUAL
-    ]
-    measured = [line for line in lines if any(cell != "-" for cell in line[3:])]
-    return [["quaternion", "real", "equal in", *SETS.values()], *measured]
+def pairs(question: str, folder: Path) -> list[list[str]]:
+    """Return how many points one network is ahead of another, set by set; sets without any pair are left out."""
+    cells = {
+        (one, other, equal): [_ahead(f"{data}/{one}", f"{data}/{other}", folder) for data in SETS]
+        for one, other, equal in PAIRS[question]
+    }
+    table = [["network", "against", "equal in", *SETS.values()], *([*names, *row] for names, row in cells.items())]
+    measured = [line for line in table if any(cell != "-" for cell in line[3:])]
+    filled = [column for column in zip(*measured, strict=True) if any(cell != "-" for cell in column[1:])]
+    return [list(line) for line in zip(*filled, strict=True)]
 
 
 def criteria(folder: Path) -> list[list[str]]:

@@ -1,7 +1,7 @@
 """Milliseconds per clip of the networks of the results, all in turn with PyTorch's real networks in one process.
 
 One process for each number of threads, the same for all sides. quatnet's networks are compiled (`models.compile`);
-PyTorch's is the real one of the same width, as it is, and some by torch.compile where a C++ compiler is there.
+PyTorch's is the real one of the same width, as it is, and by torch.compile where a C++ compiler is there.
 """
 
 import json
@@ -21,13 +21,13 @@ from story_outcome import replace_text
 from quatnet.models import CNN, CNNConfig, compile
 
 FRAMES, CLASSES = 126, 10  # clips of ESC-10
-WHOLE = (*WIDTHS, "real-32", "real-64", "quaternion-40", "quaternion-64")
+WHOLE = (*WIDTHS, "real-20", "real-32", "real-64", "quaternion-40", "quaternion-64")
 PRUNED = (
     *(f"quaternion-16/prune-l1-{share}" for share in SHARES),
     "quaternion-16/prune-random-budget",
     "real-16/prune-l1-budget",
 )
-COMPILED = ("real-16", "real-32", "real-64")  # by torch.compile, which takes half a minute each
+QUARTILES = (25, 50, 75)  # of the rounds, percent
 
 
 def twin(name: str) -> str:
@@ -42,7 +42,7 @@ def measure(folder: Path, *, threads: tuple[int, ...] = (1, 2), rounds: int = 7)
     """Write milliseconds per clip for each number of threads to `latency.json` in the records."""
     configs = {name: network(name, CLASSES) for name in WHOLE} | left_by_pruning(folder)
     found = {str(count): in_a_child(timed, configs, How(count, rounds, 0, torch=True)) for count in threads}
-    about = records.made_with() | {"command": "python examples/reproduce.py --latency"}
+    about = records.made_with("torch") | {"command": "python examples/reproduce.py --latency"}
     folder.mkdir(parents=True, exist_ok=True)
     replace_text(folder / "latency.json", json.dumps({"milliseconds": found, **about}, indent=1) + "\n")
 
@@ -55,8 +55,8 @@ def left_by_pruning(folder: Path) -> dict[str, CNNConfig]:
     return {name: replace(whole[name], widths=widths) for name, widths in first.items() if widths}
 
 
-def timed(configs: dict[str, CNNConfig], how: How, beside: tuple[str, ...] = TWINS) -> dict[str, float]:
-    """Return the median milliseconds for one clip of all sides, which take turns; `beside` in PyTorch."""
+def timed(configs: dict[str, CNNConfig], how: How, beside: tuple[str, ...] = TWINS) -> dict[str, list[float]]:
+    """Return the quartiles of milliseconds for one clip of all sides, which take turns; `beside` in PyTorch."""
     how.start()
     clip = np.random.default_rng(how.seed).standard_normal((1, FRAMES, 64, 4), dtype=np.float32)
     sides: dict[str, Any] = {name: partial(compile(_fresh(config, how)), clip) for name, config in configs.items()}
@@ -64,10 +64,11 @@ def timed(configs: dict[str, CNNConfig], how: How, beside: tuple[str, ...] = TWI
     for name in beside:
         model = _fresh(network(name, CLASSES), how)
         sides[f"PyTorch {name}"] = twins.faster(twins.inference(model, clip, "real")).run
-        if name in COMPILED and (side := twins.compiled(model, clip, how.compile_seconds)):
+        if side := twins.compiled(model, clip, how.compile_seconds):
             sides[f"PyTorch {name}, compiled"] = side.run
     times = alternate(sides, how.rounds, how.turn_seconds)
-    return {name: round(1000 * each["median"], 3) for name, each in times.items()}
+    quartiles = {name: 1000 * np.percentile(each["runs"], QUARTILES) for name, each in times.items()}
+    return {name: each.round(3).tolist() for name, each in quartiles.items()}
 
 
 def _fresh(config: CNNConfig, how: How) -> CNN:
@@ -75,9 +76,10 @@ def _fresh(config: CNNConfig, how: How) -> CNN:
 
 
 def read(folder: Path) -> dict[str, dict[str, float]]:
-    """Return milliseconds by number of threads and network; nothing where they were not measured."""
+    """Return median milliseconds by number of threads and network; nothing where they were not measured."""
     path = folder / "latency.json"
-    return json.loads(path.read_text())["milliseconds"] if path.exists() else {}
+    found = json.loads(path.read_text())["milliseconds"] if path.exists() else {}
+    return {threads: {name: median for name, (_, median, _) in times.items()} for threads, times in found.items()}
 
 
 def table(folder: Path) -> list[list[str]]:

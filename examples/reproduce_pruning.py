@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from reproduce_networks import as_small_as, choice
+from reproduce_networks import as_small_as, choice, network
+from reproduce_rows import TEACHER
 from reproduce_training import Run, Trained
 from story_recipe import FROM_NOTHING
 
@@ -41,15 +42,20 @@ def from_scratch(run: Run, epochs: int) -> Trained:
 
 
 def as_costly(run: Run, epochs: int) -> Trained:
-    """Prune, and train on until all has cost as many multiplications as distilling a network as small."""
+    """Spend what distilling a network as small costs: on one trained from nothing, or on what pruning leaves."""
+    small, teacher = left_by_pruning(run), network(TEACHER, len(run.task.classes))
+    answer, step = run.forward(teacher), 3 * run.forward(small)  # multiplications for a clip
+    budget = 3 * answer * epochs + (answer + step) * (epochs + later(epochs))
+    if run.row.how.startswith("scratch"):
+        return run.train(run.fresh(small), round(budget / step))
     base = alone(run.of(run.row.base), epochs)
-    small = cut(base.model, filters(run)(base.model))
-    of_teacher = run.forward(base.model) / (3 * run.forward(small))  # its answers, in steps of the student
-    return replace(run.train(small, round((epochs + later(epochs)) * (1 + of_teacher)), recipe=GENTLE), before=base)
+    left = budget - 3 * run.forward(base.model.config) * epochs
+    tuned = run.train(cut(base.model, filters(run)(base.model)), round(left / step), recipe=GENTLE)
+    return replace(tuned, before=base)
 
 
 def left_by_pruning(run: Run) -> CNNConfig:
-    """Return the widths that pruning by L1 norm leaves of the row's network."""
+    """Return the config that pruning a share of the row's network leaves; which filters go does not matter."""
     share = run.row.how.rpartition("-")[2]
     l1 = Run(replace(run.row, how=f"l1-{share}"), run.fold, run.seed, run.place)
     return as_small_as(run.fresh(run.config), filters(l1))

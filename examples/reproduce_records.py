@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,19 @@ def made_by(row: Row, fold: int, seed: int) -> dict[str, Any]:
     return {"command": command, **made_with(), "threads": quatnet.thread_count()}
 
 
-def made_with() -> dict[str, Any]:
-    """Return the commit, the machine and the versions of this process."""
+def made_with(*packages: str) -> dict[str, Any]:
+    """Return the commit, the machine and the versions of this process, of these packages as well."""
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
-        "commit": _git("rev-parse", "--short=12", "HEAD") + ("+" if _git("status", "--porcelain", "quatnet") else ""),
+        "commit": _git("rev-parse", "--short=12", "HEAD")
+        + ("+" if _git("status", "--porcelain", "quatnet", "examples") else ""),
         "machine": f"{processor()}, {os.cpu_count()} cores",
-        "versions": {"python": platform.python_version(), "numpy": np.__version__, "quatnet": quatnet.__version__},
+        "versions": {
+            "python": platform.python_version(),
+            "quatnet": quatnet.__version__,
+            **{package: version(package) for package in ("numpy", *packages)},
+            blas["name"]: blas["version"],
+        },
     }
 
 

@@ -1,6 +1,7 @@
 """The tables of the pages, from the records: what stands between <!-- table NAME --> and <!-- end -->."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import reproduce_comparisons as comparisons  # examples/reproduce_comparisons.py
@@ -12,7 +13,7 @@ from reproduce_statistics import Runs, accuracies, difference, failures, middle,
 PAGES = (records.ROOT / "docs" / "results.md", records.ROOT / "README.md")
 MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 SETS = {"esc10": "ESC-10, %", "esc50": "ESC-50, fold 1", "ravdess": "RAVDESS, fold 1"}
-REFERENCE = "real-16"
+REFERENCES = {"front-ends": "quaternion-16", "best": "real-20/best"}  # of a question, what all are compared with
 CLAIM = ("real-16", "real-8", "quaternion-16", "quaternion-16/prune-l1-budget", "quaternion-16/prune-l1-0.5",
          "real-16/prune-l1-budget", "quaternion-40/best")  # fmt: skip
 COSTS = {"parameters": (1e3, "{:,.0f} k"), "multiplications_8": (1e6, "{:,.1f} M")}
@@ -30,7 +31,7 @@ def table(name: str, folder: Path) -> str:
         return "\n".join(_cells(cells) for cells in (head, ["---"] * len(head), *lines))
     question, _, data = name.rpartition("-") if name.split("-")[-1] in SPLITS else (name, "", "")
     rows = [row for row in QUESTIONS[question] if row.startswith(data)]
-    reference = f"{data or 'esc10'}/{REFERENCE}"
+    reference = f"{rows[0].partition('/')[0]}/{REFERENCES.get(question, 'real-16')}"
     return rows_of_a_table([reference, *(row for row in rows if row != reference)], reference, folder)
 
 
@@ -40,7 +41,7 @@ def rows_of_a_table(names: list[str], reference: str, folder: Path) -> str:
         "row",
         "runs",
         "accuracy, %",
-        f"against {REFERENCE}, points",
+        f"against {reference.partition('/')[2]}, points",
         "parameters",
         "mult. 16",
         "mult. 8",
@@ -69,7 +70,7 @@ def _line(name: str, runs: Runs, reference: Runs) -> str:
 
 
 def _count(runs: Runs, key: str, unit: float, form: str) -> str:
-    return form.format(middle(runs, key) / unit)
+    return form.format(middle(runs, key) / unit) if runs else "-"
 
 
 def _cells(cells: list[str]) -> str:
@@ -89,16 +90,16 @@ def summary(folder: Path) -> list[list[str]]:
 WHOLE = {
     "summary": summary,
     "latency": latency.table,
-    "equals": comparisons.equals,
+    **{f"pairs-{question}": partial(comparisons.pairs, question) for question in comparisons.PAIRS},
     "criteria": comparisons.criteria,
     "criteria-against-chance": comparisons.against_chance,
 }
 
 
-def write() -> None:
-    """Write the tables into the pages."""
+def write(folder: Path) -> None:
+    """Write the tables of the records in a folder into the pages."""
     for path in PAGES:
-        path.write_text(page(path), encoding="utf-8")
+        path.write_text(page(path, folder), encoding="utf-8")
 
 
 def stale() -> list[str]:

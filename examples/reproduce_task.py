@@ -27,8 +27,8 @@ def task_of(row: Row, fold: int, place: Place) -> Task:
     if row.asks_a_file and place.teacher is None:
         raise ConfigError(f"{row.name} needs --teacher FILE, the recorded answers of a strong network")
     frontend = front_end(row)
-    print(frontend)
     data, cache = recordings(row.data, place), place.out / "features"
+    print(frontend)
     teacher = place.teacher if row.asks_a_file else None
     return one_label_task(data, fold, frontend, cache=cache, teacher=teacher)
 

@@ -4,14 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 from reproduce_pruning import alone, later, left_by_pruning
-from reproduce_rows import Row
+from reproduce_rows import TEACHER, Row
 from reproduce_training import Run, Trained
 from story_recipe import FROM_NOTHING
 
 from quatnet.tensor import no_grad
 from quatnet.weight_average import WeightAverage
 
-TEACHER = "quaternion-16"
 LONG = 100  # epochs of the best
 THOROUGH = replace(FROM_NOTHING, mixup=1.0)  # of the best: any share of two clips
 
@@ -28,7 +27,7 @@ def distilled(run: Run, epochs: int) -> Trained:
         return run.train(student, epochs_of_student, task=run.task.of_student())
     base = alone(run.of(Row(run.row.data, TEACHER)), epochs)
     taught = run.train(student, epochs_of_student, task=run.task.of_student(base.model))
-    asked = run.forward(base.model) * epochs_of_student * run.task.facts["train"]
+    asked = run.forward(base.model.config) * epochs_of_student * run.task.facts["train"]
     return replace(taught, work=taught.work + asked, before=base)
 
 

@@ -40,7 +40,7 @@ class Run:
         self.path = place.out / row.name / f"fold{fold}-seed{seed}.npz"
 
     def of(self, row: Row) -> "Run":
-        """Return another row on the same fold with the same seed."""
+        """Return another row on the same fold with the same seed; if it is trained already, it is not trained again."""
         return Run(row, self.fold, self.seed, replace(self.place, resume=True))
 
     @cached_property
@@ -75,12 +75,12 @@ class Run:
         if self.place.resume and self.path.exists():
             training.load()
         progress = training.run(label=f"{self.row.name} fold {self.fold} seed {self.seed}")
-        work = 3.0 * self.forward(model) * epochs * task.facts["train"]  # forwards, and twice as much backwards
+        work = 3.0 * self.forward(model.config) * epochs * task.facts["train"]  # forwards, and twice as much backwards
         return Trained(model, progress.history[-1]["loss"], epochs, progress.seconds, work)
 
-    def forward(self, model: CNN) -> int:
+    def forward(self, config: CNNConfig) -> int:
         """Return the multiplications of a clip, 8 for a quaternion product."""
-        return multiplications(model.config, self.task.frontend.frames)[1]
+        return multiplications(config, self.task.frontend.frames)[1]
 
     def fresh(self, config: CNNConfig) -> CNN:
         """Return a network with its first weights."""

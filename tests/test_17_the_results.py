@@ -20,10 +20,11 @@ import reproduce_run
 import reproduce_tables as tables
 import reproduce_teaching
 from benchmark_measure import How, in_a_child
+from reproduce_comparisons import PAIRS
 from reproduce_networks import as_small_as, choice, network
 from reproduce_pruning import at_rate
 from reproduce_rows import QUESTIONS, Row, row_of
-from reproduce_statistics import accuracies, difference, failures, spread
+from reproduce_statistics import accuracies, difference, failures, spread, variance_of_mean
 from reproduce_task import Place
 from reproduce_training import Run, Trained
 from story_recipe import FROM_NOTHING
@@ -37,19 +38,28 @@ from quatnet.profile import network_cost
 
 ROOT = Path(__file__).parent.parent
 NAMES = [name for rows in QUESTIONS.values() for name in rows]
+COMPARED = [f"esc10/{name}" for pairs in PAIRS.values() for one, other, _ in pairs for name in (one, other)]
 
 
 # Names
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *COMPARED])
 def test_every_row_is_known_by_its_name(name: str) -> None:
     assert row_of(name).name == name
 
 
 @pytest.mark.parametrize(
     "name",
-    ["esc10", "esc10/cnn-16", "esc11/real-16", "esc10/real-x", "esc10/real-16/prune-l1-0.9", "esc10/real-16/best/x"],
+    [
+        "esc10",
+        "esc10/cnn-16",
+        "esc11/real-16",
+        "esc10/real-x",
+        "esc10/real-0",
+        "esc10/real-16/prune-l1-0.9",
+        "esc10/real-16/best/x",
+    ],
 )
 def test_a_name_that_says_nothing_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="is no row"):
@@ -89,7 +99,22 @@ def run(fold: int, seed: int, accuracy: float | None = None, **more) -> dict:
     return {"fold": fold, "seed": seed, **judged, **more}
 
 
-def test_seeds_of_a_fold_are_averaged_before_folds_are_compared() -> None:
+def test_other_folds_and_other_seeds_would_both_have_given_another_mean() -> None:
+    # folds alone: means .5 .7, error .1; seeds alone: means .5 .7, error .1; a run has no chance of its own
+    grid = {(fold, seed): 0.4 + 0.2 * fold + 0.2 * seed for fold in (0, 1) for seed in (0, 1)}
+    assert spread(grid) == pytest.approx((0.6, np.hypot(0.1, 0.1)))
+
+
+def test_the_error_is_right_on_average() -> None:
+    rng = np.random.default_rng(0)
+    folds, seeds, rest = rng.normal(0, 3, (4000, 5, 1)), rng.normal(0, 2, (4000, 1, 3)), rng.normal(0, 2, (4000, 5, 3))
+    grids = folds + seeds + rest
+    expected = grids.mean(axis=(1, 2)).var()
+    assert np.mean([variance_of_mean(grid) for grid in grids]) == pytest.approx(expected, rel=0.1)
+    assert expected == pytest.approx(9 / 5 + 4 / 3 + 4 / 15, rel=0.1)
+
+
+def test_where_seeds_are_missing_those_of_a_fold_are_averaged_and_folds_compared() -> None:
     # folds 0.5 and 0.7: mean 0.6, deviation 0.1·√2, over √2 folds
     found = spread(accuracies([run(1, 0, 0.4), run(1, 1, 0.6), run(2, 0, 0.7)]))
     assert found == pytest.approx((0.6, 0.1))
@@ -124,7 +149,7 @@ def test_a_quaternion_network_is_compared_with_the_real_one_that_costs_as_much(t
     for name, hits in {"quaternion-16": (0.8, 0.9), "real-8": (0.7, 0.6)}.items():
         for fold, accuracy in enumerate(hits, 1):
             records.keep(row_of(f"esc10/{name}"), run(fold, 0, accuracy), tmp_path)
-    assert "| quaternion-16 | real-8 | parameters | +20.0 ± 10.0 (2) | - | - |" in tables.table("equals", tmp_path)
+    assert "| quaternion-16 | real-8 | parameters | +20.0 ± 10.0 (2) |" in tables.table("pairs-widths", tmp_path)
 
 
 def test_a_criterion_is_compared_with_chance(tmp_path: Path) -> None:
@@ -174,8 +199,9 @@ def test_a_row_may_be_trained_at_another_learning_rate(times: float, tmp_path: P
 
 
 def test_milliseconds_stand_beside_those_of_pytorchs_real_network_of_the_same_width(tmp_path: Path) -> None:
-    one = {"quaternion-16/prune-l1-0.5": 1.0, "real-8": 0.5, "PyTorch real-16": 2.0, "PyTorch real-8": 1.5}
-    two = one | {"PyTorch real-16, compiled": 1.25}
+    one = {"quaternion-16/prune-l1-0.5": [0.9, 1.0, 1.3], "real-8": [0.5, 0.5, 0.5]}  # quartiles
+    one |= {"PyTorch real-16": [1.0, 2.0, 2.1], "PyTorch real-8": [1.5, 1.5, 1.7]}
+    two = one | {"PyTorch real-16, compiled": [1.2, 1.25, 1.3]}
     (tmp_path / "latency.json").write_text(json.dumps({"milliseconds": {"1": one, "2": two}}))
     assert tables.table("latency", tmp_path).splitlines() == [
         "| network | in PyTorch | ms, 1 thread | PyTorch, 1 thread | ms, 2 threads | PyTorch, 2 threads |",
@@ -199,7 +225,7 @@ def test_all_sides_take_turns_in_one_process(torch) -> None:
     how = How(threads=1, rounds=1, seed=0, torch=True, turn_seconds=0.0, compile_seconds=1.0)
     found = in_a_child(latency.timed, configs, how, ("real-4",))
     assert found.keys() >= {"real-4", "quaternion-4", "PyTorch real-4"}
-    assert min(found.values()) > 0
+    assert all(0 < low <= median <= high for low, median, high in found.values())
 
 
 # The program
@@ -211,9 +237,9 @@ def reproduce(*arguments: str | Path) -> subprocess.CompletedProcess:
 
 
 def test_every_kind_of_row_runs_and_is_not_run_again(tmp_path: Path) -> None:
-    changes = ["", "/continue", "/long", "/prune-l1-0.5", "/prune-random-budget", "/scratch-budget", "/distil-own"]
+    changes = ["", "/continue", "/long", "/prune-l1-0.5", "/prune-random-budget", "/scratch-0.5", "/distil-own"]
     rows = [f"smoke/quaternion-8{change}" for change in [*changes, "/frontend-released"]]
-    rows += [f"smoke/quaternion-16/{change}" for change in ("distil-own-0.5", "equal-l1-0.5")]
+    rows += [f"smoke/quaternion-16/{change}" for change in ("distil-own-0.5", "equal-l1-0.5", "equal-scratch-0.5")]
     places = ["--out", tmp_path / "out", "--records", tmp_path / "records"]
     done = reproduce(*rows, *places, "--resume")
     assert done.returncode == 0, done.stderr[-2000:]
@@ -224,12 +250,15 @@ def test_every_kind_of_row_runs_and_is_not_run_again(tmp_path: Path) -> None:
     assert half["parameters"] < whole["parameters"] == continued["parameters"]
     assert continued["total_multiplications"] > whole["total_multiplications"]
     assert longer["epochs"] == reproduce_run.LONGER * whole["epochs"]
-    taught, equal = (runs[0] for runs in found[-2:])
-    assert taught["widths"] == equal["widths"]
-    an_epoch = equal["train_multiplications"] / equal["epochs"]
-    assert taught["total_multiplications"] == pytest.approx(equal["total_multiplications"], abs=an_epoch)
+    taught, *equal = (runs[0] for runs in found[-3:])
+    an_epoch = equal[0]["train_multiplications"] / equal[0]["epochs"]
+    for each in equal:
+        assert each["widths"] == taught["widths"]
+        assert each["total_multiplications"] == pytest.approx(taught["total_multiplications"], abs=an_epoch)
     again = reproduce(*rows, *places, "--resume")
     assert again.stdout == ""  # nothing is left to do
+    once_more = reproduce(rows[0], *places, "--fold", "1")
+    assert f"(on record: {whole['accuracy']:.1%})" in once_more.stdout
 
 
 def test_a_strong_teachers_answers_come_from_a_file(tmp_path: Path) -> None:
@@ -252,6 +281,7 @@ def test_a_strong_teachers_answers_come_from_a_file(tmp_path: Path) -> None:
         (["nonsense"], "'nonsense' is no row"),
         ([], "which rows"),
         (["esc10/real-16"], "needs --data DIR"),
+        (["smoke/real-4", "--fold", "0"], "fold"),
         (["esc10/real-16/distil-strong"], "needs --teacher FILE"),
     ],
 )
