@@ -5,7 +5,7 @@ from pathlib import Path
 
 import reproduce_records as records  # examples/reproduce_records.py
 from reproduce_rows import CRITERION_NAMES, SHARES, row_of
-from reproduce_statistics import accuracies, difference, spread
+from reproduce_statistics import Spread, accuracies, difference, spread
 
 PAIRS = {  # question -> network, another, what they are equal in
     "widths": (
@@ -28,11 +28,9 @@ PAIRS = {  # question -> network, another, what they are equal in
     ),
     "pruning": (
         ("quaternion-16/continue", "quaternion-16", "size; trained on for a third"),
-        ("quaternion-16/prune-l1-0.25", "quaternion-16/continue", "training"),
-        ("quaternion-16/prune-l1-0.5", "quaternion-16/continue", "training"),
-        ("quaternion-16/prune-l1-0.75", "quaternion-16/continue", "training"),
-        ("quaternion-16/prune-l1-budget", "quaternion-16/continue", "training"),
+        *((f"quaternion-16/prune-l1-{share}", "quaternion-16/continue", "training") for share in SHARES),
         ("quaternion-16/prune-l1-budget", "real-16/prune-l1-budget", "parameters"),
+        ("quaternion-16/prune-l1-0.5", "real-16/prune-l1-budget", "multiplications, nearly"),
         ("quaternion-16/prune-l1-0.5", "real-8", "multiplications, nearly"),
     ),
     "distillation": (
@@ -51,14 +49,14 @@ SETS = {"esc10": "ESC-10, points", "esc50": "ESC-50, points", "ravdess": "RAVDES
 
 def pairs(question: str, folder: Path) -> list[list[str]]:
     """Return how many points one network is ahead of another, set by set; sets without any pair are left out."""
-    cells = {
-        (one, other, equal): [_ahead(f"{data}/{one}", f"{data}/{other}", folder) for data in SETS]
+    lines = [
+        [one, other, equal, *(said(*ahead(f"{data}/{one}", f"{data}/{other}", folder)) for data in SETS)]
         for one, other, equal in PAIRS[question]
-    }
-    table = [["network", "against", "equal in", *SETS.values()], *([*names, *row] for names, row in cells.items())]
-    measured = [line for line in table if any(cell != "-" for cell in line[3:])]
-    filled = [column for column in zip(*measured, strict=True) if any(cell != "-" for cell in column[1:])]
-    return [list(line) for line in zip(*filled, strict=True)]
+    ]
+    measured = [line for line in lines if any(cell != "-" for cell in line[3:])]
+    columns = list(zip(["network", "against", "equal in", *SETS.values()], *measured, strict=True))
+    filled = [column for column in columns[3:] if any(cell != "-" for cell in column[1:])]
+    return [list(line) for line in zip(*columns[:3], *filled, strict=True)]
 
 
 def criteria(folder: Path) -> list[list[str]]:
@@ -73,7 +71,7 @@ def criteria(folder: Path) -> list[list[str]]:
 
 def against_chance(folder: Path) -> list[list[str]]:
     """Return how many points each criterion is ahead of cutting at random, for each share."""
-    table = _by_criterion(lambda name: _ahead(name, f"{CUT}-random-{name.rpartition('-')[2]}", folder))
+    table = _by_criterion(lambda name: said(*ahead(name, f"{CUT}-random-{name.rpartition('-')[2]}", folder)))
     return [line for line in table if line[0] != "random"]
 
 
@@ -82,7 +80,12 @@ def _by_criterion(cell: Callable[[str], str]) -> list[list[str]]:
     return [["criterion", *SHARES], *lines]
 
 
-def _ahead(ours: str, theirs: str, folder: Path) -> str:
-    mine, others = (records.read(row_of(name), folder) for name in (ours, theirs))
-    pairs = len(accuracies(mine).keys() & accuracies(others).keys())
-    return f"{difference(mine, others).text(sign=True)} ({pairs})" if pairs else "-"
+def ahead(one: str, other: str, folder: Path) -> tuple[Spread, int]:
+    """Return how far a row is ahead of another, and in how many pairs of runs that was seen."""
+    mine, theirs = (records.read(row_of(name), folder) for name in (one, other))
+    return difference(mine, theirs), len(accuracies(mine).keys() & accuracies(theirs).keys())
+
+
+def said(spread: Spread, pairs: int) -> str:
+    """Return "+1.4 ± 0.5 (15)"; "-" without any pair."""
+    return f"{spread.text(sign=True)} ({pairs})" if pairs else "-"

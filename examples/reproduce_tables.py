@@ -1,5 +1,6 @@
 """The tables of the pages, from the records: what stands between <!-- table NAME --> and <!-- end -->."""
 
+import math
 import re
 from functools import partial
 from pathlib import Path
@@ -70,7 +71,8 @@ def _line(name: str, runs: Runs, reference: Runs) -> str:
 
 
 def _count(runs: Runs, key: str, unit: float, form: str) -> str:
-    return form.format(middle(runs, key) / unit) if runs else "-"
+    figure = middle(runs, key) / unit
+    return form.format(figure) if math.isfinite(figure) else "-"
 
 
 def _cells(cells: list[str]) -> str:

@@ -142,6 +142,11 @@ def test_a_failed_run_is_counted_and_not_averaged(tmp_path: Path) -> None:
     assert "| 1, 1 failed | 50.0 |" in tables.table("widths-esc10", tmp_path)
 
 
+def test_a_row_of_which_every_run_failed_has_no_cost(tmp_path: Path) -> None:
+    records.keep(row_of("esc10/real-16"), run(1, 0), tmp_path)
+    assert "| real-16 | 0, 1 failed | - | - | - | - | - | - |" in tables.table("widths-esc10", tmp_path)
+
+
 # One row against another
 
 
@@ -228,6 +233,16 @@ def test_all_sides_take_turns_in_one_process(torch) -> None:
     assert all(0 < low <= median <= high for low, median, high in found.values())
 
 
+@pytest.mark.parity
+@pytest.mark.skipif(on_gpu(), reason="latency compares compiled networks of NumPy with PyTorch's on a CPU")
+def test_pytorch_compiles_every_network_and_does_not_stop_after_eight(torch, monkeypatch) -> None:
+    twins = How(threads=1, rounds=1, seed=0, torch=True).twins()
+    monkeypatch.setattr(torch, "compile", lambda network: network)  # the real one takes seconds
+    model, clip = CNN(network("real-4", classes=10), rng=np.random.default_rng(0)), np.zeros((1, 32, 64, 4), np.float32)
+    assert twins.compiled(model, clip, 60.0)
+    assert torch._dynamo.config.recompile_limit >= len(latency.TWINS) > 8
+
+
 # The program
 
 
@@ -239,7 +254,7 @@ def reproduce(*arguments: str | Path) -> subprocess.CompletedProcess:
 def test_every_kind_of_row_runs_and_is_not_run_again(tmp_path: Path) -> None:
     changes = ["", "/continue", "/long", "/prune-l1-0.5", "/prune-random-budget", "/scratch-0.5", "/distil-own"]
     rows = [f"smoke/quaternion-8{change}" for change in [*changes, "/frontend-released"]]
-    rows += [f"smoke/quaternion-16/{change}" for change in ("distil-own-0.5", "equal-l1-0.5", "equal-scratch-0.5")]
+    rows += [f"smoke/quaternion-12/{change}" for change in ("distil-own-0.5", "equal-l1-0.5", "equal-scratch-0.5")]
     places = ["--out", tmp_path / "out", "--records", tmp_path / "records"]
     done = reproduce(*rows, *places, "--resume")
     assert done.returncode == 0, done.stderr[-2000:]
@@ -293,6 +308,17 @@ def test_a_users_mistake_is_one_line(arguments: list[str], message: str, tmp_pat
 
 
 # The page
+
+
+def test_the_tables_are_written_from_the_records_that_are_given_even_from_none(tmp_path: Path, monkeypatch) -> None:
+    copies = [tmp_path / path.name for path in tables.PAGES]
+    for copy, path in zip(copies, tables.PAGES, strict=True):
+        copy.write_text(path.read_text())
+    monkeypatch.setattr(tables, "PAGES", copies)
+    tables.write(tmp_path / "nothing")
+    left = "".join(table[0] for copy in copies for table in tables.MARKED.finditer(copy.read_text()))
+    assert "| network | against | equal in |" in left
+    assert "±" not in left
 
 
 def test_the_tables_of_the_pages_are_those_of_the_records() -> None:

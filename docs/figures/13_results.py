@@ -14,7 +14,7 @@ import reproduce_records as records
 from reproduce_rows import SHARES, WIDTHS, row_of
 from reproduce_statistics import accuracies, middle, spread
 
-COSTS = {  # axis -> ticks
+COSTS = {  # axis -> ticks, in the order of `_costs`
     "parameters (thousands)": (20, 40, 80, 160, 320, 640),
     "multiplications a clip (M, 8 per product)": (5, 10, 20, 40, 80),
     "milliseconds a clip (1 thread)": (0.7, 1, 1.4, 2, 2.8, 4),
