@@ -7,29 +7,32 @@ from faults import Fault, faults_in
 ROOT = Path(__file__).resolve().parent.parent
 # Numbers of test files -> whole files, and functions or constants wherever they are defined outside of ops and the tape
 FIRST_TESTS = {
-    "01": "hamilton_product conjugate inverse length",
-    "01d": "pair_product",
-    "02": "_left _right _spread left_matrix_adjoint right_matrix_adjoint _columns HADAMARD eight_products _butterfly",
-    "03 05": "tensor.py tape.py operands.py",
-    "04 08d": "ops/activations.py ops/reduce.py ops/shape.py",
-    "05": "ops/hamilton.py",
-    "06 07b 16b": "im2col col2im conv2d_input_gradient conv2d_weight_gradient",
-    "07 07b 07e": "weight_gradient ops/linear.py ops/quaternion_blocks.py",
-    "07b 07c": "ops/conv.py ops/quaternion_conv.py",
-    "07d": "ops/rotation_conv.py",
-    "07f": "matrices of_cotangent to_kernel back _of BACK fast/patched.py",
-    "08 08d": "ops/pooling.py",
-    "08 08d 16g": "ops/normalise.py",
-    "16c": "kernels/adam.py kernels/hamilton.py moments",
-    "16g": "fast/gpu.py fast/stacks.py",
-    "08b": "ops/losses.py",
-    "08g": "ops/distillation.py",
-    "08d": "ops/blocks.py ops/encoders.py ops/whole_quaternion.py",
-    "10b": "released",
-    "12 12c 12d": "layer_costs weights _additions_8 _by_form _of_layer torchinfo_mult_adds joined shared_channels",
-    "12e": "layer_passes host_numbers _convolution _fused _around _ends share_of_memory",
-    "14b": "prune/scores.py prune/criteria.py prune/choose.py prune/budget.py prune/cut.py",
-    "08e": "ops/layer_normalise.py ops/quaternion_normalise.py ops/whitening.py",
+    "01_quaternions": "hamilton_product conjugate inverse length",
+    "threads": "pair_product",
+    "02_product_as_a_matrix": "_left _right _spread left_matrix_adjoint"
+    " right_matrix_adjoint _columns HADAMARD eight_products _butterfly",
+    "04_chain_rule 05_hamilton_gradient": "autodiff/tensor.py autodiff/tape.py autodiff/arrays.py",
+    "elementwise_ops quaternion_ops": "ops/activations.py ops/reduce.py ops/shape.py",
+    "05_hamilton_gradient": "ops/hamilton.py",
+    "06_im2col convolution_options convolution_kernels": "im2col col2im conv2d_input_gradient conv2d_weight_gradient",
+    "07_quaternion_convolution convolution_options convolution_layers": "weight_gradient"
+    " ops/linear.py ops/quaternion_blocks.py",
+    "convolution_options transposed_convolution": "ops/conv.py ops/quaternion_conv.py",
+    "rotation_convolution": "ops/rotation_conv.py",
+    "fast_convolution": "matrices of_cotangent to_kernel back _of BACK conv/fast/patched.py",
+    "layers quaternion_ops": "ops/pooling.py",
+    "layers quaternion_ops kernels_in_the_library": "ops/normalise.py",
+    "layer_kernels": "kernels/adam.py kernels/hamilton.py moments",
+    "kernels_in_the_library": "conv/gpu.py conv/fast/stacks.py",
+    "losses": "ops/losses.py",
+    "09_distillation": "ops/distillation.py",
+    "quaternion_ops": "ops/blocks.py ops/encoders.py ops/whole_quaternion.py",
+    "front_ends": "released",
+    "networks published_networks 12_counting_multiplications": "layer_costs weights _additions_8 _by_form"
+    " _of_layer torchinfo_mult_adds joined shared_channels",
+    "roofline": "layer_passes host_numbers _convolution _fused _around _ends share_of_memory",
+    "10_pruning": "prune/scores.py prune/criteria.py prune/choose.py prune/budget.py prune/cut.py",
+    "quaternion_norms": "ops/layer_normalise.py ops/quaternion_normalise.py ops/whitening.py",
 }
 SIGNS = {"hamilton_product": 12, "_butterfly": 8, "eight_products": 4}  # how many there are to flip
 COMMUTE = "left matrices commute with right ones, and with them what the adjoint reads off"
@@ -50,7 +53,7 @@ Job = tuple[str, Fault]  # numbers of test files, and what they must catch
 
 def every_job() -> list[Job]:
     """Return all faults with their tests. Raises SystemExit where FIRST_TESTS or SIGNS do not fit the code."""
-    tape = {ROOT / "quatnet" / name for name in ("tensor.py", "tape.py", "operands.py")}
+    tape = {ROOT / "quatnet/autodiff" / name for name in ("tensor.py", "tape.py", "arrays.py")}
     ops = set(ROOT.glob("quatnet/ops/[!_]*.py")) | tape
     elsewhere = sorted(set(ROOT.glob("quatnet/**/*.py")) - ops)
     jobs = []
@@ -68,8 +71,8 @@ def every_job() -> list[Job]:
 
 
 def test_files(numbers: str) -> list[str]:
-    """Return the paths of tests/test_NN_*.py for each number. Raises SystemExit where there is none."""
-    found = [some(f"tests/test_{n}_*.py", sorted(ROOT.glob(f"tests/test_{n}_*.py"))) for n in numbers.split()]
+    """Return the path of tests/*/test_NAME.py for each name. Raises SystemExit where there is none."""
+    found = [some(f"tests/*/test_{n}.py", sorted(ROOT.glob(f"tests/*/test_{n}.py"))) for n in numbers.split()]
     return [str(file) for files in found for file in files]
 
 

@@ -21,13 +21,15 @@ from story_recipe import Recipe, augment
 from story_task import Task
 
 from quatnet import audio
-from quatnet.batches import Batches, predict
-from quatnet.datasets import Format, Packed, audioset, balanced_batches, miniature, pack, recordings
+from quatnet.cli import run_main
+from quatnet.datasets import Format, Packed, audioset, balanced_batches, pack, recordings
 from quatnet.datasets.found import Recordings
+from quatnet.datasets.synthetic import toy_audioset
 from quatnet.distill import distillation, multi_label_loss
 from quatnet.models import Network
 from quatnet.optim import Adam
-from quatnet.ranking import area_under_curve, average_precision, d_prime, mean_over_classes
+from quatnet.training.batches import Batches, predict
+from quatnet.training.ranking import area_under_curve, average_precision, d_prime, mean_over_classes
 
 # The published one, but for the rate, which falls at the end
 RECIPE = Recipe(32, 1e-3, optimiser=partial(Adam, amsgrad=True), label_smoothing=0.0, mixup=1.0)
@@ -106,7 +108,7 @@ def main() -> None:
     args = options()
     seconds, small = 2.0 if args.smoke else 10.0, args.data is None
     if small:
-        args.data = miniature.write(
+        args.data = toy_audioset.write(
             args.out / "miniature", clips=60 if args.smoke else 300, seed=args.seed, clip_seconds=seconds
         )
         print("This is a miniature of synthesised sounds, so its figures say little; --data DIR takes AudioSet.")
@@ -119,4 +121,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    story.run(main)
+    run_main(main, stopped="stopped; --resume goes on from the last finished epoch")

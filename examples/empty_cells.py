@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from quatnet import datasets
 from quatnet.audio import COMPONENTS, FrontEnd, empty_cells
+from quatnet.cli import run_main
 
 
 def shares(clips: list[datasets.Clip], frontend: FrontEnd) -> np.ndarray:
@@ -42,4 +43,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    story.run(main)
+    run_main(main, stopped="stopped; --resume goes on from the last finished epoch")

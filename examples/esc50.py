@@ -20,6 +20,7 @@ import story_options
 from story_task import one_label_task
 
 from quatnet import datasets
+from quatnet.cli import run_main
 
 EPOCHS = {"ESC-50": 30, "ESC-10": 60}  # 5 for synthesised sounds
 
@@ -68,4 +69,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    story.run(main)
+    run_main(main, stopped="stopped; --resume goes on from the last finished epoch")

@@ -17,6 +17,7 @@ import story_options
 from story_task import one_label_task
 
 from quatnet import datasets
+from quatnet.cli import run_main
 from quatnet.datasets import gtzan, synthetic
 
 EPOCHS = {"GTZAN": 30, "GTZAN, filtered": 60}  # 5 for synthesised music
@@ -53,4 +54,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    story.run(main)
+    run_main(main, stopped="stopped; --resume goes on from the last finished epoch")

@@ -10,10 +10,10 @@ import argparse
 import sys
 from pathlib import Path
 
-import ending  # examples/ending.py
 import numpy as np
 
 from quatnet.backend import asnumpy, xp
+from quatnet.cli import run_main
 from quatnet.quaternion import conjugate, eight_products, hamilton_product, left_matrix
 
 P, Q = np.array([1.0, 2, 3, 4]), np.array([5.0, 6, 7, 8])
@@ -67,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    ending.run(main)
+    run_main(main)

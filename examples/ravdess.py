@@ -14,6 +14,7 @@ import story_options
 from story_task import one_label_task
 
 from quatnet import datasets
+from quatnet.cli import run_main
 from quatnet.datasets import ravdess, synthetic
 
 EPOCHS = {"RAVDESS": 40}  # 5 for synthesised voices
@@ -47,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    story.run(main)
+    run_main(main, stopped="stopped; --resume goes on from the last finished epoch")

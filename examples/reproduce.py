@@ -20,11 +20,12 @@ from typing import Any
 import reproduce_latency as latency  # examples/reproduce_latency.py
 import reproduce_records as records  # examples/reproduce_records.py
 import reproduce_tables as tables  # examples/reproduce_tables.py
-import story  # examples/story.py
 from reproduce_rows import QUESTIONS, SPLITS, Row, row_of
 from reproduce_run import result
 from reproduce_task import Place
 from reproduce_training import Run
+
+from quatnet.cli import run_main
 
 
 def options() -> argparse.Namespace:
@@ -88,4 +89,4 @@ def outcome(run: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    story.run(main)
+    run_main(main, stopped="stopped; --resume goes on from the last finished epoch")

@@ -5,6 +5,7 @@ PyTorch's is the real one of the same width, as it is, and by torch.compile wher
 """
 
 import json
+import sys
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -13,12 +14,14 @@ from typing import Any
 
 import numpy as np
 import reproduce_records as records  # examples/reproduce_records.py
-from benchmark_measure import How, alternate, in_a_child
 from reproduce_networks import network
 from reproduce_rows import SHARES, WIDTHS, row_of
 from story_outcome import replace_text
 
 from quatnet.models import CNN, CNNConfig, compile
+
+sys.path.append(str(Path(__file__).parent / "benchmarks"))
+from speed_measure import How, alternate, in_a_child
 
 FRAMES, CLASSES = 126, 10  # clips of ESC-10
 WHOLE = (*WIDTHS, "real-20", "real-32", "real-64", "quaternion-40", "quaternion-64")

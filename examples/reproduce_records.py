@@ -14,7 +14,7 @@ from reproduce_rows import Row
 from story_outcome import replace_text
 
 import quatnet
-from quatnet.about import processor
+from quatnet.cli.info import processor
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = ROOT / "docs" / "results"

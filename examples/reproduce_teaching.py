@@ -8,8 +8,8 @@ from reproduce_rows import TEACHER, Row
 from reproduce_training import Run, Trained
 from story_recipe import FROM_NOTHING
 
-from quatnet.tensor import no_grad
-from quatnet.weight_average import WeightAverage
+from quatnet import no_grad
+from quatnet.training.weight_average import WeightAverage
 
 LONG = 100  # epochs of the best
 THOROUGH = replace(FROM_NOTHING, mixup=1.0)  # of the best: any share of two clips

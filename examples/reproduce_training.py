@@ -13,7 +13,7 @@ from story_task import Task
 from quatnet.models import CNN, CNNConfig
 from quatnet.optim import Optimiser
 from quatnet.profile import multiplications
-from quatnet.train import Training
+from quatnet.training.loop import Training
 
 
 @dataclass

@@ -7,12 +7,10 @@ trained is in `story_recipe.py`, on what in `story_task.py`, how it is pruned in
 """
 
 import argparse
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-import ending  # examples/ending.py
 import numpy as np
 import pictures  # examples/pictures.py
 import story_options  # examples/story_options.py
@@ -22,13 +20,13 @@ from story_recipe import TRANSFER, Recipe
 from story_task import Task
 
 from quatnet import audio
-from quatnet.checkpoint import load_model
 from quatnet.errors import ConfigError
 from quatnet.models import Config, Network, build, small_cnn, student_of
 from quatnet.profile import count_parameters
 from quatnet.prune import prune_gradually, report, saved
-from quatnet.train import Training
-from quatnet.transfer import frozen, with_new_head
+from quatnet.training.checkpoint import load_model
+from quatnet.training.loop import Training
+from quatnet.training.transfer import frozen, with_new_head
 from quatnet.weights import load_network
 
 NAMES = ["real CNN", "quaternion CNN", "student alone", "student distilled", "quaternion CNN pruned"]
@@ -137,8 +135,3 @@ def trained_elsewhere(args: argparse.Namespace, classes: int) -> dict[bool, Netw
         kinds = ", ".join("quaternion" if model.config.quaternion else "real" for model in models)
         raise ConfigError(f"--init takes a checkpoint of a real and one of a quaternion network, got: {kinds}")
     return begun
-
-
-def run(main: Callable[[], None]) -> None:
-    """A missing GPU, a user's mistake and Ctrl-C end in one clear line."""
-    ending.run(main, stopped="stopped; --resume goes on from the last finished epoch")

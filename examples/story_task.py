@@ -12,10 +12,11 @@ from story_recipe import FROM_NOTHING, Recipe, augment
 from story_teacher import recorded_answers
 
 from quatnet import audio, datasets
-from quatnet.batches import Batches, predict, shuffled
+from quatnet.datasets.targets import one_hot
 from quatnet.distill import Loss, distillation, label_loss, with_answers
-from quatnet.metrics import accuracy, confusion_matrix, one_hot
 from quatnet.models import Network
+from quatnet.training.batches import Batches, predict, shuffled
+from quatnet.training.metrics import accuracy, confusion_matrix
 
 soft_answers = partial(distillation, temperature=3.0, weight=0.8)
 

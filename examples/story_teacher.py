@@ -7,7 +7,7 @@ import numpy as np
 from quatnet.datasets import Dataset
 from quatnet.distill import Recorded, linear_probe, read_recorded
 from quatnet.errors import DataError
-from quatnet.metrics import accuracy
+from quatnet.training.metrics import accuracy
 
 
 def recorded_answers(path: Path, data: Dataset, fold: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from quatnet.backend import asnumpy
-from quatnet.convolve import block_weight
+from quatnet.conv.plain import block_weight
 from quatnet.quaternion import left_matrix
 
 COLOURS = ("#D9D9D9", "#F5B041", "#85C1E9", "#7DCEA0")  # r grey, i orange, j blue, k green

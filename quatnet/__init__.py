@@ -1,8 +1,7 @@
 """quatnet: quaternion convolutional networks for audio on NumPy, small enough to be read."""
 
 from . import ops
-from .gradcheck import gradcheck
-from .tensor import Tensor, no_grad
+from .autodiff import Tensor, gradcheck, no_grad
 from .threads import thread_count
 
 __version__ = "0.1.0"

@@ -5,7 +5,7 @@ from cells import WHITE, cells
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from quatnet.patches import col2im, im2col
+from quatnet.conv.im2col import col2im, im2col
 
 IMAGE = np.arange(1.0, 10).reshape(1, 3, 3, 1)
 KERNEL = np.array([[1.0], [0], [0], [-1]])

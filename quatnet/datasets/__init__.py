@@ -1,6 +1,6 @@
 """Data sets behind one small record type, on the host; they know nothing of tensors."""
 
-from . import audioset, esc50, gtzan, miniature, ravdess, synthetic
+from . import audioset, esc50, gtzan, ravdess, synthetic
 from .balanced import balanced_batches
 from .download import download
 from .features import features
@@ -9,6 +9,7 @@ from .pack import pack
 from .packed import Packed
 from .records import Clip, Dataset
 from .shard import Format
+from .targets import one_hot
 
 __all__ = [
     "Clip",
@@ -21,7 +22,7 @@ __all__ = [
     "esc50",
     "features",
     "gtzan",
-    "miniature",
+    "one_hot",
     "pack",
     "ravdess",
     "recordings",

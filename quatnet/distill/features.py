@@ -9,11 +9,11 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import ops
+from ..autodiff import Tensor
 from ..backend import Array
 from ..errors import ConfigError
 from ..models import Network
 from ..nn import Linear, Module
-from ..tensor import Tensor
 from .losses import Loss, labels_and_answers, mixed, unrecorded
 
 

@@ -11,10 +11,10 @@ from operator import add
 import numpy as np
 
 from .. import ops
+from ..autodiff import Tensor, no_grad
 from ..backend import Array
 from ..errors import ConfigError, ShapeError
 from ..models import Network
-from ..tensor import Tensor, no_grad
 
 Loss = Callable[[Tensor, Array, Array], Tensor]  # logits, targets, input batch -> a number
 KINDS = {  # of the labels, of the answers

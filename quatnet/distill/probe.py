@@ -6,8 +6,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+from ..datasets.targets import one_hot
 from ..errors import ConfigError, ShapeError
-from ..metrics import one_hot
 
 Probe = Callable[[np.ndarray], np.ndarray]
 

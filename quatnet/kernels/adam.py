@@ -1,4 +1,4 @@
-"""One step of Adam as a kernel; `quatnet.optim` has the optimiser."""
+"""One step of Adam as a kernel; `quatnet.optim.optimizers` has the optimiser."""
 
 from ..backend import Array, xp
 from .load import along, launch

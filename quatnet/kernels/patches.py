@@ -1,4 +1,4 @@
-"""im2col and col2im as kernels; `quatnet.patches` says what they do."""
+"""im2col and col2im as kernels; `quatnet.conv.im2col` says what they do."""
 
 from ..backend import Array, xp
 from .load import ints, launch, over

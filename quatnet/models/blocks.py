@@ -3,9 +3,9 @@
 import numpy as np
 
 from .. import ops
+from ..autodiff import Tensor
 from ..nn import BatchNorm, Conv2d, Module, QuaternionConv2d
 from ..nn.convolution import Convolution
-from ..tensor import Tensor
 from .config import Config
 
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from .. import ops
-from ..tensor import Tensor
+from ..autodiff import Tensor
 from .blocks import ConvBlock
 from .config import Config
 from .network import Network

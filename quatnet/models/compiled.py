@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import ops
+from ..autodiff import Tensor, no_grad
 from ..backend import Array, xp
-from ..convolve import block_weight
-from ..fast import forms, fused
+from ..conv.fast import forms, fused
+from ..conv.plain import block_weight
 from ..nn import BatchNorm, Linear, QuaternionLinear
 from ..nn.convolution import Convolution
-from ..tensor import Tensor, no_grad
 from ..threads import single_threaded_blas
 from .blocks import ConvBlock, ResidualBlock
 from .network import Network

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..nn import BatchNorm, Linear, Module, QuaternionLinear
-from ..tensor import Tensor
 from .config import Config
 
 

@@ -15,8 +15,8 @@ from itertools import accumulate
 import numpy as np
 
 from .. import ops
+from ..autodiff import Tensor
 from ..errors import ConfigError
-from ..tensor import Tensor
 from .blocks import ConvBlock, ResidualBlock
 from .config import Config
 from .network import Network

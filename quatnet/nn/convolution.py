@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..autodiff import Tensor
+from ..conv.im2col import Pair, pair, single
 from ..errors import ConfigError, ShapeError
-from ..patches import Pair, pair, single
-from ..tensor import Tensor
 from .init import xavier_uniform
 from .module import Module
 from .real import parameter

@@ -7,8 +7,8 @@ components one after the other, so `Linear(channels, outputs)` is the head.
 import numpy as np
 
 from .. import ops
+from ..autodiff import Tensor
 from ..ops.blocks import quaternion_count
-from ..tensor import Tensor
 from .convolution import Conv2d
 from .module import Module
 from .real import Linear

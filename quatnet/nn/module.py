@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
+from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
 from ..errors import CheckpointError
-from ..tensor import Tensor
 
 
 class Module:

@@ -3,11 +3,11 @@
 import numpy as np
 
 from .. import ops
+from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..ops.blocks import quaternion_count
 from ..ops.quaternion_normalise import quaternion_statistics
 from ..ops.whitening import whitening_statistics
-from ..tensor import Tensor
 from .module import Module
 from .real import parameter
 

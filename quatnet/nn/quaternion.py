@@ -3,8 +3,8 @@
 import numpy as np
 
 from .. import ops
+from ..autodiff import Tensor
 from ..ops.blocks import quaternion_count
-from ..tensor import Tensor
 from .init import he_scale, quaternion_polar
 from .module import Module
 from .real import parameter

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..tensor import Tensor
+from ..autodiff import Tensor
 from .convolution import Convolution, TransposedConvolution, per_group, real_weights
 from .init import glorot_scale, quaternion_polar, quaternion_unitary
 from .quaternion import quaternions

@@ -3,9 +3,9 @@
 import numpy as np
 
 from .. import ops
+from ..autodiff import Tensor
 from ..backend import xp
 from ..ops.normalise import batch_statistics
-from ..tensor import Tensor
 from .init import xavier_uniform
 from .module import Module
 

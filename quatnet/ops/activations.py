@@ -6,9 +6,9 @@ result, not the turned one; `whole_quaternion` has activations that commute.
 
 from collections.abc import Sequence
 
+from ..autodiff import Tensor
+from ..autodiff.tape import data_of
 from ..backend import Array, xp
-from ..tape import data_of
-from ..tensor import Tensor
 
 
 def relu(x: Tensor) -> Tensor:

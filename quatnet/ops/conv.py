@@ -1,4 +1,4 @@
-"""Real convolutions, forwards and transposed, on the arithmetic of `quatnet.convolve`.
+"""Real convolutions, forwards and transposed, on the arithmetic of `quatnet.conv.plain`.
 
 `stride`, `padding`, `dilation` and `output_padding` are a number, or a pair (height, width). With `groups` G the
 channels and the filters are cut into G runs, and filters see the channels of their own run only.
@@ -7,11 +7,11 @@ channels and the filters are cut into G runs, and filters see the channels of th
 from collections.abc import Sequence
 from typing import Any
 
-from .. import convolve, convolve_any
+from ..autodiff import Tensor
 from ..backend import Array
+from ..conv import dispatch, plain
+from ..conv.im2col import Pair, pad, pair, single, transposed_size
 from ..errors import ShapeError
-from ..patches import Pair, pad, pair, single, transposed_size
-from ..tensor import Tensor
 from .shape import reshape
 
 
@@ -25,10 +25,10 @@ def conv2d(x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilatio
     options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
 
     def backward(g: Array) -> Sequence[Array | None]:
-        gx = convolve_any.conv2d_input_gradient(g, b, a.shape, **options) if x.requires_grad else None
-        return gx, convolve_any.conv2d_weight_gradient(a, g, b.shape[:2], **options)
+        gx = dispatch.conv2d_input_gradient(g, b, a.shape, **options) if x.requires_grad else None
+        return gx, dispatch.conv2d_weight_gradient(a, g, b.shape[:2], **options)
 
-    return Tensor.from_op(convolve_any.conv2d(a, b, **options), (x, w), backward)
+    return Tensor.from_op(dispatch.conv2d(a, b, **options), (x, w), backward)
 
 
 def conv1d(x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1) -> Tensor:
@@ -79,15 +79,15 @@ def conv_transpose2d(
     three functions of a convolution change roles. `output_padding`, 0 to stride - 1, tells which of the sizes
     that such a convolution rounds down to H is meant. Raises ShapeError and ConfigError like `conv2d`.
     """
-    convolve.check_layout(x.data, w.data, groups)
-    a, b = x.data, convolve.turned(w.data, groups)  # the kernel of that convolution: (KH, KW, O/G, C)
+    plain.check_layout(x.data, w.data, groups)
+    a, b = x.data, plain.turned(w.data, groups)  # the kernel of that convolution: (KH, KW, O/G, C)
     options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     each = zip(a.shape[1:3], b.shape[:2], *map(pair, (stride, padding, output_padding, dilation)), strict=True)
     oh, ow = (transposed_size(*one) for one in each)
     shape = (len(a), oh, ow, w.shape[3])
 
     def backward(g: Array) -> Sequence[Array | None]:
-        gx = convolve_any.conv2d(g, b, **options) if x.requires_grad else None
-        return gx, convolve.turned(convolve_any.conv2d_weight_gradient(g, a, b.shape[:2], **options), groups)
+        gx = dispatch.conv2d(g, b, **options) if x.requires_grad else None
+        return gx, plain.turned(dispatch.conv2d_weight_gradient(g, a, b.shape[:2], **options), groups)
 
-    return Tensor.from_op(convolve_any.conv2d_input_gradient(a, b, shape, **options), (x, w), backward)
+    return Tensor.from_op(dispatch.conv2d_input_gradient(a, b, shape, **options), (x, w), backward)

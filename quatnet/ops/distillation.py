@@ -7,10 +7,10 @@ are no part of the graph: a teacher does not learn. ConfigError for a temperatur
 import math
 from collections.abc import Sequence
 
+from ..autodiff import Tensor
+from ..autodiff.arrays import real_numbers
 from ..backend import Array, xp
 from ..errors import ConfigError, ShapeError
-from ..operands import real_numbers
-from ..tensor import Tensor
 from .activations import sigmoid
 from .losses import log_softmax
 

@@ -3,9 +3,9 @@
 Both are linear. A real input can be multiplied by real numbers only, and with those they commute.
 """
 
+from ..autodiff import Tensor
 from ..backend import xp
 from ..errors import ShapeError
-from ..tensor import Tensor
 from .shape import concatenate
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from .. import kernels, quaternion
+from ..autodiff import Tensor
+from ..autodiff.arrays import check_broadcast, sum_to
+from ..autodiff.tape import data_of
 from ..backend import Array
 from ..errors import ShapeError
-from ..operands import check_broadcast, sum_to
 from ..quaternion.rows import checked
-from ..tape import data_of
-from ..tensor import Tensor
 
 
 def hamilton_product(p: Tensor, q: Tensor, *, axis: int = -1) -> Tensor:

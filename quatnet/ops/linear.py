@@ -1,7 +1,7 @@
 """Linear ops, real and quaternion: a matrix product and, where wanted, a bias."""
 
+from ..autodiff import Tensor
 from ..errors import ShapeError
-from ..tensor import Tensor
 from .quaternion_conv import quaternion_conv2d
 from .shape import reshape
 

@@ -5,10 +5,10 @@ Each takes `logits` and targets of one shape (N, classes), and raises ShapeError
 
 from collections.abc import Sequence
 
+from ..autodiff import Tensor
+from ..autodiff.arrays import real_numbers
 from ..backend import Array, xp
 from ..errors import ShapeError
-from ..operands import real_numbers
-from ..tensor import Tensor
 
 
 def log_softmax(logits: Array) -> Array:
@@ -55,6 +55,6 @@ def _like(targets: Array, logits: Tensor) -> Array:
     if targets.shape != logits.shape or targets.ndim != 2 or not targets.size:
         raise ShapeError(
             f"expected logits and targets of one shape (N, classes), got {logits.shape} and {targets.shape};"
-            " labels become targets by metrics.one_hot"
+            " labels become targets by datasets.one_hot"
         )
     return targets

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import kernels
+from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..errors import ConfigError, ShapeError
-from ..tensor import Tensor
 from ..threads import CACHE_BYTES, map_on_cores, on_cores, pieces, run_on_cores
 
 MOST_ROWS = 8192

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from .. import kernels
+from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..quaternion import norm
-from ..tensor import Tensor
 from ..threads import pieces, run_on_cores
 from .blocks import closed, opened
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .. import convolve
+from ..autodiff import Tensor
 from ..backend import Array
+from ..conv import plain
 from ..errors import ShapeError
 from ..quaternion import left_matrix, left_matrix_adjoint
-from ..tensor import Tensor
 
 
 def check(x: Tensor, w: Tensor, groups: int) -> None:
@@ -34,9 +34,9 @@ def close_blocks(blocks: Tensor) -> Tensor:
     """Return 4x4 real blocks (4 out, 4 in, KH, KW, C, O) as one real kernel (KH, KW, 4C, 4O)."""
 
     def backward(g: Array) -> Sequence[Array]:
-        return (convolve.blocks_of_weight(g),)
+        return (plain.blocks_of_weight(g),)
 
-    return Tensor.from_op(convolve.weight_of_blocks(blocks.data), (blocks,), backward)
+    return Tensor.from_op(plain.weight_of_blocks(blocks.data), (blocks,), backward)
 
 
 def by_blocks(op: Callable[..., Tensor], x: Tensor, w: Tensor, groups: int, **options: Any) -> Tensor:

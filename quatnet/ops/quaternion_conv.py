@@ -11,12 +11,13 @@ from types import ModuleType
 from typing import Any
 
 from .. import kernels
+from ..autodiff import Tensor
 from ..backend import Array
-from ..convolve_any import fast_options
+from ..conv import gpu
+from ..conv.dispatch import fast_options
+from ..conv.fast import forms
+from ..conv.im2col import Pair, pair, single
 from ..errors import ShapeError
-from ..fast import forms, gpu
-from ..patches import Pair, pair, single
-from ..tensor import Tensor
 from .conv import conv2d, conv_transpose2d, flat, image
 from .quaternion_blocks import block_weight, by_blocks, check
 from .shape import reshape
@@ -29,7 +30,7 @@ def quaternion_conv2d(
 
     `x` is (N, H, W, 4C), the last axis in four blocks r|i|j|k; `w` is (4, KH, KW, C/G, O), multiplied from the
     left; the result is (N, OH, OW, 4O), its size that of `conv2d`. It takes eight real products for each of
-    quaternions (`quatnet.fast`), and sixteen with dilation or groups; on a GPU where `fast.gpu.pays` says so.
+    quaternions (`quatnet.conv.fast`), and sixteen with dilation or groups; on a GPU where `fast.gpu.pays` says so.
     Raises ShapeError where channels, groups, dtypes or sizes disagree.
     """
     check(x, w, groups)

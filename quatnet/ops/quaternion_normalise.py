@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..errors import ShapeError
-from ..tensor import Tensor
 from .blocks import closed, opened
 from .normalise import batch_statistics
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from ..autodiff import Tensor
 from ..backend import Array, xp
+from ..conv.im2col import Pair
 from ..errors import ShapeError
-from ..patches import Pair
 from ..quaternion import conjugate, left_matrix, left_matrix_adjoint, right_matrix
-from ..tensor import Tensor
 from .conv import conv2d
 from .quaternion_blocks import by_blocks, check, close_blocks
 from .reduce import sum

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..errors import QuatnetError, ShapeError
-from ..tensor import Tensor
 from ..threads import pieces, run_on_cores
 from .blocks import closed, opened
 

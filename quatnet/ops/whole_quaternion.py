@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..quaternion import norm
-from ..tensor import Tensor
 from .blocks import closed, length_and_direction, opened
 from .normalise import dropout
 

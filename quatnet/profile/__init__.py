@@ -1,15 +1,7 @@
 """What a network costs: parameters, multiplications, additions, memory, and milliseconds."""
 
-from .counts import (
-    LayerCost,
-    count_parameters,
-    layer_costs,
-    layer_multiplications,
-    multiplications,
-    network_cost,
-)
+from .counts import LayerCost, count_parameters, layer_costs, layer_multiplications, multiplications, network_cost
 from .latency import layer_milliseconds, milliseconds_per_clip
-from .torchinfo import torchinfo_mult_adds
 
 __all__ = [
     "LayerCost",
@@ -20,5 +12,4 @@ __all__ = [
     "milliseconds_per_clip",
     "multiplications",
     "network_cost",
-    "torchinfo_mult_adds",
 ]

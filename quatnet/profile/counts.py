@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from .. import nn
+from ..conv.fast import forms, winograd
 from ..errors import ConfigError
-from ..fast import forms, winograd
 from ..models import Config, LayerShape
 
 REAL = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..autodiff import Tensor, no_grad
 from ..backend import xp
 from ..models import LayerShape, Network
-from ..tensor import Tensor, no_grad
 
 
 def milliseconds_per_clip(model: Callable[[Any], Tensor], clip: np.ndarray, *, runs: int = 15) -> float:

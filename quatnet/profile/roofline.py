@@ -12,7 +12,7 @@ architectures, 2009.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..fast import gpu
+from ..conv import gpu
 from ..models import Config, LayerShape
 from .counts import FLOAT_BYTES, weights
 

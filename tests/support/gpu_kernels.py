@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from quatnet.fast import mixing
+from quatnet.conv.fast import mixing
 from quatnet.kernels import hamilton, load
 from quatnet.kernels.formulas import linear
 

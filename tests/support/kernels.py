@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from quatnet import kernels
 from quatnet.backend import on_gpu
-from quatnet.fast import gpu
+from quatnet.conv import gpu
 from quatnet.kernels import load
 
 from .cuda_cpu import compile_for_cpu, why_not

@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 
-from quatnet.checkpoint import load_model
+from quatnet.training.checkpoint import load_model
 
 KEYS = {
     "name",

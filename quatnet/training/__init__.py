@@ -1,0 +1,1 @@
+"""Training: the loop, batches, metrics, checkpoints, transfer and weight averaging."""

@@ -1,0 +1,260 @@
+"""What CuPy refuses, and what a copy costs: rules of a device that cannot see the memory of its host.
+
+CuPy looks like NumPy, but its arrays lie on another device. Three rules follow:
+
+- nothing is converted unasked: an array of the host and one of the device never meet in one formula;
+- some of NumPy is missing: functions, keywords, and whatever has no meaning for thousands of threads at once;
+- everything that looks at a number, `float(loss)` or `if x.any()`, is a copy that waits for all work before it.
+
+No machine that runs these tests needs a GPU: `support.stand_in` is NumPy underneath with these rules on top, and
+counts the copies. The whole course runs on it as on NumPy. This lesson is about the rules themselves; where CuPy has
+a GPU, it asks the real one the same questions.
+"""
+
+import copy
+import operator
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.cuda_cpu import why_not
+from support.device import counts, cupy
+
+HOST = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+def device(array=HOST):
+    return cupy.asarray(array)
+
+
+need_counters = pytest.mark.skipif(not counts, reason="only the stand-in for CuPy counts copies")
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda x: np.asarray(x),
+        lambda x: np.array([x, x]),
+        lambda x: np.testing.assert_allclose(x, HOST),
+        lambda x: HOST.copy().__setitem__(..., x),
+        lambda x: memoryview(x),
+        lambda x: range(x[0, 0].astype(int)),
+    ],
+)
+def test_nothing_becomes_an_array_of_the_host_unasked(attempt):
+    with pytest.raises(TypeError):
+        attempt(device())
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda x: x + HOST,
+        lambda x: HOST + x,
+        lambda x: x @ HOST.T,
+        lambda x: operator.iadd(HOST.copy(), x),
+        lambda x: x < HOST,
+        lambda x: cupy.add(x, HOST),
+        lambda x: np.add(x, HOST),
+        lambda x: np.maximum(HOST, x),
+        lambda x: cupy.exp(HOST),
+        lambda x: cupy.where(x > 0, x, HOST),
+        lambda x: x.dot(HOST.T),
+        lambda x: cupy.concatenate([x, HOST]),
+        lambda x: np.concatenate([x, HOST]),
+        lambda x: cupy.add(x, x, out=HOST.copy()),
+        lambda x: cupy.einsum("ij,ij", x, HOST),
+    ],
+)
+def test_arrays_of_host_and_device_never_meet(attempt):
+    with pytest.raises(TypeError):
+        attempt(device())
+
+
+@pytest.mark.parametrize("value", [HOST, [[1, 2, 3], [4, 5, 6]]])
+def test_an_assignment_takes_numbers_and_arrays_of_the_device(value):
+    with pytest.raises((TypeError, ValueError)):
+        device()[...] = value
+
+
+def test_a_list_is_no_array():
+    for attempt in (lambda: cupy.exp([1.0, 2.0]), lambda: device() + [1, 2, 3], lambda: cupy.sum([1.0, 2.0])):
+        with pytest.raises((TypeError, AttributeError)):
+            attempt()
+
+
+@pytest.mark.parametrize("name", ["block", "insert", "nditer", "errstate", "einsum_path", "nanpercentile", "geomspace"])
+def test_these_names_of_numpy_are_missing(name):
+    assert hasattr(np, name)
+    with pytest.raises(AttributeError):
+        getattr(cupy, name)
+
+
+def test_these_keywords_and_methods_of_numpy_are_missing():
+    x = device()
+    for attempt in (
+        lambda: cupy.sum(x, where=x > 0),
+        lambda: x.sum(where=x > 0),
+        lambda: cupy.add(x, x, where=x > 0),
+        lambda: cupy.zeros(3, like=x),
+    ):
+        with pytest.raises(TypeError):
+            attempt()
+    for attempt in (lambda: x.ctypes, lambda: x.itemset, lambda: cupy.linalg.multi_dot):
+        with pytest.raises(AttributeError):
+            attempt()
+    with pytest.raises(NotImplementedError):
+        cupy.maximum.reduce(x)
+
+
+def test_text_and_objects_have_no_place_on_the_device():
+    for value in ("text", [object()], np.array(["a", "b"])):
+        with pytest.raises((TypeError, ValueError)):
+            cupy.asarray(value)
+
+
+def test_a_kernel_takes_no_array_of_the_host():
+    kernel = cupy.RawModule(code='extern "C" __global__ void nothing(float* x) {}').get_function("nothing")
+    with pytest.raises(TypeError):
+        kernel((1,), (1,), (HOST,))
+
+
+# What the stand-in refuses, because CuPy lets it pass and a GPU then does what it likes
+
+
+@need_counters
+def test_an_index_that_occurs_twice_in_an_assignment_is_an_error():
+    x = cupy.zeros(3)
+    with pytest.raises(ValueError, match="twice"):
+        x[cupy.asarray([0, 0])] = cupy.asarray([1.0, 2.0])
+    x[cupy.asarray([2, 0])] = cupy.asarray([1.0, 2.0])
+    assert x.tolist() == [2, 0, 1]
+    cupy.add.at(x, cupy.asarray([0, 0]), cupy.asarray([1.0, 2.0]))  # adding has one result
+    assert x.tolist() == [5, 0, 1]
+
+
+@need_counters
+def test_fresh_memory_is_nan():
+    for fresh in (cupy.empty((2, 3)), cupy.empty_like(device()), cupy.ndarray((2,), np.float32)):
+        assert bool(cupy.isnan(fresh).all())
+
+
+# What is as in NumPy
+
+
+def test_operators_functions_and_views_give_arrays_of_the_device():
+    x = device()
+    for found, expected in [
+        (2 * x - x / 3**x, 2 * HOST - HOST / 3**HOST),
+        (np.float32(2) * x, 2 * HOST),
+        (-x.T @ x, -HOST.T @ HOST),
+        (abs(x) % 2 == 1, HOST % 2 == 1),
+        (np.exp(x), np.exp(HOST)),
+        (np.sum(x, axis=0), HOST.sum(axis=0)),
+        (x.sum(), HOST.sum()),
+        (cupy.linalg.norm(x), np.linalg.norm(HOST)),
+        (cupy.split(x, 3, axis=1)[1], HOST[:, 1:2]),
+        (cupy.frexp(x)[1], np.frexp(HOST)[1]),
+        (cupy.lib.stride_tricks.sliding_window_view(x, (2, 2)), [[[[0, 1], [3, 4]], [[1, 2], [4, 5]]]]),
+        (x[1], HOST[1]),
+        (x[:, None, ::2], HOST[:, None, ::2]),
+        (x[x > 2], HOST[HOST > 2]),
+        (copy.deepcopy(x), HOST),
+        (pickle.loads(pickle.dumps(x)), HOST),
+    ]:
+        assert type(found) is cupy.ndarray
+        np.testing.assert_allclose(found.get(), expected, rtol=1e-6)
+
+
+def test_dtypes_are_kept_by_numbers_of_python_and_widened_by_those_of_numpy():
+    x = device()
+    assert (x * 2.0).dtype == (x + np.float32(1)).dtype == (x / 3).dtype == np.float32
+    assert (x * np.float64(2)).dtype == np.float64  # unseen, and twice as slow: the dtypes of all ops are tested
+    assert (x * x.sum().astype(np.float64)).dtype == np.float64
+
+
+def test_results_go_where_they_are_asked_to():
+    x, out = device(), cupy.zeros((2, 3), np.float32)
+    assert cupy.multiply(x, 2, out=out) is out
+    assert cupy.matmul(x.T, x, out=cupy.empty((3, 3), np.float32)).shape == (3, 3)
+    before = out
+    out += x
+    assert before is out
+    np.testing.assert_array_equal(out.get(), 3 * HOST)
+    assert cupy.asarray(x) is x
+
+
+def test_a_copy_does_not_see_what_happens_on_the_other_side():
+    host = HOST.copy()
+    x = cupy.asarray(host)
+    host[:] = 7
+    np.testing.assert_array_equal(x.get(), HOST)
+    back = x.get()
+    x += 1
+    np.testing.assert_array_equal(back, HOST)
+
+
+# What a copy costs
+
+
+@need_counters
+@pytest.mark.parametrize(
+    ("work", "to_device", "to_host"),
+    [
+        (lambda x: cupy.asarray(HOST), [24], []),
+        (lambda x: cupy.array([1.0, 2.0]), [16], []),
+        (lambda x: cupy.asarray(1.0), [8], []),
+        (lambda x: x[[0, 1]], [16], []),
+        (lambda x: x.get(), [], [24]),
+        (lambda x: float(x.sum()), [], [4]),
+        (lambda x: bool((x > 2).any()), [], [1]),
+        (lambda x: f"{x.mean():.2f}", [], [4]),
+        (lambda x: x[x > 2], [], [4]),  # how many there are must be known before there is room for them
+        (lambda x: cupy.nonzero(x), [], [4]),
+        (lambda x: [cupy.zeros(3), cupy.full((), 2.0), cupy.arange(3), cupy.eye(2)], [], []),
+        (lambda x: [x + 1, 2 * x.T @ x, x[1:], x.sum(axis=0), x[cupy.arange(2)], len(x), x.shape], [], []),
+        (lambda x: x.__setitem__(x > 2, 0), [4], [4]),  # two copies; cupy.where(x > 2, 0, x) needs none
+        (lambda x: [cupy.where(x > 2, 0, x), x.__setitem__(1, 0), x.__setitem__((..., 0), x[:, 1])], [], []),
+    ],
+)
+def test_what_crosses_between_host_and_device(work, to_device, to_host):
+    x = device()
+    with cupy.traffic.counted() as traffic:
+        work(x)
+    assert (traffic.to_device, traffic.to_host) == (to_device, to_host)
+
+
+@need_counters
+@pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+def test_launches_are_counted_and_run():
+    code = 'extern "C" __global__ void twice(float* x, long long n) { for (long long i = 0; i < n; ++i) x[i] *= 2; }'
+    x = device()
+    with cupy.traffic.counted() as traffic:
+        cupy.RawModule(code=code).get_function("twice")((1,), (1,), (x, x.size))
+    assert traffic.launches == ["twice"]
+    np.testing.assert_array_equal(x.get(), 2 * HOST)
+
+
+# Is it the real one's list of names?
+
+
+@need_counters
+def test_the_names_are_those_of_the_real_cupy():
+    support = Path(__file__).parents[1] / "support"
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    program = [sys.executable, support / "cupy_names.py"]
+    printed = subprocess.run(program, capture_output=True, text=True, env=clean)
+    if "No module named 'cupy'" in printed.stderr:
+        pytest.skip("CuPy is not installed: nothing to compare the stand-in's names with")
+    assert printed.returncode == 0, printed.stderr
+    found, kept = printed.stdout.splitlines(), (support / "stand_in" / "cupy" / "names.txt").read_text().splitlines()
+    if found[0] != kept[0]:
+        pytest.skip(f"{found[0]} is installed, the names are those of {kept[0]}: support/cupy_names.py writes new ones")
+    assert found == kept

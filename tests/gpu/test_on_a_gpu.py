@@ -1,0 +1,78 @@
+"""On a GPU: what no other machine can say. `QUATNET_BACKEND=cupy python -m pytest` runs the whole course there.
+
+Every lesson then computes with CuPy, and those about kernels launch them on the device; nothing is left to a stand-in.
+Here is what remains: that the device passes the start-up test, that its own compiler takes every kernel, that two runs
+give the same bits, that memory does not grow from step to step, and what a step of the network of the paper costs.
+No machine of this project has a GPU: as long as nobody reports otherwise, these tests have never run.
+"""
+
+from argparse import Namespace
+
+import gpu
+import numpy as np
+import pytest
+from support.device import counts
+from support.gpu_kernels import BUDGETS, formulas
+
+from quatnet import ops
+from quatnet.backend import asnumpy, on_gpu, why_no_gpu, xp
+from quatnet.cli import info
+from quatnet.kernels import load
+from quatnet.models import CNN, cnn14, small_cnn
+
+GPU = on_gpu() and not counts
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not GPU, reason="the array module is no CuPy on a real GPU: see docs/gpu.md"),
+]
+
+
+def gradients(seed: int) -> dict[str, np.ndarray]:
+    """The gradients of one step of a small network, on the host."""
+    rng = np.random.default_rng(seed)
+    model = CNN(small_cnn(10), rng=rng)
+    x = rng.standard_normal((4, 101, 64, 4), dtype=np.float32)
+    logits = model(xp.asarray(x), train=True, rng=rng)
+    ops.softmax_cross_entropy(logits, xp.asarray(np.eye(10, dtype=np.float32)[:4])).backward()
+    return {name: asnumpy(tensor.grad) for name, tensor in model.parameters().items()}
+
+
+def test_the_device_passes_the_start_up_test(capsys):
+    assert why_no_gpu() is None
+    with capsys.disabled():
+        print(f"\n{info.report()}")
+
+
+@pytest.mark.parametrize("dtype", load.C_TYPES)
+@pytest.mark.parametrize(("file", "name"), BUDGETS)
+def test_the_compiler_of_this_machine_takes_every_kernel(file, name, dtype):
+    for text in formulas(file):
+        kernel = load.function(file, name, dtype, text)
+        kernel.compile()
+        assert kernel.num_regs <= 64
+        assert kernel.local_size_bytes == 0  # nothing spilled
+
+
+def test_two_runs_give_the_same_bits():
+    first, second = gradients(0), gradients(0)
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_memory_does_not_grow_from_step_to_step():
+    step = gpu.whole_step(CNN(small_cnn(10), rng=np.random.default_rng(0)), Namespace(batch=4, seconds=1))
+    used = []
+    for _ in range(6):
+        step()
+        gpu.wait()
+        used.append(xp.get_default_memory_pool().used_bytes())
+    assert used[-1] == used[1]  # the first step takes the memory of Adam
+
+
+def test_what_a_step_of_the_papers_network_costs(capsys):
+    args = Namespace(batch=8, seconds=10, runs=3, smoke=False)
+    model = CNN(cnn14(527, quaternion=True), rng=np.random.default_rng(0))
+    seconds = gpu.seconds(gpu.whole_step(model, args), args.runs)
+    peak = gpu.peak_gigabytes()
+    with capsys.disabled():
+        print(f"\nQCNN14, {args.batch} clips of {args.seconds} s: {1e3 * seconds:.1f} ms a step, peak {peak:.2f} GB")
+    assert all(np.isfinite(asnumpy(tensor.data)).all() for tensor in model.parameters().values())

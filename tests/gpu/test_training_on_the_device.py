@@ -1,0 +1,198 @@
+"""Training on the device: the numbers of NumPy, and no copy that nobody asked for.
+
+On a GPU the host only hands out work. A step is fast as long as nobody waits for a result: so the loss is added up
+where it is, and read every tenth step. What must cross is the batch, and the random numbers that are drawn on the host
+so that both array modules see the same ones. A checkpoint is a file of the host; it does not know where it came from.
+
+Each test runs on CuPy, real or `support.stand_in`, and compares with NumPy in the same process.
+"""
+
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.arrays import draw
+from support.cuda_cpu import why_not
+from support.device import array_module, counts, cupy
+from support.op_calls import CALLS
+
+from quatnet import Tensor, ops, threads
+from quatnet.backend import asnumpy, xp
+from quatnet.datasets.targets import one_hot
+from quatnet.distill import ProjectedStudent, distillation, feature_matching, label_loss, multi_label_loss
+from quatnet.models import CNN, CNNConfig
+from quatnet.optim import SGD, Adam, AdamW, one_cycle
+from quatnet.prune import choose, cut
+from quatnet.training import checkpoint
+from quatnet.training.batches import predict, shuffled
+from quatnet.training.loop import READ_EVERY, Training
+
+pytestmark = pytest.mark.skipif(counts and why_not() is not None, reason=str(why_not()))
+need_counters = pytest.mark.skipif(not counts, reason="only the stand-in for CuPy counts copies")
+
+CONFIG = CNNConfig(3, True, ((8,), (12, 8)), embedding=8, mels=8, block_dropout=0.1, head_dropout=0.1)
+LABELS = np.arange(24) % 3
+CLIPS = np.random.default_rng(5).standard_normal((24, 12, 8, 4)).astype(np.float32)
+BATCH, STEPS = 2, 12
+READ = [16]  # bytes: loss and hits
+
+
+def network(seed: int = 0, quaternion: bool = True) -> CNN:
+    return CNN(CNNConfig(**vars(CONFIG) | {"quaternion": quaternion}), rng=np.random.default_rng(seed))
+
+
+def training(student=None, *, loss=label_loss, optimiser=AdamW, epochs: int = 1, **options) -> Training:
+    student = student or network()
+    return Training(
+        student,
+        shuffled(CLIPS, one_hot(LABELS, 3), batch=BATCH),
+        optimiser(student.parameters()),
+        epochs=epochs,
+        steps=STEPS,
+        schedule=partial(one_cycle, total=epochs * STEPS, peak=0.01),
+        loss=loss,
+        **options,
+    )
+
+
+def plain() -> Training:
+    return training()
+
+
+def real_network() -> Training:
+    return training(network(quaternion=False), optimiser=SGD)
+
+
+def clipped() -> Training:
+    return training(optimiser=partial(Adam, amsgrad=True, weight_decay=0.01), clip_norm=0.1)
+
+
+def many_labels() -> Training:
+    return training(loss=multi_label_loss)
+
+
+def with_teachers() -> Training:
+    return training(loss=distillation(network(seed=1), network(seed=2, quaternion=False)))
+
+
+def with_features() -> Training:
+    student = ProjectedStudent(network(), CONFIG.embedding, rng=np.random.default_rng(3))
+    return training(student, loss=feature_matching(student, network(seed=1)))
+
+
+every_kind = pytest.mark.parametrize(
+    "make", [plain, real_network, clipped, many_labels, with_teachers, with_features], ids=lambda make: make.__name__
+)
+
+
+# The same numbers
+
+
+@every_kind
+def test_a_training_agrees_with_numpys_to_the_rounding_of_float32(make):
+    outcomes = []
+    for name in ("numpy", "cupy"):
+        with array_module(name):
+            run = make()
+            history = run.run().history
+            outcomes.append((history[0], run.model.state(), predict(run.model, CLIPS)))
+    (history, state, logits), (ours, our_state, our_logits) = outcomes
+    assert ours == pytest.approx(history, rel=1e-4)
+    for key in state:
+        np.testing.assert_allclose(our_state[key], state[key], rtol=1e-3, atol=1e-4, err_msg=key)
+    np.testing.assert_allclose(our_logits, logits, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(("here", "there"), [("cupy", "numpy"), ("numpy", "cupy")])
+def test_a_checkpoint_goes_from_one_to_the_other_without_losing_a_bit(tmp_path: Path, here: str, there: str):
+    path = tmp_path / "run.npz"
+    with array_module(here):
+        first = training(path=path, epochs=2)
+        first.epochs = 1
+        first.run()
+        state, memory = first.model.state(), first.optimiser.state()
+    with array_module(there):
+        second = training(path=path, epochs=2)
+        second.load()
+        second.save()
+        np.testing.assert_equal(checkpoint.load_model(path).state(), state)
+        np.testing.assert_equal(second.optimiser.state(), memory)
+        assert isinstance(second.model.classifier.weight.data, xp.ndarray)
+        second.run()
+        assert len(second.progress.history) == 2
+
+
+def test_both_prune_the_same_filters():
+    pruned = []
+    for name in ("numpy", "cupy"):
+        with array_module(name):
+            model = network()
+            pruned.append(cut(model, choose(model, 0.5)).state())
+    np.testing.assert_equal(*pruned)
+
+
+# No copy that nobody asked for
+
+
+class Drawing:
+    """A generator that remembers how many bytes of random numbers it gave."""
+
+    def __init__(self) -> None:
+        self.rng, self.drawn = np.random.default_rng(0), []
+
+    def random(self, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+        numbers = self.rng.random(shape, dtype=dtype)
+        self.drawn.append(numbers.nbytes)
+        return numbers
+
+
+@need_counters
+@every_kind
+def test_a_step_copies_the_batch_and_the_drawn_numbers_and_reads_every_tenth_loss(make):
+    with array_module("cupy"):
+        make().run()  # once before: what is made once, such as the text of a kernel, is no part of a step
+        run = make()
+        run.dropout_rng = Drawing()
+        with cupy.traffic.counted() as traffic:
+            run.run()
+    batch = [CLIPS[:BATCH].nbytes, one_hot(LABELS, 3)[:BATCH].nbytes]
+    assert len(run.dropout_rng.drawn) == STEPS * (len(CONFIG.widths) + 1)
+    assert Counter(traffic.to_device) == Counter(batch * STEPS + run.dropout_rng.drawn)
+    assert traffic.to_host == READ * (len(range(0, STEPS, READ_EVERY)) + 1)  # and once at the end of the epoch
+    launched = Counter(traffic.launches)
+    assert {"moments", "affine", "gradient_sums", "input_gradient", "average", "im2col", "col2im"} <= launched.keys()
+    assert {count % STEPS for count in launched.values()} == {0}  # the same in every step
+
+
+@need_counters
+@pytest.mark.parametrize("name", CALLS)
+def test_an_op_and_its_gradient_copy_nothing_but_drawn_numbers(name: str):
+    shapes, options = CALLS[name]
+    with array_module("cupy"):
+        given = {key: xp.asarray(value) if isinstance(value, np.ndarray) else value for key, value in options.items()}
+        for _ in range(2):  # once before: what is made once is no part of an op
+            tensors = [Tensor(abs(draw(0, *shape)), requires_grad=True) for shape in shapes]
+            cotangent = xp.ones_like(getattr(ops, name)(*_arguments(name, tensors), **given).data)
+            with cupy.traffic.counted() as traffic:
+                getattr(ops, name)(*_arguments(name, tensors), **given).backward(cotangent)
+    asks = name == "whitening_batch_norm"  # whether its matrix was inverted, and takes a table of the host for it
+    assert len(traffic.to_host) == asks
+    assert len(traffic.to_device) == (asks or "rng" in given)
+
+
+def _arguments(name: str, tensors: list[Tensor]) -> list:
+    return [tensors] if name == "concatenate" else tensors
+
+
+def test_on_a_gpu_no_thread_of_ours_computes(monkeypatch):
+    def forbidden() -> None:
+        raise AssertionError("a pool of threads was asked to help a GPU")
+
+    monkeypatch.setattr(threads, "_pool", forbidden)
+    with array_module("cupy"):
+        run = with_teachers()
+        run.run()
+        predict(run.model, CLIPS)
+        assert np.isfinite(asnumpy(run.model.classifier.weight.data)).all()

@@ -1,0 +1,305 @@
+"""What stands between the convolutions.
+
+Batch normalisation gives every channel mean 0 and variance 1; dropout hides random entries, so that none is
+relied on; pooling halves the image. All three see real numbers: four channels of a quaternion are to them four
+channels. What sees the quaternion comes two lessons later.
+"""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.arrays import assert_close, draw
+from support.parity import assert_parity
+from support.strategies import seeds
+
+from quatnet import Tensor, ops
+from quatnet.autodiff import gradcheck
+from quatnet.backend import asnumpy, xp
+from quatnet.errors import ConfigError, ShapeError
+from quatnet.nn import BatchNorm
+from quatnet.ops.normalise import batch_statistics
+
+
+def leaf(array):
+    return Tensor(xp.asarray(array, dtype=np.float64), requires_grad=True)
+
+
+# Batch normalisation, by hand
+
+
+def test_two_numbers_are_normalised_with_a_pencil():
+    # 1 and 3: mean 2, variance 1, so -1 and 1; times 10 plus 5: -5 and 15
+    y = ops.batch_norm(leaf([[1], [3]]), leaf([10]), leaf([5]), epsilon=0)
+    assert_close(y.data, [[-5], [15]])
+
+
+def test_given_statistics_are_used_as_they_are():
+    # (7 - 3) / sqrt(4) = 2, times 10 plus 5
+    y = ops.batch_norm(leaf([[7]]), leaf([10]), leaf([5]), (xp.asarray([3.0]), xp.asarray([4.0])), epsilon=0)
+    assert_close(y.data, [[25]])
+
+
+def test_running_statistics_move_a_tenth_of_the_way():
+    # mean: 0 + 0.1 (2 - 0) = 0.2; the variance of a sample of two is 2: 1 + 0.1 (2 - 1) = 1.1
+    norm = BatchNorm(1)
+    norm(Tensor(np.array([[1.0], [3]], np.float32)), train=True)
+    assert_close(norm.mean, [0.2], rtol=1e-6)
+    assert_close(norm.variance, [1.1], rtol=1e-6)
+
+
+def test_evaluation_uses_the_running_statistics_and_leaves_them_alone():
+    norm = BatchNorm(1)
+    norm.mean, norm.variance = xp.asarray([3.0], dtype=np.float32), xp.asarray([4.0], dtype=np.float32)
+    y = norm(Tensor(np.array([[7.0]], np.float32)), train=False)
+    assert_close(y.data, [[2]], rtol=1e-5)
+    assert (float(norm.mean[0]), float(norm.variance[0])) == (3, 4)
+
+
+# Batch normalisation, for any batch
+
+SHAPES = [(7, 3), (2, 5, 3), (2, 3, 4, 5)]
+
+
+@given(seeds, st.sampled_from(SHAPES))
+def test_every_channel_ends_with_mean_zero_and_variance_one(seed, shape):
+    channels = shape[-1]
+    x = 3 + 2 * draw(seed, *shape)
+    y = asnumpy(ops.batch_norm(Tensor(x), leaf(np.ones(channels)), leaf(np.zeros(channels)), epsilon=0).data)
+    for channel in y.reshape(-1, channels).T:
+        assert channel.mean() == pytest.approx(0, abs=1e-12)
+        assert channel.var() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("offset", [0.0, 10.0, 1000.0])
+@pytest.mark.parametrize("shape", [(1_000_000, 3), (10, 400, 250, 3)])
+def test_statistics_of_a_million_float32_rows_are_those_of_float64(shape, offset, rng):
+    x = offset + draw(rng, *shape, dtype=np.float32)
+    mean, variance = batch_statistics(x)
+    exact = asnumpy(x).astype(np.float64).reshape(-1, 3)
+    scale = max(1.0, offset)
+    assert_close(mean / scale, exact.mean(axis=0) / scale, rtol=0, atol=1e-6)
+    assert_close(variance, exact.var(axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("fused", [False, True])
+def test_gradients_of_batch_norm_agree_with_difference_quotients(shape, fused, rng):
+    x, scale, shift = 3 + 2 * draw(rng, *shape), draw(rng, shape[-1]), draw(rng, shape[-1])
+    constants = draw(rng, shape[-1]), draw(rng, shape[-1]) ** 2
+    for statistics in (None, constants):  # training, evaluation
+        gradcheck(
+            lambda x, scale, shift, s=statistics: ops.batch_norm(x, scale, shift, s, relu=fused),
+            [x, scale, shift],
+            rng=rng,
+        )
+
+
+@pytest.mark.parametrize("evaluation", [False, True])
+def test_the_fused_relu_is_the_composition(evaluation, rng):
+    arrays = [draw(rng, 2, 3, 4, 5), draw(rng, 5), draw(rng, 5)]
+    statistics = (draw(rng, 5), draw(rng, 5) ** 2) if evaluation else None
+    cotangent = draw(rng, 2, 3, 4, 5)
+    fused, composed = ([leaf(a) for a in arrays] for _ in range(2))
+    one = ops.batch_norm(*fused, statistics, relu=True)
+    two = ops.relu(ops.batch_norm(*composed, statistics))
+    assert_close(one.data, two.data)
+    one.backward(cotangent)
+    two.backward(cotangent)
+    for a, b in zip(fused, composed, strict=True):
+        assert_close(a.grad, b.grad)
+
+
+@pytest.mark.parametrize("axes", [(0, 2, 1, 3), (3, 1, 2, 0), (1, 0, 2, 3)])
+def test_batch_norm_reads_transposed_images_rightly(axes, rng):
+    x = draw(rng, 3, 4, 5, 6).transpose(axes)
+    scale, shift = draw(rng, x.shape[3]), draw(rng, x.shape[3])
+    results = []
+    for array in (x, xp.ascontiguousarray(x)):
+        leaves = [Tensor(a, requires_grad=True) for a in (array, scale, shift)]
+        y = ops.batch_norm(*leaves, relu=True)
+        y.backward(xp.broadcast_to(scale, y.shape))
+        results.append([y.data, *(tensor.grad for tensor in leaves)])
+    for found, expected in zip(*results, strict=True):
+        assert_close(found, expected)
+
+
+def test_batch_norm_over_several_pieces_is_that_of_one_formula(rng):
+    # 2 MB and more: cut into pieces that fit a cache
+    x, scale, shift = draw(rng, 6, 100, 50, 16), draw(rng, 16), draw(rng, 16)
+    rows = asnumpy(x).reshape(-1, 16)
+    expected = (rows - rows.mean(axis=0)) / np.sqrt(rows.var(axis=0) + 1e-5)
+    y = ops.batch_norm(Tensor(x), Tensor(scale), Tensor(shift)).data
+    assert_close(y.reshape(-1, 16), expected * asnumpy(scale) + asnumpy(shift), rtol=1e-9, atol=1e-9)
+
+
+def test_batch_norm_keeps_float32(rng):
+    norm, x = BatchNorm(3), Tensor(draw(rng, 8, 3, dtype=np.float32), requires_grad=True)
+    for train in (True, False):
+        y = norm(x, train=train, relu=True)
+        ops.sum(y * y).backward()
+        arrays = [y.data, x.grad, norm.scale.grad, norm.shift.grad, norm.mean, norm.variance]
+        assert {a.dtype for a in arrays} == {np.dtype(np.float32)}
+
+
+def test_without_affine_there_is_nothing_to_train():
+    assert BatchNorm(3, affine=False).parameters() == {}
+    assert BatchNorm(3).parameters().keys() == {"scale", "shift"}
+
+
+def test_scale_and_shift_of_another_length_are_an_error():
+    with pytest.raises(ShapeError, match=r"shape \(3,\), got \(1,\) and \(3,\)"):
+        ops.batch_norm(leaf(np.ones((2, 3))), leaf([1]), leaf(np.ones(3)))
+
+
+@pytest.mark.parity
+def test_training_and_running_statistics_are_those_of_pytorch(torch, rng):
+    ours, theirs = BatchNorm(3), torch.nn.BatchNorm2d(3)
+    for _ in range(3):
+        x = 2 + 3 * draw(rng, 4, 5, 6, 3, dtype=np.float32)
+        theirs.train()
+        twin = theirs(torch.tensor(asnumpy(x)).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        assert_close(ours(Tensor(x), train=True).data, twin.detach().numpy(), rtol=1e-5, atol=1e-5)
+        assert_close(ours.mean, theirs.running_mean.numpy(), rtol=1e-5)
+        assert_close(ours.variance, theirs.running_var.numpy(), rtol=1e-5)
+        theirs.eval()
+        twin = theirs(torch.tensor(asnumpy(x)).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        assert_close(ours(Tensor(x), train=False).data, twin.detach().numpy(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parity
+def test_gradients_of_batch_norm_are_those_of_pytorch(torch, rng):
+    def theirs(x, scale, shift):
+        x = x.permute(0, 3, 1, 2)
+        y = torch.nn.functional.batch_norm(x, None, None, scale, shift, training=True)
+        return torch.relu(y).permute(0, 2, 3, 1)
+
+    arrays = [draw(rng, 4, 5, 6, 3), draw(rng, 3), draw(rng, 3)]
+    assert_parity(torch, lambda *t: ops.batch_norm(*t, relu=True), theirs, arrays, rng)
+
+
+# Dropout
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_dropout_hides_its_share_and_keeps_the_mean(rate, rng):
+    # of 10^6 ones, hidden: rate ± 5 standard deviations of at most 0.0005; the rest is 1 / (1 - rate)
+    y = asnumpy(ops.dropout(Tensor(np.ones((1000, 1000))), rate, rng=rng, train=True).data)
+    assert (y == 0).mean() == pytest.approx(rate, abs=0.0025)
+    np.testing.assert_allclose(np.unique(y), [0, 1 / (1 - rate)])
+    assert y.mean() == pytest.approx(1, abs=0.0025 / (1 - rate))
+
+
+def test_the_same_seed_hides_the_same_entries():
+    first, same, other = (
+        asnumpy(ops.dropout(Tensor(np.ones(100)), 0.5, rng=np.random.default_rng(seed), train=True).data)
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, same)
+    assert (first != other).any()
+
+
+def test_dropout_sends_gradients_only_through_what_was_kept(rng):
+    x = leaf(np.ones((4, 5)))
+    y = ops.dropout(x, 0.5, rng=rng, train=True)
+    y.backward(np.full((4, 5), 3.0))
+    assert_close(x.grad, 3 * y.data)
+
+
+def test_dropout_outside_training_or_at_rate_zero_is_the_identity(rng):
+    x = leaf(np.ones(3))
+    assert ops.dropout(x, 0.5, rng=None, train=False) is x
+    assert ops.dropout(x, 0.0, rng=rng, train=True) is x
+
+
+def test_dropout_keeps_float32(rng):
+    assert ops.dropout(Tensor(np.ones(3, np.float32)), 0.3, rng=rng, train=True).data.dtype == np.float32
+
+
+@pytest.mark.parametrize(("rate", "seed"), [(1.0, 0), (-0.1, 0), (1.5, 0), (math.nan, 0), (0.5, None)])
+def test_a_rate_that_cannot_be_or_a_missing_rng_is_an_error(rate, seed):
+    rng = None if seed is None else np.random.default_rng(seed)
+    with pytest.raises(ConfigError, match="0 <= rate < 1, and an rng"):
+        ops.dropout(leaf(np.ones(3)), rate, rng=rng, train=True)
+
+
+# Pooling
+
+
+def test_pooling_worked_with_a_pencil():
+    # 1 2 | 3 4          mean 3.5 5.5    max 6 8
+    # 5 6 | 7 8   of 2x2
+    x = np.array([[1.0, 2, 3, 4], [5, 6, 7, 8]]).reshape(1, 2, 4, 1)
+    for pool, values, back in [
+        (ops.average_pool, [3.5, 5.5], [[2, 2, 5, 5], [2, 2, 5, 5]]),
+        (ops.max_pool, [6, 8], [[0, 0, 0, 0], [0, 8, 0, 20]]),
+    ]:
+        image = leaf(x)
+        y = pool(image)
+        assert_close(y.data.ravel(), values)
+        y.backward(np.array([8.0, 20]).reshape(1, 1, 2, 1))
+        assert_close(image.grad[0, :, :, 0], back)
+
+
+def test_the_first_of_equals_receives_the_gradient():
+    x = leaf(np.ones((1, 2, 2, 1)))
+    ops.max_pool(x).backward(np.ones((1, 1, 1, 1)))
+    assert_close(x.grad.ravel(), [1, 0, 0, 0])
+
+
+@given(seeds, st.integers(0, 2), st.integers(2, 7), st.integers(2, 7), st.integers(1, 3), st.integers(1, 3))
+def test_pooling_is_a_loop_over_windows_and_drops_what_is_left_over(seed, n, h, w, c, size):
+    size = min(size, h, w)
+    x = draw(seed, n, h, w, c)
+    for pool, reduction in [(ops.average_pool, np.mean), (ops.max_pool, np.max)]:
+        expected = np.zeros((n, h // size, w // size, c))
+        for b, i, j, k in np.ndindex(*expected.shape):
+            window = asnumpy(x)[b, i * size : (i + 1) * size, j * size : (j + 1) * size, k]
+            expected[b, i, j, k] = reduction(window)
+        assert_close(pool(Tensor(x), size=size).data, expected)
+
+
+@pytest.mark.parametrize("pool", [ops.average_pool, ops.max_pool])
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_gradients_of_pooling_agree_with_difference_quotients(pool, size, rng):
+    x = draw(rng, 2, 5, 7, 3)
+    gradcheck(lambda x: pool(x, size=size), [x], rng=rng)
+    gradcheck(lambda x: pool(ops.transpose(x, (0, 2, 1, 3)), size=size), [x], rng=rng)
+
+
+@pytest.mark.parametrize("pool", [ops.average_pool, ops.max_pool])
+def test_pooling_keeps_float32(pool, rng):
+    x = Tensor(draw(rng, 1, 4, 4, 2, dtype=np.float32), requires_grad=True)
+    y = pool(x)
+    ops.sum(y).backward()
+    assert y.data.dtype == x.grad.dtype == np.float32
+
+
+@pytest.mark.parametrize("pool", [ops.average_pool, ops.max_pool])
+@pytest.mark.parametrize("shape", [(1, 1, 4, 1), (1, 4, 1, 1)])
+def test_a_window_that_does_not_fit_is_an_error(pool, shape):
+    with pytest.raises(ShapeError, match="window of 2 x 2 does not fit"):
+        pool(leaf(np.ones(shape)))
+
+
+@pytest.mark.parametrize("pool", [ops.average_pool, ops.max_pool])
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_window_without_a_size_is_an_error(pool, size):
+    with pytest.raises((ShapeError, ConfigError)):
+        pool(leaf(np.ones((1, 4, 4, 1))), size=size)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("size", [2, 3])
+def test_pooling_is_that_of_pytorch(size, torch, rng):
+    functional = torch.nn.functional
+    for ours, theirs in [(ops.average_pool, functional.avg_pool2d), (ops.max_pool, functional.max_pool2d)]:
+        assert_parity(
+            torch,
+            lambda x, pool=ours: pool(x, size=size),
+            lambda x, pool=theirs: pool(x.permute(0, 3, 1, 2), size).permute(0, 2, 3, 1),
+            [draw(rng, 2, 7, 8, 3)],
+            rng,
+        )

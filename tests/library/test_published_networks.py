@@ -1,0 +1,344 @@
+"""CNN6, CNN10, CNN14, ResNet38 and their quaternion twins.
+
+Two kinds of blocks make them all. A plain block is a row of convolutions. A residual block adds its input to what its
+convolutions make of it: relu(x + f(x)). Where maps and channels change, x is pooled and goes through a 1 x 1
+convolution. The published numbers of parameters and multiplications say whether all of it is there; a second opinion
+in PyTorch, with the same weights, says whether it is put together the same way.
+"""
+
+import numpy as np
+import pytest
+
+from quatnet import Tensor, ops
+from quatnet.autodiff import gradcheck
+from quatnet.backend import asnumpy, xp
+from quatnet.errors import CheckpointError, ConfigError, ShapeError
+from quatnet.models import (
+    NAMES,
+    CNNConfig,
+    ResNet,
+    ResNetConfig,
+    build,
+    cnn6,
+    compile,
+    config_of,
+    convert,
+    named,
+    resnet38,
+    shared_channels,
+    student_of,
+)
+from quatnet.models.blocks import ResidualBlock
+from quatnet.profile import count_parameters, network_cost
+from quatnet.training.checkpoint import load_model, write
+from quatnet.training.transfer import with_new_head
+
+STILL = {"block_dropout": 0.0, "head_dropout": 0.0}
+TINY = ResNetConfig(
+    3, True, ((8,), (12, 8), (8, 8), (4, 12), (16, 16)), 8, mels=16, stages=(2, 1), residual_dropout=0.0, **STILL
+)
+WIDE = ((8, 8), (12, 8), (8, 8), (16, 24), (24, 24), (32, 16))
+NARROW = {
+    "cnn6": CNNConfig(5, False, ((8,), (16,), (24,)), 16, kernel=5, last_pool=True, **STILL),
+    "cnn10": CNNConfig(5, False, ((8, 8), (16, 24)), 16, last_pool=True, **STILL),
+    "cnn14": CNNConfig(5, False, ((8, 8), (16, 24), (32, 16)), 16, **STILL),
+    "resnet38": ResNetConfig(5, False, WIDE, 16, stages=(2, 2), residual_dropout=0.0, **STILL),
+}
+
+
+def network(config, seed=0, **changes):
+    """A network whose batch norms are not what they start from."""
+    rng = np.random.default_rng(seed)
+    model = build(config_of({**vars(config), **changes}), rng=rng)
+    norms = {name: array for name, array in model.state().items() if name.endswith(("scale", "shift"))}
+    moved = {name: rng.uniform(0.5, 1.5, array.shape) - 0.5 * ("shift" in name) for name, array in norms.items()}
+    model.load_state(model.state() | {name: array.astype(np.float32) for name, array in moved.items()})
+    return model
+
+
+# Parameters and multiplications
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "sixteen", "eight"),
+    [
+        ("cnn6", 4_837_455, 9.933, 9.933),
+        ("cnn10", 5_219_279, 13.016, 13.016),
+        ("cnn14", 80_753_615, 20.042, 20.042),
+        ("resnet38", 73_783_247, 23.391, 23.391),
+        ("qcnn14", 21_012_431, 20.153, 10.077),
+        ("qresnet38", 19_276_751, 23.502, 11.751),
+    ],
+)
+def test_what_was_published_is_what_is_here(name: str, parameters: int, sixteen: float, eight: float) -> None:
+    cost = network_cost(named(name, 527), 1001)  # 10 s
+    assert cost.parameters == parameters
+    assert round(cost.multiplications_16 / 1e9, 3) == sixteen
+    assert round(cost.multiplications_8 / 1e9, 3) == eight
+
+
+@pytest.mark.parametrize("name", ["cnn6", "qcnn6", "qcnn10", "qresnet38"])
+def test_a_built_network_holds_what_its_config_says(name: str) -> None:
+    config = student_of(student_of(student_of(named(name, 10))))
+    model = build(config, rng=np.random.default_rng(0))
+    for layer in config.layers(64):
+        part = model
+        for key in layer.name.split("."):
+            part = part[int(key)] if key.isdigit() else getattr(part, key)
+        shape = (layer.kernel, layer.kernel, layer.channels, layer.outputs)[2 * layer.linear :]
+        if layer.quaternion:
+            shape = (4, *shape[:-2], shape[-2] // 4, shape[-1] // 4)
+        assert part.weight.shape == shape, layer.name
+    assert count_parameters(model) == network_cost(config, 64).parameters
+
+
+def test_a_network_has_a_twin_and_a_student() -> None:
+    assert convert(network(TINY, quaternion=False), rng=np.random.default_rng(0)).config == TINY
+    assert student_of(resnet38(10)).widths[0] == (32, 32)
+    assert convert(cnn6(3), rng=np.random.default_rng(0)).config == named("qcnn6", 3)
+
+
+# A residual block, by hand
+
+
+def test_a_residual_block_adds_its_input() -> None:
+    # Batch norm at evaluation with mean 0 and variance 1: only scale and shift are left. Channel 0 gives 2 x, of which
+    # the second convolution makes -2 x: relu(x - 2 x) = 0 for x > 0, and relu(-1 + 0) = 0 where the first relu cut.
+    config = ResNetConfig(2, False, ((1,), (1, 1), (1,)), 1, stages=(1,))
+    block = ResidualBlock(1, (1, 1), config, shortcut=False, dropout=0.0, rng=np.random.default_rng(0))
+    for conv, factor in zip(block.convs, (2.0, 0.25), strict=True):
+        conv.weight.data[...] = 0
+        conv.weight.data[1, 1] = factor
+    x = Tensor(xp.array([3.0, -1.0], dtype=xp.float32).reshape(1, 1, 2, 1))
+    assert block(x, train=False).data.ravel().tolist() == [3, 0]  # at first the sum is x, and its relu
+    block.norms[1].scale.data[...] = 1
+    found = asnumpy(block(x, train=False).data.ravel())
+    np.testing.assert_allclose(found, [3 + 0.25 * 6, 0], rtol=1e-4)  # the variance has its ε
+
+
+def test_a_shortcut_pools_and_changes_the_channels() -> None:
+    model = network(TINY)
+    x = Tensor(xp.asarray(np.random.default_rng(1).standard_normal((2, 6, 5, 8)), dtype=xp.float32))
+    block = model.blocks[3]
+    assert block(x, train=False).shape == (2, 3, 2, 12)
+    block.norms[1].scale.data[...] = block.norms[1].shift.data[...] = 0
+    alone = ops.relu(block.shortcut_norm(block.shortcut(ops.average_pool(x)), train=False))
+    np.testing.assert_allclose(asnumpy(block(x, train=False).data), asnumpy(alone.data), rtol=1e-6)
+
+
+# Whole networks
+
+
+@pytest.mark.parametrize("config", [TINY, *NARROW.values()], ids=["tiny", *NARROW])
+@pytest.mark.parametrize("quaternion", [False, True])
+def test_a_clip_becomes_a_row_of_logits_whatever_its_batch(config, quaternion: bool) -> None:
+    model = network(config, quaternion=quaternion, mels=16)
+    x = np.random.default_rng(1).standard_normal((3, 24, 16, 4)).astype(np.float32)
+    logits = asnumpy(model(x).data)
+    assert logits.shape == (3, config.classes)
+    np.testing.assert_allclose(asnumpy(model(x[1:2]).data), logits[1:2], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("quaternion", [False, True])
+def test_dropout_inside_the_residual_blocks_is_drawn_in_training_only(quaternion: bool) -> None:
+    model = network(TINY, quaternion=quaternion, residual_dropout=0.5)
+    x = np.random.default_rng(1).standard_normal((2, 24, 16, 4)).astype(np.float32)
+    drawn = [asnumpy(model(x, train=True, rng=np.random.default_rng(seed)).data) for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert np.abs(drawn[0] - drawn[2]).max() > 1e-3
+    np.testing.assert_array_equal(asnumpy(model(x, rng=np.random.default_rng(0)).data), asnumpy(model(x).data))
+
+
+@pytest.mark.parametrize("config", [TINY, *NARROW.values()], ids=["tiny", *NARROW])
+@pytest.mark.parametrize("quaternion", [False, True])
+def test_a_compiled_network_answers_like_the_network(config, quaternion: bool) -> None:
+    model = network(config, quaternion=quaternion, mels=16)
+    x = np.random.default_rng(1).standard_normal((2, 50, 16, 4)).astype(np.float32)
+    expected = asnumpy(model(x).data)
+    assert np.abs(asnumpy(compile(model)(x).data) - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def test_a_checkpoint_brings_back_the_same_network(tmp_path) -> None:
+    x = np.random.default_rng(1).standard_normal((2, 24, 16, 4)).astype(np.float32)
+    for config in (TINY, NARROW["cnn6"]):
+        model = network(config, mels=16)
+        write(tmp_path / "it.npz", model, {})
+        again = load_model(tmp_path / "it.npz")
+        assert again.config == model.config
+        np.testing.assert_array_equal(asnumpy(again(x).data), asnumpy(model(x).data))
+
+
+def test_a_checkpoint_from_before_kernels_and_pools_were_written_is_still_read(tmp_path, monkeypatch) -> None:
+    model = network(CNNConfig(3, True, ((8,),), 8))
+    fields = {key: value for key, value in vars(model.config).items() if key not in ("kernel", "last_pool")}
+    monkeypatch.setattr("quatnet.training.checkpoint.asdict", lambda config: fields)
+    write(tmp_path / "old.npz", model, {})
+    assert load_model(tmp_path / "old.npz").config == model.config
+
+
+def test_a_residual_network_goes_on_with_other_classes() -> None:
+    other = with_new_head(network(TINY), 7, rng=np.random.default_rng(0))
+    assert isinstance(other, ResNet)
+    assert other.config.classes == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "rates"),
+    [
+        ("cnn6", [0.2] * 4 + [0.5]),
+        ("cnn10", [0.2] * 4 + [0.5]),
+        ("cnn14", [0.2] * 6 + [0.5]),
+        ("resnet38", [0.2] + [0.1] * 16 + [0.2] * 2 + [0.5]),
+    ],
+)
+@pytest.mark.parametrize("quaternion", [False, True])
+def test_dropout_is_where_it_was_published(name: str, rates: list[float], quaternion: bool, monkeypatch) -> None:
+    """After each block and inside the residual ones, before the embedding, and nowhere behind it."""
+    found, dropout = [], ops.dropout
+
+    def spied(x: Tensor, rate: float, **how) -> Tensor:
+        found.append(rate)
+        return dropout(x, rate, **how)
+
+    monkeypatch.setattr(ops, "dropout", spied)
+    model = network(student_of(student_of(student_of(named(name, 3)))), quaternion=quaternion)
+    x = xp.asarray(np.random.default_rng(1).standard_normal((2, 64, 64, 4)).astype(np.float32))
+    logits = model(x, train=True, rng=np.random.default_rng(0))
+    assert found == rates
+    embedding = model.embed(x, train=True, rng=np.random.default_rng(0))
+    assert float(embedding.data.min()) == 0  # what comes out of a relu
+    again = model.classifier(embedding).data
+    np.testing.assert_allclose(asnumpy(again), asnumpy(logits.data), rtol=1e-5, atol=1e-6)
+
+
+def test_the_head_pools_mels_then_time_by_hand() -> None:
+    model = network(CNNConfig(2, False, ((2,),), embedding=2, **STILL))
+    model.load_state(
+        model.state() | {"embedding.weight": np.eye(2, dtype=np.float32), "embedding.bias": np.array([0, -20.0], "f4")}
+    )
+    maps = np.array([[[1, 10], [3, 0]], [[5, 2], [7, 4]], [[0, 6], [0, 0]]], np.float32)  # 3 frames of 2 mels
+    # means over mels: 2, 6, 0 and 5, 3, 3; their maximum + mean: 6 + 8/3, 5 + 11/3 - 20 < 0
+    embedding = asnumpy(model.head(Tensor(xp.asarray(maps[None]))).data)
+    np.testing.assert_allclose(embedding, [[6 + 8 / 3, 0]], rtol=1e-6)
+
+
+# Which channels go together
+
+
+def test_the_channels_of_a_stage_belong_together() -> None:
+    groups = {group.writers[0]: group for group in shared_channels(TINY)}
+    stream = groups["blocks.0.convs.0"]  # the plain block writes what the first stage adds to
+    assert stream.writers == ["blocks.0.convs.0", "blocks.1.convs.1", "blocks.2.convs.1"]
+    assert stream.norms == ["blocks.0.norms.0", "blocks.1.norms.1", "blocks.2.norms.1"]
+    assert stream.readers == ["blocks.1.convs.0", "blocks.2.convs.0", "blocks.3.shortcut", "blocks.3.convs.0"]
+    assert groups["blocks.1.convs.0"] == (["blocks.1.convs.0"], ["blocks.1.norms.0"], ["blocks.1.convs.1"])
+    second = groups["blocks.3.shortcut"]
+    assert second.writers == ["blocks.3.shortcut", "blocks.3.convs.1"]
+    assert second.norms == ["blocks.3.shortcut_norm", "blocks.3.norms.1"]
+    assert second.readers == ["blocks.4.convs.0"]
+    assert groups["blocks.4.convs.1"].readers == ["embedding"]
+
+
+@pytest.mark.parametrize("config", [TINY, *NARROW.values()], ids=["tiny", *NARROW])
+def test_silencing_shared_channels_everywhere_makes_their_inputs_irrelevant(config) -> None:
+    """What pruning stands on: with the channel's norms at 0, no weight that reads it matters any more."""
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((2, 24, 16, 4)).astype(np.float32)
+    written = [name for group in shared_channels(config) for name in group.writers]
+    convolutions = [layer.name for layer in config.layers(24) if not layer.linear]
+    assert sorted(written) == sorted(convolutions)
+    for group in shared_channels(config):
+        model = network(config, mels=16, quaternion=False)
+        state = model.state()
+        for norm in group.norms:
+            state[f"{norm}.scale"][1] = state[f"{norm}.shift"][1] = 0
+        model.load_state(state)
+        expected = asnumpy(model(x).data)
+        for reader in group.readers:
+            state[f"{reader}.weight"][..., 1, :] = rng.standard_normal(state[f"{reader}.weight"][..., 1, :].shape)
+        model.load_state(state)
+        np.testing.assert_array_equal(asnumpy(model(x).data), expected)
+
+
+# Gradients
+
+
+@pytest.mark.parametrize("quaternion", [False, True])
+def test_the_gradient_of_a_residual_network_is_right(quaternion: bool) -> None:
+    model = network(TINY, quaternion=quaternion)
+    rng = np.random.default_rng(3)
+    for _, _, _, tensor in model._walk():
+        if isinstance(tensor, Tensor):
+            tensor.data = tensor.data.astype(np.float64)
+    trained = set(map(id, model.parameters().values()))
+    places = [(owner, key) for _, owner, key, value in model._walk() if id(value) in trained]
+    x = xp.asarray(rng.standard_normal((2, 16, 16, 4)))
+
+    def values(*arrays: Tensor) -> Tensor:
+        for (owner, key), value in zip(places, arrays, strict=True):
+            setattr(owner, key, value)
+        return model(x, train=True)
+
+    gradcheck(values, [getattr(owner, key).data for owner, key in places], rng=rng, tolerance=2e-5, directions=1)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", NARROW)
+@pytest.mark.parametrize("quaternion", [False, True])
+def test_a_network_agrees_with_pytorch(name: str, quaternion: bool, torch) -> None:
+    """Same weights, same input, training mode: logits, and the gradient of every parameter, to 1e-4."""
+    from support.torch_twin import twin_gradients
+
+    model = network(NARROW[name], seed=2, quaternion=quaternion, mels=16)
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((4, 32, 16, 4)).astype(np.float32)
+    cotangent = rng.standard_normal((4, 5)).astype(np.float32)
+    logits = model(x, train=True)
+    logits.backward(xp.asarray(cotangent))
+    expected_logits, expected = twin_gradients(torch, model, x, cotangent)
+    assert np.abs(asnumpy(logits.data) - expected_logits).max() <= 1e-4 * np.abs(expected_logits).max()
+    for key, tensor in model.parameters().items():
+        assert np.abs(asnumpy(tensor.grad) - expected[key]).max() <= 1e-4 * np.abs(expected[key]).max() + 1e-6, key
+
+
+# What cannot work
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"stages": (2, 2)}, "residual blocks between two plain ones"),
+        ({"stages": ()}, "residual blocks between two plain ones"),
+        ({"widths": ((8,), (12, 8), (8, 12), (4, 12), (16, 16))}, "block 2 adds 8 channels to 12: make them equal"),
+        ({"widths": ((12,), (12, 8), (8, 8), (4, 12), (16, 16))}, "block 1 adds 12 channels to 8"),
+        ({"residual_dropout": 1.0}, "dropout rates"),
+        ({"kernel": 4}, "an odd kernel"),
+        ({"embedding": 6}, "divisible by 4"),
+    ],
+)
+def test_a_config_that_cannot_work_is_refused(wrong: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        network(TINY, **wrong)
+
+
+def test_a_name_that_nobody_published_is_refused() -> None:
+    assert {"cnn14", "qcnn14", "resnet38", "qresnet38", "qcnn6", "qcnn10"} < set(NAMES)
+    for name in ("cnn15", "qqcnn14", "", "q"):
+        with pytest.raises(ConfigError, match=f"expected a network among cnn6, .*, got '{name}'"):
+            named(name, 10)
+
+
+def test_what_is_no_config_is_refused(tmp_path) -> None:
+    with pytest.raises(ConfigError, match="expected a CNNConfig or a ResNetConfig, got dict"):
+        build({}, rng=np.random.default_rng(0))
+    with pytest.raises(TypeError):
+        config_of({"stages": (1,), "colour": "red"})
+    model = network(TINY)
+    write(tmp_path / "it.npz", model, {"config": {**vars(TINY), "stages": [3]}})
+    with pytest.raises(CheckpointError, match="no usable network config"):
+        load_model(tmp_path / "it.npz")
+
+
+def test_too_few_frames_for_the_pools_are_refused() -> None:
+    with pytest.raises(ShapeError, match="does not fit"):
+        network(TINY)(np.zeros((1, 4, 16, 4), np.float32))
