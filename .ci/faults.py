@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 OTHER = {ast.Add: ast.Sub, ast.Sub: ast.Add}
 UFUNCS = {"add": "subtract", "subtract": "add", "negative": "positive", "positive": "negative"}
-DROPPED = {"conjugate", "sum_to"}  # f(x, ...) becomes x
+DROPPED = {"conjugate", "unbroadcast"}  # f(x, ...) becomes x
 ORDERED = {"hamilton_product", "eight_products", "multiply"}  # f(a, b, ...) becomes f(b, a, ...)
 
 

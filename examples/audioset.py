@@ -25,14 +25,14 @@ from quatnet.cli import run_main
 from quatnet.datasets import Format, Packed, audioset, balanced_batches, pack, recordings
 from quatnet.datasets.found import Recordings
 from quatnet.datasets.synthetic import toy_audioset
-from quatnet.distill import distillation, multi_label_loss
+from quatnet.distill import binary_cross_entropy_loss, distillation
 from quatnet.models import Network
 from quatnet.optim import Adam
 from quatnet.training.batches import Batches, predict
-from quatnet.training.ranking import area_under_curve, average_precision, d_prime, mean_over_classes
+from quatnet.training.ranking import average_precision, d_prime, mean_over_classes, roc_auc
 
 # The published one, but for the rate, which falls at the end
-RECIPE = Recipe(32, 1e-3, optimiser=partial(Adam, amsgrad=True), label_smoothing=0.0, mixup=1.0)
+RECIPE = Recipe(32, 1e-3, optimizer=partial(Adam, amsgrad=True), label_smoothing=0.0, mixup=1.0)
 EPOCHS, STEPS = 10, 1000  # an epoch is so many batches; 5 of 20 for the miniature
 
 
@@ -72,13 +72,13 @@ def multi_label_task(train: Packed, test: Packed, frontend: audio.FrontEnd, step
 
     def batches(recipe: Recipe) -> Batches:
         change = partial(augment, alpha=recipe.mixup)
-        return balanced_batches(train, frontend, batch=recipe.batch, steps=steps, change=change)
+        return balanced_batches(train, frontend, batch_size=recipe.batch, steps_per_epoch=steps, augment=change)
 
     def answers(model: Network) -> np.ndarray:
         return np.concatenate([predict(model, x) for x in test.batches(frontend)])
 
     def judged(logits: np.ndarray) -> dict[str, float]:
-        area = mean_over_classes(area_under_curve(logits, targets))
+        area = mean_over_classes(roc_auc(logits, targets))
         return {"AUC": area, "d_prime": d_prime(area)}
 
     def picture(logits: np.ndarray, name: str, path: Path) -> None:
@@ -98,7 +98,7 @@ def multi_label_task(train: Packed, test: Packed, frontend: audio.FrontEnd, step
         facts={"name": f"AudioSet, {train.segments.name}", "fold": "eval", "train": len(train), "test": len(test)},
         score_name="mAP",
         picture_name="precision_of_classes",
-        loss=multi_label_loss,
+        loss=binary_cross_entropy_loss,
         distil=partial(distillation, kind="bernoulli", temperature=1.0),
         recipe=RECIPE,
     )
@@ -111,7 +111,7 @@ def main() -> None:
         args.data = toy_audioset.write(
             args.out / "miniature", clips=60 if args.smoke else 300, seed=args.seed, clip_seconds=seconds
         )
-        print("This is a miniature of synthesised sounds, so its figures say little; --data DIR takes AudioSet.")
+        print("This is a miniature of synthesized sounds, so its figures say little; --data DIR takes AudioSet.")
     files = recordings(args.data)
     form = Format(clip_seconds=seconds)
     train, test = packed_tables(args, args.train, files, form), packed_tables(args, ["eval"], files, form)

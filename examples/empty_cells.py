@@ -1,7 +1,7 @@
 """How much each front end loses: the share of cells that say nothing, in each of the four components.
 
-    python examples/empty_cells.py               synthesised sounds
-    python examples/empty_cells.py --data DIR    real recordings: ESC-50 in its official layout
+    python examples/floored_cells.py               synthesized sounds
+    python examples/floored_cells.py --data DIR    real recordings: ESC-50 in its official layout
 
 A level says nothing at the floor, a slope where it is exactly 0. Digital silence says nothing to any front end: its
 share is that of component r.
@@ -15,14 +15,14 @@ import story  # examples/story.py
 from tqdm import tqdm
 
 from quatnet import datasets
-from quatnet.audio import COMPONENTS, FrontEnd, empty_cells
+from quatnet.audio import COMPONENTS, FrontEnd, floored_cells
 from quatnet.cli import run_main
 
 
 def shares(clips: list[datasets.Clip], frontend: FrontEnd) -> np.ndarray:
     """The mean over clips of the shares (4,) of empty cells."""
     found = [
-        empty_cells(frontend(*clip.source()), floor_db=frontend.floor_db)
+        floored_cells(frontend(*clip.source()), floor_db=frontend.floor_db)
         for clip in tqdm(clips, desc=frontend.variant, unit="clip")
     ]
     return np.mean(found, axis=0)

@@ -1,6 +1,6 @@
 """The story of quaternion CNNs on environmental sounds, from clips to a small network, on NumPy alone.
 
-    python examples/esc50.py                        synthesised sounds, a few minutes
+    python examples/esc50.py                        synthesized sounds, a few minutes
     python examples/esc50.py --data DIR [--esc10]   real recordings: ESC-50 in its official layout
     python examples/esc50.py --download             fetches them first
     python examples/esc50.py --data DIR --teacher FILE      the student learns from answers in a file
@@ -22,7 +22,7 @@ from story_task import one_label_task
 from quatnet import datasets
 from quatnet.cli import run_main
 
-EPOCHS = {"ESC-50": 30, "ESC-10": 60}  # 5 for synthesised sounds
+EPOCHS = {"ESC-50": 30, "ESC-10": 60}  # 5 for synthesized sounds
 
 
 def options() -> argparse.Namespace:
@@ -40,13 +40,13 @@ def options() -> argparse.Namespace:
         help="distil from logits or embeddings in a .npz; docs/09-distillation.md",
     )
     parser.add_argument(
-        "--epochs", type=story_options.positive, help="default 5 for synthesised sounds, 60 for ESC-10, 30 for ESC-50"
+        "--epochs", type=story_options.positive, help="default 5 for synthesized sounds, 60 for ESC-10, 30 for ESC-50"
     )
     return parser.parse_args()
 
 
 def load_clips(args: argparse.Namespace) -> datasets.Dataset:
-    """Real recordings where a folder or a download is asked for, synthesised sounds otherwise."""
+    """Real recordings where a folder or a download is asked for, synthesized sounds otherwise."""
     if args.download:
         args.data = datasets.download(args.data or args.out / "data")
     if args.data:

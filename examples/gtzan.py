@@ -1,6 +1,6 @@
 """Quaternion CNNs on music: ten genres, ten folds, or the fault-filtered split without artists on both sides.
 
-    python examples/gtzan.py                        synthesised music, a few minutes
+    python examples/gtzan.py                        synthesized music, a few minutes
     python examples/gtzan.py --data DIR --fold 1    GTZAN: blues/ to rock/, tested on one of ten folds
     python examples/gtzan.py --data DIR --filtered  the split of Sturm and Kereliuk and others
     python examples/gtzan.py --data DIR --init runs/audioset/quaternion-CNN.npz [--freeze]
@@ -20,7 +20,7 @@ from quatnet import datasets
 from quatnet.cli import run_main
 from quatnet.datasets import gtzan, synthetic
 
-EPOCHS = {"GTZAN": 30, "GTZAN, filtered": 60}  # 5 for synthesised music
+EPOCHS = {"GTZAN": 30, "GTZAN, filtered": 60}  # 5 for synthesized music
 FILTERED_TEST = 2
 
 
@@ -32,13 +32,13 @@ def options() -> argparse.Namespace:
     parser.add_argument("--fold", type=int, default=1, help="the fold to test on, 1 to 10 (default 1)")
     parser.add_argument("--filtered", action="store_true", help="train and test on the fault-filtered split instead")
     parser.add_argument(
-        "--epochs", type=story_options.positive, help="default 5 for synthesised music, 30, 60 with --filtered"
+        "--epochs", type=story_options.positive, help="default 5 for synthesized music, 30, 60 with --filtered"
     )
     return parser.parse_args()
 
 
 def load_clips(args: argparse.Namespace, clip_seconds: float) -> datasets.Dataset:
-    """Real recordings where a folder is given, synthesised music otherwise."""
+    """Real recordings where a folder is given, synthesized music otherwise."""
     if args.data:
         return gtzan.load(args.data, filtered=args.filtered)
     return synthetic.music(clips_per_class=10 if args.smoke else 30, seed=args.seed, clip_seconds=clip_seconds)

@@ -39,15 +39,15 @@ def quaternion_input(clip: np.ndarray, frontend, label: str, path: Path) -> None
     extent = (0, frontend.clip_seconds, 0, clip.shape[1])
     panels = zip(axes, COMPONENTS[frontend.variant].items(), np.moveaxis(clip, -1, 0), strict=True)
     for axis, (title, unit), component in panels:
-        colours = _colours(component, unit)
-        image = axis.imshow(component.T, origin="lower", aspect="auto", extent=extent, **colours)
+        colors = _colors(component, unit)
+        image = axis.imshow(component.T, origin="lower", aspect="auto", extent=extent, **colors)
         axis.set(title=title, ylabel="mel bin (low to high)")
         figure.colorbar(image, ax=axis, label=unit)
     axes[-1].set_xlabel("time (s)")
     _save(figure, path)
 
 
-def _colours(component: np.ndarray, unit: str) -> dict:
+def _colors(component: np.ndarray, unit: str) -> dict:
     """Dark to bright for levels; for slopes orange falls and purple rises."""
     if unit == "level (dB)":
         return {"cmap": "magma"}
@@ -90,7 +90,7 @@ def accuracy_against_cost(rows: list[dict], path: Path, *, score: str = "accurac
 
 
 def what_pruning_left(rows: list, path: Path) -> None:
-    """For each layer (`prune.saved`): the share of its filters, parameters and multiplications that stays."""
+    """For each layer (`prune.layer_savings`): the share of its filters, parameters and multiplications that stays."""
     figure, axis = plt.subplots(figsize=(8, 1.5 + 0.5 * len(rows)), layout="constrained")
     left = {
         "filters": [row.kept / row.filters for row in rows],

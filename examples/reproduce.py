@@ -6,7 +6,7 @@
     python examples/reproduce.py --question widths --data DIR --resume   what is still missing of a question
     python examples/reproduce.py --latency                               milliseconds per clip, beside PyTorch
     python examples/reproduce.py --tables                                write the tables of docs/results.md anew
-    python examples/reproduce.py smoke/quaternion-4/prune-l1-0.5         a tiny row on synthesised sounds, in seconds
+    python examples/reproduce.py smoke/quaternion-4/prune-l1-0.5         a tiny row on synthesized sounds, in seconds
 
 DIR holds ESC-50 and RAVDESS in their official layouts (docs/data-sets.md). Every run is kept as it ends, in
 docs/results or under --records; checkpoints are under --out. Ctrl-C stops cleanly, --resume goes on. What a row means

@@ -7,7 +7,7 @@ from reproduce_rows import Row
 from story_pruning import LAST_BLOCKS
 
 from quatnet.models import CNNConfig, Network, small_cnn, with_filters
-from quatnet.prune import Choice, budget_of, choose, choose_within, named_criterion
+from quatnet.prune import Choice, budget_from_reference, criterion_from_name, select, select_for_budget
 
 PRESET = 16  # the width of examples/esc50.py, and of the real network that all are compared with
 BUDGET = {"multiplications": 0.5, "parameters": 0.2}  # of that network, 8 multiplications for a quaternion product
@@ -32,11 +32,11 @@ def choice(row: Row, classes: int, frames: int, seed: int) -> Choice:
     A share is cut in the last blocks alone, as the paper does, a budget wherever filters are weakest.
     """
     name, _, share = row.how.rpartition("-")
-    criterion = named_criterion(name, rng=np.random.default_rng([seed, 2]))
+    criterion = criterion_from_name(name, rng=np.random.default_rng([seed, 2]))
     if share != "budget":
-        return lambda model: choose(model, float(share), blocks=last_blocks(model), criterion=criterion)
-    budget = budget_of(network(f"real-{PRESET}", classes), frames, **BUDGET)
-    return lambda model: choose_within(model, budget, criterion=criterion)
+        return lambda model: select(model, float(share), blocks=last_blocks(model), criterion=criterion)
+    budget = budget_from_reference(network(f"real-{PRESET}", classes), frames, **BUDGET)
+    return lambda model: select_for_budget(model, budget, criterion=criterion)
 
 
 def last_blocks(model: Network) -> range:

@@ -8,7 +8,7 @@ from reproduce_training import Run, Trained
 from story_recipe import FROM_NOTHING
 
 from quatnet.models import CNNConfig
-from quatnet.prune import Choice, cut
+from quatnet.prune import Choice, prune_filters
 
 LATER = 1 / 3  # of the epochs again, at a quarter of the peak rate, for what was pruned
 GENTLE = replace(FROM_NOTHING, peak=FROM_NOTHING.peak / 4)
@@ -27,13 +27,13 @@ def at_rate(run: Run, epochs: int) -> Trained:
 def pruned(run: Run, epochs: int) -> Trained:
     """Cut the base network, and train what is left."""
     base = alone(run.of(run.row.base), epochs)
-    tuned = run.train(cut(base.model, filters(run)(base.model)), later(epochs), recipe=GENTLE)
+    tuned = run.train(prune_filters(base.model, filters(run)(base.model)), later(epochs), recipe=GENTLE)
     return replace(tuned, before=base)
 
 
 def continued(run: Run, epochs: int) -> Trained:
     base = alone(run.of(run.row.base), epochs)
-    return replace(run.train(cut(base.model, {}), later(epochs), recipe=GENTLE), before=base)
+    return replace(run.train(prune_filters(base.model, {}), later(epochs), recipe=GENTLE), before=base)
 
 
 def from_scratch(run: Run, epochs: int) -> Trained:
@@ -50,7 +50,7 @@ def as_costly(run: Run, epochs: int) -> Trained:
         return run.train(run.fresh(small), round(budget / step))
     base = alone(run.of(run.row.base), epochs)
     left = budget - 3 * run.forward(base.model.config) * epochs
-    tuned = run.train(cut(base.model, filters(run)(base.model)), round(left / step), recipe=GENTLE)
+    tuned = run.train(prune_filters(base.model, filters(run)(base.model)), round(left / step), recipe=GENTLE)
     return replace(tuned, before=base)
 
 

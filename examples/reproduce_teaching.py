@@ -34,9 +34,9 @@ def distilled(run: Run, epochs: int) -> Trained:
 def best(run: Run, _epochs: int) -> Trained:
     """Every means: recorded answers, strong mixing, a long training, and the average of the weights at its end."""
     model = run.fresh(run.config)
-    average = WeightAverage(THOROUGH.optimiser(model.parameters()))
-    trained = run.train(model, LONG, recipe=THOROUGH, task=run.task.of_student(), optimiser=average)
-    average.take()
+    average = WeightAverage(THOROUGH.optimizer(model.parameters()))
+    trained = run.train(model, LONG, recipe=THOROUGH, task=run.task.of_student(), optimizer=average)
+    average.copy_to_parameters()
     rng = np.random.default_rng([run.seed, 3])
     with no_grad():  # the statistics of the batch norms, seen with the averaged weights
         for x, _ in run.task.batches(THOROUGH)(rng):

@@ -11,9 +11,9 @@ from story_recipe import FROM_NOTHING, Recipe
 from story_task import Task
 
 from quatnet.models import CNN, CNNConfig
-from quatnet.optim import Optimiser
+from quatnet.optim import Optimizer
 from quatnet.profile import multiplications
-from quatnet.training.loop import Training
+from quatnet.training.loop import Trainer
 
 
 @dataclass
@@ -55,22 +55,22 @@ class Run:
         *,
         recipe: Recipe = FROM_NOTHING,
         task: Task | None = None,
-        optimiser: Optimiser | None = None,
+        optimizer: Optimizer | None = None,
     ) -> Trained:
         """Train the model, from where its checkpoint stands if that is to be resumed."""
         task = task or self.task
         steps = task.steps(recipe)
-        training = Training(
+        training = Trainer(
             model,
             task.batches(recipe),
-            optimiser or recipe.optimiser(model.parameters()),
+            optimizer or recipe.optimizer(model.parameters()),
             epochs=epochs,
-            steps=steps,
-            schedule=lambda step: recipe.schedule(step, epochs * steps, peak=recipe.peak),
+            steps_per_epoch=steps,
+            schedule=lambda step: recipe.schedule(step, epochs * steps, max_lr=recipe.peak),
             seed=self.seed,
             loss=task.loss,
             path=self.path,
-            facts={"row": self.row.name, "fold": self.fold, "frontend": repr(task.frontend)},
+            metadata={"row": self.row.name, "fold": self.fold, "frontend": repr(task.frontend)},
         )
         if self.place.resume and self.path.exists():
             training.load()

@@ -21,11 +21,11 @@ from story_task import Task
 
 from quatnet import audio
 from quatnet.errors import ConfigError
-from quatnet.models import Config, Network, build, small_cnn, student_of
+from quatnet.models import Config, Network, build, half_width, small_cnn
 from quatnet.profile import count_parameters
-from quatnet.prune import prune_gradually, report, saved
+from quatnet.prune import layer_savings, prune_gradually, savings_table
 from quatnet.training.checkpoint import load_model
-from quatnet.training.loop import Training
+from quatnet.training.loop import Trainer
 from quatnet.training.transfer import frozen, with_new_head
 from quatnet.weights import load_network
 
@@ -50,19 +50,19 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
         name: str, model: Network, epochs: int, task: Task = task, recipe: Recipe = task.recipe, **facts: Any
     ) -> dict:
         steps = task.steps(recipe)
-        training = Training(
+        training = Trainer(
             model,
             task.batches(recipe),
-            recipe.optimiser(model.parameters()),
+            recipe.optimizer(model.parameters()),
             epochs=epochs,
-            steps=steps,
-            schedule=lambda step: recipe.schedule(step, epochs * steps, peak=recipe.peak),
+            steps_per_epoch=steps,
+            schedule=lambda step: recipe.schedule(step, epochs * steps, max_lr=recipe.peak),
             seed=args.seed,
             loss=task.loss,
             evaluate=lambda model: task.score(task.answers(model)),  # drawn, never chosen by
             path=args.out / f"{name.replace(' ', '-')}.npz",
-            score=task.score_name,
-            facts={"data": task.facts["name"], "fold": task.facts["fold"], "frontend": repr(task.frontend)}
+            metric=task.score_name,
+            metadata={"data": task.facts["name"], "fold": task.facts["fold"], "frontend": repr(task.frontend)}
             | {key: task.facts[key] for key in ("teacher",) if key in task.facts}
             | transfer
             | facts,
@@ -97,7 +97,7 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
     rows = [real_row, quaternion_row]
 
     # 5. Distilling: a student of half the width, from the labels alone and with a teacher's answers.
-    small = student_of(quaternion.config)
+    small = half_width(quaternion.config)
     rows.append(train(NAMES[2], fresh(small), epochs))
     rows.append(train(NAMES[3], fresh(small), epochs, task.of_student(quaternion, **soft), **soft))
 
@@ -113,13 +113,13 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
     rows.append(fine_tuned[-1] | {"train_seconds": sum(row["train_seconds"] for row in fine_tuned)})
 
     # 7. What came out.
-    print("", report(quaternion.config, pruned.config, frames), sep="\n")
+    print("", savings_table(quaternion.config, pruned.config, frames), sep="\n")
     print(table(rows, task.score_name), sentence(rows, task.facts["test"], task.score_name), sep="\n")
     save(results(rows, task, args.seed), args.out / "results.json")
     pictures.quaternion_input(task.example, task.frontend, task.example_name, args.out / "quaternion_input.png")
     pictures.training_curves(rows, args.out / "training_curves.png", score=task.score_name)
     pictures.accuracy_against_cost(rows, args.out / "accuracy_against_cost.png", score=task.score_name)
-    pictures.what_pruning_left(saved(quaternion.config, pruned.config, frames), args.out / "pruning.png")
+    pictures.what_pruning_left(layer_savings(quaternion.config, pruned.config, frames), args.out / "pruning.png")
     task.picture(task.answers(pruned), NAMES[4], args.out / f"{task.picture_name}.png")
     print(f"results.json, a checkpoint per network and five pictures are in {args.out}")
 

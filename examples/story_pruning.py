@@ -5,16 +5,16 @@ import argparse
 import numpy as np
 
 from quatnet.models import Config
-from quatnet.prune import Choice, budget_of, budget_rounds, named_criterion, ratio_rounds
+from quatnet.prune import Choice, budget_from_reference, budget_rounds, criterion_from_name, ratio_rounds
 
 SHARE, LAST_BLOCKS, FINE_TUNING = 0.25, 3, 1 / 3  # share of filters, in how many last blocks, share of epochs
 
 
 def choices(args: argparse.Namespace, quaternion: Config, real: Config, frames: int) -> list[Choice]:
     """What is cut in each round."""
-    criterion = named_criterion(args.criterion, rng=np.random.default_rng([args.seed, 2]))
+    criterion = criterion_from_name(args.criterion, rng=np.random.default_rng([args.seed, 2]))
     if args.budget:
-        budget = budget_of(real, frames, multiplications=args.budget[0], parameters=args.budget[1])
+        budget = budget_from_reference(real, frames, multiplications=args.budget[0], parameters=args.budget[1])
         return budget_rounds(quaternion, budget, args.rounds, criterion=criterion)
     last_blocks = range(len(quaternion.widths))[-LAST_BLOCKS:]
     return ratio_rounds(quaternion, SHARE, args.rounds, blocks=last_blocks, criterion=criterion)

@@ -7,26 +7,26 @@ from functools import partial
 import numpy as np
 
 from quatnet import audio
-from quatnet.optim import Adam, AdamW, Optimiser, one_cycle
+from quatnet.optim import Adam, AdamW, Optimizer, one_cycle
 
-warm_cycle = partial(one_cycle, warm_up=0.25)
+warm_cycle = partial(one_cycle, pct_start=0.25)
 decayed = partial(AdamW, weight_decay=0.05)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one network is trained: batches and what is done to them, optimiser, learning rate of each step."""
+    """How one network is trained: batches and what is done to them, optimizer, learning rate of each step."""
 
     batch: int = 16
     peak: float = 4e-3
     schedule: Callable[..., float] = warm_cycle  # step, total, peak
-    optimiser: Callable[[dict], Optimiser] = decayed
+    optimizer: Callable[[dict], Optimizer] = decayed
     label_smoothing: float = 0.1
     mixup: float = 0.2
 
 
-def constant(_step: int, _total: int, *, peak: float) -> float:
-    return peak
+def constant(_step: int, _total: int, *, max_lr: float) -> float:
+    return max_lr
 
 
 FROM_NOTHING = Recipe()

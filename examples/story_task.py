@@ -13,9 +13,9 @@ from story_teacher import recorded_answers
 
 from quatnet import audio, datasets
 from quatnet.datasets.targets import one_hot
-from quatnet.distill import Loss, distillation, label_loss, with_answers
+from quatnet.distill import Loss, append_soft_targets, cross_entropy_loss, distillation
 from quatnet.models import Network
-from quatnet.training.batches import Batches, predict, shuffled
+from quatnet.training.batches import Batches, predict, shuffled_batches
 from quatnet.training.metrics import accuracy, confusion_matrix
 
 soft_answers = partial(distillation, temperature=3.0, weight=0.8)
@@ -51,7 +51,7 @@ class Task:
     score_name: str = "accuracy"
     judged: Callable[[np.ndarray], dict[str, float]] = lambda _: {}
     picture_name: str = "confusion"
-    loss: Loss = label_loss
+    loss: Loss = cross_entropy_loss
     distil: Callable[..., Loss] = soft_answers
     recipe: Recipe = FROM_NOTHING
     recorded: "Task | None" = None
@@ -78,8 +78,8 @@ def one_label_task(
 
     def batches(recipe: Recipe, answers: np.ndarray | None = None) -> Batches:
         told = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / len(data.classes)
-        told = told if answers is None else with_answers(told, answers)
-        return shuffled(train_x, told, batch=recipe.batch, augment=partial(augment, alpha=recipe.mixup))
+        told = told if answers is None else append_soft_targets(told, answers)
+        return shuffled_batches(train_x, told, batch_size=recipe.batch, augment=partial(augment, alpha=recipe.mixup))
 
     def picture(logits: np.ndarray, name: str, path: Path) -> None:
         pictures.confusion(confusion_matrix(logits, test_labels), data.classes, name, path)

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 
 from quatnet.datasets import Dataset
-from quatnet.distill import Recorded, linear_probe, read_recorded
+from quatnet.distill import CachedOutputs, linear_probe, read_cached_outputs
 from quatnet.errors import DataError
 from quatnet.training.metrics import accuracy
 
 
 def recorded_answers(path: Path, data: Dataset, fold: int) -> np.ndarray:
     """The teacher's logits (N, classes) for the clips to train on; of embeddings, by a probe that saw no others."""
-    recorded, (train_clips, _) = read_recorded(path), data.split(fold)
+    recorded, (train_clips, _) = read_cached_outputs(path), data.split(fold)
     answers = recorded.of([clip.name for clip in train_clips])
     if recorded.kind == "embedding":
         return probed(recorded, data, fold)
@@ -21,7 +21,7 @@ def recorded_answers(path: Path, data: Dataset, fold: int) -> np.ndarray:
     return answers
 
 
-def probed(recorded: Recorded, data: Dataset, fold: int) -> np.ndarray:
+def probed(recorded: CachedOutputs, data: Dataset, fold: int) -> np.ndarray:
     """Train the probe, and say how well the teacher itself knows the test fold."""
     embeddings, labels, tested = recorded.of([clip.name for clip in data.clips]), data.labels, data.folds == fold
     logits = linear_probe(embeddings[~tested], labels[~tested], len(data.classes))(embeddings)

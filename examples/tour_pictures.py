@@ -34,11 +34,11 @@ def rotation(turned: Turned) -> Figure:
     on_the_way = [np.array([np.cos(half), *(np.sin(half) * axis)]) for half in halves]
     axes.plot(*np.outer([0, 1.7], axis).T, color="0.3", linestyle="--")
     axes.text(*(1.75 * axis), "axis (1, 1, 1)", color="0.3", fontsize=12, ha="center")
-    for v, unit, colour in zip(np.eye(3), "ijk", COLOURS[1:], strict=True):
+    for v, unit, color in zip(np.eye(3), "ijk", COLOURS[1:], strict=True):
         way = np.array([turned(v, q) for q in on_the_way])
-        axes.quiver(0, 0, 0, *v, color=colour, linewidth=5, arrow_length_ratio=0.12)
-        axes.plot(*way.T, color=colour, linewidth=2)
-        axes.scatter(*way[1:-1].T, color=colour, s=np.linspace(10, 80, len(way) - 2), depthshade=False)
+        axes.quiver(0, 0, 0, *v, color=color, linewidth=5, arrow_length_ratio=0.12)
+        axes.plot(*way.T, color=color, linewidth=2)
+        axes.scatter(*way[1:-1].T, color=color, s=np.linspace(10, 80, len(way) - 2), depthshade=False)
         axes.text(*(1.15 * v), unit, fontsize=22, ha="center", va="center")
     axes.set(xlim=(-0.2, 1), ylim=(-0.2, 1), zlim=(-0.2, 1), box_aspect=(1, 1, 1))
     axes.set_title("q = ½ + ½i + ½j + ½k turns by 120°:\nq ⊗ v ⊗ q* takes i to j, j to k, k to i (small dots to large)")
@@ -52,7 +52,7 @@ def blocks() -> Figure:
     figure = Figure(figsize=(10.5, 5.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     component = asnumpy(left_matrix([1.0, 2, 3, 4]))  # which component, with its sign
-    left.imshow(np.array([to_rgb(colour) for colour in COLOURS])[np.abs(component).astype(int) - 1])
+    left.imshow(np.array([to_rgb(color) for color in COLOURS])[np.abs(component).astype(int) - 1])
     for (row, column), number in np.ndenumerate(component):
         name = f"{'−' if number < 0 else '+'}$p_{'rijk'[int(abs(number)) - 1]}$"
         left.text(column, row, name, ha="center", va="center", fontsize=17)

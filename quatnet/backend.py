@@ -26,7 +26,7 @@ REMEDIES = {  # status of CUDA: what to do
 TWICE = 'extern "C" __global__ void twice(const float* x, float* y) { y[threadIdx.x] = 2 * x[threadIdx.x]; }'
 
 
-def why_no_gpu() -> str | None:
+def gpu_unavailable_reason() -> str | None:
     """None if CuPy and a GPU work here, else one line: what is missing, and what to do.
 
     The start-up test allocates, compiles and multiplies, so that missing CUDA libraries show now and
@@ -85,11 +85,11 @@ def load(name: str) -> ModuleType:
     ConfigError
         `name` is none of the three.
     BackendUnavailable
-        `cupy` was asked for and `why_no_gpu` gives a reason.
+        `cupy` was asked for and `gpu_unavailable_reason` gives a reason.
     """
     if name not in CHOICES:
         raise ConfigError(f"QUATNET_BACKEND={name!r}: expected one of {', '.join(CHOICES)}")
-    reason = None if name == "numpy" else why_no_gpu()
+    reason = None if name == "numpy" else gpu_unavailable_reason()
     if name == "numpy" or (name == "auto" and reason):
         return numpy
     if reason:
@@ -122,7 +122,7 @@ def check() -> None:
     on_gpu()
 
 
-def asked_for() -> str:
+def requested_backend() -> str:
     """Return the name that `QUATNET_BACKEND` has, `numpy` where it is not set."""
     return os.environ.get("QUATNET_BACKEND", "numpy").strip().lower()
 
@@ -130,7 +130,7 @@ def asked_for() -> str:
 def _start() -> None:
     """Take what the environment asks for; where that fails, every name of `xp` raises the reason."""
     try:
-        use(asked_for())
+        use(requested_backend())
     except QuatnetError as error:
         vars(xp).clear()
         vars(xp)["__getattr__"] = partial(_raise, error)

@@ -21,16 +21,16 @@ def table(axes: Axes) -> None:
 
 def circle(axes: Axes) -> None:
     corners = {unit: np.pi / 2 - n * 2 * np.pi / 3 for n, unit in enumerate("ijk")}
-    for (unit, angle), colour in zip(corners.items(), COMPONENTS[1:], strict=True):
+    for (unit, angle), color in zip(corners.items(), COMPONENTS[1:], strict=True):
         x, y = np.cos(angle), np.sin(angle)
-        axes.text(x, y, unit, ha="center", va="center", fontsize=20, bbox={"boxstyle": "circle", "facecolor": colour})
+        axes.text(x, y, unit, ha="center", va="center", fontsize=20, bbox={"boxstyle": "circle", "facecolor": color})
         start, stop = angle - 0.35, angle - 2 * np.pi / 3 + 0.35
         ends = [(np.cos(turn), np.sin(turn)) for turn in (stop, start)]
         arrow = {"arrowstyle": "-|>", "connectionstyle": "arc3,rad=-0.25", "color": "black", "mutation_scale": 22}
         axes.annotate("", *ends, arrowprops=arrow)
     axes.text(0, 0, "with the arrows: +\n$ij = k$\n\nagainst them: −\n$ji = -k$", ha="center", va="center", fontsize=12)
     axes.set(xlim=(-1.4, 1.4), ylim=(-0.95, 1.35), aspect="equal")
-    axes.set_title("two neighbours give the third", fontsize=12)
+    axes.set_title("two neighbors give the third", fontsize=12)
     axes.set_axis_off()
 
 

@@ -36,9 +36,9 @@ def edge(axes: Axes, start: str, stop: str, factor: str) -> None:
     (x, y), (x_stop, y_stop) = PLACES[start], PLACES[stop]
     ends = [(x + HALF_WIDTH[start], y * 0.9), (x_stop - HALF_WIDTH[stop], y_stop + y * 0.1)]
     middle = [(a + b) / 2 for a, b in zip(*ends, strict=True)]
-    for colour, (tail, tip), lift in ((FORWARD, ends, 0.07), (BACK, ends[::-1], -0.07)):
+    for color, (tail, tip), lift in ((FORWARD, ends, 0.07), (BACK, ends[::-1], -0.07)):
         points = [(x, y + lift) for x, y in (tip, tail)]
-        axes.annotate("", *points, arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 2})
+        axes.annotate("", *points, arrowprops={"arrowstyle": "-|>", "color": color, "linewidth": 2})
     axes.text(middle[0], middle[1] - 0.22, factor, color=BACK, fontsize=12, ha="center", va="top")
 
 

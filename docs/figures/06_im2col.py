@@ -14,9 +14,9 @@ PATCHES = ("#F5B041", "#85C1E9", "#7DCEA0", "#C39BD3")
 GREY = "#E8E8E8"
 
 
-def table(axes: Axes, numbers: np.ndarray, colours: np.ndarray, title: str) -> None:
+def table(axes: Axes, numbers: np.ndarray, colors: np.ndarray, title: str) -> None:
     def cell(row: int, column: int) -> tuple[str, str]:
-        return f"{numbers[row, column]:g}".replace("-", "−"), str(colours[row, column])
+        return f"{numbers[row, column]:g}".replace("-", "−"), str(colors[row, column])
 
     cells(axes, *numbers.shape, cell, size=11)
     axes.set_title(title, fontsize=11)
@@ -32,7 +32,7 @@ def draw() -> Figure:
 
     figure = Figure(figsize=(10, 6), layout="constrained")
     forward, back = figure.subplots(2, 4, width_ratios=[3, 4, 1.5, 2])
-    table(forward[0], IMAGE[0, :, :, 0], first, "image x, first patch\nin its colour")
+    table(forward[0], IMAGE[0, :, :, 0], first, "image x, first patch\nin its color")
     table(forward[1], rows, by_row, "im2col(x): a row for\neach place of the kernel")
     table(forward[2], KERNEL, np.full((4, 1), GREY), "kernel w,\nas a column")
     table(forward[3], (rows @ KERNEL).reshape(2, 2), patch, "y = im2col(x) @ w")

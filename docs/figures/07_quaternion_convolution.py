@@ -31,13 +31,13 @@ def row(axes: Axes, y: float, letter: str, quaternions: np.ndarray) -> None:
 
 def arrows(axes: Axes, backwards: bool, labels: tuple[str, str]) -> None:
     """Output h reads the pixels h and h + 1; a gradient takes the same ways back."""
-    for tap, ((colour, style), label) in enumerate(zip(TAPS, labels, strict=True)):
+    for tap, ((color, style), label) in enumerate(zip(TAPS, labels, strict=True)):
         for h in range(2):
             ends = [(h + tap, 0.82), (h + 0.5, 0.2)]
             start, stop = ends[::-1] if backwards else ends
-            arrow = {"arrowstyle": "-|>", "color": colour, "linestyle": style, "linewidth": 2, "mutation_scale": 16}
+            arrow = {"arrowstyle": "-|>", "color": color, "linestyle": style, "linewidth": 2, "mutation_scale": 16}
             axes.annotate("", stop, start, arrowprops=arrow)
-            axes.text(h + 0.35 + 0.3 * tap, 0.66, label, color=colour, fontsize=13, ha="center")
+            axes.text(h + 0.35 + 0.3 * tap, 0.66, label, color=color, fontsize=13, ha="center")
 
 
 def draw() -> Figure:
@@ -56,10 +56,10 @@ def draw() -> Figure:
     arrows(back, True, ("i* ⊗", "k* ⊗"))
     back.set_title("Back to the image: the same ways, each with the conjugate of its tap", fontsize=12)
     gw = kernel.grad.reshape(4, 2).T
-    for tap, (colour, _) in enumerate(TAPS):
+    for tap, (color, _) in enumerate(TAPS):
         terms = "  +  ".join(f"{name(g[h])} ⊗ {name(x[h + tap])}*" for h in range(2))
         text = f"$gw_{tap}$  =  {terms}  =  {name(gw[tap])}"
-        weights.text(1, 0.7 - 0.5 * tap, text, color=colour, fontsize=13, ha="center", va="center")
+        weights.text(1, 0.7 - 0.5 * tap, text, color=color, fontsize=13, ha="center", va="center")
     weights.set_title("To the weights: all pairs that the tap joined, gradient ⊗ conjugate pixel", fontsize=12)
     for axes, low in ((forward, -0.25), (back, -0.25), (weights, 0)):
         axes.set(xlim=(-0.5, 2.5), ylim=(low, 1.25 if low else 1))

@@ -24,12 +24,12 @@ def draw() -> Figure:
     figure = Figure(figsize=(7, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     base = np.zeros(8)
-    for part, colour in zip(parts, COLOURS, strict=True):
-        left.bar(range(8), part, bottom=base, color=colour, edgecolor="white")
+    for part, color in zip(parts, COLOURS, strict=True):
+        left.bar(range(8), part, bottom=base, color=color, edgecolor="white")
         base += part
     for n in np.flatnonzero(~stays):
         left.bar(n, total[n], fill=False, hatch="////", edgecolor="black")
-    handles = [Patch(color=colour, label=part) for part, colour in zip(PARTS, COLOURS, strict=True)]
+    handles = [Patch(color=color, label=part) for part, color in zip(PARTS, COLOURS, strict=True)]
     handles.append(Patch(fill=False, hatch="////", edgecolor="black", label="leaves"))
     left.legend(handles=handles, ncols=5, fontsize=9, loc="upper center", handlelength=1, columnspacing=0.8)
     left.set(title="Together: a filter stays or leaves", xlabel="filter", ylabel="L1 norm", ylim=(0, 1.2 * total.max()))

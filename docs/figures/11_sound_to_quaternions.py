@@ -1,10 +1,10 @@
-"""A synthesised dog as quaternions: four panels with slopes along time, beside the deltas of the power spectrogram."""
+"""A synthesized dog as quaternions: four panels with slopes along time, beside the deltas of the power spectrogram."""
 
 import numpy as np
 from matplotlib.figure import Figure
 from quatnet.datasets.synthetic.environmental import environmental
 
-from quatnet.audio import FrontEnd, empty_cells
+from quatnet.audio import FrontEnd, floored_cells
 
 TITLES = ["r: log-mel", "i: Δ", "j: ΔΔ", "k: ΔΔΔ"]
 UNITS = ["dB", "dB / frame", "dB / frame²", "dB / frame³"]
@@ -14,7 +14,7 @@ def draw() -> Figure:
     waveform, sample_rate_hz = environmental.load(clips_per_class=5, clip_seconds=2.0).clips[0].source()
     front_end, released = FrontEnd(clip_seconds=2.0), FrontEnd(clip_seconds=2.0, variant="released")
     ours, theirs = (np.moveaxis(way(waveform, sample_rate_hz), -1, 0) for way in (front_end, released))
-    empty = empty_cells(np.moveaxis(theirs, 0, -1), floor_db=-100.0)
+    empty = floored_cells(np.moveaxis(theirs, 0, -1), floor_db=-100.0)
     figure = Figure(figsize=(7, 7.8), layout="constrained")
     axes = figure.subplots(4, 2, sharex=True, sharey=True)
     axes[0, 0].set_title("ours: slopes along time,\nof the log-mel", fontsize=11)

@@ -22,7 +22,7 @@ def pruned(ratio: float) -> CNNConfig:
 
 def convolutions(config: CNNConfig) -> list[tuple[int, int]]:
     """(parameters, outputs) of each convolution: 9 taps, a quarter of the real weights."""
-    widths = [config.inputs, *(width for block in config.widths for width in block)]
+    widths = [config.in_channels, *(width for block in config.widths for width in block)]
     return [(9 * before * after // 4, after) for before, after in pairwise(widths)]
 
 
@@ -48,9 +48,9 @@ def draw() -> Figure:
         "8 per product": (SKY, "", lambda c: multiplications(c, FRAMES)[1]),
         "torchinfo's figure": (ORANGE, "..", torchinfo),
     }
-    for number, (label, (colour, hatch, count)) in enumerate(kinds.items()):
+    for number, (label, (color, hatch, count)) in enumerate(kinds.items()):
         heights = [count(pruned(ratio)) / 1e9 for ratio in RATIOS]
-        right.bar(np.arange(4) + 0.27 * (number - 1), heights, 0.27, color=colour, hatch=hatch, label=label)
+        right.bar(np.arange(4) + 0.27 * (number - 1), heights, 0.27, color=color, hatch=hatch, label=label)
     right.axhline(multiplications(cnn14(527), FRAMES)[0] / 1e9, color="black", linestyle="--", label="CNN14")
     right.set_xticks(range(4), [f"{ratio:.0%}" for ratio in RATIOS])
     right.set(xlabel="filters pruned in blocks 4 to 6", ylabel="multiplications a clip (G)", title="What is counted")

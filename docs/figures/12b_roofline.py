@@ -33,9 +33,9 @@ def panel(axes: Axes, card: Card) -> None:
         "8 products": (BLUE, "o", plain, [layer for layer in layers if in_eight(layer)]),
         "patches on chip": (GREEN, "^", fused, layers),
     }
-    for label, (colour, marker, passes, chosen) in kinds.items():
+    for label, (color, marker, passes, chosen) in kinds.items():
         points = np.array([speed(passes[layer.name], card) for layer in chosen]).T
-        axes.plot(*points, marker, color=colour, label=label, alpha=0.8)
+        axes.plot(*points, marker, color=color, label=label, alpha=0.8)
     axes.set(title=card.name, xlabel="operations per byte", xlim=(1, 1000), ylim=(2, 600))
     axes.grid(alpha=0.3)
 

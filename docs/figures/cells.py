@@ -1,4 +1,4 @@
-"""Tables of coloured cells, which several figures share."""
+"""Tables of colored cells, which several figures share."""
 
 from collections.abc import Callable
 
@@ -8,15 +8,15 @@ from matplotlib.patches import Rectangle
 COMPONENTS = ("#D9D9D9", "#F5B041", "#85C1E9", "#7DCEA0")  # r grey, i orange, j blue, k green
 UNITS = ("1", "i", "j", "k")
 WHITE = "#FFFFFF"
-Cell = tuple[str, str]  # text, colour
+Cell = tuple[str, str]  # text, color
 
 
 def cells(axes: Axes, rows: int, columns: int, cell: Callable[[int, int], Cell], *, size: float = 13) -> None:
     """Draw `cell(row, column)` for every place, row 0 on top; one unit of the axes is one cell."""
     for row in range(rows):
         for column in range(columns):
-            text, colour = cell(row, column)
-            axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=colour, edgecolor="white", linewidth=2))
+            text, color = cell(row, column)
+            axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=color, edgecolor="white", linewidth=2))
             axes.text(column, row, text, ha="center", va="center", fontsize=size)
     axes.set(xlim=(-0.55, columns - 0.45), ylim=(rows - 0.45, -0.55), aspect="equal")
     axes.set_axis_off()

@@ -33,8 +33,8 @@ def numbers(size: int, dtype: type) -> SimpleNamespace:
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((2, size, 4))
     a[:4] = [1, 0, 0, 0] + 1e-9 * a[:4]
-    p, q = quaternion.normalise(a), quaternion.normalise(b)
-    q[4:8] = quaternion.normalise(p[4:8] + 1e-8 * b[4:8])
+    p, q = quaternion.normalize(a), quaternion.normalize(b)
+    q[4:8] = quaternion.normalize(p[4:8] + 1e-8 * b[4:8])
     q *= np.where(quaternion.inner_product(p, q) < 0, -1, 1)[:, None]
     arrays = {"a": a, "b": b, "p": p, "q": q, "v": rng.standard_normal((size, 3)), "t": rng.random(size)}
     return SimpleNamespace(**{name: array.astype(dtype) for name, array in arrays.items()})

@@ -24,7 +24,7 @@ from quatnet import Tensor, ops
 from quatnet.backend import on_gpu, xp
 from quatnet.cli import info, run_main
 from quatnet.errors import ConfigError
-from quatnet.models import CNN, CNNConfig, LayerShape, named, small_cnn
+from quatnet.models import CNN, CNNConfig, LayerShape, from_name, small_cnn
 from quatnet.optim import Adam
 from quatnet.profile.roofline import Card, layer_passes
 
@@ -79,7 +79,7 @@ def layers(config: CNNConfig, model: CNN, args: argparse.Namespace, card: Card) 
         if not layer.linear:
             measured = seconds(layer_step(model, layer, args.batch), args.runs)
             predicted = sum(each.seconds(card) for each in passes[layer.name] if each.part not in AROUND)
-            size = f"{layer.height} x {layer.width} x {layer.channels} -> {layer.outputs}"
+            size = f"{layer.height} x {layer.width} x {layer.in_channels} -> {layer.out_channels}"
             told = f"{1e3 * predicted:10.2f}" if on_gpu() else f"{'-':>10}"
             yield f"{layer.name:18} {size:24} {1e3 * measured:10.2f} {told}"
 
@@ -90,11 +90,11 @@ def layer_step(model: CNN, layer: LayerShape, batch: int) -> Callable[[], None]:
     owner: Any = model.blocks[int(block)]
     conv, norm, rng = owner.convs[int(number)], owner.norms[int(number)], np.random.default_rng(0)
     maps = (batch, layer.height, layer.width)
-    x = Tensor(xp.asarray(rng.standard_normal((*maps, layer.channels), dtype=np.float32)), requires_grad=True)
-    g = xp.asarray(rng.standard_normal((*maps, layer.outputs), dtype=np.float32))
+    x = Tensor(xp.asarray(rng.standard_normal((*maps, layer.in_channels), dtype=np.float32)), requires_grad=True)
+    g = xp.asarray(rng.standard_normal((*maps, layer.out_channels), dtype=np.float32))
 
     def step() -> None:
-        x.grad = conv.weight.grad = norm.scale.grad = norm.shift.grad = None
+        x.grad = conv.weight.grad = norm.weight.grad = norm.bias.grad = None
         norm(conv(x), train=True, relu=True).backward(g)
 
     return step
@@ -108,8 +108,9 @@ def whole_step(model: CNN, args: argparse.Namespace) -> Callable[[], None]:
     targets, adam = xp.asarray(np.eye(model.config.classes, dtype=np.float32)[labels]), Adam(model.parameters())
 
     def step() -> None:
-        ops.softmax_cross_entropy(model(xp.asarray(x), train=True, rng=rng), targets).backward()
-        adam.step(1e-3)
+        ops.cross_entropy(model(xp.asarray(x), train=True, rng=rng), targets).backward()
+        adam.step(lr=1e-3)
+        adam.zero_grad()
 
     return step
 
@@ -125,7 +126,7 @@ def main() -> None:
     args = options()
     if args.smoke:
         args.batch, args.seconds, args.runs = 2, 1, 1
-    config = small_cnn(10) if args.smoke else named(args.network, CLASSES)
+    config = small_cnn(10) if args.smoke else from_name(args.network, CLASSES)
     if not isinstance(config, CNNConfig):
         raise ConfigError(f"expected a network of plain blocks, such as qcnn14, got {args.network}")
     print(info.report(), end="\n\n", flush=True)

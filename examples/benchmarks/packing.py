@@ -87,7 +87,7 @@ def measure(folder: Path, args: argparse.Namespace) -> dict:
     frontend, heard = FrontEnd(clip_seconds=args.seconds), min(args.heard, len(packed))
     batches = (packed.features(range(n, min(n + 32, heard)), frontend) for n in range(0, heard, 32))
     found["heard_per_s"] = rate(heard, batches)
-    epoch = balanced_batches(packed, frontend, batch=32, steps=heard // 32)
+    epoch = balanced_batches(packed, frontend, batch_size=32, steps_per_epoch=heard // 32)
     found["balanced_per_s"] = rate(heard // 32 * 32, epoch(np.random.default_rng(args.seed)))
     return found | {"peak_mb": peak_mb(), "machine": platform.processor() or platform.machine()}
 

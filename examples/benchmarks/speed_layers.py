@@ -31,7 +31,7 @@ class Layer(NamedTuple):
 
 def layers(config: CNNConfig, frames: int) -> Iterator[Layer]:
     """Yield the convolutions of a network on a clip of `frames` frames."""
-    height, width, channels = frames, config.mels, config.inputs
+    height, width, channels = frames, config.mels, config.in_channels
     for b, widths in enumerate(config.widths, 1):
         for c, outputs in enumerate(widths, 1):
             yield Layer(f"block {b} conv {c}", height, width, channels, outputs)

@@ -16,7 +16,7 @@ from quatnet.profile import layer_costs
 
 RATE = 1e-3
 WAYS = ("peers", "expanded", "real")
-STEPS_OF_MEMORY = 2  # the second has the memory of the optimiser beside that of the graph
+STEPS_OF_MEMORY = 2  # the second has the memory of the optimizer beside that of the graph
 
 
 class Job(NamedTuple):
@@ -73,9 +73,10 @@ def _our_run(job: Job, how: How) -> Run:
 
 
 def _step(model: CNN, adam: Adam, x: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> None:
-    loss: Tensor = ops.softmax_cross_entropy(model(x, train=True, rng=rng), targets)
+    loss: Tensor = ops.cross_entropy(model(x, train=True, rng=rng), targets)
     loss.backward()
-    adam.step(RATE)
+    adam.step(lr=RATE)
+    adam.zero_grad()
 
 
 def _torch_sides(job: Job, how: How) -> Iterator[tuple[str, Any]]:

@@ -88,8 +88,8 @@ class Network(nn.Module):
         super().__init__()
         self.config, self.layout = config, LAYOUTS[layout]
         shared, widths = config.input_norm == "mel", [width for block in config.widths for width in block]
-        self.input_norm = nn.BatchNorm2d(config.mels * (1 if shared else config.inputs), affine=shared)
-        layers = zip([config.inputs, *widths], widths, strict=False)
+        self.input_norm = nn.BatchNorm2d(config.mels * (1 if shared else config.in_channels), affine=shared)
+        layers = zip([config.in_channels, *widths], widths, strict=False)
         self.convs = nn.ModuleList(LAYERS[way](c, o, (3, 3), False) for c, o in layers)
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in widths)
         linear = LAYERS["peers" if way == "speechbrain" else way]
@@ -98,7 +98,7 @@ class Network(nn.Module):
         self.to(memory_format=self.layout)
 
     def forward(self, x):
-        h = self.normalised(x).contiguous(memory_format=self.layout)
+        h = self.normalized(x).contiguous(memory_format=self.layout)
         layers = zip(self.convs, self.norms, strict=True)
         for number, block in enumerate(self.config.widths):
             for _ in block:
@@ -111,8 +111,8 @@ class Network(nn.Module):
         h = functional.dropout(h.max(dim=2).values + h.mean(dim=2), self.config.head_dropout, self.training)
         return self.classifier(torch.relu(self.embedding(h)))
 
-    def normalised(self, x):
-        h = x[..., : self.config.inputs]  # (N, T, M, C)
+    def normalized(self, x):
+        h = x[..., : self.config.in_channels]  # (N, T, M, C)
         n, t, m, c = h.shape
         if self.config.input_norm == "mel":
             return self.input_norm(h.permute(0, 2, 1, 3)).permute(0, 3, 2, 1)

@@ -5,7 +5,7 @@
 """
 
 from .augment import mixup, spec_augment, time_shift
-from .components import COMPONENTS, empty_cells
+from .components import COMPONENTS, floored_cells
 from .frontend import FrontEnd
 from .read import fit_length, read, resample
 from .spectrogram import deltas, log_mel, mel_filterbank, stft_power
@@ -14,8 +14,8 @@ __all__ = [
     "COMPONENTS",
     "FrontEnd",
     "deltas",
-    "empty_cells",
     "fit_length",
+    "floored_cells",
     "log_mel",
     "mel_filterbank",
     "mixup",

@@ -48,7 +48,7 @@ def checked_variant(name: str) -> str:
     return name
 
 
-def empty_cells(features: np.ndarray, *, floor_db: float) -> np.ndarray:
+def floored_cells(features: np.ndarray, *, floor_db: float) -> np.ndarray:
     """Return the share of cells that say nothing, for each component: levels at the floor, slopes of exactly 0.
 
     Parameters

@@ -10,7 +10,7 @@ from .read import checked_count, checked_waveform
 
 
 def stft_power(waveform: np.ndarray, *, window: int = 1024, hop: int = 320) -> np.ndarray:
-    """Short-time Fourier transform: |X|² of overlapping frames, each centred on its time.
+    """Short-time Fourier transform: |X|² of overlapping frames, each centered on its time.
 
     X[t, f] = Σ_n h[n] x[t·hop + n - window/2] e^(-2πi f n / window), h[n] = ½ - ½ cos(2πn / window) (the
     periodic Hann window), and x reflected at both ends without repeating the end sample.

@@ -4,7 +4,7 @@ from ..backend import Array, xp
 from ..errors import ShapeError
 
 
-def real_numbers(value: object) -> Array:
+def as_array(value: object) -> Array:
     """Return `value` as an array. Raises ShapeError for what is not real numbers in a rectangle."""
     if type(value) in (bool, int, float):
         return xp.full((), value)  # written by the device itself, where an array would be copied to it
@@ -23,7 +23,7 @@ def check_broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> None:
         raise ShapeError(f"shapes {a} and {b} do not fit together: from the end, lengths must be equal or 1")
 
 
-def sum_to(g: Array, shape: tuple[int, ...]) -> Array:
+def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     """Undo broadcasting: an entry that was used several times receives the sum of its gradients."""
     if g.shape == shape:
         return g

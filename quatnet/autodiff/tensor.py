@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..threads import matmul
-from .arrays import check_broadcast, real_numbers, sum_to
+from .arrays import as_array, check_broadcast, unbroadcast
 from .tape import Backward, Node, no_grad, walk
 
-__all__ = ["Tensor", "no_grad", "sum_to"]
+__all__ = ["Tensor", "no_grad", "unbroadcast"]
 
 
 class Tensor(Node):
@@ -39,7 +39,7 @@ class Tensor(Node):
     __slots__ = ()
 
     def __init__(self, array: Array, requires_grad: bool = False) -> None:
-        super().__init__(real_numbers(array), requires_grad)
+        super().__init__(as_array(array), requires_grad)
         if requires_grad and self.data.dtype.kind != "f":
             raise ShapeError(f"a gradient needs a float array, got dtype {self.data.dtype}; convert it first")
 
@@ -63,7 +63,7 @@ class Tensor(Node):
             raise ShapeError("backward from a tensor that depends on nothing with requires_grad=True")
         if grad is None and self.data.size != 1:
             raise ShapeError(f"backward needs grad= for a result of shape {self.shape}; or reduce it to a number")
-        g = xp.ones_like(self.data) if grad is None else real_numbers(grad).astype(self.data.dtype, copy=False)
+        g = xp.ones_like(self.data) if grad is None else as_array(grad).astype(self.data.dtype, copy=False)
         if g.shape != self.shape:
             raise ShapeError(f"expected a gradient of shape {self.shape}, got {g.shape}")
         walk(self, g)
@@ -75,7 +75,7 @@ class Tensor(Node):
         other = _operand(other, self)
 
         def backward(g: Array) -> Sequence[Array]:
-            return sum_to(g, self_shape), sum_to(g, other_shape)
+            return unbroadcast(g, self_shape), unbroadcast(g, other_shape)
 
         self_shape, other_shape = self.shape, other.shape
         return Tensor.from_op(self.data + other.data, (self, other), backward)
@@ -85,7 +85,7 @@ class Tensor(Node):
         a, b = self.data, other.data
 
         def backward(g: Array) -> Sequence[Array]:
-            return sum_to(g * b, a.shape), sum_to(g * a, b.shape)
+            return unbroadcast(g * b, a.shape), unbroadcast(g * a, b.shape)
 
         return Tensor.from_op(a * b, (self, other), backward)
 
@@ -94,14 +94,14 @@ class Tensor(Node):
         a, b = self.data, other.data
 
         def backward(g: Array) -> Sequence[Array]:
-            return sum_to(g / b, a.shape), sum_to(-(g / b) * (a / b), b.shape)
+            return unbroadcast(g / b, a.shape), unbroadcast(-(g / b) * (a / b), b.shape)
 
         return Tensor.from_op(a / b, (self, other), backward)
 
     def __pow__(self, exponent: float) -> "Tensor":
         """aⁿ for one number n; for a tensor as exponent, exp(log(a) * n)."""
-        if real_numbers(exponent).shape:
-            raise ShapeError(f"expected one number as exponent, got shape {real_numbers(exponent).shape}")
+        if as_array(exponent).shape:
+            raise ShapeError(f"expected one number as exponent, got shape {as_array(exponent).shape}")
         a, n = self.data, float(exponent)
 
         def backward(g: Array) -> Sequence[Array]:
@@ -147,7 +147,7 @@ def _tensor(value: Operand, like: Tensor) -> Tensor:
     """A constant takes the dtype of `like`, so that 2.0 * x does not turn float32 into float64."""
     if isinstance(value, Tensor):
         return value
-    array = real_numbers(value)
+    array = as_array(value)
     return Tensor(array.astype(like.data.dtype) if like.data.dtype.kind == "f" else array)
 
 

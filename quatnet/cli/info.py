@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from .. import __version__
-from ..backend import asked_for, on_gpu, why_no_gpu, xp
+from ..backend import gpu_unavailable_reason, on_gpu, requested_backend, xp
 from ..errors import QuatnetError
 from ..threads import thread_count
 
@@ -27,7 +27,7 @@ def backend() -> str:
         found = "cupy" if on_gpu() else "numpy"
     except QuatnetError:
         found = "none"
-    return f"{found} (QUATNET_BACKEND asks for {asked_for()})"
+    return f"{found} (QUATNET_BACKEND asks for {requested_backend()})"
 
 
 def device() -> str:
@@ -54,9 +54,9 @@ def versions() -> str:
 
 
 def start_up_test() -> str:
-    """Return the outcome of `backend.why_no_gpu`, whichever array module is in use."""
+    """Return the outcome of `backend.gpu_unavailable_reason`, whichever array module is in use."""
     start = time.perf_counter()
-    reason = why_no_gpu()
+    reason = gpu_unavailable_reason()
     passed = f"passed the start-up test in {time.perf_counter() - start:.2f} s: it allocates, compiles and multiplies"
     return f"does not work here: {reason}" if reason else passed
 

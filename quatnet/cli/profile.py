@@ -10,7 +10,7 @@ import numpy as np
 
 from ..backend import on_gpu
 from ..errors import ConfigError
-from ..models import NAMES, Config, build, compile, late_filters_cut, named
+from ..models import NAMES, Config, build, compile, from_name, pruned_config
 from ..paper_code.torchinfo import torchinfo_mult_adds
 from ..profile.counts import layer_costs, network_cost
 from ..profile.latency import layer_milliseconds, milliseconds_per_clip
@@ -51,7 +51,7 @@ def profile_of(options: argparse.Namespace) -> dict[str, Any]:
 def _config(options: argparse.Namespace) -> Config:
     if options.classes < 1:
         raise ConfigError(f"expected at least 1 class, got {options.classes}")
-    return late_filters_cut(named(options.network, options.classes), options.prune)
+    return pruned_config(from_name(options.network, options.classes), options.prune)
 
 
 def _frames(clip_seconds: float) -> int:

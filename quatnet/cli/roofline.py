@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import ConfigError
-from ..models import CNNConfig, named
+from ..models import CNNConfig, from_name
 from ..profile.counts import FLOAT_BYTES
 from ..profile.roofline import (
     A100,
@@ -35,7 +35,7 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the tables. Raises ConfigError for another network, or no clips."""
-    config = named(options.network, CLASSES)
+    config = from_name(options.network, CLASSES)
     if not isinstance(config, CNNConfig) or options.batch < 1:
         raise ConfigError(f"expected a network of plain blocks and some clips, got {options.network}, {options.batch}")
     print(f"Predicted, not measured: {options.network}, a training step of {options.batch} clips of {SECONDS} s\n")

@@ -75,7 +75,7 @@ def im2col(x: Array, kernel: tuple[int, int], *, stride: Pair = 1, padding: Pair
     """Return every patch of `x` as a row: (N, H, W, C) -> (N, OH, OW, KH*KW*C).
 
     A window view costs nothing; the copy into rows is the price of im2col, KH*KW times the image.
-    Channels last makes KW*C neighbours one contiguous run.
+    Channels last makes KW*C neighbors one contiguous run.
     """
     (kh, kw), (down, right), (dh, dw) = kernel, pair(stride), pair(dilation)
     if kernels.takes(x):

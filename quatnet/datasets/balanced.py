@@ -13,7 +13,7 @@ from ..audio import FrontEnd
 from ..errors import DataError
 from .packed import Packed
 
-Change = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
+Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
 
 def clips_of_classes(packed: Packed) -> list[np.ndarray]:
@@ -47,9 +47,9 @@ def _deck(group: np.ndarray, rng: np.random.Generator) -> Iterator[np.integer]:
 
 
 def balanced_batches(
-    packed: Packed, frontend: FrontEnd, *, batch: int, steps: int, change: Change | None = None
+    packed: Packed, frontend: FrontEnd, *, batch_size: int, steps_per_epoch: int, augment: Augment | None = None
 ) -> Callable[[np.random.Generator], Iterator[tuple[np.ndarray, np.ndarray]]]:
-    """Return what gives, for a generator, `steps` batches (x, targets) of balanced clips, changed by `change`.
+    """Return what gives, for a generator, `steps_per_epoch` batches (x, targets) of balanced clips.
 
     The front end runs as the batches are asked for; nothing but the batch is in memory.
     """
@@ -57,9 +57,9 @@ def balanced_batches(
 
     def epoch(rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         drawn = class_balanced(groups, np.random.default_rng(rng.integers(1 << 63)))
-        for _ in range(steps):
-            clips = list(islice(drawn, batch))
+        for _ in range(steps_per_epoch):
+            clips = list(islice(drawn, batch_size))
             x, targets = packed.features(clips, frontend), packed.targets(clips)
-            yield change(x, targets, rng) if change else (x, targets)
+            yield augment(x, targets, rng) if augment else (x, targets)
 
     return epoch

@@ -1,4 +1,4 @@
-"""The fault-filtered split of GTZAN: 930 clips without repeated, distorted or mislabelled recordings, and with every
+"""The fault-filtered split of GTZAN: 930 clips without repeated, distorted or mislabeled recordings, and with every
 artist on one side alone.
 
 Source: C. Kereliuk, B. L. Sturm, J. Larsen, Deep learning and music adversaries, 2015, by the faults listed in

@@ -4,20 +4,20 @@ A teacher is a network, several of them, or a file in which somebody's network h
 """
 
 from .features import ProjectedStudent, Student, feature_matching
-from .losses import Loss, distillation, label_loss, multi_label_loss, with_answers
+from .losses import Loss, append_soft_targets, binary_cross_entropy_loss, cross_entropy_loss, distillation
 from .probe import linear_probe
-from .recorded import Recorded, read_recorded
+from .recorded import CachedOutputs, read_cached_outputs
 
 __all__ = [
+    "CachedOutputs",
     "Loss",
     "ProjectedStudent",
-    "Recorded",
     "Student",
+    "append_soft_targets",
+    "binary_cross_entropy_loss",
+    "cross_entropy_loss",
     "distillation",
     "feature_matching",
-    "label_loss",
     "linear_probe",
-    "multi_label_loss",
-    "read_recorded",
-    "with_answers",
+    "read_cached_outputs",
 ]

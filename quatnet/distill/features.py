@@ -14,14 +14,14 @@ from ..backend import Array
 from ..errors import ConfigError
 from ..models import Network
 from ..nn import Linear, Module
-from .losses import Loss, labels_and_answers, mixed, unrecorded
+from .losses import Loss, mixed, split_targets, without_grad
 
 
 class ProjectedStudent(Module):
     """A student that says logits | features in training, (N, classes + size), and only its logits otherwise.
 
     The features are its embedding, by a trained linear projection where a teacher's has another `size`. The projection
-    is a part of this module, so an optimiser of its parameters trains both; `network` is what is kept afterwards.
+    is a part of this module, so an optimizer of its parameters trains both; `network` is what is kept afterwards.
     Raises ConfigError for a size below 1.
     """
 
@@ -47,17 +47,17 @@ def feature_matching(
     student: ProjectedStudent,
     *teachers: Network,
     weight: float = 0.5,
-    of_labels: Callable[[Tensor, Array], Tensor] = ops.softmax_cross_entropy,
+    hard_loss: Callable[[Tensor, Array], Tensor] = ops.cross_entropy,
 ) -> Loss:
-    """Return the loss (1 - weight) · that of the labels + weight · `ops.feature_loss`, its mean over teachers.
+    """Return the loss (1 - weight) · that of the labels + weight · `ops.mse_loss`, its mean over teachers.
 
     Parameters
     ----------
     student : the one whose outputs come to this loss
     teachers : their embeddings have the student's `size`. Without any, they are read from the targets
-        (N, classes + size), see `with_answers`
+        (N, classes + size), see `append_soft_targets`
     weight : of the features, 0 to 1
-    of_labels : `ops.binary_cross_entropy` for many labels a clip
+    hard_loss : `ops.binary_cross_entropy_with_logits` for many labels a clip
 
     Raises
     ------
@@ -70,9 +70,9 @@ def feature_matching(
     classes = student.config.classes
 
     def loss(said: Tensor, targets: Array, x: Array) -> Tensor:
-        asked = [unrecorded(teacher.embed, x) for teacher in teachers]
-        labels, answers = labels_and_answers(targets, classes, student.size, asked)
+        asked = [without_grad(teacher.embed, x) for teacher in teachers]
+        labels, answers = split_targets(targets, classes, student.size, asked)
         logits, features = ops.getitem(said, np.s_[:, :classes]), ops.getitem(said, np.s_[:, classes:])
-        return mixed(of_labels(logits, labels), [ops.feature_loss(features, answer) for answer in answers], weight)
+        return mixed(hard_loss(logits, labels), [ops.mse_loss(features, answer) for answer in answers], weight)
 
     return loss

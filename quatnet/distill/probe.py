@@ -15,7 +15,7 @@ Probe = Callable[[np.ndarray], np.ndarray]
 def linear_probe(embeddings: np.ndarray, labels: np.ndarray, classes: int, *, inverse_penalty: float = 0.01) -> Probe:
     """Train a logistic regression, and return what gives logits (M, classes) for embeddings (M, size), on the host.
 
-    With s the embeddings, each column brought to mean 0 and deviation 1, it minimises
+    With s the embeddings, each column brought to mean 0 and deviation 1, it minimizes
     ½ |W|² + c Σ softmax cross entropy(s W + b) over the weights W (size, classes) and the biases b (classes,).
 
     Parameters

@@ -15,7 +15,7 @@ from ..errors import DataError
 
 
 @dataclass(frozen=True)
-class Recorded:
+class CachedOutputs:
     """What a file says: the row of each clip, and `answers` (N, size), which are "logits" or "embedding"."""
 
     path: Path
@@ -37,7 +37,7 @@ class Recorded:
         return self.rows.get(clip, self.rows.get(Path(clip).stem))
 
 
-def read_recorded(path: Path) -> Recorded:
+def read_cached_outputs(path: Path) -> CachedOutputs:
     """Read a teacher's answers; of a file with both, the logits. Raises DataError where it is no such file."""
     arrays = _arrays(Path(path))
     kind = next((kind for kind in ("logits", "embedding") if kind in arrays), None)
@@ -45,7 +45,9 @@ def read_recorded(path: Path) -> Recorded:
         raise DataError(f"{path} must hold clip, and logits or embedding; it holds {', '.join(arrays) or 'nothing'}")
     clips, answers = arrays["clip"], arrays[kind]
     _check(path, clips, answers, kind)
-    return Recorded(Path(path), {str(clip): row for row, clip in enumerate(clips)}, answers.astype(np.float32), kind)
+    return CachedOutputs(
+        Path(path), {str(clip): row for row, clip in enumerate(clips)}, answers.astype(np.float32), kind
+    )
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

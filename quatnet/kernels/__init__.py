@@ -5,7 +5,7 @@ makes room for the results and starts the kernels. Their arrays are CuPy's, cont
 tells. Nothing here was ever run on a GPU: the tests run each kernel on the CPU and compile it for six kinds of GPU.
 """
 
-from . import adam, eight, hamilton, normalise, patches, pooling
+from . import adam, eight, hamilton, normalize, patches, pooling
 from .load import takes
 
-__all__ = ["adam", "eight", "hamilton", "normalise", "patches", "pooling", "takes"]
+__all__ = ["adam", "eight", "hamilton", "normalize", "patches", "pooling", "takes"]

@@ -1,8 +1,8 @@
 """Networks, built from a config."""
 
-from .build import NAMES, build, config_of, named
-from .channels import Channels, filters_left, filters_of, late_filters_cut, shared_channels, with_filters
-from .cnn import CNN, CNNConfig, cnn6, cnn10, cnn14, small_cnn, student_of
+from .build import NAMES, build, config_of, from_name
+from .channels import ChannelGroup, num_filters, pruned_config, remaining_filters, shared_channels, with_filters
+from .cnn import CNN, CNNConfig, cnn6, cnn10, cnn14, half_width, small_cnn
 from .compiled import compile
 from .config import Config, LayerShape
 from .convert import convert
@@ -13,7 +13,7 @@ __all__ = [
     "CNN",
     "NAMES",
     "CNNConfig",
-    "Channels",
+    "ChannelGroup",
     "Config",
     "LayerShape",
     "Network",
@@ -26,13 +26,13 @@ __all__ = [
     "compile",
     "config_of",
     "convert",
-    "filters_left",
-    "filters_of",
-    "late_filters_cut",
-    "named",
+    "from_name",
+    "half_width",
+    "num_filters",
+    "pruned_config",
+    "remaining_filters",
     "resnet38",
     "shared_channels",
     "small_cnn",
-    "student_of",
     "with_filters",
 ]

@@ -45,8 +45,8 @@ class ResidualBlock(Module):
     ) -> None:
         self.convs = _convolutions(channels, widths, config, rng)
         self.norms = [BatchNorm(width) for width in widths]
-        self.norms[-1].scale.data[...] = 0
-        self.shortcut = _layer(config)(channels, widths[-1], kernel=1, rng=rng) if shortcut else None
+        self.norms[-1].weight.data[...] = 0
+        self.shortcut = _layer(config)(channels, widths[-1], kernel_size=1, rng=rng) if shortcut else None
         self.shortcut_norm = BatchNorm(widths[-1]) if shortcut else None
         self.dropout = dropout
 
@@ -58,7 +58,7 @@ class ResidualBlock(Module):
 
     def entered(self, x: Tensor) -> Tensor:
         """Return where both ways start: the input, pooled if there is a shortcut."""
-        return ops.average_pool(x) if self.shortcut else x
+        return ops.avg_pool2d(x) if self.shortcut else x
 
     def joined(self, h: Tensor, x: Tensor, *, train: bool) -> Tensor:
         """Return where they meet: the last convolution of `h`, and `x`, added."""
@@ -75,4 +75,4 @@ def _convolutions(
     channels: int, widths: tuple[int, ...], config: Config, rng: np.random.Generator
 ) -> list[Convolution]:
     pairs = zip((channels, *widths), widths, strict=False)
-    return [_layer(config)(before, after, kernel=config.kernel, rng=rng) for before, after in pairs]
+    return [_layer(config)(before, after, kernel_size=config.kernel_size, rng=rng) for before, after in pairs]

@@ -31,7 +31,7 @@ def build(config: Config, *, rng: np.random.Generator) -> Network:
     raise ConfigError(f"expected a CNNConfig or a ResNetConfig, got {type(config).__name__}")
 
 
-def named(name: str, classes: int) -> Config:
+def from_name(name: str, classes: int) -> Config:
     """Return the config of a network by its name, such as "cnn14", or "qcnn14" for its quaternion twin.
 
     Raises ConfigError for a name that is not in `NAMES`.

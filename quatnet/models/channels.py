@@ -9,20 +9,20 @@ from .cnn import AnyConfig
 from .config import Config
 
 
-class Channels(NamedTuple):
+class ChannelGroup(NamedTuple):
     """Channels that are one and the same wherever they appear, and so can only be cut everywhere at once.
 
-    `writers` are the convolutions whose filters make them (the last axis of their `weight`), `norms` the batch
-    norms with an entry for each (`scale`, `shift`, `mean`, `variance`), `readers` the layers that take them in (the
+    `producers` are the convolutions whose filters make them (the last axis of their `weight`), `norms` the batch
+    norms with an entry for each (`scale`, `shift`, `mean`, `variance`), `consumers` the layers that take them in (the
     last axis but one of their `weight`). A quaternion layer holds four real channels in one entry of its weight.
     """
 
-    writers: list[str]
+    producers: list[str]
     norms: list[str]
-    readers: list[str]
+    consumers: list[str]
 
 
-def shared_channels(config: Config) -> list[Channels]:
+def shared_channels(config: Config) -> list[ChannelGroup]:
     """Return the channels of a network by who shares them, in the order of the first writer.
 
     In a plain block each convolution has channels of its own. A residual block adds its last convolution to what
@@ -32,40 +32,40 @@ def shared_channels(config: Config) -> list[Channels]:
 
     >>> from quatnet.models import CNNConfig
     >>> shared_channels(CNNConfig(3, False, ((8,), (16,)), embedding=4))[0]
-    Channels(writers=['blocks.0.convs.0'], norms=['blocks.0.norms.0'], readers=['blocks.1.convs.0'])
+    ChannelGroup(producers=['blocks.0.convs.0'], norms=['blocks.0.norms.0'], consumers=['blocks.1.convs.0'])
     """
-    found: list[Channels] = []
-    stream = Channels([], [], [])  # what flows from block to block; at first the input, which nothing writes
+    found: list[ChannelGroup] = []
+    stream = ChannelGroup([], [], [])  # what flows from block to block; at first the input, which nothing writes
     for b, widths in enumerate(config.widths):
         before, here = stream, f"blocks.{b}"
         if config.shortcut(b) or not config.residual(b):
-            stream = Channels([], [], [])
+            stream = ChannelGroup([], [], [])
         if config.shortcut(b):
-            before.readers.append(f"{here}.shortcut")
+            before.consumers.append(f"{here}.shortcut")
             _written(stream, f"{here}.shortcut", f"{here}.shortcut_norm", found)
         for c in range(len(widths)):
-            before.readers.append(f"{here}.convs.{c}")
-            before = stream if c + 1 == len(widths) else Channels([], [], [])
+            before.consumers.append(f"{here}.convs.{c}")
+            before = stream if c + 1 == len(widths) else ChannelGroup([], [], [])
             _written(before, f"{here}.convs.{c}", f"{here}.norms.{c}", found)
-    stream.readers.append("embedding")
+    stream.consumers.append("embedding")
     return found
 
 
-def _written(channels: Channels, writer: str, norm: str, found: list[Channels]) -> None:
-    if not channels.writers:
+def _written(channels: ChannelGroup, writer: str, norm: str, found: list[ChannelGroup]) -> None:
+    if not channels.producers:
         found.append(channels)
-    channels.writers.append(writer)
+    channels.producers.append(writer)
     channels.norms.append(norm)
 
 
-def filters_of(config: Config, channels: Channels) -> int:
+def num_filters(config: Config, channels: ChannelGroup) -> int:
     """Return how many filters write these channels, in each of their writers: a quaternion filter writes four."""
-    _, block, kind, *number = channels.writers[0].split(".")
+    _, block, kind, *number = channels.producers[0].split(".")
     width = config.widths[int(block)][int(number[0]) if kind == "convs" else -1]
     return width // (4 if config.quaternion else 1)
 
 
-def filters_left(config: Config, ratio: float, *, blocks: Sequence[int] | None = None) -> dict[str, int]:
+def remaining_filters(config: Config, ratio: float, *, blocks: Sequence[int] | None = None) -> dict[str, int]:
     """Return how many filters of shared channels stay, by their first writer, after the share `ratio` of them is cut.
 
     Named are the channels that `blocks` alone write (default: all blocks). At least one filter stays. Raises
@@ -78,8 +78,8 @@ def filters_left(config: Config, ratio: float, *, blocks: Sequence[int] | None =
     if not set(chosen) <= set(known):
         raise ConfigError(f"expected blocks among {list(known)}, got {list(chosen)}")
     inside = tuple(f"blocks.{b}." for b in chosen)
-    groups = [group for group in shared_channels(config) if all(name.startswith(inside) for name in group.writers)]
-    counts = {group.writers[0]: filters_of(config, group) for group in groups}
+    groups = [group for group in shared_channels(config) if all(name.startswith(inside) for name in group.producers)]
+    counts = {group.producers[0]: num_filters(config, group) for group in groups}
     return {name: filters - int(ratio * filters) for name, filters in counts.items()}
 
 
@@ -88,7 +88,7 @@ def with_filters(config: AnyConfig, filters: Mapping[str, int]) -> AnyConfig:
 
     Raises ConfigError for a name that is not the first writer of any, and for a number below 1.
     """
-    groups = {group.writers[0]: group.writers for group in shared_channels(config)}
+    groups = {group.producers[0]: group.producers for group in shared_channels(config)}
     if not filters.keys() <= groups.keys():
         raise ConfigError(f"expected names among {', '.join(groups)}, got {', '.join(filters)}")
     size = 4 if config.quaternion else 1
@@ -100,11 +100,11 @@ def with_filters(config: AnyConfig, filters: Mapping[str, int]) -> AnyConfig:
     return replace(config, widths=tuple(blocks))
 
 
-def late_filters_cut(config: AnyConfig, ratio: float) -> AnyConfig:
+def pruned_config(config: AnyConfig, ratio: float) -> AnyConfig:
     """Return the config after the share `ratio` of the filters was cut in the later half of the blocks.
 
     Those are blocks 4 to 6 of CNN14, which the paper prunes. Channels that a residual sum shares with earlier blocks
     stay. At least one filter stays. Raises ConfigError unless 0 <= ratio < 1.
     """
     late = range(len(config.widths) // 2, len(config.widths))
-    return with_filters(config, filters_left(config, ratio, blocks=late))
+    return with_filters(config, remaining_filters(config, ratio, blocks=late))

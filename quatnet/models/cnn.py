@@ -47,7 +47,7 @@ def cnn10(classes: int, *, quaternion: bool = False) -> CNNConfig:
 def cnn6(classes: int, *, quaternion: bool = False) -> CNNConfig:
     """Return the config of CNN6 (4.84 M parameters at 527 classes) or its quaternion twin: kernels of 5 x 5."""
     widths = tuple((width,) for width in (64, 128, 256, 512))
-    return CNNConfig(classes, quaternion, widths, embedding=512, last_pool=True, kernel=5)
+    return CNNConfig(classes, quaternion, widths, embedding=512, last_pool=True, kernel_size=5)
 
 
 def small_cnn(classes: int, *, quaternion: bool = True, width: int = 16) -> CNNConfig:
@@ -58,7 +58,7 @@ def small_cnn(classes: int, *, quaternion: bool = True, width: int = 16) -> CNNC
     )
 
 
-def student_of(config: AnyConfig) -> AnyConfig:
+def half_width(config: AnyConfig) -> AnyConfig:
     """Return the same network at half the width: a quarter of the parameters and of the multiplications.
 
     Widths that have no half are rounded down, to whole quaternions in a quaternion network, and never to nothing.
@@ -78,14 +78,14 @@ class CNN(Network):
     config: CNNConfig
 
     def __init__(self, config: CNNConfig, *, rng: np.random.Generator) -> None:
-        inputs = [config.inputs] + [block[-1] for block in config.widths]
+        inputs = [config.in_channels] + [block[-1] for block in config.widths]
         pairs = zip(inputs, config.widths, strict=False)
         super().__init__(config, [ConvBlock(channels, widths, config, rng=rng) for channels, widths in pairs], rng=rng)
 
     def features(self, h: Tensor, *, train: bool, rng: np.random.Generator | None) -> Tensor:
-        """Return the last feature map (N, T, M, C) of the normalised input channels."""
+        """Return the last feature map (N, T, M, C) of the normalized input channels."""
         for number, block in enumerate(self.blocks):
             h = block(h, train=train)
-            h = ops.average_pool(h) if self.config.pools(number) else h
+            h = ops.avg_pool2d(h) if self.config.pools(number) else h
             h = ops.dropout(h, self.config.block_dropout, rng=rng, train=train)
         return h

@@ -1,6 +1,7 @@
 """A trained network made ready for inference: batch norms folded, kernels transformed once, each layer one walk."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from .. import ops
@@ -14,14 +15,12 @@ from ..threads import single_threaded_blas
 from .blocks import ConvBlock, ResidualBlock
 from .network import Network
 
-EPSILON = 1e-5  # of `ops.batch_norm`
-
 
 class Compiled:
     """Call it like the network: input (N, frames, mels, 4) -> a tensor of logits (N, classes), without a graph.
 
-    It follows the network: a layer is prepared again when an optimiser, `load_state` or a batch norm in training has
-    given it another array. Writing into an array in place goes unnoticed.
+    It follows the network: a layer is prepared again when an optimizer, `load_state_dict` or a batch norm in training
+    has given it another array. Writing into an array in place goes unnoticed.
     """
 
     def __init__(self, model: Network) -> None:
@@ -30,16 +29,16 @@ class Compiled:
 
     def __call__(self, x: Array) -> Tensor:
         with no_grad(), single_threaded_blas():
-            h = self._normalised(x)[:, :, :, None]  # (N, H, W, 1, C)
+            h = self._normalized(x)[:, :, :, None]  # (N, H, W, 1, C)
             for number, block in enumerate(self.model.blocks):
                 walk = self._residual if self.model.config.residual(number) else self._plain
                 h = walk(h, block, pool=self.model.config.pools(number))
             return Tensor(self._head(h))
 
-    def _normalised(self, x: Array) -> Array:
+    def _normalized(self, x: Array) -> Array:
         """The first batch norm, as a factor and a shift for each input of a frame."""
         x, norm = self.model.inputs(x), self.model.input_norm
-        factor, shift = self._ready(norm, _arrays(norm), _line)
+        factor, shift = self._ready(norm, _arrays(norm), partial(_affine, eps=norm.eps))
         mels = (self.model.config.mels, -1)  # of "mel" the channels share the numbers of a mel
         return x * factor.reshape(mels) + shift.reshape(mels)
 
@@ -63,15 +62,15 @@ class Compiled:
 
     def _residual(self, h: Array, block: ResidualBlock, *, pool: bool) -> Array:
         """The last convolution stays as it is: its relu comes after the sum."""
-        x = block.entered(_closed(h))
+        x = block.entered(_merge_components(h))
         h = x.data[:, :, :, None]
         for conv, norm in zip(block.convs[:-1], block.norms[:-1], strict=True):
             h = fused.apply(h, self._layer(conv, norm, pool=False))
-        y = block.joined(_closed(h), x, train=False)
-        return (ops.average_pool(y) if pool else y).data[:, :, :, None]
+        y = block.joined(_merge_components(h), x, train=False)
+        return (ops.avg_pool2d(y) if pool else y).data[:, :, :, None]
 
     def _layer(self, conv: Convolution, norm: BatchNorm, *, pool: bool) -> fused.Layer:
-        return self._ready(conv, (conv.weight.data, *_arrays(norm)), lambda *arrays: _folded(*arrays, pool=pool))
+        return self._ready(conv, (conv.weight.data, *_arrays(norm)), partial(_folded, eps=norm.eps, pool=pool))
 
     def _ready(self, layer: object, arrays: tuple[Array, ...], prepare: Callable[..., Any]) -> Any:
         """What `prepare` makes of a layer's arrays, made anew when one of them is another."""
@@ -81,22 +80,22 @@ class Compiled:
         return known[1]
 
 
-def _closed(h: Array) -> Tensor:
+def _merge_components(h: Array) -> Tensor:
     return Tensor(h.reshape(*h.shape[:3], -1))
 
 
 def _arrays(norm: BatchNorm) -> tuple[Array, ...]:
-    return norm.scale.data, norm.shift.data, norm.mean, norm.variance
+    return norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var
 
 
-def _line(scale: Array, shift: Array, mean: Array, variance: Array) -> tuple[Array, Array]:
-    """Return the factor and the shift of a batch norm at evaluation."""
-    factor = scale / xp.sqrt(variance + variance.dtype.type(EPSILON))
-    return factor, shift - mean * factor
+def _affine(weight: Array, bias: Array, mean: Array, variance: Array, *, eps: float) -> tuple[Array, Array]:
+    """Return the factor and the offset of a batch norm at evaluation."""
+    factor = weight / xp.sqrt(variance + variance.dtype.type(eps))
+    return factor, bias - mean * factor
 
 
-def _folded(weight: Array, *norm: Array, pool: bool) -> fused.Layer:
-    return fused.layer(weight if weight.ndim == 5 else weight[None], *_line(*norm), pool=pool)
+def _folded(weight: Array, *norm: Array, eps: float, pool: bool) -> fused.Layer:
+    return fused.layer(weight if weight.ndim == 5 else weight[None], *_affine(*norm, eps=eps), pool=pool)
 
 
 def _real_matrix(weight: Array) -> Array:

@@ -8,15 +8,15 @@ from ..errors import ConfigError
 
 
 class LayerShape(NamedTuple):
-    """A layer on one clip: `kernel` x `kernel` taps on each pixel of a result of `height` x `width`.
+    """A layer on one clip: `kernel_size` x `kernel_size` taps on each pixel of a result of `height` x `width`.
 
     A convolution has a batch norm and no bias; a linear layer, of one pixel, a bias and no batch norm.
     """
 
     name: str
-    kernel: int
-    channels: int
-    outputs: int
+    kernel_size: int
+    in_channels: int
+    out_channels: int
     height: int
     width: int
     quaternion: bool
@@ -31,7 +31,8 @@ class Config:
     each is a multiple of 4. Pruning gives them values of their own. A real network reads the log-mel alone, a
     quaternion network all four components. `input_norm` "mel" is the paper's: the components of a mel bin share
     mean, variance, and a trained scale and shift. "cell" gives each component of a bin a mean and variance of its
-    own and nothing to train, since the slopes are ten times smaller than the log-mel. Kernels are `kernel` x `kernel`.
+    own and nothing to train, since the deltas are ten times smaller than the log-mel. Kernels are `kernel_size` x
+    `kernel_size`.
     Raises ConfigError for values that cannot work.
     """
 
@@ -43,7 +44,7 @@ class Config:
     block_dropout: float = 0.2
     head_dropout: float = 0.5
     input_norm: str = "mel"
-    kernel: int = 3
+    kernel_size: int = 3
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(tuple(block) for block in self.widths))
@@ -56,11 +57,11 @@ class Config:
             raise ConfigError(f"expected dropout rates in [0, 1), got {self}")
         if self.input_norm not in ("mel", "cell"):
             raise ConfigError(f"expected input_norm 'mel' or 'cell', got {self.input_norm!r}")
-        if self.kernel < 1 or self.kernel % 2 == 0:
-            raise ConfigError(f"expected an odd kernel, which keeps the size of a map, got {self.kernel}")
+        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
+            raise ConfigError(f"expected an odd kernel, which keeps the size of a map, got {self.kernel_size}")
 
     @property
-    def inputs(self) -> int:
+    def in_channels(self) -> int:
         """Input channels: log-mel alone, or with its three slopes."""
         return 4 if self.quaternion else 1
 
@@ -81,13 +82,13 @@ class Config:
 
         Raises ConfigError where nothing is left of a map.
         """
-        height, width, channels, four = frames, self.mels, self.inputs, self.quaternion
+        height, width, channels, four = frames, self.mels, self.in_channels, self.quaternion
         for b, widths in enumerate(self.widths):
             if self.shortcut(b):
                 height, width = height // 2, width // 2
                 yield LayerShape(f"blocks.{b}.shortcut", 1, channels, widths[-1], height, width, four)
             for c, outputs in enumerate(widths):
-                yield LayerShape(f"blocks.{b}.convs.{c}", self.kernel, channels, outputs, height, width, four)
+                yield LayerShape(f"blocks.{b}.convs.{c}", self.kernel_size, channels, outputs, height, width, four)
                 channels = outputs
             if self.pools(b):
                 height, width = height // 2, width // 2

@@ -27,7 +27,7 @@ class Network(Module, ABC):
     def __init__(self, config: Config, blocks: list[Any], *, rng: np.random.Generator) -> None:
         self.config = config
         shared = config.input_norm == "mel"
-        self.input_norm = BatchNorm(config.mels * (1 if shared else config.inputs), affine=shared)
+        self.input_norm = BatchNorm(config.mels * (1 if shared else config.in_channels), affine=shared)
         self.blocks = blocks
         linear = QuaternionLinear if config.quaternion else Linear
         self.embedding = linear(config.widths[-1][-1], config.embedding, rng=rng)
@@ -42,12 +42,12 @@ class Network(Module, ABC):
 
         Raises ShapeError for another layout, or for too few frames for the pools.
         """
-        h = self.features(self.normalised(x, train=train), train=train, rng=rng)
+        h = self.features(self.normalized(x, train=train), train=train, rng=rng)
         return self.head(h, train=train, rng=rng)
 
     @abstractmethod
     def features(self, h: Tensor, *, train: bool, rng: np.random.Generator | None) -> Tensor:
-        """Return the last feature map (N, T, M, C) of the normalised input channels."""
+        """Return the last feature map (N, T, M, C) of the normalized input channels."""
 
     def head(self, h: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         """Return the embedding of the last feature map (N, T, M, C)."""
@@ -56,7 +56,7 @@ class Network(Module, ABC):
         pooled = ops.dropout(pooled, self.config.head_dropout, rng=rng, train=train)
         return ops.relu(self.embedding(pooled))
 
-    def normalised(self, x: Array, *, train: bool) -> Tensor:
+    def normalized(self, x: Array, *, train: bool) -> Tensor:
         """Return the input channels after the first batch norm; see `Config.input_norm`."""
         x = self.inputs(x)
         if self.config.input_norm == "mel":
@@ -69,4 +69,4 @@ class Network(Module, ABC):
         """Return the channels (N, frames, mels, 1 or 4) that the network hears; ShapeError for another layout."""
         if x.ndim != 4 or x.shape[2:] != (self.config.mels, 4):
             raise ShapeError(f"expected input (N, frames, {self.config.mels}, 4), got {x.shape}")
-        return xp.asarray(x[..., : self.config.inputs])
+        return xp.asarray(x[..., : self.config.in_channels])

@@ -74,16 +74,16 @@ class ResNet(Network):
     config: ResNetConfig
 
     def __init__(self, config: ResNetConfig, *, rng: np.random.Generator) -> None:
-        inputs = [config.inputs] + [block[-1] for block in config.widths]
+        inputs = [config.in_channels] + [block[-1] for block in config.widths]
         super().__init__(config, [_block(config, b, inputs[b], rng) for b in range(len(config.widths))], rng=rng)
 
     def features(self, h: Tensor, *, train: bool, rng: np.random.Generator | None) -> Tensor:
-        """Return the last feature map (N, T, M, C) of the normalised input channels."""
+        """Return the last feature map (N, T, M, C) of the normalized input channels."""
         first, *residual, last = self.blocks
-        h = self._dropped(ops.average_pool(first(h, train=train)), train, rng)
+        h = self._dropped(ops.avg_pool2d(first(h, train=train)), train, rng)
         for block in residual:
             h = block(h, train=train, rng=rng)
-        h = self._dropped(ops.average_pool(h), train, rng)
+        h = self._dropped(ops.avg_pool2d(h), train, rng)
         return self._dropped(last(h, train=train), train, rng)
 
     def _dropped(self, h: Tensor, train: bool, rng: np.random.Generator | None) -> Tensor:

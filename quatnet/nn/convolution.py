@@ -15,10 +15,10 @@ from .real import parameter
 
 
 def real_weights(
-    taps: tuple[int, ...], channels: int, outputs: int, groups: int, rng: np.random.Generator
+    taps: tuple[int, ...], in_channels: int, out_channels: int, groups: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw (*taps, C/G, O), each of the G groups as a convolution of its own."""
-    c, o = per_group(groups, channels, outputs)
+    c, o = per_group(groups, in_channels, out_channels)
     return np.concatenate([xavier_uniform((*taps, c, o), rng=rng) for _ in range(groups)], axis=-1)
 
 
@@ -34,8 +34,8 @@ class Convolution(Module):
 
     Parameters
     ----------
-    channels, outputs : real channels in and out
-    kernel, stride, padding, dilation : a number, or a pair (height, width); a signal has the number only.
+    in_channels, out_channels : real channels in and out
+    kernel_size, stride, padding, dilation : a number, or a pair (height, width); a signal has the number only.
         The default padding keeps the size where the stride is 1 and the kernel odd.
     groups : the filters of a group see the channels of that group only
     bias : add a trained number to each output channel, 0 at first
@@ -51,14 +51,14 @@ class Convolution(Module):
 
     op: Callable[..., Tensor]
     draw: Callable[..., np.ndarray]
-    directions = 2
+    ndim = 2
 
     def __init__(
         self,
-        channels: int,
-        outputs: int,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair = 3,
         *,
-        kernel: Pair = 3,
         stride: Pair = 1,
         padding: Pair | None = None,
         dilation: Pair = 1,
@@ -66,16 +66,16 @@ class Convolution(Module):
         bias: bool = False,
         rng: np.random.Generator,
     ) -> None:
-        taps, steps = self._each(kernel), self._each(dilation)
+        taps, steps = self._each(kernel_size), self._each(dilation)
         if min(*taps, *steps) < 1:
-            raise ConfigError(f"expected a kernel and a dilation of at least 1, got {kernel} and {dilation}")
-        self.weight = parameter(self.draw(taps, channels, outputs, groups, rng))
-        self.bias = parameter(np.zeros(outputs, np.float32)) if bias else None
+            raise ConfigError(f"expected a kernel and a dilation of at least 1, got {kernel_size} and {dilation}")
+        self.weight = parameter(self.draw(taps, in_channels, out_channels, groups, rng))
+        self.bias = parameter(np.zeros(out_channels, np.float32)) if bias else None
         self.stride, self.dilation, self.groups = stride, dilation, groups
-        self.reach = tuple(step * (length - 1) + 1 for length, step in zip(taps, steps, strict=True))
+        self.effective_kernel_size = tuple(step * (length - 1) + 1 for length, step in zip(taps, steps, strict=True))
         self.padding = self._default_padding() if padding is None else padding
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         y = self.op(x, *self._weights(), **self._options())
         return y if self.bias is None else y + self.bias
 
@@ -86,11 +86,11 @@ class Convolution(Module):
         return {name: getattr(self, name) for name in ("stride", "padding", "dilation", "groups")}
 
     def _default_padding(self) -> Pair:
-        return tuple(reach // 2 for reach in self.reach)
+        return tuple(size // 2 for size in self.effective_kernel_size)
 
     def _each(self, value: Pair) -> tuple[int, ...]:
         """An option as one number for each direction."""
-        return pair(value) if self.directions == 2 else (single(value),)
+        return pair(value) if self.ndim == 2 else (single(value),)
 
 
 class TransposedConvolution(Convolution):
@@ -99,27 +99,35 @@ class TransposedConvolution(Convolution):
     `output_padding`, 0 to stride - 1 (a number, or a pair), is added to the size of the result.
     """
 
-    def __init__(self, channels: int, outputs: int, *, output_padding: Pair | None = None, **options: Any) -> None:
-        super().__init__(channels, outputs, **options)
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair = 3,
+        *,
+        output_padding: Pair | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, **options)
         self.output_padding = self._missing() if output_padding is None else output_padding
 
     def _options(self) -> dict[str, Any]:
         return {**super()._options(), "output_padding": self.output_padding}
 
     def _default_padding(self) -> Pair:
-        return tuple((reach - 1) // 2 for reach in self.reach)
+        return tuple((size - 1) // 2 for size in self.effective_kernel_size)
 
     def _missing(self) -> Pair:
-        """What the result lacks to stride times the size: stride - reach + 2 padding, where that is possible."""
+        """The output padding that gives stride times the size, where possible: stride - effective kernel size + 2 padding."""
         steps, paddings = self._each(self.stride), self._each(self.padding)
-        lacking = (s - r + 2 * p for s, r, p in zip(steps, self.reach, paddings, strict=True))
+        lacking = (s - r + 2 * p for s, r, p in zip(steps, self.effective_kernel_size, paddings, strict=True))
         return tuple(min(max(0, lack), s - 1) for lack, s in zip(lacking, steps, strict=True))
 
 
 class Conv1d(Convolution):
     """Correlation of a signal with a real kernel: (N, L, C) -> (N, OL, O)."""
 
-    op, draw, directions = staticmethod(ops.conv1d), staticmethod(real_weights), 1
+    op, draw, ndim = staticmethod(ops.conv1d), staticmethod(real_weights), 1
 
 
 class Conv2d(Convolution):

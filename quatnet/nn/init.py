@@ -25,7 +25,7 @@ def quaternion_polar(shape: tuple[int, ...], scale: float, *, rng: np.random.Gen
     """Return quaternion weights `shape` = (4, ...) as m (cos θ + u sin θ).
 
     The modulus m is chi-distributed with 4 degrees of freedom times `scale`, the angle θ uniform in (-π, π),
-    the imaginary axis u three uniform(-1, 1) numbers, normalised. Raises ShapeError for another first length.
+    the imaginary axis u three uniform(-1, 1) numbers, normalized. Raises ShapeError for another first length.
 
     Source: T. Parcollet and others, Quaternion recurrent neural networks, 2019, section 3.4; the axis as in
     the code of A. Singh and others, 2025.

@@ -1,59 +1,99 @@
-"""A module is an object whose attributes are its parameters, its buffers and its parts. Nothing else."""
+"""The base class of all layers and networks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
 from ..errors import CheckpointError
 
+Setter = Callable[[Array], None]
+
 
 class Module:
-    """Tensors among the attributes are parameters, arrays are buffers, modules (or lists of them) are parts."""
+    """A layer or a network. Its attributes are its parameters, buffers and submodules.
 
-    def parameters(self) -> dict[str, Tensor]:
-        """Return what is to be trained by its dotted name, such as `blocks.0.convs.1.weight`."""
-        tensors = ((name, value) for name, _, _, value in self._walk() if isinstance(value, Tensor))
-        return {name: tensor for name, tensor in tensors if tensor.requires_grad}
+    A `Tensor` is a parameter, an array is a buffer (such as running statistics), a `Module` is a submodule. All three
+    are also found inside lists, tuples and dicts, nested to any depth. A subclass defines `__call__`.
 
-    def state(self) -> dict[str, Array]:
-        """Return a host copy of every tensor and buffer by its dotted name."""
-        return {name: asnumpy(_array(value)).copy() for name, _, _, value in self._walk()}
+    >>> import numpy as np; from quatnet import nn
+    >>> layer = nn.Linear(3, 2, rng=np.random.default_rng(0))
+    >>> [name for name, _ in layer.named_parameters()]
+    ['weight', 'bias']
+    """
 
-    def load_state(self, arrays: Mapping[str, Array]) -> None:
-        """Set every parameter and buffer to a copy in C order, however the axes of the array lie in memory.
+    def parameters(self) -> Iterator[Tensor]:
+        """Yield every trainable tensor once, for an optimizer."""
+        return (tensor for _, tensor in self.named_parameters())
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield (dotted name, tensor) for every trainable tensor; a shared tensor comes once, under its first name."""
+        seen: set[int] = set()
+        for name, value, _ in self._entries():
+            if isinstance(value, Tensor) and value.requires_grad and id(value) not in seen:
+                seen.add(id(value))
+                yield name, value
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return a host copy of every parameter and buffer by its dotted name, such as `blocks.0.convs.1.weight`."""
+        return {name: asnumpy(_array(value)).copy() for name, value, _ in self._entries()}
+
+    def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
+        """Set every parameter and buffer to a copy of its array, in C order and in the dtype that it has here.
 
         Raises CheckpointError, before anything is set, where names or shapes differ.
         """
-        places = {name: (owner, key, value) for name, owner, key, value in self._walk()}
-        _compare({name: _array(value).shape for name, (_, _, value) in places.items()}, arrays)
-        for name, (owner, key, value) in places.items():
-            array = xp.array(arrays[name], dtype=_array(value).dtype, order="C")
-            if isinstance(value, Tensor):
-                value.data = array
-            else:
-                setattr(owner, key, array)
+        entries = {name: (value, set_array) for name, value, set_array in self._entries()}
+        _check_arrays({name: _array(value).shape for name, (value, _) in entries.items()}, arrays)
+        for name, (value, set_array) in entries.items():
+            set_array(xp.array(arrays[name], dtype=_array(value).dtype, order="C"))
 
-    def _walk(self, prefix: str = "") -> Iterator[tuple[str, "Module", str, Tensor | Array]]:
+    def _entries(self, prefix: str = "", parents: tuple[int, ...] = ()) -> Iterator[tuple[str, Tensor | Array, Setter]]:
+        """Yield (dotted name, tensor or array, function that replaces the array); skip a reference to a parent."""
+        if id(self) in parents:
+            return
         for key, value in vars(self).items():
-            for name, part in _parts(key, value):
-                if isinstance(part, Module):
-                    yield from part._walk(f"{prefix}{name}.")
-                elif isinstance(part, Tensor | xp.ndarray):
-                    yield f"{prefix}{name}", self, key, part
+            for name, item in _flatten(f"{prefix}{key}", value):
+                if isinstance(item, Module):
+                    yield from item._entries(f"{name}.", (*parents, id(self)))
+                elif isinstance(item, Tensor):
+                    yield name, item, _tensor_setter(item)
+                elif isinstance(item, xp.ndarray):
+                    yield name, item, self._buffer_setter(key, item)
+
+    def _buffer_setter(self, key: str, array: Array) -> Setter:
+        """Replace an attribute, so that old references keep the old values; overwrite an array in a container."""
+
+        def set_array(new: Array) -> None:
+            if vars(self)[key] is array:
+                setattr(self, key, new)
+            else:
+                array[...] = new
+
+        return set_array
 
 
-def _parts(key: str, value: object) -> Iterator[tuple[str, object]]:
-    if isinstance(value, list):
-        yield from ((f"{key}.{number}", part) for number, part in enumerate(value))
+def _tensor_setter(tensor: Tensor) -> Setter:
+    def set_array(new: Array) -> None:
+        tensor.data = new
+
+    return set_array
+
+
+def _flatten(name: str, value: object) -> Iterator[tuple[str, object]]:
+    """Yield (dotted name, item) for the items of nested lists, tuples and dicts, or for `value` itself."""
+    if isinstance(value, list | tuple | dict):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            yield from _flatten(f"{name}.{key}", item)
     else:
-        yield key, value
+        yield name, value
 
 
 def _array(value: Tensor | Array) -> Array:
     return value.data if isinstance(value, Tensor) else value
 
 
-def _compare(expected: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Array]) -> None:
+def _check_arrays(expected: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Array]) -> None:
     missing = sorted(expected.keys() - arrays.keys())
     unexpected = sorted(arrays.keys() - expected.keys())
     wrong = [

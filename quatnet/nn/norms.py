@@ -1,4 +1,4 @@
-"""Normalisation and activation layers for quaternions. `channels` counts real channels, four to a quaternion."""
+"""Normalization and activation layers for quaternions. `num_features` counts real channels, four to a quaternion."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from .. import ops
 from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..ops.blocks import quaternion_count
-from ..ops.quaternion_normalise import quaternion_statistics
+from ..ops.quaternion_normalize import quaternion_statistics
 from ..ops.whitening import whitening_statistics
 from .module import Module
 from .real import parameter
@@ -16,24 +16,26 @@ class QuaternionBatchNorm(Module):
     """`ops.quaternion_batch_norm`, one variance for each quaternion, with running statistics for evaluation.
 
     Commutes with a unit quaternion on the right in training, while the shift is 0.
-    Raises ShapeError unless `channels` is a multiple of 4.
+    Raises ShapeError unless `num_features` is a multiple of 4.
     """
 
-    def __init__(self, channels: int, *, momentum: float = 0.1) -> None:
-        quaternions = quaternion_count(channels)
-        self.scale = parameter(np.ones(quaternions, np.float32))
-        self.shift = parameter(np.zeros(channels, np.float32))
-        self.mean = xp.zeros(channels, dtype=np.float32)
-        self.variance = xp.ones(quaternions, dtype=np.float32)
-        self.momentum = momentum
+    def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        quaternions = quaternion_count(num_features)
+        self.weight = parameter(np.ones(quaternions, np.float32))
+        self.bias = parameter(np.zeros(num_features, np.float32))
+        self.running_mean = xp.zeros(num_features, dtype=np.float32)
+        self.running_var = xp.ones(quaternions, dtype=np.float32)
+        self.eps, self.momentum = eps, momentum
 
-    def __call__(self, x: Tensor, *, train: bool) -> Tensor:
+    def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
         if not train:
-            return ops.quaternion_batch_norm(x, self.scale, self.shift, (self.mean, self.variance))
-        y = ops.quaternion_batch_norm(x, self.scale, self.shift)
+            return ops.quaternion_batch_norm(
+                x, self.weight, self.bias, (self.running_mean, self.running_var), eps=self.eps
+            )
+        y = ops.quaternion_batch_norm(x, self.weight, self.bias, eps=self.eps)
         mean, variance = quaternion_statistics(x.data)
-        self.mean = _moved(self.mean, mean, self.momentum)
-        self.variance = _moved(self.variance, variance * _unbiased(x), self.momentum)
+        self.running_mean = _updated(self.running_mean, mean, self.momentum)
+        self.running_var = _updated(self.running_var, variance * _unbiased(x), self.momentum)
         return y
 
 
@@ -41,25 +43,29 @@ class WhiteningBatchNorm(Module):
     """`ops.whitening_batch_norm`, uncorrelated components, with running statistics for evaluation.
 
     S starts as I, so that a component has variance 1 as after `BatchNorm`. Training needs 5 rows. No product with
-    a quaternion commutes with it. Raises ShapeError unless `channels` is a multiple of 4.
+    a quaternion commutes with it. Raises ShapeError unless `num_features` is a multiple of 4.
     """
 
-    def __init__(self, channels: int, *, momentum: float = 0.1) -> None:
+    def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         identity = np.eye(4, dtype=np.float32)
-        quaternions = quaternion_count(channels)
-        self.scale = parameter(np.repeat(identity[np.tril_indices(4)][:, None], quaternions, axis=1))
-        self.shift = parameter(np.zeros(channels, np.float32))
-        self.mean = xp.zeros(channels, dtype=np.float32)
-        self.covariance = xp.tile(xp.eye(4), (quaternions, 1, 1))  # float64, as `whitening` explains
-        self.momentum = momentum
+        quaternions = quaternion_count(num_features)
+        self.weight = parameter(np.repeat(identity[np.tril_indices(4)][:, None], quaternions, axis=1))
+        self.bias = parameter(np.zeros(num_features, np.float32))
+        self.running_mean = xp.zeros(num_features, dtype=np.float32)
+        self.running_cov = xp.tile(xp.eye(4), (quaternions, 1, 1))  # float64, as `whitening` explains
+        self.eps, self.momentum = eps, momentum
 
-    def __call__(self, x: Tensor, *, train: bool) -> Tensor:
+    def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
         if not train:
-            return ops.whitening_batch_norm(x, self.scale, self.shift, (self.mean, self.covariance))
-        y = ops.whitening_batch_norm(x, self.scale, self.shift)  # raises before the statistics are touched
+            return ops.whitening_batch_norm(
+                x, self.weight, self.bias, (self.running_mean, self.running_cov), eps=self.eps
+            )
+        y = ops.whitening_batch_norm(
+            x, self.weight, self.bias, eps=self.eps
+        )  # raises before the statistics are touched
         mean, covariance = whitening_statistics(x.data)
-        self.mean = _moved(self.mean, mean, self.momentum)
-        self.covariance = _moved(self.covariance, covariance * _unbiased(x), self.momentum)
+        self.running_mean = _updated(self.running_mean, mean, self.momentum)
+        self.running_cov = _updated(self.running_cov, covariance * _unbiased(x), self.momentum)
         return y
 
 
@@ -69,29 +75,30 @@ class LayerNorm(Module):
     Not equivariant to a quaternion on the right.
     """
 
-    def __init__(self, channels: int) -> None:
-        self.scale = parameter(np.ones(channels, np.float32))
-        self.shift = parameter(np.zeros(channels, np.float32))
+    def __init__(self, num_features: int, *, eps: float = 1e-5) -> None:
+        self.weight = parameter(np.ones(num_features, np.float32))
+        self.bias = parameter(np.zeros(num_features, np.float32))
+        self.eps = eps
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return ops.layer_norm(x, self.scale, self.shift)
+    def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
+        return ops.layer_norm(x, self.weight, self.bias, eps=self.eps)
 
 
 class ModReLU(Module):
     """`ops.mod_relu` with one trained bias for each quaternion; 0 at first, which is the identity.
 
-    Commutes with a unit quaternion on the right. Raises ShapeError unless `channels` is a multiple of 4.
+    Commutes with a unit quaternion on the right. Raises ShapeError unless `num_features` is a multiple of 4.
     """
 
-    def __init__(self, channels: int) -> None:
-        self.bias = parameter(np.zeros(quaternion_count(channels), np.float32))
+    def __init__(self, num_features: int) -> None:
+        self.bias = parameter(np.zeros(quaternion_count(num_features), np.float32))
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         return ops.mod_relu(x, self.bias)
 
 
-def _moved(old: Array, new: Array, momentum: float) -> Array:
-    return old + (new - old) * momentum
+def _updated(running: Array, batch: Array, momentum: float) -> Array:
+    return running + (batch - running) * momentum
 
 
 def _unbiased(x: Tensor) -> float:

@@ -1,4 +1,4 @@
-"""Quaternion convolution layers. `channels` and `outputs` count real channels, four to a quaternion.
+"""Quaternion convolution layers. `in_channels` and `out_channels` count real channels, four to a quaternion.
 
 Where nothing else is said, a layer without bias obeys layer(x ⊗ q) = layer(x) ⊗ q for a constant quaternion q. A
 bias breaks that: it would have to turn with x.
@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
+from ..conv.im2col import Pair
 from .convolution import Convolution, TransposedConvolution, per_group, real_weights
 from .init import glorot_scale, quaternion_polar, quaternion_unitary
 from .quaternion import quaternions
@@ -17,19 +18,19 @@ from .real import parameter
 
 
 def quaternion_weights(
-    taps: tuple[int, ...], channels: int, outputs: int, groups: int, rng: np.random.Generator
+    taps: tuple[int, ...], in_channels: int, out_channels: int, groups: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw (4, *taps, C/G, O) for C and O quaternion channels in G groups, a quarter of the numbers of a real layer."""
-    inputs, filters = quaternions(channels, outputs)
+    inputs, filters = quaternions(in_channels, out_channels)
     c, o = per_group(groups, inputs, filters)
     return quaternion_polar((4, *taps, c, filters), glorot_scale((4, *taps, c, o)), rng=rng)
 
 
 def rotation_weights(
-    taps: tuple[int, ...], channels: int, outputs: int, groups: int, rng: np.random.Generator
+    taps: tuple[int, ...], in_channels: int, out_channels: int, groups: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw (4, *taps, C/G, O) unit quaternions: all rotations alike, as the directions of normal numbers are."""
-    inputs, filters = quaternions(channels, outputs)
+    """Draw (4, *taps, C/G, O) unit quaternions: all rotations alike, as the ndim of normal numbers are."""
+    inputs, filters = quaternions(in_channels, out_channels)
     c, _ = per_group(groups, inputs, filters)
     return quaternion_unitary((4, *taps, c, filters), 0.5, rng=rng)
 
@@ -37,7 +38,7 @@ def rotation_weights(
 class QuaternionConv1d(Convolution):
     """Correlation of a signal with a quaternion kernel from the left: (N, L, C) -> (N, OL, O)."""
 
-    op, draw, directions = staticmethod(ops.quaternion_conv1d), staticmethod(quaternion_weights), 1
+    op, draw, ndim = staticmethod(ops.quaternion_conv1d), staticmethod(quaternion_weights), 1
 
 
 class QuaternionConv2d(Convolution):
@@ -64,9 +65,11 @@ class QuaternionRotationConv2d(Convolution):
 
     op, draw = staticmethod(ops.quaternion_rotation_conv2d), staticmethod(rotation_weights)
 
-    def __init__(self, channels: int, outputs: int, *, rng: np.random.Generator, **options: Any) -> None:
-        super().__init__(channels, outputs, rng=rng, **options)
-        taps, (c, o) = self.weight.shape[1:3], quaternions(channels, outputs)
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Pair = 3, *, rng: np.random.Generator, **options: Any
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, rng=rng, **options)
+        taps, (c, o) = self.weight.shape[1:3], quaternions(in_channels, out_channels)
         self.scale = parameter(real_weights(taps, c, o, self.groups, rng))
 
     def _weights(self) -> tuple[Tensor, ...]:

@@ -12,17 +12,17 @@ def quaternion_count(channels: int) -> int:
     return channels // 4
 
 
-def opened(x: Array) -> Array:
+def split_components(x: Array) -> Array:
     """Return `x` (..., 4C) as (..., 4, C): components along axis -2. Raises ShapeError for other channels."""
     return x.reshape(*x.shape[:-1], 4, quaternion_count(x.shape[-1] if x.ndim else 0))
 
 
-def closed(q: Array) -> Array:
+def merge_components(q: Array) -> Array:
     """Return `q` (..., 4, C) as (..., 4C), the inverse of `opened`."""
     return q.reshape(*q.shape[:-2], 4 * q.shape[-1])
 
 
-def length_and_direction(q: Array) -> tuple[Array, Array]:
+def norm_and_direction(q: Array) -> tuple[Array, Array]:
     """Return |q| (..., 1, C) and q / |q| (..., 4, C) of `q` (..., 4, C); the direction of 0 is 0."""
     length, direction = polar(xp.moveaxis(q, -2, 0))
     return xp.expand_dims(length, -2), xp.moveaxis(direction, 0, -2)

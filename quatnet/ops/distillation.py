@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 
 from ..autodiff import Tensor
-from ..autodiff.arrays import real_numbers
+from ..autodiff.arrays import as_array
 from ..backend import Array, xp
 from ..errors import ConfigError, ShapeError
 from .activations import sigmoid
@@ -34,12 +34,13 @@ def distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: flo
     return Tensor.from_op(temperature**2 * (q * (log_q - log_p)).sum() / n, (logits,), backward)
 
 
-def bernoulli_distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: float = 2.0) -> Tensor:
+def binary_distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: float = 2.0) -> Tensor:
     """Return T² times the mean of KL(σ(v) || σ(z)) over clips and classes, for many labels a clip.
 
     Each class is a yes or no of its own. With z = logits / T, v = teacher_logits / T and s(a) = log(1 + eᵃ):
     KL = σ(v) log(σ(v) / σ(z)) + (1 - σ(v)) log((1 - σ(v)) / (1 - σ(z))) = s(z) - s(v) - σ(v) (z - v).
-    The gradient is T (σ(z) - σ(v)) / (N · classes), and at T = 1 that of `binary_cross_entropy` with targets σ(v).
+    The gradient is T (σ(z) - σ(v)) / (N · classes), at T = 1 that of `binary_cross_entropy_with_logits`
+    with targets σ(v).
     """
     temperature = _checked(temperature)
     v = _like(teacher_logits, logits) / temperature
@@ -66,7 +67,7 @@ def released_distillation_loss(logits: Tensor, teacher_logits: Array, *, tempera
     return distillation_loss(sigmoid(logits), teacher, temperature=temperature)
 
 
-def feature_loss(features: Tensor, teacher_features: Array) -> Tensor:
+def mse_loss(features: Tensor, teacher_features: Array) -> Tensor:
     """Return the mean of (f - t)² over clips and entries of the features f and those of the teacher, t: (N, size).
 
     The gradient is 2 (f - t) / (N · size).
@@ -89,7 +90,7 @@ def _checked(temperature: float) -> float:
 
 def _like(answers: Array, student: Tensor) -> Array:
     """The teacher's answers in the dtype of the student's. Raises ShapeError for other shapes, and for no clips."""
-    answers = real_numbers(answers).astype(student.data.dtype, copy=False)
+    answers = as_array(answers).astype(student.data.dtype, copy=False)
     if answers.shape != student.shape or answers.ndim != 2 or not answers.size:
         raise ShapeError(
             f"expected answers of student and teacher of one shape (N, size), got {student.shape} and {answers.shape}"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from .. import kernels, quaternion
 from ..autodiff import Tensor
-from ..autodiff.arrays import check_broadcast, sum_to
+from ..autodiff.arrays import check_broadcast, unbroadcast
 from ..autodiff.tape import data_of
 from ..backend import Array
 from ..errors import ShapeError
@@ -32,6 +32,6 @@ def hamilton_product(p: Tensor, q: Tensor, *, axis: int = -1) -> Tensor:
     def backward(g: Array) -> Sequence[Array]:
         gp = quaternion.hamilton_product(g, quaternion.conjugate(b, axis=axis), axis=axis)
         gq = quaternion.hamilton_product(quaternion.conjugate(a, axis=axis), g, axis=axis)
-        return sum_to(gp, a.shape), sum_to(gq, b.shape)
+        return unbroadcast(gp, a.shape), unbroadcast(gq, b.shape)
 
     return Tensor.from_op(quaternion.hamilton_product(a, b, axis=axis), (p, q), backward)

@@ -6,7 +6,7 @@ Each takes `logits` and targets of one shape (N, classes), and raises ShapeError
 from collections.abc import Sequence
 
 from ..autodiff import Tensor
-from ..autodiff.arrays import real_numbers
+from ..autodiff.arrays import as_array
 from ..backend import Array, xp
 from ..errors import ShapeError
 
@@ -17,7 +17,7 @@ def log_softmax(logits: Array) -> Array:
     return shifted - xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
 
 
-def softmax_cross_entropy(logits: Tensor, targets: Array) -> Tensor:
+def cross_entropy(logits: Tensor, targets: Array) -> Tensor:
     """Return -1/N Σ targets · log softmax(logits).
 
     `logits` and `targets` are (N, classes); targets are probabilities, one-hot or mixed.
@@ -32,7 +32,7 @@ def softmax_cross_entropy(logits: Tensor, targets: Array) -> Tensor:
     return Tensor.from_op(-(targets * log_p).sum() / len(targets), (logits,), backward)
 
 
-def binary_cross_entropy(logits: Tensor, targets: Array) -> Tensor:
+def binary_cross_entropy_with_logits(logits: Tensor, targets: Array) -> Tensor:
     """Return the mean of -t log σ(z) - (1 - t) log(1 - σ(z)) over clips and classes, for many labels a clip.
 
     Computed as max(z, 0) - z t + log(1 + e^-|z|). The gradient is (σ(z) - t) / (N · classes).
@@ -51,7 +51,7 @@ def binary_cross_entropy(logits: Tensor, targets: Array) -> Tensor:
 
 def _like(targets: Array, logits: Tensor) -> Array:
     """Targets as an array in the dtype of the logits. Raises ShapeError for other shapes, and for no clips at all."""
-    targets = real_numbers(targets).astype(logits.data.dtype, copy=False)
+    targets = as_array(targets).astype(logits.data.dtype, copy=False)
     if targets.shape != logits.shape or targets.ndim != 2 or not targets.size:
         raise ShapeError(
             f"expected logits and targets of one shape (N, classes), got {logits.shape} and {targets.shape};"

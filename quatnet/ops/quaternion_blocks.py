@@ -42,7 +42,7 @@ def close_blocks(blocks: Tensor) -> Tensor:
 def by_blocks(op: Callable[..., Tensor], x: Tensor, w: Tensor, groups: int, **options: Any) -> Tensor:
     """Return the real `op` of `x` and the real kernel `w`, whose last axes lie in blocks r|i|j|k.
 
-    A real op takes the channels of a group to be neighbours, so with groups the blocks move inside of them.
+    A real op takes the channels of a group to be neighbors, so with groups the blocks move inside of them.
     """
     if groups == 1:
         return op(x, w, **options)

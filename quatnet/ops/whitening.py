@@ -1,4 +1,4 @@
-"""Batch normalisation that makes the four components of a quaternion uncorrelated: 4x4 whitening.
+"""Batch normalization that makes the four components of a quaternion uncorrelated: 4x4 whitening.
 
 Here the quaternions of a channel are columns, arrays (C, 4, rows), so that one batched product with (C, 4, 4)
 from the left treats all channels. The 4x4 matrices are found in float64: components that hang together leave float32
@@ -13,7 +13,7 @@ from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..errors import QuatnetError, ShapeError
 from ..threads import pieces, run_on_cores
-from .blocks import closed, opened
+from .blocks import merge_components, split_components
 
 
 class WhiteningError(QuatnetError, ArithmeticError):
@@ -44,21 +44,21 @@ def whitening_statistics(x: Array) -> tuple[Array, Array]:
         raise WhiteningError(f"whitening needs at least 5 rows to train on, got {count}; take a larger batch")
     mean = columns.mean(axis=2)  # (C, 4)
     columns -= mean[:, :, None]
-    return closed(mean.T).astype(x.dtype), _product(columns, _turned(columns)) / count
+    return merge_components(mean.T).astype(x.dtype), _product(columns, _turned(columns)) / count
 
 
 def whitening_batch_norm(
     x: Tensor,
-    scale: Tensor,
-    shift: Tensor,
-    statistics: tuple[Array, Array] | None = None,
+    weight: Tensor,
+    bias: Tensor,
+    running_stats: tuple[Array, Array] | None = None,
     *,
-    epsilon: float = 1e-5,
+    eps: float = 1e-5,
 ) -> Tensor:
-    """Return S W (q - mean) + shift with W = L⁻¹ for covariance + epsilon I = L Lᵀ (Cholesky).
+    """Return S W (q - mean) + bias with W = L⁻¹ for covariance + epsilon I = L Lᵀ (Cholesky).
 
-    W (q - mean) has covariance I. S is a trained symmetric 4x4 matrix for each channel: `scale` (10, C) holds its
-    lower triangle row by row. `x` is (..., 4C) in blocks r|i|j|k, `shift` (4C,); `statistics` are running ones as
+    W (q - mean) has covariance I. S is a trained symmetric 4x4 matrix for each channel: `weight` (10, C) holds its
+    lower triangle row by row. `x` is (..., 4C) in blocks r|i|j|k, `bias` (4C,); `running_stats` are running ones as
     `whitening_statistics` gives them, constants; without them they are those of `x`, and the gradient passes
     through them. With z = W (q - mean), gradients g of z and n rows it is, as in `batch_norm`,
 
@@ -78,31 +78,31 @@ def whitening_batch_norm(
     Source: C. Gaudet, A. Maida, Deep quaternion networks, 2018. Theirs starts from S = I / 2.
     """
     columns = _columns(x.data)
-    if scale.shape != (10, len(columns)) or shift.shape != x.shape[-1:]:
-        expected = f"scale {(10, len(columns))} and shift {x.shape[-1:]}"
-        raise ShapeError(f"expected {expected} for x {x.shape}, got {scale.shape} and {shift.shape}")
-    mean, covariance = whitening_statistics(x.data) if statistics is None else statistics
-    w = _inverse_factor(covariance, epsilon).astype(columns.dtype)
+    if weight.shape != (10, len(columns)) or bias.shape != x.shape[-1:]:
+        expected = f"weight {(10, len(columns))} and bias {x.shape[-1:]}"
+        raise ShapeError(f"expected {expected} for x {x.shape}, got {weight.shape} and {bias.shape}")
+    mean, covariance = whitening_statistics(x.data) if running_stats is None else running_stats
+    w = _inverse_factor(covariance, eps).astype(columns.dtype)
     entries = xp.asarray(_ENTRIES, dtype=columns.dtype)
-    s = (scale.data.T @ entries).reshape(-1, 4, 4)
-    centred = columns - opened(mean).T[:, :, None]
+    s = (weight.data.T @ entries).reshape(-1, 4, 4)
+    centered = columns - split_components(mean).T[:, :, None]
 
     def backward(g: Array) -> Sequence[Array]:
         g_columns = _columns(g)
-        g_s = _product(g_columns, _turned(centred)) @ _turned(w)
+        g_s = _product(g_columns, _turned(centered)) @ _turned(w)
         gx = _product(_turned(s @ w), g_columns)
-        if statistics is None:
+        if running_stats is None:
             slope = _slope(s @ g_s / columns.shape[2], w)
-            gx = gx - gx.mean(axis=2, keepdims=True) - _product(slope, centred)
-        return _rows(gx, g.shape), entries @ g_s.reshape(-1, 16).T, closed(g_columns.sum(axis=2).T)
+            gx = gx - gx.mean(axis=2, keepdims=True) - _product(slope, centered)
+        return _rows(gx, g.shape), entries @ g_s.reshape(-1, 16).T, merge_components(g_columns.sum(axis=2).T)
 
-    y = _product(s @ w, centred) + opened(shift.data).T[:, :, None]
-    return Tensor.from_op(_rows(y, x.shape), (x, scale, shift), backward)
+    y = _product(s @ w, centered) + split_components(bias.data).T[:, :, None]
+    return Tensor.from_op(_rows(y, x.shape), (x, weight, bias), backward)
 
 
-def _inverse_factor(covariance: Array, epsilon: float) -> Array:
+def _inverse_factor(covariance: Array, eps: float) -> Array:
     try:
-        w = xp.linalg.inv(xp.linalg.cholesky(covariance + epsilon * xp.eye(4)))
+        w = xp.linalg.inv(xp.linalg.cholesky(covariance + eps * xp.eye(4)))
     except np.linalg.LinAlgError:
         w = xp.full_like(covariance, np.nan)
     if not xp.isfinite(w).all():
@@ -132,7 +132,7 @@ def _turned(matrices: Array) -> Array:
 
 def _columns(x: Array) -> Array:
     """(..., 4C) -> (C, 4, rows), copied: BLAS takes no other strides."""
-    q = opened(x)
+    q = split_components(x)
     return xp.ascontiguousarray(q.reshape(-1, *q.shape[-2:]).transpose(2, 1, 0))
 
 

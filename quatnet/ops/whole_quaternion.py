@@ -12,8 +12,8 @@ from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..quaternion import norm
-from .blocks import closed, length_and_direction, opened
-from .normalise import dropout
+from .blocks import merge_components, norm_and_direction, split_components
+from .normalize import dropout
 
 
 def quaternion_norm(x: Tensor) -> Tensor:
@@ -22,10 +22,10 @@ def quaternion_norm(x: Tensor) -> Tensor:
     The gradient is q / |q|, and 0 where q = 0. Invariant: |q ⊗ u| = |q| for a unit quaternion u.
     Raises ShapeError unless the channels are a multiple of 4.
     """
-    q = opened(x.data)
+    q = split_components(x.data)
 
     def backward(g: Array) -> Sequence[Array]:
-        return (closed(length_and_direction(q)[1] * g[..., None, :]),)
+        return (merge_components(norm_and_direction(q)[1] * g[..., None, :]),)
 
     return Tensor.from_op(norm(q, axis=-2), (x,), backward)
 
@@ -40,19 +40,19 @@ def mod_relu(x: Tensor, bias: Tensor) -> Tensor:
 
     Source: M. Arjovsky, A. Shah, Y. Bengio, Unitary evolution recurrent neural networks, 2016, for complex numbers.
     """
-    q, b = opened(x.data), bias.data
+    q, b = split_components(x.data), bias.data
     if b.shape != q.shape[-1:]:
         raise ShapeError(f"expected a bias for each quaternion, shape {q.shape[-1:]}, got {b.shape}")
 
     def backward(g: Array) -> Sequence[Array]:
-        length, unit = length_and_direction(q)
-        g = xp.where(_stopped(length, b), 0, opened(g))
+        length, unit = norm_and_direction(q)
+        g = xp.where(_stopped(length, b), 0, split_components(g))
         along = (unit * g).sum(axis=-2, keepdims=True)
         across = b / xp.where(length == 0, 1, length) * (g - along * unit)
-        return closed(g + across), along.reshape(-1, b.size).sum(axis=0)
+        return merge_components(g + across), along.reshape(-1, b.size).sum(axis=0)
 
-    length, unit = length_and_direction(q)
-    return Tensor.from_op(closed(xp.where(_stopped(length, b), 0, q + b * unit)), (x, bias), backward)
+    length, unit = norm_and_direction(q)
+    return Tensor.from_op(merge_components(xp.where(_stopped(length, b), 0, q + b * unit)), (x, bias), backward)
 
 
 def _stopped(length: Array, bias: Array) -> Array:
@@ -60,14 +60,14 @@ def _stopped(length: Array, bias: Array) -> Array:
     return (length + bias <= 0) | (length == 0)
 
 
-def quaternion_dropout(x: Tensor, rate: float, *, rng: np.random.Generator | None, train: bool) -> Tensor:
-    """Set a share `rate` of the quaternions to 0 and divide the others by 1 - rate; the identity without `train`.
+def quaternion_dropout(x: Tensor, p: float, *, rng: np.random.Generator | None, train: bool) -> Tensor:
+    """Set a share `p` of the quaternions to 0 and divide the others by 1 - p; the identity without `train`.
 
     The four components of (..., 4C) stay or go together. Equivariant for one draw of the mask:
     f(x ⊗ q) = f(x) ⊗ q for every q. Raises ConfigError like `dropout`, ShapeError unless there are 4C channels.
     """
-    everywhere = Tensor(xp.ones_like(opened(x.data)[..., 0, :]))
-    kept = dropout(everywhere, rate, rng=rng, train=train)
+    everywhere = Tensor(xp.ones_like(split_components(x.data)[..., 0, :]))
+    kept = dropout(everywhere, p, rng=rng, train=train)
     if kept is everywhere:
         return x
     mask = xp.tile(kept.data, 4)

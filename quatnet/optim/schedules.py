@@ -3,21 +3,23 @@
 import math
 
 
-def one_cycle(step: int, total: int, *, peak: float, warm_up: float = 0.3, start: float = 25.0) -> float:
-    """Return the rate of `step` in range(total): from peak/start up to `peak`, then down to about 0, by cosines.
+def one_cycle(step: int, total_steps: int, *, max_lr: float, pct_start: float = 0.3, div_factor: float = 25.0) -> float:
+    """Return the learning rate of `step` in range(total_steps): a cosine up to `max_lr`, then a cosine down to about 0.
+
+    It starts at max_lr / div_factor, and the rise takes the share `pct_start` of the steps.
 
     Source: L. Smith, N. Topin, Super-convergence, 2018; two cosine phases as in PyTorch's OneCycleLR.
     """
-    top = max(1.0, warm_up * total - 1)
-    if step <= top:
-        return _cosine(peak / start, peak, step / top)
-    return _cosine(peak, peak / start / 1e4, (step - top) / max(1.0, total - 1 - top))
+    peak = max(1.0, pct_start * total_steps - 1)
+    if step <= peak:
+        return _cosine(max_lr / div_factor, max_lr, step / peak)
+    return _cosine(max_lr, max_lr / div_factor / 1e4, (step - peak) / max(1.0, total_steps - 1 - peak))
 
 
-def cosine(step: int, total: int, *, peak: float) -> float:
-    """Return peak · (1 + cos(π step / total)) / 2: from `peak` down to about 0."""
-    return _cosine(peak, 0.0, step / total)
+def cosine(step: int, total_steps: int, *, max_lr: float) -> float:
+    """Return max_lr · (1 + cos(π step / total_steps)) / 2: from `max_lr` down to about 0."""
+    return _cosine(max_lr, 0.0, step / total_steps)
 
 
-def _cosine(begin: float, end: float, share: float) -> float:
-    return end + (begin - end) * (1 + math.cos(math.pi * min(1.0, share))) / 2
+def _cosine(start: float, end: float, progress: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * min(1.0, progress))) / 2

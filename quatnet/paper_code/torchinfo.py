@@ -28,5 +28,5 @@ def torchinfo_mult_adds(config: Config, frames: int) -> int:
 
 def _of_layer(layer: LayerShape) -> int:
     """The kernel by the rule, and each scale, shift or bias once."""
-    places = layer.outputs if layer.quaternion else layer.height * layer.width
-    return weights(layer) * places + layer.outputs * (1 if layer.linear else 2)
+    places = layer.out_channels if layer.quaternion else layer.height * layer.width
+    return weights(layer) * places + layer.out_channels * (1 if layer.linear else 2)

@@ -45,44 +45,44 @@ def layer_costs(config: Config, frames: int) -> Iterator[LayerCost]:
     Raises ConfigError for too few frames.
     """
     for layer in config.layers(frames):
-        pixels, terms = layer.height * layer.width, layer.kernel**2 * layer.channels
-        products = pixels * terms * layer.outputs
+        pixels, terms = layer.height * layer.width, layer.kernel_size**2 * layer.in_channels
+        products = pixels * terms * layer.out_channels
         yield LayerCost(
             layer.name,
-            parameters=weights(layer) + layer.outputs * (1 if layer.linear else 2),
+            parameters=weights(layer) + layer.out_channels * (1 if layer.linear else 2),
             multiplications_16=products,
             multiplications_8=products // 2 if layer.quaternion else products,
             multiplications_winograd=_by_form(layer),
-            additions_16=pixels * layer.outputs * (terms - 1 + layer.linear),
+            additions_16=pixels * layer.out_channels * (terms - 1 + layer.linear),
             additions_8=_additions_8(layer),
-            activation_bytes=FLOAT_BYTES * pixels * layer.outputs,
+            activation_bytes=FLOAT_BYTES * pixels * layer.out_channels,
         )
 
 
 def weights(layer: LayerShape) -> int:
     """Return the real numbers in the kernel: a quaternion has 4 of them for the 16 of its block matrix."""
-    return layer.kernel**2 * layer.channels * layer.outputs // (4 if layer.quaternion else 1)
+    return layer.kernel_size**2 * layer.in_channels * layer.out_channels // (4 if layer.quaternion else 1)
 
 
 def _additions_8(layer: LayerShape) -> int:
     """8 sums of each quaternion that comes in, 8 planes of products added up, and 12 sums of each that goes out."""
     pixels, four = layer.height * layer.width, 4 if layer.quaternion else 1
-    channels, outputs = layer.channels // four, layer.outputs // four
-    added = layer.kernel**2 * channels - 1
+    channels, outputs = layer.in_channels // four, layer.out_channels // four
+    added = layer.kernel_size**2 * channels - 1
     if not layer.quaternion:
         return pixels * outputs * (added + layer.linear)
-    return pixels * (8 * channels + 8 * outputs * added + 12 * outputs + layer.outputs * layer.linear)
+    return pixels * (8 * channels + 8 * outputs * added + 12 * outputs + layer.out_channels * layer.linear)
 
 
 def _by_form(layer: LayerShape) -> int:
     """Products of the forms that `fast.forms` chooses for one clip."""
-    wide = layer.quaternion and min(layer.channels, layer.outputs) >= 4 * forms.FEWEST_CHANNELS
-    columns = layer.width * layer.kernel * layer.channels * layer.outputs // (2 if wide else 1)
-    four, padding = 4 if wide else 1, layer.kernel // 2
-    image = (1, layer.height, layer.width, layer.channels)
-    kernel = (four, layer.kernel, layer.kernel, layer.channels // four, layer.outputs // four)
+    wide = layer.quaternion and min(layer.in_channels, layer.out_channels) >= 4 * forms.FEWEST_CHANNELS
+    columns = layer.width * layer.kernel_size * layer.in_channels * layer.out_channels // (2 if wide else 1)
+    four, padding = 4 if wide else 1, layer.kernel_size // 2
+    image = (1, layer.height, layer.width, layer.in_channels)
+    kernel = (four, layer.kernel_size, layer.kernel_size, layer.in_channels // four, layer.out_channels // four)
     if not forms.takes_strips(image, kernel, (1, 1), (padding, padding)):
-        return columns * layer.height * layer.kernel
+        return columns * layer.height * layer.kernel_size
     return columns * -(-layer.height // winograd.OUTPUTS) * winograd.PRODUCTS
 
 
@@ -106,7 +106,7 @@ def multiplications(config: Config, frames: int) -> tuple[int, int]:
 
 def count_parameters(model: nn.Module) -> int:
     """Return the number of trainable real numbers."""
-    return sum(tensor.data.size for tensor in model.parameters().values())
+    return sum(tensor.data.size for tensor in model.parameters())
 
 
 def layer_multiplications(layer: nn.Module, pixels: int) -> tuple[int, int]:

@@ -29,7 +29,7 @@ def layer_milliseconds(model: Network, frames: int, *, runs: int = 5) -> dict[st
 
 def _layer_time(model: Network, layer: LayerShape, rng: np.random.Generator, runs: int) -> float:
     module: Any = reduce(_part, layer.name.split("."), model)
-    shape = (1, layer.channels) if layer.linear else (1, layer.height, layer.width, layer.channels)
+    shape = (1, layer.in_channels) if layer.linear else (1, layer.height, layer.width, layer.in_channels)
     x = Tensor(xp.asarray(rng.standard_normal(shape, dtype=np.float32)))
     return _median(lambda: module(x), runs)
 

@@ -58,7 +58,7 @@ def layer_passes(config: Config, frames: int, batch: int, *, fused: bool = False
     passes = {layer.name: [*convolution(layer, batch), *_adam(layer)] for layer in config.layers(frames)}
     for layer in config.layers(frames):
         if not layer.linear:
-            passes[layer.name] += _around(batch * layer.height * layer.width * layer.outputs)
+            passes[layer.name] += _around(batch * layer.height * layer.width * layer.out_channels)
     for name, y, pools in _ends(config, frames, batch):
         passes[name] += [Pass("pools", 5 * y)] * 2 if pools else []
         passes[name] += [Pass("dropout", 3 * y)] * 2 if config.block_dropout else []
@@ -76,32 +76,39 @@ def _ends(config: Config, frames: int, batch: int) -> Iterator[tuple[str, int, b
     layers = {layer.name: layer for layer in config.layers(frames)}
     for b, widths in enumerate(config.widths):
         layer, half = layers[f"blocks.{b}.convs.{len(widths) - 1}"], 2 if config.pools(b) else 1
-        yield layer.name, batch * (layer.height // half) * (layer.width // half) * layer.outputs, half == 2
+        yield layer.name, batch * (layer.height // half) * (layer.width // half) * layer.out_channels, half == 2
 
 
 def in_eight(layer: LayerShape) -> bool:
     """Return whether a layer is taken in eight products on a GPU."""
-    wide = gpu.pays((4, layer.kernel, layer.kernel, layer.channels // 4, layer.outputs // 4))
+    wide = gpu.pays((4, layer.kernel_size, layer.kernel_size, layer.in_channels // 4, layer.out_channels // 4))
     return layer.quaternion and not layer.linear and wide
 
 
 def _sizes(layer: LayerShape, batch: int) -> tuple[int, int, int, int, int, int]:
     """Numbers in the input, its patches, the products, the result and the kernel, in its planes; operations."""
     pixels, (planes, four) = batch * layer.height * layer.width, (8, 4) if in_eight(layer) else (1, 1)
-    channels, outputs, taps = layer.channels // four, layer.outputs // four, layer.kernel**2
+    channels, outputs, taps = layer.in_channels // four, layer.out_channels // four, layer.kernel_size**2
     patches, kernel = planes * pixels * taps * channels, planes * taps * channels * outputs
     operations = 2 * pixels * kernel
-    return pixels * layer.channels, patches, planes * pixels * outputs, pixels * layer.outputs, kernel, operations
+    return (
+        pixels * layer.in_channels,
+        patches,
+        planes * pixels * outputs,
+        pixels * layer.out_channels,
+        kernel,
+        operations,
+    )
 
 
 def _convolution(layer: LayerShape, batch: int) -> Iterator[Pass]:
     """Forwards, the input's gradient, and the kernel's: as `fast.gpu` has them."""
     x, patches, products, y, kernel, operations = _sizes(layer, batch)
-    eight, has_patches = in_eight(layer), in_eight(layer) or layer.kernel > 1
+    eight, has_patches = in_eight(layer), in_eight(layer) or layer.kernel_size > 1
     if layer.quaternion:
         yield Pass("weights and Adam", 3 * (weights(layer) + kernel))  # to planes twice or to blocks, and back
     if has_patches:
-        part = "patches" if layer.kernel > 1 else "components"
+        part = "patches" if layer.kernel_size > 1 else "components"
         yield from [Pass(part, x + patches)] * 3  # written twice, and added up
     else:
         patches = x

@@ -1,41 +1,41 @@
 """Filter pruning: score the filters, choose which to keep, plan what shrinks with them, cut."""
 
-from .budget import Budget, budget_of, choose_within
-from .choose import choose, choose_counts
-from .criteria import CRITERIA, Criterion, at_random, batch_norm, by_weight, l1, named_criterion
-from .cut import Kept, Slice, cut, mask, plan
+from .budget import Budget, budget_from_reference, select_for_budget
+from .criteria import CRITERIA, Criterion, batch_norm, by_weight, criterion_from_name, l1, random
+from .filters import KeepIndices, Slice, mask_filters, plan, prune_filters
 from .gradual import Choice, budget_rounds, prune_gradually, ratio_rounds
-from .report import Saved, report, saved
+from .savings import LayerSavings, layer_savings, savings_table
 from .scores import geometric_median_scores, l1_scores, l2_scores, operator_norm_scores, released_scores
+from .selection import select, select_counts
 
 __all__ = [
     "CRITERIA",
     "Budget",
     "Choice",
     "Criterion",
-    "Kept",
-    "Saved",
+    "KeepIndices",
+    "LayerSavings",
     "Slice",
-    "at_random",
     "batch_norm",
-    "budget_of",
+    "budget_from_reference",
     "budget_rounds",
     "by_weight",
-    "choose",
-    "choose_counts",
-    "choose_within",
-    "cut",
+    "criterion_from_name",
     "geometric_median_scores",
     "l1",
     "l1_scores",
     "l2_scores",
-    "mask",
-    "named_criterion",
+    "layer_savings",
+    "mask_filters",
     "operator_norm_scores",
     "plan",
+    "prune_filters",
     "prune_gradually",
+    "random",
     "ratio_rounds",
     "released_scores",
-    "report",
-    "saved",
+    "savings_table",
+    "select",
+    "select_counts",
+    "select_for_budget",
 ]

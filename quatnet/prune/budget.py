@@ -9,9 +9,9 @@ import numpy as np
 from ..errors import ConfigError
 from ..models import Config, Network, shared_channels, with_filters
 from ..profile import network_cost
-from .choose import strongest
 from .criteria import Criterion, l1
-from .cut import Kept
+from .filters import KeepIndices
+from .selection import top_k
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,15 @@ class Budget:
     def __str__(self) -> str:
         return f"{self.multiplications:,} multiplications and {self.parameters:,} parameters"
 
-    def covers(self, config: Config) -> bool:
+    def fits(self, config: Config) -> bool:
         """Return whether the network of this config costs no more, as `profile.network_cost` counts it."""
         cost = network_cost(config, self.frames)
         return cost.multiplications_8 <= self.multiplications and cost.parameters <= self.parameters
 
 
-def budget_of(reference: Config, frames: int, *, multiplications: float = 0.5, parameters: float = 0.2) -> Budget:
+def budget_from_reference(
+    reference: Config, frames: int, *, multiplications: float = 0.5, parameters: float = 0.2
+) -> Budget:
     """Return these shares of what the `reference` network costs. Raises ConfigError unless they are above 0."""
     if not (multiplications > 0 and parameters > 0):
         raise ConfigError(f"expected shares above 0, got {multiplications} and {parameters}")
@@ -39,24 +41,24 @@ def budget_of(reference: Config, frames: int, *, multiplications: float = 0.5, p
     return Budget(int(multiplications * cost.multiplications_8), int(parameters * cost.parameters), frames)
 
 
-def check_within_reach(config: Config, budget: Budget) -> None:
+def check_reachable(config: Config, budget: Budget) -> None:
     """Raise ConfigError where a network of this config costs more even with one filter in each layer."""
-    least = with_filters(config, {group.writers[0]: 1 for group in shared_channels(config)})
-    if not budget.covers(least):
+    least = with_filters(config, {group.producers[0]: 1 for group in shared_channels(config)})
+    if not budget.fits(least):
         cost = network_cost(least, budget.frames)
         smallest = Budget(cost.multiplications_8, cost.parameters, budget.frames)
         raise ConfigError(f"with one filter in each layer the network still costs {smallest}; allow more than {budget}")
 
 
-def choose_within(model: Network, budget: Budget, *, criterion: Criterion = l1) -> Kept:
+def select_for_budget(model: Network, budget: Budget, *, criterion: Criterion = l1) -> KeepIndices:
     """Return the filters to keep within `budget`: those of the lowest scores in all layers go, and no more than needed.
 
     A score counts beside the mean of its own layer, the way criteria give it. The strongest filter of each layer stays.
     Raises ConfigError where even those alone cost too much.
     """
-    check_within_reach(model.config, budget)
-    arrays = model.state()
-    scores = {group.writers[0]: criterion(arrays, group) for group in shared_channels(model.config)}
+    check_reachable(model.config, budget)
+    arrays = model.state_dict()
+    scores = {group.producers[0]: criterion(arrays, group) for group in shared_channels(model.config)}
     order = _weakest_first(scores)
 
     def left(removed: int) -> dict[str, int]:
@@ -64,9 +66,9 @@ def choose_within(model: Network, budget: Budget, *, criterion: Criterion = l1) 
         return {name: len(part) - gone.count(name) for name, part in scores.items()}
 
     needed = bisect_left(
-        range(len(order)), True, key=lambda removed: budget.covers(with_filters(model.config, left(removed)))
+        range(len(order)), True, key=lambda removed: budget.fits(with_filters(model.config, left(removed)))
     )
-    return {name: strongest(scores[name], count) for name, count in left(needed).items()}
+    return {name: top_k(scores[name], count) for name, count in left(needed).items()}
 
 
 def _weakest_first(scores: Mapping[str, np.ndarray]) -> list[str]:

@@ -10,38 +10,38 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from ..errors import ConfigError
-from ..models import Channels
+from ..models import ChannelGroup
 from .scores import geometric_median_scores, l1_scores, l2_scores, operator_norm_scores, released_scores
 
 Arrays = Mapping[str, np.ndarray]
-Criterion = Callable[[Arrays, Channels], np.ndarray]
+Criterion = Callable[[Arrays, ChannelGroup], np.ndarray]
 
 
 def by_weight(score: Callable[[np.ndarray], np.ndarray]) -> Criterion:
     """Return the criterion that scores the kernel of each writer by `score`: weight (..., filters) -> (filters,)."""
 
-    def of(arrays: Arrays, channels: Channels) -> np.ndarray:
-        scores = [_relative(score(arrays[f"{name}.weight"])) for name in channels.writers]
+    def of(arrays: Arrays, channels: ChannelGroup) -> np.ndarray:
+        scores = [_relative(score(arrays[f"{name}.weight"])) for name in channels.producers]
         return np.asarray(np.mean(scores, axis=0))
 
     return of
 
 
-def batch_norm(arrays: Arrays, channels: Channels) -> np.ndarray:
+def batch_norm(arrays: Arrays, channels: ChannelGroup) -> np.ndarray:
     """Return the mean size of the scales in the batch norms of a filter: four of them for a quaternion filter.
 
     Source: Z. Liu and others, Learning efficient convolutional networks through network slimming, 2017.
     """
-    filters = arrays[f"{channels.writers[0]}.weight"].shape[-1]
-    scales = [np.abs(arrays[f"{name}.scale"]).reshape(-1, filters).mean(axis=0) for name in channels.norms]
+    filters = arrays[f"{channels.producers[0]}.weight"].shape[-1]
+    scales = [np.abs(arrays[f"{name}.weight"]).reshape(-1, filters).mean(axis=0) for name in channels.norms]
     return np.asarray(np.mean([_relative(scale) for scale in scales], axis=0))
 
 
-def at_random(rng: np.random.Generator) -> Criterion:
+def random(rng: np.random.Generator) -> Criterion:
     """Return the control that every other criterion must beat: numbers drawn from `rng`."""
 
-    def of(arrays: Arrays, channels: Channels) -> np.ndarray:
-        return rng.random((arrays[f"{channels.writers[0]}.weight"].shape[-1],))
+    def of(arrays: Arrays, channels: ChannelGroup) -> np.ndarray:
+        return rng.random((arrays[f"{channels.producers[0]}.weight"].shape[-1],))
 
     return of
 
@@ -61,9 +61,9 @@ CRITERIA: Mapping[str, Criterion] = {
 }
 
 
-def named_criterion(name: str, *, rng: np.random.Generator) -> Criterion:
+def criterion_from_name(name: str, *, rng: np.random.Generator) -> Criterion:
     """Return the criterion of `CRITERIA` by its name; "random" draws from `rng`. Raises ConfigError for other names."""
-    known = {**CRITERIA, "random": at_random(rng)}
+    known = {**CRITERIA, "random": random(rng)}
     if name not in known:
         raise ConfigError(f"expected a criterion among {', '.join(known)}, got {name!r}")
     return known[name]

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from ..errors import ConfigError
-from ..models import Config, Network, filters_left
+from ..models import Config, Network, remaining_filters
 from ..profile import network_cost
-from .budget import Budget, check_within_reach, choose_within
-from .choose import choose_counts
+from .budget import Budget, check_reachable, select_for_budget
 from .criteria import Criterion, l1
-from .cut import Kept, cut
+from .filters import KeepIndices, prune_filters
+from .selection import select_counts
 
-Choice = Callable[[Network], Kept]  # made on the network as it is by then
+Choice = Callable[[Network], KeepIndices]  # made on the network as it is by then
 
 
 def prune_gradually(model: Network, choices: Iterable[Choice], fine_tune: Callable[[Network], object]) -> Network:
@@ -20,7 +20,7 @@ def prune_gradually(model: Network, choices: Iterable[Choice], fine_tune: Callab
     Source: P. Molchanov and others, Pruning convolutional neural networks for resource efficient inference, 2017.
     """
     for choice in choices:
-        model = cut(model, choice(model))
+        model = prune_filters(model, choice(model))
         fine_tune(model)
     return model
 
@@ -34,8 +34,8 @@ def ratio_rounds(
     """
 
     def choice(share: float) -> Choice:
-        counts = filters_left(config, share, blocks=blocks)
-        return lambda model: choose_counts(model, counts, criterion=criterion)
+        counts = remaining_filters(config, share, blocks=blocks)
+        return lambda model: select_counts(model, counts, criterion=criterion)
 
     return [choice(ratio * (1 - left)) for left in _left_over(rounds)]
 
@@ -45,7 +45,7 @@ def budget_rounds(config: Config, budget: Budget, rounds: int, *, criterion: Cri
 
     Raises ConfigError for less than one round, and for a budget that no cut reaches.
     """
-    check_within_reach(config, budget)
+    check_reachable(config, budget)
     cost = network_cost(config, budget.frames)
 
     def choice(left: float) -> Choice:
@@ -55,7 +55,7 @@ def budget_rounds(config: Config, budget: Budget, rounds: int, *, criterion: Cri
             + int(left * max(0, cost.multiplications_8 - budget.multiplications)),
             parameters=budget.parameters + int(left * max(0, cost.parameters - budget.parameters)),
         )
-        return lambda model: choose_within(model, step, criterion=criterion)
+        return lambda model: select_for_budget(model, step, criterion=criterion)
 
     return [choice(left) for left in _left_over(rounds)]
 

@@ -9,7 +9,7 @@ from .eight import HADAMARD, eight_products
 from .euler import from_euler, to_euler
 from .functions import exp, log, power, quaternion_power, sqrt
 from .matrix import matrix_product
-from .parts import divide, imaginary_part, inner_product, normalise, real_part, squared_norm
+from .parts import divide, imaginary_part, inner_product, normalize, real_part, squared_norm
 from .paths import geodesic_distance, slerp, squad, squad_control
 from .product import conjugate, hamilton_product, inverse, norm
 from .rotation import from_axis_angle, from_matrix, rotate, to_axis_angle, to_matrix
@@ -37,7 +37,7 @@ __all__ = [
     "matrix_product",
     "mean_rotation",
     "norm",
-    "normalise",
+    "normalize",
     "power",
     "quaternion_power",
     "random_rotations",

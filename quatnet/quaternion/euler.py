@@ -25,7 +25,7 @@ def from_euler(angles_rad: Array, *, convention: str, axis: int = -1) -> Array:
     ShapeError
         `axis` does not have length 3.
     ConfigError
-        `convention` is not three of XYZ, or of xyz, with neighbours that differ.
+        `convention` is not three of XYZ, or of xyz, with neighbors that differ.
     """
     letters = _letters(convention)
 
@@ -94,7 +94,7 @@ def _letters(convention: str) -> list[int]:
     clear = convention.isupper() or convention.islower()
     if not clear or len(letters) != 3 or 0 in letters or not np.diff(letters).all():
         raise ConfigError(
-            f"convention={convention!r}: expected three letters, neighbours different, "
+            f"convention={convention!r}: expected three letters, neighbors different, "
             "as 'ZYX' (axes of the body) or 'xyz' (axes of space)"
         )
     return letters

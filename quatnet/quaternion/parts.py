@@ -38,7 +38,7 @@ def squared_norm(q: Array, *, axis: int = -1) -> Array:
     return inner_product(q, q, axis=axis)
 
 
-def normalise(q: Array, *, axis: int = -1) -> Array:
+def normalize(q: Array, *, axis: int = -1) -> Array:
     """Return q / |q|, of length 1, for any q that is not 0, however small or large.
 
     0 has no direction and gives nan, and so does nan; an infinite q points where its infinite components

@@ -61,8 +61,8 @@ def _slerp(p: Array, q: Array, t: Array) -> Array:
 def squad(p: Array, a: Array, b: Array, q: Array, t: Array, *, axis: int = -1) -> Array:
     """Return the smooth way from p to q with the controls a (of p) and b (of q) that `squad_control` finds.
 
-    slerp(slerp(p, q, t), slerp(a, b, t), 2t(1-t)): through neighbours in turn, position and velocity are
-    continuous if p, q and their neighbours are less than half a turn apart. Parameters and errors as in
+    slerp(slerp(p, q, t), slerp(a, b, t), 2t(1-t)): through neighbors in turn, position and velocity are
+    continuous if p, q and their neighbors are less than half a turn apart. Parameters and errors as in
     `slerp`.
 
     Source: K. Shoemake, 1987.
@@ -77,9 +77,9 @@ def squad(p: Array, a: Array, b: Array, q: Array, t: Array, *, axis: int = -1) -
 
 
 def squad_control(before: Array, q: Array, after: Array, *, axis: int = -1) -> Array:
-    """Return the control rotation of q between its neighbours: q ⊗ exp(-(log q⁻¹a + log q⁻¹b) / 4).
+    """Return the control rotation of q between its neighbors: q ⊗ exp(-(log q⁻¹a + log q⁻¹b) / 4).
 
-    At an end, give q itself as the missing neighbour. Raises ShapeError unless `axis` has length 4.
+    At an end, give q itself as the missing neighbor. Raises ShapeError unless `axis` has length 4.
     """
 
     def formula(before: Array, q: Array, after: Array) -> Array:

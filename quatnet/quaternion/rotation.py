@@ -12,7 +12,7 @@ from ..errors import ShapeError
 from .angles import cos_sin
 from .blocks import left_matrix, right_matrix
 from .lengths import polar, scaled, unit
-from .parts import normalise
+from .parts import normalize
 from .product import conjugate
 from .rows import by_rows, checked, checked_vectors
 
@@ -87,7 +87,7 @@ def to_matrix(q: Array, *, axis: int = -1) -> Array:
 
     v -> q v q* is first R(q*) and then L(q); the row and the column of the real part are those of 1.
     """
-    q = normalise(xp.moveaxis(checked(q, axis), axis, -1))
+    q = normalize(xp.moveaxis(checked(q, axis), axis, -1))
     matrix = (left_matrix(q) @ right_matrix(conjugate(q)))[..., 1:, 1:]
     position = axis % q.ndim
     return xp.moveaxis(matrix, (-2, -1), (position, position + 1))
@@ -98,7 +98,7 @@ def from_matrix(matrix: Array, *, axis: int = -2) -> Array:
 
     The 16 matrices L(e_a) R(e_b)* of the units are orthogonal to each other and 1 ⊕ M = Σ q_a q_b L(e_a)
     R(e_b)*, so q_a q_b = <L(e_a) R(e_b)*, 1 ⊕ M> / 4. The column with the largest diagonal loses nothing to
-    cancellation.
+    cancelation.
 
     Source: S. W. Shepperd, 1978, for the choice of the column.
     """
@@ -107,7 +107,7 @@ def from_matrix(matrix: Array, *, axis: int = -2) -> Array:
     basis = left_matrix(units)[:, None] @ right_matrix(conjugate(units))
     table = (basis[..., 1:, 1:] * matrix[..., None, None, :, :]).sum(axis=(-2, -1)) + basis[..., 0, 0]
     largest = xp.diagonal(table, axis1=-2, axis2=-1).argmax(axis=-1)
-    q = normalise(xp.take_along_axis(table, largest[..., None, None], axis=-1)[..., 0])
+    q = normalize(xp.take_along_axis(table, largest[..., None, None], axis=-1)[..., 0])
     return xp.moveaxis(xp.where(q[..., :1] < 0, -q, q), -1, axis % (q.ndim + 1))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..backend import Array, xp
 from ..errors import ShapeError
-from .parts import inner_product, normalise, real_part
+from .parts import inner_product, normalize, real_part
 from .rows import checked
 
 
@@ -19,7 +19,7 @@ def random_rotations(
     Source: M. E. Muller, 1959.
     """
     numbers: np.ndarray = rng.standard_normal((*shape, 4)).astype(dtype)
-    return xp.moveaxis(normalise(xp.asarray(numbers)), -1, axis)
+    return xp.moveaxis(normalize(xp.asarray(numbers)), -1, axis)
 
 
 def mean_rotation(q: Array, weights: Array | None = None, *, over: int = 0, axis: int = -1) -> Array:
@@ -27,7 +27,7 @@ def mean_rotation(q: Array, weights: Array | None = None, *, over: int = 0, axis
 
     m is the eigenvector of Σ w_n q_n q_nᵀ with the largest eigenvalue: q_n and -q_n count the same. Of m and
     -m, that nearer to the first q is returned. Where two eigenvalues are equal, as for two opposite turns,
-    the mean is not unique, and one is returned. It is computed in float64. 0, inf as in `normalise`; nan
+    the mean is not unique, and one is returned. It is computed in float64. 0, inf as in `normalize`; nan
     gives nan.
 
     Parameters
@@ -58,7 +58,7 @@ def _members(q: Array, over: int, axis: int) -> Array:
     """Unit quaternions in float64, shape (..., N, 4)."""
     if not -q.ndim <= over < q.ndim or (over - axis) % q.ndim == 0 or q.shape[over] == 0:
         raise ShapeError(f"expected at least one rotation on an axis other than {axis}, got over={over} of {q.shape}")
-    return normalise(_members_last(q, over, axis).astype(np.float64))
+    return normalize(_members_last(q, over, axis).astype(np.float64))
 
 
 def _members_last(a: Array, over: int, axis: int) -> Array:

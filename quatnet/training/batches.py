@@ -13,23 +13,23 @@ Batches = Callable[[np.random.Generator], Iterable[tuple[Array, Array]]]
 Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
 
-def shuffled(inputs: Array, targets: Array, *, batch: int, augment: Augment | None = None) -> Batches:
+def shuffled_batches(inputs: Array, targets: Array, *, batch_size: int, augment: Augment | None = None) -> Batches:
     """Return what gives, for a generator, one epoch over `inputs` (N, ...) and `targets` (N, classes).
 
-    The batches are of nearly equal size, `batch` at the most, so that none is too small for batch statistics.
+    The batches are of nearly equal size, at most `batch_size`, so that none is too small for batch statistics.
     """
 
     def epoch(rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
         order = rng.permutation(len(inputs))
-        for chosen in np.array_split(order, -(-len(order) // batch)):
+        for chosen in np.array_split(order, -(-len(order) // batch_size)):
             x, t = inputs[chosen], targets[chosen]
             yield augment(x, t, rng) if augment else (x, t)
 
     return epoch
 
 
-def predict(model: Student, inputs: Array, *, batch: int = 16) -> np.ndarray:
+def predict(model: Student, inputs: Array, *, batch_size: int = 16) -> np.ndarray:
     """Return the logits (N, classes) of `inputs` (N, frames, mels, 4), in evaluation mode."""
     with no_grad(), single_threaded_blas():
-        parts = [asnumpy(model(inputs[i : i + batch]).data) for i in range(0, len(inputs), batch)]
+        parts = [asnumpy(model(inputs[i : i + batch_size]).data) for i in range(0, len(inputs), batch_size)]
     return np.concatenate(parts)

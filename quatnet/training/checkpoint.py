@@ -18,7 +18,7 @@ from ..distill import Student
 from ..errors import CheckpointError
 from ..models import Network, build, config_of
 
-FORMAT = "quatnet checkpoint 1"
+FORMAT = "quatnet checkpoint 2"
 Groups = Mapping[str, Mapping[str, np.ndarray]]
 
 
@@ -27,7 +27,7 @@ def write(path: Path, model: Student, facts: Mapping[str, Any], groups: Groups |
     arrays: dict[str, Any] = {
         f"{group}/{name}": a for group, part in (groups or {}).items() for name, a in part.items()
     }
-    arrays |= {f"model/{name}": array for name, array in model.state().items()}
+    arrays |= {f"model/{name}": array for name, array in model.state_dict().items()}
     about = {"format": FORMAT, "config": asdict(model.config), **facts}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -71,7 +71,7 @@ def load_model(path: Path) -> Network:
         raise CheckpointError(f"{path} has no usable network config: {error}") from error
     model = build(config, rng=np.random.default_rng(0))
     try:
-        model.load_state(groups.get("model", {}))
+        model.load_state_dict(groups.get("model", {}))
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     return model

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def stop_flag() -> Iterator[threading.Event]:
+def interrupt_flag() -> Iterator[threading.Event]:
     """An event that the first Ctrl-C sets; the former handler comes back for the second, and afterwards."""
     flag = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -1,7 +1,7 @@
-"""The training loop: over any iterable, with a progress bar, an exact resume and a clean stop.
+"""The training loop, with a progress bar, checkpoints, and an exact resume.
 
-All randomness comes from two generators made from the seed: one shuffles and augments, one drives dropout.
-A checkpoint holds the state of both, so a run that was killed and resumed ends in the very same numbers.
+All randomness comes from two generators made from the seed: one shuffles and augments, one draws dropout. A checkpoint
+holds the state of both, so a run that was killed and resumed ends in bit-identical weights.
 """
 
 import json
@@ -16,89 +16,96 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
-from ..distill import Loss, Student, label_loss
+from ..distill import Loss, Student, cross_entropy_loss
 from ..errors import CheckpointError, TrainingStopped
-from ..optim.optimizers import Optimiser, clip_by_norm
+from ..optim import Optimizer, clip_grad_norm
 from ..threads import single_threaded_blas
 from . import checkpoint
 from .batches import Batches
-from .interrupt import stop_flag
+from .interrupt import interrupt_flag
 
-READ_EVERY = 10  # steps between two looks at the loss: on a GPU each of them waits for all the work before it
+LOG_INTERVAL = 10  # steps between two readings of the loss: each reading synchronizes a GPU
 
 
 @dataclass
 class Progress:
-    """Where training stands: whole epochs, steps of the one begun, and what is known of all of them."""
+    """State of a training: finished epochs, steps of the current epoch, and the history of all epochs."""
 
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
-    sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])  # loss, hits, clips of this epoch
+    totals: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])  # loss, correct clips, clips of this epoch
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-class Training:
-    """One model in training: what it needs, where it stands, and how it is saved.
+class Trainer:
+    """Trains one model.
 
     Parameters
     ----------
-    batches : gives the (x, targets) of one epoch for a generator; see `batches.shuffled`
-    steps : batches per epoch
+    model : called as model(x, train=True, rng=...), returns logits (N, classes)
+    batches : function of a generator, returns the (x, targets) of one epoch; see `shuffled_batches`
+    optimizer : of the parameters of `model`
+    epochs, steps_per_epoch : length of the training; `batches` must give so many batches
     schedule : learning rate of a step, counted over all epochs
-    evaluate : called after each epoch, its number is kept in the history as `test_` and the `score` that it is
-    keep_best : end with the epoch of the highest `evaluate`; use clips that are kept aside for this choice
+    seed : of shuffling, augmentation and dropout
+    loss : function of (logits, targets, x); see `quatnet.distill`
+    max_grad_norm : clip the joint norm of all gradients to this value
+    evaluate : called with the model after each epoch; the history keeps its result as `test_` + `metric`
+    keep_best : end with the weights of the epoch with the highest `evaluate`; use validation clips for it
     path : checkpoint, written after each epoch and on Ctrl-C
-    facts : JSON about the run; a resume must bring the same
+    metadata : JSON about the run, stored in the checkpoint; a resumed run must have the same
     """
 
     def __init__(
         self,
         model: Student,
         batches: Batches,
-        optimiser: Optimiser,
+        optimizer: Optimizer,
         *,
         epochs: int,
-        steps: int,
+        steps_per_epoch: int,
         schedule: Callable[[int], float],
         seed: int = 0,
-        loss: Loss = label_loss,
-        clip_norm: float | None = None,
+        loss: Loss = cross_entropy_loss,
+        max_grad_norm: float | None = None,
         evaluate: Callable[[Any], float] | None = None,
-        score: str = "accuracy",
+        metric: str = "accuracy",
         keep_best: bool = False,
         path: Path | None = None,
-        facts: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
     ) -> None:
-        self.model, self.batches, self.optimiser, self.loss = model, batches, optimiser, loss
-        self.epochs, self.steps, self.schedule, self.clip_norm = epochs, steps, schedule, clip_norm
-        self.evaluate, self.score, self.keep_best, self.path = evaluate, f"test_{score}", keep_best, path
-        told = {"epochs": epochs, "steps": steps, "seed": seed, **(facts or {})}
-        self.facts = json.loads(json.dumps(told))  # as it will read in the checkpoint
+        self.model, self.batches, self.optimizer, self.loss = model, batches, optimizer, loss
+        self.epochs, self.steps_per_epoch, self.schedule = epochs, steps_per_epoch, schedule
+        self.max_grad_norm, self.evaluate, self.metric = max_grad_norm, evaluate, f"test_{metric}"
+        self.keep_best, self.path = keep_best, path
+        run = {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "seed": seed, **(metadata or {})}
+        self.metadata = json.loads(json.dumps(run))  # as a checkpoint returns it
         self.progress, self.best = Progress(), dict[str, np.ndarray]()
-        self._sums = xp.zeros(2)  # loss and hits of this epoch, where the model is
+        self._totals = xp.zeros(2)  # loss and correct clips of this epoch, on the device
         self.data_rng, self.dropout_rng = (np.random.default_rng([seed, n]) for n in range(2))
         self.epoch_start = self.data_rng.bit_generator.state
 
     def run(self, *, label: str = "training") -> Progress:
-        """Train to the end (from wherever `load` left off) and return the progress with its history.
+        """Train to the end, from where `load` left off, and return the progress with its history.
 
         Raises TrainingStopped on Ctrl-C, after saving; a second Ctrl-C stops at once.
         """
-        done = self.progress.epoch * self.steps + self.progress.step
+        done = self.progress.epoch * self.steps_per_epoch + self.progress.step
         with (
-            tqdm(total=self.epochs * self.steps, initial=done, desc=label, unit="step") as bar,
-            stop_flag() as stop,
+            tqdm(total=self.epochs * self.steps_per_epoch, initial=done, desc=label, unit="step") as bar,
+            interrupt_flag() as interrupted,
         ):
             while self.progress.epoch < self.epochs:
-                self._epoch(bar, stop)
+                self._epoch(bar, interrupted)
         if self.keep_best and self.best:
-            self.model.load_state(self.best)
+            self.model.load_state_dict(self.best)
             self.save()
         return self.progress
 
-    def _epoch(self, bar: tqdm, stop: threading.Event) -> None:
+    def _epoch(self, bar: tqdm, interrupted: threading.Event) -> None:
         self.epoch_start = self.data_rng.bit_generator.state if not self.progress.step else self.epoch_start
         self.data_rng.bit_generator.state = self.epoch_start
         clock = time.perf_counter()
@@ -107,9 +114,9 @@ class Training:
             clock, before = time.perf_counter(), clock
             self.progress.seconds += clock - before
             self._show(bar)
-            if stop.is_set():
-                self._stopped()
-        self._read()  # waits for what a GPU has still to do
+            if interrupted.is_set():
+                self._stop()
+        self._read_totals()  # synchronizes a GPU
         self.progress.seconds += time.perf_counter() - clock
         self._end_epoch()
 
@@ -118,42 +125,45 @@ class Training:
         logits = self.model(x, train=True, rng=self.dropout_rng)
         loss = self.loss(logits, targets, x)
         loss.backward()
-        if self.clip_norm:
-            clip_by_norm(self.optimiser.parameters, self.clip_norm)
+        if self.max_grad_norm:
+            clip_grad_norm(self.optimizer.parameters.values(), self.max_grad_norm)
         progress = self.progress
-        self.optimiser.step(self.schedule(progress.epoch * self.steps + progress.step))
+        self.optimizer.step(lr=self.schedule(progress.epoch * self.steps_per_epoch + progress.step))
+        self.optimizer.zero_grad()
         progress.step += 1
-        classes = self.model.config.classes  # a student may say more, and targets may carry a teacher's answers
-        hits = _hits(logits.data[:, :classes], targets[:, :classes]).sum()
-        self._sums += xp.stack([loss.data.astype(np.float64) * len(x), hits.astype(np.float64)])
-        progress.sums[2] += len(x)
+        classes = _num_classes(self.model, logits, targets)
+        correct = _correct(logits.data[:, :classes], targets[:, :classes]).sum()
+        self._totals += xp.stack([loss.data.astype(np.float64) * len(x), correct.astype(np.float64)])
+        progress.totals[2] += len(x)
 
-    def _read(self) -> list[float]:
-        """Copy the sums to where the progress is written down, and return them."""
-        self.progress.sums[:2] = asnumpy(self._sums).tolist()
-        return self.progress.sums
+    def _read_totals(self) -> list[float]:
+        """Copy the totals from the device into the progress, and return them."""
+        self.progress.totals[:2] = asnumpy(self._totals).tolist()
+        return self.progress.totals
 
     def _show(self, bar: tqdm) -> None:
-        if self.progress.step % READ_EVERY == 1:
-            loss, hits, clips = self._read()
-            bar.set_postfix(epoch=self.progress.epoch + 1, loss=f"{loss / clips:.3f}", accuracy=f"{hits / clips:.1%}")
+        if self.progress.step % LOG_INTERVAL == 1:
+            loss, correct, clips = self._read_totals()
+            bar.set_postfix(
+                epoch=self.progress.epoch + 1, loss=f"{loss / clips:.3f}", accuracy=f"{correct / clips:.1%}"
+            )
         bar.update()
 
     def _end_epoch(self) -> None:
         progress = self.progress
-        loss, hits, clips = progress.sums
-        figures = {"loss": loss / clips, "accuracy": hits / clips}
+        loss, correct, clips = progress.totals
+        epoch = {"loss": loss / clips, "accuracy": correct / clips}
         if self.evaluate:
-            figures[self.score] = self.evaluate(self.model)
-            earlier = [epoch[self.score] for epoch in progress.history]
-            if self.keep_best and figures[self.score] > max(earlier, default=-1.0):
-                self.best = self.model.state()
-        progress.history.append(figures)
-        progress.epoch, progress.step, progress.sums = progress.epoch + 1, 0, [0.0, 0.0, 0.0]
-        self._sums = xp.zeros(2)
+            epoch[self.metric] = self.evaluate(self.model)
+            earlier = [past[self.metric] for past in progress.history]
+            if self.keep_best and epoch[self.metric] > max(earlier, default=-1.0):
+                self.best = self.model.state_dict()
+        progress.history.append(epoch)
+        progress.epoch, progress.step, progress.totals = progress.epoch + 1, 0, [0.0, 0.0, 0.0]
+        self._totals = xp.zeros(2)
         self.save()
 
-    def _stopped(self) -> None:
+    def _stop(self) -> None:
         self.save()
         saved = f"saved in {self.path}; --resume goes on from there" if self.path else "nothing was saved"
         raise TrainingStopped(f"stopped in epoch {self.progress.epoch + 1} of {self.epochs}: {saved}")
@@ -162,35 +172,41 @@ class Training:
         """Write the checkpoint, if there is a path for it."""
         if self.path is None:
             return
-        self._read()
+        self._read_totals()
         start = self.epoch_start if self.progress.step else self.data_rng.bit_generator.state
         training = {
-            "facts": self.facts,
+            "metadata": self.metadata,
             "progress": asdict(self.progress),
             "data_rng": start,
             "dropout_rng": self.dropout_rng.bit_generator.state,
         }
-        groups = {"optimiser": self.optimiser.state(), "best": self.best}
+        groups = {"optimizer": self.optimizer.state_dict(), "best": self.best}
         checkpoint.write(self.path, self.model, {"training": training}, groups)
 
     def load(self) -> None:
-        """Go on from the checkpoint; CheckpointError where it comes from a different run."""
-        about, groups = checkpoint.read(self.path) if self.path else ({}, {})
-        training = about.get("training", {})
-        if training.get("facts") != self.facts:
+        """Continue from the checkpoint; CheckpointError where it comes from a different run."""
+        header, groups = checkpoint.read(self.path) if self.path else ({}, {})
+        training = header.get("training", {})
+        if training.get("metadata") != self.metadata:
             raise CheckpointError(
-                f"{self.path} comes from another run: it has {training.get('facts')}, this one {self.facts}; "
+                f"{self.path} comes from another run: it has {training.get('metadata')}, this one {self.metadata}; "
                 "choose another --out or leave --resume out"
             )
-        self.model.load_state(groups["model"])
-        self.optimiser.load_state(groups["optimiser"])
+        self.model.load_state_dict(groups["model"])
+        self.optimizer.load_state_dict(groups["optimizer"])
         self.progress, self.best = Progress(**training["progress"]), groups.get("best", {})
-        self._sums = xp.asarray(self.progress.sums[:2])
+        self._totals = xp.asarray(self.progress.totals[:2])
         self.epoch_start = self.data_rng.bit_generator.state = training["data_rng"]
         self.dropout_rng.bit_generator.state = training["dropout_rng"]
 
 
-def _hits(logits: Array, targets: Array) -> Array:
-    """Whether each clip's first answer is its label; of many labels one, of mixed ones one of the strongest."""
-    first = xp.take_along_axis(targets, logits.argmax(axis=1)[:, None], axis=1)[:, 0]
-    return first == targets.max(axis=1)
+def _num_classes(model: Student, logits: Tensor, targets: Array) -> int:
+    """Outputs may have features, and targets soft targets, after the classes."""
+    config = getattr(model, "config", None)
+    return config.classes if config else min(logits.shape[1], targets.shape[1])
+
+
+def _correct(logits: Array, targets: Array) -> Array:
+    """Whether the class with the largest logit has the largest target of its clip (one of them, if several do)."""
+    predicted = xp.take_along_axis(targets, logits.argmax(axis=1)[:, None], axis=1)[:, 0]
+    return predicted == targets.max(axis=1)

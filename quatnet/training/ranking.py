@@ -31,7 +31,7 @@ def _average_precision(scores: np.ndarray, heard: np.ndarray) -> float:
     return float((np.diff(right, prepend=0) * right / (last + 1)).sum() / heard.sum()) if heard.any() else np.nan
 
 
-def area_under_curve(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def roc_auc(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Return for each class the chance that a clip with it scores above one without it; half for equal scores.
 
     That is the area under the ROC curve; NaN where a class is heard in no clip, or in all.
@@ -49,7 +49,7 @@ def _area(scores: np.ndarray, heard: np.ndarray) -> float:
 def d_prime(area: float) -> float:
     """Return sqrt(2) Φ⁻¹(area): how many standard deviations lie between scores with and without a class.
 
-    Φ is the distribution function of the normal distribution, and `area` the mean of `area_under_curve`.
+    Φ is the distribution function of the normal distribution, and `area` the mean of `roc_auc`.
 
     >>> round(d_prime(0.973), 2)
     2.72

@@ -17,8 +17,8 @@ def with_new_head(model: Network, classes: int, *, rng: np.random.Generator) -> 
     Raises ConfigError for fewer classes than 1.
     """
     fresh = build(replace(model.config, classes=classes), rng=rng)
-    head = {name: array for name, array in fresh.state().items() if name.startswith(HEAD)}
-    fresh.load_state(model.state() | head)
+    head = {name: array for name, array in fresh.state_dict().items() if name.startswith(HEAD)}
+    fresh.load_state_dict(model.state_dict() | head)
     return fresh
 
 
@@ -28,7 +28,7 @@ def frozen(model: Network) -> Iterator[None]:
 
     Batch norms go on counting means and variances, as in the released code of PANNs: they follow the new recordings.
     """
-    held = [tensor for name, tensor in model.parameters().items() if not name.startswith(HEAD)]
+    held = [tensor for name, tensor in model.named_parameters() if not name.startswith(HEAD)]
     for tensor in held:
         tensor.requires_grad = False
     try:

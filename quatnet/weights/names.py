@@ -28,7 +28,7 @@ Arrays = Mapping[str, np.ndarray]
 IGNORED = re.compile(r"(spectrogram_extractor|logmel_extractor|spec_augmenter)\.|.*\.num_batches_tracked$")
 COMPONENTS = ("r_weight", "i_weight", "j_weight", "k_weight")
 FRAMES = 1001  # of 10 s; parameters do not depend on them
-NORM = {"weight": "scale", "bias": "shift", "running_mean": "mean", "running_var": "variance"}
+NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 def load_network(path: Path | str) -> Network:
@@ -59,7 +59,7 @@ def network_of(arrays: Arrays) -> Network:
         raise CheckpointError(f"expected arrays of a PANNs network, got also {', '.join(unknown[:5])}")
     _check_size(config, arrays)
     network = build(config, rng=np.random.default_rng(0))
-    network.load_state(dict(_renamed(arrays, sources)))
+    network.load_state_dict(dict(_renamed(arrays, sources)))
     return network
 
 
@@ -118,7 +118,7 @@ def _config(arrays: Arrays, sources: Mapping[str, str]) -> Config:
         "widths": tuple(tuple(size * len(weight(name)) for name in block) for block in convs),
         "embedding": size * weight("embedding").shape[1 if quaternion else 0],
         "mels": len(_array(arrays, "bn0.weight")),
-        "kernel": weight("blocks.0.convs.0").shape[-1],
+        "kernel_size": weight("blocks.0.convs.0").shape[-1],
     }
     if stages := _stages(arrays):
         return ResNetConfig(**options, stages=stages)
@@ -128,7 +128,7 @@ def _config(arrays: Arrays, sources: Mapping[str, str]) -> Config:
 def _renamed(arrays: Arrays, sources: Mapping[str, str]) -> Iterator[tuple[str, np.ndarray]]:
     for ours, theirs in sources.items():
         if ours.endswith("norm") or ".norms." in ours:
-            yield from ((f"{ours}.{name}", _array(arrays, f"{theirs}.{part}")) for part, name in NORM.items())
+            yield from ((f"{ours}.{name}", _array(arrays, f"{theirs}.{name}")) for name in NORM)
             continue
         yield f"{ours}.weight", _weight(arrays, theirs)
         if ours in ("embedding", "classifier"):

@@ -212,7 +212,7 @@ def test_the_linear_layer_is_that_of_pytorch_with_a_block_matrix_typed_out(torch
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 def test_a_convolution_layer_keeps_the_size(layer, twin, kernel, rng):
     x = Tensor(draw(rng, 2, 5, 7, 8, dtype=np.float32))
-    assert layer(8, 12, kernel=kernel, rng=rng)(x).shape == (2, 5, 7, 12)
+    assert layer(8, 12, kernel_size=kernel, rng=rng)(x).shape == (2, 5, 7, 12)
 
 
 def test_layers_do_what_their_ops_do(rng):
@@ -267,7 +267,7 @@ def test_a_linear_layer_that_does_not_fit_is_an_error(x, w):
 def test_a_layer_keeps_the_size_unless_told_otherwise(layer, rng):
     x = Tensor(xp.ones((1, 7, 9, 4), dtype=np.float32))
     assert layer(4, 8, rng=rng)(x).shape == (1, 7, 9, 8)
-    assert layer(4, 8, kernel=5, rng=rng)(x).shape == (1, 7, 9, 8)
+    assert layer(4, 8, kernel_size=5, rng=rng)(x).shape == (1, 7, 9, 8)
     assert layer(4, 8, stride=2, rng=rng)(x).shape == (1, 4, 5, 8)
     assert layer(4, 8, padding=0, rng=rng)(x).shape == (1, 5, 7, 8)
 

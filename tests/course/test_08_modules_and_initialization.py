@@ -32,21 +32,21 @@ class Net(Module):
 
 def test_parameters_and_state_go_by_dotted_names():
     trained = {"blocks.0.weight", "blocks.1.weight", "head.weight", "head.bias"}
-    assert Net().parameters().keys() == trained
-    assert Net().state().keys() == trained | {"norm.scale", "norm.shift", "norm.mean", "norm.variance"}
+    assert dict(Net().named_parameters()).keys() == trained
+    assert Net().state_dict().keys() == trained | {"norm.weight", "norm.bias", "norm.running_mean", "norm.running_var"}
 
 
 def test_state_is_a_copy():
     net = Net()
-    state = net.state()
+    state = net.state_dict()
     state["head.bias"][:] = 7
     assert float(xp.abs(net.head.bias.data).max()) == 0
 
 
 def test_a_state_whose_axes_lie_the_other_way_round_in_memory_is_turned():
     net = Net()
-    net.load_state({name: np.asfortranarray(array) for name, array in Net(seed=1).state().items()})
-    assert net.head.weight.data.flags.c_contiguous  # a walk through it meets neighbours
+    net.load_state_dict({name: np.asfortranarray(array) for name, array in Net(seed=1).state_dict().items()})
+    assert net.head.weight.data.flags.c_contiguous  # a walk through it meets neighbors
     assert net.blocks[1].weight.data.flags.c_contiguous
     assert_close(net.blocks[1].weight.data, Net(seed=1).blocks[1].weight.data)
 
@@ -54,11 +54,13 @@ def test_a_state_whose_axes_lie_the_other_way_round_in_memory_is_turned():
 def test_state_goes_from_one_network_into_another():
     first, second = Net(seed=1), Net(seed=2)
     first.norm(Tensor(draw(0, 9, 8, dtype=np.float32)), train=True)
-    kept = second.parameters()
-    second.load_state(first.state())
-    for name, array in first.state().items():
-        assert_close(second.state()[name], array, rtol=0, atol=0)
-    assert all(second.parameters()[name] is tensor for name, tensor in kept.items())  # optimisers hold on to them
+    kept = dict(second.named_parameters())
+    second.load_state_dict(first.state_dict())
+    for name, array in first.state_dict().items():
+        assert_close(second.state_dict()[name], array, rtol=0, atol=0)
+    assert all(
+        dict(second.named_parameters())[name] is tensor for name, tensor in kept.items()
+    )  # optimizers hold on to them
 
 
 @pytest.mark.parametrize(
@@ -70,12 +72,12 @@ def test_state_goes_from_one_network_into_another():
     ],
 )
 def test_a_state_that_does_not_fit_is_named_and_changes_nothing(change, message):
-    net, state = Net(seed=1), Net(seed=2).state()
-    before = net.state()
+    net, state = Net(seed=1), Net(seed=2).state_dict()
+    before = net.state_dict()
     change(state)
     with pytest.raises(CheckpointError, match=message):
-        net.load_state(state)
-    for name, array in net.state().items():
+        net.load_state_dict(state)
+    for name, array in net.state_dict().items():
         assert_close(array, before[name], rtol=0, atol=0)
 
 
@@ -213,7 +215,7 @@ def test_a_fresh_layer_keeps_the_size_of_its_signal(layer, shape, variance, rng)
 
 @pytest.mark.parametrize("layer", [Conv2d, QuaternionConv2d, Linear, QuaternionLinear])
 def test_one_seed_one_network_in_float32(layer):
-    first, same, other = (layer(8, 8, rng=np.random.default_rng(seed)).state() for seed in (1, 1, 2))
+    first, same, other = (layer(8, 8, rng=np.random.default_rng(seed)).state_dict() for seed in (1, 1, 2))
     np.testing.assert_array_equal(first["weight"], same["weight"])
     assert (first["weight"] != other["weight"]).any()
     assert {array.dtype for array in first.values()} == {np.dtype(np.float32)}

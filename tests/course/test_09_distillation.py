@@ -24,10 +24,10 @@ from quatnet.errors import ConfigError, ShapeError
 
 SOFTENED = {  # those with a temperature
     "softmax": ops.distillation_loss,
-    "bernoulli": ops.bernoulli_distillation_loss,
+    "bernoulli": ops.binary_distillation_loss,
     "released": ops.released_distillation_loss,
 }
-LOSSES = {**SOFTENED, "features": ops.feature_loss}
+LOSSES = {**SOFTENED, "features": ops.mse_loss}
 every_loss = pytest.mark.parametrize("name", LOSSES)
 softened = pytest.mark.parametrize("name", SOFTENED)
 clips, classes, temperatures = st.integers(1, 4), st.integers(2, 5), st.floats(0.5, 8)
@@ -64,7 +64,7 @@ def test_many_labels_are_as_many_coins():
     # teacher: yes with 3/4, yes with 1/2; the student has 1/2 for both. The first coin costs
     # 3/4 log(3/2) + 1/4 log(1/2), the second nothing, and the mean of two classes is half of it
     student, teacher = leaf([[0, 0]]), np.array([[math.log(3), 0]])
-    loss = ops.bernoulli_distillation_loss(student, teacher, temperature=1.0)
+    loss = ops.binary_distillation_loss(student, teacher, temperature=1.0)
     assert number(loss) == pytest.approx((0.75 * math.log(3 / 2) + 0.25 * math.log(1 / 2)) / 2)
     loss.backward()  # (σ(z) - σ(v)) / 2
     assert_close(student.grad, [[-1 / 8, 0]])
@@ -82,7 +82,7 @@ def test_the_released_loss_hardly_hears_a_teacher_who_is_certain():
 def test_features_are_compared_entry_by_entry():
     # ((1 - 3)² + (2 - 2)²) / 2
     features = leaf([[1, 2]])
-    loss = ops.feature_loss(features, np.array([[3, 2]]))
+    loss = ops.mse_loss(features, np.array([[3, 2]]))
     assert number(loss) == 2
     loss.backward()  # 2 (f - t) / 2
     assert_close(features.grad, [[-2, 0]])
@@ -131,15 +131,15 @@ def test_softmax_does_not_see_a_constant(seed, n, size, temperature):
 def test_a_cold_coin_pulls_like_a_label_that_is_a_probability(seed, n, size):
     # KL and binary cross-entropy differ by the teacher's own entropy, which is not the student's to change
     z, v = draw(seed, n, size), draw(seed, 2 * n, size)[n:]
-    coin = gradient(ops.bernoulli_distillation_loss, z, v, temperature=1.0)
-    assert_close(coin, gradient(ops.binary_cross_entropy, z, 1 / (1 + xp.exp(-v))))
+    coin = gradient(ops.binary_distillation_loss, z, v, temperature=1.0)
+    assert_close(coin, gradient(ops.binary_cross_entropy_with_logits, z, 1 / (1 + xp.exp(-v))))
 
 
 @given(seeds, clips, temperatures)
 def test_two_classes_are_one_coin(seed, n, temperature):
     # softmax(z, 0) = (σ(z), 1 - σ(z))
     z, v = draw(seed, n, 1), draw(seed, 2 * n, 1)[n:]
-    coin = ops.bernoulli_distillation_loss(leaf(z), v, temperature=temperature)
+    coin = ops.binary_distillation_loss(leaf(z), v, temperature=temperature)
     both = [xp.concatenate([a, xp.zeros((n, 1))], axis=1) for a in (z, v)]
     assert number(coin) == pytest.approx(number(ops.distillation_loss(leaf(both[0]), both[1], temperature=temperature)))
 

@@ -19,25 +19,25 @@ from quatnet.prune import (
     CRITERIA,
     Budget,
     batch_norm,
-    budget_of,
+    budget_from_reference,
     budget_rounds,
-    choose,
-    choose_counts,
-    choose_within,
-    cut,
+    criterion_from_name,
     geometric_median_scores,
     l1,
     l1_scores,
     l2_scores,
-    mask,
-    named_criterion,
+    layer_savings,
+    mask_filters,
     operator_norm_scores,
     plan,
+    prune_filters,
     prune_gradually,
     ratio_rounds,
     released_scores,
-    report,
-    saved,
+    savings_table,
+    select,
+    select_counts,
+    select_for_budget,
 )
 from quatnet.quaternion import hamilton_product
 
@@ -45,7 +45,7 @@ SMALL = CNNConfig(3, True, ((8, 12), (16,), (12, 8)), embedding=8, mels=8)
 STILL = {"block_dropout": 0.0, "head_dropout": 0.0}
 WIDTHS = ((8, 8), (12, 8), (8, 8), (16, 24), (24, 24), (32, 16))
 EVERY_KIND = {
-    "cnn6": CNNConfig(3, True, ((8,), (16,), (24,)), 16, mels=16, kernel=5, last_pool=True, **STILL),
+    "cnn6": CNNConfig(3, True, ((8,), (16,), (24,)), 16, mels=16, kernel_size=5, last_pool=True, **STILL),
     "cnn10": CNNConfig(3, True, ((8, 8), (16, 24)), 16, mels=16, last_pool=True, **STILL),
     "cnn14": CNNConfig(3, True, ((8, 8), (16, 24), (32, 16)), 16, mels=16, **STILL),
     "small_cnn": CNNConfig(3, True, ((8,), (16,), (12, 8)), 8, mels=16, input_norm="cell", **STILL),
@@ -57,8 +57,8 @@ def network(config=SMALL, seed: int = 0, quaternion: bool = True) -> Network:
     """A network whose batch norms are not at their start, so that a wrong cut shows."""
     rng = np.random.default_rng(seed + 1)
     model = build(config_of({**vars(config), "quaternion": quaternion}), rng=np.random.default_rng(seed))
-    model.load_state(
-        {name: array + rng.random(array.shape).astype(np.float32) for name, array in model.state().items()}
+    model.load_state_dict(
+        {name: array + rng.random(array.shape).astype(np.float32) for name, array in model.state_dict().items()}
     )
     return model
 
@@ -154,18 +154,18 @@ def test_turning_all_filters_together_changes_no_true_norm_of_a_quaternion(name:
 def test_the_scale_of_the_batch_norms_scores_its_four_channels_together() -> None:
     model = network()
     group = shared_channels(SMALL)[0]  # 8 real channels: 2 quaternion filters
-    model.blocks[0].norms[0].scale.data[...] = xp.asarray([1, 0, -1, 0, 2, 0, 0, 4])
-    np.testing.assert_allclose(batch_norm(model.state(), group), [1, 1])
-    model.blocks[0].norms[0].scale.data[...] = xp.asarray([3, 1, -3, -1, 3, 1, 3, 1])
-    np.testing.assert_allclose(batch_norm(model.state(), group), [1.5, 0.5])
+    model.blocks[0].norms[0].weight.data[...] = xp.asarray([1, 0, -1, 0, 2, 0, 0, 4])
+    np.testing.assert_allclose(batch_norm(model.state_dict(), group), [1, 1])
+    model.blocks[0].norms[0].weight.data[...] = xp.asarray([3, 1, -3, -1, 3, 1, 3, 1])
+    np.testing.assert_allclose(batch_norm(model.state_dict(), group), [1.5, 0.5])
 
 
 def test_all_writers_of_a_sum_have_one_vote_each() -> None:
     config = EVERY_KIND["resnet38"]
     model, group = network(config), shared_channels(config)[1]
-    assert len(group.writers) == 3
-    arrays = model.state()
-    for name, weights in zip(group.writers, ([1, 3], [1, 3], [800, 0]), strict=True):
+    assert len(group.producers) == 3
+    arrays = model.state_dict()
+    for name, weights in zip(group.producers, ([1, 3], [1, 3], [800, 0]), strict=True):
         arrays[f"{name}.weight"][...] = weights
     np.testing.assert_allclose(l1(arrays, group), [(0.5 + 0.5 + 2) / 3, (1.5 + 1.5 + 0) / 3])
 
@@ -173,29 +173,31 @@ def test_all_writers_of_a_sum_have_one_vote_each() -> None:
 @pytest.mark.parametrize("name", [*CRITERIA, "random"])
 def test_every_criterion_gives_each_filter_a_number(name: str) -> None:
     model = network(EVERY_KIND["resnet38"])
-    criterion = named_criterion(name, rng=np.random.default_rng(0))
+    criterion = criterion_from_name(name, rng=np.random.default_rng(0))
     for group in shared_channels(model.config):
-        scores = criterion(model.state(), group)
-        assert scores.shape == (model.state()[f"{group.writers[0]}.weight"].shape[-1],)
+        scores = criterion(model.state_dict(), group)
+        assert scores.shape == (model.state_dict()[f"{group.producers[0]}.weight"].shape[-1],)
         assert np.isfinite(scores).all()
 
 
 def test_the_random_criterion_is_drawn_from_its_generator() -> None:
     model = network()
-    kept = [choose(model, 0.5, criterion=named_criterion("random", rng=np.random.default_rng(s))) for s in (0, 0, 1)]
+    kept = [
+        select(model, 0.5, criterion=criterion_from_name("random", rng=np.random.default_rng(s))) for s in (0, 0, 1)
+    ]
     assert all(np.array_equal(kept[0][name], kept[1][name]) for name in kept[0])
     assert any(not np.array_equal(kept[0][name], kept[2][name]) for name in kept[0])
 
 
 def test_a_criterion_that_nobody_knows_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"expected a criterion among l1, .*, random, got 'gm'"):
-        named_criterion("gm", rng=np.random.default_rng(0))
+        criterion_from_name("gm", rng=np.random.default_rng(0))
 
 
 def test_a_layer_of_zeros_has_scores_too() -> None:
     model = network()
     model.blocks[0].convs[0].weight.data[...] = 0
-    np.testing.assert_array_equal(choose(model, 0.5)["blocks.0.convs.0"], [0])
+    np.testing.assert_array_equal(select(model, 0.5)["blocks.0.convs.0"], [0])
 
 
 # Which filters stay
@@ -205,20 +207,20 @@ def test_the_weakest_quarter_goes() -> None:
     model = network()
     weight = model.blocks[1].convs[0].weight.data  # 16 real channels: 4 quaternion filters
     weight[...] = xp.asarray([3.0, 1.0, 2.0, 4.0])
-    kept = choose(model, 0.25, blocks=[1])
+    kept = select(model, 0.25, blocks=[1])
     assert list(kept) == ["blocks.1.convs.0"]
     np.testing.assert_array_equal(kept["blocks.1.convs.0"], [0, 2, 3])
 
 
 def test_a_residual_sum_is_cut_where_all_of_its_blocks_are_chosen() -> None:
     model = network(EVERY_KIND["resnet38"])
-    assert list(choose(model, 0.5, blocks=[1, 2])) == ["blocks.1.convs.0", "blocks.2.convs.0"]
-    assert "blocks.0.convs.1" in choose(model, 0.5, blocks=[0, 1, 2])
+    assert list(select(model, 0.5, blocks=[1, 2])) == ["blocks.1.convs.0", "blocks.2.convs.0"]
+    assert "blocks.0.convs.1" in select(model, 0.5, blocks=[0, 1, 2])
 
 
 def test_the_plan_names_everything_that_must_shrink() -> None:
     slices = plan(SMALL, {"blocks.0.convs.1": np.array([0, 2])})
-    norms = [f"blocks.0.norms.1.{part}" for part in ("scale", "shift", "mean", "variance")]
+    norms = [f"blocks.0.norms.1.{part}" for part in ("weight", "bias", "running_mean", "running_var")]
     assert [part.name for part in slices] == ["blocks.0.convs.1.weight", *norms, "blocks.1.convs.0.weight"]
     # quaternion filters 0 and 2 of 3 write the real channels 0, 2 | 3, 5 | 6, 8 | 9, 11
     np.testing.assert_array_equal(slices[1].keep, [0, 2, 3, 5, 6, 8, 9, 11])
@@ -228,8 +230,8 @@ def test_the_plan_names_everything_that_must_shrink() -> None:
 def test_a_residual_sum_shrinks_wherever_it_is_written_and_read() -> None:
     names = [part.name for part in plan(EVERY_KIND["resnet38"], {"blocks.0.convs.1": np.array([1])})]
     assert names[:3] == ["blocks.0.convs.1.weight", "blocks.1.convs.1.weight", "blocks.2.convs.1.weight"]
-    readers = ["blocks.1.convs.0", "blocks.2.convs.0", "blocks.3.shortcut", "blocks.3.convs.0"]
-    assert names[-4:] == [f"{name}.weight" for name in readers]
+    consumers = ["blocks.1.convs.0", "blocks.2.convs.0", "blocks.3.shortcut", "blocks.3.convs.0"]
+    assert names[-4:] == [f"{name}.weight" for name in consumers]
 
 
 # The cut is exact
@@ -246,21 +248,21 @@ def test_the_cut_network_equals_the_masked_one(
     kind: str, quaternion: bool, ratios: list[float], criterion: str
 ) -> None:
     model, x = network(EVERY_KIND[kind], quaternion=quaternion), clips(16, 40)
-    scored = named_criterion(criterion, rng=np.random.default_rng(0))
+    scored = criterion_from_name(criterion, rng=np.random.default_rng(0))
     groups = zip(shared_channels(model.config), ratios, strict=False)
     kept = {}
     for group, ratio in groups:  # a share of its own for each layer
-        count = model.state()[f"{group.writers[0]}.weight"].shape[-1]
-        kept |= choose_counts(model, {group.writers[0]: count - int(ratio * count)}, criterion=scored)
-    expected = asnumpy(mask(model, kept)(x).data)
-    assert np.abs(asnumpy(cut(model, kept)(x).data) - expected).max() <= 1e-5 * np.abs(expected).max()
+        count = model.state_dict()[f"{group.producers[0]}.weight"].shape[-1]
+        kept |= select_counts(model, {group.producers[0]: count - int(ratio * count)}, criterion=scored)
+    expected = asnumpy(mask_filters(model, kept)(x).data)
+    assert np.abs(asnumpy(prune_filters(model, kept)(x).data) - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
 def test_a_masked_filter_is_silent_and_the_others_are_not() -> None:
     model = network()
     kept = {"blocks.1.convs.0": np.array([0, 2, 3])}
-    first = model.blocks[0](model.normalised(clips(), train=False), train=False)
-    maps = [part.blocks[1](first, train=False).data for part in (model, mask(model, kept))]
+    first = model.blocks[0](model.normalized(clips(), train=False), train=False)
+    maps = [part.blocks[1](first, train=False).data for part in (model, mask_filters(model, kept))]
     maps = [asnumpy(each).reshape(-1, 4, 4) for each in maps]
     assert np.abs(maps[0][:, :, 1]).max() > 0
     np.testing.assert_array_equal(maps[1][:, :, 1], 0)
@@ -269,21 +271,21 @@ def test_a_masked_filter_is_silent_and_the_others_are_not() -> None:
 
 def test_a_cut_network_is_smaller_and_can_be_trained_on() -> None:
     model = network()
-    small = cut(model, choose(model, 0.5))
+    small = prune_filters(model, select(model, 0.5))
     assert isinstance(small, CNN)
     assert small.config.widths == ((4, 8), (8,), (8, 4))  # of 2, 3, 4, 3, 2 quaternion filters 1, 2, 2, 2, 1 stay
     assert count_parameters(small) < count_parameters(model) / 1.5
     assert multiplications(small.config, 9)[1] < multiplications(model.config, 9)[1] / 1.5
     logits = small(clips(), train=True, rng=np.random.default_rng(0))
     logits.backward(np.ones(logits.shape, np.float32))
-    assert all(tensor.grad is not None for tensor in small.parameters().values())
+    assert all(tensor.grad is not None for tensor in small.parameters())
 
 
 def test_cutting_leaves_the_large_network_as_it_was() -> None:
     model = network()
-    before = model.state()
-    cut(model, choose(model, 0.5))
-    assert all(np.array_equal(before[name], array) for name, array in model.state().items())
+    before = model.state_dict()
+    prune_filters(model, select(model, 0.5))
+    assert all(np.array_equal(before[name], array) for name, array in model.state_dict().items())
 
 
 @pytest.mark.parametrize(
@@ -299,14 +301,14 @@ def test_cutting_leaves_the_large_network_as_it_was() -> None:
     ],
 )
 def test_filters_that_do_not_exist_are_refused(kept: dict, message: str) -> None:
-    for use in (cut, mask):
+    for use in (prune_filters, mask_filters):
         with pytest.raises(ConfigError, match=message):
             use(network(), {name: np.array(filters, int) for name, filters in kept.items()})
 
 
 def test_a_choice_for_a_layer_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"expected names among blocks.0.convs.0, .*, got blocks.1.convs.1"):
-        choose_counts(network(), {"blocks.1.convs.1": 1})
+        select_counts(network(), {"blocks.1.convs.1": 1})
 
 
 @pytest.mark.parametrize(
@@ -315,7 +317,7 @@ def test_a_choice_for_a_layer_that_does_not_exist_is_refused() -> None:
 )
 def test_an_impossible_cut_is_refused(ratio: float, blocks: list[int] | None, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        choose(network(), ratio, blocks=blocks)
+        select(network(), ratio, blocks=blocks)
 
 
 # A budget
@@ -329,17 +331,17 @@ def test_an_impossible_cut_is_refused(ratio: float, blocks: list[int] | None, me
 )
 def test_a_budget_is_kept_and_one_more_filter_would_break_it(kind: str, share: tuple, criterion: str) -> None:
     model = network(EVERY_KIND[kind])
-    budget = budget_of(model.config, 40, multiplications=share[0], parameters=share[1])
-    kept = choose_within(model, budget, criterion=named_criterion(criterion, rng=np.random.default_rng(0)))
-    cost = network_cost(cut(model, kept).config, 40)
+    budget = budget_from_reference(model.config, 40, multiplications=share[0], parameters=share[1])
+    kept = select_for_budget(model, budget, criterion=criterion_from_name(criterion, rng=np.random.default_rng(0)))
+    cost = network_cost(prune_filters(model, kept).config, 40)
     assert cost.multiplications_8 <= budget.multiplications
-    assert cost.parameters == count_parameters(cut(model, kept)) <= budget.parameters
-    scored, arrays = named_criterion(criterion, rng=np.random.default_rng(0)), model.state()
-    scores = {group.writers[0]: scored(arrays, group) for group in shared_channels(model.config)}
+    assert cost.parameters == count_parameters(prune_filters(model, kept)) <= budget.parameters
+    scored, arrays = criterion_from_name(criterion, rng=np.random.default_rng(0)), model.state_dict()
+    scores = {group.producers[0]: scored(arrays, group) for group in shared_channels(model.config)}
     gone = {name: max(np.delete(part, kept[name]), default=-1) for name, part in scores.items()}
     last = max(gone, key=lambda name: gone[name])
     counts = {name: len(filters) for name, filters in kept.items()}
-    assert gone[last] == -1 or not budget.covers(with_filters(model.config, counts | {last: counts[last] + 1}))
+    assert gone[last] == -1 or not budget.fits(with_filters(model.config, counts | {last: counts[last] + 1}))
 
 
 def test_the_weakest_filters_of_all_layers_go_and_no_more_than_needed() -> None:
@@ -349,7 +351,7 @@ def test_the_weakest_filters_of_all_layers_go_and_no_more_than_needed() -> None:
     full = network_cost(model.config, 8)
     counts = {}
     for gone in (1, 500, 1000):
-        kept = choose_within(model, Budget(full.multiplications_8 - gone, full.parameters, 8))
+        kept = select_for_budget(model, Budget(full.multiplications_8 - gone, full.parameters, 8))
         counts[gone] = {name: list(filters) for name, filters in kept.items()}
     first, second = "blocks.0.convs.0", "blocks.1.convs.0"
     # a filter of the second layer costs 9 · 4 products on 4 x 4 pixels, and 4 in the embedding: 580
@@ -359,14 +361,14 @@ def test_the_weakest_filters_of_all_layers_go_and_no_more_than_needed() -> None:
 
 def test_the_last_filter_of_a_layer_stays() -> None:
     model = network()
-    least = with_filters(SMALL, {group.writers[0]: 1 for group in shared_channels(SMALL)})
+    least = with_filters(SMALL, {group.producers[0]: 1 for group in shared_channels(SMALL)})
     cost = network_cost(least, 9)
-    kept = choose_within(model, Budget(cost.multiplications_8, cost.parameters, 9))
+    kept = select_for_budget(model, Budget(cost.multiplications_8, cost.parameters, 9))
     assert {len(filters) for filters in kept.values()} == {1}
     said = f"still costs {cost.multiplications_8:,} multiplications and {cost.parameters:,} parameters; allow more than"
     for tight in ((cost.multiplications_8 - 1, cost.parameters), (cost.multiplications_8, cost.parameters - 1)):
         with pytest.raises(ConfigError, match=f"with one filter in each layer the network {said}"):
-            choose_within(model, Budget(*tight, 9))
+            select_for_budget(model, Budget(*tight, 9))
         with pytest.raises(ConfigError, match=said):  # before anything is trained
             budget_rounds(SMALL, Budget(*tight, 9), 2)
 
@@ -374,10 +376,10 @@ def test_the_last_filter_of_a_layer_stays() -> None:
 def test_a_budget_is_a_share_of_what_a_reference_costs() -> None:
     real = config_of({**vars(SMALL), "quaternion": False})
     cost = network_cost(real, 9)
-    assert budget_of(real, 9) == Budget(cost.multiplications_8 // 2, cost.parameters // 5, 9)
+    assert budget_from_reference(real, 9) == Budget(cost.multiplications_8 // 2, cost.parameters // 5, 9)
     for shares in ({"multiplications": 0.0}, {"parameters": -1.0}, {"parameters": float("nan")}):
         with pytest.raises(ConfigError, match="expected shares above 0"):
-            budget_of(real, 9, **shares)
+            budget_from_reference(real, 9, **shares)
 
 
 # In rounds
@@ -386,7 +388,7 @@ def test_a_budget_is_a_share_of_what_a_reference_costs() -> None:
 def test_rounds_of_a_share_end_where_one_shot_ends() -> None:
     model, met = network(EVERY_KIND["cnn14"]), []
     small = prune_gradually(model, ratio_rounds(model.config, 0.5, 3, blocks=[1, 2]), met.append)
-    assert small.config == cut(model, choose(model, 0.5, blocks=[1, 2])).config
+    assert small.config == prune_filters(model, select(model, 0.5, blocks=[1, 2])).config
     assert len(met) == 3
     assert met[-1] is small
     sizes = [count_parameters(part) for part in (model, *met)]
@@ -409,7 +411,7 @@ def test_what_is_learned_between_the_rounds_decides_the_next() -> None:
 
 def test_rounds_of_a_budget_end_within_it() -> None:
     model = network(EVERY_KIND["resnet38"])
-    budget = budget_of(model.config, 40, multiplications=0.5, parameters=0.9)
+    budget = budget_from_reference(model.config, 40, multiplications=0.5, parameters=0.9)
     costs = []
     small = prune_gradually(
         model, budget_rounds(model.config, budget, 3), lambda part: costs.append(network_cost(part.config, 40))
@@ -418,7 +420,7 @@ def test_rounds_of_a_budget_end_within_it() -> None:
     full = network_cost(model.config, 40).multiplications_8
     assert products == sorted(products, reverse=True)
     assert full / 2 < products[1] <= full * (1 - 0.5 * 2 / 3) + 1
-    assert budget.covers(small.config)
+    assert budget.fits(small.config)
 
 
 @pytest.mark.parametrize("rounds", [0, -1])
@@ -426,7 +428,7 @@ def test_no_rounds_are_refused(rounds: int) -> None:
     with pytest.raises(ConfigError, match=f"expected at least 1 round, got {rounds}"):
         ratio_rounds(SMALL, 0.5, rounds)
     with pytest.raises(ConfigError, match=f"expected at least 1 round, got {rounds}"):
-        budget_rounds(SMALL, budget_of(SMALL, 9, multiplications=1, parameters=1), rounds)
+        budget_rounds(SMALL, budget_from_reference(SMALL, 9, multiplications=1, parameters=1), rounds)
 
 
 # The report
@@ -434,8 +436,8 @@ def test_no_rounds_are_refused(rounds: int) -> None:
 
 def test_the_report_says_what_each_layer_kept_and_saves() -> None:
     model = network()
-    small = cut(model, {"blocks.1.convs.0": np.array([0, 2, 3])})
-    rows = {row.name: row for row in saved(SMALL, small.config, 9)}
+    small = prune_filters(model, {"blocks.1.convs.0": np.array([0, 2, 3])})
+    rows = {row.name: row for row in layer_savings(SMALL, small.config, 9)}
     assert rows["blocks.1.convs.0"][1:5] == (4, 3, 9 * 12 * 4 + 32, (9 * 12 * 4 + 32) // 4)
     assert rows["blocks.0.convs.1"].parameters_saved == 0
     assert rows["blocks.2.convs.0"].parameters_saved == 9 * 4 * 3  # what it read of the filter: 4 numbers in 3 filters
@@ -443,6 +445,6 @@ def test_the_report_says_what_each_layer_kept_and_saves() -> None:
     assert network_row[1:3] == (14, 13)
     assert network_row.parameters_saved == count_parameters(model) - count_parameters(small)
     assert network_row.multiplications_saved == multiplications(SMALL, 9)[1] - multiplications(small.config, 9)[1]
-    text = report(SMALL, small.config, 9).splitlines()
+    text = savings_table(SMALL, small.config, 9).splitlines()
     assert len(text) == 1 + len(rows)
     assert text[3].split() == ["blocks.1.convs.0", "4", "3", "464", "25%", "0.01", "M", "25%"]

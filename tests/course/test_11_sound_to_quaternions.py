@@ -149,7 +149,7 @@ def test_fit_length_cuts_or_pads_the_end():
 
 
 def test_a_cosine_of_four_samples_by_hand():
-    # Window 4: h = 0, 1/2, 1, 1/2. x = 1, 0, -1, 0, 1, ...: the frame centred on sample 4 is -1, 0, 1, 0.
+    # Window 4: h = 0, 1/2, 1, 1/2. x = 1, 0, -1, 0, 1, ...: the frame centered on sample 4 is -1, 0, 1, 0.
     # h x = 0, 0, 1, 0, one impulse, so |X|² = 1 in all three bins.
     x = np.array([1, 0, -1, 0, 1, 0, -1, 0, 1], np.float32)
     np.testing.assert_allclose(stft_power(x, window=4, hop=4)[1], [1, 1, 1], atol=1e-6)

@@ -26,18 +26,18 @@ from quatnet.models import (
     CNNConfig,
     build,
     cnn14,
-    filters_left,
-    filters_of,
-    late_filters_cut,
-    named,
+    from_name,
+    half_width,
+    num_filters,
+    pruned_config,
+    remaining_filters,
     resnet38,
     shared_channels,
-    student_of,
     with_filters,
 )
 from quatnet.paper_code.torchinfo import torchinfo_mult_adds
 from quatnet.profile import LayerCost, count_parameters, layer_costs, layer_milliseconds, network_cost
-from quatnet.prune import choose, cut
+from quatnet.prune import prune_filters, select
 from quatnet.quaternion import eight_products
 
 TINY = CNNConfig(3, True, ((8,), (8, 12)), embedding=8, mels=8)
@@ -154,7 +154,7 @@ def test_a_real_layer_adds_one_time_less_than_it_multiplies_and_a_bias_makes_up_
 
 @pytest.mark.parametrize(("p", "parameters", "sixteen", "eight", "torchinfo"), PAPER)
 def test_qcnn14_pruned_has_the_published_figures(p, parameters, sixteen, eight, torchinfo) -> None:
-    config = late_filters_cut(cnn14(527, quaternion=True), p)
+    config = pruned_config(cnn14(527, quaternion=True), p)
     total = network_cost(config, 1001)
     assert total.parameters == parameters
     assert round(total.multiplications_16 / 1e9, 3) == sixteen
@@ -169,10 +169,8 @@ def test_torchinfos_rule_is_right_for_real_layers_and_wrong_for_quaternion_ones(
     true = network_cost(real, 1001).multiplications_16
     assert torchinfo_mult_adds(real, 1001) == spectrogram + true + others
     # the predecessor's "70 % saved" of CNN14 by half of the filters, and what 16 products for each leave of it
-    assert (
-        round(1 - torchinfo_mult_adds(late_filters_cut(four, 0.5), 1001) / torchinfo_mult_adds(real, 1001), 2) == 0.70
-    )
-    assert round(1 - network_cost(late_filters_cut(four, 0.5), 1001).multiplications_16 / true, 3) == 0.375
+    assert round(1 - torchinfo_mult_adds(pruned_config(four, 0.5), 1001) / torchinfo_mult_adds(real, 1001), 2) == 0.70
+    assert round(1 - network_cost(pruned_config(four, 0.5), 1001).multiplications_16 / true, 3) == 0.375
 
 
 def test_torchinfos_figure_hardly_knows_how_long_a_clip_is() -> None:
@@ -189,19 +187,19 @@ def test_torchinfos_figure_hardly_knows_how_long_a_clip_is() -> None:
 def test_the_config_of_a_pruned_network_is_known_before_it_is_cut(quaternion: bool, ratio: float) -> None:
     config = CNNConfig(3, quaternion, ((8,), (8, 12), (24,), (16, 20)), embedding=8, mels=16)
     model = CNN(config, rng=np.random.default_rng(0))
-    assert cut(model, choose(model, ratio, blocks=[2, 3])).config == late_filters_cut(config, ratio)
+    assert prune_filters(model, select(model, ratio, blocks=[2, 3])).config == pruned_config(config, ratio)
 
 
 def test_what_a_residual_sum_shares_with_earlier_blocks_stays() -> None:
     full = resnet38(527, quaternion=True)
-    late = late_filters_cut(full, 0.5)
+    late = pruned_config(full, 0.5)
     assert late.widths[:9] == full.widths[:9]
     assert late.widths[9:] == ((128, 256),) * 5 + ((256, 256),) * 3 + ((1024, 1024),)
 
 
 def test_channels_that_are_shared_are_resized_together() -> None:
     config = resnet38(10, quaternion=True)
-    assert filters_of(config, shared_channels(config)[0]) == 64 // 4
+    assert num_filters(config, shared_channels(config)[0]) == 64 // 4
     smaller = with_filters(config, {"blocks.0.convs.1": 8, "blocks.4.shortcut": 16})
     assert [block[-1] for block in smaller.widths[:6]] == [32, 32, 32, 32, 64, 64]
     with pytest.raises(ConfigError, match=r"expected names among blocks.0.convs.0, .*, got blocks.1.convs.1"):
@@ -214,20 +212,20 @@ def test_channels_that_are_shared_are_resized_together() -> None:
 )
 def test_an_impossible_share_of_the_filters_is_refused(ratio: float, blocks: list[int] | None, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        filters_left(CNNConfig(3, True, ((8,), (16,), (8,)), 8), ratio, blocks=blocks)
+        remaining_filters(CNNConfig(3, True, ((8,), (16,), (8,)), 8), ratio, blocks=blocks)
 
 
 @pytest.mark.parametrize("ratio", [-0.1, 1.0, float("nan")])
 def test_a_ratio_outside_its_range_is_refused(ratio: float) -> None:
     with pytest.raises(ConfigError, match="0 <= ratio < 1"):
-        late_filters_cut(cnn14(10), ratio)
+        pruned_config(cnn14(10), ratio)
 
 
 # Milliseconds
 
 
 def test_every_layer_is_timed_alone() -> None:
-    config = student_of(student_of(student_of(resnet38(3, quaternion=True))))
+    config = half_width(half_width(half_width(resnet38(3, quaternion=True))))
     times = layer_milliseconds(build(config, rng=np.random.default_rng(0)), 64, runs=1)
     assert list(times) == [layer.name for layer in config.layers(64)]
     assert min(times.values()) > 0
@@ -251,7 +249,7 @@ def test_the_command_prints_the_published_figures(p, parameters, sixteen, eight,
 @pytest.mark.parametrize("name", NAMES)
 def test_json_has_the_same_for_every_network(name: str, capsys) -> None:
     found = json.loads(said(capsys, name, "--json", "--clip-seconds", "5", "--classes", "50"))
-    total = network_cost(named(name, 50), 501)
+    total = network_cost(from_name(name, 50), 501)
     for key in (
         "parameters",
         "multiplications_16",
@@ -260,8 +258,8 @@ def test_json_has_the_same_for_every_network(name: str, capsys) -> None:
         "activation_bytes",
     ):
         assert found[key] == getattr(total, key)
-    assert found["torchinfo_mult_adds"] == torchinfo_mult_adds(named(name, 50), 501)
-    assert [layer["name"] for layer in found["layers"]] == [layer.name for layer in named(name, 50).layers(501)]
+    assert found["torchinfo_mult_adds"] == torchinfo_mult_adds(from_name(name, 50), 501)
+    assert [layer["name"] for layer in found["layers"]] == [layer.name for layer in from_name(name, 50).layers(501)]
 
 
 def test_milliseconds_are_measured_where_asked_for(capsys) -> None:

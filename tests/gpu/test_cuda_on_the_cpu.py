@@ -116,7 +116,7 @@ def test_the_checks_name_a_planted_mistake(mistake):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_a_write_past_the_end_leaves_the_neighbours_alone(order):
+def test_a_write_past_the_end_leaves_the_neighbors_alone(order):
     with pytest.raises(LaunchError, match="out of bounds"):
         scale(SCALE.replace("if (i >= n) return;", ""), order=order)
 

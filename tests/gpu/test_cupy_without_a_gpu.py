@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from quatnet.backend import on_gpu, why_no_gpu
+from quatnet.backend import gpu_unavailable_reason, on_gpu
 
 ROOT = Path(__file__).parents[2]
 OUR_LINE = r"QUATNET_BACKEND=cupy, but no GPU works for CuPy \d+\.\d+\.\d+ \(CUDARuntimeError: cudaError.*\): "
@@ -29,7 +29,11 @@ def why_not() -> str | None:
         return "the array module is CuPy, or stands for it: other lessons show what works"
     if not any(map(installed, ("cupy-cuda12x", "cupy-cuda13x", "cupy"))):
         return 'CuPy is not installed: pip install "cupy-cuda12x==14.*", which needs no GPU for this'
-    return None if why_no_gpu() else "a GPU works here: QUATNET_BACKEND=cupy python -m pytest runs the course on it"
+    return (
+        None
+        if gpu_unavailable_reason()
+        else "a GPU works here: QUATNET_BACKEND=cupy python -m pytest runs the course on it"
+    )
 
 
 def installed(package: str) -> bool:

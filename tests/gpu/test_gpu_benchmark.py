@@ -47,13 +47,13 @@ def test_the_median_counts_and_the_first_run_does_not(monkeypatch):
 
 def test_a_measured_step_moves_the_weights_and_a_measured_layer_does_not(rng):
     model = CNN(small_cnn(3), rng=rng)
-    before = {name: np.array(value) for name, value in model.state().items()}
+    before = {name: np.array(value) for name, value in model.state_dict().items()}
     layer = next(model.config.layers(101))
     gpu.layer_step(model, layer, batch=2)()
-    weights = model.parameters()
-    assert all((model.state()[name] == before[name]).all() for name in weights)
+    weights = dict(model.named_parameters())
+    assert all((model.state_dict()[name] == before[name]).all() for name in weights)
     gpu.whole_step(model, Namespace(batch=2, seconds=1))()
-    assert any((model.state()[name] != before[name]).any() for name in weights)
+    assert any((model.state_dict()[name] != before[name]).any() for name in weights)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from support.kernels import kernels_run
 
 from quatnet.backend import on_gpu, xp
 from quatnet.conv.fast import mixing
-from quatnet.kernels import adam, eight, hamilton, load, normalise, patches, pooling
+from quatnet.kernels import adam, eight, hamilton, load, normalize, patches, pooling
 
 pytestmark = pytest.mark.skipif(on_gpu() or why_not() is not None, reason=str(why_not() or "faults are for the CPU"))
 GEOMETRY = ((3, 2), (4, 9), (2, 1), (1, 2), (1, 3))  # kernel, output size, stride, padding, dilation
@@ -30,7 +30,7 @@ def numbers(*shape):
 
 def of_adam():
     p, g, mean, square = numbers(4, 300)
-    rates = {"rate": 0.1, "betas": (0.9, 0.99), "steps": 2, "epsilon": 0.1, "decay": 0.1, "decay_beside": 0.2}
+    rates = {"lr": 0.1, "betas": (0.9, 0.99), "steps": 2, "eps": 0.1, "decay": 0.1, "decoupled_decay": 0.2}
     return [adam.step(p, g, mean, square**2, **rates), mean]
 
 
@@ -58,13 +58,13 @@ def of_patches():
     return [rows, patches.col2im(rows, IMAGE, kernel, *options)]
 
 
-def of_normalise():
+def of_normalize():
     x, g, y, channel = *numbers(3, 2051, 35), numbers(35)
     return [
-        *normalise.moments(x),
-        normalise.affine(x, channel, channel + 1, relu=True),
-        normalise.gradient_sums(g, x, channel, y),
-        normalise.input_gradient(g, x, channel, channel + 1, channel + 2, y),
+        *normalize.moments(x),
+        normalize.affine(x, channel, channel + 1, relu=True),
+        normalize.gradient_sums(g, x, channel, y),
+        normalize.input_gradient(g, x, channel, channel + 1, channel + 2, y),
     ]
 
 
@@ -112,7 +112,7 @@ FAULTS = {
         ("(int)(i / channels) + left", "(int)(i / channels) + above", OTHER_NUMBERS),
     ],
     # sums in shared memory
-    "normalise": [
+    "normalize": [
         ("= square;\n    __syncthreads();", "= square;", "no thread wrote"),
         ("= product;\n    __syncthreads();", "= product;", "no thread wrote"),
         ("        }\n        __syncthreads();", "        }", "race"),

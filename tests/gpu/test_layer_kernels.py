@@ -16,7 +16,7 @@ from support.strategies import seeds
 
 from quatnet import quaternion
 from quatnet.backend import asnumpy, xp
-from quatnet.kernels import adam, hamilton, normalise, pooling
+from quatnet.kernels import adam, hamilton, normalize, pooling
 
 pytestmark = need_a_compiler
 CLOSE = {np.float32: {"rtol": 1e-4, "atol": 1e-5}, np.float64: {"rtol": 1e-11, "atol": 1e-11}}
@@ -63,12 +63,12 @@ def test_more_than_one_block_of_quaternions():
         assert_close(hamilton.product(p, q, -1), quaternion.hamilton_product(p, q))
 
 
-# Batch normalisation
+# Batch normalization
 
 
 def test_the_moments_of_three_rows_by_hand():
     with kernels_run():
-        mean, variance = normalise.moments(xp.asarray([[1.0, 5], [2, 5], [6, 5]]))
+        mean, variance = normalize.moments(xp.asarray([[1.0, 5], [2, 5], [6, 5]]))
     assert_close(mean, [3.0, 5])
     assert_close(variance, [14 / 3, 0])
 
@@ -77,7 +77,7 @@ def test_the_moments_of_three_rows_by_hand():
 def test_mean_and_variance_of_each_channel(rows, channels, dtype, order, seed):
     x = draw(seed, rows, channels, dtype=dtype)
     with kernels_run(order):
-        mean, variance = normalise.moments(x)
+        mean, variance = normalize.moments(x)
     assert_close(mean, asnumpy(x).mean(axis=0, dtype=np.float64), **CLOSE[dtype])
     assert_close(variance, asnumpy(x).var(axis=0, dtype=np.float64), **CLOSE[dtype])
 
@@ -86,7 +86,7 @@ def test_a_large_mean_does_not_swallow_the_variance():
     # float32 has seven digits: Σ x² / n - mean² would have none left of a variance of 1 at a mean of 10000
     x = draw(0, 5000, 2, dtype=np.float32) + xp.float32(10000)
     with kernels_run():
-        _, variance = normalise.moments(x)
+        _, variance = normalize.moments(x)
     assert_close(variance, asnumpy(x).astype(np.float64).var(axis=0), rtol=1e-5)
 
 
@@ -94,7 +94,7 @@ def test_a_large_mean_does_not_swallow_the_variance():
 def test_scale_shift_and_relu_of_each_channel(rows, channels, relu, dtype, order, seed):
     x, (factor, offset) = draw(seed, rows, channels, dtype=dtype), draw(seed, 2, channels, dtype=dtype)
     with kernels_run(order):
-        y = normalise.affine(x, factor, offset, relu)
+        y = normalize.affine(x, factor, offset, relu)
     expected = asnumpy(x * factor + offset)
     assert_close(y, np.maximum(expected, 0) if relu else expected, **CLOSE[dtype])
 
@@ -105,11 +105,11 @@ def test_sums_and_gradients_of_what_a_relu_let_pass(rows, channels, relu, dtype,
     mean, factor, slope, offset = draw(seed, 4, channels, dtype=dtype)
     given_relu = y if relu else None
     with kernels_run(order):
-        sums = normalise.gradient_sums(g, x, mean, given_relu)
-        gx = normalise.input_gradient(g, x, factor, slope, offset, given_relu)
+        sums = normalize.gradient_sums(g, x, mean, given_relu)
+        gx = normalize.input_gradient(g, x, factor, slope, offset, given_relu)
     passed = asnumpy(g) * (asnumpy(y) > 0 if relu else 1)
-    centred = asnumpy(x) - asnumpy(mean)
-    expected = [passed.sum(axis=0, dtype=np.float64), (passed * centred).sum(axis=0, dtype=np.float64)]
+    centered = asnumpy(x) - asnumpy(mean)
+    expected = [passed.sum(axis=0, dtype=np.float64), (passed * centered).sum(axis=0, dtype=np.float64)]
     scale = np.sqrt(rows)  # the sums grow, and so does what float32 loses
     assert_close(sums / scale, np.stack(expected) / scale, **CLOSE[dtype])
     assert_close(gx, passed * asnumpy(factor) + asnumpy(x) * asnumpy(slope) + asnumpy(offset), **CLOSE[dtype])
@@ -118,7 +118,7 @@ def test_sums_and_gradients_of_what_a_relu_let_pass(rows, channels, relu, dtype,
 def test_nan_stays_nan_through_a_relu():
     x = xp.asarray([[np.nan, -1.0, 2.0]])
     with kernels_run():
-        y = normalise.affine(x, xp.ones(3), xp.zeros(3), True)
+        y = normalize.affine(x, xp.ones(3), xp.zeros(3), True)
     np.testing.assert_array_equal(asnumpy(y), [[np.nan, 0, 2]])
 
 
@@ -198,9 +198,9 @@ def test_a_step_of_adam_in_one_pass(count, steps, decay, dtype, order, seed):
     p, g, mean, square = draw(seed, 4, count, dtype=dtype)
     square = square**2
     before = [asnumpy(a).astype(np.float64).copy() for a in (p, g, mean, square)]
-    options = {"rate": 0.01, "betas": (0.9, 0.999), "steps": steps, "epsilon": 1e-3}
+    options = {"lr": 0.01, "betas": (0.9, 0.999), "steps": steps, "eps": 1e-3}
     with kernels_run(order):
-        moved = adam.step(p, g, mean, square, **options, decay=decay[0], decay_beside=decay[1])
+        moved = adam.step(p, g, mean, square, **options, decay=decay[0], decoupled_decay=decay[1])
     p0, g0, m, v = before
     g0 = g0 + decay[0] * p0
     m, v = 0.9 * m + 0.1 * g0, 0.999 * v + 0.001 * g0**2
@@ -217,13 +217,13 @@ def test_a_step_of_adam_in_one_pass(count, steps, decay, dtype, order, seed):
 def test_a_view_with_strides_is_copied_before_a_kernel_sees_it():
     x = draw(0, 6, 5, 4)
     with kernels_run():
-        mean, _ = normalise.moments(x.transpose(1, 0, 2)[::2])
+        mean, _ = normalize.moments(x.transpose(1, 0, 2)[::2])
         y = hamilton.product(x.transpose(1, 0, 2), x.transpose(1, 0, 2), -1)
     assert_close(mean, asnumpy(x)[:, ::2].mean(axis=(0, 1)))
     assert_close(y, quaternion.hamilton_product(x, x).transpose(1, 0, 2))
 
 
-@pytest.mark.parametrize("kernel", [normalise.moments, lambda x: pooling.maximum(x, 1)])
+@pytest.mark.parametrize("kernel", [normalize.moments, lambda x: pooling.maximum(x, 1)])
 def test_a_dtype_without_kernels_has_no_text(kernel):
     with kernels_run(), pytest.raises(KeyError, match="float16"):
         kernel(xp.zeros((1, 1, 1, 3), dtype=np.float16))

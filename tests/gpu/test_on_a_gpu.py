@@ -15,7 +15,7 @@ from support.device import counts
 from support.gpu_kernels import BUDGETS, formulas
 
 from quatnet import ops
-from quatnet.backend import asnumpy, on_gpu, why_no_gpu, xp
+from quatnet.backend import asnumpy, gpu_unavailable_reason, on_gpu, xp
 from quatnet.cli import info
 from quatnet.kernels import load
 from quatnet.models import CNN, cnn14, small_cnn
@@ -33,12 +33,12 @@ def gradients(seed: int) -> dict[str, np.ndarray]:
     model = CNN(small_cnn(10), rng=rng)
     x = rng.standard_normal((4, 101, 64, 4), dtype=np.float32)
     logits = model(xp.asarray(x), train=True, rng=rng)
-    ops.softmax_cross_entropy(logits, xp.asarray(np.eye(10, dtype=np.float32)[:4])).backward()
-    return {name: asnumpy(tensor.grad) for name, tensor in model.parameters().items()}
+    ops.cross_entropy(logits, xp.asarray(np.eye(10, dtype=np.float32)[:4])).backward()
+    return {name: asnumpy(tensor.grad) for name, tensor in model.named_parameters()}
 
 
 def test_the_device_passes_the_start_up_test(capsys):
-    assert why_no_gpu() is None
+    assert gpu_unavailable_reason() is None
     with capsys.disabled():
         print(f"\n{info.report()}")
 
@@ -75,4 +75,4 @@ def test_what_a_step_of_the_papers_network_costs(capsys):
     peak = gpu.peak_gigabytes()
     with capsys.disabled():
         print(f"\nQCNN14, {args.batch} clips of {args.seconds} s: {1e3 * seconds:.1f} ms a step, peak {peak:.2f} GB")
-    assert all(np.isfinite(asnumpy(tensor.data)).all() for tensor in model.parameters().values())
+    assert all(np.isfinite(asnumpy(tensor.data)).all() for tensor in model.parameters())

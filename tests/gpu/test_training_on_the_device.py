@@ -21,13 +21,19 @@ from support.op_calls import CALLS
 from quatnet import Tensor, ops, threads
 from quatnet.backend import asnumpy, xp
 from quatnet.datasets.targets import one_hot
-from quatnet.distill import ProjectedStudent, distillation, feature_matching, label_loss, multi_label_loss
+from quatnet.distill import (
+    ProjectedStudent,
+    binary_cross_entropy_loss,
+    cross_entropy_loss,
+    distillation,
+    feature_matching,
+)
 from quatnet.models import CNN, CNNConfig
 from quatnet.optim import SGD, Adam, AdamW, one_cycle
-from quatnet.prune import choose, cut
+from quatnet.prune import prune_filters, select
 from quatnet.training import checkpoint
-from quatnet.training.batches import predict, shuffled
-from quatnet.training.loop import READ_EVERY, Training
+from quatnet.training.batches import predict, shuffled_batches
+from quatnet.training.loop import LOG_INTERVAL, Trainer
 
 pytestmark = pytest.mark.skipif(counts and why_not() is not None, reason=str(why_not()))
 need_counters = pytest.mark.skipif(not counts, reason="only the stand-in for CuPy counts copies")
@@ -43,41 +49,41 @@ def network(seed: int = 0, quaternion: bool = True) -> CNN:
     return CNN(CNNConfig(**vars(CONFIG) | {"quaternion": quaternion}), rng=np.random.default_rng(seed))
 
 
-def training(student=None, *, loss=label_loss, optimiser=AdamW, epochs: int = 1, **options) -> Training:
+def training(student=None, *, loss=cross_entropy_loss, optimizer=AdamW, epochs: int = 1, **options) -> Trainer:
     student = student or network()
-    return Training(
+    return Trainer(
         student,
-        shuffled(CLIPS, one_hot(LABELS, 3), batch=BATCH),
-        optimiser(student.parameters()),
+        shuffled_batches(CLIPS, one_hot(LABELS, 3), batch_size=BATCH),
+        optimizer(student.parameters()),
         epochs=epochs,
-        steps=STEPS,
-        schedule=partial(one_cycle, total=epochs * STEPS, peak=0.01),
+        steps_per_epoch=STEPS,
+        schedule=partial(one_cycle, total_steps=epochs * STEPS, max_lr=0.01),
         loss=loss,
         **options,
     )
 
 
-def plain() -> Training:
+def plain() -> Trainer:
     return training()
 
 
-def real_network() -> Training:
-    return training(network(quaternion=False), optimiser=SGD)
+def real_network() -> Trainer:
+    return training(network(quaternion=False), optimizer=SGD)
 
 
-def clipped() -> Training:
-    return training(optimiser=partial(Adam, amsgrad=True, weight_decay=0.01), clip_norm=0.1)
+def clipped() -> Trainer:
+    return training(optimizer=partial(Adam, amsgrad=True, weight_decay=0.01), max_grad_norm=0.1)
 
 
-def many_labels() -> Training:
-    return training(loss=multi_label_loss)
+def many_labels() -> Trainer:
+    return training(loss=binary_cross_entropy_loss)
 
 
-def with_teachers() -> Training:
+def with_teachers() -> Trainer:
     return training(loss=distillation(network(seed=1), network(seed=2, quaternion=False)))
 
 
-def with_features() -> Training:
+def with_features() -> Trainer:
     student = ProjectedStudent(network(), CONFIG.embedding, rng=np.random.default_rng(3))
     return training(student, loss=feature_matching(student, network(seed=1)))
 
@@ -97,7 +103,7 @@ def test_a_training_agrees_with_numpys_to_the_rounding_of_float32(make):
         with array_module(name):
             run = make()
             history = run.run().history
-            outcomes.append((history[0], run.model.state(), predict(run.model, CLIPS)))
+            outcomes.append((history[0], run.model.state_dict(), predict(run.model, CLIPS)))
     (history, state, logits), (ours, our_state, our_logits) = outcomes
     assert ours == pytest.approx(history, rel=1e-4)
     for key in state:
@@ -112,13 +118,13 @@ def test_a_checkpoint_goes_from_one_to_the_other_without_losing_a_bit(tmp_path: 
         first = training(path=path, epochs=2)
         first.epochs = 1
         first.run()
-        state, memory = first.model.state(), first.optimiser.state()
+        state, memory = first.model.state_dict(), first.optimizer.state_dict()
     with array_module(there):
         second = training(path=path, epochs=2)
         second.load()
         second.save()
-        np.testing.assert_equal(checkpoint.load_model(path).state(), state)
-        np.testing.assert_equal(second.optimiser.state(), memory)
+        np.testing.assert_equal(checkpoint.load_model(path).state_dict(), state)
+        np.testing.assert_equal(second.optimizer.state_dict(), memory)
         assert isinstance(second.model.classifier.weight.data, xp.ndarray)
         second.run()
         assert len(second.progress.history) == 2
@@ -129,7 +135,7 @@ def test_both_prune_the_same_filters():
     for name in ("numpy", "cupy"):
         with array_module(name):
             model = network()
-            pruned.append(cut(model, choose(model, 0.5)).state())
+            pruned.append(prune_filters(model, select(model, 0.5)).state_dict())
     np.testing.assert_equal(*pruned)
 
 
@@ -160,7 +166,7 @@ def test_a_step_copies_the_batch_and_the_drawn_numbers_and_reads_every_tenth_los
     batch = [CLIPS[:BATCH].nbytes, one_hot(LABELS, 3)[:BATCH].nbytes]
     assert len(run.dropout_rng.drawn) == STEPS * (len(CONFIG.widths) + 1)
     assert Counter(traffic.to_device) == Counter(batch * STEPS + run.dropout_rng.drawn)
-    assert traffic.to_host == READ * (len(range(0, STEPS, READ_EVERY)) + 1)  # and once at the end of the epoch
+    assert traffic.to_host == READ * (len(range(0, STEPS, LOG_INTERVAL)) + 1)  # and once at the end of the epoch
     launched = Counter(traffic.launches)
     assert {"moments", "affine", "gradient_sums", "input_gradient", "average", "im2col", "col2im"} <= launched.keys()
     assert {count % STEPS for count in launched.values()} == {0}  # the same in every step

@@ -260,7 +260,7 @@ def test_a_damaged_shard_is_noticed(tmp_path: Path, harm: str) -> None:
         content[900] ^= 1
         waves.write_bytes(content)
         packed = Packed(segments, tmp_path / "packed", FORM)
-        packed.waveform(3)  # its neighbour is sound
+        packed.waveform(3)  # its neighbor is sound
         for use in (lambda: packed.waveform(4), packed.verify):
             with pytest.raises(DataError, match=r"00001\.int16 is damaged at clip0000006; delete .*00001\.json"):
                 use()
@@ -328,7 +328,7 @@ def test_evaluation_streams_every_clip_once_and_in_order(tmp_path: Path) -> None
 
 def test_balanced_batches_bring_clips_with_their_targets(tmp_path: Path) -> None:
     packed = packed_set(tmp_path)
-    epoch = balanced_batches(packed, FRONTEND, batch=6, steps=3)
+    epoch = balanced_batches(packed, FRONTEND, batch_size=6, steps_per_epoch=3)
     found = list(epoch(np.random.default_rng(0)))
     assert [(x.shape, t.shape) for x, t in found] == [((6, 13, 8, 4), (6, 3))] * 3
     for x, targets in found:
@@ -341,8 +341,10 @@ def test_balanced_batches_bring_clips_with_their_targets(tmp_path: Path) -> None
 
 
 def test_batches_are_changed_by_what_is_given(tmp_path: Path) -> None:
-    epoch = balanced_batches(packed_set(tmp_path), FRONTEND, batch=4, steps=1, change=lambda x, t, rng: (x + 1, t * 2))
-    plain = balanced_batches(packed_set_again(tmp_path), FRONTEND, batch=4, steps=1)
+    epoch = balanced_batches(
+        packed_set(tmp_path), FRONTEND, batch_size=4, steps_per_epoch=1, augment=lambda x, t, rng: (x + 1, t * 2)
+    )
+    plain = balanced_batches(packed_set_again(tmp_path), FRONTEND, batch_size=4, steps_per_epoch=1)
     ((changed, doubled),), ((x, targets),) = (list(b(np.random.default_rng(0))) for b in (epoch, plain))
     np.testing.assert_array_equal(changed, x + 1)
     np.testing.assert_array_equal(doubled, 2 * targets)

@@ -29,15 +29,15 @@ ALL_OPS = {
     "hamilton": lambda x: ops.hamilton_product(x, x),
     "conv": lambda x: ops.conv2d(x, Tensor(np.ones((3, 3, 4, 2))), padding=1),
     "quaternion conv": lambda x: ops.quaternion_conv2d(x, Tensor(np.ones((4, 3, 3, 1, 1))), padding=1),
-    "pooling": lambda x: ops.max_pool(ops.average_pool(x)),
+    "pooling": lambda x: ops.max_pool2d(ops.avg_pool2d(x)),
     "batch norm": lambda x: ops.batch_norm(x, Tensor(np.ones(4)), Tensor(np.zeros(4)), relu=True),
     "dropout": lambda x: ops.dropout(x, 0.5, rng=np.random.default_rng(0), train=True),
-    "softmax loss": lambda x: ops.softmax_cross_entropy(ops.reshape(x, (16, 4)), np.ones((16, 4)) / 4),
-    "binary loss": lambda x: ops.binary_cross_entropy(ops.reshape(x, (16, 4)), np.ones((16, 4)) / 4),
+    "softmax loss": lambda x: ops.cross_entropy(ops.reshape(x, (16, 4)), np.ones((16, 4)) / 4),
+    "binary loss": lambda x: ops.binary_cross_entropy_with_logits(ops.reshape(x, (16, 4)), np.ones((16, 4)) / 4),
     "distillation loss": lambda x: ops.distillation_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
-    "coins": lambda x: ops.bernoulli_distillation_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
+    "coins": lambda x: ops.binary_distillation_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
     "released": lambda x: ops.released_distillation_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
-    "features": lambda x: ops.feature_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
+    "features": lambda x: ops.mse_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
 }
 
 

@@ -18,7 +18,7 @@ from support.results import check_results
 from support.strategies import seeds
 
 from quatnet.datasets import Dataset, synthetic
-from quatnet.distill import linear_probe, read_recorded
+from quatnet.distill import linear_probe, read_cached_outputs
 from quatnet.errors import ConfigError, DataError, ShapeError
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "esc50.py"
@@ -60,8 +60,8 @@ def test_the_probe_is_the_logistic_regression_of_scikit_learn(rng: np.random.Gen
     twin = linear_model.LogisticRegression(C=0.1, tol=1e-8, max_iter=1000)
     s = (x - x.mean(axis=0)) / x.std(axis=0)
     found, expected = linear_probe(x, labels, 3, inverse_penalty=0.1)(x), twin.fit(s, labels).decision_function(s)
-    centred = [logits - logits.mean(axis=1, keepdims=True) for logits in (found, expected)]  # biases are free of it
-    np.testing.assert_allclose(*centred, atol=1e-3)
+    centered = [logits - logits.mean(axis=1, keepdims=True) for logits in (found, expected)]  # biases are free of it
+    np.testing.assert_allclose(*centered, atol=1e-3)
 
 
 @pytest.mark.parametrize(("shape", "labels"), [((3,), 3), ((3, 2), 2), ((0, 2), 0)])
@@ -87,7 +87,9 @@ def teacher_file(path: Path, **arrays: np.ndarray) -> Path:
 
 def test_answers_come_by_the_names_of_the_clips(tmp_path: Path) -> None:
     logits = np.arange(6, dtype=np.float16).reshape(3, 2)
-    recorded = read_recorded(teacher_file(tmp_path / "t.npz", clip=np.array(["a", "b.0", "c.wav"]), logits=logits))
+    recorded = read_cached_outputs(
+        teacher_file(tmp_path / "t.npz", clip=np.array(["a", "b.0", "c.wav"]), logits=logits)
+    )
     assert recorded.kind == "logits"
     np.testing.assert_array_equal(recorded.of(["c.wav", "a.ogg", "b.0"]), logits[[2, 0, 1]])
     assert recorded.of(["a"]).dtype == np.float32
@@ -95,7 +97,7 @@ def test_answers_come_by_the_names_of_the_clips(tmp_path: Path) -> None:
 
 def test_logits_are_preferred_to_embeddings(tmp_path: Path) -> None:
     path = teacher_file(tmp_path / "t.npz", clip=np.array(["a"]), embedding=np.ones((1, 9)), logits=np.ones((1, 2)))
-    assert (read_recorded(path).kind, read_recorded(path).answers.shape) == ("logits", (1, 2))
+    assert (read_cached_outputs(path).kind, read_cached_outputs(path).answers.shape) == ("logits", (1, 2))
 
 
 NAMES, ONES = np.array(["a", "b"]), np.ones((2, 3))
@@ -114,23 +116,23 @@ BAD_FILES = {
 @pytest.mark.parametrize("message", BAD_FILES)
 def test_a_file_that_is_something_else_is_one_clear_line(tmp_path: Path, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        read_recorded(teacher_file(tmp_path / "t.npz", **BAD_FILES[message]))
+        read_cached_outputs(teacher_file(tmp_path / "t.npz", **BAD_FILES[message]))
 
 
 def test_missing_and_broken_files_are_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no file .*none.npz"):
-        read_recorded(tmp_path / "none.npz")
+        read_cached_outputs(tmp_path / "none.npz")
     whole = teacher_file(tmp_path / "t.npz", clip=NAMES, logits=ONES).read_bytes()
     np.save(tmp_path / "alone.npy", ONES)
     for name, content in {"half": whole[: len(whole) // 2], "text": b"clip,logits"}.items():
         (tmp_path / name).write_bytes(content)
     for name in ("half", "text", "alone.npy"):
         with pytest.raises(DataError, match=r"truncated or no \.npz file"):
-            read_recorded(tmp_path / name)
+            read_cached_outputs(tmp_path / name)
 
 
 def test_missing_clips_are_counted_and_one_is_named(tmp_path: Path) -> None:
-    recorded = read_recorded(teacher_file(tmp_path / "t.npz", clip=NAMES, logits=ONES))
+    recorded = read_cached_outputs(teacher_file(tmp_path / "t.npz", clip=NAMES, logits=ONES))
     with pytest.raises(DataError, match=r"no logits for 2 of 3 clips, first 'x\.wav'"):
         recorded.of(["a", "x.wav", "y"])
 
@@ -183,7 +185,7 @@ def test_a_wrong_file_is_one_clear_line(data: Dataset, tmp_path: Path) -> None:
     for path, message in [
         (tmp_path / "none.npz", "there is no file"),
         (short, "no logits for 1 of 40 clips, first 'dog"),
-        (narrow, "logits of 9 classes, and synthesised has 10"),
+        (narrow, "logits of 9 classes, and synthesized has 10"),
     ]:
         done = run_example("--smoke", "--out", tmp_path / "out", "--teacher", path, "--fold", "2")
         assert done.returncode != 0

@@ -47,7 +47,10 @@ MACHINES = {
         r'ImportError: libcublas.*a CUDA library seems to be missing: pip install "quatnet-numpy\[cuda12\]".* them',
     ),
     "wrong numbers": (lambda m: with_a_gpu(m, ones=np.zeros), "a wrong result in the start-up test: update"),
-    "a kernel that does nothing": (lambda m: with_a_gpu(m, kernel=lambda *_: None, empty=np.zeros), "a wrong result"),
+    "a kernel that does nothing": (
+        lambda m: with_a_gpu(m, kernel=lambda *_: None, empty=np.zeros),
+        "a wrong result",
+    ),
 }
 
 
@@ -71,7 +74,7 @@ def test_the_start_up_test_compiles_a_kernel_of_ours(monkeypatch: pytest.MonkeyP
         return types.SimpleNamespace(get_function=lambda name: twice if name in code else None)
 
     with_a_gpu(monkeypatch, RawModule=compiled)
-    assert backend.why_no_gpu() is None
+    assert backend.gpu_unavailable_reason() is None
     assert texts == [backend.TWICE]
 
 

@@ -21,7 +21,7 @@ REAL = CNNConfig(3, False, ((8,), (8, 12)), embedding=8, mels=8, block_dropout=0
 
 
 def parameters(model):
-    return {name: tensor.data.size for name, tensor in model.parameters().items()}
+    return {name: tensor.data.size for name, tensor in model.named_parameters()}
 
 
 def test_parameters_of_the_twin_are_counted_with_a_pencil(rng):
@@ -42,8 +42,8 @@ def test_a_network_and_its_config_have_the_same_twin(config):
     one = convert(config, rng=np.random.default_rng(1))
     other = convert(CNN(config, rng=np.random.default_rng(2)), rng=np.random.default_rng(1))
     assert one.config == other.config == replace(config, quaternion=True)
-    for name, array in one.state().items():
-        np.testing.assert_array_equal(array, other.state()[name])
+    for name, array in one.state_dict().items():
+        np.testing.assert_array_equal(array, other.state_dict()[name])
 
 
 def test_the_twin_is_made_of_quaternion_layers_up_to_the_logits(rng):
@@ -55,10 +55,10 @@ def test_the_twin_is_made_of_quaternion_layers_up_to_the_logits(rng):
 
 def test_the_network_that_was_converted_stays_as_it_is(rng):
     model = CNN(REAL, rng=rng)
-    before = model.state()
+    before = model.state_dict()
     convert(model, rng=rng)
     assert model.config is REAL
-    for name, array in model.state().items():
+    for name, array in model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
 
 
@@ -67,11 +67,12 @@ def test_shapes_go_in_and_out_as_before_and_the_twin_can_be_trained(rng):
     twin = convert(model, rng=rng)
     x, labels = draw(rng, 6, 12, 8, 4, dtype=np.float32), np.eye(3)[[0, 1, 2, 0, 1, 2]]
     assert twin(x).shape == model(x).shape == (6, 3)
-    optimiser, losses = Adam(twin.parameters()), []
+    optimizer, losses = Adam(twin.parameters()), []
     for _ in range(5):
-        loss = ops.softmax_cross_entropy(twin(x, train=True, rng=np.random.default_rng(0)), labels)
+        loss = ops.cross_entropy(twin(x, train=True, rng=np.random.default_rng(0)), labels)
         loss.backward()
-        optimiser.step(0.01)
+        optimizer.step(lr=0.01)
+        optimizer.zero_grad()
         losses.append(float(loss.data))
     assert losses[-1] < losses[0]
 

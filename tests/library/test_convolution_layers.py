@@ -37,7 +37,9 @@ def built(layer, *channels, seed=0, **options):
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-@pytest.mark.parametrize("options", [{}, {"kernel": 5}, {"kernel": 1}, {"dilation": 2}, {"groups": 2, "bias": True}])
+@pytest.mark.parametrize(
+    "options", [{}, {"kernel_size": 5}, {"kernel_size": 1}, {"dilation": 2}, {"groups": 2, "bias": True}]
+)
 def test_a_layer_keeps_the_size_unless_told_otherwise(layer, options):
     x = drawn_for(layer, 1)
     assert built(layer, 16, 8, **options)(Tensor(x)).shape == (*x.shape[:-1], 8)
@@ -47,7 +49,7 @@ def test_a_layer_keeps_the_size_unless_told_otherwise(layer, options):
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (4, 2), (2, 2), (1, 2), (5, 3), ((3, 4), (1, 2)), (3, 4)])
 def test_a_transposed_layer_multiplies_the_size_by_its_stride(layer, kernel, stride):
     down, right = stride if isinstance(stride, tuple) else (stride, stride)
-    y = built(layer, 16, 8, kernel=kernel, stride=stride)(Tensor(drawn_for(layer, 1)))
+    y = built(layer, 16, 8, kernel_size=kernel, stride=stride)(Tensor(drawn_for(layer, 1)))
     assert y.shape == (2, 5 * down, 6 * right, 8)
 
 
@@ -62,8 +64,8 @@ def test_paddings_that_are_given_are_taken(layer):
 
 
 def test_a_layer_does_what_its_op_does():
-    options = {"kernel": (2, 3), "stride": (2, 1), "padding": (1, 0), "dilation": (1, 2), "groups": 2}
-    passed = {name: value for name, value in options.items() if name != "kernel"}
+    options = {"kernel_size": (2, 3), "stride": (2, 1), "padding": (1, 0), "dilation": (1, 2), "groups": 2}
+    passed = {name: value for name, value in options.items() if name != "kernel_size"}
     for layer, op in [(nn.Conv2d, ops.conv2d), (nn.QuaternionConv2d, ops.quaternion_conv2d)]:
         conv, x = built(layer, 16, 8, **options), Tensor(drawn_for(layer, 1))
         assert_close(conv(x).data, op(x, conv.weight, **passed).data)
@@ -85,7 +87,7 @@ def test_a_quarter_of_the_weights_for_the_same_channels(real, quaternion, groups
 
 
 def test_weights_are_laid_out_channels_in_before_channels_out():
-    shapes = {layer.__name__: built(layer, 16, 24, kernel=5, groups=2).weight.shape for layer in LAYERS}
+    shapes = {layer.__name__: built(layer, 16, 24, kernel_size=5, groups=2).weight.shape for layer in LAYERS}
     assert shapes == {
         "Conv1d": (5, 8, 24),
         "Conv2d": (5, 5, 8, 24),
@@ -103,15 +105,15 @@ def test_all_parameters_are_trained(layer, rng):
     y = conv(Tensor(drawn_for(layer, 1, channels=8)))
     y.backward(draw(rng, *y.shape, dtype=np.float32))
     names = {"weight", "bias"} | ({"scale"} if layer is nn.QuaternionRotationConv2d else set())
-    assert conv.parameters().keys() == names
-    assert all(float(xp.abs(tensor.grad).max()) > 0 for tensor in conv.parameters().values())
-    assert {tensor.grad.dtype for tensor in conv.parameters().values()} == {y.data.dtype} == {np.dtype(np.float32)}
+    assert dict(conv.named_parameters()).keys() == names
+    assert all(float(xp.abs(tensor.grad).max()) > 0 for tensor in conv.parameters())
+    assert {tensor.grad.dtype for tensor in conv.parameters()} == {y.data.dtype} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize("layer", [*LAYERS, nn.Linear, nn.QuaternionLinear])
 def test_without_bias_there_is_none(layer):
-    assert "bias" not in built(layer, 8, 8, bias=False).state()
-    assert built(layer, 8, 8, bias=True).state()["bias"].shape == (8,)
+    assert "bias" not in built(layer, 8, 8, bias=False).state_dict()
+    assert built(layer, 8, 8, bias=True).state_dict()["bias"].shape == (8,)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -133,7 +135,7 @@ def test_fresh_rotations_are_unit_quaternions_that_prefer_no_direction():
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_one_seed_one_layer_in_float32(layer):
-    first, same, other = (built(layer, 8, 8, seed=seed).state() for seed in (1, 1, 2))
+    first, same, other = (built(layer, 8, 8, seed=seed).state_dict() for seed in (1, 1, 2))
     for name, array in first.items():
         np.testing.assert_array_equal(array, same[name])
         assert (array != other[name]).any()
@@ -189,7 +191,9 @@ def test_groups_must_come_out_equal(layer, groups):
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-@pytest.mark.parametrize("options", [{"kernel": 0}, {"dilation": 0}, {"kernel": 1.5}, {"kernel": (1, 2, 3)}])
+@pytest.mark.parametrize(
+    "options", [{"kernel_size": 0}, {"dilation": 0}, {"kernel_size": 1.5}, {"kernel_size": (1, 2, 3)}]
+)
 def test_a_kernel_without_taps_is_refused(layer, options):
     with pytest.raises(ConfigError, match=r"at least 1|whole number"):
         built(layer, 8, 8, **options)
@@ -198,4 +202,4 @@ def test_a_kernel_without_taps_is_refused(layer, options):
 def test_a_layer_for_signals_has_one_direction():
     for layer in SIGNALS:
         with pytest.raises(ConfigError, match="one direction of a signal"):
-            built(layer, 8, 8, kernel=(3, 3))
+            built(layer, 8, 8, kernel_size=(3, 3))

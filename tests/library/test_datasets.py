@@ -134,11 +134,11 @@ def test_a_table_without_esc10_clips_has_no_esc10(tmp_path: Path) -> None:
         esc50.load(tmp_path, esc10=True)
 
 
-# The synthesised set
+# The synthesized set
 
 
 @pytest.mark.parametrize("name", SOUNDS)
-def test_every_synthesised_sound_is_a_sound(name: str) -> None:
+def test_every_synthesized_sound_is_a_sound(name: str) -> None:
     data = synthetic.load(clips_per_class=5)
     clips = [clip for clip in data.clips if data.classes[clip.label] == name]
     waves = [clip.source()[0] for clip in clips]
@@ -154,14 +154,14 @@ def test_every_synthesised_sound_is_a_sound(name: str) -> None:
 @settings(max_examples=10)
 @given(seed=st.integers(0, 2**32), label=st.integers(0, 9), seconds=st.sampled_from([0.1, 0.5, 2.0]))
 def test_a_seed_makes_the_same_samples_whatever_its_length(seed: int, label: int, seconds: float) -> None:
-    first, again = (synthetic.sets.synthesise(label, [seed, label, 0], seconds)[0] for _ in range(2))
+    first, again = (synthetic.sets.synthesize(label, [seed, label, 0], seconds)[0] for _ in range(2))
     np.testing.assert_array_equal(first, again)
     assert np.isfinite(first).all()
     assert len(first) == round(seconds * RATE_HZ)
 
 
 def linear_accuracy(x: np.ndarray, labels: np.ndarray, tested: np.ndarray) -> float:
-    """Ridge regression to one-hot targets on standardised mean log-mels: all that a linear model can use."""
+    """Ridge regression to one-hot targets on standardized mean log-mels: all that a linear model can use."""
     x = (x - x[~tested].mean(axis=0)) / x[~tested].std(axis=0)
     x = np.hstack([x, np.ones((len(x), 1))])
     a, t = x[~tested], np.eye(10)[labels[~tested]]
@@ -169,14 +169,14 @@ def linear_accuracy(x: np.ndarray, labels: np.ndarray, tested: np.ndarray) -> fl
     return float(((x[tested] @ weight).argmax(axis=1) == labels[tested]).mean())
 
 
-def test_a_linear_model_on_mean_spectra_does_not_solve_the_synthesised_set(tmp_path: Path) -> None:
+def test_a_linear_model_on_mean_spectra_does_not_solve_the_synthesized_set(tmp_path: Path) -> None:
     data = synthetic.load(clips_per_class=10)
     x = features(data.clips, FrontEnd(hop=1280, floor_db=-60.0), cache=tmp_path)[..., 0].mean(axis=1)
     accuracies = [linear_accuracy(x, data.labels, data.folds == fold) for fold in range(1, 6)]
     assert 0.25 < np.mean(accuracies) < 0.75  # chance is 0.1; on fold 1 the CNN has 0.79 in 5 epochs, 0.85 in 8
 
 
-def test_too_few_synthesised_clips_for_five_folds_are_refused() -> None:
+def test_too_few_synthesized_clips_for_five_folds_are_refused() -> None:
     with pytest.raises(ConfigError, match="clips_per_class >= 5"):
         synthetic.load(clips_per_class=4)
 

@@ -1,6 +1,6 @@
 """How a convolution becomes fast: fewer multiplications, and pieces that stay in cache.
 
-Two identities save multiplications and leave the result as it was. Winograd's makes four neighbouring outputs of three
+Two identities save multiplications and leave the result as it was. Winograd's makes four neighboring outputs of three
 taps from six products instead of twelve; that of the eight products makes a quaternion product from eight real ones
 instead of sixteen. Both first add, then multiply, then add, so one can run inside the other: a quaternion convolution
 is left with a quarter of its multiplications. The sums are done on whole planes of an image, the products by the

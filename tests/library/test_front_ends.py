@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.front_end_twin import released_energies
 
-from quatnet.audio import COMPONENTS, FrontEnd, deltas, empty_cells, log_mel
+from quatnet.audio import COMPONENTS, FrontEnd, deltas, floored_cells, log_mel
 from quatnet.audio.components import checked_variant, corrected, released, repeated
 from quatnet.datasets import Clip, features, synthetic
 from quatnet.errors import ConfigError, ShapeError
@@ -47,7 +47,7 @@ def torchaudio_slopes(monkeypatch):
 
 
 def clip(seconds=2.0):
-    return synthetic.load(clips_per_class=5, seed=0, clip_seconds=seconds).clips[0].source()[0]  # a dog, synthesised
+    return synthetic.load(clips_per_class=5, seed=0, clip_seconds=seconds).clips[0].source()[0]  # a dog, synthesized
 
 
 # With a pencil
@@ -132,16 +132,16 @@ def test_features_of_one_variant_are_never_taken_for_those_of_another(tmp_path):
 def test_empty_cells_by_hand():
     # Four cells: r at the floor in one of them, i exactly 0 in two, j at the floor in three, k never
     cells = np.array([[-100, 0, -100, 1], [-50, 0, -100, 2], [0, 3, -100, 3], [1, -2, 5, -4]], np.float32)
-    np.testing.assert_array_equal(empty_cells(cells, floor_db=-100.0), [1 / 4, 2 / 4, 3 / 4, 0])
+    np.testing.assert_array_equal(floored_cells(cells, floor_db=-100.0), [1 / 4, 2 / 4, 3 / 4, 0])
 
 
 def test_silence_is_empty_and_the_released_differences_of_a_sound_nearly_half():
     for variant in COMPONENTS:
         front_end = FrontEnd(clip_seconds=0.5, variant=variant)
         silence = front_end(np.zeros(100, np.float32), 32000)
-        np.testing.assert_array_equal(empty_cells(silence, **FLOOR), np.ones(4))
+        np.testing.assert_array_equal(floored_cells(silence, **FLOOR), np.ones(4))
     noise = np.random.default_rng(0).standard_normal(32000).astype(np.float32)
-    lost = {v: empty_cells(FrontEnd(clip_seconds=1.0, variant=v)(noise, 32000), **FLOOR) for v in COMPONENTS}
+    lost = {v: floored_cells(FrontEnd(clip_seconds=1.0, variant=v)(noise, 32000), **FLOOR) for v in COMPONENTS}
     assert (lost["corrected"] == 0).all()
     assert (lost["repeated"] == 0).all()
     assert lost["released"][0] == 0
@@ -160,7 +160,7 @@ def test_an_unknown_variant_is_refused_and_the_known_ones_are_named():
 @pytest.mark.parametrize("shape", [(4,), (3, 3), (0, 4)])
 def test_what_has_no_quaternions_has_no_empty_cells(shape):
     with pytest.raises(ShapeError, match=r"features \(\.\.\., 4\)"):
-        empty_cells(np.ones(shape), **FLOOR)
+        floored_cells(np.ones(shape), **FLOOR)
 
 
 # Second opinions: float32 on both sides, so that a cell far below the loudest of its frame is partly rounding
@@ -229,7 +229,7 @@ def test_the_released_front_end_from_torchlibrosa_to_torchaudio(name, torch, mon
     np.testing.assert_allclose(ours[sure], theirs[sure], rtol=0, atol=1e-3)
     assert sure.mean(axis=(0, 1)).min() > 0.6
     floored = (theirs < -99.999).mean(axis=(0, 1))
-    np.testing.assert_allclose(empty_cells(ours, **FLOOR), floored, atol=0.02)
+    np.testing.assert_allclose(floored_cells(ours, **FLOOR), floored, atol=0.02)
     assert floored[1:].min() > 0.35
 
 

@@ -1,6 +1,6 @@
 """What a split must keep apart: artists and voices.
 
-A network that has heard an actor recognises the voice, and one that has heard an artist recognises the studio. Then
+A network that has heard an actor recognizes the voice, and one that has heard an artist recognizes the studio. Then
 it seems to know emotions or genres, and does not. So RAVDESS is split by actor, and GTZAN has, beside its ten usual
 folds, a split made by listeners that keeps artists apart and leaves faulty clips out. A file's name says what is in
 it; a name that does not fit is an error, and a recording that cannot be read is left out and counted.
@@ -210,7 +210,7 @@ def test_actors_without_speech_are_an_error(tmp_path: Path) -> None:
         ravdess.load(tmp_path)
 
 
-# The synthesised stand-ins
+# The synthesized stand-ins
 
 
 def test_stand_ins_have_the_classes_and_folds_of_what_they_stand_for() -> None:

@@ -42,15 +42,15 @@ def test_the_tour_prints_the_table_and_the_product_in_every_form(tour):
 
 
 @pytest.mark.parametrize("name", ["rotation", "blocks"])
-def test_each_picture_shows_i_j_and_k_in_their_colours(tour, name):
+def test_each_picture_shows_i_j_and_k_in_their_colors(tour, name):
     from matplotlib.colors import to_rgb
     from matplotlib.image import imread
 
     picture = imread(tour[1] / f"{name}.png")[..., :3]
     assert min(picture.shape[:2]) > 300
-    for colour in ("#F5B041", "#85C1E9", "#7DCEA0"):
-        shown = (np.abs(picture - to_rgb(colour)) < 0.02).all(axis=-1)
-        assert shown.sum() > 1000, f"{name}: almost nothing is drawn in {colour}"
+    for color in ("#F5B041", "#85C1E9", "#7DCEA0"):
+        shown = (np.abs(picture - to_rgb(color)) < 0.02).all(axis=-1)
+        assert shown.sum() > 1000, f"{name}: almost nothing is drawn in {color}"
 
 
 def test_the_turn_in_the_picture_ends_where_it_should():

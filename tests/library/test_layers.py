@@ -1,6 +1,6 @@
 """What stands between the convolutions.
 
-Batch normalisation gives every channel mean 0 and variance 1; dropout hides random entries, so that none is
+Batch normalization gives every channel mean 0 and variance 1; dropout hides random entries, so that none is
 relied on; pooling halves the image. All three see real numbers: four channels of a quaternion are to them four
 channels. What sees the quaternion comes two lessons later.
 """
@@ -20,25 +20,25 @@ from quatnet.autodiff import gradcheck
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import ConfigError, ShapeError
 from quatnet.nn import BatchNorm
-from quatnet.ops.normalise import batch_statistics
+from quatnet.ops.normalize import batch_statistics
 
 
 def leaf(array):
     return Tensor(xp.asarray(array, dtype=np.float64), requires_grad=True)
 
 
-# Batch normalisation, by hand
+# Batch normalization, by hand
 
 
-def test_two_numbers_are_normalised_with_a_pencil():
+def test_two_numbers_are_normalized_with_a_pencil():
     # 1 and 3: mean 2, variance 1, so -1 and 1; times 10 plus 5: -5 and 15
-    y = ops.batch_norm(leaf([[1], [3]]), leaf([10]), leaf([5]), epsilon=0)
+    y = ops.batch_norm(leaf([[1], [3]]), leaf([10]), leaf([5]), eps=0)
     assert_close(y.data, [[-5], [15]])
 
 
 def test_given_statistics_are_used_as_they_are():
     # (7 - 3) / sqrt(4) = 2, times 10 plus 5
-    y = ops.batch_norm(leaf([[7]]), leaf([10]), leaf([5]), (xp.asarray([3.0]), xp.asarray([4.0])), epsilon=0)
+    y = ops.batch_norm(leaf([[7]]), leaf([10]), leaf([5]), (xp.asarray([3.0]), xp.asarray([4.0])), eps=0)
     assert_close(y.data, [[25]])
 
 
@@ -46,19 +46,19 @@ def test_running_statistics_move_a_tenth_of_the_way():
     # mean: 0 + 0.1 (2 - 0) = 0.2; the variance of a sample of two is 2: 1 + 0.1 (2 - 1) = 1.1
     norm = BatchNorm(1)
     norm(Tensor(np.array([[1.0], [3]], np.float32)), train=True)
-    assert_close(norm.mean, [0.2], rtol=1e-6)
-    assert_close(norm.variance, [1.1], rtol=1e-6)
+    assert_close(norm.running_mean, [0.2], rtol=1e-6)
+    assert_close(norm.running_var, [1.1], rtol=1e-6)
 
 
 def test_evaluation_uses_the_running_statistics_and_leaves_them_alone():
     norm = BatchNorm(1)
-    norm.mean, norm.variance = xp.asarray([3.0], dtype=np.float32), xp.asarray([4.0], dtype=np.float32)
+    norm.running_mean, norm.running_var = xp.asarray([3.0], dtype=np.float32), xp.asarray([4.0], dtype=np.float32)
     y = norm(Tensor(np.array([[7.0]], np.float32)), train=False)
     assert_close(y.data, [[2]], rtol=1e-5)
-    assert (float(norm.mean[0]), float(norm.variance[0])) == (3, 4)
+    assert (float(norm.running_mean[0]), float(norm.running_var[0])) == (3, 4)
 
 
-# Batch normalisation, for any batch
+# Batch normalization, for any batch
 
 SHAPES = [(7, 3), (2, 5, 3), (2, 3, 4, 5)]
 
@@ -67,7 +67,7 @@ SHAPES = [(7, 3), (2, 5, 3), (2, 3, 4, 5)]
 def test_every_channel_ends_with_mean_zero_and_variance_one(seed, shape):
     channels = shape[-1]
     x = 3 + 2 * draw(seed, *shape)
-    y = asnumpy(ops.batch_norm(Tensor(x), leaf(np.ones(channels)), leaf(np.zeros(channels)), epsilon=0).data)
+    y = asnumpy(ops.batch_norm(Tensor(x), leaf(np.ones(channels)), leaf(np.zeros(channels)), eps=0).data)
     for channel in y.reshape(-1, channels).T:
         assert channel.mean() == pytest.approx(0, abs=1e-12)
         assert channel.var() == pytest.approx(1)
@@ -140,13 +140,13 @@ def test_batch_norm_keeps_float32(rng):
     for train in (True, False):
         y = norm(x, train=train, relu=True)
         ops.sum(y * y).backward()
-        arrays = [y.data, x.grad, norm.scale.grad, norm.shift.grad, norm.mean, norm.variance]
+        arrays = [y.data, x.grad, norm.weight.grad, norm.bias.grad, norm.running_mean, norm.running_var]
         assert {a.dtype for a in arrays} == {np.dtype(np.float32)}
 
 
 def test_without_affine_there_is_nothing_to_train():
-    assert BatchNorm(3, affine=False).parameters() == {}
-    assert BatchNorm(3).parameters().keys() == {"scale", "shift"}
+    assert list(BatchNorm(3, affine=False).parameters()) == []
+    assert dict(BatchNorm(3).named_parameters()).keys() == {"weight", "bias"}
 
 
 def test_scale_and_shift_of_another_length_are_an_error():
@@ -221,7 +221,7 @@ def test_dropout_keeps_float32(rng):
 @pytest.mark.parametrize(("rate", "seed"), [(1.0, 0), (-0.1, 0), (1.5, 0), (math.nan, 0), (0.5, None)])
 def test_a_rate_that_cannot_be_or_a_missing_rng_is_an_error(rate, seed):
     rng = None if seed is None else np.random.default_rng(seed)
-    with pytest.raises(ConfigError, match="0 <= rate < 1, and an rng"):
+    with pytest.raises(ConfigError, match="0 <= p < 1, and an rng"):
         ops.dropout(leaf(np.ones(3)), rate, rng=rng, train=True)
 
 
@@ -233,8 +233,8 @@ def test_pooling_worked_with_a_pencil():
     # 5 6 | 7 8   of 2x2
     x = np.array([[1.0, 2, 3, 4], [5, 6, 7, 8]]).reshape(1, 2, 4, 1)
     for pool, values, back in [
-        (ops.average_pool, [3.5, 5.5], [[2, 2, 5, 5], [2, 2, 5, 5]]),
-        (ops.max_pool, [6, 8], [[0, 0, 0, 0], [0, 8, 0, 20]]),
+        (ops.avg_pool2d, [3.5, 5.5], [[2, 2, 5, 5], [2, 2, 5, 5]]),
+        (ops.max_pool2d, [6, 8], [[0, 0, 0, 0], [0, 8, 0, 20]]),
     ]:
         image = leaf(x)
         y = pool(image)
@@ -245,7 +245,7 @@ def test_pooling_worked_with_a_pencil():
 
 def test_the_first_of_equals_receives_the_gradient():
     x = leaf(np.ones((1, 2, 2, 1)))
-    ops.max_pool(x).backward(np.ones((1, 1, 1, 1)))
+    ops.max_pool2d(x).backward(np.ones((1, 1, 1, 1)))
     assert_close(x.grad.ravel(), [1, 0, 0, 0])
 
 
@@ -253,23 +253,23 @@ def test_the_first_of_equals_receives_the_gradient():
 def test_pooling_is_a_loop_over_windows_and_drops_what_is_left_over(seed, n, h, w, c, size):
     size = min(size, h, w)
     x = draw(seed, n, h, w, c)
-    for pool, reduction in [(ops.average_pool, np.mean), (ops.max_pool, np.max)]:
+    for pool, reduction in [(ops.avg_pool2d, np.mean), (ops.max_pool2d, np.max)]:
         expected = np.zeros((n, h // size, w // size, c))
         for b, i, j, k in np.ndindex(*expected.shape):
             window = asnumpy(x)[b, i * size : (i + 1) * size, j * size : (j + 1) * size, k]
             expected[b, i, j, k] = reduction(window)
-        assert_close(pool(Tensor(x), size=size).data, expected)
+        assert_close(pool(Tensor(x), kernel_size=size).data, expected)
 
 
-@pytest.mark.parametrize("pool", [ops.average_pool, ops.max_pool])
+@pytest.mark.parametrize("pool", [ops.avg_pool2d, ops.max_pool2d])
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_gradients_of_pooling_agree_with_difference_quotients(pool, size, rng):
     x = draw(rng, 2, 5, 7, 3)
-    gradcheck(lambda x: pool(x, size=size), [x], rng=rng)
-    gradcheck(lambda x: pool(ops.transpose(x, (0, 2, 1, 3)), size=size), [x], rng=rng)
+    gradcheck(lambda x: pool(x, kernel_size=size), [x], rng=rng)
+    gradcheck(lambda x: pool(ops.transpose(x, (0, 2, 1, 3)), kernel_size=size), [x], rng=rng)
 
 
-@pytest.mark.parametrize("pool", [ops.average_pool, ops.max_pool])
+@pytest.mark.parametrize("pool", [ops.avg_pool2d, ops.max_pool2d])
 def test_pooling_keeps_float32(pool, rng):
     x = Tensor(draw(rng, 1, 4, 4, 2, dtype=np.float32), requires_grad=True)
     y = pool(x)
@@ -277,28 +277,28 @@ def test_pooling_keeps_float32(pool, rng):
     assert y.data.dtype == x.grad.dtype == np.float32
 
 
-@pytest.mark.parametrize("pool", [ops.average_pool, ops.max_pool])
+@pytest.mark.parametrize("pool", [ops.avg_pool2d, ops.max_pool2d])
 @pytest.mark.parametrize("shape", [(1, 1, 4, 1), (1, 4, 1, 1)])
 def test_a_window_that_does_not_fit_is_an_error(pool, shape):
     with pytest.raises(ShapeError, match="window of 2 x 2 does not fit"):
         pool(leaf(np.ones(shape)))
 
 
-@pytest.mark.parametrize("pool", [ops.average_pool, ops.max_pool])
+@pytest.mark.parametrize("pool", [ops.avg_pool2d, ops.max_pool2d])
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_window_without_a_size_is_an_error(pool, size):
     with pytest.raises((ShapeError, ConfigError)):
-        pool(leaf(np.ones((1, 4, 4, 1))), size=size)
+        pool(leaf(np.ones((1, 4, 4, 1))), kernel_size=size)
 
 
 @pytest.mark.parity
 @pytest.mark.parametrize("size", [2, 3])
 def test_pooling_is_that_of_pytorch(size, torch, rng):
     functional = torch.nn.functional
-    for ours, theirs in [(ops.average_pool, functional.avg_pool2d), (ops.max_pool, functional.max_pool2d)]:
+    for ours, theirs in [(ops.avg_pool2d, functional.avg_pool2d), (ops.max_pool2d, functional.max_pool2d)]:
         assert_parity(
             torch,
-            lambda x, pool=ours: pool(x, size=size),
+            lambda x, pool=ours: pool(x, kernel_size=size),
             lambda x, pool=theirs: pool(x.permute(0, 3, 1, 2), size).permute(0, 2, 3, 1),
             [draw(rng, 2, 7, 8, 3)],
             rng,

@@ -8,12 +8,13 @@ needs 8 of the 16 products in its block matrix. The published networks give the 
 
 import numpy as np
 import pytest
+from support.modules import parameter_places
 
 from quatnet import Tensor, nn
 from quatnet.autodiff import gradcheck
 from quatnet.backend import asnumpy
 from quatnet.errors import ConfigError, ShapeError
-from quatnet.models import CNN, CNNConfig, cnn14, small_cnn, student_of
+from quatnet.models import CNN, CNNConfig, cnn14, half_width, small_cnn
 from quatnet.profile import count_parameters, layer_costs, layer_multiplications, milliseconds_per_clip, multiplications
 
 TINY = CNNConfig(3, True, ((8,), (8, 12)), embedding=8, mels=8)
@@ -26,7 +27,7 @@ def tiny(seed: int = 0, **changes: object) -> CNN:
 def parameters_from_config(config: CNNConfig) -> int:
     """Count by formula, without building 80 million numbers."""
     share = 4 if config.quaternion else 1
-    channels = config.inputs
+    channels = config.in_channels
     total = 2 * config.mels if config.input_norm == "mel" else 0
     for width in (width for block in config.widths for width in block):
         total += 9 * channels * width // share + 2 * width
@@ -50,7 +51,7 @@ def test_a_first_layer_is_counted_with_a_pencil() -> None:
         (nn.ConvTranspose2d, {"stride": 2}, 20, 5_760, 5_760, 288),  # each pixel of the input times 9 · 4 · 8
         (nn.Linear, {}, 1, 32, 32, 40),
         (nn.QuaternionConv2d, {}, 80, 23_040, 11_520, 72),  # as the first layer above
-        (nn.QuaternionConv1d, {"kernel": 5}, 10, 1_600, 800, 40),  # 10 · 5 · 32
+        (nn.QuaternionConv1d, {"kernel_size": 5}, 10, 1_600, 800, 40),  # 10 · 5 · 32
         (nn.QuaternionConvTranspose2d, {"stride": 2}, 20, 5_760, 2_880, 72),
         (nn.QuaternionLinear, {"bias": False}, 1, 32, 16, 8),
         (nn.QuaternionRotationConv2d, {}, 80, 23_040, 23_040, 90),  # 72 and a scale to each quaternion
@@ -100,15 +101,15 @@ def test_the_formula_counts_what_a_built_network_holds(quaternion: bool) -> None
 
 def test_a_student_has_about_a_quarter_of_everything() -> None:
     teacher = small_cnn(10, quaternion=True)
-    ratio = multiplications(student_of(teacher), 251)[1] / multiplications(teacher, 251)[1]
+    ratio = multiplications(half_width(teacher), 251)[1] / multiplications(teacher, 251)[1]
     assert 0.2 < ratio < 0.35  # the first layer reads four channels whatever the width, so a little more
 
 
 def test_a_student_of_widths_without_a_half_has_whole_quaternions() -> None:
     # as pruning leaves them: 12 real channels are 3 quaternions, of which a student has 1; of 1 it has 1
-    student = student_of(CNNConfig(3, True, ((12,), (4, 20)), embedding=28))
+    student = half_width(CNNConfig(3, True, ((12,), (4, 20)), embedding=28))
     assert (student.widths, student.embedding) == (((4,), (4, 8)), 12)
-    student = student_of(CNNConfig(3, False, ((7,), (1, 8)), embedding=3))
+    student = half_width(CNNConfig(3, False, ((7,), (1, 8)), embedding=3))
     assert (student.widths, student.embedding) == (((3,), (1, 4)), 1)
 
 
@@ -136,12 +137,11 @@ def test_the_real_network_hears_the_log_mel_alone() -> None:
 def test_the_gradient_of_a_whole_network_is_right(quaternion: bool, input_norm: str) -> None:
     model = tiny(quaternion=quaternion, input_norm=input_norm, block_dropout=0.0, head_dropout=0.0)
     rng = np.random.default_rng(3)
-    for _, _, _, tensor in model._walk():
+    for _, tensor, _ in model._entries():
         if isinstance(tensor, Tensor):
             tensor.data = tensor.data.astype(np.float64)
     x = rng.standard_normal((2, 6, 8, 4))
-    trained = set(map(id, model.parameters().values()))
-    places = [(owner, key) for _, owner, key, value in model._walk() if id(value) in trained]
+    places = list(parameter_places(model))
     arrays = [getattr(owner, key).data for owner, key in places]
 
     def network(*values: Tensor) -> Tensor:
@@ -197,6 +197,6 @@ def test_the_small_network_agrees_with_pytorch(quaternion: bool, torch) -> None:
     logits.backward(cotangent)
     expected_logits, expected = twin_gradients(torch, model, x, cotangent)
     np.testing.assert_allclose(asnumpy(logits.data), expected_logits, rtol=1e-4, atol=1e-4)
-    for name, tensor in model.parameters().items():
+    for name, tensor in model.named_parameters():
         scale = np.abs(expected[name]).max() + 1e-3
         np.testing.assert_allclose(asnumpy(tensor.grad) / scale, expected[name] / scale, atol=2e-4, err_msg=name)

@@ -8,6 +8,7 @@ in PyTorch, with the same weights, says whether it is put together the same way.
 
 import numpy as np
 import pytest
+from support.modules import parameter_places
 
 from quatnet import Tensor, ops
 from quatnet.autodiff import gradcheck
@@ -23,10 +24,10 @@ from quatnet.models import (
     compile,
     config_of,
     convert,
-    named,
+    from_name,
+    half_width,
     resnet38,
     shared_channels,
-    student_of,
 )
 from quatnet.models.blocks import ResidualBlock
 from quatnet.profile import count_parameters, network_cost
@@ -39,7 +40,7 @@ TINY = ResNetConfig(
 )
 WIDE = ((8, 8), (12, 8), (8, 8), (16, 24), (24, 24), (32, 16))
 NARROW = {
-    "cnn6": CNNConfig(5, False, ((8,), (16,), (24,)), 16, kernel=5, last_pool=True, **STILL),
+    "cnn6": CNNConfig(5, False, ((8,), (16,), (24,)), 16, kernel_size=5, last_pool=True, **STILL),
     "cnn10": CNNConfig(5, False, ((8, 8), (16, 24)), 16, last_pool=True, **STILL),
     "cnn14": CNNConfig(5, False, ((8, 8), (16, 24), (32, 16)), 16, **STILL),
     "resnet38": ResNetConfig(5, False, WIDE, 16, stages=(2, 2), residual_dropout=0.0, **STILL),
@@ -50,9 +51,13 @@ def network(config, seed=0, **changes):
     """A network whose batch norms are not what they start from."""
     rng = np.random.default_rng(seed)
     model = build(config_of({**vars(config), **changes}), rng=rng)
-    norms = {name: array for name, array in model.state().items() if name.endswith(("scale", "shift"))}
-    moved = {name: rng.uniform(0.5, 1.5, array.shape) - 0.5 * ("shift" in name) for name, array in norms.items()}
-    model.load_state(model.state() | {name: array.astype(np.float32) for name, array in moved.items()})
+    norms = {
+        name: array
+        for name, array in model.state_dict().items()
+        if "norm" in name and name.endswith(("weight", "bias"))
+    }
+    moved = {name: rng.uniform(0.5, 1.5, array.shape) - 0.5 * ("bias" in name) for name, array in norms.items()}
+    model.load_state_dict(model.state_dict() | {name: array.astype(np.float32) for name, array in moved.items()})
     return model
 
 
@@ -71,7 +76,7 @@ def network(config, seed=0, **changes):
     ],
 )
 def test_what_was_published_is_what_is_here(name: str, parameters: int, sixteen: float, eight: float) -> None:
-    cost = network_cost(named(name, 527), 1001)  # 10 s
+    cost = network_cost(from_name(name, 527), 1001)  # 10 s
     assert cost.parameters == parameters
     assert round(cost.multiplications_16 / 1e9, 3) == sixteen
     assert round(cost.multiplications_8 / 1e9, 3) == eight
@@ -79,13 +84,13 @@ def test_what_was_published_is_what_is_here(name: str, parameters: int, sixteen:
 
 @pytest.mark.parametrize("name", ["cnn6", "qcnn6", "qcnn10", "qresnet38"])
 def test_a_built_network_holds_what_its_config_says(name: str) -> None:
-    config = student_of(student_of(student_of(named(name, 10))))
+    config = half_width(half_width(half_width(from_name(name, 10))))
     model = build(config, rng=np.random.default_rng(0))
     for layer in config.layers(64):
         part = model
         for key in layer.name.split("."):
             part = part[int(key)] if key.isdigit() else getattr(part, key)
-        shape = (layer.kernel, layer.kernel, layer.channels, layer.outputs)[2 * layer.linear :]
+        shape = (layer.kernel_size, layer.kernel_size, layer.in_channels, layer.out_channels)[2 * layer.linear :]
         if layer.quaternion:
             shape = (4, *shape[:-2], shape[-2] // 4, shape[-1] // 4)
         assert part.weight.shape == shape, layer.name
@@ -94,8 +99,8 @@ def test_a_built_network_holds_what_its_config_says(name: str) -> None:
 
 def test_a_network_has_a_twin_and_a_student() -> None:
     assert convert(network(TINY, quaternion=False), rng=np.random.default_rng(0)).config == TINY
-    assert student_of(resnet38(10)).widths[0] == (32, 32)
-    assert convert(cnn6(3), rng=np.random.default_rng(0)).config == named("qcnn6", 3)
+    assert half_width(resnet38(10)).widths[0] == (32, 32)
+    assert convert(cnn6(3), rng=np.random.default_rng(0)).config == from_name("qcnn6", 3)
 
 
 # A residual block, by hand
@@ -111,7 +116,7 @@ def test_a_residual_block_adds_its_input() -> None:
         conv.weight.data[1, 1] = factor
     x = Tensor(xp.array([3.0, -1.0], dtype=xp.float32).reshape(1, 1, 2, 1))
     assert block(x, train=False).data.ravel().tolist() == [3, 0]  # at first the sum is x, and its relu
-    block.norms[1].scale.data[...] = 1
+    block.norms[1].weight.data[...] = 1
     found = asnumpy(block(x, train=False).data.ravel())
     np.testing.assert_allclose(found, [3 + 0.25 * 6, 0], rtol=1e-4)  # the variance has its ε
 
@@ -121,8 +126,8 @@ def test_a_shortcut_pools_and_changes_the_channels() -> None:
     x = Tensor(xp.asarray(np.random.default_rng(1).standard_normal((2, 6, 5, 8)), dtype=xp.float32))
     block = model.blocks[3]
     assert block(x, train=False).shape == (2, 3, 2, 12)
-    block.norms[1].scale.data[...] = block.norms[1].shift.data[...] = 0
-    alone = ops.relu(block.shortcut_norm(block.shortcut(ops.average_pool(x)), train=False))
+    block.norms[1].weight.data[...] = block.norms[1].bias.data[...] = 0
+    alone = ops.relu(block.shortcut_norm(block.shortcut(ops.avg_pool2d(x)), train=False))
     np.testing.assert_allclose(asnumpy(block(x, train=False).data), asnumpy(alone.data), rtol=1e-6)
 
 
@@ -170,7 +175,7 @@ def test_a_checkpoint_brings_back_the_same_network(tmp_path) -> None:
 
 def test_a_checkpoint_from_before_kernels_and_pools_were_written_is_still_read(tmp_path, monkeypatch) -> None:
     model = network(CNNConfig(3, True, ((8,),), 8))
-    fields = {key: value for key, value in vars(model.config).items() if key not in ("kernel", "last_pool")}
+    fields = {key: value for key, value in vars(model.config).items() if key not in ("kernel_size", "last_pool")}
     monkeypatch.setattr("quatnet.training.checkpoint.asdict", lambda config: fields)
     write(tmp_path / "old.npz", model, {})
     assert load_model(tmp_path / "old.npz").config == model.config
@@ -201,7 +206,7 @@ def test_dropout_is_where_it_was_published(name: str, rates: list[float], quater
         return dropout(x, rate, **how)
 
     monkeypatch.setattr(ops, "dropout", spied)
-    model = network(student_of(student_of(student_of(named(name, 3)))), quaternion=quaternion)
+    model = network(half_width(half_width(half_width(from_name(name, 3)))), quaternion=quaternion)
     x = xp.asarray(np.random.default_rng(1).standard_normal((2, 64, 64, 4)).astype(np.float32))
     logits = model(x, train=True, rng=np.random.default_rng(0))
     assert found == rates
@@ -213,8 +218,9 @@ def test_dropout_is_where_it_was_published(name: str, rates: list[float], quater
 
 def test_the_head_pools_mels_then_time_by_hand() -> None:
     model = network(CNNConfig(2, False, ((2,),), embedding=2, **STILL))
-    model.load_state(
-        model.state() | {"embedding.weight": np.eye(2, dtype=np.float32), "embedding.bias": np.array([0, -20.0], "f4")}
+    model.load_state_dict(
+        model.state_dict()
+        | {"embedding.weight": np.eye(2, dtype=np.float32), "embedding.bias": np.array([0, -20.0], "f4")}
     )
     maps = np.array([[[1, 10], [3, 0]], [[5, 2], [7, 4]], [[0, 6], [0, 0]]], np.float32)  # 3 frames of 2 mels
     # means over mels: 2, 6, 0 and 5, 3, 3; their maximum + mean: 6 + 8/3, 5 + 11/3 - 20 < 0
@@ -226,17 +232,17 @@ def test_the_head_pools_mels_then_time_by_hand() -> None:
 
 
 def test_the_channels_of_a_stage_belong_together() -> None:
-    groups = {group.writers[0]: group for group in shared_channels(TINY)}
+    groups = {group.producers[0]: group for group in shared_channels(TINY)}
     stream = groups["blocks.0.convs.0"]  # the plain block writes what the first stage adds to
-    assert stream.writers == ["blocks.0.convs.0", "blocks.1.convs.1", "blocks.2.convs.1"]
+    assert stream.producers == ["blocks.0.convs.0", "blocks.1.convs.1", "blocks.2.convs.1"]
     assert stream.norms == ["blocks.0.norms.0", "blocks.1.norms.1", "blocks.2.norms.1"]
-    assert stream.readers == ["blocks.1.convs.0", "blocks.2.convs.0", "blocks.3.shortcut", "blocks.3.convs.0"]
+    assert stream.consumers == ["blocks.1.convs.0", "blocks.2.convs.0", "blocks.3.shortcut", "blocks.3.convs.0"]
     assert groups["blocks.1.convs.0"] == (["blocks.1.convs.0"], ["blocks.1.norms.0"], ["blocks.1.convs.1"])
     second = groups["blocks.3.shortcut"]
-    assert second.writers == ["blocks.3.shortcut", "blocks.3.convs.1"]
+    assert second.producers == ["blocks.3.shortcut", "blocks.3.convs.1"]
     assert second.norms == ["blocks.3.shortcut_norm", "blocks.3.norms.1"]
-    assert second.readers == ["blocks.4.convs.0"]
-    assert groups["blocks.4.convs.1"].readers == ["embedding"]
+    assert second.consumers == ["blocks.4.convs.0"]
+    assert groups["blocks.4.convs.1"].consumers == ["embedding"]
 
 
 @pytest.mark.parametrize("config", [TINY, *NARROW.values()], ids=["tiny", *NARROW])
@@ -244,19 +250,19 @@ def test_silencing_shared_channels_everywhere_makes_their_inputs_irrelevant(conf
     """What pruning stands on: with the channel's norms at 0, no weight that reads it matters any more."""
     rng = np.random.default_rng(4)
     x = rng.standard_normal((2, 24, 16, 4)).astype(np.float32)
-    written = [name for group in shared_channels(config) for name in group.writers]
+    written = [name for group in shared_channels(config) for name in group.producers]
     convolutions = [layer.name for layer in config.layers(24) if not layer.linear]
     assert sorted(written) == sorted(convolutions)
     for group in shared_channels(config):
         model = network(config, mels=16, quaternion=False)
-        state = model.state()
+        state = model.state_dict()
         for norm in group.norms:
-            state[f"{norm}.scale"][1] = state[f"{norm}.shift"][1] = 0
-        model.load_state(state)
+            state[f"{norm}.weight"][1] = state[f"{norm}.bias"][1] = 0
+        model.load_state_dict(state)
         expected = asnumpy(model(x).data)
-        for reader in group.readers:
+        for reader in group.consumers:
             state[f"{reader}.weight"][..., 1, :] = rng.standard_normal(state[f"{reader}.weight"][..., 1, :].shape)
-        model.load_state(state)
+        model.load_state_dict(state)
         np.testing.assert_array_equal(asnumpy(model(x).data), expected)
 
 
@@ -267,11 +273,10 @@ def test_silencing_shared_channels_everywhere_makes_their_inputs_irrelevant(conf
 def test_the_gradient_of_a_residual_network_is_right(quaternion: bool) -> None:
     model = network(TINY, quaternion=quaternion)
     rng = np.random.default_rng(3)
-    for _, _, _, tensor in model._walk():
+    for _, tensor, _ in model._entries():
         if isinstance(tensor, Tensor):
             tensor.data = tensor.data.astype(np.float64)
-    trained = set(map(id, model.parameters().values()))
-    places = [(owner, key) for _, owner, key, value in model._walk() if id(value) in trained]
+    places = list(parameter_places(model))
     x = xp.asarray(rng.standard_normal((2, 16, 16, 4)))
 
     def values(*arrays: Tensor) -> Tensor:
@@ -297,7 +302,7 @@ def test_a_network_agrees_with_pytorch(name: str, quaternion: bool, torch) -> No
     logits.backward(xp.asarray(cotangent))
     expected_logits, expected = twin_gradients(torch, model, x, cotangent)
     assert np.abs(asnumpy(logits.data) - expected_logits).max() <= 1e-4 * np.abs(expected_logits).max()
-    for key, tensor in model.parameters().items():
+    for key, tensor in model.named_parameters():
         assert np.abs(asnumpy(tensor.grad) - expected[key]).max() <= 1e-4 * np.abs(expected[key]).max() + 1e-6, key
 
 
@@ -312,7 +317,7 @@ def test_a_network_agrees_with_pytorch(name: str, quaternion: bool, torch) -> No
         ({"widths": ((8,), (12, 8), (8, 12), (4, 12), (16, 16))}, "block 2 adds 8 channels to 12: make them equal"),
         ({"widths": ((12,), (12, 8), (8, 8), (4, 12), (16, 16))}, "block 1 adds 12 channels to 8"),
         ({"residual_dropout": 1.0}, "dropout rates"),
-        ({"kernel": 4}, "an odd kernel"),
+        ({"kernel_size": 4}, "an odd kernel"),
         ({"embedding": 6}, "divisible by 4"),
     ],
 )
@@ -325,14 +330,14 @@ def test_a_name_that_nobody_published_is_refused() -> None:
     assert {"cnn14", "qcnn14", "resnet38", "qresnet38", "qcnn6", "qcnn10"} < set(NAMES)
     for name in ("cnn15", "qqcnn14", "", "q"):
         with pytest.raises(ConfigError, match=f"expected a network among cnn6, .*, got '{name}'"):
-            named(name, 10)
+            from_name(name, 10)
 
 
 def test_what_is_no_config_is_refused(tmp_path) -> None:
     with pytest.raises(ConfigError, match="expected a CNNConfig or a ResNetConfig, got dict"):
         build({}, rng=np.random.default_rng(0))
     with pytest.raises(TypeError):
-        config_of({"stages": (1,), "colour": "red"})
+        config_of({"stages": (1,), "color": "red"})
     model = network(TINY)
     write(tmp_path / "it.npz", model, {"config": {**vars(TINY), "stages": [3]}})
     with pytest.raises(CheckpointError, match="no usable network config"):

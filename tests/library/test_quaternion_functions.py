@@ -30,7 +30,7 @@ from quatnet.quaternion import (
     log,
     matrix_product,
     norm,
-    normalise,
+    normalize,
     power,
     quaternion_power,
     real_part,
@@ -45,7 +45,7 @@ TO_QUATERNIONS = {
     "exp": exp,
     "log": log,
     "sqrt": sqrt,
-    "normalise": normalise,
+    "normalize": normalize,
     "power": lambda q, axis=-1: power(q, 0.3, axis=axis),
     "quaternion_power": lambda q, axis=-1: quaternion_power(q, q, axis=axis),
     "divide": lambda q, axis=-1: divide(q, q + 1, axis=axis),
@@ -98,7 +98,7 @@ def test_whole_powers_of_the_units_are_exact():
 
 
 def test_the_other_functions_are_exact_on_the_units():
-    np.testing.assert_array_equal(asnumpy(normalise(3 * np.eye(4))), np.eye(4))
+    np.testing.assert_array_equal(asnumpy(normalize(3 * np.eye(4))), np.eye(4))
     np.testing.assert_array_equal(asnumpy(divide(UNIT_K, UNIT_J)), np.eye(4)[1])  # ij = k
     np.testing.assert_array_equal(asnumpy(log(np.eye(4))), np.eye(4) * PI / 2 * [[0], [1], [1], [1]])
     np.testing.assert_array_equal(asnumpy(inner_product(np.eye(4)[:, None], np.eye(4))), np.eye(4))
@@ -114,7 +114,7 @@ def test_parts_lengths_and_quotients_worked_with_a_pencil():
     assert_close(real_part(q), 1.0)
     assert_close(imaginary_part(q), [-2.0, 4.0, 10.0])
     assert_close(squared_norm(q), 121.0)
-    assert_close(normalise(q), [1 / 11, -2 / 11, 4 / 11, 10 / 11])
+    assert_close(normalize(q), [1 / 11, -2 / 11, 4 / 11, 10 / 11])
     assert_close(inner_product(q, [1.0, 1, 1, -1]), -7.0)  # 1 - 2 + 4 - 10
     assert_close(divide([-60.0, 12, 30, 24], [5.0, 6, 7, 8]), [1.0, 2, 3, 4])  # the product of the first file
 
@@ -206,7 +206,7 @@ def hard_quaternions() -> np.ndarray:
     """Quaternions with parts of very different sizes, where textbook formulas fail."""
     rng = np.random.default_rng(0)
     mixed = [[r, *(s * rng.standard_normal(3))] for r in SIZES for s in SIZES for r in (r, -r) if r or s]
-    units = normalise(rng.standard_normal((20, 4)))
+    units = normalize(rng.standard_normal((20, 4)))
     return np.concatenate([mixed, HARD, asnumpy(units), rng.standard_normal((20, 4))])
 
 
@@ -220,12 +220,12 @@ def in_its_plane(mpmath, function, q):
         return [value.real, *(value.imag * c for c in unit)]
 
 
-def error_in_ulp(mpmath, found, expected, epsilon):
+def error_in_ulp(mpmath, found, expected, eps):
     """|found - expected| in units of the last place of |expected|."""
     with mpmath.workdps(50):
         size = mpmath.sqrt(sum(c * c for c in expected))
         difference = mpmath.sqrt(sum((mpmath.mpf(float(f)) - e) ** 2 for f, e in zip(found, expected, strict=True)))
-        return float(difference / (size * epsilon)) if size else float(difference)
+        return float(difference / (size * eps)) if size else float(difference)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -345,10 +345,10 @@ EDGES = [
     (sqrt, [INF, 0, 0, 0], [INF, 0, 0, 0]),
     (sqrt, [-INF, 0, 0, 0], [0, INF, 0, 0]),
     (sqrt, [NAN, 0, 0, 0], NANS),
-    (normalise, Z, NANS),
-    (normalise, [INF, 1, 0, -INF], [H, 0, 0, -H]),
-    (normalise, [5e-324, 0, -5e-324, 0], [H, 0, -H, 0]),
-    (normalise, [1.7e308, 0, 1.7e308, 0], [H, 0, H, 0]),
+    (normalize, Z, NANS),
+    (normalize, [INF, 1, 0, -INF], [H, 0, 0, -H]),
+    (normalize, [5e-324, 0, -5e-324, 0], [H, 0, -H, 0]),
+    (normalize, [1.7e308, 0, 1.7e308, 0], [H, 0, H, 0]),
     (lambda q: power(q, 0), Z, [1, 0, 0, 0]),
     (lambda q: power(q, 0), [INF, 3, 0, 0], [1, 0, 0, 0]),
     (lambda q: power(q, 2.5), Z, Z),

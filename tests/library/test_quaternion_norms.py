@@ -1,6 +1,6 @@
-"""Three more ways to normalise: by layer, by quaternion, and by whitening.
+"""Three more ways to normalize: by layer, by quaternion, and by whitening.
 
-Layer normalisation takes mean and variance of one row, so a clip does not depend on its batch. Batch normalisation
+Layer normalization takes mean and variance of one row, so a clip does not depend on its batch. Batch normalization
 of quaternions divides all four components by one number, the length of a typical quaternion: a turn, a unit
 quaternion on the right, goes through it, as it does not through one variance for each component. Whitening goes
 further: it makes the four components uncorrelated, by a triangular 4x4 matrix that comes out of the covariance; the
@@ -23,7 +23,7 @@ from quatnet.autodiff import gradcheck
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import QuatnetError, ShapeError
 from quatnet.nn import BatchNorm, LayerNorm, QuaternionBatchNorm, WhiteningBatchNorm
-from quatnet.ops.quaternion_normalise import quaternion_statistics
+from quatnet.ops.quaternion_normalize import quaternion_statistics
 from quatnet.ops.whitening import WhiteningError, whitening_statistics
 
 SHAPES = [(7, 8), (2, 5, 4), (2, 3, 4, 12)]
@@ -35,7 +35,7 @@ def leaf(array):
 
 
 def by_quaternion(x, **options):
-    """Without scale and shift."""
+    """Without scale and bias."""
     quaternions = x.shape[-1] // 4
     return ops.quaternion_batch_norm(Tensor(x), leaf(np.ones(quaternions)), leaf(np.zeros(x.shape[-1])), **options).data
 
@@ -61,9 +61,9 @@ def correlated(seed, *shape):
 # By layer
 
 
-def test_a_row_is_normalised_with_a_pencil():
+def test_a_row_is_normalized_with_a_pencil():
     # 1 and 3: mean 2, variance 1: -1 and 1, and so are 10 and 30 in their own row; times 10 plus 5
-    y = ops.layer_norm(leaf([[1, 3], [10, 30]]), leaf([10, 10]), leaf([5, 5]), epsilon=0)
+    y = ops.layer_norm(leaf([[1, 3], [10, 30]]), leaf([10, 10]), leaf([5, 5]), eps=0)
     assert_close(y.data, [[-5, 15], [-5, 15]])
 
 
@@ -82,7 +82,7 @@ def test_layer_norm_is_the_formula_row_by_row(seed, shape):
 def test_a_row_does_not_depend_on_the_rest_of_the_batch(rng):
     layer, x = LayerNorm(8), draw(rng, 5, 8)
     assert_close(layer(Tensor(x[2:3])).data, layer(Tensor(x)).data[2:3])
-    assert layer.parameters().keys() == layer.state().keys() == {"scale", "shift"}
+    assert dict(layer.named_parameters()).keys() == layer.state_dict().keys() == {"weight", "bias"}
 
 
 def test_a_turn_does_not_go_through_layer_norm():
@@ -96,10 +96,10 @@ def test_a_turn_does_not_go_through_layer_norm():
 # By quaternion
 
 
-def test_quaternions_are_normalised_with_a_pencil():
+def test_quaternions_are_normalized_with_a_pencil():
     # 1 + 4j and 5 + 4i: mean 3 + 2i + 2j, both sqrt(4 + 4 + 4) away from it, variance 12 / 4 = 3
     x = leaf([[1, 0, 4, 0], [5, 4, 0, 0]])
-    y = ops.quaternion_batch_norm(x, leaf([3]), leaf([0, 0, 0, 7]), epsilon=0)
+    y = ops.quaternion_batch_norm(x, leaf([3]), leaf([0, 0, 0, 7]), eps=0)
     root = math.sqrt(3)  # 3 · 2 / sqrt(3)
     assert_close(y.data, [[-2 * root, -2 * root, 2 * root, 7], [2 * root, 2 * root, -2 * root, 7]])
 
@@ -107,14 +107,14 @@ def test_quaternions_are_normalised_with_a_pencil():
 def test_given_statistics_of_quaternions_are_used_as_they_are():
     # (9 - 1, 2, 2, 2) / sqrt(4), times 3
     statistics = xp.asarray([1.0, 0, 0, 0]), xp.asarray([4.0])
-    y = ops.quaternion_batch_norm(leaf([[9, 2, 2, 2]]), leaf([3]), leaf(np.zeros(4)), statistics, epsilon=0)
+    y = ops.quaternion_batch_norm(leaf([[9, 2, 2, 2]]), leaf([3]), leaf(np.zeros(4)), statistics, eps=0)
     assert_close(y.data, [[12, 3, 3, 3]])
 
 
 @given(seeds, st.sampled_from(SHAPES))
 def test_one_number_divides_all_four_components(seed, shape):
     x = correlated(seed, *shape)
-    y = quaternions_of(by_quaternion(x, epsilon=0))
+    y = quaternions_of(by_quaternion(x, eps=0))
     for before, after in zip(quaternions_of(x), y, strict=True):
         mean = sum(before) / len(before)
         variance = sum(sum((q - mean) ** 2) for q in before) / (4 * len(before))
@@ -126,7 +126,7 @@ def test_one_number_divides_all_four_components(seed, shape):
 def test_a_turn_goes_through_one_variance_per_quaternion(seed, other, shape):
     x, u = correlated(seed, *shape), unit(other)
     assert_close(by_quaternion(times(x, u)), times(by_quaternion(x), u), atol=1e-9)
-    assert_close(by_quaternion(times(x, -5 * u), epsilon=0), times(by_quaternion(x, epsilon=0), -u), atol=1e-9)
+    assert_close(by_quaternion(times(x, -5 * u), eps=0), times(by_quaternion(x, eps=0), -u), atol=1e-9)
 
 
 def test_a_turn_does_not_go_through_one_variance_per_component():
@@ -162,7 +162,7 @@ def test_whitening_worked_with_a_pencil():
     # L⁻¹ (r, i) = (r, (i - r) / 2) = (r, s / 2): the ±1 that went in. j = k = 0 stay
     r, s = np.tile([1, 1, -1, -1], 2), np.tile([2, -2, 2, -2], 2)
     x = np.stack([r, r + s, 0 * r, 0 * r], axis=1) + [10.0, 20, 30, 40]
-    y = whitened(x, epsilon=1e-12)
+    y = whitened(x, eps=1e-12)
     assert_close(y, np.stack([r, s / 2, 0 * r, 0 * r], axis=1), atol=1e-9)
 
 
@@ -170,7 +170,7 @@ def test_the_scale_is_the_lower_triangle_of_a_symmetric_matrix():
     # S = [[0, 1, 2, 3], [1, 0, 0, 0], [2, 0, 0, 0], [3, 0, 0, 0]] and z = (1, 10, 100, 1000): S z = (3210, 1, 2, 3)
     scale = np.array([0.0, 1, 0, 2, 0, 0, 3, 0, 0, 0])[:, None]
     statistics = xp.zeros(4), xp.eye(4)[None]
-    y = ops.whitening_batch_norm(leaf([[1, 10, 100, 1000]]), leaf(scale), leaf([0, 0, 0, 5]), statistics, epsilon=0)
+    y = ops.whitening_batch_norm(leaf([[1, 10, 100, 1000]]), leaf(scale), leaf([0, 0, 0, 5]), statistics, eps=0)
     assert_close(y.data, [[3210, 1, 2, 8]])
 
 
@@ -179,7 +179,7 @@ def test_whitened_components_are_uncorrelated_with_variance_one(seed, shape):
     x = correlated(seed, *shape)
     smallest = np.linalg.eigvalsh(asnumpy(whitening_statistics(x)[1])).min()
     assume(smallest > 1e-6)  # or epsilon is a part of it that shows
-    for z in quaternions_of(whitened(x, epsilon=1e-12)):
+    for z in quaternions_of(whitened(x, eps=1e-12)):
         np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-6)
         np.testing.assert_allclose(z.T @ z / len(z), np.eye(4), atol=1e-4)
 
@@ -188,7 +188,7 @@ def test_whitened_components_are_uncorrelated_with_variance_one(seed, shape):
 def test_whitening_is_gram_and_schmidt_on_the_components(seed, shape):
     # Cholesky takes the components one after the other: away with what is known of it already, then length 1
     x = correlated(seed, *shape)
-    for before, after in zip(quaternions_of(x), quaternions_of(whitened(x, epsilon=1e-12)), strict=True):
+    for before, after in zip(quaternions_of(x), quaternions_of(whitened(x, eps=1e-12)), strict=True):
         done: list[np.ndarray] = []
         for component in (before - before.mean(axis=0)).T:
             rest = component - sum(z * (z @ component) / len(z) for z in done)
@@ -200,7 +200,7 @@ def test_whitening_is_gram_and_schmidt_on_the_components(seed, shape):
 def test_no_quaternion_on_the_right_changes_the_lengths_of_whitened_ones(seed, other, length):
     # |z|² = (q - mean)ᵀ V⁻¹ (q - mean) does not depend on the axes in which q is written
     x, p = correlated(seed, 20, 8), length * unit(other)
-    assert_close(lengths(whitened(times(x, p), epsilon=1e-12)), lengths(whitened(x, epsilon=1e-12)), atol=1e-4)
+    assert_close(lengths(whitened(times(x, p), eps=1e-12)), lengths(whitened(x, eps=1e-12)), atol=1e-4)
 
 
 def test_a_turn_does_not_go_through_whitening():
@@ -231,16 +231,16 @@ def test_running_statistics_of_quaternions_move_a_tenth_of_the_way():
     norm = QuaternionBatchNorm(4)
     row = np.array([1, 2, 3, 4], np.float32)
     norm(Tensor(np.stack([row, -row]) + np.array([10, 0, 0, 0], np.float32)), train=True)
-    assert_close(norm.mean, [1, 0, 0, 0], rtol=1e-6)
-    assert_close(norm.variance, [2.4], rtol=1e-6)
+    assert_close(norm.running_mean, [1, 0, 0, 0], rtol=1e-6)
+    assert_close(norm.running_var, [2.4], rtol=1e-6)
 
 
 def test_the_running_covariance_moves_a_tenth_of_the_way(rng):
     norm, x = WhiteningBatchNorm(8), draw(rng, 9, 8, dtype=np.float32)
     norm(Tensor(x), train=True)
     expected = [0.9 * np.eye(4) + 0.1 * np.cov(rows.astype(np.float64).T) for rows in quaternions_of(x)]
-    assert_close(norm.covariance, np.stack(expected), rtol=1e-6, atol=1e-7)
-    assert_close(norm.mean, 0.1 * x.mean(axis=0), rtol=1e-5, atol=1e-7)
+    assert_close(norm.running_cov, np.stack(expected), rtol=1e-6, atol=1e-7)
+    assert_close(norm.running_mean, 0.1 * x.mean(axis=0), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("layer", [QuaternionBatchNorm, WhiteningBatchNorm])
@@ -248,25 +248,25 @@ def test_after_many_batches_evaluation_is_training(layer, rng):
     norm, x = layer(8), Tensor(correlated(0, 500, 8))
     for _ in range(300):
         y = norm(x, train=True)
-    state = norm.state()
+    state = norm.state_dict()
     assert_close(norm(x, train=False).data, y.data, rtol=1e-2, atol=1e-2)
-    for name, array in norm.state().items():
+    for name, array in norm.state_dict().items():
         assert_close(array, state[name])  # evaluation leaves them alone
 
 
 def test_a_batch_that_cannot_be_whitened_leaves_the_running_statistics_alone():
     norm = WhiteningBatchNorm(4)
-    before = norm.state()
+    before = norm.state_dict()
     with pytest.raises(WhiteningError):
         norm(Tensor(np.full((9, 4), np.nan, np.float32)), train=True)
-    for name, array in norm.state().items():
+    for name, array in norm.state_dict().items():
         assert_close(array, before[name])
 
 
 def test_what_is_trained_for_each_quaternion():
     # 1 + 4 numbers, 10 + 4 numbers
     for layer, numbers in [(QuaternionBatchNorm, 5), (WhiteningBatchNorm, 14)]:
-        assert sum(p.data.size for p in layer(12).parameters().values()) == 3 * numbers
+        assert sum(p.data.size for p in layer(12).parameters()) == 3 * numbers
 
 
 # Gradients, dtypes, errors
@@ -290,7 +290,7 @@ def test_gradients_of_quaternion_norms_agree_with_difference_quotients(norm, ent
     x = correlated(1, *shape)
     arrays = [x, draw(rng, *entries, shape[-1] // 4), draw(rng, shape[-1])]
     constants = None if training else statistics(correlated(2, *shape))
-    gradcheck(lambda *t: norm(*t, constants, epsilon=0.1), arrays, rng=rng, tolerance=1e-5)
+    gradcheck(lambda *t: norm(*t, constants, eps=0.1), arrays, rng=rng, tolerance=1e-5)
 
 
 @pytest.mark.parametrize("layer", [QuaternionBatchNorm, WhiteningBatchNorm])
@@ -299,14 +299,14 @@ def test_quaternion_norms_keep_float32(layer, rng):
     for train in (True, False):
         y = norm(x, train=train)
         ops.sum(y * y).backward()
-        arrays = [y.data, x.grad, norm.scale.grad, norm.shift.grad, norm.mean]
+        arrays = [y.data, x.grad, norm.weight.grad, norm.bias.grad, norm.running_mean]
         assert {a.dtype for a in arrays} == {np.dtype(np.float32)}
 
 
 def test_layer_norm_keeps_float32(rng):
     norm, x = LayerNorm(8), Tensor(draw(rng, 9, 8, dtype=np.float32), requires_grad=True)
     ops.sum(norm(x) * norm(x)).backward()
-    assert {a.dtype for a in (x.grad, norm.scale.grad, norm.shift.grad)} == {np.dtype(np.float32)}
+    assert {a.dtype for a in (x.grad, norm.weight.grad, norm.bias.grad)} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_layer_norm_keeps_float32(rng):
     ],
 )
 def test_scale_and_shift_of_another_shape_are_an_error(norm, scale, shift):
-    with pytest.raises(ShapeError, match="expected scale"):
+    with pytest.raises(ShapeError, match="expected weight"):
         norm(leaf(np.ones((9, 8))), leaf(np.ones(scale)), leaf(np.ones(shift)))
 
 
@@ -361,7 +361,7 @@ def test_whitening_says_that_there_is_nan_among_the_activations(value):
 def test_whitening_without_epsilon_says_that_components_depend_on_each_other(rng):
     x = ops.repeat_encoder(Tensor(draw(rng, 9, 1))).data
     with pytest.raises(WhiteningError, match="depend on each other"):
-        whitened(x, epsilon=0)
+        whitened(x, eps=0)
 
 
 # PyTorch
@@ -377,15 +377,15 @@ def test_layer_norm_is_that_of_pytorch(torch, rng):
 def test_quaternion_norms_are_those_of_pytorch(torch, rng):
     def by_length(x, scale, shift):
         q = x.reshape(-1, 4, 2)
-        centred = q - q.mean(dim=0)
-        y = centred / torch.sqrt((centred**2).mean(dim=(0, 1)) + 1e-5) * scale
+        centered = q - q.mean(dim=0)
+        y = centered / torch.sqrt((centered**2).mean(dim=(0, 1)) + 1e-5) * scale
         return y.reshape(x.shape) + shift
 
     def by_cholesky(x, scale, shift):
         q = x.reshape(-1, 4, 2).permute(2, 1, 0)  # (C, 4, rows)
-        centred = q - q.mean(dim=2, keepdim=True)
-        factor = torch.linalg.cholesky(centred @ centred.mT / centred.shape[2] + 1e-5 * torch.eye(4))
-        z = torch.linalg.solve_triangular(factor, centred, upper=False)
+        centered = q - q.mean(dim=2, keepdim=True)
+        factor = torch.linalg.cholesky(centered @ centered.mT / centered.shape[2] + 1e-5 * torch.eye(4))
+        z = torch.linalg.solve_triangular(factor, centered, upper=False)
         s = torch.zeros(2, 4, 4, dtype=x.dtype)
         s[:, LOWER[0], LOWER[1]] = scale.T
         s = s + torch.tril(s, -1).mT

@@ -141,7 +141,7 @@ def test_mod_relu_changes_lengths_only(seed, bias):
 def test_a_mod_relu_layer_starts_as_the_identity(rng):
     layer, x = ModReLU(8), draw(rng, 3, 8, dtype=np.float32)
     assert_close(layer(Tensor(x)).data, x, rtol=1e-6)
-    assert {name: p.shape for name, p in layer.parameters().items()} == {"bias": (2,)}
+    assert {name: p.shape for name, p in layer.named_parameters()} == {"bias": (2,)}
 
 
 # The length alone: the norm head
@@ -176,9 +176,9 @@ def test_the_other_head_is_a_real_layer_on_the_blocks(rng):
 def test_pooling_by_norm_worked_with_a_pencil():
     # a window of 1, 2i, -5k and 3 + 3j: -5k is the longest; the maximum of each component mixes pixels: 3 + 2i + 3j
     window = np.array([[[1.0, 0, 0, 0], [0, 2, 0, 0]], [[0, 0, 0, -5], [3, 0, 3, 0]]])[None]
-    assert_close(ops.norm_max_pool(leaf(window)).data, [[[[0, 0, 0, -5]]]])
-    assert_close(ops.max_pool(leaf(window)).data, [[[[3, 2, 3, 0]]]])
-    back = gradient(ops.norm_max_pool, window, [[[[1, 2, 3, 4]]]])
+    assert_close(ops.norm_max_pool2d(leaf(window)).data, [[[[0, 0, 0, -5]]]])
+    assert_close(ops.max_pool2d(leaf(window)).data, [[[[3, 2, 3, 0]]]])
+    back = gradient(ops.norm_max_pool2d, window, [[[[1, 2, 3, 4]]]])
     expected = np.zeros((1, 2, 2, 4))
     expected[0, 1, 0] = [1, 2, 3, 4]
     assert_close(back, expected)
@@ -186,7 +186,7 @@ def test_pooling_by_norm_worked_with_a_pencil():
 
 def test_of_equally_long_quaternions_the_first_is_kept():
     window = np.array([[[1.0, 0, 0, 0], [0, 1, 0, 0]], [[0, 0, 1, 0], [0, 0, 0, 1]]])[None]
-    assert_close(ops.norm_max_pool(leaf(window)).data, [[[[1, 0, 0, 0]]]])
+    assert_close(ops.norm_max_pool2d(leaf(window)).data, [[[[1, 0, 0, 0]]]])
 
 
 @given(seeds, st.integers(1, 2), st.integers(2, 5), st.integers(2, 5), st.integers(1, 2), st.integers(1, 3))
@@ -197,7 +197,7 @@ def test_pooling_by_norm_is_a_loop_over_windows(seed, n, h, w, c, size):
     for b, i, j, channel in np.ndindex(n, h // size, w // size, c):
         window = opened(x)[b, i * size : (i + 1) * size, j * size : (j + 1) * size, :, channel].reshape(-1, 4)
         expected[b, i, j, :, channel] = max(window, key=lambda q: sum(q**2))
-    found = ops.norm_max_pool(Tensor(x), size=size).data
+    found = ops.norm_max_pool2d(Tensor(x), kernel_size=size).data
     assert_close(found, expected.reshape(found.shape))
 
 
@@ -230,7 +230,7 @@ def test_outside_training_or_at_rate_zero_nothing_is_hidden(rng):
 @pytest.mark.parametrize(("rate", "seed"), [(1.0, 0), (-0.1, 0), (0.5, None)])
 def test_a_rate_that_cannot_be_or_a_missing_rng_is_an_error(rate, seed):
     rng = None if seed is None else np.random.default_rng(seed)
-    with pytest.raises(ConfigError, match="0 <= rate < 1, and an rng"):
+    with pytest.raises(ConfigError, match="0 <= p < 1, and an rng"):
         ops.quaternion_dropout(leaf(np.ones((1, 4))), rate, rng=rng, train=True)
 
 
@@ -267,15 +267,15 @@ def test_the_learned_encoder_keeps_the_input_as_real_part(rng):
     assert y.shape == (1, 4, 5, 8)
     assert_close(y.data[..., :2], x.data)
     assert_close(y.data[..., 2:], encoder.imaginary(x).data)
-    assert {name: p.shape for name, p in encoder.parameters().items()} == {"imaginary.weight": (3, 3, 2, 6)}
+    assert {name: p.shape for name, p in encoder.named_parameters()} == {"imaginary.weight": (3, 3, 2, 6)}
     assert isinstance(encoder.imaginary, Conv2d)
 
 
 # The law
 
 COMMUTE_WITH_ALL = {
-    "average pool": ops.average_pool,
-    "pooling by norm": ops.norm_max_pool,
+    "average pool": ops.avg_pool2d,
+    "pooling by norm": ops.norm_max_pool2d,
     "dropout": lambda x: ops.quaternion_dropout(x, 0.5, rng=np.random.default_rng(0), train=True),
 }
 FAIL = {
@@ -283,7 +283,7 @@ FAIL = {
     "sigmoid": ops.sigmoid,
     "tanh": ops.tanh,
     "exp": ops.exp,
-    "maximum pool": ops.max_pool,
+    "maximum pool": ops.max_pool2d,
     "dropout of components": lambda x: ops.dropout(x, 0.5, rng=np.random.default_rng(0), train=True),
 }
 
@@ -340,8 +340,8 @@ def dropped(x):
 
 IMAGE_OPS = {
     "norm": ops.quaternion_norm,
-    "pool": ops.norm_max_pool,
-    "pool 3": lambda x: ops.norm_max_pool(x, size=3),
+    "pool": ops.norm_max_pool2d,
+    "pool 3": lambda x: ops.norm_max_pool2d(x, kernel_size=3),
     "dropout": dropped,
     "repeat": ops.repeat_encoder,
     "zero pad": ops.zero_pad_encoder,
@@ -396,7 +396,7 @@ def test_mod_relu_keeps_float32(rng):
         ops.quaternion_norm,
         lambda x: ops.mod_relu(x, leaf([0])),
         lambda x: ops.quaternion_dropout(x, 0.5, rng=None, train=False),
-        ops.norm_max_pool,
+        ops.norm_max_pool2d,
     ],
 )
 @pytest.mark.parametrize("channels", [0, 3, 6])
@@ -416,7 +416,7 @@ def test_a_bias_of_another_length_is_an_error():
         ops.mod_relu(leaf(np.ones((3, 8))), leaf(np.ones(8)))
 
 
-@pytest.mark.parametrize("pool", [ops.average_pool, ops.max_pool, ops.norm_max_pool])
+@pytest.mark.parametrize("pool", [ops.avg_pool2d, ops.max_pool2d, ops.norm_max_pool2d])
 def test_what_is_no_batch_of_images_cannot_be_pooled(pool):
     with pytest.raises(ShapeError, match=r"images \(N, H, W, C\), got shape \(4, 4, 4\)"):
         pool(leaf(np.ones((4, 4, 4))))
@@ -447,7 +447,7 @@ def test_whole_quaternion_ops_are_those_of_pytorch(torch, rng):
 
     x = draw(rng, 2, 6, 5, 8)
     assert_parity(torch, ops.mod_relu, by_length, [x, xp.asarray([-2.0, 0.5])], rng)
-    assert_parity(torch, ops.norm_max_pool, pooled, [x], rng)
+    assert_parity(torch, ops.norm_max_pool2d, pooled, [x], rng)
     assert_parity(torch, ops.quaternion_norm, lambda x: x.reshape(2, 6, 5, 4, 2).norm(dim=3), [x], rng)
     assert_parity(torch, ops.tanh, torch.tanh, [x], rng)
     assert_parity(torch, ops.repeat_encoder, lambda x: x.repeat(1, 1, 1, 4), [x], rng)

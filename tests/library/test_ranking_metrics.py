@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quatnet.errors import ShapeError
-from quatnet.training.ranking import area_under_curve, average_precision, d_prime, mean_over_classes
+from quatnet.training.ranking import average_precision, d_prime, mean_over_classes, roc_auc
 
 
 def one_class(measure, scores: list[float], heard: list[int]) -> float:
@@ -30,7 +30,7 @@ def test_average_precision_worked_with_a_pencil() -> None:
 
 def test_area_under_the_curve_worked_with_a_pencil() -> None:
     # four pairs of a clip with and one without: 0.9 beats both, 0.7 beats one of two
-    assert one_class(area_under_curve, [0.9, 0.8, 0.7, 0.1], [1, 0, 1, 0]) == 3 / 4
+    assert one_class(roc_auc, [0.9, 0.8, 0.7, 0.1], [1, 0, 1, 0]) == 3 / 4
 
 
 def test_d_prime_counts_standard_deviations() -> None:
@@ -49,14 +49,14 @@ def test_d_prime_of_the_published_areas(area: float, published: float) -> None:
 def test_equal_scores_come_in_together() -> None:
     for heard in ([1, 0, 0, 0], [0, 0, 0, 1]):
         assert one_class(average_precision, [3, 3, 3, 3], heard) == 1 / 4
-        assert one_class(area_under_curve, [3, 3, 3, 3], heard) == 1 / 2
+        assert one_class(roc_auc, [3, 3, 3, 3], heard) == 1 / 2
 
 
 def test_a_class_that_is_never_heard_cannot_be_judged() -> None:
     scores, targets = np.arange(6.0).reshape(3, 2), np.array([[1, 0], [0, 0], [0, 0]])
     assert np.isnan(average_precision(scores, targets)).tolist() == [False, True]
-    assert np.isnan(area_under_curve(scores, targets)).tolist() == [False, True]
-    assert np.isnan(area_under_curve(scores, np.ones((3, 2)))).all()  # nor one that is heard everywhere
+    assert np.isnan(roc_auc(scores, targets)).tolist() == [False, True]
+    assert np.isnan(roc_auc(scores, np.ones((3, 2)))).all()  # nor one that is heard everywhere
     assert average_precision(scores, np.ones((3, 2))).tolist() == [1, 1]
     assert mean_over_classes(average_precision(scores, targets)) == pytest.approx(1 / 3)
 
@@ -92,7 +92,7 @@ def test_both_measures_agree_with_loops(case: tuple[list[int], list[int]]) -> No
     if any(heard):
         assert one_class(average_precision, scores, heard) == pytest.approx(slow_average_precision(scores, heard))
     if 0 < sum(heard) < len(heard):
-        assert one_class(area_under_curve, scores, heard) == pytest.approx(slow_area(scores, heard))
+        assert one_class(roc_auc, scores, heard) == pytest.approx(slow_area(scores, heard))
 
 
 @given(cases, st.randoms())
@@ -100,7 +100,7 @@ def test_neither_the_order_of_clips_nor_a_rising_function_matters(case: tuple[li
     scores, heard = (np.array(part) for part in case)
     order = list(range(len(scores)))
     random.shuffle(order)
-    for measure in (average_precision, area_under_curve):
+    for measure in (average_precision, roc_auc):
         expected = one_class(measure, scores, heard)
         for other in (one_class(measure, scores[order], heard[order]), one_class(measure, np.exp(scores), heard)):
             np.testing.assert_allclose(other, expected)  # where both are NaN, too
@@ -109,13 +109,13 @@ def test_neither_the_order_of_clips_nor_a_rising_function_matters(case: tuple[li
 def test_chance_gives_half_the_area_and_the_share_as_precision() -> None:
     rng = np.random.default_rng(0)
     scores, targets = rng.random((4000, 3)), rng.random((4000, 3)) < 0.3
-    np.testing.assert_allclose(area_under_curve(scores, targets), 0.5, atol=0.03)
+    np.testing.assert_allclose(roc_auc(scores, targets), 0.5, atol=0.03)
     np.testing.assert_allclose(average_precision(scores, targets), 0.3, atol=0.04)
 
 
 @pytest.mark.parametrize(("scores", "targets"), [((3, 2), (3, 1)), ((3,), (3,)), ((0, 2), (0, 2))])
 def test_other_shapes_are_an_error(scores: tuple[int, ...], targets: tuple[int, ...]) -> None:
-    for measure in (average_precision, area_under_curve):
+    for measure in (average_precision, roc_auc):
         with pytest.raises(ShapeError, match=r"expected scores and targets \(clips, classes\)"):
             measure(np.ones(scores), np.ones(targets))
 
@@ -133,4 +133,4 @@ def test_the_measures_are_those_of_scikit_learn() -> None:
     np.testing.assert_allclose(
         average_precision(scores, targets), metrics.average_precision_score(targets, scores, average=None)
     )
-    np.testing.assert_allclose(area_under_curve(scores, targets), metrics.roc_auc_score(targets, scores, average=None))
+    np.testing.assert_allclose(roc_auc(scores, targets), metrics.roc_auc_score(targets, scores, average=None))

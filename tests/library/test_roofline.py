@@ -96,29 +96,29 @@ def counted(layer: LayerShape, rng: np.random.Generator) -> Counter:
 
         def run(grid, block, values):
             sizes = [value.size for value in values if getattr(value, "ndim", 0)]
-            numbers[part[name]] += sum(size for size in sizes if size > 8 * layer.outputs)  # not those of channels
+            numbers[part[name]] += sum(size for size in sizes if size > 8 * layer.out_channels)  # not those of channels
             kernel(grid, block, values)
 
         return run
 
-    four = (4, layer.kernel, layer.kernel, layer.channels // 4, layer.outputs // 4)
+    four = (4, layer.kernel_size, layer.kernel_size, layer.in_channels // 4, layer.out_channels // 4)
     x, w = (
         Tensor(xp.asarray(rng.standard_normal(shape)), requires_grad=True)
-        for shape in ((2, layer.height, layer.width, layer.channels), four)
+        for shape in ((2, layer.height, layer.width, layer.in_channels), four)
     )
-    scale, shift = (Tensor(xp.full(layer.outputs, value), requires_grad=True) for value in (1.0, 0.0))
+    scale, shift = (Tensor(xp.full(layer.out_channels, value), requires_grad=True) for value in (1.0, 0.0))
     with kernels_everywhere():
         compiled = load.function
         with mock.patch.object(load, "function", function):
-            y = ops.batch_norm(ops.quaternion_conv2d(x, w, padding=layer.kernel // 2), scale, shift, relu=True)
-            ops.sum(ops.average_pool(y)).backward()
+            y = ops.batch_norm(ops.quaternion_conv2d(x, w, padding=layer.kernel_size // 2), scale, shift, relu=True)
+            ops.sum(ops.avg_pool2d(y)).backward()
     return numbers
 
 
 @need_a_compiler
 @pytest.mark.parametrize(("widths", "kernel"), [((128, 256), 3), ((16, 32), 3), ((128, 256), 1), ((16, 32), 1)])
 def test_the_kernels_read_and_write_what_the_formula_says(widths, kernel, rng):
-    config = CNNConfig(3, True, (widths,), 4, mels=8, last_pool=True, block_dropout=0, kernel=kernel)
+    config = CNNConfig(3, True, (widths,), 4, mels=8, last_pool=True, block_dropout=0, kernel_size=kernel)
     layer = next(layer for layer in config.layers(10) if layer.name == "blocks.0.convs.1")
     expected: Counter = Counter()
     for each in roofline.layer_passes(config, 10, batch=2)[layer.name]:

@@ -191,7 +191,7 @@ def test_matrices_of_units_come_back_exactly():
     np.testing.assert_array_equal(asnumpy(from_matrix(to_matrix(xp.eye(4)))), np.eye(4))
 
 
-def test_matrices_may_lie_on_any_two_neighbouring_axes(rng):
+def test_matrices_may_lie_on_any_two_neighboring_axes(rng):
     q = random_rotations((2, 3), rng=rng)
     for axis in (0, 1, 2, -1, -2, -3):
         moved = xp.moveaxis(q, -1, axis)

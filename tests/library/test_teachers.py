@@ -19,15 +19,22 @@ from support.strategies import seeds
 from quatnet import Tensor, audio, ops
 from quatnet.backend import asnumpy
 from quatnet.datasets.targets import one_hot
-from quatnet.distill import ProjectedStudent, distillation, feature_matching, label_loss, multi_label_loss, with_answers
+from quatnet.distill import (
+    ProjectedStudent,
+    append_soft_targets,
+    binary_cross_entropy_loss,
+    cross_entropy_loss,
+    distillation,
+    feature_matching,
+)
 from quatnet.errors import ConfigError, ShapeError
 from quatnet.models import CNN, CNNConfig
 from quatnet.optim import Adam
-from quatnet.training.batches import predict, shuffled
+from quatnet.training.batches import predict, shuffled_batches
 from quatnet.training.checkpoint import load_model, write
-from quatnet.training.loop import Training
+from quatnet.training.loop import Trainer
 
-KINDS = {"softmax": label_loss, "bernoulli": multi_label_loss, "released": multi_label_loss}
+KINDS = {"softmax": cross_entropy_loss, "bernoulli": binary_cross_entropy_loss, "released": binary_cross_entropy_loss}
 TARGETS = np.eye(3, dtype=np.float32)
 
 
@@ -67,7 +74,7 @@ def test_each_kind_has_its_own_loss() -> None:
     said, heard = np.array([[0.0, 0.0]]), np.array([[np.log(3), 0.0]])
     for kind, loss in [
         ("softmax", ops.distillation_loss),
-        ("bernoulli", ops.bernoulli_distillation_loss),
+        ("bernoulli", ops.binary_distillation_loss),
         ("released", ops.released_distillation_loss),
     ]:
         found = distillation(*saying(heard), kind=kind, temperature=3.0, weight=1.0)(Tensor(said), np.eye(1, 2), said)
@@ -99,15 +106,15 @@ def test_several_teachers_teach_the_mean_of_their_coins(seed: int, temperature: 
 
 def test_teachers_hear_the_batch_in_evaluation_and_are_left_alone() -> None:
     teachers, x = [network(1), network(2)], sounds()
-    before = [teacher.state() for teacher in teachers]
+    before = [teacher.state_dict() for teacher in teachers]
     student = network(3)(x, train=True, rng=np.random.default_rng(0))
     found = distillation(*teachers, weight=1.0)(student, TARGETS, x)
     expected = [ops.distillation_loss(student, teacher(x).data).data for teacher in teachers]
     assert float(found.data) == pytest.approx(float(sum(expected)) / 2)
     found.backward()
     for teacher, state in zip(teachers, before, strict=True):
-        assert all(tensor.grad is None for tensor in teacher.parameters().values())
-        assert all(np.array_equal(state[name], array) for name, array in teacher.state().items())
+        assert all(tensor.grad is None for tensor in teacher.parameters())
+        assert all(np.array_equal(state[name], array) for name, array in teacher.state_dict().items())
 
 
 @pytest.mark.parametrize(
@@ -124,7 +131,7 @@ def test_a_meaningless_distillation_is_refused(options: dict) -> None:
 
 def test_recorded_answers_teach_like_the_network_that_gave_them() -> None:
     teacher, student, x = network(), network(1)(sounds()), sounds()
-    recorded = with_answers(TARGETS, predict(teacher, x))
+    recorded = append_soft_targets(TARGETS, predict(teacher, x))
     by_file, by_network = (distillation(*who, temperature=3.0) for who in ([], [teacher]))
     assert float(by_file(student, recorded, x).data) == pytest.approx(float(by_network(student, TARGETS, x).data))
 
@@ -135,12 +142,12 @@ def test_answers_stay_with_their_clips_through_shuffling_and_mixing(seed: int, b
     # label, answer and every cell of clip n are n, so after any mixing they are one number
     number = np.arange(7, dtype=np.float32)
     x, answers = np.broadcast_to(number[:, None, None, None], (7, 2, 3, 4)), np.repeat(number[:, None], 5, axis=1)
-    told = with_answers(np.repeat(number[:, None], 2, axis=1), answers)
+    told = append_soft_targets(np.repeat(number[:, None], 2, axis=1), answers)
 
     def mix(x: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         return audio.mixup(x, targets, rng=rng, alpha=1.0)
 
-    for heard, targets in shuffled(x, told, batch=batch, augment=mix)(np.random.default_rng(seed)):
+    for heard, targets in shuffled_batches(x, told, batch_size=batch, augment=mix)(np.random.default_rng(seed)):
         np.testing.assert_allclose(targets, np.repeat(heard[:, 0, 0, :1], 7, axis=1), rtol=1e-5, atol=1e-6)
 
 
@@ -153,7 +160,7 @@ def test_without_a_teacher_there_must_be_answers(targets: np.ndarray) -> None:
 @pytest.mark.parametrize(("targets", "answers"), [((3, 3), (2, 3)), ((3, 3), (3,)), ((3,), (3, 3))])
 def test_every_clip_has_an_answer(targets: tuple, answers: tuple) -> None:
     with pytest.raises(ShapeError, match=r"targets \(N, classes\) and answers \(N, size\)"):
-        with_answers(np.ones(targets), np.ones(answers))
+        append_soft_targets(np.ones(targets), np.ones(answers))
 
 
 # Features
@@ -164,7 +171,7 @@ def test_a_projected_student_says_more_only_in_training() -> None:
     student = ProjectedStudent(inner, 5, rng=np.random.default_rng(0))
     assert_close(student(sounds()).data, inner(sounds()).data)
     said = student(sounds(), train=True, rng=np.random.default_rng(0)).data
-    inner.load_state(network().state())  # batch norms have counted
+    inner.load_state_dict(network().state_dict())  # batch norms have counted
     embedding = inner.embed(sounds(), train=True, rng=np.random.default_rng(0))
     expected = [inner.classifier(embedding).data, student.projection(embedding).data]
     assert_close(said, np.concatenate(expected, axis=1), rtol=1e-5, atol=1e-6)
@@ -187,13 +194,13 @@ def test_matching_features_by_hand() -> None:
 def test_network_and_projection_learn_the_teachers_embedding_together(size: int, tmp_path: Path) -> None:
     teacher, inner, x = network(1, embedding=size), network(2), sounds(6)
     student = ProjectedStudent(inner, size, rng=np.random.default_rng(0))
-    start = {name: tensor.data.copy() for name, tensor in student.parameters().items()}
-    training = Training(
+    start = {name: tensor.data.copy() for name, tensor in student.named_parameters()}
+    training = Trainer(
         student,
-        shuffled(x, np.tile(TARGETS, (2, 1)), batch=6),
+        shuffled_batches(x, np.tile(TARGETS, (2, 1)), batch_size=6),
         Adam(student.parameters()),
         epochs=30,
-        steps=1,
+        steps_per_epoch=1,
         schedule=lambda _: 0.01,
         loss=feature_matching(student, teacher, weight=1.0),
         evaluate=lambda model: float(predict(model, x).shape == (6, 3)),
@@ -202,7 +209,7 @@ def test_network_and_projection_learn_the_teachers_embedding_together(size: int,
     history = training.run().history
     assert history[-1]["loss"] < 0.3 * history[0]["loss"]
     assert history[-1]["test_accuracy"] == 1.0
-    changed = {name for name, tensor in student.parameters().items() if not np.array_equal(tensor.data, start[name])}
+    changed = {name for name, tensor in student.named_parameters() if not np.array_equal(tensor.data, start[name])}
     assert start.keys() - changed == {"network.classifier.weight", "network.classifier.bias"}  # no label had a say
     assert ("projection.weight" in changed) == (size != 8)
     write(tmp_path / "network.npz", inner, {})
@@ -214,13 +221,13 @@ def test_hits_are_counted_on_the_labels_alone() -> None:
     inner, x = network(), sounds()
     student = ProjectedStudent(inner, 4, rng=np.random.default_rng(0))
     labels = predict_in_training(inner, x).argmax(axis=1)
-    told = with_answers(one_hot(labels, 3), np.full((3, 4), 100.0))
-    training = Training(
+    told = append_soft_targets(one_hot(labels, 3), np.full((3, 4), 100.0))
+    training = Trainer(
         student,
         lambda _: [(x, told)],
         Adam(student.parameters()),
         epochs=1,
-        steps=1,
+        steps_per_epoch=1,
         schedule=lambda _: 1e-3,
         loss=feature_matching(student),
     )
@@ -229,7 +236,7 @@ def test_hits_are_counted_on_the_labels_alone() -> None:
 
 def predict_in_training(model: CNN, x: np.ndarray) -> np.ndarray:
     twin = network()
-    twin.load_state(model.state())
+    twin.load_state_dict(model.state_dict())
     dropout_rng = np.random.default_rng([0, 1])  # as in Training
     return asnumpy(twin(x, train=True, rng=dropout_rng).data)
 

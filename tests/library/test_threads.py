@@ -4,7 +4,7 @@ NumPy reads a formula over four rows fastest, and cores are kept busy by pieces 
 formula of the algebra is written once, on rows, and `by_rows` brings every array into that form: as it is while
 it is small, in pieces when it is large. This file holds the two ways against each other: for any shape, axis,
 dtype and stride, around the size where the way changes, for any number of threads, and at 0, infinity and nan,
-where a shortcut that is right for all neighbours of a number must not be taken for the number itself.
+where a shortcut that is right for all neighbors of a number must not be taken for the number itself.
 """
 
 import json
@@ -29,7 +29,7 @@ from quatnet.quaternion.pairs import pair_product
 pytestmark = pytest.mark.skipif(on_gpu(), reason="a GPU takes every array whole")
 
 OF_ONE = {
-    name: getattr(quaternion, name) for name in ("exp", "log", "sqrt", "normalise", "inverse", "norm", "squared_norm")
+    name: getattr(quaternion, name) for name in ("exp", "log", "sqrt", "normalize", "inverse", "norm", "squared_norm")
 } | {
     "power": lambda q, axis=-1: quaternion.power(q, 0.3, axis=axis),
     "to_axis_angle": lambda q, axis=-1: quaternion.to_axis_angle(q, axis=axis)[0],
@@ -215,7 +215,7 @@ SPECIAL = np.asarray(list(product([0.0, -0.0, 1.0, -2.0, 1e-200, 1e200, math.inf
 
 
 @pytest.mark.parametrize("name", [*OF_ONE, *OF_TWO])
-def test_a_quaternion_does_not_feel_its_neighbours(name, rng):
+def test_a_quaternion_does_not_feel_its_neighbors(name, rng):
     chosen = rng.permutation(len(SPECIAL))[:200]
     numbers = [SPECIAL[chosen], SPECIAL[chosen[::-1]]][: 1 if name in OF_ONE else 2]
     if name == "hamilton_product":  # where products overflow, a pair may round inf - inf to inf before it is nan
@@ -228,7 +228,7 @@ def test_a_quaternion_does_not_feel_its_neighbours(name, rng):
     np.testing.assert_allclose(asnumpy(found), asnumpy(alone), rtol=1e-15, atol=0)
 
 
-@pytest.mark.parametrize("name", ["exp", "log", "sqrt", "normalise", "norm", "power", "to_euler"])
+@pytest.mark.parametrize("name", ["exp", "log", "sqrt", "normalize", "norm", "power", "to_euler"])
 def test_one_extreme_number_does_not_move_the_last_bit_of_the_others(name, rng):
     q = draw(rng, 100, 4)
     mixed = np.concatenate([q, [[1e-200, 0, 0, 0], [1e300, 1, 1, 1], [0, 0, 0, 0]]])

@@ -22,8 +22,8 @@ from quatnet.errors import CheckpointError, TrainingStopped
 from quatnet.models import CNN, CNNConfig
 from quatnet.optim import SGD, AdamW, one_cycle
 from quatnet.training import checkpoint
-from quatnet.training.batches import predict, shuffled
-from quatnet.training.loop import Training
+from quatnet.training.batches import predict, shuffled_batches
+from quatnet.training.loop import Trainer
 from quatnet.training.metrics import accuracy
 
 CONFIG = CNNConfig(3, True, ((8,), (12,)), embedding=8, mels=8, block_dropout=0.1, head_dropout=0.1)
@@ -42,15 +42,15 @@ def jitter(x: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> tupl
     return x + rng.normal(0, 0.1, x.shape).astype(x.dtype), targets
 
 
-def training(path: Path | None = None, *, epochs: int = 4, seed: int = 0, **options: object) -> Training:
+def training(path: Path | None = None, *, epochs: int = 4, seed: int = 0, **options: object) -> Trainer:
     model = CNN(CONFIG, rng=np.random.default_rng(seed))
-    return Training(
+    return Trainer(
         model,
-        shuffled(clips(), one_hot(LABELS, 3), batch=8, augment=jitter),
+        shuffled_batches(clips(), one_hot(LABELS, 3), batch_size=8, augment=jitter),
         AdamW(model.parameters(), weight_decay=0.01),
         epochs=epochs,
-        steps=3,
-        schedule=partial(one_cycle, total=3 * epochs, peak=0.02),
+        steps_per_epoch=3,
+        schedule=partial(one_cycle, total_steps=3 * epochs, max_lr=0.02),
         seed=seed,
         path=path,
         **options,
@@ -67,9 +67,11 @@ def test_the_number_of_threads_changes_no_bit_of_a_training(with_threads) -> Non
     for count in (1, 2, 2, 5):
         with_threads(count)
         run = training(epochs=2)
-        run.batches = shuffled(np.tile(clips(), (1, 150, 1, 1)), one_hot(LABELS, 3), batch=8, augment=jitter)
+        run.batches = shuffled_batches(
+            np.tile(clips(), (1, 150, 1, 1)), one_hot(LABELS, 3), batch_size=8, augment=jitter
+        )
         run.run()
-        states.append(run.model.state())
+        states.append(run.model.state_dict())
     assert all(same(states[0], state) for state in states[1:])
 
 
@@ -83,7 +85,7 @@ def test_a_network_learns_three_easy_classes() -> None:
 
 def test_an_epoch_shows_every_clip_once() -> None:
     x = np.arange(10.0)[:, None]
-    epoch = shuffled(x, x, batch=4)
+    epoch = shuffled_batches(x, x, batch_size=4)
     seen = [batch for batch, _ in epoch(np.random.default_rng(0))]
     assert sorted(np.concatenate(seen).ravel()) == list(range(10))
     assert [len(batch) for batch in seen] == [4, 3, 3]  # nearly equal, none too small for batch statistics
@@ -93,8 +95,8 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others() -> None:
     first, second, other = training(), training(), training(seed=1)
     for run in (first, second, other):
         run.run()
-    assert same(first.model.state(), second.model.state())
-    assert not same(first.model.state(), other.model.state())
+    assert same(first.model.state_dict(), second.model.state_dict())
+    assert not same(first.model.state_dict(), other.model.state_dict())
 
 
 class Killed(Exception):
@@ -118,8 +120,8 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path: Path, epochs_done: int)
     resumed.load()
     assert resumed.progress.epoch == epochs_done
     resumed.run()
-    assert same(whole.model.state(), resumed.model.state())
-    assert same(whole.optimiser.state(), resumed.optimiser.state())
+    assert same(whole.model.state_dict(), resumed.model.state_dict())
+    assert same(whole.optimizer.state_dict(), resumed.optimizer.state_dict())
     assert [epoch["loss"] for epoch in whole.progress.history] == [e["loss"] for e in resumed.progress.history]
 
 
@@ -169,7 +171,7 @@ def test_a_process_that_is_killed_or_interrupted_anywhere_resumes_to_the_same_bi
         assert "stopped in epoch 2 of 4: saved in" in said
         assert resumed.progress.step > 0  # saved at the step, not only at the last epoch
     resumed.run()
-    assert same(whole.model.state(), resumed.model.state())
+    assert same(whole.model.state_dict(), resumed.model.state_dict())
 
 
 def test_ctrl_c_without_a_checkpoint_stops_after_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,13 +186,13 @@ def test_the_best_epoch_is_kept_where_clips_were_set_aside_to_choose_it(tmp_path
     seen: list[dict] = []
 
     def evaluate(model: CNN) -> float:
-        seen.append(model.state())
+        seen.append(model.state_dict())
         return [0.2, 0.9, 0.4, 0.9][len(seen) - 1]
 
     run = training(tmp_path / "run.npz", evaluate=evaluate, keep_best=True)
     run.run()
-    assert same(run.model.state(), seen[1])  # the first of the two best
-    assert same(checkpoint.load_model(tmp_path / "run.npz").state(), seen[1])
+    assert same(run.model.state_dict(), seen[1])  # the first of the two best
+    assert same(checkpoint.load_model(tmp_path / "run.npz").state_dict(), seen[1])
 
 
 def test_a_checkpoint_gives_back_the_network(tmp_path: Path) -> None:
@@ -262,7 +264,7 @@ def test_a_checkpoint_of_another_run_is_not_resumed(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="comes from another run"):
         training(tmp_path / "run.npz", epochs=2).load()
     other = training(tmp_path / "run.npz", epochs=1)
-    other.optimiser = SGD(other.model.parameters())
+    other.optimizer = SGD(other.model.parameters())
     with pytest.raises(CheckpointError, match="does not belong to SGD"):
         other.load()
 

@@ -391,7 +391,7 @@ NARROW = {"embedding": 12, "mels": 32}
 NETWORKS = {
     "CNN14": CNNConfig(5, False, ((8, 8), (8, 12), (12, 12), (12, 16), (16, 16), (16, 20)), **NARROW),
     "QCNN14, pruned": CNNConfig(5, True, ((8, 8), (8, 12), (12, 8), (12, 4), (8, 16), (16, 12)), **NARROW),
-    "CNN6": CNNConfig(5, False, ((8,), (12,), (16,), (20,)), last_pool=True, kernel=5, **NARROW),
+    "CNN6": CNNConfig(5, False, ((8,), (12,), (16,), (20,)), last_pool=True, kernel_size=5, **NARROW),
     "QCNN10": CNNConfig(5, True, ((8, 8), (8, 12), (12, 12), (12, 16)), last_pool=True, **NARROW),
     "ResNet": ResNetConfig(5, False, ((8, 8), (12, 8), (8, 8), (8, 12), (12, 12), (16, 20)), stages=(2, 2), **NARROW),
     "QResNet": ResNetConfig(5, True, ((8, 8), (12, 8), (4, 8), (8, 12), (4, 12), (16, 12)), stages=(2, 2), **NARROW),
@@ -424,7 +424,7 @@ def test_arrays_that_make_no_network_are_refused_by_name():
         network_of(arrays | {"gru.weight_hh": np.zeros(3)})
     with pytest.raises(CheckpointError, match=r"conv_block1\.conv1\.weight and so on"):
         network_of({"bn0.weight": np.zeros(64)})
-    with pytest.raises(CheckpointError, match=r"wrong shape: blocks\.1\.norms\.0\.mean"):
+    with pytest.raises(CheckpointError, match=r"wrong shape: blocks\.1\.norms\.0\.running_mean"):
         network_of(arrays | {"conv_block2.bn1.running_mean": np.zeros(3, np.float32)})
 
 
@@ -458,13 +458,13 @@ def test_files_of_pytorch_itself(old, torch, tmp_path):
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_checkpoints_of_pytorch_with_other_things_beside_the_model(protocol, torch, tmp_path):
     model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
-    optimiser = torch.optim.Adam(model.parameters())
+    optimizer = torch.optim.Adam(model.parameters())
     model(torch.randn(4, 3)).sum().backward()
-    optimiser.step()
+    optimizer.step()
     content = {
         "iteration": 1000,
         "model": model.state_dict(),
-        "optimizer": optimiser.state_dict(),
+        "optimizer": optimizer.state_dict(),
         "sampler": {"indexes": np.arange(5), "pointer": np.int64(3), (1, 2): "a key that is a tuple"},
         "made": datetime.date(2020, 1, 1),
         "classes": frozenset({"dog"}),

@@ -11,7 +11,7 @@ def power_of(torch: ModuleType, waveform, window: int = 1024, hop: int = 320):
 
 
 def slopes_of_the_last_axis(torch: ModuleType, x):
-    """Return the regression over five neighbours in each row of x (rows, places), as a convolution."""
+    """Return the regression over five neighbors in each row of x (rows, places), as a convolution."""
     taps = torch.tensor([[[-2.0, -1.0, 0.0, 1.0, 2.0]]], dtype=x.dtype)
     padded = torch.nn.functional.pad(x[:, None], (2, 2), mode="replicate")
     return (torch.nn.functional.conv1d(padded, taps) / 10)[:, 0]

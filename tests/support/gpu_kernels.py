@@ -25,10 +25,10 @@ BUDGETS = {
     ("components", "unmix_relu"): (50, 64, 0),
     ("hamilton", "gradients"): (34, 44, 0),
     ("hamilton", "product"): (28, 34, 0),
-    ("normalise", "affine"): (32, 34, 0),
-    ("normalise", "gradient_sums"): (62, 64, 4096),  # two float64 for each of 256 threads
-    ("normalise", "input_gradient"): (34, 40, 0),
-    ("normalise", "moments"): (48, 54, 6144),  # three
+    ("normalize", "affine"): (32, 34, 0),
+    ("normalize", "gradient_sums"): (62, 64, 4096),  # two float64 for each of 256 threads
+    ("normalize", "input_gradient"): (34, 40, 0),
+    ("normalize", "moments"): (48, 54, 6144),  # three
     ("patches", "col2im"): (48, 50, 0),
     ("patches", "im2col"): (42, 41, 0),
     ("planes", "mix"): (48, 56, 0),

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-NOISE = {"rate": 0.3, "rng": np.random.default_rng(0), "train": True}
+NOISE = {"p": 0.3, "rng": np.random.default_rng(0), "train": True}
 # The shapes of the tensors of an op, and its other arguments
 CALLS = {
-    "average_pool": (((2, 4, 4, 3),), {}),
+    "avg_pool2d": (((2, 4, 4, 3),), {}),
     "batch_norm": (((5, 3), (3,), (3,)), {"relu": True}),
-    "bernoulli_distillation_loss": (((5, 3),), {"teacher_logits": np.eye(5, 3)}),
-    "binary_cross_entropy": (((5, 3),), {"targets": np.eye(5, 3)}),
+    "binary_distillation_loss": (((5, 3),), {"teacher_logits": np.eye(5, 3)}),
+    "binary_cross_entropy_with_logits": (((5, 3),), {"targets": np.eye(5, 3)}),
     "concatenate": (((5, 3), (5, 2)), {}),
     "conv1d": (((2, 7, 3), (3, 3, 4)), {}),
     "conv2d": (((2, 7, 6, 3), (3, 3, 3, 4)), {}),
@@ -16,17 +16,17 @@ CALLS = {
     "distillation_loss": (((5, 3),), {"teacher_logits": np.eye(5, 3)}),
     "dropout": (((5, 3),), NOISE),
     "exp": (((5, 3),), {}),
-    "feature_loss": (((5, 3),), {"teacher_features": np.eye(5, 3)}),
+    "mse_loss": (((5, 3),), {"teacher_features": np.eye(5, 3)}),
     "getitem": (((5, 3),), {"index": 2}),
     "hamilton_product": (((5, 4), (5, 4)), {}),
     "layer_norm": (((5, 3), (3,), (3,)), {}),
     "linear": (((5, 3), (3, 2), (2,)), {}),
     "log": (((5, 3),), {}),
     "max": (((5, 3),), {"axis": 0}),
-    "max_pool": (((2, 4, 4, 3),), {}),
+    "max_pool2d": (((2, 4, 4, 3),), {}),
     "mean": (((5, 3),), {}),
     "mod_relu": (((5, 8), (2,)), {}),
-    "norm_max_pool": (((2, 4, 4, 8),), {}),
+    "norm_max_pool2d": (((2, 4, 4, 8),), {}),
     "quaternion_batch_norm": (((5, 8), (2,), (8,)), {}),
     "quaternion_conv1d": (((2, 7, 8), (4, 3, 2, 3)), {}),
     "quaternion_conv2d": (((2, 7, 6, 8), (4, 3, 3, 2, 3)), {}),
@@ -40,7 +40,7 @@ CALLS = {
     "repeat_encoder": (((5, 3),), {}),
     "reshape": (((5, 3),), {"shape": (3, 5)}),
     "sigmoid": (((5, 3),), {}),
-    "softmax_cross_entropy": (((5, 3),), {"targets": np.eye(5, 3)}),
+    "cross_entropy": (((5, 3),), {"targets": np.eye(5, 3)}),
     "sum": (((5, 3),), {}),
     "tanh": (((5, 3),), {}),
     "transpose": (((5, 3),), {"axes": (1, 0)}),

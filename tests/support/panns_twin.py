@@ -58,7 +58,7 @@ def twin(torch, config):
                 made = []
                 for n in range(blocks):
                     halves = stage > 1 and n == 0
-                    made.append(Residual(config.widths[b - 1][-1], config.widths[b], config.kernel, halves))
+                    made.append(Residual(config.widths[b - 1][-1], config.widths[b], config.kernel_size, halves))
                     b += 1
                 setattr(self, f"layer{stage}", nn.Sequential(*made))
 
@@ -74,11 +74,11 @@ def twin(torch, config):
             self.bn0 = nn.BatchNorm2d(config.mels)
             plain = config.widths[:1] if residual else config.widths
             for b, (channels, widths) in enumerate(zip((None, *plain), plain, strict=False), 1):
-                before = channels[-1] if channels else config.inputs
-                setattr(self, f"conv_block{b}", Block(before, widths, config.kernel))
+                before = channels[-1] if channels else config.in_channels
+                setattr(self, f"conv_block{b}", Block(before, widths, config.kernel_size))
             if residual:
                 self.resnet = Layers()
-                self.conv_block_after1 = Block(config.widths[-2][-1], config.widths[-1], config.kernel)
+                self.conv_block_after1 = Block(config.widths[-2][-1], config.widths[-1], config.kernel_size)
             last = config.widths[-1][-1]
             self.fc1 = (
                 Quaternion((last // 4, config.embedding // 4), config.embedding, True)
@@ -88,7 +88,7 @@ def twin(torch, config):
             self.fc_audioset = nn.Linear(config.embedding, config.classes)
 
         def forward(self, x):
-            x = self.bn0(x[..., : config.inputs].permute(0, 2, 1, 3)).permute(0, 3, 2, 1)  # (N, C, T, M)
+            x = self.bn0(x[..., : config.in_channels].permute(0, 2, 1, 3)).permute(0, 3, 2, 1)  # (N, C, T, M)
             if hasattr(config, "stages"):
                 x = functional.avg_pool2d(self.conv_block1(x), 2)
                 x = self.conv_block_after1(functional.avg_pool2d(self.resnet(x), 2))

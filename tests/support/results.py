@@ -29,7 +29,7 @@ def check_results(out: Path) -> dict:
         assert 0 <= row[results["score"]] <= 1
         assert min(row[key] for key in KEYS - {"name"}) > 0
         checkpoint = load_model(out / f"{row['name'].replace(' ', '-')}.npz")
-        assert sum(tensor.data.size for tensor in checkpoint.parameters().values()) == row["parameters"]
+        assert sum(tensor.data.size for tensor in checkpoint.parameters()) == row["parameters"]
     for picture in [*PICTURES, LAST_PICTURE[results["score"]]]:
         pixels = matplotlib.image.imread(out / f"{picture}.png")
         assert min(pixels.shape[:2]) > 300, f"{picture}.png is only {pixels.shape}"

@@ -14,9 +14,9 @@ def forward(torch, config, p, x):
     functional = torch.nn.functional
 
     def norm(h, prefix):
-        return functional.batch_norm(h, None, None, p[f"{prefix}.scale"], p[f"{prefix}.shift"], training=True)
+        return functional.batch_norm(h, None, None, p[f"{prefix}.weight"], p[f"{prefix}.bias"], training=True)
 
-    h = torch.from_numpy(x)[..., : config.inputs].permute(0, 3, 1, 2)  # (N, C, T, M)
+    h = torch.from_numpy(x)[..., : config.in_channels].permute(0, 3, 1, 2)  # (N, C, T, M)
     if config.input_norm == "mel":
         h = norm(h.permute(0, 3, 1, 2), "input_norm").permute(0, 2, 3, 1)
     else:
@@ -66,7 +66,7 @@ def forward(torch, config, p, x):
 
 def twin_gradients(torch, model, x, cotangent):
     """Return the logits and the gradient of every parameter, as arrays."""
-    p = {name: torch.tensor(asnumpy(t.data).copy(), requires_grad=True) for name, t in model.parameters().items()}
+    p = {name: torch.tensor(asnumpy(t.data).copy(), requires_grad=True) for name, t in model.named_parameters()}
     logits = forward(torch, model.config, p, x)
     logits.backward(torch.from_numpy(cotangent))
     return logits.detach().numpy(), {name: tensor.grad.numpy() for name, tensor in p.items()}

@@ -48,7 +48,7 @@ def apply(x: Array, layer: Layer) -> Array:
     """
     if kernels.takes(x, layer.weight):
         return _on_gpu(_closed(x), layer)
-    x = _opened(x, len(layer.weight))
+    x = _split_components(x, len(layer.weight))
     padding = (layer.weight.shape[1] // 2, layer.weight.shape[2] // 2)
     if forms.takes_strips(x.shape, layer.weight.shape, (1, 1), padding, ready=True):
         return _strips(x, layer, padding)
@@ -60,7 +60,7 @@ def apply(x: Array, layer: Layer) -> Array:
         np.multiply(y, layer.scale, out=y)
     np.add(y, layer.shift, out=y)
     np.maximum(y, 0, out=y)
-    return _opened((_pooled(y) if layer.pool else y)[:, :, :, None], len(layer.weight))
+    return _split_components((_pooled(y) if layer.pool else y)[:, :, :, None], len(layer.weight))
 
 
 def _on_gpu(x: Array, layer: Layer) -> Array:
@@ -69,15 +69,15 @@ def _on_gpu(x: Array, layer: Layer) -> Array:
 
     def close(products: Array, plan: stacks.Plan) -> Array:
         if plan.components == 1:
-            return kernels.normalise.affine(products[0], layer.scale, layer.shift, relu=True)
+            return kernels.normalize.affine(products[0], layer.scale, layer.shift, relu=True)
         y = kernels.eight.unmix_relu(products, mixing.back(4), layer.scale, layer.shift)
         return y.reshape(len(y), len(layer.shift))
 
     y = gpu.applied(x, _prepared(layer, "gpu", gpu.left_operands), plan, close)
-    return _opened((kernels.pooling.average(y, 2) if layer.pool else y)[:, :, :, None], plan.components)
+    return _split_components((kernels.pooling.average(y, 2) if layer.pool else y)[:, :, :, None], plan.components)
 
 
-def _opened(x: Array, components: int) -> Array:
+def _split_components(x: Array, components: int) -> Array:
     """Return images of P components as images of another number of them."""
     return x if x.shape[3] == components else components_of(_closed(x), components)
 

@@ -1,8 +1,8 @@
 """From the image to matrices and back: what happens to a tile before and after it is multiplied.
 
 Rows of a strip and components of a pixel go through one matrix of `transforms`. Columns need no transform: KW
-neighbours of a row are KW·C numbers in one piece, so the pixels φ, φ + KW, φ + 2 KW, ... of a plane, each with its
-neighbours, are a matrix without a copy, one for each of KW phases φ.
+neighbors of a row are KW·C numbers in one piece, so the pixels φ, φ + KW, φ + 2 KW, ... of a plane, each with its
+neighbors, are a matrix without a copy, one for each of KW phases φ.
 """
 
 import numpy as np

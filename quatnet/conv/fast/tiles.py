@@ -78,7 +78,7 @@ class Tile(NamedTuple):
 
 
 def tiles(plan: Plan, itemsize: int) -> list[Tile]:
-    """Cut a convolution; neighbours share a slice of the kernel."""
+    """Cut a convolution; neighbors share a slice of the kernel."""
     strip = PRODUCTS * plan.planes * plan.pitch * (plan.channels + plan.outputs) * itemsize
     least = -(-FEWEST_PIXELS // plan.pitch)
     count = max(1, TILE_BYTES // strip, min(least, 4 * TILE_BYTES // strip))

@@ -1,4 +1,4 @@
-"""F(4, 3): four neighbouring outputs of a correlation with three taps, from six products instead of twelve.
+"""F(4, 3): four neighboring outputs of a correlation with three taps, from six products instead of twelve.
 
     y = Aᵀ[(G w) · (Bᵀ d)]        d: 6 inputs    w: 3 taps    y: 4 outputs, y[r] = Σ_i w[i] d[r + i]
 

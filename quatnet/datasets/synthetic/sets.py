@@ -1,4 +1,4 @@
-"""The built-in sets: synthesised sounds, music and voices, so that everything runs without a download."""
+"""The built-in sets: synthesized sounds, music and voices, so that everything runs without a download."""
 
 from functools import partial
 
@@ -13,14 +13,14 @@ from .speech import speech
 from .waveforms import RATE_HZ, recorded
 
 NOTE = (
-    "These sounds are synthesised, so their figures say little about real ones. "
+    "These sounds are synthesized, so their figures say little about real ones. "
     "Real recordings: --download fetches ESC-50, --data DIR takes a folder that holds it."
 )
-NO_FOLDER = "It is synthesised, so its figures say little about real ones; --data DIR takes real recordings."
+NO_FOLDER = "It is synthesized, so its figures say little about real ones; --data DIR takes real recordings."
 
 
 def load(*, clips_per_class: int = 40, seed: int = 0, clip_seconds: float = 5.0) -> Dataset:
-    """Return ten classes of synthesised sounds in 5 folds; the same `seed` makes the same samples.
+    """Return ten classes of synthesized sounds in 5 folds; the same `seed` makes the same samples.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def load(*, clips_per_class: int = 40, seed: int = 0, clip_seconds: float = 5.0)
     clips = tuple(
         _clip(seed, label, number, clip_seconds) for label in range(len(SOUNDS)) for number in range(clips_per_class)
     )
-    return Dataset("synthesised", tuple(SOUNDS), clips, NOTE)
+    return Dataset("synthesized", tuple(SOUNDS), clips, NOTE)
 
 
 def _check(clips: int, least: int, clip_seconds: float) -> None:
@@ -41,11 +41,11 @@ def _check(clips: int, least: int, clip_seconds: float) -> None:
 
 def _clip(seed: int, label: int, number: int, clip_seconds: float) -> Clip:
     name = f"{list(SOUNDS)[label]} {number}"
-    source = partial(synthesise, label, [seed, label, number], clip_seconds)
+    source = partial(synthesize, label, [seed, label, number], clip_seconds)
     return Clip(name, label, 1 + number % 5, source, key=f"synthesis 1: {seed} {label} {number} {clip_seconds}")
 
 
-def synthesise(label: int, seed: list[int], clip_seconds: float) -> tuple[np.ndarray, int]:
+def synthesize(label: int, seed: list[int], clip_seconds: float) -> tuple[np.ndarray, int]:
     """Return (waveform (samples,) float32, sample rate in Hz) of the class `label`."""
     rng = np.random.default_rng(seed)
     sound = list(SOUNDS.values())[label]
@@ -53,14 +53,14 @@ def synthesise(label: int, seed: list[int], clip_seconds: float) -> tuple[np.nda
 
 
 def music(*, clips_per_class: int = 20, seed: int = 0, clip_seconds: float = 30.0) -> Dataset:
-    """Return the genres of GTZAN, synthesised, in as many folds; ConfigError for fewer than 10 clips per class."""
+    """Return the genres of GTZAN, synthesized, in as many folds; ConfigError for fewer than 10 clips per class."""
     _check(clips_per_class, gtzan.FOLDS, clip_seconds)
     clips = tuple(
         _music_clip(label, number, seed, clip_seconds)
         for label in range(len(gtzan.GENRES))
         for number in range(clips_per_class)
     )
-    return Dataset("synthesised music", gtzan.GENRES, clips, NO_FOLDER)
+    return Dataset("synthesized music", gtzan.GENRES, clips, NO_FOLDER)
 
 
 def _music_clip(label: int, number: int, seed: int, clip_seconds: float) -> Clip:
@@ -76,7 +76,7 @@ def play(label: int, seed: list[int], clip_seconds: float) -> tuple[np.ndarray, 
 
 
 def voices(*, repetitions: int = 2, actors: int = 24, seed: int = 0, clip_seconds: float = 3.0) -> Dataset:
-    """Return the emotions of RAVDESS in synthesised voices and the folds of their actors.
+    """Return the emotions of RAVDESS in synthesized voices and the folds of their actors.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def voices(*, repetitions: int = 2, actors: int = 24, seed: int = 0, clip_second
         for label in range(len(ravdess.EMOTIONS))
         for number in range(repetitions)
     )
-    return Dataset("synthesised voices", ravdess.EMOTIONS, clips, NO_FOLDER)
+    return Dataset("synthesized voices", ravdess.EMOTIONS, clips, NO_FOLDER)
 
 
 def _voice_clip(label: int, actor: int, number: int, seed: int, clip_seconds: float) -> Clip:

@@ -1,4 +1,4 @@
-"""A miniature of AudioSet: its tables and file names, 527 classes, and synthesised recordings of ten of them.
+"""A miniature of AudioSet: its tables and file names, 527 classes, and synthesized recordings of ten of them.
 
 As in the real set, clips have several labels, some recordings are missing, and one cannot be read.
 """

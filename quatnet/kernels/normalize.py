@@ -1,4 +1,4 @@
-"""Batch normalisation as kernels on rows (rows, C); `quatnet.ops.normalise` says what they compute."""
+"""Batch normalization as kernels on rows (rows, C); `quatnet.ops.normalize` says what they compute."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def moments(x: Array) -> tuple[Array, Array]:
     Chunks are joined at their joint mean: n_k of them with mean m_k add n_k (m_k - mean)² to the sum of squares.
     """
     rows, out, chunk, size = _chunks(x)
-    launch(("normalise", "moments"), size, x, out, rows, chunk, *ints(x.shape[-1]))
+    launch(("normalize", "moments"), size, x, out, rows, chunk, *ints(x.shape[-1]))
     means, squares = out
     counts = xp.minimum(chunk, rows - chunk * xp.arange(len(means)))[:, None]
     mean = (counts * means).sum(axis=0) / rows
@@ -24,7 +24,7 @@ def moments(x: Array) -> tuple[Array, Array]:
 def affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
     """Return factor · x + offset for each channel, and max(·, 0) of it with `relu`."""
     rows, channels, y = x.size // x.shape[-1], x.shape[-1], xp.empty(x.shape, dtype=x.dtype)
-    launch(("normalise", "affine"), over(rows, channels), x, factor, offset, y, rows, *ints(channels, relu))
+    launch(("normalize", "affine"), over(rows, channels), x, factor, offset, y, rows, *ints(channels, relu))
     return y
 
 
@@ -32,7 +32,7 @@ def gradient_sums(g: Array, x: Array, mean: Array, relu: Array | None) -> Array:
     """Return Σ g and Σ g · (x - mean), (2, C): of the g with `relu` > 0, where the result of a relu is given."""
     rows, out, chunk, size = _chunks(x)
     passed = (x if relu is None else relu, mean)
-    launch(("normalise", "gradient_sums"), size, g, x, *passed, out, rows, chunk, *ints(x.shape[-1], relu is not None))
+    launch(("normalize", "gradient_sums"), size, g, x, *passed, out, rows, chunk, *ints(x.shape[-1], relu is not None))
     return out.sum(axis=1).astype(x.dtype)
 
 
@@ -40,7 +40,7 @@ def input_gradient(g: Array, x: Array, factor: Array, slope: Array, offset: Arra
     """Return factor · g + slope · x + offset for each channel, of the g that a relu let pass."""
     rows, channels, gx = x.size // x.shape[-1], x.shape[-1], xp.empty(x.shape, dtype=x.dtype)
     y, last = (x if relu is None else relu), ints(channels, relu is not None)
-    launch(("normalise", "input_gradient"), over(rows, channels), g, x, y, factor, slope, offset, gx, rows, *last)
+    launch(("normalize", "input_gradient"), over(rows, channels), g, x, y, factor, slope, offset, gx, rows, *last)
     return gx
 
 

@@ -21,7 +21,7 @@ def deviations(factor: float, rng: np.random.Generator) -> list[float]:
     x, found = Tensor(rng.standard_normal((1, 20, 20, CHANNELS))), []
     for _ in range(LAYERS):
         found.append(float(x.data.std()))
-        layer = QuaternionConv2d(CHANNELS, CHANNELS, kernel=1, rng=rng)
+        layer = QuaternionConv2d(CHANNELS, CHANNELS, kernel_size=1, rng=rng)
         layer.weight.data = layer.weight.data.astype(np.float64) * factor
         x = layer(x)
     return [*found, float(x.data.std())]
@@ -36,8 +36,8 @@ def draw() -> Figure:
     left.plot(m, m**3 * np.exp(-(m**2) / 2) / 2, color="black", label="χ with 4 degrees:\n$m^3 e^{-m^2/2} / 2$")
     left.set(xlabel="modulus |w| / s", ylabel="density", title="One layer", ylim=(0, 0.85))
     left.legend(fontsize=9, loc="upper right")
-    for factor, (colour, marker, label) in SCALES.items():
-        right.plot(deviations(factor, rng), color=colour, marker=marker, label=f"scale {label}")
+    for factor, (color, marker, label) in SCALES.items():
+        right.plot(deviations(factor, rng), color=color, marker=marker, label=f"scale {label}")
     right.set(yscale="log", xlabel="layers passed", ylabel="standard deviation", title="Twelve layers")
     right.set_xticks(range(0, LAYERS + 1, 3))
     right.legend(fontsize=9, loc="upper left")

@@ -7,7 +7,7 @@ from ..profile import layer_costs, network_cost
 from ..profile.counts import LayerCost
 
 
-class Saved(NamedTuple):
+class LayerSavings(NamedTuple):
     """A layer before and after: filters, and how many parameters and multiplications (8 a product) of how many went."""
 
     name: str
@@ -19,7 +19,7 @@ class Saved(NamedTuple):
     multiplications_saved: int
 
 
-def saved(before: Config, after: Config, frames: int) -> list[Saved]:
+def layer_savings(before: Config, after: Config, frames: int) -> list[LayerSavings]:
     """Return a row for each convolution and linear layer, and one for the network, on a clip of `frames` frames.
 
     A quaternion filter is one filter; the last row adds up those of the convolutions. Raises ConfigError for too few
@@ -27,7 +27,7 @@ def saved(before: Config, after: Config, frames: int) -> list[Saved]:
     """
     pairs = zip(layer_costs(before, frames), layer_costs(after, frames), strict=True)
     rows = [
-        _row(*pair, _filters(old.outputs, old.quaternion), _filters(new.outputs, new.quaternion))
+        _row(*pair, _filters(old.out_channels, old.quaternion), _filters(new.out_channels, new.quaternion))
         for pair, old, new in zip(pairs, before.layers(frames), after.layers(frames), strict=True)
     ]
     convolutions = [row for row in rows if row.name.startswith("blocks.")]
@@ -35,23 +35,23 @@ def saved(before: Config, after: Config, frames: int) -> list[Saved]:
     return [*rows, _row(network_cost(before, frames), network_cost(after, frames), *counts)]
 
 
-def report(before: Config, after: Config, frames: int) -> str:
+def savings_table(before: Config, after: Config, frames: int) -> str:
     """Return `saved` as a table: what stays, and the shares of parameters and multiplications that went."""
     head = f"{'layer':20} {'filters':>8} {'stay':>6} {'parameters':>12} {'saved':>6} {'mult. 8':>10} {'saved':>6}"
-    return "\n".join([head, *map(_line, saved(before, after, frames))])
+    return "\n".join([head, *map(_line, layer_savings(before, after, frames))])
 
 
 def _filters(outputs: int, quaternion: bool) -> int:
     return outputs // (4 if quaternion else 1)
 
 
-def _row(old: LayerCost, new: LayerCost, filters: int, kept: int) -> Saved:
+def _row(old: LayerCost, new: LayerCost, filters: int, kept: int) -> LayerSavings:
     parameters, products = old.parameters, old.multiplications_8
     gone = parameters - new.parameters, products - new.multiplications_8
-    return Saved(old.name, filters, kept, parameters, gone[0], products, gone[1])
+    return LayerSavings(old.name, filters, kept, parameters, gone[0], products, gone[1])
 
 
-def _line(row: Saved) -> str:
+def _line(row: LayerSavings) -> str:
     return (
         f"{row.name:20} {row.filters:8} {row.kept:6} {row.parameters:12,} {row.parameters_saved / row.parameters:6.0%} "
         f"{row.multiplications / 1e6:8.2f} M {row.multiplications_saved / row.multiplications:6.0%}"

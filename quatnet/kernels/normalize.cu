@@ -1,8 +1,8 @@
-// Batch normalisation of rows (rows, C), with relu, forwards and back: two passes over memory each way.
+// Batch normalization of rows (rows, C), with relu, forwards and back: two passes over memory each way.
 //
 // Bytes: `moments` reads each entry of x once; `affine` reads it once and writes y once; `gradient_sums` reads g, x and,
 // under a relu, y; `input_gradient` reads the same and writes gx. As CuPy expressions the statistics read x three times
-// and write a centred copy; scale, shift and relu read and write y three times; the gradient takes some ten passes.
+// and write a centered copy; scale, shift and relu read and write y three times; the gradient takes some ten passes.
 // `cupy.fuse` would do for `affine` and `input_gradient`, but nothing without a GPU can test its text.
 
 // Mean and sum of squares around it for each channel of a chunk of rows: (2, chunks, C) in float64.

@@ -1,4 +1,4 @@
-"""Batch normalisation over the last axis, and dropout.
+"""Batch normalization over the last axis, and dropout.
 
 Both walk over memory in pieces. An image row, W pixels of C channels, is handled as one row of W·C numbers
 with the per-channel factors repeated W times: NumPy's inner loops are then long instead of C entries short.
@@ -20,7 +20,7 @@ MOST_ROWS = 8192
 def batch_statistics(x: Array) -> tuple[Array, Array]:
     """Return mean and biased variance of `x` (..., C) over all axes but the last: two arrays (C,).
 
-    Each piece is centred on its own mean while it is in cache; pieces are joined in float64, so that float32
+    Each piece is centered on its own mean while it is in cache; pieces are joined in float64, so that float32
     data keep their accuracy over millions of rows. Raises ShapeError for an empty batch.
 
     Source: T. F. Chan, G. H. Golub, R. J. LeVeque, Algorithms for computing the sample variance, 1983, eq. 1.5.
@@ -28,7 +28,7 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
     if x.size == 0:
         raise ShapeError(f"batch statistics need at least one row, got shape {x.shape}; leave empty batches out")
     if kernels.takes(x):
-        mean, variance = kernels.normalise.moments(x)
+        mean, variance = kernels.normalize.moments(x)
         return mean.astype(x.dtype), variance.astype(x.dtype)
     channels, wide = x.shape[-1], _wide(x)
     count, mean, squares = 0, xp.zeros(channels), xp.zeros(channels)
@@ -43,58 +43,58 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
 
 def batch_norm(
     x: Tensor,
-    scale: Tensor,
-    shift: Tensor,
-    statistics: tuple[Array, Array] | None = None,
+    weight: Tensor,
+    bias: Tensor,
+    running_stats: tuple[Array, Array] | None = None,
     *,
     relu: bool = False,
-    epsilon: float = 1e-5,
-    of_batch: tuple[Array, Array] | None = None,
+    eps: float = 1e-5,
+    batch_stats: tuple[Array, Array] | None = None,
 ) -> Tensor:
-    """Return scale · (x - mean) / sqrt(variance + epsilon) + shift for `x` (..., C), each channel by itself.
+    """Return weight · (x - mean) / sqrt(variance + epsilon) + bias for `x` (..., C), each channel by itself.
 
-    `statistics` are the running (mean, variance), constants, at evaluation. Without them they are those of
+    `running_stats` are the running (mean, variance), constants, at evaluation. Without them they are those of
     `x`, and the gradient passes through them; `of_batch` saves computing them where they are at hand. `relu` takes
     max(·, 0) in the same walk over memory.
     Raises ShapeError where the channels disagree.
 
     Source: S. Ioffe, C. Szegedy, Batch normalization, 2015.
     """
-    if scale.shape != x.shape[-1:] or shift.shape != x.shape[-1:]:
-        raise ShapeError(f"expected scale and shift of shape {x.shape[-1:]}, got {scale.shape} and {shift.shape}")
+    if weight.shape != x.shape[-1:] or bias.shape != x.shape[-1:]:
+        raise ShapeError(f"expected weight and bias of shape {x.shape[-1:]}, got {weight.shape} and {bias.shape}")
     a = x.data
-    mean, variance = statistics or of_batch or batch_statistics(a)
-    inverse = 1 / xp.sqrt(variance + a.dtype.type(epsilon))
-    y = _affine(a, scale.data * inverse, shift.data - mean * scale.data * inverse, relu)
+    mean, variance = running_stats or batch_stats or batch_statistics(a)
+    inverse = 1 / xp.sqrt(variance + a.dtype.type(eps))
+    y = _affine(a, weight.data * inverse, bias.data - mean * weight.data * inverse, relu)
 
     def backward(g: Array) -> Sequence[Array | None]:
         if kernels.takes(g, a, mean, inverse):
-            return _by_kernels(g, x, y if relu else None, mean, inverse, scale.data, statistics is not None)
+            return _by_kernels(g, x, y if relu else None, mean, inverse, weight.data, running_stats is not None)
         out = xp.empty(y.shape, dtype=y.dtype)  # first g where relu let something pass, then the gradient of x
         g_shift, g_scale = _parameter_gradients(g, a, mean, y if relu else None, out)
         g_scale = g_scale * inverse
         g = out if relu else g
         if not x.requires_grad:
             return None, g_scale, g_shift
-        if statistics is not None:
-            return g * (scale.data * inverse), g_scale, g_shift
-        line = _line(a, mean, inverse, scale.data, g_scale, g_shift)
+        if running_stats is not None:
+            return g * (weight.data * inverse), g_scale, g_shift
+        line = _line(a, mean, inverse, weight.data, g_scale, g_shift)
         return _input_gradient(g, a, *line, out), g_scale, g_shift
 
-    return Tensor.from_op(y, (x, scale, shift), backward)
+    return Tensor.from_op(y, (x, weight, bias), backward)
 
 
 def _by_kernels(
     g: Array, x: Tensor, relu: Array | None, mean: Array, inverse: Array, scale: Array, constant: bool
 ) -> Sequence[Array | None]:
     """The three gradients on a GPU, in two passes over g, x and the result of a `relu`."""
-    g_shift, g_scale = kernels.normalise.gradient_sums(g, x.data, mean, relu)
+    g_shift, g_scale = kernels.normalize.gradient_sums(g, x.data, mean, relu)
     g_scale = g_scale * inverse
     if not x.requires_grad:
         return None, g_scale, g_shift
     zeros = xp.zeros_like(inverse)
     line = (scale * inverse, zeros, zeros) if constant else _line(x.data, mean, inverse, scale, g_scale, g_shift)
-    return kernels.normalise.input_gradient(g, x.data, *line, relu), g_scale, g_shift
+    return kernels.normalize.input_gradient(g, x.data, *line, relu), g_scale, g_shift
 
 
 def _wide(x: Array) -> Array:
@@ -121,18 +121,18 @@ def _column_products(a: Array, b: Array, channels: int) -> Array:
 
 
 def _moments(wide: Array, channels: int) -> tuple[int, Array, Array]:
-    """Number of rows, mean, and sum of squares around it; what is left of the mean after centring corrects both."""
+    """Number of rows, mean, and sum of squares around it; what is left of the mean after centering corrects both."""
     count = wide.size // channels
     mean = _column_sums(wide, channels) / wide.dtype.type(count)
-    centred = wide - _repeat(mean, wide)
-    rest = _column_sums(centred, channels) / wide.dtype.type(count)
-    squares = _column_products(centred, centred, channels) - count * rest**2
+    centered = wide - _repeat(mean, wide)
+    rest = _column_sums(centered, channels) / wide.dtype.type(count)
+    squares = _column_products(centered, centered, channels) - count * rest**2
     return count, mean.astype(np.float64) + rest, squares
 
 
 def _affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
     if kernels.takes(x, factor, offset):
-        return kernels.normalise.affine(x, factor, offset, relu)
+        return kernels.normalize.affine(x, factor, offset, relu)
     wide, y = _wide(x), xp.empty(x.shape, dtype=x.dtype)
     result, factors, offsets = _wide(y), _repeat(factor, wide), _repeat(offset, wide)
     zeros = xp.zeros_like(offsets)
@@ -156,8 +156,8 @@ def _parameter_gradients(g: Array, x: Array, mean: Array, relu: Array | None, ma
         passed = wide_g[part]
         if wide_relu is not None:
             passed = xp.multiply(passed, wide_relu[part] > 0, out=wide_masked[part])
-        centred = wide[part] - means
-        return xp.stack([_column_sums(passed, channels), _column_products(centred, passed, channels)])
+        centered = wide[part] - means
+        return xp.stack([_column_sums(passed, channels), _column_products(centered, passed, channels)])
 
     return sum(map_on_cores(work, _pieces(wide)))
 
@@ -165,7 +165,7 @@ def _parameter_gradients(g: Array, x: Array, mean: Array, relu: Array | None, ma
 def _line(
     x: Array, mean: Array, inverse: Array, scale: Array, g_scale: Array, g_shift: Array
 ) -> tuple[Array, Array, Array]:
-    """scale · inverse · (g - mean(g) - x̂ mean(g x̂)), written as one factor for g, one for x, one offset."""
+    """weight · inverse · (g - mean(g) - x̂ mean(g x̂)), written as one factor for g, one for x, one offset."""
     count = x.dtype.type(x.size // x.shape[-1])
     slope = -scale * inverse**2 * g_scale / count
     return scale * inverse, slope, -scale * inverse * g_shift / count - slope * mean
@@ -185,15 +185,15 @@ def _input_gradient(g: Array, x: Array, factor: Array, slope: Array, offset: Arr
     return gx
 
 
-def dropout(x: Tensor, rate: float, *, rng: np.random.Generator | None, train: bool) -> Tensor:
-    """Set a share `rate` of the entries to 0 and divide the others by 1 - rate; the identity without `train`.
+def dropout(x: Tensor, p: float, *, rng: np.random.Generator | None, train: bool) -> Tensor:
+    """Set a share `p` of the entries to 0 and divide the others by 1 - p; the identity without `train`.
 
-    Raises ConfigError where `rate` is not in [0, 1), or training comes without an `rng`.
+    Raises ConfigError where `p` is not in [0, 1), or training comes without an `rng`.
     """
-    if not 0 <= rate < 1 or (train and rate and rng is None):
-        raise ConfigError(f"dropout needs 0 <= rate < 1, and an rng to train; got rate={rate}, rng={rng}")
-    if not train or rate == 0 or rng is None:
+    if not 0 <= p < 1 or (train and p and rng is None):
+        raise ConfigError(f"dropout needs 0 <= p < 1, and an rng to train; got p={p}, rng={rng}")
+    if not train or p == 0 or rng is None:
         return x
-    kept = rng.random(x.shape, dtype=np.float32) >= rate
-    mask = xp.asarray(kept * x.data.dtype.type(1 / (1 - rate)))
+    kept = rng.random(x.shape, dtype=np.float32) >= p
+    mask = xp.asarray(kept * x.data.dtype.type(1 / (1 - p)))
     return Tensor.from_op(on_cores(xp.multiply, x.data, mask), (x,), lambda g: (on_cores(xp.multiply, g, mask),))
