@@ -12,7 +12,7 @@ FIRST_TESTS = {
     "02_product_as_a_matrix": "_left _right _spread left_matrix_adjoint"
     " right_matrix_adjoint _columns HADAMARD eight_products _butterfly",
     "04_chain_rule 05_hamilton_gradient": "autodiff/tensor.py autodiff/tape.py autodiff/arrays.py",
-    "elementwise_ops quaternion_ops": "ops/activations.py ops/reduce.py ops/shape.py",
+    "elementwise_ops quaternion_ops": "ops/activations.py autodiff/reduce.py autodiff/shape.py",
     "05_hamilton_gradient": "ops/hamilton.py",
     "06_im2col convolution_options convolution_kernels": "im2col col2im conv2d_input_gradient conv2d_weight_gradient",
     "07_quaternion_convolution convolution_options convolution_layers": "weight_gradient"
@@ -53,7 +53,7 @@ Job = tuple[str, Fault]  # numbers of test files, and what they must catch
 
 def every_job() -> list[Job]:
     """Return all faults with their tests. Raises SystemExit where FIRST_TESTS or SIGNS do not fit the code."""
-    tape = {ROOT / "quatnet/autodiff" / name for name in ("tensor.py", "tape.py", "arrays.py")}
+    tape = {ROOT / "quatnet/autodiff" / name for name in ("tensor.py", "tape.py", "arrays.py", "reduce.py", "shape.py")}
     ops = set(ROOT.glob("quatnet/ops/[!_]*.py")) | tape
     elsewhere = sorted(set(ROOT.glob("quatnet/**/*.py")) - ops)
     jobs = []

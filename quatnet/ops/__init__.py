@@ -1,5 +1,7 @@
 """Differentiable operations on tensors: each is one function, forward first, then its inner `backward`."""
 
+from ..autodiff.reduce import max, mean, sum
+from ..autodiff.shape import concatenate, getitem, reshape, transpose
 from .activations import exp, log, relu, sigmoid, tanh
 from .conv import conv1d, conv2d, conv_transpose2d
 from .distillation import binary_distillation_loss, distillation_loss, mse_loss, released_distillation_loss
@@ -12,9 +14,7 @@ from .normalize import batch_norm, dropout
 from .pooling import avg_pool2d, max_pool2d, norm_max_pool2d
 from .quaternion_conv import quaternion_conv1d, quaternion_conv2d, quaternion_conv_transpose2d
 from .quaternion_normalize import quaternion_batch_norm
-from .reduce import max, mean, sum
 from .rotation_conv import quaternion_rotation_conv2d
-from .shape import concatenate, getitem, reshape, transpose
 from .whitening import whitening_batch_norm
 from .whole_quaternion import mod_relu, quaternion_dropout, quaternion_norm
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..autodiff import Tensor
+from ..autodiff.shape import reshape
 from ..backend import Array
 from ..conv import dispatch, plain
 from ..conv.im2col import Pair, pad, pair, single, transposed_size
 from ..errors import ShapeError
-from .shape import reshape
 
 
 def conv2d(x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1) -> Tensor:

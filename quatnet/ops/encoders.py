@@ -4,9 +4,9 @@ Both are linear. A real input can be multiplied by real numbers only, and with t
 """
 
 from ..autodiff import Tensor
+from ..autodiff.shape import concatenate
 from ..backend import xp
 from ..errors import ShapeError
-from .shape import concatenate
 
 
 def repeat_encoder(x: Tensor) -> Tensor:

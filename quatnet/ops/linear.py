@@ -1,9 +1,9 @@
 """Linear ops, real and quaternion: a matrix product and, where wanted, a bias."""
 
 from ..autodiff import Tensor
+from ..autodiff.shape import reshape
 from ..errors import ShapeError
 from .quaternion_conv import quaternion_conv2d
-from .shape import reshape
 
 
 def linear(x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:

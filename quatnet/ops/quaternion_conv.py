@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import kernels
 from ..autodiff import Tensor
+from ..autodiff.shape import reshape
 from ..backend import Array
 from ..conv import gpu
 from ..conv.dispatch import fast_options
@@ -20,7 +21,6 @@ from ..conv.im2col import Pair, pair, single
 from ..errors import ShapeError
 from .conv import conv2d, conv_transpose2d, flat, image
 from .quaternion_blocks import block_weight, by_blocks, check
-from .shape import reshape
 
 
 def quaternion_conv2d(

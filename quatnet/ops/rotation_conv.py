@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from ..autodiff import Tensor
+from ..autodiff.reduce import sum
 from ..backend import Array, xp
 from ..conv.im2col import Pair
 from ..errors import ShapeError
 from ..quaternion import conjugate, left_matrix, left_matrix_adjoint, right_matrix
 from .conv import conv2d
 from .quaternion_blocks import by_blocks, check, close_blocks
-from .reduce import sum
 
 
 def quaternion_rotation_conv2d(

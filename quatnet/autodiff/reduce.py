@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..errors import ShapeError
+from .tensor import Tensor
 
 Axis = int | tuple[int, ...] | None
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..errors import ShapeError
+from .tensor import Tensor
 
 
 def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
