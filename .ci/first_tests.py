@@ -21,18 +21,18 @@ FIRST_TESTS = {
     "rotation_convolution": "ops/rotation_conv.py",
     "fast_convolution": "matrices of_cotangent to_kernel back _of BACK conv/fast/patched.py",
     "layers quaternion_ops": "ops/pooling.py",
-    "layers quaternion_ops kernels_in_the_library": "ops/normalize.py",
+    "layers quaternion_ops kernels_in_the_library": "ops/batchnorm.py",
     "layer_kernels": "kernels/adam.py kernels/hamilton.py moments",
     "kernels_in_the_library": "conv/gpu.py conv/fast/stacks.py",
     "losses": "ops/losses.py",
     "09_distillation": "ops/distillation.py",
-    "quaternion_ops": "ops/blocks.py ops/encoders.py ops/whole_quaternion.py",
+    "quaternion_ops": "ops/components.py ops/encoders.py ops/quaternion_activations.py",
     "front_ends": "released",
     "networks published_networks 12_counting_multiplications": "layer_costs weights _additions_8 _by_form"
     " _of_layer torchinfo_mult_adds joined shared_channels",
     "roofline": "layer_passes host_numbers _convolution _fused _around _ends share_of_memory",
     "10_pruning": "prune/scores.py prune/criteria.py prune/choose.py prune/budget.py prune/cut.py",
-    "quaternion_norms": "ops/layer_normalize.py ops/quaternion_normalize.py ops/whitening.py",
+    "quaternion_norms": "ops/layernorm.py ops/quaternion_batchnorm.py ops/whitening.py",
 }
 SIGNS = {"hamilton_product": 12, "_butterfly": 8, "eight_products": 4}  # how many there are to flip
 COMMUTE = "left matrices commute with right ones, and with them what the adjoint reads off"

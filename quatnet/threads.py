@@ -81,13 +81,13 @@ def single_threaded_blas() -> Iterator[None]:
             _here.holds_blas = False
 
 
-def pieces(length: int, bytes_each: int) -> list[slice]:
+def chunk_slices(length: int, bytes_each: int) -> list[slice]:
     """Cut range(length) into slices of about `CACHE_BYTES`; one slice for all on a GPU."""
     step = max(1, length if on_gpu() else CACHE_BYTES // max(1, bytes_each))
     return [slice(start, min(start + step, length)) for start in range(0, length, step)]
 
 
-def map_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+def parallel_map(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     """Yield work(item) for each item, in order, computed on all cores, with NumPy's error state as it is here."""
     if getattr(_here, "is_worker", False) or on_gpu():
         # All cores are busy, and a worker that waits for workers may wait forever; a GPU needs no workers at all.
@@ -101,20 +101,20 @@ def map_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> Itera
             yield from _pool().map(lambda context, item: context.run(work, item), contexts, items)
 
 
-def run_on_cores(work: Callable[[Item], object], items: Sequence[Item]) -> None:
+def parallel_for(work: Callable[[Item], object], items: Sequence[Item]) -> None:
     """Do work(item) for each item on all cores, where the work leaves its result in an array of its own."""
-    for _ in map_on_cores(work, items):
+    for _ in parallel_map(work, items):
         pass
 
 
-def on_cores(ufunc: Callable[..., Array], a: Array, b: Array) -> Array:
+def parallel_ufunc(ufunc: Callable[..., Array], a: Array, b: Array) -> Array:
     """Return ufunc(a, b) for two arrays of one shape, with at least one axis, and one dtype, on all cores."""
     result = xp.empty(a.shape, dtype=a.dtype)
 
     def work(part: slice) -> None:
         ufunc(a[part], b[part], out=result[part])
 
-    run_on_cores(work, pieces(len(a), 3 * a[:1].nbytes))
+    parallel_for(work, chunk_slices(len(a), 3 * a[:1].nbytes))
     return result
 
 
@@ -124,8 +124,8 @@ def matmul(a: Array, b: Array) -> Array:
     Not by the threads of BLAS: those go on spinning for a while after their work, on the cores that ours need next.
     """
     result = xp.empty((len(a), b.shape[1]), dtype=xp.result_type(a, b))
-    run_on_cores(
+    parallel_for(
         lambda part: xp.matmul(a, b[:, part], out=result[:, part]),
-        pieces(b.shape[1], b[:, :1].nbytes + result[:, :1].nbytes),
+        chunk_slices(b.shape[1], b[:, :1].nbytes + result[:, :1].nbytes),
     )
     return result

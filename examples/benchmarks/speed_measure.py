@@ -1,4 +1,4 @@
-"""How the benchmark measures: sides in turn, the machine's product speed, memory, and work in a child process."""
+"""Timing in alternating order, matrix-product speed, peak memory, and functions run in a subprocess."""
 
 import math
 import os
@@ -19,14 +19,27 @@ from threadpoolctl import threadpool_limits
 from quatnet.threads import map_on_cores
 
 Run = Callable[[], object]
-STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # Linux
+STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # Linux
 
 
-class How(NamedTuple):
-    """What all measurements share. `torch` says whether PyTorch is measured too.
+class Settings(NamedTuple):
+    """Settings of all measurements.
 
-    A turn lasts `turn_seconds` at the least, and so does the pause before it, in which threads of the side before
-    stop looking for work.
+    Parameters
+    ----------
+    threads : int
+        Number of threads of NumPy, quatnet and PyTorch.
+    rounds : int
+        Number of timed rounds. The median over the rounds is reported.
+    seed : int
+        Seed of the weights and the inputs.
+    torch : bool
+        Whether PyTorch is measured too.
+    turn_seconds : float
+        Minimum duration of one turn, and duration of the pause before it. During the pause, idle worker threads of
+        the previously timed side stop spinning.
+    compile_seconds : float
+        Time limit for `torch.compile`.
     """
 
     threads: int
@@ -36,88 +49,100 @@ class How(NamedTuple):
     turn_seconds: float = 0.05
     compile_seconds: float = 180.0
 
-    def twins(self) -> ModuleType | None:
-        """Return the PyTorch side, which alone imports torch."""
+    def torch_runs(self) -> ModuleType | None:
+        """Return the module `torch_runs`, or None if PyTorch is not measured. Only this call imports torch."""
         return import_module("torch_runs") if self.torch else None
 
-    def start(self) -> None:
-        """Let all sides use as many threads; to be called before anything is computed."""
+    def apply(self) -> None:
+        """Set the number of threads of all libraries. Must be called before the first computation."""
         set_threads(self.threads)
-        if twins := self.twins():
-            twins.set_threads(self.threads)
+        if torch_runs := self.torch_runs():
+            torch_runs.set_threads(self.threads)
 
 
-def say(text: str) -> None:
-    """Print at once: a user who waits sees where it stands."""
+def log(text: str) -> None:
+    """Print `text` and flush, so that progress is visible at once."""
     print(text, flush=True)
 
 
 def set_threads(count: int) -> None:
-    """Let NumPy and quatnet use `count` threads, before quatnet computes for the first time in this process.
+    """Let NumPy and quatnet use `count` threads. Must be called before the first computation of quatnet.
 
-    quatnet looks for libraries to hold at one thread when it first computes; it need not see those of PyTorch.
+    At its first computation quatnet looks up the BLAS libraries that it limits to one thread. Calling this function
+    before torch is imported keeps PyTorch's libraries out of that list.
     """
     os.environ["QUATNET_NUM_THREADS"] = str(count)
     threadpool_limits(limits=count)
     list(map_on_cores(abs, [0, 1]))
 
 
-def alternate(sides: dict[str, Run], rounds: int, turn_seconds: float) -> dict[str, dict[str, Any]]:
-    """Return the seconds of a call of each side: all take their turn in each of `rounds`, every other one backwards."""
-    repeats = {name: _repeats(run, turn_seconds) for name, run in sides.items()}
+def time_alternately(sides: dict[str, Run], rounds: int, turn_seconds: float) -> dict[str, dict[str, Any]]:
+    """Return the seconds per call of each side, timed in turn.
+
+    Every round times all sides once. Every second round times them in reverse order.
+
+    Returns
+    -------
+    dict
+        For each side: "median", "min", and "runs", the seconds per call in each round.
+    """
+    repeats = {name: _calls_per_turn(run, turn_seconds) for name, run in sides.items()}
     runs: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds):
         for name in list(sides)[:: -1 if number % 2 else 1]:
             time.sleep(turn_seconds)
-            runs[name].append(seconds(sides[name], repeats[name]))
+            runs[name].append(seconds_per_call(sides[name], repeats[name]))
     return {
         name: {"median": statistics.median(times), "min": min(times), "runs": times} for name, times in runs.items()
     }
 
 
-def _repeats(run: Run, turn_seconds: float) -> int:
-    """Warm up once, which is not counted, and return how many calls fill a turn."""
-    if seconds(run) > turn_seconds:
+def _calls_per_turn(run: Run, turn_seconds: float) -> int:
+    """Call `run` once as warm-up and return the number of calls that fill a turn."""
+    if seconds_per_call(run) > turn_seconds:
         return 1
-    return max(1, math.ceil(turn_seconds / seconds(run)))
+    return max(1, math.ceil(turn_seconds / seconds_per_call(run)))
 
 
-def seconds(run: Run, repeats: int = 1) -> float:
+def seconds_per_call(run: Run, repeats: int = 1) -> float:
     start = time.perf_counter()
     for _ in range(repeats):
         run()
     return (time.perf_counter() - start) / repeats
 
 
-def product_gflops(sides: tuple[int, ...], rounds: int = 5) -> float:
-    """Return the best speed of a float32 product of square matrices, 2 n³ operations, in 10⁹ a second."""
+def matmul_gflops(sizes: tuple[int, ...], rounds: int = 5) -> float:
+    """Return the highest speed of a float32 product of square matrices of the given sizes, in GFLOP/s.
+
+    A product of n x n matrices counts as 2 n³ operations.
+    """
     rng, best = np.random.default_rng(0), 0.0
-    for n in sides:
+    for n in sizes:
         a, b = (rng.standard_normal((n, n), dtype=np.float32) for _ in range(2))
-        times = alternate({"product": partial(np.matmul, a, b, np.empty_like(a))}, rounds, 0.0)["product"]
+        times = time_alternately({"product": partial(np.matmul, a, b, np.empty_like(a))}, rounds, 0.0)["product"]
         best = max(best, 2e-9 * n**3 / times["min"])
     return best
 
 
 def peak_memory(work: Run) -> dict[str, int] | None:
-    """Return in bytes what is resident before `work` and the peak during it; None where the system is not Linux.
+    """Return the resident bytes before `work` and the peak during it, or None if the system is not Linux.
 
-    `ru_maxrss` does not serve: a new process starts with the peak of the process that started it.
+    `ru_maxrss` is not usable here: a new process inherits the peak of its parent.
     """
-    if not FORGET.exists():
+    if not CLEAR_REFS.exists():
         return None
-    FORGET.write_text("5")  # the peak so far
-    before = _resident("VmRSS")
+    CLEAR_REFS.write_text("5")  # resets the recorded peak
+    before = _status_bytes("VmRSS")
     work()
-    return {"before": before, "peak": _resident("VmHWM")}
+    return {"before": before, "peak": _status_bytes("VmHWM")}
 
 
-def _resident(key: str) -> int:
+def _status_bytes(key: str) -> int:
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(key))
     return 1024 * int(line.split()[1])
 
 
-def in_a_child(work: Callable, *arguments: Any) -> Any:
-    """Return work(*arguments) from a fresh process; it inherits the environment."""
+def run_in_subprocess(work: Callable, *arguments: Any) -> Any:
+    """Return `work(*arguments)`, computed in a new process that inherits the environment."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(work, *arguments).result()

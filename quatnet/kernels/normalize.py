@@ -1,4 +1,4 @@
-"""Batch normalization as kernels on rows (rows, C); `quatnet.ops.normalize` says what they compute."""
+"""Batch normalization as kernels on rows (rows, C); `quatnet.ops.batchnorm` says what they compute."""
 
 import numpy as np
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
-from ..ops.blocks import quaternion_count
+from ..ops.components import quaternion_count
 from .convolution import Conv2d
 from .module import Module
 from .real import Linear

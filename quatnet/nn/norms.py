@@ -5,7 +5,7 @@ import numpy as np
 from .. import ops
 from ..autodiff import Tensor
 from ..backend import Array, xp
-from ..ops.blocks import quaternion_count
+from ..ops.components import quaternion_count
 from ..ops.quaternion_normalize import quaternion_statistics
 from ..ops.whitening import whitening_statistics
 from .module import Module

@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
-from ..ops.blocks import quaternion_count
+from ..ops.components import quaternion_count
 from .init import he_scale, quaternion_polar
 from .module import Module
 from .real import parameter

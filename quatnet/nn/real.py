@@ -5,7 +5,7 @@ import numpy as np
 from .. import ops
 from ..autodiff import Tensor
 from ..backend import Array, xp
-from ..ops.normalize import batch_statistics
+from ..ops.batchnorm import batch_statistics
 from .init import xavier_uniform
 from .module import Module
 

@@ -3,20 +3,20 @@
 from ..autodiff.reduce import max, mean, sum
 from ..autodiff.shape import concatenate, getitem, reshape, transpose
 from .activations import exp, log, relu, sigmoid, tanh
+from .batchnorm import batch_norm, dropout
 from .conv import conv1d, conv2d, conv_transpose2d
 from .distillation import binary_distillation_loss, distillation_loss, mse_loss, released_distillation_loss
 from .encoders import repeat_encoder, zero_pad_encoder
 from .hamilton import hamilton_product
-from .layer_normalize import layer_norm
+from .layernorm import layer_norm
 from .linear import linear, quaternion_linear
 from .losses import binary_cross_entropy_with_logits, cross_entropy
-from .normalize import batch_norm, dropout
 from .pooling import avg_pool2d, max_pool2d, norm_max_pool2d
+from .quaternion_activations import mod_relu, quaternion_dropout, quaternion_norm
+from .quaternion_batchnorm import quaternion_batch_norm
 from .quaternion_conv import quaternion_conv1d, quaternion_conv2d, quaternion_conv_transpose2d
-from .quaternion_normalize import quaternion_batch_norm
 from .rotation_conv import quaternion_rotation_conv2d
 from .whitening import whitening_batch_norm
-from .whole_quaternion import mod_relu, quaternion_dropout, quaternion_norm
 
 __all__ = [
     "avg_pool2d",

@@ -1,7 +1,7 @@
 """Ops that act on every entry by itself.
 
 On a quaternion layer they are "split": one component at a time. Turning the quaternion first, x ⊗ q, gives another
-result, not the turned one; `whole_quaternion` has activations that commute.
+result, not the turned one; `quaternion_activations` has activations that commute.
 """
 
 from collections.abc import Sequence

@@ -80,7 +80,7 @@ def conv_transpose2d(
     that such a convolution rounds down to H is meant. Raises ShapeError and ConfigError like `conv2d`.
     """
     plain.check_layout(x.data, w.data, groups)
-    a, b = x.data, plain.turned(w.data, groups)  # the kernel of that convolution: (KH, KW, O/G, C)
+    a, b = x.data, plain.transpose_channels(w.data, groups)  # the kernel of that convolution: (KH, KW, O/G, C)
     options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     each = zip(a.shape[1:3], b.shape[:2], *map(pair, (stride, padding, output_padding, dilation)), strict=True)
     oh, ow = (transposed_size(*one) for one in each)
@@ -88,6 +88,6 @@ def conv_transpose2d(
 
     def backward(g: Array) -> Sequence[Array | None]:
         gx = dispatch.conv2d(g, b, **options) if x.requires_grad else None
-        return gx, plain.turned(dispatch.conv2d_weight_gradient(g, a, b.shape[:2], **options), groups)
+        return gx, plain.transpose_channels(dispatch.conv2d_weight_gradient(g, a, b.shape[:2], **options), groups)
 
     return Tensor.from_op(dispatch.conv2d_input_gradient(a, b, shape, **options), (x, w), backward)

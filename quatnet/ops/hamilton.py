@@ -8,7 +8,7 @@ from ..autodiff.arrays import check_broadcast, unbroadcast
 from ..autodiff.tape import data_of
 from ..backend import Array
 from ..errors import ShapeError
-from ..quaternion.rows import checked
+from ..quaternion.chunks import checked
 
 
 def hamilton_product(p: Tensor, q: Tensor, *, axis: int = -1) -> Tensor:
@@ -25,7 +25,7 @@ def hamilton_product(p: Tensor, q: Tensor, *, axis: int = -1) -> Tensor:
     if axis >= 0 and a.ndim != b.ndim:
         raise ShapeError(f"expected axis < 0 for shapes {a.shape} and {b.shape} of different lengths, got {axis}")
     check_broadcast(a.shape, b.shape)
-    if a.shape == b.shape and kernels.takes(a, b):
+    if a.shape == b.shape and kernels.supports(a, b):
         y = kernels.hamilton.product(checked(a, axis), b, axis)
         return Tensor.from_op(y, (p, q), lambda g: kernels.hamilton.gradients(a, b, g, axis))
 

@@ -7,8 +7,8 @@ from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..quaternion import norm
-from ..threads import pieces, run_on_cores
-from .blocks import merge_components, split_components
+from ..threads import chunk_slices, parallel_for
+from .components import merge_components, split_components
 
 
 def _corners(x: Array, kernel_size: int) -> Iterator[Array]:
@@ -39,7 +39,7 @@ def avg_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
     """
     a = _image(x)
     next(_corners(a, kernel_size))  # raises where the window does not fit
-    if kernels.takes(a):
+    if kernels.supports(a):
         y = kernels.pooling.average(a, kernel_size)
         return Tensor.from_op(y, (x,), lambda g: (kernels.pooling.average_gradient(g, a.shape, kernel_size),))
     y = xp.empty((len(a), a.shape[1] // kernel_size, a.shape[2] // kernel_size, a.shape[3]), dtype=a.dtype)
@@ -62,10 +62,10 @@ def avg_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
             gx[clips, kernel_size * y.shape[1] :] = 0  # what is left over
             gx[clips, :, kernel_size * y.shape[2] :] = 0
 
-        run_on_cores(work, pieces(len(a), a[:1].nbytes))
+        parallel_for(work, chunk_slices(len(a), a[:1].nbytes))
         return (gx,)
 
-    run_on_cores(forward, pieces(len(a), a[:1].nbytes))
+    parallel_for(forward, chunk_slices(len(a), a[:1].nbytes))
     return Tensor.from_op(y, (x,), backward)
 
 
@@ -77,7 +77,7 @@ def max_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
     """
     a = _image(x)
     next(_corners(a, kernel_size))  # raises where the window does not fit
-    if kernels.takes(a):
+    if kernels.supports(a):
         y = kernels.pooling.maximum(a, kernel_size)
         return Tensor.from_op(y, (x,), lambda g: (kernels.pooling.maximum_gradient(g, a, kernel_size),))
     corners = xp.stack(list(_corners(a, kernel_size)))

@@ -34,9 +34,9 @@ def close_blocks(blocks: Tensor) -> Tensor:
     """Return 4x4 real blocks (4 out, 4 in, KH, KW, C, O) as one real kernel (KH, KW, 4C, 4O)."""
 
     def backward(g: Array) -> Sequence[Array]:
-        return (plain.blocks_of_weight(g),)
+        return (plain.split_blocks(g),)
 
-    return Tensor.from_op(plain.weight_of_blocks(blocks.data), (blocks,), backward)
+    return Tensor.from_op(plain.merge_blocks(blocks.data), (blocks,), backward)
 
 
 def by_blocks(op: Callable[..., Tensor], x: Tensor, w: Tensor, groups: int, **options: Any) -> Tensor:

@@ -16,7 +16,7 @@ from ..autodiff.shape import reshape
 from ..backend import Array
 from ..conv import gpu
 from ..conv.dispatch import fast_options
-from ..conv.fast import forms
+from ..conv.fast import algorithms
 from ..conv.im2col import Pair, pair, single
 from ..errors import ShapeError
 from .conv import conv2d, conv_transpose2d, flat, image
@@ -30,7 +30,7 @@ def quaternion_conv2d(
 
     `x` is (N, H, W, 4C), the last axis in four blocks r|i|j|k; `w` is (4, KH, KW, C/G, O), multiplied from the
     left; the result is (N, OH, OW, 4O), its size that of `conv2d`. It takes eight real products for each of
-    quaternions (`quatnet.conv.fast`), and sixteen with dilation or groups; on a GPU where `fast.gpu.pays` says so.
+    quaternions (`quatnet.conv.fast`), and sixteen with dilation or groups; on a GPU where `conv.gpu.is_profitable` says so.
     Raises ShapeError where channels, groups, dtypes or sizes disagree.
     """
     check(x, w, groups)
@@ -42,7 +42,7 @@ def quaternion_conv2d(
 
     def backward(g: Array) -> Sequence[Array | None]:
         gx = form.input_gradient(g, b, a.shape, *options) if x.requires_grad else None
-        return gx, form.kernel_gradient(a, g, b.shape, *options)
+        return gx, form.weight_gradient(a, g, b.shape, *options)
 
     return Tensor.from_op(form.convolve(a, b, *options), (x, w), backward)
 
@@ -51,10 +51,10 @@ def _in_eight(
     x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> tuple[ModuleType, tuple] | None:
     """The module that takes eight products, and the options it asks for; None where it takes sixteen."""
-    if kernels.takes(x, w):
-        return (gpu, (pair(stride), pair(padding), pair(dilation), groups)) if gpu.pays(w.shape) else None
+    if kernels.supports(x, w):
+        return (gpu, (pair(stride), pair(padding), pair(dilation), groups)) if gpu.is_profitable(w.shape) else None
     fast = fast_options(stride, padding, dilation)
-    return None if fast is None or groups > 1 else (forms, fast)
+    return None if fast is None or groups > 1 else (algorithms, fast)
 
 
 def quaternion_conv1d(

@@ -12,8 +12,8 @@ import numpy as np
 from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..errors import QuatnetError, ShapeError
-from ..threads import pieces, run_on_cores
-from .blocks import merge_components, split_components
+from ..threads import chunk_slices, parallel_for
+from .components import merge_components, split_components
 
 
 class WhiteningError(QuatnetError, ArithmeticError):
@@ -121,8 +121,8 @@ def _slope(product: Array, w: Array) -> Array:
 def _product(left: Array, right: Array) -> Array:
     """Matrix products, one for each channel, channels shared among the cores."""
     y = xp.empty((*left.shape[:2], right.shape[2]), dtype=right.dtype)
-    parts = pieces(len(right), max(left[:1].nbytes, right[:1].nbytes))
-    run_on_cores(lambda part: xp.matmul(left[part], right[part], out=y[part]), parts)
+    parts = chunk_slices(len(right), max(left[:1].nbytes, right[:1].nbytes))
+    parallel_for(lambda part: xp.matmul(left[part], right[part], out=y[part]), parts)
     return y
 
 

@@ -8,7 +8,7 @@ from .. import kernels
 from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
 from ..errors import CheckpointError, ConfigError
-from ..threads import pieces, run_on_cores
+from ..threads import chunk_slices, parallel_for
 
 Parameters = Iterable[Tensor] | Iterable[tuple[str, Tensor]]
 
@@ -65,7 +65,7 @@ class Optimizer:
             direction = self._direction(before[part], grad[part], *slot_parts, decays=tensor.data.ndim > 1)
             xp.subtract(before[part], xp.multiply(direction, lr, out=direction), out=flat[part])
 
-        run_on_cores(work, pieces(flat.size, 8 * flat.itemsize))
+        parallel_for(work, chunk_slices(flat.size, 8 * flat.itemsize))
         return updated
 
     def state_dict(self) -> dict[str, Array]:
@@ -138,7 +138,7 @@ class Adam(Optimizer):
 
     def _updated(self, name: str, tensor: Tensor, lr: float) -> Array:
         state = [self.state[f"{slot}/{name}"] for slot in self.slots]
-        if self.amsgrad or not kernels.takes(tensor.data, tensor.grad, *state):
+        if self.amsgrad or not kernels.supports(tensor.data, tensor.grad, *state):
             return super()._updated(name, tensor, lr)
         options = {"lr": lr, "eps": self.eps} | self._kernel_decay(tensor)
         return kernels.adam.step(tensor.data, tensor.grad, *state, betas=self.betas, steps=self.steps, **options)

@@ -4,17 +4,17 @@ The product and the rest of this list are one import away; each file holds one p
 product are typed once, in `product.hamilton_product`, and everything else is derived from it.
 """
 
-from .blocks import left_matrix, left_matrix_adjoint, right_matrix, right_matrix_adjoint
-from .eight import HADAMARD, eight_products
+from .arithmetic import divide, imaginary_part, inner_product, normalize, real_part, squared_norm
+from .chunks import checked
+from .eight_multiplications import HADAMARD, eight_products
 from .euler import from_euler, to_euler
 from .functions import exp, log, power, quaternion_power, sqrt
-from .matrix import matrix_product
-from .parts import divide, imaginary_part, inner_product, normalize, real_part, squared_norm
-from .paths import geodesic_distance, slerp, squad, squad_control
+from .interpolation import geodesic_distance, slerp, squad, squad_control
+from .matmul import matrix_product
 from .product import conjugate, hamilton_product, inverse, norm
+from .real_matrices import left_matrix, left_matrix_adjoint, right_matrix, right_matrix_adjoint
 from .rotation import from_axis_angle, from_matrix, rotate, to_axis_angle, to_matrix
-from .rows import checked
-from .sets import mean_rotation, random_rotations
+from .statistics import mean_rotation, random_rotations
 
 __all__ = [
     "HADAMARD",

@@ -11,10 +11,10 @@ import numpy as np
 
 from ..backend import Array, asnumpy, xp
 from ..errors import ConfigError
-from .lengths import unit
+from .chunks import apply_chunked, checked, checked_vectors
+from .norms import unit
 from .product import hamilton_product
 from .rotation import from_axis_angle
-from .rows import by_rows, checked, checked_vectors
 
 
 def from_euler(angles_rad: Array, *, convention: str, axis: int = -1) -> Array:
@@ -34,7 +34,7 @@ def from_euler(angles_rad: Array, *, convention: str, axis: int = -1) -> Array:
         first, second, third = turns if convention.isupper() else turns[::-1]
         return hamilton_product(hamilton_product(first, second, axis=0), third, axis=0)
 
-    return by_rows(formula, checked_vectors(angles_rad, axis), axis=axis)
+    return apply_chunked(formula, checked_vectors(angles_rad, axis), axis=axis)
 
 
 def _turn(letter: int, angle: Array) -> Array:
@@ -69,7 +69,7 @@ def to_euler(q: Array, *, convention: str, axis: int = -1) -> Array:
         angles = _outer_and_middle(q[0], q[i], c, d, side, shift)
         return angles if convention.isupper() else angles[::-1]
 
-    return by_rows(formula, checked(q, axis), axis=axis)
+    return apply_chunked(formula, checked(q, axis), axis=axis)
 
 
 def _outer_and_middle(a: Array, b: Array, c: Array, d: Array, side: int, shift: float) -> list[Array]:

@@ -11,10 +11,10 @@ length 4, keep the dtype, and give nan for nan. A result too large for the dtype
 import numpy as np
 
 from ..backend import Array, xp
-from .angles import cos_sin, cos_sin_half_turns, pi
-from .lengths import length, or_one, ratio, scaled
+from .chunks import apply_chunked, checked
+from .norms import length, or_one, ratio, scaled
 from .product import hamilton_product
-from .rows import by_rows, checked
+from .trigonometry import cos_sin, cos_sin_half_turns, pi
 
 
 def exp(q: Array, *, axis: int = -1) -> Array:
@@ -23,7 +23,7 @@ def exp(q: Array, *, axis: int = -1) -> Array:
     exp(0) = 1. r = -inf gives 0, r = inf gives infinity in every component that is not 0; an infinite v gives
     nan.
     """
-    return by_rows(_exp, checked(q, axis), axis=axis)
+    return apply_chunked(_exp, checked(q, axis), axis=axis)
 
 
 def _exp(q: Array) -> Array:
@@ -41,7 +41,7 @@ def log(q: Array, *, axis: int = -1) -> Array:
 
     log(0) = -inf + 0u. An infinite q has the real part inf and the angle of its infinite components.
     """
-    return by_rows(_log, checked(q, axis), axis=axis)
+    return apply_chunked(_log, checked(q, axis), axis=axis)
 
 
 def _log(q: Array) -> tuple[Array, ...]:
@@ -57,7 +57,7 @@ def sqrt(q: Array, *, axis: int = -1) -> Array:
     With a = sqrt((|q| + |r|) / 2), which never cancels, and b = |v| / 2a, it is a + ub for r ≥ 0 and b + ua
     for r < 0. An infinite q gives infinity in every component of the root of its direction that is not 0.
     """
-    return by_rows(_sqrt, checked(q, axis), axis=axis)
+    return apply_chunked(_sqrt, checked(q, axis), axis=axis)
 
 
 def _sqrt(q: Array) -> Array:
@@ -76,7 +76,7 @@ def power(q: Array, exponent: Array, *, axis: int = -1) -> Array:
     q^0 = 1 for every q that is not nan, 0 too; 0^t = 0 for t > 0 and nan for t < 0, as `inverse` has it; an
     infinite t gives nan. t is taken in the dtype of q. Angles count in half turns, so that i² = -1 exactly.
     """
-    return by_rows(_power, checked(q, axis), numbers=(xp.asarray(exponent),), axis=axis)
+    return apply_chunked(_power, checked(q, axis), numbers=(xp.asarray(exponent),), axis=axis)
 
 
 def _power(q: Array, t: Array) -> Array:
@@ -96,7 +96,7 @@ def quaternion_power(p: Array, exponent: Array, *, axis: int = -1) -> Array:
     0^0 = 1; 0^q = 0 where Re q > 0, and nan for all other q; infinities give nan. For real q it is `power`,
     to rounding. The order log p ⊗ q is a convention, q ⊗ log p another: they agree where p and q commute.
     """
-    return by_rows(_quaternion_power, checked(p, axis), checked(exponent, axis), axis=axis)
+    return apply_chunked(_quaternion_power, checked(p, axis), checked(exponent, axis), axis=axis)
 
 
 def _quaternion_power(p: Array, q: Array) -> Array:

@@ -5,15 +5,15 @@ adjoints and every gradient in quatnet are derived from it, or tested against it
 """
 
 from ..backend import Array, xp
-from .lengths import length, or_nan, polar
-from .pairs import in_pairs
-from .rows import by_rows, checked
+from .chunks import apply_chunked, checked
+from .complex_pairs import in_pairs
+from .norms import length, or_nan, polar
 
 
 def hamilton_product(p: Array, q: Array, *, axis: int = -1) -> Array:
     """Return p ⊗ q for quaternions along `axis`; all other axes broadcast as NumPy's do.
 
-    Large arrays with `axis` last are multiplied as pairs of complex numbers (`pairs.in_pairs`), which may
+    Large arrays with `axis` last are multiplied as pairs of complex numbers (`complex_pairs.in_pairs`), which may
     round the last digit differently.
 
     Parameters
@@ -41,7 +41,7 @@ def hamilton_product(p: Array, q: Array, *, axis: int = -1) -> Array:
 
     p, q = checked(p, axis), checked(q, axis)
     pairs = in_pairs(p, q, axis)
-    return by_rows(formula, p, q, axis=axis) if pairs is None else pairs
+    return apply_chunked(formula, p, q, axis=axis) if pairs is None else pairs
 
 
 def conjugate(q: Array, *, axis: int = -1) -> Array:
@@ -53,7 +53,7 @@ def conjugate(q: Array, *, axis: int = -1) -> Array:
 
 def norm(q: Array, *, axis: int = -1) -> Array:
     """Return |q| = sqrt(r² + x² + y² + z²), without `axis`; it neither overflows nor underflows on the way."""
-    return by_rows(lambda q: length(q)[None], checked(q, axis), axis=axis).squeeze(axis)
+    return apply_chunked(lambda q: length(q)[None], checked(q, axis), axis=axis).squeeze(axis)
 
 
 def inverse(q: Array, *, axis: int = -1) -> Array:
@@ -63,4 +63,4 @@ def inverse(q: Array, *, axis: int = -1) -> Array:
         size, unit = polar(q)
         return conjugate(unit, axis=0) / or_nan(size)
 
-    return by_rows(formula, checked(q, axis), axis=axis)
+    return apply_chunked(formula, checked(q, axis), axis=axis)

@@ -9,12 +9,12 @@ import numpy as np
 
 from ..backend import Array, xp
 from ..errors import ShapeError
-from .angles import cos_sin
-from .blocks import left_matrix, right_matrix
-from .lengths import polar, scaled, unit
-from .parts import normalize
+from .arithmetic import normalize
+from .chunks import apply_chunked, checked, checked_vectors
+from .norms import polar, scaled, unit
 from .product import conjugate
-from .rows import by_rows, checked, checked_vectors
+from .real_matrices import left_matrix, right_matrix
+from .trigonometry import cos_sin
 
 
 def rotate(q: Array, v: Array, *, axis: int = -1) -> Array:
@@ -25,7 +25,7 @@ def rotate(q: Array, v: Array, *, axis: int = -1) -> Array:
     >>> rotate([0.5, 0.5, 0.5, 0.5], [1.0, 0, 0])  # a third of a turn about (1, 1, 1) takes x to y
     array([0., 1., 0.])
     """
-    return by_rows(_rotate, checked(q, axis), checked_vectors(v, axis), axis=axis)
+    return apply_chunked(_rotate, checked(q, axis), checked_vectors(v, axis), axis=axis)
 
 
 def _rotate(q: Array, v: Array) -> Array:
@@ -60,7 +60,7 @@ def from_axis_angle(direction: Array, angle_rad: Array, *, axis: int = -1) -> Ar
         cosine, sine = cos_sin(xp.where(xp.isinf(half) | (length == 0), np.nan, half))
         return cosine, *(u * sine)
 
-    return by_rows(formula, checked_vectors(direction, axis), numbers=(xp.asarray(angle_rad),), axis=axis)
+    return apply_chunked(formula, checked_vectors(direction, axis), numbers=(xp.asarray(angle_rad),), axis=axis)
 
 
 def to_axis_angle(q: Array, *, axis: int = -1) -> tuple[Array, Array]:
@@ -78,7 +78,7 @@ def to_axis_angle(q: Array, *, axis: int = -1) -> tuple[Array, Array]:
         angle = 2 * xp.arctan2(length, xp.abs(q[0]))
         return tuple(xp.where(lost, np.nan, row) for row in (x, u[1], u[2], angle))
 
-    rows = xp.moveaxis(by_rows(formula, checked(q, axis), axis=axis), axis, 0)
+    rows = xp.moveaxis(apply_chunked(formula, checked(q, axis), axis=axis), axis, 0)
     return xp.moveaxis(rows[:3], 0, axis), rows[3, ...]
 
 

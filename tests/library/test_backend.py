@@ -93,7 +93,7 @@ def test_an_unknown_name_is_refused_in_a_call_too() -> None:
 
 @given(length=st.integers(0, 500), each=st.integers(1, 3 << 20))
 def test_pieces_cover_everything_once_in_order(length: int, each: int) -> None:
-    cut = threads.pieces(length, each)
+    cut = threads.chunk_slices(length, each)
     assert [n for piece in cut for n in range(length)[piece]] == list(range(length))
     if backend.on_gpu():
         assert len(cut) == min(1, length)  # a GPU shares out the work by itself
@@ -104,7 +104,7 @@ def test_pieces_cover_everything_once_in_order(length: int, each: int) -> None:
 
 
 def test_results_come_back_in_order_whatever_the_threads_do() -> None:
-    assert list(threads.map_on_cores(lambda n: n * n, range(100))) == [n * n for n in range(100)]
+    assert list(threads.parallel_map(lambda n: n * n, range(100))) == [n * n for n in range(100)]
 
 
 def test_blas_keeps_to_one_thread_until_the_outermost_work_is_done() -> None:
@@ -113,7 +113,7 @@ def test_blas_keeps_to_one_thread_until_the_outermost_work_is_done() -> None:
 
     with threadpool_limits(2):
         with threads.single_threaded_blas():
-            threads.run_on_cores(lambda _: None, range(3))  # holds BLAS as well, and must not let go of it
+            threads.parallel_for(lambda _: None, range(3))  # holds BLAS as well, and must not let go of it
             assert of_blas() == {1}
         assert of_blas() == {2}
 
@@ -123,13 +123,13 @@ def test_an_error_in_a_thread_reaches_the_caller() -> None:
         raise ZeroDivisionError(f"piece {number}")
 
     with pytest.raises(ZeroDivisionError, match="piece 0"):
-        threads.run_on_cores(fail, range(4))
+        threads.parallel_for(fail, range(4))
 
 
 def test_work_in_pieces_may_be_cut_into_pieces_again() -> None:
     program = """
-from quatnet.threads import map_on_cores
-print(list(map_on_cores(lambda n: sum(map_on_cores(lambda m: m, range(n))), range(50))))
+from quatnet.threads import parallel_map
+print(list(parallel_map(lambda n: sum(parallel_map(lambda m: m, range(n))), range(50))))
 """  # in a process of its own, which can be ended if its threads wait for each other
     expected = f"{[n * (n - 1) // 2 for n in range(50)]}\n"
     command, environment = [sys.executable, "-c", program], os.environ | {"QUATNET_NUM_THREADS": "2"}
@@ -140,6 +140,6 @@ def test_the_threads_heed_numpys_error_state_of_the_caller() -> None:
     overflowing = [np.asarray([1e300]) for _ in range(8)]
     with np.errstate(over="ignore"), warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert all(np.isinf(square) for square in threads.map_on_cores(lambda x: x * x, overflowing))
+        assert all(np.isinf(square) for square in threads.parallel_map(lambda x: x * x, overflowing))
     with np.errstate(over="raise"), pytest.raises(FloatingPointError):
-        threads.run_on_cores(lambda x: x * x, overflowing)
+        threads.parallel_for(lambda x: x * x, overflowing)

@@ -20,7 +20,7 @@ from quatnet.autodiff import gradcheck
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import ConfigError, ShapeError
 from quatnet.nn import BatchNorm
-from quatnet.ops.normalize import batch_statistics
+from quatnet.ops.batchnorm import batch_statistics
 
 
 def leaf(array):

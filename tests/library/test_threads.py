@@ -1,7 +1,7 @@
 """One formula, any axis, all cores.
 
 NumPy reads a formula over four rows fastest, and cores are kept busy by pieces that fit their caches. So each
-formula of the algebra is written once, on rows, and `by_rows` brings every array into that form: as it is while
+formula of the algebra is written once, on rows, and `apply_chunked` brings every array into that form: as it is while
 it is small, in pieces when it is large. This file holds the two ways against each other: for any shape, axis,
 dtype and stride, around the size where the way changes, for any number of threads, and at 0, infinity and nan,
 where a shortcut that is right for all neighbors of a number must not be taken for the number itself.
@@ -23,8 +23,8 @@ from support.strategies import quaternions, seeds
 
 from quatnet import quaternion, threads
 from quatnet.backend import asnumpy, on_gpu
-from quatnet.quaternion import hamilton_product, pairs, rows
-from quatnet.quaternion.pairs import pair_product
+from quatnet.quaternion import chunks, complex_pairs, hamilton_product
+from quatnet.quaternion.complex_pairs import pair_product
 
 pytestmark = pytest.mark.skipif(on_gpu(), reason="a GPU takes every array whole")
 
@@ -54,8 +54,8 @@ class Pieces:
 
     def __enter__(self):
         self.patch = pytest.MonkeyPatch()
-        for module in (rows, pairs):
-            self.patch.setattr(module, "LARGE", self.large)
+        for module in (chunks, complex_pairs):
+            self.patch.setattr(module, "MIN_CHUNKED_SIZE", self.large)
         self.patch.setattr(threads, "CACHE_BYTES", self.piece)
 
     def __exit__(self, *error):
@@ -194,7 +194,7 @@ def test_a_large_result_lies_in_one_piece_of_memory(rng):
 
 @pytest.mark.parametrize("name", [*OF_ONE, *OF_TWO])
 def test_the_number_of_threads_changes_no_bit(name, rng, monkeypatch):
-    q = [draw(rng, rows.LARGE + 1, 4) for _ in range(1 if name in OF_ONE else 2)]
+    q = [draw(rng, chunks.MIN_CHUNKED_SIZE + 1, 4) for _ in range(1 if name in OF_ONE else 2)]
     results = []
     for count in ("1", "2"):
         monkeypatch.setenv("QUATNET_NUM_THREADS", count)
@@ -203,8 +203,8 @@ def test_the_number_of_threads_changes_no_bit(name, rng, monkeypatch):
 
 
 def test_the_algebra_may_be_used_inside_work_that_is_spread_already(rng):
-    q = draw(rng, 4, rows.LARGE, 4)
-    found = list(threads.map_on_cores(lambda n: quaternion.exp(q[n]), range(4)))
+    q = draw(rng, 4, chunks.MIN_CHUNKED_SIZE, 4)
+    found = list(threads.parallel_map(lambda n: quaternion.exp(q[n]), range(4)))
     np.testing.assert_array_equal(np.stack(found), quaternion.exp(q))
 
 
@@ -237,7 +237,7 @@ def test_one_extreme_number_does_not_move_the_last_bit_of_the_others(name, rng):
 
 
 def test_an_overflow_in_a_thread_is_ignored_or_raised_as_the_caller_says(rng):
-    large = np.full((rows.LARGE, 4), 1e3)
+    large = np.full((chunks.MIN_CHUNKED_SIZE, 4), 1e3)
     with np.errstate(all="ignore"):
         assert np.isinf(quaternion.exp(large)[0, 0])
     with np.errstate(over="raise"), pytest.raises(FloatingPointError):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...backend import Array
-from ...threads import run_on_cores
+from ...threads import parallel_for
 from ..im2col import output_size
 from . import mixing
 from .tiles import components_of, scratch, slices
@@ -73,16 +73,16 @@ def convolve(x: Array, w: Array, stride: Pair, padding: Pair, sums_of_w: Array |
     y = np.empty((len(x), *output, len(w) * w.shape[-1]), dtype=x.dtype)
 
     def work(piece: Piece) -> None:
-        images = planes(components_of(x, len(w))[piece.clips], mixing.right(len(w)))
+        images = planes(components_of(x, len(w))[piece.clips], component_transforms.right_transform(len(w)))
         ready = None if sums_of_w is None else sums_of_w[..., piece.channels]
-        kernels = operands(w[..., piece.channels], mixing.LEFT_ORDER, ready)
+        kernels = operands(w[..., piece.channels], component_transforms.LEFT_ORDER, ready)
         m = scratch("products", (len(images), output[0], images.shape[2], output[1], kernels[0].shape[-1]), x.dtype)
         m[...] = 0
         for image, kernel, product in zip(images, kernels, m, strict=True):
             _add_products(image, kernel, window, product)
-        close(sums(m, mixing.back(len(w))), components_of(y, len(w))[piece.clips, ..., piece.channels])
+        close(sums(m, component_transforms.output_transform(len(w))), components_of(y, len(w))[piece.clips, ..., piece.channels])
 
-    run_on_cores(work, pieces(x, w, w.shape[-1]))
+    parallel_for(work, pieces(x, w, w.shape[-1]))
     return y
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...backend import Array
-from ...threads import run_on_cores
+from ...threads import parallel_for
 from . import mixing
 from .direct import Pair, Piece, Window, close, meetings, operands, pieces, planes, sums
 from .tiles import components_of, scratch
@@ -15,17 +15,17 @@ def input_gradient(g: Array, w: Array, shape: tuple[int, ...], stride: Pair, pad
     window = Window(w.shape[1:3], stride, padding)
 
     def work(piece: Piece) -> None:
-        cotangents = planes(components_of(g, len(w))[piece.clips], mixing.left(len(w), conjugated=True))
-        kernels = operands(w[:, :, :, piece.channels], mixing.RIGHT_ORDER)
+        cotangents = planes(components_of(g, len(w))[piece.clips], component_transforms.left_transform(len(w), conjugate=True))
+        kernels = operands(w[:, :, :, piece.channels], component_transforms.RIGHT_ORDER)
         size = (shape[1], cotangents.shape[2], shape[2], kernels[0].shape[2])
         images = scratch("products", (len(cotangents), *size), g.dtype)
         images[...] = 0
         for cotangent, kernel, image in zip(cotangents, kernels, images, strict=True):
             _scatter(cotangent, kernel, window, image)
-        back = mixing.back(len(w), conjugated=True)
+        back = component_transforms.output_transform(len(w), conjugate=True)
         close(sums(images, back), components_of(gx, len(w))[piece.clips, ..., piece.channels])
 
-    run_on_cores(work, pieces(gx, w, shape[3] // len(w)))
+    parallel_for(work, pieces(gx, w, shape[3] // len(w)))
     return gx
 
 
@@ -40,7 +40,7 @@ def _scatter(g: Array, kernel: Array, window: Window, image: Array) -> None:
         np.add(place, part.reshape(len(part), *place.shape[:2], -1).transpose(1, 2, 0, 3), out=place)
 
 
-def kernel_gradient(x: Array, g: Array, kernel: tuple[int, ...], stride: Pair, padding: Pair) -> Array:
+def weight_gradient(x: Array, g: Array, kernel: tuple[int, ...], stride: Pair, padding: Pair) -> Array:
     """Return g ⊗ x* summed over pixels, of the shape `kernel` = (P, KH, KW, C, O)."""
     window = Window((kernel[1], kernel[2]), stride, padding)
     cut = pieces(x, np.empty(kernel, x.dtype), kernel[4])
@@ -48,14 +48,14 @@ def kernel_gradient(x: Array, g: Array, kernel: tuple[int, ...], stride: Pair, p
     gw = np.zeros((max(1, len(starts)), *kernel), x.dtype)  # one for each slice of the clips
 
     def work(piece: Piece) -> None:
-        images = _kept(planes(components_of(x, kernel[0])[piece.clips], mixing.right(kernel[0], conjugated=True)))
-        cotangents = planes(components_of(g, kernel[0])[piece.clips, ..., piece.channels], mixing.left(kernel[0]))
+        images = _kept(planes(components_of(x, kernel[0])[piece.clips], component_transforms.right_transform(kernel[0], conjugate=True)))
+        cotangents = planes(components_of(g, kernel[0])[piece.clips, ..., piece.channels], component_transforms.left_transform(kernel[0]))
         m = scratch("products", (len(images), *kernel[1:4], cotangents.shape[-1]), x.dtype)
         for image, cotangent, product in zip(images, cotangents, m, strict=True):
             _products_of_taps(image, cotangent, window, product)
-        np.copyto(gw[starts.index(piece.clips.start), ..., piece.channels], sums(m, mixing.back(kernel[0])))
+        np.copyto(gw[starts.index(piece.clips.start), ..., piece.channels], sums(m, component_transforms.output_transform(kernel[0])))
 
-    run_on_cores(work, cut)
+    parallel_for(work, cut)
     return gw[0] if len(gw) == 1 else gw.sum(axis=0)
 
 

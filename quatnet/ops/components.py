@@ -2,7 +2,7 @@
 
 from ..backend import Array, xp
 from ..errors import ShapeError
-from ..quaternion.lengths import polar
+from ..quaternion.norms import polar
 
 
 def quaternion_count(channels: int) -> int:

@@ -6,8 +6,8 @@ import numpy as np
 
 from ..backend import Array, asnumpy, xp
 from ..errors import ShapeError
+from .chunks import checked
 from .product import conjugate, hamilton_product
-from .rows import checked
 
 
 def _basis_table() -> np.ndarray:

@@ -6,11 +6,11 @@ The conventions are those of `rotation`: q means q / |q|, 0 gives nan, and q and
 import numpy as np
 
 from ..backend import Array, xp
-from .angles import cos_sin
+from .chunks import apply_chunked, checked
 from .functions import exp, log
-from .lengths import length, ratio, unit
+from .norms import length, ratio, unit
 from .product import conjugate, hamilton_product
-from .rows import by_rows, checked
+from .trigonometry import cos_sin
 
 
 def geodesic_distance(p: Array, q: Array, *, axis: int = -1) -> Array:
@@ -24,7 +24,7 @@ def geodesic_distance(p: Array, q: Array, *, axis: int = -1) -> Array:
         p, q = _nearer_units(p, q)
         return 2 * _arc(p, q)[None]
 
-    return by_rows(formula, checked(p, axis), checked(q, axis), axis=axis).squeeze(axis)
+    return apply_chunked(formula, checked(p, axis), checked(q, axis), axis=axis).squeeze(axis)
 
 
 def slerp(p: Array, q: Array, t: Array, *, axis: int = -1) -> Array:
@@ -46,7 +46,7 @@ def slerp(p: Array, q: Array, t: Array, *, axis: int = -1) -> Array:
 
     Source: K. Shoemake, 1985.
     """
-    return by_rows(_slerp, checked(p, axis), checked(q, axis), numbers=(xp.asarray(t),), axis=axis)
+    return apply_chunked(_slerp, checked(p, axis), checked(q, axis), numbers=(xp.asarray(t),), axis=axis)
 
 
 def _slerp(p: Array, q: Array, t: Array) -> Array:
@@ -73,7 +73,7 @@ def squad(p: Array, a: Array, b: Array, q: Array, t: Array, *, axis: int = -1) -
         return _slerp(_slerp(p, q, t), _slerp(a, b, t), 2 * t * (1 - t))
 
     rows = (checked(part, axis) for part in (p, a, b, q))
-    return by_rows(formula, *rows, numbers=(xp.asarray(t),), axis=axis)
+    return apply_chunked(formula, *rows, numbers=(xp.asarray(t),), axis=axis)
 
 
 def squad_control(before: Array, q: Array, after: Array, *, axis: int = -1) -> Array:
@@ -89,7 +89,7 @@ def squad_control(before: Array, q: Array, after: Array, *, axis: int = -1) -> A
         total = sum(log(turn, axis=0) for turn in turns)
         return hamilton_product(q, exp(-total / 4, axis=0), axis=0)
 
-    return by_rows(formula, *(checked(part, axis) for part in (before, q, after)), axis=axis)
+    return apply_chunked(formula, *(checked(part, axis) for part in (before, q, after)), axis=axis)
 
 
 def _nearer_units(p: Array, q: Array) -> tuple[Array, Array]:

@@ -7,8 +7,8 @@ import numpy as np
 from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..errors import ShapeError
-from .blocks import merge_components, split_components
-from .normalize import batch_statistics
+from .batchnorm import batch_statistics
+from .components import merge_components, split_components
 
 
 def quaternion_statistics(x: Array) -> tuple[Array, Array]:

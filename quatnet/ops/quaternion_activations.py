@@ -12,8 +12,8 @@ from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..quaternion import norm
-from .blocks import merge_components, norm_and_direction, split_components
-from .normalize import dropout
+from .batchnorm import dropout
+from .components import merge_components, norm_and_direction, split_components
 
 
 def quaternion_norm(x: Tensor) -> Tensor:

@@ -6,10 +6,10 @@ import numpy as np
 
 from ..backend import Array, on_gpu, xp
 from ..errors import ConfigError, ShapeError
-from ..threads import map_on_cores
-from .blocks import left_matrix
-from .eight import eight_products
-from .rows import checked
+from ..threads import parallel_map
+from .chunks import checked
+from .eight_multiplications import eight_products
+from .real_matrices import left_matrix
 
 
 def matrix_product(p: Array, q: Array, *, axis: int = 0, products: int = 8) -> Array:
@@ -48,7 +48,7 @@ def _by_columns(product: Callable[[Array, Array], Array], p: Array, q: Array) ->
     if columns < 2 * width:
         return product(p, q)
     parts = [q[..., start : start + width] for start in range(0, columns, width)]
-    return np.concatenate(list(map_on_cores(lambda part: product(p, part), parts)), axis=-1)
+    return np.concatenate(list(parallel_map(lambda part: product(p, part), parts)), axis=-1)
 
 
 def _eight_products(p: Array, q: Array) -> Array:

@@ -14,12 +14,12 @@ import numpy as np
 
 from ..backend import Array, on_gpu, xp
 from ..errors import ShapeError
-from ..threads import pieces, run_on_cores
+from ..threads import chunk_slices, parallel_for
 
-LARGE = 1 << 17  # quaternions, from which cutting pays (measured, docs/decisions/0007)
+MIN_CHUNKED_SIZE = 1 << 17  # quaternions, from which cutting pays (measured, docs/decisions/0007)
 
 
-def by_rows(
+def apply_chunked(
     formula: Callable, *arrays: Array, numbers: tuple[Array, ...] = (), axis: int = -1, copies: bool = True
 ) -> Array:
     """Return formula(*rows, *numbers), rows back on `axis`.
@@ -33,7 +33,7 @@ def by_rows(
     numbers = tuple(number[(None,) * (depth - number.ndim)] for number in numbers)
     if not on_gpu():
         shape = np.broadcast(*(row[0] for row in rows), *numbers).shape
-        if math.prod(shape) >= LARGE:
+        if math.prod(shape) >= MIN_CHUNKED_SIZE:
             return _in_pieces(formula, rows, numbers, shape, axis, np.ascontiguousarray if copies else np.asarray)
     found = formula(*map(xp.ascontiguousarray, rows), *numbers)
     result = xp.empty((len(found), *found[0].shape), found[0].dtype)
@@ -76,7 +76,7 @@ def _in_pieces(
             _part(target, piece, after)[...] = row
 
     bytes_each = 2 * len(rows[0]) * empty[0].dtype.itemsize * math.prod(shape) // shape[longest]  # two such arrays
-    run_on_cores(work, pieces(shape[longest], bytes_each))
+    parallel_for(work, chunk_slices(shape[longest], bytes_each))
     return result
 
 

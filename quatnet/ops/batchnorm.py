@@ -12,7 +12,7 @@ from .. import kernels
 from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..errors import ConfigError, ShapeError
-from ..threads import CACHE_BYTES, map_on_cores, on_cores, pieces, run_on_cores
+from ..threads import CACHE_BYTES, chunk_slices, parallel_for, parallel_map, parallel_ufunc
 
 MOST_ROWS = 8192
 
@@ -27,12 +27,12 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
     """
     if x.size == 0:
         raise ShapeError(f"batch statistics need at least one row, got shape {x.shape}; leave empty batches out")
-    if kernels.takes(x):
+    if kernels.supports(x):
         mean, variance = kernels.normalize.moments(x)
         return mean.astype(x.dtype), variance.astype(x.dtype)
     channels, wide = x.shape[-1], _wide(x)
     count, mean, squares = 0, xp.zeros(channels), xp.zeros(channels)
-    parts = map_on_cores(lambda part: _moments(wide[part], channels), _pieces(wide))
+    parts = parallel_map(lambda part: _moments(wide[part], channels), _chunk_slices(wide))
     for n, part_mean, part_squares in parts:
         step = part_mean - mean
         squares = squares + part_squares + step**2 * (count * n / (count + n))
@@ -68,7 +68,7 @@ def batch_norm(
     y = _affine(a, weight.data * inverse, bias.data - mean * weight.data * inverse, relu)
 
     def backward(g: Array) -> Sequence[Array | None]:
-        if kernels.takes(g, a, mean, inverse):
+        if kernels.supports(g, a, mean, inverse):
             return _by_kernels(g, x, y if relu else None, mean, inverse, weight.data, running_stats is not None)
         out = xp.empty(y.shape, dtype=y.dtype)  # first g where relu let something pass, then the gradient of x
         g_shift, g_scale = _parameter_gradients(g, a, mean, y if relu else None, out)
@@ -101,9 +101,9 @@ def _wide(x: Array) -> Array:
     return x.reshape(-1, x.shape[-2] * x.shape[-1]) if x.ndim > 2 else x
 
 
-def _pieces(wide: Array) -> list[slice]:
+def _chunk_slices(wide: Array) -> list[slice]:
     """Cut rows so that the two arrays that most passes touch stay in cache, and sums in float32 stay short."""
-    return pieces(len(wide), max(2 * wide[:1].nbytes, CACHE_BYTES // MOST_ROWS))
+    return chunk_slices(len(wide), max(2 * wide[:1].nbytes, CACHE_BYTES // MOST_ROWS))
 
 
 def _repeat(channel: Array, wide: Array) -> Array:
@@ -131,7 +131,7 @@ def _moments(wide: Array, channels: int) -> tuple[int, Array, Array]:
 
 
 def _affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
-    if kernels.takes(x, factor, offset):
+    if kernels.supports(x, factor, offset):
         return kernels.normalize.affine(x, factor, offset, relu)
     wide, y = _wide(x), xp.empty(x.shape, dtype=x.dtype)
     result, factors, offsets = _wide(y), _repeat(factor, wide), _repeat(offset, wide)
@@ -143,7 +143,7 @@ def _affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
         if relu:
             xp.maximum(out, zeros, out=out)  # three times as fast as with the number 0
 
-    run_on_cores(work, _pieces(wide))
+    parallel_for(work, _chunk_slices(wide))
     return y
 
 
@@ -159,7 +159,7 @@ def _parameter_gradients(g: Array, x: Array, mean: Array, relu: Array | None, ma
         centered = wide[part] - means
         return xp.stack([_column_sums(passed, channels), _column_products(centered, passed, channels)])
 
-    return sum(map_on_cores(work, _pieces(wide)))
+    return sum(parallel_map(work, _chunk_slices(wide)))
 
 
 def _line(
@@ -181,7 +181,7 @@ def _input_gradient(g: Array, x: Array, factor: Array, slope: Array, offset: Arr
         out += offsets
         out += wide[part] * slopes
 
-    run_on_cores(work, _pieces(wide))
+    parallel_for(work, _chunk_slices(wide))
     return gx
 
 
@@ -196,4 +196,4 @@ def dropout(x: Tensor, p: float, *, rng: np.random.Generator | None, train: bool
         return x
     kept = rng.random(x.shape, dtype=np.float32) >= p
     mask = xp.asarray(kept * x.data.dtype.type(1 / (1 - p)))
-    return Tensor.from_op(on_cores(xp.multiply, x.data, mask), (x,), lambda g: (on_cores(xp.multiply, g, mask),))
+    return Tensor.from_op(parallel_ufunc(xp.multiply, x.data, mask), (x,), lambda g: (parallel_ufunc(xp.multiply, g, mask),))

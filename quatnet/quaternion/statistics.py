@@ -4,8 +4,8 @@ import numpy as np
 
 from ..backend import Array, xp
 from ..errors import ShapeError
-from .parts import inner_product, normalize, real_part
-from .rows import checked
+from .arithmetic import inner_product, normalize, real_part
+from .chunks import checked
 
 
 def random_rotations(

@@ -1,9 +1,9 @@
 """Lengths, directions and parts of quaternions, on plain arrays; and the quotient, which needs a direction."""
 
 from ..backend import Array, xp
-from .lengths import or_nan, polar, unit
+from .chunks import apply_chunked, checked
+from .norms import or_nan, polar, unit
 from .product import conjugate, hamilton_product
-from .rows import by_rows, checked
 
 
 def real_part(q: Array, *, axis: int = -1) -> Array:
@@ -24,7 +24,7 @@ def inner_product(p: Array, q: Array, *, axis: int = -1) -> Array:
     ShapeError
         `axis` does not have length 4.
     """
-    return by_rows(lambda p, q: (p * q).sum(axis=0)[None], checked(p, axis), checked(q, axis), axis=axis).squeeze(axis)
+    return apply_chunked(lambda p, q: (p * q).sum(axis=0)[None], checked(p, axis), checked(q, axis), axis=axis).squeeze(axis)
 
 
 def squared_norm(q: Array, *, axis: int = -1) -> Array:
@@ -44,7 +44,7 @@ def normalize(q: Array, *, axis: int = -1) -> Array:
     0 has no direction and gives nan, and so does nan; an infinite q points where its infinite components
     point: (inf, 1, 0, -inf) gives (1, 0, 0, -1) / sqrt(2). Raises ShapeError unless `axis` has length 4.
     """
-    return by_rows(unit, checked(q, axis), axis=axis)
+    return apply_chunked(unit, checked(q, axis), axis=axis)
 
 
 def divide(p: Array, q: Array, *, axis: int = -1) -> Array:
@@ -58,4 +58,4 @@ def divide(p: Array, q: Array, *, axis: int = -1) -> Array:
         size, direction = polar(q)
         return hamilton_product(p, conjugate(direction, axis=0), axis=0) / or_nan(size)
 
-    return by_rows(formula, checked(p, axis), checked(q, axis), axis=axis)
+    return apply_chunked(formula, checked(p, axis), checked(q, axis), axis=axis)

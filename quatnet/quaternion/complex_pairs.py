@@ -9,7 +9,7 @@ numbers of the plane of 1 and i into their conjugates as they pass: j c = c* j. 
 import numpy as np
 
 from ..backend import Array, on_gpu
-from .rows import LARGE, by_rows
+from .chunks import MIN_CHUNKED_SIZE, apply_chunked
 
 COMPLEX = {np.dtype(np.float32): np.complex64, np.dtype(np.float64): np.complex128}
 
@@ -22,11 +22,11 @@ def pair_product(p: Array, q: Array) -> tuple[Array, Array]:
 
 def in_pairs(p: Array, q: Array, axis: int) -> Array | None:
     """Return p ⊗ q where this is the faster way: for large arrays with their components side by side; else None."""
-    small = max(p.size, q.size) < 4 * LARGE
+    small = max(p.size, q.size) < 4 * MIN_CHUNKED_SIZE
     if small or on_gpu() or not all(_is_pair(part, axis) for part in (p, q)) or p.dtype != q.dtype:
         return None
     views = (part.view(COMPLEX[part.dtype]) for part in (p, q))
-    return by_rows(pair_product, *views, copies=False).view(p.dtype)
+    return apply_chunked(pair_product, *views, copies=False).view(p.dtype)
 
 
 def _is_pair(q: Array, axis: int) -> bool:
