@@ -1,4 +1,4 @@
-"""What the figures of the benchmark depend on: the machine, versions, threads, seed."""
+"""Metadata of a benchmark: machine, versions, threads, seed."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from speed_measure import How, say
+from speed_measure import Settings, log
 
 import quatnet
 from quatnet.cli.info import processor
@@ -16,24 +16,24 @@ from quatnet.cli.info import processor
 PACKAGES = ("numpy", "threadpoolctl", "torch", "speechbrain")
 
 
-def header(how: How) -> dict[str, Any]:
-    """Print and return what the figures depend on."""
-    facts = {
+def print_metadata(settings: Settings) -> dict[str, Any]:
+    """Print and return the metadata of the benchmark."""
+    metadata = {
         "command": shlex.join(sys.argv),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"processor": processor(), "cores": os.cpu_count(), "system": platform.platform()},
         "versions": {"quatnet": quatnet.__version__, "python": platform.python_version()} | _versions(),
-        "threads": how.threads,
-        "rounds": how.rounds,
-        "seed": how.seed,
+        "threads": settings.threads,
+        "rounds": settings.rounds,
+        "seed": settings.seed,
     }
-    for key, value in facts.items():
-        say(f"{key:9} {_text(value)}")
-    return facts
+    for key, value in metadata.items():
+        log(f"{key:9} {_format(value)}")
+    return metadata
 
 
-def _text(value: Any) -> str:
-    return ", ".join(f"{key} {part}" for key, part in value.items()) if isinstance(value, dict) else str(value)
+def _format(value: Any) -> str:
+    return ", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, dict) else str(value)
 
 
 def _versions() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Whole networks: inference, training steps, the memory of a step, and how time grows with the work."""
+"""Measurements of whole networks: inference, training steps, and the memory of a training step."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -7,124 +7,136 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from speed_measure import How, Run, alternate, in_a_child, peak_memory, say
+from speed_measure import Run, Settings, log, peak_memory, run_in_subprocess, time_alternately
 
 from quatnet import Tensor, models, ops
 from quatnet.models import CNN, CNNConfig
 from quatnet.optim import Adam
 from quatnet.profile import layer_costs
 
-RATE = 1e-3
-WAYS = ("peers", "expanded", "real")
-STEPS_OF_MEMORY = 2  # the second has the memory of the optimizer beside that of the graph
+LEARNING_RATE = 1e-3
+VARIANTS = ("peers", "expanded", "real")
+MEMORY_STEPS = 2  # the second step holds the optimizer state and the graph at the same time
 
 
 class Job(NamedTuple):
-    """One measurement of a quaternion network, `inference` or `step`, against PyTorch in some `ways`."""
+    """One measurement of a quaternion network against some `variants` in PyTorch.
+
+    `work` is "inference" or "step", a training step.
+    """
 
     network: str
     config: CNNConfig
     frames: int
     work: str
     batch: int
-    ways: tuple[str, ...] = WAYS
+    variants: tuple[str, ...] = VARIANTS
     compiled: bool = False
 
     def model(self, seed: int, *, quaternion: bool = True) -> CNN:
         return CNN(replace(self.config, quaternion=quaternion), rng=np.random.default_rng(seed))
 
     def clips(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return a batch of normal numbers, and labels as float32 targets."""
+        """Return a batch of normally distributed inputs and one-hot float32 targets."""
         rng = np.random.default_rng(seed)
         x = rng.standard_normal((self.batch, self.frames, self.config.mels, 4), dtype=np.float32)
         return x, np.eye(self.config.classes, dtype=np.float32)[rng.integers(self.config.classes, size=self.batch)]
 
     @property
     def products_8(self) -> int:
-        """Multiplications with eight per quaternion product: forward, and two gradients but for the input's."""
+        """Number of real multiplications with eight per quaternion product.
+
+        A training step counts the forward pass, the weight gradients, and the input gradients of all layers but the
+        first.
+        """
         first, *others = (cost.multiplications_8 for cost in layer_costs(self.config, self.frames))
         return self.batch * (first + sum(others) if self.work == "inference" else 2 * first + 3 * sum(others))
 
 
-def measured(job: Job, how: How) -> dict[str, Any]:
-    """Return a row: seconds of a batch for quatnet and for each way of PyTorch, and the layouts that were faster."""
-    sides: dict[str, Callable[[], Any]] = {"quatnet": _our_run(job, how)}
+def measure_job(job: Job, settings: Settings) -> dict[str, Any]:
+    """Return a row: seconds per batch of quatnet and of each PyTorch variant, and the layouts that were faster."""
+    sides: dict[str, Callable[[], Any]] = {"quatnet": _quatnet_run(job, settings)}
     layouts: dict[str, str] = {}
-    for way, side in _torch_sides(job, how):
-        sides[way], layouts[way] = side
-    facts = {"network": job.network, "work": job.work, "batch": job.batch, "frames": job.frames}
-    differences = _differences(sides) if job.work == "inference" else {}
-    times = alternate(sides, how.rounds, how.turn_seconds)
-    return {**facts, "products_8": job.products_8, "sides": times, "layouts": layouts, "differences": differences}
+    for variant, side in _torch_sides(job, settings):
+        sides[variant], layouts[variant] = side
+    metadata = {"network": job.network, "work": job.work, "batch": job.batch, "frames": job.frames}
+    differences = _logit_differences(sides) if job.work == "inference" else {}
+    times = time_alternately(sides, settings.rounds, settings.turn_seconds)
+    return {**metadata, "products_8": job.products_8, "sides": times, "layouts": layouts, "differences": differences}
 
 
-def _differences(sides: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """Return how far PyTorch's logits are from quatnet's, over the largest one, where it computes the same network."""
-    same = [way for way in sides if way not in ("quatnet", "real", "real, compiled")]
-    ours = sides["quatnet"]().data
-    return {way: float(np.abs(np.asarray(sides[way]()) - ours).max() / np.abs(ours).max()) for way in same}
+def _logit_differences(sides: dict[str, Callable[[], Any]]) -> dict[str, float]:
+    """Return the largest difference between the logits of PyTorch and quatnet, relative to the largest logit.
+
+    Only variants that compute the same network are compared.
+    """
+    same = [variant for variant in sides if variant not in ("quatnet", "real", "real, compiled")]
+    expected = sides["quatnet"]().data
+    return {v: float(np.abs(np.asarray(sides[v]()) - expected).max() / np.abs(expected).max()) for v in same}
 
 
-def _our_run(job: Job, how: How) -> Run:
-    model, (x, targets) = job.model(how.seed), job.clips(how.seed)
+def _quatnet_run(job: Job, settings: Settings) -> Run:
+    model, (x, targets) = job.model(settings.seed), job.clips(settings.seed)
     if job.work == "inference":
         return partial(models.compile(model), x)
-    return partial(_step, model, Adam(model.parameters()), x, targets, np.random.default_rng(how.seed))
+    rng = np.random.default_rng(settings.seed)
+    return partial(_training_step, model, Adam(model.parameters()), x, targets, rng)
 
 
-def _step(model: CNN, adam: Adam, x: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> None:
+def _training_step(model: CNN, adam: Adam, x: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> None:
     loss: Tensor = ops.cross_entropy(model(x, train=True, rng=rng), targets)
     loss.backward()
-    adam.step(lr=RATE)
+    adam.step(lr=LEARNING_RATE)
     adam.zero_grad()
 
 
-def _torch_sides(job: Job, how: How) -> Iterator[tuple[str, Any]]:
-    if not (twins := how.twins()):
+def _torch_sides(job: Job, settings: Settings) -> Iterator[tuple[str, Any]]:
+    if not (torch_runs := settings.torch_runs()):
         return
-    for way in (*job.ways, *(["speechbrain"] if twins.has_speechbrain() else [])):
-        say(f"  PyTorch, {way}: which layout is faster?")
-        yield way, twins.faster(_torch_run(job, way, how))
+    for variant in (*job.variants, *(["speechbrain"] if torch_runs.has_speechbrain() else [])):
+        log(f"  PyTorch, {variant}: selecting the faster layout")
+        yield variant, torch_runs.fastest_layout(_torch_run(job, variant, settings))
     if job.compiled:
-        say("  PyTorch, real, torch.compile: this takes a while")
-        side = twins.compiled(job.model(how.seed, quaternion=False), job.clips(how.seed)[0], how.compile_seconds)
+        log("  PyTorch, real, torch.compile: this may take some minutes")
+        model, (x, _) = job.model(settings.seed, quaternion=False), job.clips(settings.seed)
+        side = torch_runs.compiled_inference(model, x, settings.compile_seconds)
         if side:
             yield "real, compiled", side
 
 
-def _torch_run(job: Job, way: str, how: How) -> Callable[[str], Run]:
-    """Return what makes, for a layout, the run of a job."""
-    model, (x, targets) = job.model(how.seed, quaternion=way != "real"), job.clips(how.seed)
+def _torch_run(job: Job, variant: str, settings: Settings) -> Callable[[str], Run]:
+    """Return a function that maps a layout to the PyTorch run of a job."""
+    model, (x, targets) = job.model(settings.seed, quaternion=variant != "real"), job.clips(settings.seed)
     if job.work == "inference":
-        return how.twins().inference(model, x, way)
-    return how.twins().step(model, x, targets, way)
+        return settings.torch_runs().inference(model, x, variant)
+    return settings.torch_runs().training_step(model, x, targets, variant)
 
 
-def memory(job: Job, layouts: dict[str, str], how: How) -> dict[str, dict[str, int] | None]:
-    """Return for each side the bytes before a training step and at its peak, each measured in a process of its own."""
-    found: dict[str, dict[str, int] | None] = {}
-    for way, layout in {"quatnet": "", **layouts}.items():
-        say(f"  {way}")
+def measure_memory(job: Job, layouts: dict[str, str], settings: Settings) -> dict[str, dict[str, int] | None]:
+    """Return for each side the bytes before the training steps and at their peak, measured in separate processes."""
+    memory: dict[str, dict[str, int] | None] = {}
+    for variant, layout in {"quatnet": "", **layouts}.items():
+        log(f"  {variant}")
         try:
-            found[way] = in_a_child(_memory_of, job, way, layout, how)
-        except BrokenProcessPool as error:  # killed, where the memory does not suffice
-            say(f"  left out: {error}")
-            found[way] = None
-    return found
+            memory[variant] = run_in_subprocess(_peak_of_steps, job, variant, layout, settings)
+        except BrokenProcessPool as error:  # for example killed for lack of memory
+            log(f"  left out: {error}")
+            memory[variant] = None
+    return memory
 
 
-def _memory_of(job: Job, way: str, layout: str, how: How) -> dict[str, int] | None:
-    how = how._replace(torch=way != "quatnet")
-    how.start()
-    run = _torch_run(job, way, how)(layout) if how.torch else _our_run(job, how)
-    return peak_memory(lambda: [run() for _ in range(STEPS_OF_MEMORY)])
+def _peak_of_steps(job: Job, variant: str, layout: str, settings: Settings) -> dict[str, int] | None:
+    settings = settings._replace(torch=variant != "quatnet")
+    settings.apply()
+    run = _torch_run(job, variant, settings)(layout) if settings.torch else _quatnet_run(job, settings)
+    return peak_memory(lambda: [run() for _ in range(MEMORY_STEPS)])
 
 
-def in_own_process(job: Job, how: How) -> dict[str, Any]:
-    """Return `measured(job, how)` from a fresh process, which may use another number of threads."""
-    return in_a_child(_started, job, how)
+def measure_in_subprocess(job: Job, settings: Settings) -> dict[str, Any]:
+    """Return `measure_job(job, settings)` from a new process, which may use another number of threads."""
+    return run_in_subprocess(_apply_and_measure, job, settings)
 
 
-def _started(job: Job, how: How) -> dict[str, Any]:
-    how.start()
-    return measured(job, how)
+def _apply_and_measure(job: Job, settings: Settings) -> dict[str, Any]:
+    settings.apply()
+    return measure_job(job, settings)

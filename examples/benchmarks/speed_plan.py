@@ -1,105 +1,117 @@
-"""What is measured: a short plan, the whole one, and a toy that only shows that everything runs."""
+"""The measurements of a benchmark: a quick plan, the full plan, and a toy plan for tests."""
 
 from dataclasses import replace
 from itertools import product
 from typing import NamedTuple
 
-from speed_layers import Layer, layers
+from speed_layers import Layer, conv_layers
 from speed_networks import Job
 
 from quatnet import audio
 from quatnet.models import CNNConfig, cnn14, small_cnn
 
 CLASSES = 50
-FRAMES = audio.FrontEnd().frames  # of a clip of five seconds
+FRAMES = audio.FrontEnd().frames  # of a clip of 5 s
 SMALL_FRAMES = audio.FrontEnd(hop=1280).frames  # as in examples/esc50.py
-FRAMES_A_SECOND = 100
+FRAMES_PER_SECOND = 100
 QCNN14, SMALL = cnn14(CLASSES, quaternion=True), small_cnn(CLASSES)
-BOTH, PEERS = ("peers", "real"), ("peers",)
+ALL, PEERS_REAL, PEERS = ("peers", "expanded", "real"), ("peers", "real"), ("peers",)
 
 
 class Plan(NamedTuple):
-    """`fixed` jobs give the ratios of fixed names, and the step among them the memory; `more` jobs are for tables.
+    """The measurements of one benchmark.
 
-    The errors come from `layers`, which are timed at each of `batches`. A series of `growth` has values of what grows,
-    and the job there; for "threads" the value is their number.
+    Parameters
+    ----------
+    ratio_jobs : dict of str to Job
+        Jobs from which the ratios are computed. Memory is measured for the job "step".
+    other_jobs : list of Job
+        Jobs for the tables only.
+    layers : list of Layer
+        Convolutions that are timed at each of `batch_sizes`. The errors are measured on these layers too.
+    batch_sizes : tuple of int
+        Batch sizes of the layer measurements.
+    growth : dict of str to list of (int, Job)
+        For each series, pairs of the varied value and its job. In the series "threads" the value is the number of
+        threads.
+    matmul_sizes : tuple of int
+        Sizes of the square matrices for the speed of the matrix product.
     """
 
-    fixed: dict[str, Job]
-    more: list[Job]
+    ratio_jobs: dict[str, Job]
+    other_jobs: list[Job]
     layers: list[Layer]
-    batches: tuple[int, ...]
+    batch_sizes: tuple[int, ...]
     growth: dict[str, list[tuple[int, Job]]]
-    product_sides: tuple[int, ...] = (1024, 1536, 2048)
+    matmul_sizes: tuple[int, ...] = (1024, 1536, 2048)
 
 
-def chosen(*, quick: bool, toy: bool, threads: int) -> Plan:
-    """Return one of the three plans."""
-    return tiny() if toy else short() if quick else whole(threads)
+def select_plan(*, quick: bool, toy: bool, threads: int) -> Plan:
+    """Return the toy, quick or full plan."""
+    return toy_plan() if toy else quick_plan() if quick else full_plan(threads)
 
 
-def big(work: str, batch: int, ways: tuple[str, ...], *, compiled: bool = False) -> Job:
-    return Job("QCNN14", QCNN14, FRAMES, work, batch, ways, compiled)
+def qcnn14_job(work: str, batch: int, variants: tuple[str, ...], *, compiled: bool = False) -> Job:
+    return Job("QCNN14", QCNN14, FRAMES, work, batch, variants, compiled)
 
 
-def small(work: str, batch: int, ways: tuple[str, ...], *, compiled: bool = False) -> Job:
-    return Job("small preset", SMALL, SMALL_FRAMES, work, batch, ways, compiled)
+def small_job(work: str, batch: int, variants: tuple[str, ...], *, compiled: bool = False) -> Job:
+    return Job("small preset", SMALL, SMALL_FRAMES, work, batch, variants, compiled)
 
 
-def short() -> Plan:
-    """Return batch 4, a few minutes."""
-    fixed = {
-        "inference": big("inference", 4, ("peers", "expanded", "real"), compiled=True),
-        "step": big("step", 4, BOTH),
-        "small_step": small("step", 16, PEERS),
+def quick_plan() -> Plan:
+    """Return a plan of a few minutes: whole networks at batch size 4."""
+    ratio_jobs = {
+        "inference": qcnn14_job("inference", 4, ALL, compiled=True),
+        "step": qcnn14_job("step", 4, PEERS_REAL),
+        "small_step": small_job("step", 16, PEERS),
     }
-    return Plan(fixed, [small("inference", 4, BOTH)], list(layers(QCNN14, FRAMES)), (), {})
+    return Plan(ratio_jobs, [small_job("inference", 4, PEERS_REAL)], list(conv_layers(QCNN14, FRAMES)), (), {})
 
 
-def whole(threads: int) -> Plan:
-    """Return everything, an hour or more."""
-    ways = ("peers", "expanded", "real")
-    fixed = {
-        "inference": big("inference", 4, ways, compiled=True),
-        "step": big("step", 4, ways),
-        "small_step": small("step", 16, ways),
+def full_plan(threads: int) -> Plan:
+    """Return the full plan, which takes an hour or more."""
+    ratio_jobs = {
+        "inference": qcnn14_job("inference", 4, ALL, compiled=True),
+        "step": qcnn14_job("step", 4, ALL),
+        "small_step": small_job("step", 16, ALL),
     }
-    more = [job("inference", batch, ways, compiled=True) for job, batch in product((big, small), (1, 8))]
-    more += [big("step", 16, ways), small("inference", 4, ways), small("step", 4, ways)]
-    return Plan(fixed, more, list(layers(QCNN14, FRAMES)), (1, 4, 16), growth(threads))
+    others = [job("inference", batch, ALL, compiled=True) for job, batch in product((qcnn14_job, small_job), (1, 8))]
+    others += [qcnn14_job("step", 16, ALL), small_job("inference", 4, ALL), small_job("step", 4, ALL)]
+    return Plan(ratio_jobs, others, list(conv_layers(QCNN14, FRAMES)), (1, 4, 16), growth_jobs(threads))
 
 
-def growth(threads: int) -> dict[str, list[tuple[int, Job]]]:
-    """Return how inference grows with the batch, the widths, the length of a clip, and the threads."""
-    four, one = big("inference", 4, BOTH), big("inference", 1, BOTH)
+def growth_jobs(threads: int) -> dict[str, list[tuple[int, Job]]]:
+    """Return inference jobs with growing batch size, widths, clip length, and number of threads."""
+    four, one = qcnn14_job("inference", 4, PEERS_REAL), qcnn14_job("inference", 1, PEERS_REAL)
     return {
         "clips in a batch": [(n, four._replace(batch=n)) for n in (1, 2, 4, 8, 16, 32)],
-        "width of the small preset": [(n, _wide(n)) for n in (1, 2, 4)],
-        "seconds of a clip": [(n, one._replace(frames=1 + FRAMES_A_SECOND * n)) for n in (1, 2, 5, 10, 30, 60)],
-        "threads": [(n, four) for n in _powers(threads)],
+        "width of the small preset": [(n, _widened_job(n)) for n in (1, 2, 4)],
+        "seconds of a clip": [(n, one._replace(frames=1 + FRAMES_PER_SECOND * n)) for n in (1, 2, 5, 10, 30, 60)],
+        "threads": [(n, four) for n in _powers_of_two(threads)],
     }
 
 
-def _wide(factor: int) -> Job:
-    return small("inference", 4, BOTH)._replace(config=small_cnn(CLASSES, width=16 * factor))
+def _widened_job(factor: int) -> Job:
+    return small_job("inference", 4, PEERS_REAL)._replace(config=small_cnn(CLASSES, width=16 * factor))
 
 
-def _powers(most: int) -> list[int]:
-    """1, 2, 4, ... and `most` itself."""
-    return sorted({2**n for n in range(most.bit_length()) if 2**n <= most} | {most})
+def _powers_of_two(maximum: int) -> list[int]:
+    """Return 1, 2, 4, ... up to `maximum`, and `maximum` itself."""
+    return sorted({2**n for n in range(maximum.bit_length()) if 2**n <= maximum} | {maximum})
 
 
-def tiny() -> Plan:
-    """Return everything at a size that takes seconds, and says nothing about speed."""
+def toy_plan() -> Plan:
+    """Return a plan of a few seconds for tests. Its times are not meaningful."""
     config, frames = CNNConfig(3, True, ((8,), (16, 16)), embedding=16, mels=8), 24
-    little = replace(config, input_norm="cell")
-    fixed = {
+    small_config = replace(config, input_norm="cell")
+    ratio_jobs = {
         "inference": Job("QCNN14", config, frames, "inference", 2),
-        "step": Job("QCNN14", config, frames, "step", 2, BOTH),
-        "small_step": Job("small preset", little, frames, "step", 2, PEERS),
+        "step": Job("QCNN14", config, frames, "step", 2, PEERS_REAL),
+        "small_step": Job("small preset", small_config, frames, "step", 2, PEERS),
     }
-    series = {
-        "clips in a batch": [(n, fixed["inference"]._replace(batch=n)) for n in (1, 2)],
-        "threads": [(1, fixed["small_step"])],
+    growth = {
+        "clips in a batch": [(n, ratio_jobs["inference"]._replace(batch=n)) for n in (1, 2)],
+        "threads": [(1, ratio_jobs["small_step"])],
     }
-    return Plan(fixed, [], list(layers(config, frames)), (1,), series, (64,))
+    return Plan(ratio_jobs, [], list(conv_layers(config, frames)), (1,), growth, (64,))

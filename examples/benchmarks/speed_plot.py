@@ -1,4 +1,4 @@
-"""The figures of the benchmark as one picture: networks, layers, growth, as far as they were measured."""
+"""Plot the benchmark results: networks, layers and growth, if they were measured."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.ticker import LogLocator, ScalarFormatter
 from speed_tables import layer_times, milliseconds
 
-COLOURS = {
+COLORS = {
     "quatnet": "tab:blue",
     "peers": "tab:orange",
     "expanded": "tab:green",
@@ -19,82 +19,82 @@ COLOURS = {
     "real, compiled": "tab:purple",
     "speechbrain": "tab:brown",
 }
-LABELS = {"quatnet": "quatnet", **{way: f"PyTorch, {way}" for way in list(COLOURS)[1:]}}
+LABELS = {"quatnet": "quatnet", **{variant: f"PyTorch, {variant}" for variant in list(COLORS)[1:]}}
 DIRECTIONS = ("forward", "input gradient", "weight gradient")
-BATCH = 4  # the batch that is drawn layer by layer, where it was measured
+BATCH = 4  # batch size of the layer panels, if it was measured
 
 
-def draw(results: dict[str, Any], path: Path) -> None:
-    """Write a picture of the results of `benchmark.py`; the ending of `path` chooses the format."""
+def plot_results(results: dict[str, Any], path: Path) -> None:
+    """Write a figure of the results of `pytorch.py`. The extension of `path` selects the file format."""
     networks, growth = results["networks"], results["growth"]
     height = 1.5 + 0.22 * sum(len(row["sides"]) + 1 for row in networks)
     heights = [height] + [3.2 * len(DIRECTIONS)] * bool(results["layers"]) + [4.0] * bool(growth)
     figure = plt.figure(figsize=(14, sum(heights)), layout="constrained")
-    parts = list(np.atleast_1d(figure.subfigures(len(heights), 1, height_ratios=heights)))
-    _networks(parts.pop(0), networks)
+    panels = list(np.atleast_1d(figure.subfigures(len(heights), 1, height_ratios=heights)))
+    _plot_networks(panels.pop(0), networks)
     if results["layers"]:
-        _layers(parts.pop(0), results["layers"])
+        _plot_layers(panels.pop(0), results["layers"])
     if growth:
-        _growth(parts.pop(0), growth)
+        _plot_growth(panels.pop(0), growth)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
-def _networks(figure: Any, rows: list[dict[str, Any]]) -> None:
-    """Horizontal bars: the time of each side over that of quatnet, its milliseconds written beside."""
-    axis, place, names = figure.subplots(), 0, {}
+def _plot_networks(figure: Any, rows: list[dict[str, Any]]) -> None:
+    """Plot horizontal bars: the time of each side relative to quatnet, annotated with its milliseconds."""
+    axis, position, names = figure.subplots(), 0, {}
     for row in rows:
-        names[place + (len(row["sides"]) - 1) / 2] = f"{row['network']}\n{row['work']}, batch {row['batch']}"
-        for way, times in row["sides"].items():
+        names[position + (len(row["sides"]) - 1) / 2] = f"{row['network']}\n{row['work']}, batch {row['batch']}"
+        for variant, times in row["sides"].items():
             ratio = times["median"] / row["sides"]["quatnet"]["median"]
-            axis.barh(place, ratio, color=COLOURS[way])
-            axis.annotate(f" {milliseconds(times['median'])}", (ratio, place), va="center", fontsize=8)
-            place += 1
-        place += 1
+            axis.barh(position, ratio, color=COLORS[variant])
+            axis.annotate(f" {milliseconds(times['median'])}", (ratio, position), va="center", fontsize=8)
+            position += 1
+        position += 1
     axis.set_yticks(list(names), list(names.values()))
     axis.axvline(1, color="black", linewidth=0.8)
     axis.margins(x=0.1)
-    axis.set_ylim(place - 0.5, -1)
-    axis.set(title="Whole networks", xlabel="median time, quatnet's = 1")
-    _legend(axis, [way for way in COLOURS if any(way in row["sides"] for row in rows)])
+    axis.set_ylim(position - 0.5, -1)
+    axis.set(title="Whole networks", xlabel="median time relative to quatnet")
+    _legend(axis, [variant for variant in COLORS if any(variant in row["sides"] for row in rows)])
 
 
-def _legend(axis: Any, ways: list[str]) -> None:
-    patches = [plt.Rectangle((0, 0), 1, 1, color=COLOURS[way]) for way in ways]
-    axis.legend(patches, [LABELS[way] for way in ways], loc="center left", bbox_to_anchor=(1, 0.5))
+def _legend(axis: Any, variants: list[str]) -> None:
+    patches = [plt.Rectangle((0, 0), 1, 1, color=COLORS[variant]) for variant in variants]
+    axis.legend(patches, [LABELS[variant] for variant in variants], loc="center left", bbox_to_anchor=(1, 0.5))
 
 
-def _layers(figure: Any, rows: list[dict[str, Any]]) -> None:
-    """Bars of milliseconds for each layer, one panel for each direction."""
+def _plot_layers(figure: Any, rows: list[dict[str, Any]]) -> None:
+    """Plot bars of milliseconds for each layer, one panel each for the forward pass and both gradients."""
     batches = {row["batch"] for row in rows}
     batch = BATCH if BATCH in batches else min(batches)
     panels = zip(figure.subplots(len(DIRECTIONS), 1, sharex=True), DIRECTIONS, strict=True)
     for axis, direction in panels:
-        chosen = [row for row in rows if row["batch"] == batch and row["direction"] == direction]
-        times = [{"quatnet": row["sides"]["quatnet"]["median"], **layer_times(row)} for row in chosen]
-        for number, way in enumerate(times[0]):
-            places = np.arange(len(chosen)) + (number - (len(times[0]) - 1) / 2) / (len(times[0]) + 1)
-            heights = [1000 * each[way] for each in times]
-            axis.bar(places, heights, 1 / (len(times[0]) + 1), color=COLOURS[way])
+        selected = [row for row in rows if row["batch"] == batch and row["direction"] == direction]
+        times = [{"quatnet": row["sides"]["quatnet"]["median"], **layer_times(row)} for row in selected]
+        for number, variant in enumerate(times[0]):
+            positions = np.arange(len(selected)) + (number - (len(times[0]) - 1) / 2) / (len(times[0]) + 1)
+            heights = [1000 * layer[variant] for layer in times]
+            axis.bar(positions, heights, 1 / (len(times[0]) + 1), color=COLORS[variant])
         axis.set(title=f"QCNN14 layer by layer, batch {batch}: {direction}", ylabel="ms")
-        axis.set_xticks(range(len(chosen)), [_label(row) for row in chosen])
+        axis.set_xticks(range(len(selected)), [_label(row) for row in selected])
         axis.grid(axis="y", alpha=0.3)
         _legend(axis, list(times[0]))
 
 
 def _label(row: dict[str, Any]) -> str:
-    """Three short lines, as there are a dozen layers side by side."""
+    """Return a label of three short lines, since a panel has a dozen layers."""
     block, *conv = row["name"].split(" conv")
     return "\n".join([block, *(f"conv{number}" for number in conv), f"{row['height']}x{row['width']}"])
 
 
-def _growth(figure: Any, growth: dict[str, list[dict[str, Any]]]) -> None:
-    """Milliseconds per clip over what grows, on logarithmic axes."""
+def _plot_growth(figure: Any, growth: dict[str, list[dict[str, Any]]]) -> None:
+    """Plot milliseconds per clip over the varied value, on logarithmic axes."""
     for axis, (name, rows) in zip(np.atleast_1d(figure.subplots(1, len(growth))), growth.items(), strict=True):
         values = [row["value"] for row in rows]
-        for way in rows[0]["sides"]:
-            each = [1000 * row["sides"][way]["median"] / row["batch"] for row in rows]
-            axis.plot(values, each, marker="o", color=COLOURS[way], label=LABELS[way])
+        for variant in rows[0]["sides"]:
+            times = [1000 * row["sides"][variant]["median"] / row["batch"] for row in rows]
+            axis.plot(values, times, marker="o", color=COLORS[variant], label=LABELS[variant])
         axis.set(xscale="log", yscale="log", title=f"Inference: {name}", xlabel=name, ylabel="ms per clip")
         axis.set_xticks(values, map(str, values))
         axis.minorticks_off()

@@ -1,8 +1,8 @@
-"""The figures of the benchmark in words: tables, ratios, and what each of them means."""
+"""Tables and ratios of the benchmark results, and their definitions."""
 
 from typing import Any
 
-RATIOS = {  # name: which job, and which way of PyTorch
+RATIOS = {  # name: (job, variant in PyTorch)
     "inference_vs_peers": ("inference", "peers"),
     "inference_vs_expanded": ("inference", "expanded"),
     "inference_vs_real_cnn14": ("inference", "real"),
@@ -12,35 +12,39 @@ RATIOS = {  # name: which job, and which way of PyTorch
     "small_step_vs_peers": ("small_step", "peers"),
 }
 DEFINITIONS = {
-    "ratios": "median time of PyTorch over that of quatnet; above 1 quatnet is faster",
-    "step_memory": "growth of memory of quatnet over that of PyTorch, peers; below 1 quatnet takes less",
-    "memory": "bytes resident at the peak of two training steps, less those just before the first; own processes",
-    "inference": "the whole network on a batch of normal numbers; quatnet: models.compile(model)",
-    "step": "forward, softmax cross entropy, backward, Adam, gradients cleared; PyTorch: the fused Adam",
-    "peers": "four parameters r, i, j, k, concatenated to the real block matrix at every call, then conv2d",
-    "expanded": "the block matrix concatenated once and for all",
-    "real": "the real network of the same widths, or the real convolution; of the log-mel alone",
+    "ratios": "median time of PyTorch divided by the median time of quatnet; above 1 quatnet is faster",
+    "step_memory": "memory growth of quatnet divided by that of PyTorch, peers; below 1 quatnet needs less memory",
+    "memory": "peak resident bytes of two training steps minus the bytes before them; each side in its own process",
+    "inference": "the whole network on a batch of normally distributed inputs; quatnet: models.compile(model)",
+    "step": "forward, softmax cross entropy, backward, Adam, zero_grad; PyTorch: fused Adam",
+    "peers": "four parameters r, i, j, k, concatenated to the real block matrix in every call, then conv2d",
+    "expanded": "the block matrix is concatenated once, before the measurement",
+    "real": "the real network or convolution with the same widths; its input is the log-mel spectrogram only",
     "real, compiled": "torch.compile with frozen weights, which folds the batch norms",
-    "layouts": "channels first and channels last were tried, the faster one counts",
-    "products_8": "real multiplications with eight per quaternion product; GFLOP/s counts sixteen, and additions",
-    "limit": "2 x products_8 over the speed of a float32 matrix product on as many threads",
-    "errors": "largest difference from float64 over the largest value, on every layer; forward and both gradients",
+    "layouts": "channels first or channels last, whichever is faster",
+    "products_8": "real multiplications with eight per quaternion product; GFLOP/s counts sixteen and the additions",
+    "limit": "2 x products_8 divided by the speed of a float32 matrix product with the same number of threads",
+    "errors": "largest difference from float64 relative to the largest value; all layers, forward and both gradients",
 }
-WAYS = ("peers", "expanded", "real")
+VARIANTS = ("peers", "expanded", "real")
 
 
 def share_of_limit(row: dict[str, Any], gflops: float) -> float:
-    """Return the eight-product limit over the time of quatnet: 1 at the limit, more where Winograd passes it."""
+    """Return the eight-product limit divided by the time of quatnet.
+
+    The share is 1 at the limit and may exceed 1 with Winograd convolutions.
+    """
     return 2e-9 * row["products_8"] / gflops / row["sides"]["quatnet"]["median"]
 
 
 def network_lines(row: dict[str, Any]) -> list[str]:
-    """Return one line for each side of a measured job."""
-    ours = row["sides"]["quatnet"]["median"]
+    """Return one line per side of a measured job."""
+    quatnet_seconds = row["sides"]["quatnet"]["median"]
     lines = [_side_line("quatnet", row["sides"]["quatnet"], f"{row['share_of_limit']:.0%} of the eight-product limit")]
-    for way, layout in row["layouts"].items():
-        times = row["sides"][way]
-        lines.append(_side_line(f"PyTorch, {way}", times, f"{times['median'] / ours:.2f} x quatnet's time ({layout})"))
+    for variant, layout in row["layouts"].items():
+        times = row["sides"][variant]
+        remark = f"{times['median'] / quatnet_seconds:.2f} x the time of quatnet ({layout})"
+        lines.append(_side_line(f"PyTorch, {variant}", times, remark))
     return lines
 
 
@@ -49,71 +53,72 @@ def _side_line(name: str, times: dict[str, Any], remark: str) -> str:
 
 
 def milliseconds(seconds: float) -> str:
-    """Return a time with three digits, or all those before the point."""
+    """Return a time in milliseconds with three significant digits, or as an integer from one second on."""
     return f"{1000 * seconds:.3g} ms" if seconds < 1 else f"{1000 * seconds:.0f} ms"
 
 
-def layer_head() -> str:
-    ratios = "".join(f"{'vs ' + way:>12}" for way in WAYS)
+def layer_header() -> str:
+    ratios = "".join(f"{'vs ' + variant:>12}" for variant in VARIANTS)
     return f"layer           map      channels     batch direction               ms    min GFLOP/s of limit{ratios}"
 
 
 def layer_line(row: dict[str, Any]) -> str:
-    """Return one line for a layer in one direction; GFLOP/s counts sixteen products."""
-    ours = row["sides"]["quatnet"]
-    ratios = (f"{times / ours['median']:12.2f}" for times in layer_times(row).values())
+    """Return one line for a row of `measure_layer`. GFLOP/s counts sixteen multiplications per quaternion product."""
+    quatnet = row["sides"]["quatnet"]
+    ratios = (f"{times / quatnet['median']:12.2f}" for times in layer_times(row).values())
     return (
         f"{row['name']:15} {row['height']:3}x{row['width']:<3} {row['channels']:4} -> {row['outputs']:<4} "
-        f"{row['batch']:5} {row['direction']:15} {1000 * ours['median']:8.2f} {1000 * ours['min']:6.2f} "
-        f"{4e-9 * row['products_8'] / ours['median']:7.1f} {row['share_of_limit']:8.0%} {''.join(ratios)}"
+        f"{row['batch']:5} {row['direction']:15} {1000 * quatnet['median']:8.2f} {1000 * quatnet['min']:6.2f} "
+        f"{4e-9 * row['products_8'] / quatnet['median']:7.1f} {row['share_of_limit']:8.0%} {''.join(ratios)}"
     )
 
 
 def layer_times(row: dict[str, Any]) -> dict[str, float]:
-    """Return the median seconds of each way of PyTorch in its better layout; nothing without PyTorch."""
+    """Return the median seconds of each PyTorch variant in its faster layout; an empty dict without PyTorch."""
     times = {
-        way: [found["median"] for name, found in row["sides"].items() if name.startswith(f"{way},")] for way in WAYS
+        variant: [side["median"] for name, side in row["sides"].items() if name.startswith(f"{variant},")]
+        for variant in VARIANTS
     }
-    return {way: min(each) for way, each in times.items() if each}
+    return {variant: min(medians) for variant, medians in times.items() if medians}
 
 
 def memory_lines(memory: dict[str, dict[str, int] | None]) -> list[str]:
     return [
-        f"  {way:12} "
+        f"  {variant:12} "
         + (
             "not measured"
-            if found is None
-            else f"{growth_of(found) / 2**20:8.0f} MB above {found['before'] / 2**20:.0f} MB"
+            if sizes is None
+            else f"{memory_growth(sizes) / 2**20:8.0f} MB above {sizes['before'] / 2**20:.0f} MB"
         )
-        for way, found in memory.items()
+        for variant, sizes in memory.items()
     ]
 
 
-def growth_of(found: dict[str, int]) -> int:
-    return found["peak"] - found["before"]
+def memory_growth(sizes: dict[str, int]) -> int:
+    return sizes["peak"] - sizes["before"]
 
 
 def growth_line(value: int, row: dict[str, Any]) -> str:
-    """Return milliseconds per clip of every side."""
-    each = (f"{way} {1000 * times['median'] / row['batch']:8.2f}" for way, times in row["sides"].items())
-    return f"  {value:4}: {'   '.join(each)}   ms per clip"
+    """Return one line with the milliseconds per clip of every side."""
+    sides = (f"{variant} {1000 * times['median'] / row['batch']:8.2f}" for variant, times in row["sides"].items())
+    return f"  {value:4}: {'   '.join(sides)}   ms per clip"
 
 
-def ratios(fixed: dict[str, dict[str, Any]], memory: dict[str, Any]) -> dict[str, float | None]:
-    """Return the ratios of fixed names; None for what could not be measured."""
-    found: dict[str, float | None] = {}
-    for name, (job, way) in RATIOS.items():
-        sides = fixed[job]["sides"]
-        found[name] = sides[way]["median"] / sides["quatnet"]["median"] if way in sides else None
-    ours, theirs = memory.get("quatnet"), memory.get("peers")
-    found["step_memory"] = growth_of(ours) / growth_of(theirs) if ours and theirs else None
-    found["share_of_eight_product_limit"] = fixed["inference"]["share_of_limit"]
-    return found
+def compute_ratios(rows: dict[str, dict[str, Any]], memory: dict[str, Any]) -> dict[str, float | None]:
+    """Return the ratios by name. A ratio that was not measured is None."""
+    ratios: dict[str, float | None] = {}
+    for name, (job, variant) in RATIOS.items():
+        sides = rows[job]["sides"]
+        ratios[name] = sides[variant]["median"] / sides["quatnet"]["median"] if variant in sides else None
+    quatnet, peers = memory.get("quatnet"), memory.get("peers")
+    ratios["step_memory"] = memory_growth(quatnet) / memory_growth(peers) if quatnet and peers else None
+    ratios["share_of_eight_product_limit"] = rows["inference"]["share_of_limit"]
+    return ratios
 
 
 def summary_lines(results: dict[str, Any]) -> list[str]:
-    """Return the ratios and errors under the names that they have in the JSON."""
+    """Return one line per ratio and error, with the names of the JSON output."""
     names = {name: "not measured" if value is None else f"{value:.2f}" for name, value in results["ratios"].items()}
     lines = [f"  {name:30} {value}" for name, value in names.items()]
-    lines += [f"  error of {form:21} {value:.1e}" for form, value in results["errors"].items()]
-    return ["ratios: PyTorch's time over quatnet's, memory the other way round", *lines]
+    lines += [f"  error of {name:21} {value:.1e}" for name, value in results["errors"].items()]
+    return ["ratios: time of PyTorch / time of quatnet; step_memory: quatnet / PyTorch", *lines]

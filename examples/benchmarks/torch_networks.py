@@ -1,9 +1,9 @@
-"""The networks of `quatnet.models` once more for PyTorch, in the ways that others compute them.
+"""The networks of `quatnet.models` in PyTorch, in the variants that other libraries use.
 
-    peers         four parameters r, i, j, k; their real block matrix is concatenated at every call
-    expanded      the block matrix is the parameter: concatenated once, four times the weights
-    speechbrain   the peers' way by SpeechBrain's own layer, where it is installed
-    real          the real network of the same widths
+peers         four parameters r, i, j, k; their real block matrix is concatenated in every call
+expanded      the block matrix itself is the parameter: concatenated once, four times as many weights
+speechbrain   the variant `peers` by SpeechBrain's own layer, if SpeechBrain is installed
+real          the real network with the same widths
 
 Only this file and `torch_runs.py` import torch.
 """
@@ -18,19 +18,19 @@ LAYOUTS = {"channels first": torch.contiguous_format, "channels last": torch.cha
 
 
 def block_matrix(r, i, j, k):
-    """Return the real kernel (4O, 4C, ...) of a quaternion kernel, which multiplies from the left."""
+    """Return the real kernel (4O, 4C, ...) of a quaternion kernel that multiplies from the left."""
     rows = ([r, -i, -j, -k], [i, r, -k, j], [j, k, r, -i], [k, -j, i, r])
     return torch.cat([torch.cat(row, dim=1) for row in rows], dim=0)
 
 
 class PeersLayer(nn.Module):
-    """A quaternion convolution, or a quaternion linear layer where there are no `taps`."""
+    """A quaternion convolution, or a quaternion linear layer if `kernel_size` is empty."""
 
-    def __init__(self, channels: int, outputs: int, taps: tuple[int, ...], bias: bool) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: tuple[int, ...], bias: bool) -> None:
         super().__init__()
-        shape = (outputs // 4, channels // 4, *taps)
+        shape = (out_channels // 4, in_channels // 4, *kernel_size)
         self.r, self.i, self.j, self.k = (nn.Parameter(torch.zeros(shape)) for _ in range(4))
-        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
 
     def forward(self, x):
         weight = block_matrix(self.r, self.i, self.j, self.k)
@@ -38,42 +38,45 @@ class PeersLayer(nn.Module):
             return functional.linear(x, weight, self.bias)
         return functional.conv2d(x, weight, self.bias, padding=1)
 
-    def load(self, components) -> None:
-        for mine, component in zip((self.r, self.i, self.j, self.k), components, strict=True):
-            mine.copy_(component)
+    def load_components(self, components) -> None:
+        for parameter, component in zip((self.r, self.i, self.j, self.k), components, strict=True):
+            parameter.copy_(component)
 
 
 class RealLayer(nn.Module):
-    """A real convolution or a real linear layer; it takes the components of a quaternion kernel as block matrix."""
+    """A real convolution, or a real linear layer if `kernel_size` is empty.
 
-    def __init__(self, channels: int, outputs: int, taps: tuple[int, ...], bias: bool) -> None:
+    The components of a quaternion kernel are loaded as their block matrix.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: tuple[int, ...], bias: bool) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(outputs, channels, *taps))
-        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.weight = nn.Parameter(torch.zeros(out_channels, in_channels, *kernel_size))
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
 
     def forward(self, x):
         if self.weight.ndim == 2:
             return functional.linear(x, self.weight, self.bias)
         return functional.conv2d(x, self.weight, self.bias, padding=1)
 
-    def load(self, components) -> None:
+    def load_components(self, components) -> None:
         self.weight.copy_(block_matrix(*components) if len(components) == 4 else components[0])
 
 
 class SpeechBrainLayer(nn.Module):
-    """SpeechBrain's convolution; its layout is (N, W, H, C), and it turns that to channels first inside."""
+    """SpeechBrain's convolution. Its layout is (N, W, H, C), which it converts to channels first internally."""
 
-    def __init__(self, channels: int, outputs: int, taps: tuple[int, ...], bias: bool) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: tuple[int, ...], bias: bool) -> None:
         super().__init__()
         from speechbrain.nnet.quaternion_networks.q_CNN import QConv2d
 
-        shape = (None, None, None, channels)
-        self.conv = QConv2d(outputs // 4, taps, input_shape=shape, bias=bias, padding_mode="constant")
+        shape = (None, None, None, in_channels)
+        self.conv = QConv2d(out_channels // 4, kernel_size, input_shape=shape, bias=bias, padding_mode="constant")
 
     def forward(self, x):
         return self.conv(x.transpose(1, 3)).transpose(1, 3)
 
-    def load(self, components) -> None:
+    def load_components(self, components) -> None:
         for name, component in zip("rijk", components, strict=True):
             getattr(self.conv, f"{name}_weight").copy_(component)
 
@@ -84,21 +87,21 @@ LAYERS = {"peers": PeersLayer, "expanded": RealLayer, "real": RealLayer, "speech
 class Network(nn.Module):
     """The network of a `CNNConfig`: (N, frames, mels, 4) -> logits."""
 
-    def __init__(self, config: CNNConfig, way: str, layout: str) -> None:
+    def __init__(self, config: CNNConfig, variant: str, layout: str) -> None:
         super().__init__()
         self.config, self.layout = config, LAYOUTS[layout]
-        shared, widths = config.input_norm == "mel", [width for block in config.widths for width in block]
-        self.input_norm = nn.BatchNorm2d(config.mels * (1 if shared else config.in_channels), affine=shared)
+        per_mel, widths = config.input_norm == "mel", [width for block in config.widths for width in block]
+        self.input_norm = nn.BatchNorm2d(config.mels * (1 if per_mel else config.in_channels), affine=per_mel)
         layers = zip([config.in_channels, *widths], widths, strict=False)
-        self.convs = nn.ModuleList(LAYERS[way](c, o, (3, 3), False) for c, o in layers)
+        self.convs = nn.ModuleList(LAYERS[variant](c, o, (3, 3), False) for c, o in layers)
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in widths)
-        linear = LAYERS["peers" if way == "speechbrain" else way]
+        linear = LAYERS["peers" if variant == "speechbrain" else variant]
         self.embedding = linear(widths[-1], config.embedding, (), True)
         self.classifier = nn.Linear(config.embedding, config.classes)
         self.to(memory_format=self.layout)
 
     def forward(self, x):
-        h = self.normalized(x).contiguous(memory_format=self.layout)
+        h = self.normalize_input(x).contiguous(memory_format=self.layout)
         layers = zip(self.convs, self.norms, strict=True)
         for number, block in enumerate(self.config.widths):
             for _ in block:
@@ -111,7 +114,7 @@ class Network(nn.Module):
         h = functional.dropout(h.max(dim=2).values + h.mean(dim=2), self.config.head_dropout, self.training)
         return self.classifier(torch.relu(self.embedding(h)))
 
-    def normalized(self, x):
+    def normalize_input(self, x):
         h = x[..., : self.config.in_channels]  # (N, T, M, C)
         n, t, m, c = h.shape
         if self.config.input_norm == "mel":
@@ -120,18 +123,18 @@ class Network(nn.Module):
 
 
 @torch.no_grad()
-def network(model: CNN, way: str, layout: str) -> Network:
-    """Return the twin of a new model, with the same weights."""
-    twin = Network(model.config, way, layout)
+def from_quatnet(model: CNN, variant: str, layout: str) -> Network:
+    """Return the PyTorch counterpart of a newly initialized quatnet model, with the same weights."""
+    network = Network(model.config, variant, layout)
     convs = [conv for block in model.blocks for conv in block.convs]
-    for mine, theirs in zip([*convs, model.embedding], [*twin.convs, twin.embedding], strict=True):
-        theirs.load(_components(mine.weight.data))
-    twin.classifier.weight.copy_(torch.from_numpy(model.classifier.weight.data.T))
-    twin.classifier.bias.zero_()  # as all biases of a new model are
-    return twin
+    for source, target in zip([*convs, model.embedding], [*network.convs, network.embedding], strict=True):
+        target.load_components(_to_torch(source.weight.data))
+    network.classifier.weight.copy_(torch.from_numpy(model.classifier.weight.data.T))
+    network.classifier.bias.zero_()  # all biases of a newly initialized model are zero
+    return network
 
 
-def _components(weight):
+def _to_torch(weight):
     """(P, KH, KW, C, O), (KH, KW, C, O), (P, C, O) or (C, O) -> (P, O, C, KH, KW) or (P, O, C)."""
     w = torch.from_numpy(weight)
     w = w if w.ndim in (3, 5) else w[None]

@@ -1,4 +1,4 @@
-"""What the benchmark times in PyTorch: functions without arguments, for a given way, layout and batch."""
+"""The PyTorch functions that are timed: functions without arguments, for a given variant, layout and batch."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -10,86 +10,92 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from speed_measure import Run, say, seconds
+from speed_measure import Run, log, seconds_per_call
 from torch.nn import functional
-from torch_networks import LAYOUTS, block_matrix, network
+from torch_networks import LAYOUTS, block_matrix, from_quatnet
 
 from quatnet.models import CNN
 
-VERSION, set_threads = torch.__version__, torch.set_num_threads
-RATE = 1e-3
+set_threads = torch.set_num_threads
+LEARNING_RATE = 1e-3
 
 
 class Side(NamedTuple):
+    """A function to time, and the memory layout that it uses."""
+
     run: Run
     layout: str
 
 
 @cache
 def has_speechbrain() -> bool:
-    """Return whether SpeechBrain can be imported; say why not, where it is installed."""
+    """Return whether SpeechBrain can be imported. If it is installed but cannot be imported, print the reason."""
     try:
         return bool(find_spec("speechbrain") and import_module("speechbrain"))
-    except Exception as error:  # of any kind: it imports half of the world
-        say(f"  left out: SpeechBrain, {type(error).__name__}: {_first_line(error)}")
+    except Exception as error:  # any exception: SpeechBrain imports many packages
+        log(f"  left out: SpeechBrain, {type(error).__name__}: {_first_line(error)}")
         return False
 
 
-def faster(make: Callable[[str], Run]) -> Side:
-    """Return the run in the layout whose second call takes less time; the other is forgotten before."""
-    times = {layout: _second_call(make(layout)) for layout in LAYOUTS}
+def fastest_layout(make_run: Callable[[str], Run]) -> Side:
+    """Return the run in the layout whose second call is faster. The other run is freed first."""
+    times = {layout: _second_call_seconds(make_run(layout)) for layout in LAYOUTS}
     best = min(times, key=times.__getitem__)
-    return Side(make(best), best)
+    return Side(make_run(best), best)
 
 
-def _second_call(run: Run) -> float:
+def _second_call_seconds(run: Run) -> float:
     run()
-    return seconds(run)
+    return seconds_per_call(run)
 
 
-def inference(model: CNN, x: np.ndarray, way: str) -> Callable[[str], Run]:
-    """Return what makes, for a layout, the run of one batch `x` through the twin of `model`."""
-    return lambda layout: partial(_answer, network(model, way, layout).eval(), torch.from_numpy(x))
+def inference(model: CNN, x: np.ndarray, variant: str) -> Callable[[str], Run]:
+    """Return a function that maps a layout to the inference run of the batch `x`."""
+    return lambda layout: partial(_forward, from_quatnet(model, variant, layout).eval(), torch.from_numpy(x))
 
 
 @torch.no_grad()
-def _answer(twin: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
-    return twin(x)
+def _forward(network: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return network(x)
 
 
-def step(model: CNN, x: np.ndarray, targets: np.ndarray, way: str) -> Callable[[str], Run]:
-    """Return what makes, for a layout, the run of one training step; Adam is PyTorch's fused, its fastest."""
+def training_step(model: CNN, x: np.ndarray, targets: np.ndarray, variant: str) -> Callable[[str], Run]:
+    """Return a function that maps a layout to the run of one training step.
 
-    def make(layout: str) -> Run:
-        twin = network(model, way, layout).train()
-        adam = torch.optim.Adam(twin.parameters(), lr=RATE, fused=True)
-        return partial(_step, twin, adam, torch.from_numpy(x), torch.from_numpy(targets))
+    The optimizer is PyTorch's fused Adam, its fastest implementation.
+    """
 
-    return make
+    def make_run(layout: str) -> Run:
+        network = from_quatnet(model, variant, layout).train()
+        adam = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, fused=True)
+        return partial(_training_step, network, adam, torch.from_numpy(x), torch.from_numpy(targets))
+
+    return make_run
 
 
-def _step(twin: torch.nn.Module, adam: torch.optim.Adam, x: torch.Tensor, targets: torch.Tensor) -> None:
-    functional.cross_entropy(twin(x), targets).backward()
+def _training_step(network: torch.nn.Module, adam: torch.optim.Adam, x: torch.Tensor, targets: torch.Tensor) -> None:
+    functional.cross_entropy(network(x), targets).backward()
     adam.step()
     adam.zero_grad(set_to_none=True)
 
 
-def compiled(model: CNN, x: np.ndarray, limit_seconds: float) -> Side | None:
-    """Return inference by torch.compile with frozen weights, which folds the batch norms; None, and why, if it fails.
+def compiled_inference(model: CNN, x: np.ndarray, limit_seconds: float) -> Side | None:
+    """Return inference by `torch.compile` with frozen weights, which folds the batch norms.
 
-    It needs a C++ compiler.
+    Needs a C++ compiler. If the compilation fails, the reason is printed and None is returned.
     """
     from torch._inductor import config
 
-    config.freezing, config.compile_threads = True, 1  # no workers that go on compiling after an alarm
-    torch._dynamo.config.recompile_limit = 64  # networks in one process; beyond it, it would quietly stop compiling
-    torch.compiler.reset()  # or a second batch size would be compiled for any size
-    run = partial(_answer, torch.compile(network(model, "real", "channels first").eval()), torch.from_numpy(x))
+    config.freezing, config.compile_threads = True, 1  # workers would continue to compile after the time limit
+    torch._dynamo.config.recompile_limit = 64  # networks per process; beyond the limit torch silently runs eagerly
+    torch.compiler.reset()  # otherwise a second batch size is compiled with dynamic shapes
+    network = from_quatnet(model, "real", "channels first").eval()
+    run = partial(_forward, torch.compile(network), torch.from_numpy(x))
     try:
         with time_limit(limit_seconds):
             run()
-    except Exception as error:  # of any kind: a compiler has many ways to fail
-        say(f"  left out: torch.compile of the real network, {type(error).__name__}: {_first_line(error)}")
+    except Exception as error:  # any exception: compilers fail in many ways
+        log(f"  left out: torch.compile of the real network, {type(error).__name__}: {_first_line(error)}")
         return None
     return Side(run, "compiled")
 
@@ -100,9 +106,9 @@ def _first_line(error: Exception) -> str:
 
 @contextmanager
 def time_limit(limit_seconds: float) -> Iterator[None]:
-    """Raise TimeoutError inside the block after `limit_seconds`, on systems that have alarms.
+    """Raise TimeoutError inside the block after `limit_seconds`, on systems that have SIGALRM.
 
-    And again every second: a compiler swallows exceptions here and there.
+    The exception is raised again every second, because the compiler catches some exceptions.
     """
 
     def stop(*_: object) -> None:
@@ -111,39 +117,53 @@ def time_limit(limit_seconds: float) -> Iterator[None]:
     if not hasattr(signal, "SIGALRM"):
         yield
         return
-    before = signal.signal(signal.SIGALRM, stop)
+    previous = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, limit_seconds, 1.0)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, previous)
 
 
-def layer(x: np.ndarray, w: np.ndarray, g: np.ndarray, channels: int) -> Iterator[tuple[str, str, dict[str, Run]]]:
-    """Yield way, layout and the runs of one convolution of `x` (N, H, W, C) with `w` (4, 3, 3, C/4, O/4).
+def layer_runs(
+    x: np.ndarray, w: np.ndarray, grad_output: np.ndarray, real_channels: int
+) -> Iterator[tuple[str, str, dict[str, Run]]]:
+    """Yield variant, layout and the runs of one 3x3 convolution.
 
-    Runs are "forward", "input gradient" and "weight gradient", for the cotangent `g`. The real convolution of the
-    same width reads the first `channels` of x: one in the first layer, where CNN14 has the log-mel alone.
+    Parameters
+    ----------
+    x : array, shape (N, H, W, C)
+    w : array, shape (4, 3, 3, C/4, O/4)
+    grad_output : array, shape (N, H, W, O)
+    real_channels : int
+        Number of leading channels of `x` that the real convolution reads. It is 1 in the first layer, where the real
+        CNN14 has the log-mel spectrogram only.
+
+    Yields
+    ------
+    (str, str, dict)
+        The runs are named "forward", "input gradient" and "weight gradient".
     """
     components = list(torch.from_numpy(w).permute(0, 4, 3, 1, 2))
     block = block_matrix(*components)
     for layout, memory_format in LAYOUTS.items():
-        image, cotangent = (torch.from_numpy(a).permute(0, 3, 1, 2) for a in (x, g))
-        cotangent = cotangent.contiguous(memory_format=memory_format)
-        for way, kernels in (("peers", components), ("expanded", [block]), ("real", [block[:, :channels]])):
-            seen = image[:, : channels if way == "real" else None].contiguous(memory_format=memory_format)
+        image, grad = (torch.from_numpy(a).permute(0, 3, 1, 2) for a in (x, grad_output))
+        grad = grad.contiguous(memory_format=memory_format)
+        for variant, kernels in (("peers", components), ("expanded", [block]), ("real", [block[:, :real_channels]])):
+            channels = real_channels if variant == "real" else None
+            inputs = image[:, :channels].contiguous(memory_format=memory_format)
             leaves = [kernel.contiguous(memory_format=memory_format).requires_grad_() for kernel in kernels]
-            yield way, layout, _directions(seen.requires_grad_(), leaves, cotangent)
+            yield variant, layout, _forward_and_gradients(inputs.requires_grad_(), leaves, grad)
 
 
-def _directions(x: torch.Tensor, kernels: list[torch.Tensor], g: torch.Tensor) -> dict[str, Run]:
+def _forward_and_gradients(x: torch.Tensor, kernels: list[torch.Tensor], grad_output: torch.Tensor) -> dict[str, Run]:
     def forward() -> torch.Tensor:
         return functional.conv2d(x, block_matrix(*kernels) if len(kernels) == 4 else kernels[0], padding=1)
 
     y = forward()
     return {
         "forward": torch.no_grad()(forward),
-        "input gradient": partial(torch.autograd.grad, y, x, g, retain_graph=True),
-        "weight gradient": partial(torch.autograd.grad, y, kernels, g, retain_graph=True),
+        "input gradient": partial(torch.autograd.grad, y, x, grad_output, retain_graph=True),
+        "weight gradient": partial(torch.autograd.grad, y, kernels, grad_output, retain_graph=True),
     }
