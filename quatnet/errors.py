@@ -29,5 +29,9 @@ class BackendUnavailable(QuatnetError, RuntimeError):
     """The array module asked for by `QUATNET_BACKEND` cannot be used on this machine."""
 
 
+class MissingPackageError(QuatnetError, ImportError):
+    """An optional package that the called function needs is not installed."""
+
+
 class TrainingStopped(QuatnetError):
     """Ctrl-C during training: everything up to the last step is saved, where a checkpoint was asked for."""

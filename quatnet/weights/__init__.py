@@ -1,7 +1,7 @@
-"""Weights from elsewhere: PyTorch files and safetensors, read without PyTorch, and the names of published networks."""
+"""Published weights: read PyTorch and safetensors files without PyTorch, and build networks from published names."""
 
-from .names import load_network, network_of
+from .names import load_network, network_from_state_dict
 from .safetensors import read_safetensors, write_safetensors
 from .torch_file import read_torch
 
-__all__ = ["load_network", "network_of", "read_safetensors", "read_torch", "write_safetensors"]
+__all__ = ["load_network", "network_from_state_dict", "read_safetensors", "read_torch", "write_safetensors"]

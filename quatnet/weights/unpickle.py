@@ -1,10 +1,11 @@
-"""The machine that a PyTorch file runs on here: of all that a pickle may ask for, it does only what makes tensors.
+"""A restricted unpickler for PyTorch files, which creates tensors and built-in containers only.
 
-Every name that makes none becomes a `Refused`, an empty thing that does nothing when it is called. A few bytes can
-also describe a tuple that holds itself twice, sixty times over: to hash, print or multiply such a thing takes years.
-So nothing is used before its type is known, and no number is read or copied twice.
+Every global name in the pickle that is not needed for tensors is replaced by a `Placeholder`, which does nothing when
+it is called. A small pickle can also describe an object whose traversal takes exponential time, such as nested tuples
+that contain the same tuple twice. So the type of each value is checked before the value is hashed, printed or used,
+and storages are neither read nor copied twice.
 
-Source: PyTorch, torch/_utils.py and torch/storage.py, 2.x (what a tensor is made of).
+Source: PyTorch, torch/_utils.py and torch/storage.py, 2.x (structure of a tensor).
 """
 
 import math
@@ -17,66 +18,66 @@ import numpy as np
 
 from ..errors import CheckpointError
 
-STORAGES = {
+STORAGE_DTYPES = {
     "DoubleStorage": "f8", "FloatStorage": "f4", "HalfStorage": "f2", "BFloat16Storage": "bfloat16",
     "LongStorage": "i8", "IntStorage": "i4", "ShortStorage": "i2", "CharStorage": "i1",
     "ByteStorage": "u1", "BoolStorage": "?",
 }  # fmt: skip
-ORDERS: dict[str, Literal["<", ">"]] = {"little": "<", "big": ">"}
-MOST_AXES = 64  # of an array of NumPy
-SIMPLE = (str, bytes, int, float, type(None))  # what may be hashed whatever it holds
-Size = tuple[int, ...]
-Numbers = Callable[[str, str, int], Any]  # key, kind of numbers, their count -> the storage, an array (count,)
+BYTE_ORDERS: dict[str, Literal["<", ">"]] = {"little": "<", "big": ">"}
+MAX_NDIM = 64  # of a NumPy array
+HASHABLE_TYPES = (str, bytes, int, float, type(None))  # hashed in time linear in their size
+Shape = tuple[int, ...]
+LoadStorage = Callable[[str, str, int], Any]  # key, dtype, number of elements -> storage, an array (number,)
 
 
-class Refused:
-    """Stands for something that is no tensor; knows its name and does nothing."""
+class Placeholder:
+    """Replaces an object that is not a tensor. It has the name of the object's class and does nothing."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def append(self, _: object) -> None:
-        """Forget it."""
+        """Ignore the item."""
 
     extend = append
 
 
-class Kind(NamedTuple):
-    """A class of storage, of which the file needs to know only what numbers it holds."""
+class StorageType(NamedTuple):
+    """A storage class of PyTorch, represented by the dtype of its elements."""
 
-    numbers: str
+    dtype: str
 
 
-def rebuild_tensor(storage: Any, offset: int, size: Size, strides: Size, *_: object) -> Any:
-    """Return a view of a storage, as `torch._utils._rebuild_tensor_v2` makes a tensor."""
-    if isinstance(storage, Refused):
+def rebuild_tensor(storage: Any, offset: int, size: Shape, strides: Shape, *_: object) -> Any:
+    """Return a view of a storage, like `torch._utils._rebuild_tensor_v2`."""
+    if isinstance(storage, Placeholder):
         return storage
-    shape = (size, strides) if type(size) is type(strides) is tuple and len(size) == len(strides) <= MOST_AXES else ()
+    shape = (size, strides) if type(size) is type(strides) is tuple and len(size) == len(strides) <= MAX_NDIM else ()
     if not shape or any(type(n) is not int for n in (offset, *size, *strides)):
-        raise CheckpointError("a tensor whose shape is no shape")
+        raise CheckpointError("a tensor has an invalid shape")
     last = offset + sum((n - 1) * step for n, step in zip(size, strides, strict=True))
     outside = 0 not in size and last >= len(storage)
     if min((offset, *size, *strides)) < 0 or outside or math.prod(size) > len(storage):
-        raise CheckpointError(f"a tensor of shape {size} has more numbers than its storage, {len(storage)}")
+        raise CheckpointError(f"a tensor of shape {size} exceeds its storage of {len(storage)} elements")
     return np.lib.stride_tricks.as_strided(storage[offset:], size, tuple(step * storage.itemsize for step in strides))
 
 
 def rebuild_parameter(array: Any, *_: object) -> Any:
-    """Return the array, as `torch._utils._rebuild_parameter` returns a tensor that is trained."""
+    """Return the array, like `torch._utils._rebuild_parameter`."""
     return array
 
 
-def ordered() -> dict[Any, Any]:
-    """Return an empty dictionary: entries are set one by one."""
+def empty_dict() -> dict[Any, Any]:
+    """Return an empty dictionary in place of an `OrderedDict`, whose entries are set by later opcodes."""
     return {}
 
 
-MAKERS = {
+ALLOWED_FUNCTIONS = {
     ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): rebuild_parameter,
-    ("collections", "OrderedDict"): ordered,
+    ("collections", "OrderedDict"): empty_dict,
 }
-KEPT = """
+OPCODES = """
     PROTO FRAME STOP MARK POP POP_MARK DUP MEMOIZE BINPUT LONG_BINPUT BINGET LONG_BINGET GLOBAL STACK_GLOBAL BINPERSID
     NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINSTRING
     SHORT_BINSTRING BINBYTES SHORT_BINBYTES BINBYTES8 EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST APPEND APPENDS
@@ -84,104 +85,115 @@ KEPT = """
 """
 
 
-class Instructions(dict[int, Callable[["Unpickler"], None]]):
-    """What to do for each byte of the program."""
+class OpcodeHandlers(dict[int, Callable[["Unpickler"], None]]):
+    """Handler of each allowed opcode. Raises CheckpointError for any other opcode."""
 
     def __missing__(self, code: int) -> Any:
-        raise CheckpointError(f"it is damaged, or has an instruction {bytes([code])!r} that state dicts do not need")
+        raise CheckpointError(f"the pickle is damaged, or has the opcode {bytes([code])!r}, which is not allowed")
 
 
 def _handler(name: str) -> Any:
     return pickle._Unpickler.dispatch[getattr(pickle, name)[0]]
 
 
-class Unpickler(pickle._Unpickler):  # the one in Python: that in C makes room for any number of memos at once
-    """Knows tensors, numbers, texts, lists and dictionaries."""
+class Unpickler(pickle._Unpickler):  # in Python: the C unpickler allocates a memo of any requested size at once
+    """Unpickler for tensors, numbers, strings, tuples, lists and dictionaries."""
 
     stack: list[Any]
     pop_mark: Callable[[], list[Any]]
     read: Callable[[int], bytes]
-    dispatch: ClassVar[Any] = Instructions({getattr(pickle, name)[0]: _handler(name) for name in KEPT.split()})
+    dispatch: ClassVar[Any] = OpcodeHandlers({getattr(pickle, name)[0]: _handler(name) for name in OPCODES.split()})
 
-    def __init__(self, file: BinaryIO, numbers: Numbers) -> None:
+    def __init__(self, file: BinaryIO, load_storage: LoadStorage) -> None:
         super().__init__(file, encoding="utf-8", errors="backslashreplace")
-        self.numbers = numbers
+        self.load_storage = load_storage
 
     def find_class(self, module: str, name: str) -> Any:
-        if module == "torch" and name in STORAGES:
-            return Kind(STORAGES[name])
-        return MAKERS.get((module, name)) or Refused(f"{module}.{name}")
+        if module == "torch" and name in STORAGE_DTYPES:
+            return StorageType(STORAGE_DTYPES[name])
+        return ALLOWED_FUNCTIONS.get((module, name)) or Placeholder(f"{module}.{name}")
 
     def persistent_load(self, pid: Any) -> Any:
-        kind, key, count = (pid[1], pid[2], pid[4]) if type(pid) is tuple and len(pid) > 4 else (None,) * 3
-        if not isinstance(kind, Kind):
-            found = kind.name if isinstance(kind, Refused) else type(kind).__name__
-            raise CheckpointError(f"numbers of the kind {found} are not known here")
-        if not isinstance(key, (str, int)) or type(count) is not int:
-            raise CheckpointError("numbers without a name or a count")
-        return self.numbers(str(key), kind.numbers, count)
+        storage_type, key, size = (pid[1], pid[2], pid[4]) if type(pid) is tuple and len(pid) > 4 else (None,) * 3
+        if not isinstance(storage_type, StorageType):
+            raise CheckpointError(f"the storage type {type_name(storage_type)} is not supported")
+        if not isinstance(key, (str, int)) or type(size) is not int:
+            raise CheckpointError("a storage has no valid key or size")
+        return self.load_storage(str(key), storage_type.dtype, size)
 
-    def reduce(self) -> None:
-        """Call a maker; whatever else is called gives nothing."""
+    def load_reduce(self) -> None:
+        """Call an allowed function. A call of a placeholder returns the placeholder."""
         arguments, function = self.stack.pop(), self.stack.pop()
-        if not isinstance(function, (FunctionType, Refused)):
-            raise CheckpointError(f"its pickle calls a {type(function).__name__}")
+        if not isinstance(function, (FunctionType, Placeholder)):
+            raise CheckpointError(f"the pickle calls an object of type {type(function).__name__}")
         self.stack.append(function(*arguments) if isinstance(function, FunctionType) else function)
 
-    def new_set(self) -> None:
-        """Put something that is no tensor in the place of a set, which would hash what is in it."""
-        self.stack.append(Refused("set"))
+    def load_empty_set(self) -> None:
+        """Push a placeholder instead of a set, because a set hashes its items."""
+        self.stack.append(Placeholder("set"))
 
-    def fixed_set(self) -> None:
-        """Do the same with what it would hold."""
+    def load_frozenset(self) -> None:
+        """Drop the items and push a placeholder instead of a frozenset."""
         self.pop_mark()
-        self.new_set()
+        self.load_empty_set()
 
-    def pass_bytes_over(self) -> None:
-        """Do not make room for bytes before it is known that they are there."""
+    def load_bytearray8(self) -> None:
+        """Skip the bytes and push a placeholder. A bytearray would be allocated before its bytes are read."""
         self.read(int.from_bytes(self.read(8), "little"))
-        self.stack.append(Refused("bytearray"))
+        self.stack.append(Placeholder("bytearray"))
 
-    def build(self) -> None:
-        """Forget what an object would be told: tensors are whole, and a dictionary needs no more."""
+    def load_build(self) -> None:
+        """Ignore the attributes of an object: tensors and dictionaries need none."""
         self.stack.pop()
 
-    def set_items(self) -> None:
+    def load_setitems(self) -> None:
         """Set all entries since the mark."""
         entries = self.pop_mark()
         for key, value in zip(entries[::2], entries[1::2], strict=True):
-            self._set(key, value)
+            self._set_entry(key, value)
 
-    def set_item(self) -> None:
+    def load_setitem(self) -> None:
         """Set one entry."""
         value, key = self.stack.pop(), self.stack.pop()
-        self._set(key, value)
+        self._set_entry(key, value)
 
-    def _set(self, key: Any, value: Any) -> None:
+    def _set_entry(self, key: Any, value: Any) -> None:
         if type(self.stack[-1]) is dict:
-            self.stack[-1][key if isinstance(key, SIMPLE) else Refused(type(key).__name__)] = value
-        elif not isinstance(self.stack[-1], Refused):
-            raise CheckpointError(f"its pickle sets an entry of a {type(self.stack[-1]).__name__}")
+            self.stack[-1][key if isinstance(key, HASHABLE_TYPES) else Placeholder(type(key).__name__)] = value
+        elif not isinstance(self.stack[-1], Placeholder):
+            raise CheckpointError(f"the pickle sets an entry of an object of type {type(self.stack[-1]).__name__}")
 
     dispatch |= {
-        pickle.EMPTY_SET[0]: new_set, pickle.FROZENSET[0]: fixed_set, pickle.ADDITEMS[0]: lambda self: self.pop_mark(),
-        pickle.BYTEARRAY8[0]: pass_bytes_over,
-        pickle.REDUCE[0]: reduce, pickle.NEWOBJ[0]: reduce, pickle.BUILD[0]: build,
-        pickle.SETITEM[0]: set_item, pickle.SETITEMS[0]: set_items,
+        pickle.EMPTY_SET[0]: load_empty_set, pickle.FROZENSET[0]: load_frozenset,
+        pickle.ADDITEMS[0]: lambda self: self.pop_mark(), pickle.BYTEARRAY8[0]: load_bytearray8,
+        pickle.REDUCE[0]: load_reduce, pickle.NEWOBJ[0]: load_reduce, pickle.BUILD[0]: load_build,
+        pickle.SETITEM[0]: load_setitem, pickle.SETITEMS[0]: load_setitems,
     }  # fmt: skip
 
 
-def decoded(raw: bytes | memoryview, kind: str, count: int, order: str) -> np.ndarray:
-    """Return `count` numbers of bytes in `order`, "little" or "big", as the machine has them.
+def decode(raw: bytes, dtype: str, size: int, byte_order: str) -> np.ndarray:
+    """Return the elements of a storage as an array (size,) in the byte order of this machine.
 
-    Raises CheckpointError where there are more or fewer bytes than that.
+    `byte_order` is "little" or "big". bfloat16 is returned as float32. Raises CheckpointError where the number of bytes
+    does not match.
     """
-    if count < 0 or len(raw) != count * width(kind):
-        raise CheckpointError(f"expected {count} numbers of {width(kind)} bytes each, got {len(raw)} bytes")
-    stored = np.dtype("u2" if kind == "bfloat16" else kind)
-    array = np.frombuffer(raw, stored.newbyteorder(ORDERS[order])).astype(stored)
-    return (array.astype(np.uint32) << 16).view(np.float32) if kind == "bfloat16" else array
+    if size < 0 or len(raw) != size * itemsize(dtype):
+        raise CheckpointError(f"expected {size} elements of {itemsize(dtype)} bytes each, got {len(raw)} bytes")
+    stored = np.dtype("u2" if dtype == "bfloat16" else dtype)
+    array = np.frombuffer(raw, stored.newbyteorder(BYTE_ORDERS[byte_order])).astype(stored)
+    return bfloat16_to_float32(array) if dtype == "bfloat16" else array
 
 
-def width(kind: str) -> int:
-    return 2 if kind == "bfloat16" else np.dtype(kind).itemsize
+def bfloat16_to_float32(bits: np.ndarray) -> np.ndarray:
+    """Return float32 values from the bits of bfloat16 values, uint16: they are the upper half of the float32 bits."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def itemsize(dtype: str) -> int:
+    """Return the number of bytes of an element."""
+    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
+
+
+def type_name(value: object) -> str:
+    """Return the name of the type of an unpickled value, for error messages."""
+    return value.name if isinstance(value, Placeholder) else type(value).__name__
