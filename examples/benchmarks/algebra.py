@@ -1,12 +1,13 @@
-"""How fast and how exact is the algebra? Side by side with the C and the Numba library, where they are installed.
+"""Measure the speed and accuracy of the quaternion algebra, optionally against numpy-quaternion and quaternionic.
 
-    python examples/benchmarks/algebra.py                  # quatnet alone, with NumPy
-    pip install numpy-quaternion quaternionic mpmath      # the other two libraries, and fifty digits
+    python examples/benchmarks/algebra.py                  # quatnet only
+    pip install numpy-quaternion quaternionic mpmath      # two other libraries, and reference values with 50 digits
     python examples/benchmarks/algebra.py --json algebra.json
 
-All run in one process, taking turns, on the same numbers; each time is the median. Both peers compute on one
-thread; they are also given a part of the array per thread, as quatnet takes for itself, and the better time counts.
-Errors are in units of the last place of the result's length, the worst of samples that hold small turns too.
+All libraries run alternately in one process, on the same inputs. The median time is reported. The other libraries
+compute on one thread. They are also timed with the array split over the threads that quatnet uses, and the faster time
+counts. Errors are in units in the last place (ulp) relative to the norm of the result, the maximum over samples that
+include nearly equal rotations.
 """
 
 import argparse
@@ -28,8 +29,11 @@ from quatnet.cli import run_main
 SAMPLES = 8
 
 
-def numbers(size: int, dtype: type) -> SimpleNamespace:
-    """Quaternions a, b; rotations p, q at most half a turn apart, some nearly equal; vectors v; numbers t."""
+def make_inputs(size: int, dtype: type) -> SimpleNamespace:
+    """Return random inputs: quaternions a, b; unit quaternions p, q; vectors v; interpolation parameters t.
+
+    The rotations p and q differ by at most 180 degrees. Some of them are nearly equal.
+    """
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((2, size, 4))
     a[:4] = [1, 0, 0, 0] + 1e-9 * a[:4]
@@ -40,128 +44,135 @@ def numbers(size: int, dtype: type) -> SimpleNamespace:
     return SimpleNamespace(**{name: array.astype(dtype) for name, array in arrays.items()})
 
 
-def quatnet_jobs(d: SimpleNamespace) -> dict[str, Callable]:
-    """One function of a slice per operation."""
+def quatnet_operations(x: SimpleNamespace) -> dict[str, Callable]:
+    """Return one function per operation. It takes a slice of the inputs `x` and returns an array."""
     return {
-        "product": lambda s: quaternion.hamilton_product(d.a[s], d.b[s]),
-        "exp": lambda s: quaternion.exp(d.a[s]),
-        "log": lambda s: quaternion.log(d.a[s]),
-        "rotate": lambda s: quaternion.rotate(d.p[s], d.v[s]),
-        "slerp": lambda s: quaternion.slerp(d.p[s], d.q[s], d.t[s]),
+        "product": lambda s: quaternion.hamilton_product(x.a[s], x.b[s]),
+        "exp": lambda s: quaternion.exp(x.a[s]),
+        "log": lambda s: quaternion.log(x.a[s]),
+        "rotate": lambda s: quaternion.rotate(x.p[s], x.v[s]),
+        "slerp": lambda s: quaternion.slerp(x.p[s], x.q[s], x.t[s]),
     }
 
 
-def numpy_quaternion_jobs(d: SimpleNamespace) -> dict[str, Callable]:
-    import quaternion as peer
+def numpy_quaternion_operations(x: SimpleNamespace) -> dict[str, Callable]:
+    import quaternion as library
 
-    a, b, p, q = (peer.as_quat_array(part) for part in (d.a, d.b, d.p, d.q))
-    plain = peer.as_float_array
+    a, b, p, q = (library.as_quat_array(array) for array in (x.a, x.b, x.p, x.q))
+    to_array = library.as_float_array
     return {
-        "product": lambda s: plain(a[s] * b[s]),
-        "exp": lambda s: plain(np.exp(a[s])),
-        "log": lambda s: plain(np.log(a[s])),
-        "rotate": lambda s: peer.as_vector_part(p[s] * peer.from_vector_part(d.v[s]) * p[s].conj()),
-        "slerp": lambda s: plain(np.slerp_vectorized(p[s], q[s], d.t[s])),
+        "product": lambda s: to_array(a[s] * b[s]),
+        "exp": lambda s: to_array(np.exp(a[s])),
+        "log": lambda s: to_array(np.log(a[s])),
+        "rotate": lambda s: library.as_vector_part(p[s] * library.from_vector_part(x.v[s]) * p[s].conj()),
+        "slerp": lambda s: to_array(np.slerp_vectorized(p[s], q[s], x.t[s])),
     }
 
 
-def quaternionic_jobs(d: SimpleNamespace) -> dict[str, Callable]:
-    import quaternionic as peer
+def quaternionic_operations(x: SimpleNamespace) -> dict[str, Callable]:
+    import quaternionic as library
 
-    a, b, p, q = (peer.array(part) for part in (d.a, d.b, d.p, d.q))
+    a, b, p, q = (library.array(array) for array in (x.a, x.b, x.p, x.q))
     return {
         "product": lambda s: (a[s] * b[s]).ndarray,
         "exp": lambda s: np.exp(a[s]).ndarray,
         "log": lambda s: np.log(a[s]).ndarray,
-        "rotate": lambda s: (p[s] * peer.array.from_vector_part(d.v[s]) * p[s].conjugate()).vector,
-        "slerp": lambda s: peer.slerp(p[s], q[s], d.t[s]).ndarray,
+        "rotate": lambda s: (p[s] * library.array.from_vector_part(x.v[s]) * p[s].conjugate()).vector,
+        "slerp": lambda s: library.slerp(p[s], q[s], x.t[s]).ndarray,
     }
 
 
-PEERS = {"numpy-quaternion": numpy_quaternion_jobs, "quaternionic": quaternionic_jobs}
+OTHER_LIBRARIES = {"numpy-quaternion": numpy_quaternion_operations, "quaternionic": quaternionic_operations}
 
 
-def exact(d: SimpleNamespace, name: str, n: int) -> list:
-    """Sample n in fifty digits: a quaternion as its 4x4 matrix, since matrices have an exp and a log of their own."""
+def reference_result(x: SimpleNamespace, operation: str, n: int) -> list:
+    """Return the result for sample n with 50 digits.
+
+    A quaternion is represented by its 4x4 matrix, since mpmath has exp and log of matrices.
+    """
     import mpmath as mp
 
     mp.mp.dps = 50
-    vector = np.append(0, d.v[n])
-    a, b, p, q, v = (mp.matrix(quaternion.left_matrix(x).tolist()) for x in (d.a[n], d.b[n], d.p[n], d.q[n], vector))
+    vector = np.append(0, x.v[n])
+    arrays = (x.a[n], x.b[n], x.p[n], x.q[n], vector)
+    a, b, p, q, v = (mp.matrix(quaternion.left_matrix(array).tolist()) for array in arrays)
     matrix = {
         "product": lambda: a * b,
         "exp": lambda: mp.expm(a),
         "log": lambda: mp.logm(a),
         "rotate": lambda: p * v * p**-1,
-        "slerp": lambda: p * mp.expm(float(d.t[n]) * mp.logm(p**-1 * q)),
-    }[name]()
-    return list(matrix[:, 0])[1 if name == "rotate" else 0 :]
+        "slerp": lambda: p * mp.expm(float(x.t[n]) * mp.logm(p**-1 * q)),
+    }[operation]()
+    return list(matrix[:, 0])[1 if operation == "rotate" else 0 :]
 
 
-def worst_ulp(found: np.ndarray, d: SimpleNamespace, name: str) -> float | None:
-    """The largest error of the samples in units of the last place of their length; None without mpmath."""
+def max_ulp_error(results: np.ndarray, x: SimpleNamespace, operation: str) -> float | None:
+    """Return the largest error of the samples in ulp of the norm of the result, or None without mpmath."""
     try:
         import mpmath as mp
     except ImportError:
         return None
-    rows = [(row.tolist(), exact(d, name, n)) for n, row in enumerate(found)]
-    errors = (mp.norm([f - e for f, e in zip(*row, strict=True)]) / mp.norm(row[1]) for row in rows)
-    return float(max(errors) / float(np.finfo(d.a.dtype).eps))
+    pairs = [(result.tolist(), reference_result(x, operation, n)) for n, result in enumerate(results)]
+    errors = (mp.norm([r - e for r, e in zip(*pair, strict=True)]) / mp.norm(pair[1]) for pair in pairs)
+    return float(max(errors) / float(np.finfo(x.a.dtype).eps))
 
 
-def libraries(d: SimpleNamespace) -> dict[str, dict[str, Callable]]:
-    """The libraries that are here; the peers have float64 alone."""
-    found = {"quatnet": quatnet_jobs(d)}
-    for name, jobs in PEERS.items() if d.a.dtype == np.float64 else ():
+def available_libraries(x: SimpleNamespace) -> dict[str, dict[str, Callable]]:
+    """Return the operations of each installed library. The other libraries support float64 only."""
+    libraries = {"quatnet": quatnet_operations(x)}
+    for name, operations in OTHER_LIBRARIES.items() if x.a.dtype == np.float64 else ():
         try:
-            found[name] = jobs(d)
+            libraries[name] = operations(x)
         except ImportError as error:
             print(f"{name} is left out ({error}); pip install {name}")
-    return found
+    return libraries
 
 
-def ways(library: str, job: Callable, size: int, pool: ThreadPoolExecutor) -> list[Callable]:
-    """A library's ways to do its job on the whole array: as it comes and, for a peer, a part on each thread too."""
+def timed_calls(library: str, function: Callable, size: int, pool: ThreadPoolExecutor) -> list[Callable]:
+    """Return the calls to time: on the whole array and, for other libraries, also split over threads."""
     count = thread_count()
-    parts = [slice(n * size // count, (n + 1) * size // count) for n in range(count)]
-    whole, split = partial(job, slice(None)), lambda: list(pool.map(job, parts))
+    slices = [slice(n * size // count, (n + 1) * size // count) for n in range(count)]
+    whole, split = partial(function, slice(None)), lambda: list(pool.map(function, slices))
     return [whole] if library == "quatnet" else [whole, split]
 
 
-def seconds(job: Callable) -> float:
+def seconds(call: Callable) -> float:
     start = time.perf_counter()
-    job()
+    call()
     return time.perf_counter() - start
 
 
-def compare(d: SimpleNamespace, repeats: int) -> Iterator[dict]:
-    """One row per operation and library; the libraries take turns, and the first turn only warms up."""
-    here = libraries(d)
+def compare(x: SimpleNamespace, repeats: int) -> Iterator[dict]:
+    """Yield one row per operation and library. The libraries are timed alternately; the first round is a warm-up."""
+    libraries = available_libraries(x)
     with ThreadPoolExecutor(thread_count()) as pool:
-        for name in here["quatnet"]:
-            jobs = {library: ways(library, own[name], len(d.a), pool) for library, own in here.items()}
-            turns = [
-                {library: [seconds(job) for job in own] for library, own in jobs.items()} for _ in range(repeats + 1)
+        for operation in libraries["quatnet"]:
+            calls = {
+                library: timed_calls(library, functions[operation], len(x.a), pool)
+                for library, functions in libraries.items()
+            }
+            rounds = [
+                {library: [seconds(call) for call in own] for library, own in calls.items()} for _ in range(repeats + 1)
             ]
-            for library in here:
-                medians = map(statistics.median, zip(*(turn[library] for turn in turns[1:]), strict=True))
-                error = worst_ulp(here[library][name](slice(SAMPLES)), d, name)
-                row = {"operation": name, "dtype": str(d.a.dtype), "library": library}
+            for library in libraries:
+                medians = map(statistics.median, zip(*(times[library] for times in rounds[1:]), strict=True))
+                error = max_ulp_error(libraries[library][operation](slice(SAMPLES)), x, operation)
+                row = {"operation": operation, "dtype": str(x.a.dtype), "library": library}
                 yield row | {"ms": [1e3 * median for median in medians], "worst_ulp": error}
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=1_000_000, help="quaternions in an array (default: a million)")
-    parser.add_argument("--repeats", type=int, default=7, help="turns, of which the median counts")
-    parser.add_argument("--json", type=Path, help="write the table to this file too")
+    parser.add_argument("--size", type=int, default=1_000_000, help="quaternions per array (default: 1000000)")
+    parser.add_argument("--repeats", type=int, default=7, help="timed rounds; the median is reported (default: 7)")
+    parser.add_argument("--json", type=Path, help="also write the table to this file")
     options = parser.parse_args(arguments)
     machine = f"{options.size} quaternions, {thread_count()} threads, NumPy {np.__version__}, {platform.platform()}"
     print(machine)
     rows = []
     for dtype in (np.float64, np.float32):
-        for row in compare(numbers(options.size, dtype), options.repeats):
-            error = "no mpmath, no error" if row["worst_ulp"] is None else f"{row['worst_ulp']:8.2g} ulp"
+        for row in compare(make_inputs(options.size, dtype), options.repeats):
+            error = "error needs mpmath" if row["worst_ulp"] is None else f"{row['worst_ulp']:8.2g} ulp"
             print(f"{row['operation']:8} {row['dtype']:8} {row['library']:17} {min(row['ms']):8.1f} ms {error}")
             rows.append(row)
     if options.json:

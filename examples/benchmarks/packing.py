@@ -1,9 +1,10 @@
-"""How fast is AudioSet's path, and does its memory grow with the number of clips?
+"""Measure the speed and memory of packing and loading AudioSet.
 
-    python examples/benchmarks/packing.py --clips 20000 --work DIR   needs 12.8 GB in DIR, and gives them back
+    python examples/benchmarks/packing.py --clips 20000 --work DIR   needs 12.8 GB in DIR, which are freed at the end
 
-A table of so many clips is made, whose recordings are links to sixteen files (16 bits). It is packed,
-checked, and heard as evaluation and balanced training hear it. Peak memory is that of the whole process.
+The script creates a segment table with the given number of clips. The recordings are hard links to sixteen 16-bit
+files of noise. The clips are packed, verified, and converted to features as in evaluation and in balanced training.
+Peak memory is the peak of the whole process.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -28,19 +29,24 @@ from quatnet.datasets import Format, Packed, audioset, balanced_batches, pack, r
 FILES, CLASSES = 16, 527
 
 
-def options() -> argparse.Namespace:
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, default=2000)
-    parser.add_argument("--seconds", type=float, default=10.0, help="length of a clip")
-    parser.add_argument("--rate", type=int, default=32000, help="sample rate of the recordings in Hz")
-    parser.add_argument("--heard", type=int, default=960, help="clips that go through the front end, at the most")
+    parser.add_argument("--clips", type=int, default=2000, help="number of clips (default: 2000)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="clip length in seconds (default: 10)")
+    parser.add_argument("--rate", type=int, default=32000, help="sample rate of the recordings in Hz (default: 32000)")
+    parser.add_argument(
+        "--heard", type=int, default=960, help="maximum number of clips converted to features (default: 960)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()))
     return parser.parse_args()
 
 
-def make(folder: Path, args: argparse.Namespace) -> audioset.Segments:
-    """Tables and links; noise, since silence would compress in some file systems."""
+def create_toy_data(folder: Path, args: argparse.Namespace) -> audioset.Segments:
+    """Write the tables and recordings and return the segments.
+
+    The recordings are noise, since some file systems compress silence.
+    """
     rng = np.random.default_rng(args.seed)
     classes = "".join(f'{n},/m/{n:03},"class {n}"\n' for n in range(CLASSES))
     (folder / audioset.LABELS).write_text("index,mid,display_name\n" + classes)
@@ -57,11 +63,15 @@ def make(folder: Path, args: argparse.Namespace) -> audioset.Segments:
     return audioset.read_segments(table, folder / audioset.LABELS)
 
 
-def rate(clips: int, work: Iterable) -> float:
-    """Clips a second, while `work` is gone through."""
-    start = time.perf_counter()
-    for _ in work:
+def consume(batches: Iterable) -> None:
+    for _ in batches:
         pass
+
+
+def clips_per_second(clips: int, work: Callable[[], object]) -> float:
+    """Call `work`, which processes `clips` clips, and return the number of clips per second."""
+    start = time.perf_counter()
+    work()
     return clips / (time.perf_counter() - start)
 
 
@@ -70,8 +80,8 @@ def peak_mb() -> float:
 
 
 def measure(folder: Path, args: argparse.Namespace) -> dict:
-    segments, form = make(folder, args), Format(clip_seconds=args.seconds)
-    found = {
+    segments, audio_format = create_toy_data(folder, args), Format(clip_seconds=args.seconds)
+    results = {
         "clips": args.clips,
         "seconds": args.seconds,
         "rate": args.rate,
@@ -79,21 +89,25 @@ def measure(folder: Path, args: argparse.Namespace) -> dict:
         "start_mb": peak_mb(),
     }
     files = recordings(folder / "audio")
-    found["packed_per_s"] = rate(args.clips, (pack(segments, files, folder / "packed", form) for _ in range(1)))
-    found["packing_mb"] = peak_mb()
-    packed = Packed(segments, folder / "packed", form)
-    found["bytes_per_clip"] = sum(path.stat().st_size for path in (folder / "packed").iterdir()) / len(packed)
-    found["checked_per_s"] = rate(len(packed), (packed.verify() for _ in range(1)))
-    frontend, heard = FrontEnd(clip_seconds=args.seconds), min(args.heard, len(packed))
-    batches = (packed.features(range(n, min(n + 32, heard)), frontend) for n in range(0, heard, 32))
-    found["heard_per_s"] = rate(heard, batches)
-    epoch = balanced_batches(packed, frontend, batch_size=32, steps_per_epoch=heard // 32)
-    found["balanced_per_s"] = rate(heard // 32 * 32, epoch(np.random.default_rng(args.seed)))
-    return found | {"peak_mb": peak_mb(), "machine": platform.processor() or platform.machine()}
+    results["packed_per_s"] = clips_per_second(
+        args.clips, lambda: pack(segments, files, folder / "packed", audio_format)
+    )
+    results["packing_mb"] = peak_mb()
+    packed = Packed(segments, folder / "packed", audio_format)
+    results["bytes_per_clip"] = sum(path.stat().st_size for path in (folder / "packed").iterdir()) / len(packed)
+    results["checked_per_s"] = clips_per_second(len(packed), packed.verify)
+    frontend, num_clips = FrontEnd(clip_seconds=args.seconds), min(args.heard, len(packed))
+    batches = (packed.features(range(n, min(n + 32, num_clips)), frontend) for n in range(0, num_clips, 32))
+    results["heard_per_s"] = clips_per_second(num_clips, lambda: consume(batches))
+    epoch = balanced_batches(packed, frontend, batch_size=32, steps_per_epoch=num_clips // 32)
+    results["balanced_per_s"] = clips_per_second(
+        num_clips // 32 * 32, lambda: consume(epoch(np.random.default_rng(args.seed)))
+    )
+    return results | {"peak_mb": peak_mb(), "machine": platform.processor() or platform.machine()}
 
 
 def main() -> None:
-    args = options()
+    args = parse_options()
     with tempfile.TemporaryDirectory(dir=args.work) as folder:
         print(json.dumps(measure(Path(folder), args), indent=1))
 

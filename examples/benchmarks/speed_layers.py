@@ -89,7 +89,7 @@ def _layer_errors(x: np.ndarray, w: np.ndarray, grad_output: np.ndarray) -> Iter
             yield name, _relative_error(result, reference)
     scale, shift = 1.5, -0.25  # exact in float32
     channels = np.ones(grad_output.shape[3], np.float32)
-    layer = fused.layer(w, scale * channels, shift * channels, pool=False)
+    layer = fused.make_layer(w, scale * channels, shift * channels, pool=False)
     result = fused.apply(x[:, :, :, None], layer).reshape(expected[0].shape)
     yield "fused", _relative_error(result, np.maximum(scale * expected[0] + shift, 0))
 

@@ -35,14 +35,14 @@ def test_the_clock_waits_for_the_device(monkeypatch):
     waited = []
     with array_module("cupy"):
         monkeypatch.setattr(cupy.cuda.Device, "synchronize", lambda self: waited.append("device"), raising=True)
-        gpu.seconds(lambda: waited.append("run"), runs=2)
+        gpu.median_seconds(lambda: waited.append("run"), runs=2)
     assert waited == ["device", "run", "device"] * 3
 
 
 def test_the_median_counts_and_the_first_run_does_not(monkeypatch):
     clock = iter([0, 100, 0, 5, 0, 2, 0, 3])
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
-    assert gpu.seconds(lambda: None, runs=3) == 3
+    assert gpu.median_seconds(lambda: None, runs=3) == 3
 
 
 def test_a_measured_step_moves_the_weights_and_a_measured_layer_does_not(rng):
@@ -52,7 +52,7 @@ def test_a_measured_step_moves_the_weights_and_a_measured_layer_does_not(rng):
     gpu.layer_step(model, layer, batch=2)()
     weights = dict(model.named_parameters())
     assert all((model.state_dict()[name] == before[name]).all() for name in weights)
-    gpu.whole_step(model, Namespace(batch=2, seconds=1))()
+    gpu.training_step(model, Namespace(batch=2, seconds=1))()
     assert any((model.state_dict()[name] != before[name]).any() for name in weights)
 
 
@@ -60,7 +60,7 @@ def test_a_measured_step_moves_the_weights_and_a_measured_layer_does_not(rng):
     ("arguments", "line"),
     [
         (["--batch", "0"], "ConfigError: expected at least 1, got --batch 0 --seconds 10 --runs 5\n"),
-        (["--network", "resnet38"], "ConfigError: expected a network of plain blocks, such as qcnn14, got resnet38\n"),
+        (["--network", "resnet38"], "ConfigError: expected a network without residual blocks, such as qcnn14, got resnet38\n"),
     ],
 )
 def test_what_it_cannot_measure_is_one_line(arguments, line):
