@@ -1,4 +1,4 @@
-"""Are the files of a run of examples/esc50.py all there and sound? python .ci/check_results.py runs/esc50"""
+"""Check that the output files of examples/esc50.py are complete: python .ci/check_results.py runs/esc50"""
 
 import sys
 from pathlib import Path
@@ -7,4 +7,4 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from support.results import check_results
 
 check_results(Path(sys.argv[1]))
-print("results.json, five checkpoints and the pictures are sound")
+print("results.json, five checkpoints and the pictures are complete")

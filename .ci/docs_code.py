@@ -1,4 +1,4 @@
-"""A pytest plugin that runs the python blocks of Markdown pages: pytest -p docs_code README.md docs"""
+"""A pytest plugin that runs the Python code blocks of Markdown files: pytest -p docs_code README.md docs"""
 
 from pathlib import Path
 

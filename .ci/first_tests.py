@@ -1,15 +1,15 @@
-"""Which tests a reader meets first for each function whose signs matter, and the faults that these tests must catch."""
+"""The mutants, and the test files that must detect them: for each function the tests that introduce it."""
 
 from pathlib import Path
 
-from faults import Fault, faults_in
+from mutants import Mutant, mutants_in
 
 ROOT = Path(__file__).resolve().parent.parent
-# Numbers of test files -> whole files, and functions or constants wherever they are defined outside of ops and the tape
+# Names of test files -> files to mutate, and functions or constants defined anywhere outside of ops and autodiff
 FIRST_TESTS = {
-    "01_quaternions": "hamilton_product conjugate inverse length",
+    "01_quaternions": "_hamilton_product conjugate inverse vector_norm",
     "threads": "pair_product",
-    "02_product_as_a_matrix": "_left _right _spread left_matrix_adjoint"
+    "02_product_as_a_matrix": "_left _right _fill_matrix left_matrix_adjoint"
     " right_matrix_adjoint _columns HADAMARD eight_products _butterfly",
     "04_chain_rule 05_hamilton_gradient": "autodiff/tensor.py autodiff/tape.py autodiff/arrays.py",
     "elementwise_ops quaternion_ops": "ops/activations.py autodiff/reduce.py autodiff/shape.py",
@@ -19,7 +19,8 @@ FIRST_TESTS = {
     " ops/linear.py ops/quaternion_blocks.py",
     "convolution_options transposed_convolution": "ops/conv.py ops/quaternion_conv.py",
     "rotation_convolution": "ops/rotation_conv.py",
-    "fast_convolution": "matrices of_cotangent to_kernel back _of BACK conv/fast/patched.py",
+    "fast_convolution": "matrices grad_transform weight_gradient_transform output_transform"
+    " _transform OUTPUT conv/fast/im2col_conv.py",
     "layers quaternion_ops": "ops/pooling.py",
     "layers quaternion_ops kernels_in_the_library": "ops/batchnorm.py",
     "layer_kernels": "kernels/adam.py kernels/hamilton.py moments",
@@ -27,73 +28,74 @@ FIRST_TESTS = {
     "losses": "ops/losses.py",
     "09_distillation": "ops/distillation.py",
     "quaternion_ops": "ops/components.py ops/encoders.py ops/quaternion_activations.py",
-    "front_ends": "released",
-    "networks published_networks 12_counting_multiplications": "layer_costs weights _additions_8 _by_form"
-    " _of_layer torchinfo_mult_adds joined shared_channels",
-    "roofline": "layer_passes host_numbers _convolution _fused _around _ends share_of_memory",
-    "10_pruning": "prune/scores.py prune/criteria.py prune/choose.py prune/budget.py prune/cut.py",
+    "front_ends": "paper_code_components",
+    "networks published_networks 12_counting_multiplications": "layer_costs num_weights _additions_8"
+    " _multiplications_winograd _layer_mult_adds torchinfo_mult_adds residual_add shared_channels",
+    "roofline": "layer_passes host_elements _convolution _fused _norm_passes _block_outputs memory_bound_fraction",
+    "10_pruning": "prune/scores.py prune/criteria.py prune/selection.py prune/budget.py prune/filters.py"
+    " paper_code/filter_scores.py",
     "quaternion_norms": "ops/layernorm.py ops/quaternion_batchnorm.py ops/whitening.py",
 }
-SIGNS = {"hamilton_product": 12, "_butterfly": 8, "eight_products": 4}  # how many there are to flip
-COMMUTE = "left matrices commute with right ones, and with them what the adjoint reads off"
-WALK = "with fewer threads, each walks further down the rows"
-# Faults that change no result: (function, before, after) -> why
+SIGN_COUNTS = {"_hamilton_product": 12, "_butterfly": 8, "eight_products": 4}  # number of mutants that flip a sign
+COMMUTE = "left and right matrices commute, and the adjoint reads the same entries"
+CHUNKING = "changes the number of rows per thread only"
+# Equivalent mutants, which change no result: (function, before, after) -> reason
 EQUIVALENT = {
-    ("im2col", "images * size[0]", "images"): WALK,
-    ("col2im", "images * height", "images"): WALK,
-    ("_left", "np.abs(table).argmax(axis=0).T", "np.abs(table).argmax(axis=0)"): "but for signs, L(p) is symmetric",
-    ("_right", "np.abs(table).argmax(axis=1).T", "np.abs(table).argmax(axis=1)"): "but for signs, R(q) is symmetric",
-    ("pieces", "math.prod(output) * operand[..., :1].nbytes", "math.prod(output)"): "a matter of memory",
-    ("rotation_blocks", "left @ right", "right @ left"): COMMUTE,
-    ("rotation_blocks.backward", "g @ right.swapaxes(-2, -1)", "right.swapaxes(-2, -1) @ g"): COMMUTE,
-    ("rotation_blocks.backward", "left.swapaxes(-2, -1) @ g", "g @ left.swapaxes(-2, -1)"): COMMUTE,
+    ("im2col", "images * size[0]", "images"): CHUNKING,
+    ("col2im", "images * height", "images"): CHUNKING,
+    ("_left", "np.abs(table).argmax(axis=0).T", "np.abs(table).argmax(axis=0)"): "L(p) is symmetric up to signs",
+    ("_right", "np.abs(table).argmax(axis=1).T", "np.abs(table).argmax(axis=1)"): "R(q) is symmetric up to signs",
+    ("image_slices", "math.prod(output) * operand[..., :1].nbytes", "math.prod(output)"): "changes the memory use only",
+    ("rotation_matrices", "left @ right", "right @ left"): COMMUTE,
+    ("rotation_matrices.backward", "grad @ right.swapaxes(-2, -1)", "right.swapaxes(-2, -1) @ grad"): COMMUTE,
+    ("rotation_matrices.backward", "left.swapaxes(-2, -1) @ grad", "grad @ left.swapaxes(-2, -1)"): COMMUTE,
 }
-Job = tuple[str, Fault]  # numbers of test files, and what they must catch
+Job = tuple[str, Mutant]  # names of test files, and a mutant that they must detect
 
 
-def every_job() -> list[Job]:
-    """Return all faults with their tests. Raises SystemExit where FIRST_TESTS or SIGNS do not fit the code."""
+def all_jobs() -> list[Job]:
+    """Return all mutants with their tests. Raises SystemExit if FIRST_TESTS or SIGN_COUNTS do not match the code."""
     tape = {ROOT / "quatnet/autodiff" / name for name in ("tensor.py", "tape.py", "arrays.py", "reduce.py", "shape.py")}
     ops = set(ROOT.glob("quatnet/ops/[!_]*.py")) | tape
     elsewhere = sorted(set(ROOT.glob("quatnet/**/*.py")) - ops)
     jobs = []
-    for numbers, names in FIRST_TESTS.items():
-        test_files(numbers)
+    for tests, names in FIRST_TESTS.items():
+        test_files(tests)
         for name in names.split():
-            files, wanted = ([ROOT / "quatnet" / name], "*") if name.endswith(".py") else (elsewhere, name)
-            found = [(numbers, fault) for file in files for fault in faults_in(file, wanted)]
-            jobs += found if name.endswith(".py") else some(f"faults in {name}", found)
+            files, target = ([ROOT / "quatnet" / name], "*") if name.endswith(".py") else (elsewhere, name)
+            mutants = [(tests, mutant) for file in files for mutant in mutants_in(file, target)]
+            jobs += mutants if name.endswith(".py") else require(f"mutants of {name}", mutants)
             ops -= set(files)
     if ops:
-        raise SystemExit(f"FIRST_TESTS in {__file__} must say which tests are the first of {sorted(map(str, ops))}")
-    check_signs([fault for _, fault in jobs])
+        raise SystemExit(f"FIRST_TESTS in {__file__} has no tests for {sorted(map(str, ops))}")
+    check_sign_counts([mutant for _, mutant in jobs])
     return jobs
 
 
-def test_files(numbers: str) -> list[str]:
-    """Return the path of tests/*/test_NAME.py for each name. Raises SystemExit where there is none."""
-    found = [some(f"tests/*/test_{n}.py", sorted(ROOT.glob(f"tests/*/test_{n}.py"))) for n in numbers.split()]
-    return [str(file) for files in found for file in files]
+def test_files(tests: str) -> list[str]:
+    """Return the path of tests/*/test_NAME.py for each name. Raises SystemExit if a file is missing."""
+    files = [require(f"tests/*/test_{name}.py", sorted(ROOT.glob(f"tests/*/test_{name}.py"))) for name in tests.split()]
+    return [str(file) for matches in files for file in matches]
 
 
-def some(what: str, found: list) -> list:
-    if not found:
-        raise SystemExit(f"no {what}: renamed, moved or gone? Correct FIRST_TESTS in {__file__}")
-    return found
+def require(description: str, items: list) -> list:
+    if not items:
+        raise SystemExit(f"no {description}: renamed or removed? Update FIRST_TESTS in {__file__}")
+    return items
 
 
-def check_signs(faults: list[Fault]) -> None:
-    """Raise SystemExit unless each sign of SIGNS is flipped once: a fault that is not planted is not caught either."""
-    for function, number in SIGNS.items():
-        flips = {f.source for f in faults if f.function.split(".")[0] == function and only_a_sign(f)}
+def check_sign_counts(mutants: list[Mutant]) -> None:
+    """Raise SystemExit if the number of sign mutants differs from SIGN_COUNTS, which means that mutants are missing."""
+    for function, number in SIGN_COUNTS.items():
+        flips = {m.source for m in mutants if m.function.split(".")[0] == function and flips_a_sign(m)}
         if len(flips) != number:
-            raise SystemExit(f"{function}: {len(flips)} signs to flip, expected {number}; see SIGNS in {__file__}")
+            raise SystemExit(f"{function}: {len(flips)} sign mutants, expected {number}; see SIGN_COUNTS in {__file__}")
 
 
-def only_a_sign(fault: Fault) -> bool:
-    return fault.before != fault.after and fault.before.replace("+", "-") == fault.after.replace("+", "-")
+def flips_a_sign(mutant: Mutant) -> bool:
+    return mutant.before != mutant.after and mutant.before.replace("+", "-") == mutant.after.replace("+", "-")
 
 
-def key(fault: Fault) -> tuple[str, str, str]:
-    """Return what EQUIVALENT knows a fault by; lines move."""
-    return fault.function, fault.before, fault.after
+def key(mutant: Mutant) -> tuple[str, str, str]:
+    """Return the key of a mutant in EQUIVALENT. It has no line number, since line numbers change."""
+    return mutant.function, mutant.before, mutant.after

@@ -1,4 +1,4 @@
-"""The examples' smoke runs on real recordings: python .ci/real_recordings.py SOURCE WORK (ESC-10, RAVDESS)."""
+"""Run the smoke tests of the examples on real recordings (ESC-10, RAVDESS): real_recordings.py SOURCE WORK"""
 
 import subprocess
 import sys
