@@ -1,124 +1,164 @@
-"""Quaternion CNNs on AudioSet: 527 classes, several a clip, and more sound than fits into memory.
+"""AudioSet: the five networks of `esc50.py` on 527 classes with several labels per clip, read from packed shards.
 
-    python examples/audioset.py                        a miniature in the official formats, a few minutes
-    python examples/audioset.py --data DIR             balanced_train_segments.csv trains, eval_segments.csv tests
+    python examples/audioset.py                        a toy data set in the official formats, about a minute
+    python examples/audioset.py --data DIR             train on balanced_train_segments.csv, test on eval_segments.csv
     python examples/audioset.py --data DIR --train balanced_train unbalanced_train
 
-DIR holds class_labels_indices.csv, the tables of segments, and the recordings, anywhere below. They are packed once
-into shards under --packed; then the front end runs for each batch. Each class has its turn in training, the loss is
-binary cross entropy, and mAP, AUC and d' judge. What is trained and compared is told in `esc50.py` and `story.py`.
+DIR holds class_labels_indices.csv, the tables of segments, and the recordings in any subfolders. The recordings are
+packed once into shards under --packed; the front end runs for each batch. Batches are balanced over the classes, the
+loss is binary cross entropy, and the metrics are mAP, AUC and d'.
 """
 
 import argparse
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pictures  # examples/pictures.py
-import story  # examples/story.py
-import story_options
-from story_recipe import Recipe, augment
-from story_task import Task
 
-from quatnet import audio
-from quatnet.cli import run_main
-from quatnet.datasets import Format, Packed, audioset, balanced_batches, pack, recordings
-from quatnet.datasets.found import Recordings
-from quatnet.datasets.synthetic import toy_audioset
-from quatnet.distill import binary_cross_entropy_loss, distillation
-from quatnet.models import Network
+from quatnet import audio, datasets, distill, models, plots, prune, training
+from quatnet.cli import nonnegative_int, positive_int, run_main
+from quatnet.datasets import audioset
+from quatnet.files import write_json
 from quatnet.optim import Adam
-from quatnet.training.batches import Batches, predict
-from quatnet.training.ranking import average_precision, d_prime, mean_over_classes, roc_auc
-
-# The published one, but for the rate, which falls at the end
-RECIPE = Recipe(32, 1e-3, optimizer=partial(Adam, amsgrad=True), label_smoothing=0.0, mixup=1.0)
-EPOCHS, STEPS = 10, 1000  # an epoch is so many batches; 5 of 20 for the miniature
+from quatnet.training import metrics
+from quatnet.training.results import cost_row
 
 
 def options() -> argparse.Namespace:
-    parser = story_options.parser(__doc__, out="runs/audioset")
-    parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="the folder with the official tables and the recordings"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--smoke", action="store_true", help="a tiny run of every step, in seconds")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder with the official tables and the recordings")
     parser.add_argument("--train", default=["balanced_train"], nargs="+", metavar="TABLE", help="tables to train on")
-    parser.add_argument("--packed", type=Path, metavar="DIR", help="where the shards are kept (default OUT/packed)")
+    parser.add_argument("--packed", type=Path, metavar="DIR", help="folder of the shards (OUT/packed)")
     parser.add_argument("--verify", action="store_true", help="check every packed clip before training")
-    parser.add_argument(
-        "--epochs", type=story_options.positive, help=f"default 5 for the miniature, {EPOCHS} for AudioSet"
-    )
-    parser.add_argument(
-        "--steps", type=story_options.positive, help=f"batches of an epoch; default 20, {STEPS} for AudioSet"
-    )
+    parser.add_argument("--epochs", type=positive_int, help="default 5 for the toy data set, 10 for AudioSet")
+    parser.add_argument("--steps", type=positive_int, help="batches per epoch; default 20, 1000 for AudioSet")
+    parser.add_argument("--seed", type=nonnegative_int, default=0, help="of weights, shuffling, augmentation (0)")
+    parser.add_argument("--out", type=Path, default=Path("runs/audioset"), help="folder of results (runs/audioset)")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoints in --out")
     return parser.parse_args()
 
 
-def packed_tables(args: argparse.Namespace, names: list[str], files: Recordings, form: Format) -> Packed:
-    """Pack what is not packed yet, and say what is missing."""
+def packed_tables(args: argparse.Namespace, names: list[str], files: dict, form: datasets.Format) -> datasets.Packed:
+    """Pack the clips of the tables that are not packed yet, and report missing ones."""
     tables = [args.data / f"{name}_segments.csv" for name in names]
-    segments = audioset.joined([audioset.read_segments(table, args.data / audioset.LABELS) for table in tables])
+    segments = audioset.concatenate([audioset.read_segments(table, args.data / audioset.LABELS) for table in tables])
     folder = (args.packed or args.out / "packed") / segments.name
-    pack(segments, files, folder, form)
-    packed = Packed(segments, folder, form)
+    datasets.pack(segments, files, folder, form)
+    packed = datasets.Packed(segments, folder, form)
     print(packed.report)
     if args.verify:
         packed.verify()
     return packed
 
 
-def multi_label_task(train: Packed, test: Packed, frontend: audio.FrontEnd, steps: int) -> Task:
-    """Clips with several labels, from shards; the test table is never trained on, and chooses nothing."""
-    targets, example = test.targets(range(len(test))), test.features([0], frontend)[0]
+def predict(model: models.Network, test: datasets.Packed, frontend: audio.FrontEnd) -> np.ndarray:
+    """Return the logits (clips, classes) of all test clips."""
+    return np.concatenate([training.predict(model, x) for x in test.batches(frontend)])
 
-    def batches(recipe: Recipe) -> Batches:
-        change = partial(augment, alpha=recipe.mixup)
-        return balanced_batches(train, frontend, batch_size=recipe.batch, steps_per_epoch=steps, augment=change)
 
-    def answers(model: Network) -> np.ndarray:
-        return np.concatenate([predict(model, x) for x in test.batches(frontend)])
+def mean_average_precision(logits: np.ndarray, targets: np.ndarray) -> float:
+    return metrics.mean_over_classes(metrics.average_precision(logits, targets))
 
-    def judged(logits: np.ndarray) -> dict[str, float]:
-        area = mean_over_classes(roc_auc(logits, targets))
-        return {"AUC": area, "d_prime": d_prime(area)}
 
-    def picture(logits: np.ndarray, name: str, path: Path) -> None:
-        pictures.precision_of_classes(average_precision(logits, targets), test.segments.classes, name, path)
-
-    return Task(
-        classes=test.segments.classes,
-        frontend=frontend,
-        batches=batches,
-        steps=lambda _: steps,
-        answers=answers,
-        score=lambda logits: mean_over_classes(average_precision(logits, targets)),
-        judged=judged,
-        picture=picture,
-        example=example,
-        example_name=", ".join(test.segments.classes[label] for label in np.flatnonzero(targets[0])),
-        facts={"name": f"AudioSet, {train.segments.name}", "fold": "eval", "train": len(train), "test": len(test)},
-        score_name="mAP",
-        picture_name="precision_of_classes",
-        loss=binary_cross_entropy_loss,
-        distil=partial(distillation, kind="bernoulli", temperature=1.0),
-        recipe=RECIPE,
-    )
+def fit(model: models.Network, batches: Callable, checkpoint: Path, settings: dict) -> training.Progress:
+    optimizer = Adam(model.parameters(), amsgrad=True)
+    return training.fit(model, batches, optimizer=optimizer, checkpoint=checkpoint, **settings)
 
 
 def main() -> None:
     args = options()
-    seconds, small = 2.0 if args.smoke else 10.0, args.data is None
-    if small:
-        args.data = toy_audioset.write(
-            args.out / "miniature", clips=60 if args.smoke else 300, seed=args.seed, clip_seconds=seconds
+    toy, seconds = args.data is None, 2.0 if args.smoke else 10.0
+
+    # 1. Clips: tables of segments and an index of recordings, packed into shards of int16 samples.
+    if toy:
+        args.data = datasets.synthetic.toy_audioset.write(
+            args.out / "toy", clips=60 if args.smoke else 300, seed=args.seed, clip_seconds=seconds
         )
-        print("This is a miniature of synthesized sounds, so its figures say little; --data DIR takes AudioSet.")
-    files = recordings(args.data)
-    form = Format(clip_seconds=seconds)
-    train, test = packed_tables(args, args.train, files, form), packed_tables(args, ["eval"], files, form)
-    frontend = story.heard(args.frontend, hop=1280, floor_db=-60.0, clip_seconds=seconds)
-    task = multi_label_task(train, test, frontend, args.steps or (3 if args.smoke else 20 if small else STEPS))
-    story.tell(task, args, epochs=args.epochs or (2 if args.smoke else 5 if small else EPOCHS))
+        print("This toy data set is synthesized; its figures say little about AudioSet. --data DIR takes AudioSet.")
+    files, form = datasets.recordings(args.data), datasets.Format(clip_seconds=seconds)
+    train_set = packed_tables(args, args.train, files, form)
+    test_set = packed_tables(args, ["eval"], files, form)
+    epochs = args.epochs or (2 if args.smoke else 5 if toy else 10)
+    steps = args.steps or (3 if args.smoke else 20 if toy else 1000)
+
+    # 2. Front end and batches: 32 clips, balanced over the classes, with time shift, SpecAugment and mixup.
+    frontend = audio.FrontEnd(hop=1280, floor_db=-60.0, clip_seconds=seconds)
+    print(frontend)
+    batches = datasets.balanced_batches(
+        train_set, frontend, batch_size=32, steps_per_epoch=steps, augment=training.default_augmentation(mixup=1.0)
+    )
+    targets = test_set.targets(range(len(test_set)))
+
+    # 3. Networks.
+    classes, width = test_set.segments.classes, 8 if args.smoke else 16
+    real_config, quaternion_config = (
+        models.small_cnn(len(classes), quaternion=quaternion, width=width) for quaternion in (False, True)
+    )
+    student_config = models.half_width(quaternion_config)
+    real_cnn, quaternion_cnn, student, distilled = (
+        models.build(config, rng=np.random.default_rng(args.seed))
+        for config in (real_config, quaternion_config, student_config, student_config)
+    )
+
+    # 4. Training: Adam with AMSGrad and one cycle of the learning rate.
+    name = f"AudioSet, {train_set.segments.name}"
+    settings = {
+        "epochs": epochs,
+        "steps_per_epoch": steps,
+        "max_lr": 1e-3,
+        "loss": distill.binary_cross_entropy_loss,
+        "evaluate": lambda model: mean_average_precision(predict(model, test_set, frontend), targets),
+        "metric": "mAP",
+        "seed": args.seed,
+        "resume": args.resume,
+        "metadata": {"data": name, "fold": "eval", "frontend": repr(frontend)},
+    }
+    real_progress = fit(real_cnn, batches, args.out / "real-CNN.npz", settings)
+    quaternion_progress = fit(quaternion_cnn, batches, args.out / "quaternion-CNN.npz", settings)
+    student_progress = fit(student, batches, args.out / "student-from-scratch.npz", settings)
+
+    # 5. Distillation with one Bernoulli distribution per class at temperature T = 1.
+    soft_loss = distill.distillation(quaternion_cnn, kind="bernoulli", temperature=1.0, alpha=0.5)
+    distilled_progress = fit(distilled, batches, args.out / "student-distilled.npz", settings | {"loss": soft_loss})
+
+    # 6. Pruning of a quarter of the filters of the last three blocks by L1 norm, then fine-tuning.
+    last_blocks = range(len(quaternion_config.widths))[-3:]
+    pruned = prune.prune_filters(quaternion_cnn, prune.select(quaternion_cnn, 0.25, blocks=last_blocks))
+    finetune = settings | {"max_lr": 1e-3 / 4, "epochs": max(1, round(epochs / 3))}
+    pruned_progress = fit(pruned, batches, args.out / "quaternion-CNN-pruned.npz", finetune)
+
+    # 7. Evaluation on the test table.
+    networks = {
+        "real CNN": (real_cnn, real_progress),
+        "quaternion CNN": (quaternion_cnn, quaternion_progress),
+        "student from scratch": (student, student_progress),
+        "student distilled": (distilled, distilled_progress),
+        "quaternion CNN pruned": (pruned, pruned_progress),
+    }
+    example, rows = test_set.features([0], frontend)[0], []
+    for network, (model, progress) in networks.items():
+        logits = predict(model, test_set, frontend)
+        auc = metrics.mean_over_classes(metrics.roc_auc(logits, targets))
+        scores = {"mAP": mean_average_precision(logits, targets), "AUC": auc, "d_prime": metrics.d_prime(auc)}
+        rows.append({"name": network, **scores, **cost_row(model, example, progress)})
+
+    # 8. Table, summary, results.json and pictures.
+    summary = training.summarize(rows, len(test_set), metric="mAP")
+    print(training.results_table(rows, metric="mAP", extra=("AUC", "d_prime")), summary, sep="\n")
+    split = {"name": name, "fold": "eval", "train": len(train_set), "test": len(test_set)}
+    run = training.run_metadata(args.seed)
+    write_json(args.out / "results.json", run | {"data": split, "metric": "mAP", "summary": summary, "models": rows})
+    label = ", ".join(classes[index] for index in np.flatnonzero(targets[0]))
+    savings = prune.layer_savings(quaternion_cnn.config, pruned.config, frontend.frames)
+    precisions = metrics.average_precision(predict(pruned, test_set, frontend), targets)
+    plots.quaternion_input(example, frontend, label, args.out / "quaternion_input.png")
+    plots.training_curves(rows, args.out / "training_curves.png", metric="mAP")
+    plots.accuracy_against_cost(rows, args.out / "accuracy_against_cost.png", metric="mAP")
+    plots.pruning(savings, args.out / "pruning.png")
+    plots.precision_of_classes(precisions, classes, "quaternion CNN pruned", args.out / "precision_of_classes.png")
+    print(f"results.json, five checkpoints and five pictures are in {args.out}")
 
 
 if __name__ == "__main__":
-    run_main(main, stopped="stopped; --resume goes on from the last finished epoch")
+    run_main(main, stopped="stopped; --resume continues from the last finished epoch")

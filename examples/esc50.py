@@ -1,72 +1,142 @@
-"""The story of quaternion CNNs on environmental sounds, from clips to a small network, on NumPy alone.
+"""Environmental sounds: a real CNN, its quaternion counterpart, distillation and pruning, from clips to a table.
 
-    python examples/esc50.py                        synthesized sounds, a few minutes
-    python examples/esc50.py --data DIR [--esc10]   real recordings: ESC-50 in its official layout
-    python examples/esc50.py --download             fetches them first
-    python examples/esc50.py --data DIR --teacher FILE      the student learns from answers in a file
+    python examples/esc50.py                        synthesized sounds, about a minute
+    python examples/esc50.py --data DIR [--esc10]   ESC-50 in its official layout
+    python examples/esc50.py --download             the same, downloaded first
 
-Five networks are trained: a real CNN, its quaternion twin, a small student alone, the same student distilled
-from the quaternion CNN, and the quaternion CNN with a part of its filters pruned. One table compares them.
+Five networks are trained: a real CNN, a quaternion CNN of the same widths, a student of half the width from scratch,
+the same student distilled from the quaternion CNN, and the quaternion CNN after filter pruning and fine-tuning.
 
-After A. Singh, M. Plumbley, V. Abrol, Compressing Quaternion Convolutional Neural Networks for Audio
-Classification, 2025 (arXiv 2510.21388).
+After A. Singh, M. Plumbley, V. Abrol, Compressing Quaternion Convolutional Neural Networks for Audio Classification,
+2025 (arXiv 2510.21388).
 """
 
 import argparse
 from pathlib import Path
 
-import story  # examples/story.py
-import story_options
-from story_task import one_label_task
+import numpy as np
 
-from quatnet import datasets
-from quatnet.cli import run_main
+from quatnet import audio, datasets, distill, models, plots, prune, training
+from quatnet.cli import nonnegative_int, positive_int, run_main
+from quatnet.files import write_json
 
 EPOCHS = {"ESC-50": 30, "ESC-10": 60}  # 5 for synthesized sounds
 
 
 def options() -> argparse.Namespace:
-    parser = story_options.parser(__doc__, out="runs/esc50")
-    parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="ESC-50: the folder with meta/ and audio/, or its parent"
-    )
-    parser.add_argument("--download", action="store_true", help="fetch ESC-50 (600 MB) into --data, or OUT/data")
-    parser.add_argument("--esc10", action="store_true", help="only the ten classes of ESC-10")
-    parser.add_argument("--fold", type=int, default=1, help="the fold to test on; the others train (default 1)")
-    parser.add_argument(
-        "--teacher",
-        type=Path,
-        metavar="FILE",
-        help="distil from logits or embeddings in a .npz; docs/09-distillation.md",
-    )
-    parser.add_argument(
-        "--epochs", type=story_options.positive, help="default 5 for synthesized sounds, 60 for ESC-10, 30 for ESC-50"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--smoke", action="store_true", help="a tiny run of every step, in seconds")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder with meta/ and audio/ of ESC-50")
+    parser.add_argument("--download", action="store_true", help="download ESC-50 (600 MB) into --data, or OUT/data")
+    parser.add_argument("--esc10", action="store_true", help="use the ten classes of ESC-10 only")
+    parser.add_argument("--fold", type=int, default=1, help="test fold, 1 to 5; the others are trained on (1)")
+    parser.add_argument("--epochs", type=positive_int, help="default 5 for synthesized sounds, 30 ESC-50, 60 ESC-10")
+    parser.add_argument("--seed", type=nonnegative_int, default=0, help="of weights, shuffling, augmentation (0)")
+    parser.add_argument("--out", type=Path, default=Path("runs/esc50"), help="folder of results (runs/esc50)")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoints in --out")
     return parser.parse_args()
-
-
-def load_clips(args: argparse.Namespace) -> datasets.Dataset:
-    """Real recordings where a folder or a download is asked for, synthesized sounds otherwise."""
-    if args.download:
-        args.data = datasets.download(args.data or args.out / "data")
-    if args.data:
-        return datasets.esc50.load(args.data, esc10=args.esc10)
-    return datasets.synthetic.load(clips_per_class=5 if args.smoke else 40, seed=args.seed)
 
 
 def main() -> None:
     args = options()
 
-    # 1. Clips. Each has a class and a fold; the test fold is never trained on, and chooses nothing.
-    data = load_clips(args)
+    # 1. Clips and folds. A clip has a class and a fold. The test fold is not trained on and selects nothing.
+    if args.download:
+        args.data = datasets.download(args.data or args.out / "data")
+    if args.data:
+        data = datasets.esc50.load(args.data, esc10=args.esc10)
+    else:
+        data = datasets.synthetic.load(clips_per_class=5 if args.smoke else 40, seed=args.seed)
+    train_clips, test_clips = data.split(args.fold)
+    print(
+        f"{data.name}: {len(train_clips)} training clips, {len(test_clips)} test clips (fold {args.fold}).", data.note
+    )
+    epochs = args.epochs or (2 if args.smoke else EPOCHS.get(data.name, 5))
 
-    # 2. Quaternions. A time-frequency cell is one: log-mel and its first three changes in time are r, i, j, k.
-    frontend = story.heard(args.frontend, hop=1280, floor_db=-60.0, clip_seconds=2.0 if args.smoke else 5.0)
-    task = one_label_task(data, args.fold, frontend, cache=args.out.parent / "features", teacher=args.teacher)
+    # 2. Front end. Each cell of time and mel frequency is a quaternion: the log-mel and its first three deltas in time.
+    # Features are (clips, frames, mels, 4), cached on disk.
+    frontend = audio.FrontEnd(hop=1280, floor_db=-60.0, clip_seconds=2.0 if args.smoke else 5.0)
+    print(frontend)
+    features = datasets.features(data.clips, frontend, cache=args.out.parent / "features")
+    test = data.folds == args.fold
+    train_x, test_x, test_labels = features[~test], features[test], data.labels[test]
+    targets = datasets.one_hot(data.labels[~test], len(data.classes), label_smoothing=0.1)
 
-    # 3. to 7. Training, distilling, pruning, and what came out: read on in story.py, `tell`.
-    story.tell(task, args, epochs=args.epochs or (2 if args.smoke else EPOCHS.get(data.name, 5)))
+    # 3. Networks: a real CNN; the quaternion CNN of the same widths, which has a quarter of the convolution weights;
+    # two students of half the width.
+    real_config = models.small_cnn(len(data.classes), quaternion=False, width=8 if args.smoke else 16)
+    quaternion_config = models.small_cnn(len(data.classes), quaternion=True, width=8 if args.smoke else 16)
+    student_config = models.half_width(quaternion_config)
+    real_cnn = models.build(real_config, rng=np.random.default_rng(args.seed))
+    quaternion_cnn = models.build(quaternion_config, rng=np.random.default_rng(args.seed))
+    student = models.build(student_config, rng=np.random.default_rng(args.seed))
+    distilled = models.build(student_config, rng=np.random.default_rng(args.seed))
+
+    # 4. Training: AdamW and one cycle of the learning rate. Augmentation: time shift, SpecAugment, mixup.
+    augment = training.default_augmentation(mixup=0.2)
+    loader = training.DataLoader(train_x, targets, batch_size=16, augment=augment)
+    settings = {
+        "epochs": epochs,
+        "max_lr": 4e-3,
+        "weight_decay": 0.05,
+        "test": (test_x, test_labels),  # accuracy after each epoch, for the training curves
+        "seed": args.seed,
+        "resume": args.resume,
+        "metadata": {"data": data.name, "fold": args.fold, "frontend": repr(frontend)},
+    }
+    real_progress = training.fit(real_cnn, loader, checkpoint=args.out / "real-CNN.npz", **settings)
+    quaternion_progress = training.fit(quaternion_cnn, loader, checkpoint=args.out / "quaternion-CNN.npz", **settings)
+    student_progress = training.fit(student, loader, checkpoint=args.out / "student-from-scratch.npz", **settings)
+
+    # 5. Distillation: 0.2 of the cross entropy with the labels + 0.8 of T² KL(teacher || student) at temperature T = 3.
+    soft_loss = distill.distillation(quaternion_cnn, temperature=3.0, alpha=0.8)
+    distilled_progress = training.fit(
+        distilled, loader, loss=soft_loss, checkpoint=args.out / "student-distilled.npz", **settings
+    )
+
+    # 6. Pruning: a quarter of the filters of the last three blocks, those of smallest L1 norm, are removed together
+    # with their batch norms and with the inputs of the next layer. Then the network is fine-tuned at a lower rate.
+    last_blocks = range(len(quaternion_config.widths))[-3:]
+    keep_indices = prune.select(quaternion_cnn, 0.25, blocks=last_blocks, criterion=prune.l1)
+    pruned = prune.prune_filters(quaternion_cnn, keep_indices)
+    finetune = settings | {"max_lr": 1e-3, "epochs": max(1, round(epochs / 3))}
+    pruned_progress = training.fit(pruned, loader, checkpoint=args.out / "quaternion-CNN-pruned.npz", **finetune)
+
+    # 7. Evaluation on the test fold: accuracy, parameters, multiplications with 16 and with 8 per quaternion product,
+    # milliseconds per clip.
+    rows = [
+        training.result_row("real CNN", real_cnn, test_x, test_labels, real_progress),
+        training.result_row("quaternion CNN", quaternion_cnn, test_x, test_labels, quaternion_progress),
+        training.result_row("student from scratch", student, test_x, test_labels, student_progress),
+        training.result_row("student distilled", distilled, test_x, test_labels, distilled_progress),
+        training.result_row("quaternion CNN pruned", pruned, test_x, test_labels, pruned_progress),
+    ]
+
+    # 8. Table, summary, results.json and pictures.
+    summary = training.summarize(rows, len(test_clips))
+    savings = prune.layer_savings(quaternion_cnn.config, pruned.config, frontend.frames)
+    print(
+        "",
+        prune.savings_table(quaternion_cnn.config, pruned.config, frontend.frames),
+        training.results_table(rows),
+        summary,
+        sep="\n",
+    )
+    split = {"name": data.name, "fold": args.fold, "train": len(train_clips), "test": len(test_clips)}
+    run = training.run_metadata(args.seed)
+    write_json(
+        args.out / "results.json", run | {"data": split, "metric": "accuracy", "summary": summary, "models": rows}
+    )
+    loudest = int(test_x[..., 0].std(axis=(1, 2)).argmax())  # the test clip whose log-mel varies most: not silence
+    label = data.classes[test_labels[loudest]]
+    matrix = training.confusion_matrix(training.predict(pruned, test_x), test_labels)
+    plots.quaternion_input(test_x[loudest], frontend, label, args.out / "quaternion_input.png")
+    plots.training_curves(rows, args.out / "training_curves.png")
+    plots.accuracy_against_cost(rows, args.out / "accuracy_against_cost.png")
+    plots.pruning(savings, args.out / "pruning.png")
+    plots.confusion(matrix, data.classes, "quaternion CNN pruned", args.out / "confusion.png")
+    print(f"results.json, five checkpoints and five pictures are in {args.out}")
 
 
 if __name__ == "__main__":
-    run_main(main, stopped="stopped; --resume goes on from the last finished epoch")
+    run_main(main, stopped="stopped; --resume continues from the last finished epoch")

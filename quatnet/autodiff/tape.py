@@ -1,7 +1,7 @@
-"""The tape: which results came from which, and the walk back through them.
+"""The tape: a graph of nodes, and backpropagation through it.
 
-A `Node` remembers its parents, and a function that turns the gradient of its result into one gradient per
-parent. `walk` applies the chain rule once, children before parents, and frees the graph on the way.
+A `Node` holds its parents, and a function that turns the gradient of the node into one gradient per parent.
+`backpropagate` applies the chain rule to every node once, children before parents, and frees the graph on the way.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ _recording: ContextVar[bool] = ContextVar("recording", default=True)
 
 @contextmanager
 def no_grad() -> Iterator[None]:
-    """Inside this block nothing is recorded: for evaluation, where it saves the memory of the graph."""
+    """Inside this block no graph is recorded, which saves its memory during evaluation."""
     token = _recording.set(False)
     try:
         yield
@@ -26,7 +26,7 @@ def no_grad() -> Iterator[None]:
 
 
 class Node:
-    """An array with a place in the graph: a leaf, which collects `.grad`, or the result of an operation."""
+    """An array in the graph: a leaf, which accumulates `.grad`, or the result of an operation."""
 
     __slots__ = ("__weakref__", "_backward", "_parents", "data", "grad", "requires_grad")
 
@@ -39,10 +39,11 @@ class Node:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
         return self.data.shape
 
     def _record(self, parents: Sequence["Node"], backward: Backward) -> None:
-        """Remember where this result came from, if anybody will ask."""
+        """Store parents and backward function, if a parent requires a gradient and recording is on."""
         for parent in parents:
             data_of(parent)
         if _recording.get() and any(parent.requires_grad for parent in parents):
@@ -51,47 +52,47 @@ class Node:
 
 
 def data_of(node: Node) -> Array:
-    """Return the array of a tensor. Raises ShapeError for what is none."""
+    """Return the array of a tensor. Raises ShapeError for any other type."""
     if not isinstance(node, Node):
         raise ShapeError(f"expected a Tensor, got {type(node).__name__}; wrap it: Tensor(array)")
     return node.data
 
 
-def walk(root: Node, g: Array) -> None:
-    """Add d(root)/d(leaf), contracted with `g`, to `.grad` of every leaf, and free the graph."""
-    pending = {id(root): g}
+def backpropagate(root: Node, grad: Array) -> None:
+    """Add the gradient of <root, grad> to `.grad` of every leaf, and free the graph."""
+    grads = {id(root): grad}
     order = _children_before_parents(root)
     while order:
         node = order.pop()
-        for parent, part in _send(node, pending.pop(id(node), None)):
+        for parent, parent_grad in apply_backward(node, grads.pop(id(node), None)):
             key = id(parent)
-            pending[key] = pending[key] + part if key in pending else part
+            grads[key] = grads[key] + parent_grad if key in grads else parent_grad
 
 
-def _send(node: Node, g: Array | None) -> list[tuple[Node, Array]]:
-    """A leaf keeps `g`; a result turns it into the gradients of its parents, and then forgets them."""
+def apply_backward(node: Node, grad: Array | None) -> list[tuple[Node, Array]]:
+    """Return (parent, gradient) for each parent that needs one, and free the node; a leaf accumulates `grad`."""
     parents, backward = node._parents, node._backward
     if backward is None:
-        if g is not None:  # copied, because g may be the caller's array or shared with another leaf
-            node.grad = xp.array(g if node.grad is None else node.grad + g)
+        if grad is not None:  # copied, because `grad` may be the caller's array or shared with another leaf
+            node.grad = xp.array(grad if node.grad is None else node.grad + grad)
         return []
     node._parents, node._backward = (), _freed
-    parts = [None] * len(parents) if g is None else backward(g)
-    if len(parts) != len(parents):
-        raise ShapeError(f"expected one gradient per parent, {len(parents)}, from backward; got {len(parts)}")
-    wanted = [(p, part) for p, part in zip(parents, parts, strict=True) if p.requires_grad and part is not None]
-    # where float32 and float64 met, the result was float64; the gradient of a float32 tensor is float32 again
-    return [(p, part if p.data.dtype == node.data.dtype else part.astype(p.data.dtype)) for p, part in wanted]
+    grads = [None] * len(parents) if grad is None else backward(grad)
+    if len(grads) != len(parents):
+        raise ShapeError(f"expected one gradient per parent, {len(parents)}, from backward; got {len(grads)}")
+    pairs = [(p, g) for p, g in zip(parents, grads, strict=True) if p.requires_grad and g is not None]
+    # an operation on float32 and float64 gives float64; the gradient of a float32 parent is float32 again
+    return [(p, g if p.data.dtype == node.data.dtype else g.astype(p.data.dtype)) for p, g in pairs]
 
 
-def _freed(_g: Array) -> Sequence[Array | None]:
+def _freed(_grad: Array) -> Sequence[Array | None]:
     raise GraphFreedError(
-        "backward went through this graph already and freed it; compute the loss again, then call backward"
+        "backward was already called on this graph, which freed it; compute the loss again, then call backward"
     )
 
 
 def _children_before_parents(root: Node) -> list[Node]:
-    """Depth first, without recursion; to be popped from the end. Raises if a part was freed already."""
+    """Return the nodes below `root` in depth-first postorder, without recursion. Raises if one was freed already."""
     order: list[Node] = []
     seen: set[int] = set()
     stack: list[tuple[Node, bool]] = [(root, False)]

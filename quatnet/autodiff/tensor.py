@@ -1,19 +1,19 @@
-"""The `Tensor`: an array with a place in the graph, and arithmetic that remembers.
+"""The `Tensor`: an array with a place in the graph.
 
-An operation computes its result on plain arrays and hands `Tensor.from_op` two things: its parents, and a
-function that turns the gradient of the result into one gradient per parent. How these gradients find their
-way back is told in `tape`.
+An operation computes its result on plain arrays and passes two things to `Tensor.from_op`: its parents, and a function
+that turns the gradient of the result into one gradient per parent. `tape` applies these functions in `backward`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn
 
-from ..backend import Array, xp
+import numpy
+
+from ..backend import Array, asnumpy, xp
 from ..errors import ShapeError
-from ..threads import matmul
+from ..threads import matmul, single_threaded_blas
 from .arrays import as_array, check_broadcast, unbroadcast
-from .tape import Backward, Node, no_grad, walk
-
-__all__ = ["Tensor", "no_grad", "unbroadcast"]
+from .tape import Backward, Node, backpropagate
 
 
 class Tensor(Node):
@@ -21,8 +21,8 @@ class Tensor(Node):
 
     Parameters
     ----------
-    array : array-like of real numbers; kept without a copy where it is an array already
-    requires_grad : collect the gradient in `.grad` (same shape) when `backward` reaches this tensor
+    array : array-like of real numbers; an array is not copied
+    requires_grad : accumulate the gradient in `.grad`, of the same shape, when `backward` reaches this tensor
 
     Raises
     ------
@@ -30,12 +30,13 @@ class Tensor(Node):
         Not real numbers, or `requires_grad` with a dtype that is not floating point.
 
     >>> x = Tensor([1.0, 2.0], requires_grad=True)
-    >>> (x * x).backward(xp.ones(2)); x.grad
+    >>> (x * x).sum().backward(); x.grad
     array([2., 4.])
     """
 
-    __array_ufunc__ = None  # array + tensor calls Tensor.__radd__ instead of looping over elements
-    __array_priority__ = 1000  # and for CuPy the same
+    __array_ufunc__ = None  # array + tensor calls Tensor.__radd__ instead of a loop over the elements
+    __array_priority__ = 1000  # the same for CuPy
+    __hash__ = object.__hash__  # by identity, although == compares elements
     __slots__ = ()
 
     def __init__(self, array: Array, requires_grad: bool = False) -> None:
@@ -45,37 +46,36 @@ class Tensor(Node):
 
     @staticmethod
     def from_op(data: Array, parents: Sequence["Tensor"], backward: Backward) -> "Tensor":
-        """Wrap the result of an operation; `backward(g)` returns one gradient (or None) per parent.
+        """Return the result of an operation; `backward(grad)` returns one gradient (or None) per parent.
 
-        Raises ShapeError where a parent is no tensor.
+        Raises ShapeError where a parent is not a tensor.
         """
         result = Tensor(data)
         result._record(parents, backward)
         return result
 
     def backward(self, grad: Array | None = None) -> None:
-        """Add d(self)/d(leaf), contracted with `grad`, to `.grad` of every leaf that requires a gradient.
+        """Add the gradient of <self, grad> to `.grad` of every leaf that requires a gradient.
 
-        `grad` has the shape of `self.data`; it may be left out where that is a single number.
-        Memory is freed during the walk, so a second call raises GraphFreedError.
+        `grad` has the shape of this tensor; the default is 1 for a tensor of one number. The graph is freed, so a
+        second call raises GraphFreedError.
         """
         if not self.requires_grad:
             raise ShapeError("backward from a tensor that depends on nothing with requires_grad=True")
         if grad is None and self.data.size != 1:
             raise ShapeError(f"backward needs grad= for a result of shape {self.shape}; or reduce it to a number")
-        g = xp.ones_like(self.data) if grad is None else as_array(grad).astype(self.data.dtype, copy=False)
-        if g.shape != self.shape:
-            raise ShapeError(f"expected a gradient of shape {self.shape}, got {g.shape}")
-        walk(self, g)
+        grad = xp.ones_like(self.data) if grad is None else as_array(grad).astype(self.data.dtype, copy=False)
+        if grad.shape != self.shape:
+            raise ShapeError(f"expected a gradient of shape {self.shape}, got {grad.shape}")
+        backpropagate(self, grad)
 
-    def __repr__(self) -> str:
-        return f"Tensor({self.data!r}, requires_grad={self.requires_grad})"
+    # Arithmetic
 
     def __add__(self, other: "Operand") -> "Tensor":
         other = _operand(other, self)
 
-        def backward(g: Array) -> Sequence[Array]:
-            return unbroadcast(g, self_shape), unbroadcast(g, other_shape)
+        def backward(grad: Array) -> Sequence[Array]:
+            return unbroadcast(grad, self_shape), unbroadcast(grad, other_shape)
 
         self_shape, other_shape = self.shape, other.shape
         return Tensor.from_op(self.data + other.data, (self, other), backward)
@@ -84,8 +84,8 @@ class Tensor(Node):
         other = _operand(other, self)
         a, b = self.data, other.data
 
-        def backward(g: Array) -> Sequence[Array]:
-            return unbroadcast(g * b, a.shape), unbroadcast(g * a, b.shape)
+        def backward(grad: Array) -> Sequence[Array]:
+            return unbroadcast(grad * b, a.shape), unbroadcast(grad * a, b.shape)
 
         return Tensor.from_op(a * b, (self, other), backward)
 
@@ -93,33 +93,35 @@ class Tensor(Node):
         other = _operand(other, self)
         a, b = self.data, other.data
 
-        def backward(g: Array) -> Sequence[Array]:
-            return unbroadcast(g / b, a.shape), unbroadcast(-(g / b) * (a / b), b.shape)
+        def backward(grad: Array) -> Sequence[Array]:
+            return unbroadcast(grad / b, a.shape), unbroadcast(-(grad / b) * (a / b), b.shape)
 
         return Tensor.from_op(a / b, (self, other), backward)
 
     def __pow__(self, exponent: float) -> "Tensor":
-        """aⁿ for one number n; for a tensor as exponent, exp(log(a) * n)."""
+        """aⁿ for one number n; a tensor as exponent is exp(log(a) * n)."""
         if as_array(exponent).shape:
             raise ShapeError(f"expected one number as exponent, got shape {as_array(exponent).shape}")
         a, n = self.data, float(exponent)
 
-        def backward(g: Array) -> Sequence[Array]:
-            return (g * n * a ** (n - 1) if n else xp.zeros_like(a),)
+        def backward(grad: Array) -> Sequence[Array]:
+            return (grad * n * a ** (n - 1) if n else xp.zeros_like(a),)
 
         return Tensor.from_op(a**n, (self,), backward)
 
     def __matmul__(self, other: "Operand") -> "Tensor":
-        """(M, K) @ (K, N). Matrices only: a batch goes into the rows."""
+        """(..., M, K) @ (..., K, N) -> (..., M, N), with broadcasting of the leading axes."""
         other = _tensor(other, self)
         a, b = self.data, other.data
-        if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
-            raise ShapeError(f"expected matrices (M, K) @ (K, N), got {a.shape} @ {b.shape}")
+        if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
+            raise ShapeError(f"expected matrices (..., M, K) @ (..., K, N), got {a.shape} @ {b.shape}")
+        check_broadcast(a.shape[:-2], b.shape[:-2])
 
-        def backward(g: Array) -> Sequence[Array]:
-            return matmul(g, b.T), matmul(a.T, g)
+        def backward(grad: Array) -> Sequence[Array]:
+            grad_a, grad_b = _matmul(grad, b.swapaxes(-2, -1)), _matmul(a.swapaxes(-2, -1), grad)
+            return unbroadcast(grad_a, a.shape), unbroadcast(grad_b, b.shape)
 
-        return Tensor.from_op(matmul(a, b), (self, other), backward)
+        return Tensor.from_op(_matmul(a, b), (self, other), backward)
 
     def __neg__(self) -> "Tensor":
         return self * -1
@@ -139,12 +141,134 @@ class Tensor(Node):
     __radd__ = __add__
     __rmul__ = __mul__
 
+    # Comparison: a tensor of booleans, without gradient
+
+    def __eq__(self, other: object) -> "Tensor":  # type: ignore[override]
+        return self._compared(other, "__eq__")
+
+    def __ne__(self, other: object) -> "Tensor":  # type: ignore[override]
+        return self._compared(other, "__ne__")
+
+    def __lt__(self, other: "Operand") -> "Tensor":
+        return self._compared(other, "__lt__")
+
+    def __le__(self, other: "Operand") -> "Tensor":
+        return self._compared(other, "__le__")
+
+    def __gt__(self, other: "Operand") -> "Tensor":
+        return self._compared(other, "__gt__")
+
+    def __ge__(self, other: "Operand") -> "Tensor":
+        return self._compared(other, "__ge__")
+
+    def _compared(self, other: Any, name: str) -> "Tensor":
+        array = other.data if isinstance(other, Tensor) else as_array(other)
+        check_broadcast(self.shape, array.shape)
+        return Tensor(getattr(self.data, name)(array))
+
+    # Shape and reduction; each is the op of the same name
+
+    def __getitem__(self, index: object) -> "Tensor":
+        from .shape import getitem
+
+        return getitem(self, index)
+
+    def reshape(self, *shape: int) -> "Tensor":
+        """Return `ops.reshape`; the lengths come one by one or as one tuple."""
+        from .shape import reshape
+
+        return reshape(self, _unpacked(shape))
+
+    def transpose(self, *axes: int) -> "Tensor":
+        """Return `ops.transpose`; without `axes` the order of the axes is reversed."""
+        from .shape import transpose
+
+        return transpose(self, _unpacked(axes) or tuple(reversed(range(self.ndim))))
+
+    def sum(self, axis: "Axis" = None) -> "Tensor":
+        """Return `ops.sum` over `axis`, by default over all axes."""
+        from .reduce import sum
+
+        return sum(self, axis=axis)
+
+    def mean(self, axis: "Axis" = None) -> "Tensor":
+        """Return `ops.mean` over `axis`, by default over all axes."""
+        from .reduce import mean
+
+        return mean(self, axis=axis)
+
+    def max(self, axis: int) -> "Tensor":
+        """Return `ops.max` along `axis`."""
+        from .reduce import max
+
+        return max(self, axis=axis)
+
+    # Attributes and conversion
+
+    @property
+    def T(self) -> "Tensor":  # noqa: N802
+        """The tensor with its axes reversed."""
+        return self.transpose()
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return self.data.size
+
+    @property
+    def dtype(self) -> numpy.dtype:
+        """Type of the entries."""
+        return self.data.dtype
+
+    def detach(self) -> "Tensor":
+        """Return a tensor of the same array outside of the graph."""
+        return Tensor(self.data)
+
+    def numpy(self) -> numpy.ndarray:
+        """Return the array on the host; on a CPU it shares memory with the tensor."""
+        return asnumpy(self.data)
+
+    def item(self) -> float:
+        """Return the only entry as a Python number. Raises ShapeError where there are several."""
+        if self.size != 1:
+            raise ShapeError(f"item() needs a tensor of one entry, got shape {self.shape}")
+        return asnumpy(self.data).item()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ShapeError("a tensor without axes has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator["Tensor"]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"Tensor({self.data!r}, requires_grad={self.requires_grad})"
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        raise ShapeError("a Tensor is not a NumPy array: use .numpy(), or quatnet.ops for a gradient")
+
+    def __array_function__(self, function: Callable[..., Any], *_: Any) -> NoReturn:
+        raise ShapeError(f"{function.__name__} of NumPy does not take a Tensor: use quatnet.ops, or .numpy() first")
+
 
 Operand = Tensor | Array | float
+Axis = int | tuple[int, ...] | None
 
 
 def _tensor(value: Operand, like: Tensor) -> Tensor:
-    """A constant takes the dtype of `like`, so that 2.0 * x does not turn float32 into float64."""
+    """Return `value` as a tensor; a constant takes the dtype of `like`, so that 2.0 * x keeps float32."""
     if isinstance(value, Tensor):
         return value
     array = as_array(value)
@@ -152,7 +276,19 @@ def _tensor(value: Operand, like: Tensor) -> Tensor:
 
 
 def _operand(value: Operand, like: Tensor) -> Tensor:
-    """The other side of an operator; ShapeError where the two shapes do not fit."""
+    """Return the other operand as a tensor. Raises ShapeError where the two shapes do not broadcast."""
     other = _tensor(value, like)
     check_broadcast(like.shape, other.shape)
     return other
+
+
+def _unpacked(lengths: tuple[Any, ...]) -> tuple[int, ...]:
+    return tuple(lengths[0]) if len(lengths) == 1 and isinstance(lengths[0], tuple | list) else lengths
+
+
+def _matmul(a: Array, b: Array) -> Array:
+    """Return a @ b; two matrices are multiplied on all cores."""
+    if a.ndim == b.ndim == 2:
+        return matmul(a, b)
+    with single_threaded_blas():
+        return xp.matmul(a, b)

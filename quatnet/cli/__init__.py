@@ -1,5 +1,6 @@
-"""The command line: `python -m quatnet COMMAND`, and `run_main` for scripts."""
+"""The command line: `python -m quatnet COMMAND`; `run_main` and argument types for scripts."""
 
+from .arguments import nonnegative_int, positive_int
 from .run_main import run_main
 
-__all__ = ["run_main"]
+__all__ = ["nonnegative_int", "positive_int", "run_main"]

@@ -2,16 +2,31 @@
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import ConfigError, ShapeError
 
 
-def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Return float32 targets (N, classes), 1 at the label; ShapeError for a label outside range(classes)."""
+def one_hot(labels: np.ndarray, classes: int, *, label_smoothing: float = 0.0) -> np.ndarray:
+    """Return float32 targets (N, classes) of `labels` (N,): 1 at the label, 0 elsewhere.
+
+    Label smoothing s replaces the target t by (1 - s) t + s / classes.
+
+    Raises
+    ------
+    ShapeError
+        A label is outside range(classes).
+    ConfigError
+        `label_smoothing` is outside [0, 1].
+
+    Source: C. Szegedy and others, Rethinking the inception architecture, 2016, section 7 (label smoothing).
+    """
     check_labels(labels, classes)
-    return np.eye(classes, dtype=np.float32)[labels]
+    if not 0 <= label_smoothing <= 1:
+        raise ConfigError(f"expected label_smoothing from 0 to 1, got {label_smoothing}")
+    targets = np.eye(classes, dtype=np.float32)[labels]
+    return targets * (1 - label_smoothing) + label_smoothing / classes if label_smoothing else targets
 
 
-def check_labels(labels: np.ndarray, classes: int) -> None:
-    """Raise ShapeError unless all labels are in range(classes)."""
-    if len(labels) and not 0 <= min(labels) <= max(labels) < classes:
-        raise ShapeError(f"expected labels from 0 to {classes - 1}, got {min(labels)} to {max(labels)}")
+def check_labels(labels: np.ndarray, num_classes: int) -> None:
+    """Raise ShapeError unless all labels are in range(num_classes)."""
+    if len(labels) and not 0 <= min(labels) <= max(labels) < num_classes:
+        raise ShapeError(f"expected labels from 0 to {num_classes - 1}, got {min(labels)} to {max(labels)}")

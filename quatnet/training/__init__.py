@@ -1,1 +1,31 @@
-"""Training: the loop, batches, metrics, checkpoints, transfer and weight averaging."""
+"""Training: `fit` and the `Trainer` below it, batches, metrics, checkpoints, results, transfer, weight averaging."""
+
+from .augmentation import default_augmentation
+from .checkpoint import load_model
+from .data import DataLoader, evaluate, predict
+from .fit import fit
+from .loop import Progress, Trainer
+from .metrics import accuracy, confusion_matrix
+from .results import result_row, results_table, run_metadata, summarize
+from .transfer import freeze_backbone, with_new_head
+from .weight_average import WeightAverage
+
+__all__ = [
+    "DataLoader",
+    "Progress",
+    "Trainer",
+    "WeightAverage",
+    "accuracy",
+    "confusion_matrix",
+    "default_augmentation",
+    "evaluate",
+    "fit",
+    "freeze_backbone",
+    "load_model",
+    "predict",
+    "result_row",
+    "results_table",
+    "run_metadata",
+    "summarize",
+    "with_new_head",
+]

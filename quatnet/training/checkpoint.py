@@ -1,7 +1,6 @@
-"""One `.npz` file per model: its config, its arrays, and where training had come to.
+"""One `.npz` file per model: its config, its arrays, and the state of its training.
 
-A file is written under a temporary name, flushed to the disk and renamed, so that a name never stands for
-half a file. It is read without pickle: arrays and one JSON text, nothing that could run.
+The file is read without pickle: it holds arrays and one JSON text.
 """
 
 import json
@@ -16,58 +15,69 @@ import numpy as np
 
 from ..distill import Student
 from ..errors import CheckpointError
+from ..files import atomic_write
 from ..models import Network, build, config_of
 
 FORMAT = "quatnet checkpoint 2"
-Groups = Mapping[str, Mapping[str, np.ndarray]]
+ArrayGroups = Mapping[str, Mapping[str, np.ndarray]]
 
 
-def write(path: Path, model: Student, facts: Mapping[str, Any], groups: Groups | None = None) -> None:
-    """Save `model` with `facts` (JSON) and further `groups` of arrays, all or nothing."""
+def write(
+    path: str | os.PathLike, model: Student, header: Mapping[str, Any], groups: ArrayGroups | None = None
+) -> None:
+    """Save `model` with the JSON `header` and further `groups` of arrays, all or nothing.
+
+    The config of a built-in network is stored too; of any other network only the arrays.
+    """
+    config = getattr(model, "config", None)
     arrays: dict[str, Any] = {
-        f"{group}/{name}": a for group, part in (groups or {}).items() for name, a in part.items()
+        f"{group}/{name}": array for group, members in (groups or {}).items() for name, array in members.items()
     }
     arrays |= {f"model/{name}": array for name, array in model.state_dict().items()}
-    about = {"format": FORMAT, "config": asdict(model.config), **facts}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            np.savez(file, about=np.array(json.dumps(about)), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    header = {"format": FORMAT, "config": asdict(config) if config else None, **header}
+    with atomic_write(path) as file:
+        np.savez(file, header=np.array(json.dumps(header)), **arrays)
 
 
-def read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]]]:
-    """Return the facts and the groups of arrays in a checkpoint; CheckpointError where it is not a whole one."""
+def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]]]:
+    """Return the header and the groups of arrays of a checkpoint.
+
+    Raises CheckpointError where the file is missing, truncated, no checkpoint, or one of another format.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        about = json.loads(str(arrays.pop("about")))
+        header = json.loads(str(arrays.pop("header" if "header" in arrays else "about")))
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no checkpoint {path}") from error
     except (KeyError, ValueError, TypeError, EOFError, OSError, AttributeError, zipfile.BadZipFile) as error:
         raise CheckpointError(
             f"{path} is truncated or no quatnet checkpoint ({type(error).__name__}); train it again"
         ) from error
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is no {FORMAT!r}: it says {about!r:.80}")
+    found = header.get("format") if isinstance(header, dict) else None
+    if found != FORMAT:
+        raise CheckpointError(f"{path}: expected the format {FORMAT!r}, got {found!r:.80}; train the network again")
     groups: dict[str, dict[str, np.ndarray]] = {}
     for name, array in arrays.items():
         group, _, rest = name.partition("/")
         groups.setdefault(group, {})[rest] = array
-    return about, groups
+    return header, groups
 
 
-def load_model(path: Path) -> Network:
-    """Rebuild the network of a checkpoint; CheckpointError where config and arrays do not fit together."""
-    about, groups = read(Path(path))
+def load_model(path: str | os.PathLike) -> Network:
+    """Return the built-in network of a checkpoint.
+
+    Raises CheckpointError for a checkpoint of another network, or where config and arrays do not fit together.
+    """
+    header, groups = read(Path(path))
+    if header.get("config") is None:
+        raise CheckpointError(
+            f"{path} holds no built-in network, only its arrays: build the network, then call "
+            'load_state_dict(checkpoint.read(path)[1]["model"])'
+        )
     try:
-        config = config_of(about["config"])
-    except (KeyError, TypeError, ValueError) as error:
+        config = config_of(header["config"])
+    except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path} has no usable network config: {error}") from error
     model = build(config, rng=np.random.default_rng(0))
     try:

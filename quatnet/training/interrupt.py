@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish that can wait: a loop asks at the end of a step, when nothing is half done."""
+"""Ctrl-C during training: the signal sets a flag, and the training loop stops at the end of the step."""
 
 import signal
 import threading
@@ -8,19 +8,23 @@ from contextlib import contextmanager
 
 @contextmanager
 def interrupt_flag() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets; the former handler comes back for the second, and afterwards."""
+    """Yield an event that is set by the first Ctrl-C.
+
+    The previous signal handler is restored for the second Ctrl-C, and when the context ends. Outside of the main thread
+    the event is never set, because only the main thread receives signals.
+    """
     flag = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield flag
         return
-    before = signal.getsignal(signal.SIGINT)
+    previous_handler = signal.getsignal(signal.SIGINT)
 
-    def first(*_: object) -> None:
+    def set_flag(*_: object) -> None:
         flag.set()
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous_handler)
 
-    signal.signal(signal.SIGINT, first)
+    signal.signal(signal.SIGINT, set_flag)
     try:
         yield flag
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous_handler)

@@ -23,7 +23,7 @@ from ..errors import CheckpointError, TrainingStopped
 from ..optim import Optimizer, clip_grad_norm
 from ..threads import single_threaded_blas
 from . import checkpoint
-from .batches import Batches
+from .data import Batches
 from .interrupt import interrupt_flag
 
 LOG_INTERVAL = 10  # steps between two readings of the loss: each reading synchronizes a GPU
@@ -46,9 +46,10 @@ class Trainer:
     Parameters
     ----------
     model : called as model(x, train=True, rng=...), returns logits (N, classes)
-    batches : function of a generator, returns the (x, targets) of one epoch; see `shuffled_batches`
+    batches : called with a generator, yields the (x, targets) of one epoch; such as a `DataLoader`
     optimizer : of the parameters of `model`
-    epochs, steps_per_epoch : length of the training; `batches` must give so many batches
+    epochs : length of the training
+    steps_per_epoch : number of batches in an epoch
     schedule : learning rate of a step, counted over all epochs
     seed : of shuffling, augmentation and dropout
     loss : function of (logits, targets, x); see `quatnet.distill`
@@ -165,7 +166,7 @@ class Trainer:
 
     def _stop(self) -> None:
         self.save()
-        saved = f"saved in {self.path}; --resume goes on from there" if self.path else "nothing was saved"
+        saved = f"saved in {self.path}; resume to continue from there" if self.path else "nothing was saved"
         raise TrainingStopped(f"stopped in epoch {self.progress.epoch + 1} of {self.epochs}: {saved}")
 
     def save(self) -> None:
@@ -190,7 +191,7 @@ class Trainer:
         if training.get("metadata") != self.metadata:
             raise CheckpointError(
                 f"{self.path} comes from another run: it has {training.get('metadata')}, this one {self.metadata}; "
-                "choose another --out or leave --resume out"
+                "choose another path, or do not resume"
             )
         self.model.load_state_dict(groups["model"])
         self.optimizer.load_state_dict(groups["optimizer"])

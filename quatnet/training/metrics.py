@@ -1,21 +1,92 @@
-"""How good are the predictions? On host arrays."""
+"""Metrics of predictions, on NumPy arrays.
+
+`accuracy` and `confusion_matrix` are for one label per clip. `average_precision` and `roc_auc` are for several labels
+per clip: they rank the clips of each class by score. `scores` (clips, classes) are logits or probabilities, and
+`targets` (clips, classes) are 1 where the clip has the class and 0 otherwise.
+
+Source: J. F. Gemmeke and others, Audio Set, 2017, and Q. Kong and others, PANNs, 2020 (metrics for several labels).
+"""
+
+from collections.abc import Callable
 
 import numpy as np
+from scipy.special import ndtri
+from scipy.stats import rankdata
 
 from ..datasets.targets import check_labels
 from ..errors import ShapeError
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Return the share of clips whose largest logit (N, classes) is at the label (N,)."""
+    """Return the fraction of clips whose largest logit (N, classes) is at the label (N,)."""
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
         raise ShapeError(f"expected logits (N, classes) and labels (N,), N > 0, got {logits.shape}, {labels.shape}")
     return float((logits.argmax(axis=1) == labels).mean())
 
 
 def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return counts (classes, classes): row = true class, column = predicted class."""
+    """Return the numbers of clips (classes, classes): row = true class, column = predicted class."""
     classes = logits.shape[1]
     check_labels(labels, classes)
     pairs = labels * classes + logits.argmax(axis=1)
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the average precision of each class, Σ (R_n - R_n-1) P_n over the thresholds n in descending order.
+
+    P_n is the precision and R_n the recall of the clips with a score of at least threshold n. The thresholds are the
+    scores of the class. The result is NaN for a class without positive clips.
+    """
+    return _per_class(_average_precision, scores, targets)
+
+
+def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # last clip of each group of equal scores
+    hits = np.cumsum(positive[order])[last]
+    return float((np.diff(hits, prepend=0) * hits / (last + 1)).sum() / positive.sum()) if positive.any() else np.nan
+
+
+def roc_auc(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the area under the ROC curve of each class.
+
+    The area is the probability that a positive clip has a higher score than a negative clip, where equal scores count
+    1/2. The result is NaN for a class without positive or without negative clips.
+    """
+    return _per_class(_roc_auc, scores, targets)
+
+
+def _roc_auc(scores: np.ndarray, positive: np.ndarray) -> float:
+    num_positive, num_negative = int(positive.sum()), int((~positive).sum())
+    if not num_positive or not num_negative:
+        return np.nan
+    rank_sum = rankdata(scores)[positive].sum()
+    return float((rank_sum - num_positive * (num_positive + 1) / 2) / num_positive / num_negative)
+
+
+def d_prime(auc: float) -> float:
+    """Return d' = sqrt(2) Φ⁻¹(auc), where Φ is the distribution function of the normal distribution.
+
+    d' is the distance between the scores of positive and negative clips in standard deviations. `auc` is the mean of
+    `roc_auc` over the classes.
+
+    >>> round(d_prime(0.973), 2)
+    2.72
+    """
+    return float(np.sqrt(2) * ndtri(auc))
+
+
+def mean_over_classes(values: np.ndarray) -> float:
+    """Return the mean of the values that are not NaN. Raises ShapeError if all values are NaN."""
+    if np.isnan(values).all():
+        raise ShapeError("expected at least one class with positive and negative clips, got none")
+    return float(np.nanmean(values))
+
+
+def _per_class(
+    metric: Callable[[np.ndarray, np.ndarray], float], scores: np.ndarray, targets: np.ndarray
+) -> np.ndarray:
+    if scores.ndim != 2 or scores.shape != targets.shape or not scores.size:
+        raise ShapeError(f"expected scores and targets (clips, classes), got {scores.shape} and {targets.shape}")
+    return np.array([metric(s, t) for s, t in zip(scores.T, np.asarray(targets, bool).T, strict=True)])

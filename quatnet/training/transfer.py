@@ -1,4 +1,4 @@
-"""Transfer: a trained network goes on with other classes. It keeps what it hears, and learns anew what to call it."""
+"""Transfer learning: a new classifier for other classes, and freezing of the backbone."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,27 +12,27 @@ HEAD = "classifier."
 
 
 def with_new_head(model: Network, classes: int, *, rng: np.random.Generator) -> Network:
-    """Return a copy of the network for `classes` classes: only the classifier is new, drawn from `rng`.
+    """Return a copy of the network for `classes` classes, with a new classifier drawn from `rng`.
 
-    Raises ConfigError for fewer classes than 1.
+    Raises ConfigError if `classes` is below 1.
     """
-    fresh = build(replace(model.config, classes=classes), rng=rng)
-    head = {name: array for name, array in fresh.state_dict().items() if name.startswith(HEAD)}
-    fresh.load_state_dict(model.state_dict() | head)
-    return fresh
+    copy = build(replace(model.config, classes=classes), rng=rng)
+    head = {name: array for name, array in copy.state_dict().items() if name.startswith(HEAD)}
+    copy.load_state_dict(model.state_dict() | head)
+    return copy
 
 
 @contextmanager
-def frozen(model: Network) -> Iterator[None]:
-    """Inside, only the classifier is a parameter; the others get no gradient, and are parameters again afterwards.
+def freeze_backbone(model: Network) -> Iterator[None]:
+    """Inside the context, only the classifier is trainable; all other parameters have `requires_grad` False.
 
-    Batch norms go on counting means and variances, as in the released code of PANNs: they follow the new recordings.
+    Batch norms still update their running statistics in training mode, as in the released code of PANNs.
     """
-    held = [tensor for name, tensor in model.named_parameters() if not name.startswith(HEAD)]
-    for tensor in held:
+    backbone = [tensor for name, tensor in model.named_parameters() if not name.startswith(HEAD)]
+    for tensor in backbone:
         tensor.requires_grad = False
     try:
         yield
     finally:
-        for tensor in held:
+        for tensor in backbone:
             tensor.requires_grad = True

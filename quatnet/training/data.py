@@ -1,0 +1,64 @@
+"""Batches of clips for training and prediction."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from ..autodiff import no_grad
+from ..backend import Array, asnumpy
+from ..distill import Student
+from ..errors import ConfigError, ShapeError
+from ..threads import single_threaded_blas
+from .metrics import accuracy
+
+Batches = Callable[[np.random.Generator], Iterable[tuple[Array, Array]]]
+Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
+
+
+class DataLoader:
+    """Shuffled batches of `inputs` and `targets`; called with a generator it yields (x, targets) for one epoch.
+
+    Parameters
+    ----------
+    inputs : array (N, ...)
+    targets : array (N, classes)
+    batch_size : largest number of clips in a batch; all batches have nearly this size, so that batch statistics
+        never come from a small rest
+    augment : function of (x, targets, rng) that returns a changed copy of both; see `default_augmentation`
+
+    Raises
+    ------
+    ShapeError
+        There are no clips, or not one target for each.
+    ConfigError
+        `batch_size` is less than 1.
+    """
+
+    def __init__(self, inputs: Array, targets: Array, *, batch_size: int = 16, augment: Augment | None = None) -> None:
+        if not len(inputs) or len(inputs) != len(targets):
+            raise ShapeError(f"expected one target for each input, got {len(inputs)} inputs, {len(targets)} targets")
+        if batch_size < 1:
+            raise ConfigError(f"expected batch_size >= 1, got {batch_size}")
+        self.inputs, self.targets, self.batch_size, self.augment = inputs, targets, batch_size, augment
+
+    def __len__(self) -> int:
+        """Number of batches in an epoch."""
+        return -(-len(self.inputs) // self.batch_size)
+
+    def __call__(self, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
+        order = rng.permutation(len(self.inputs))
+        for indices in np.array_split(order, len(self)):
+            x, targets = self.inputs[indices], self.targets[indices]
+            yield self.augment(x, targets, rng) if self.augment else (x, targets)
+
+
+def predict(model: Student, inputs: Array, *, batch_size: int = 16) -> np.ndarray:
+    """Return the logits (N, classes) of `inputs` (N, frames, mels, 4), in evaluation mode."""
+    with no_grad(), single_threaded_blas():
+        logits = [asnumpy(model(inputs[i : i + batch_size]).data) for i in range(0, len(inputs), batch_size)]
+    return np.concatenate(logits)
+
+
+def evaluate(model: Student, inputs: Array, labels: np.ndarray, *, batch_size: int = 16) -> float:
+    """Return the accuracy on `inputs` (N, frames, mels, 4) with `labels` (N,), in evaluation mode."""
+    return accuracy(predict(model, inputs, batch_size=batch_size), labels)
