@@ -39,20 +39,22 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def packed_tables(args: argparse.Namespace, names: list[str], files: dict, form: datasets.Format) -> datasets.Packed:
+def packed_tables(
+    args: argparse.Namespace, names: list[str], files: datasets.RecordingIndex, form: datasets.ShardFormat
+) -> datasets.PackedClips:
     """Pack the clips of the tables that are not packed yet, and report missing ones."""
     tables = [args.data / f"{name}_segments.csv" for name in names]
     segments = audioset.concatenate([audioset.read_segments(table, args.data / audioset.LABELS) for table in tables])
     folder = (args.packed or args.out / "packed") / segments.name
     datasets.pack(segments, files, folder, form)
-    packed = datasets.Packed(segments, folder, form)
+    packed = datasets.PackedClips(segments, folder, form)
     print(packed.report)
     if args.verify:
         packed.verify()
     return packed
 
 
-def predict(model: models.Network, test: datasets.Packed, frontend: audio.FrontEnd) -> np.ndarray:
+def predict(model: models.Network, test: datasets.PackedClips, frontend: audio.FrontEnd) -> np.ndarray:
     """Return the logits (clips, classes) of all test clips."""
     return np.concatenate([training.predict(model, x) for x in test.batches(frontend)])
 
@@ -76,7 +78,7 @@ def main() -> None:
             args.out / "toy", clips=60 if args.smoke else 300, seed=args.seed, clip_seconds=seconds
         )
         print("This toy data set is synthesized; its figures say little about AudioSet. --data DIR takes AudioSet.")
-    files, form = datasets.recordings(args.data), datasets.Format(clip_seconds=seconds)
+    files, form = datasets.index_recordings(args.data), datasets.ShardFormat(clip_seconds=seconds)
     train_set = packed_tables(args, args.train, files, form)
     test_set = packed_tables(args, ["eval"], files, form)
     epochs = args.epochs or (2 if args.smoke else 5 if toy else 10)

@@ -10,14 +10,14 @@ import numpy as np
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
 COMPONENTS = {
-    "corrected": {
+    "delta": {
         "r: log-mel": "level (dB)",
         "i: Δ, its slope": "dB / frame",
         "j: ΔΔ, the slope of that": "dB / frame²",
         "k: ΔΔΔ": "dB / frame³",
     },
-    "released": dict.fromkeys(["r: log-mel", "i: of Δ power", "j: of ΔΔ power", "k: of ΔΔΔ power"], "level (dB)"),
-    "repeated": dict.fromkeys(["r: log-mel", "i: again", "j: again", "k: again"], "level (dB)"),
+    "paper_code": dict.fromkeys(["r: log-mel", "i: of Δ power", "j: of ΔΔ power", "k: of ΔΔΔ power"], "level (dB)"),
+    "repeat": dict.fromkeys(["r: log-mel", "i: again", "j: again", "k: again"], "level (dB)"),
 }
 MARKERS = "osv^D"
 
@@ -93,7 +93,7 @@ def what_pruning_left(rows: list, path: Path) -> None:
     """For each layer (`prune.layer_savings`): the share of its filters, parameters and multiplications that stays."""
     figure, axis = plt.subplots(figsize=(8, 1.5 + 0.5 * len(rows)), layout="constrained")
     left = {
-        "filters": [row.kept / row.filters for row in rows],
+        "filters": [row.filters_remaining / row.filters for row in rows],
         "parameters": [1 - row.parameters_saved / row.parameters for row in rows],
         "multiplications (8 per product)": [1 - row.multiplications_saved / row.multiplications for row in rows],
     }

@@ -10,6 +10,13 @@ from story_task import Task, one_label_task
 from quatnet import audio, datasets
 from quatnet.datasets import ravdess, synthetic
 from quatnet.errors import ConfigError
+from quatnet.paper_code import PaperCodeFrontEnd
+
+FRONT_ENDS = {  # of the rows .../frontend-NAME, and of all others
+    "": partial(audio.FrontEnd, floor_db=-60.0),
+    "released": PaperCodeFrontEnd,
+    "repeated": partial(audio.FrontEnd, floor_db=-60.0, variant="repeat"),
+}
 
 
 @dataclass(frozen=True)
@@ -34,13 +41,11 @@ def task_of(row: Row, fold: int, place: Place) -> Task:
 
 
 def front_end(row: Row) -> audio.FrontEnd:
-    """Return how a row hears: as the example of its data does, or by another variant."""
-    hears = partial(audio.FrontEnd, floor_db=-60.0)
-    if row.kind == "frontend":
-        hears = partial(audio.FrontEnd, variant=row.how, floor_db=-100.0 if row.how == "released" else -60.0)
+    """Return the front end of a row: that of the example with the same data, or another variant."""
+    make = FRONT_ENDS[row.how if row.kind == "frontend" else ""]
     if row.data == "ravdess":
-        return hears(hop=640, clip_seconds=4.0)
-    return hears(hop=1280, clip_seconds=2.0 if row.data == "smoke" else 5.0)
+        return make(hop=640, clip_seconds=4.0)
+    return make(hop=1280, clip_seconds=2.0 if row.data == "smoke" else 5.0)
 
 
 def recordings(data: str, place: Place) -> datasets.Dataset:

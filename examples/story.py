@@ -22,20 +22,23 @@ from story_task import Task
 from quatnet import audio
 from quatnet.errors import ConfigError
 from quatnet.models import Config, Network, build, half_width, small_cnn
+from quatnet.paper_code import PaperCodeFrontEnd
 from quatnet.profile import count_parameters
 from quatnet.prune import layer_savings, prune_gradually, savings_table
 from quatnet.training.checkpoint import load_model
 from quatnet.training.loop import Trainer
-from quatnet.training.transfer import frozen, with_new_head
+from quatnet.training.transfer import freeze_backbone, with_new_head
 from quatnet.weights import load_network
 
 NAMES = ["real CNN", "quaternion CNN", "student alone", "student distilled", "quaternion CNN pruned"]
 
 
 def heard(variant: str, **settings: Any) -> audio.FrontEnd:
-    """The front end of an example, said aloud; "released" brings the floor of the released code along."""
-    floor = {"floor_db": -100.0} if variant == "released" else {}
-    frontend = audio.FrontEnd(**(settings | floor), variant=variant)
+    """Return the front end of an example and print it. The variant "paper_code" has its own floor, -100 dB."""
+    if variant == "paper_code":
+        frontend: audio.FrontEnd = PaperCodeFrontEnd(**(settings | {"floor_db": -100.0}))
+    else:
+        frontend = audio.FrontEnd(**settings, variant=variant)
     print(frontend)
     return frontend
 
@@ -82,7 +85,7 @@ def tell(task: Task, args: argparse.Namespace, epochs: int) -> None:
         if model is None:
             model = fresh(config)
             return model, train(name, model, epochs)
-        with frozen(model) if args.freeze else nullcontext():
+        with freeze_backbone(model) if args.freeze else nullcontext():
             found = train(name, model, epochs, recipe=TRANSFER)
         return model, found | {"parameters": count_parameters(model)}
 

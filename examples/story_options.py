@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 from quatnet import audio
+from quatnet.paper_code import PaperCodeFrontEnd
 from quatnet.prune import CRITERIA
 
 
@@ -22,7 +23,12 @@ def parser(description: str, out: str) -> argparse.ArgumentParser:
         metavar="CHECKPOINT",
         help="go on from other sounds, with a new head",
     )
-    parser.add_argument("--frontend", choices=audio.COMPONENTS, default="corrected", help="what four numbers are heard")
+    parser.add_argument(
+        "--frontend",
+        choices=[*audio.FrontEnd.variants, *PaperCodeFrontEnd.variants],
+        default="delta",
+        help="the four components: log-mel and deltas, log-mel repeated, or as in the paper's code (delta)",
+    )
     parser.add_argument("--freeze", action="store_true", help="with --init: train only the new head")
     parser.add_argument("--smoke", action="store_true", help="a tiny run of everything, in seconds")
     parser.add_argument("--temperature", type=above_zero, metavar="T", help="of distillation (3; 1 for AudioSet)")
@@ -33,7 +39,7 @@ def parser(description: str, out: str) -> argparse.ArgumentParser:
 
 def of_distillation(args: argparse.Namespace) -> dict[str, float]:
     """What was asked for of temperature and weight."""
-    asked = {"temperature": args.temperature, "weight": args.weight}
+    asked = {"temperature": args.temperature, "alpha": args.weight}
     return {key: value for key, value in asked.items() if value is not None}
 
 

@@ -39,5 +39,5 @@ def augment(
 ) -> tuple[np.ndarray, np.ndarray]:
     """No clip comes twice: shifted in time, with stripes masked, and mixed with another."""
     x = audio.time_shift(x, rng=rng)
-    x = audio.spec_augment(x, rng=rng, stripes=1, max_frames=x.shape[1] // 8, max_mels=8)
+    x = audio.spec_augment(x, rng=rng, num_masks=1, max_frames=x.shape[1] // 8, max_mels=8)
     return audio.mixup(x, targets, rng=rng, alpha=alpha)

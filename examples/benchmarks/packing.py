@@ -24,7 +24,7 @@ import soundfile
 from quatnet import thread_count
 from quatnet.audio import FrontEnd
 from quatnet.cli import run_main
-from quatnet.datasets import Format, Packed, audioset, balanced_batches, pack, recordings
+from quatnet.datasets import PackedClips, ShardFormat, audioset, balanced_batches, index_recordings, pack
 
 FILES, CLASSES = 16, 527
 
@@ -80,7 +80,7 @@ def peak_mb() -> float:
 
 
 def measure(folder: Path, args: argparse.Namespace) -> dict:
-    segments, audio_format = create_toy_data(folder, args), Format(clip_seconds=args.seconds)
+    segments, audio_format = create_toy_data(folder, args), ShardFormat(clip_seconds=args.seconds)
     results = {
         "clips": args.clips,
         "seconds": args.seconds,
@@ -88,12 +88,12 @@ def measure(folder: Path, args: argparse.Namespace) -> dict:
         "threads": thread_count(),
         "start_mb": peak_mb(),
     }
-    files = recordings(folder / "audio")
+    files = index_recordings(folder / "audio")
     results["packed_per_s"] = clips_per_second(
         args.clips, lambda: pack(segments, files, folder / "packed", audio_format)
     )
     results["packing_mb"] = peak_mb()
-    packed = Packed(segments, folder / "packed", audio_format)
+    packed = PackedClips(segments, folder / "packed", audio_format)
     results["bytes_per_clip"] = sum(path.stat().st_size for path in (folder / "packed").iterdir()) / len(packed)
     results["checked_per_s"] = clips_per_second(len(packed), packed.verify)
     frontend, num_clips = FrontEnd(clip_seconds=args.seconds), min(args.heard, len(packed))

@@ -1,20 +1,19 @@
-"""The audio wing: from a recording to quaternion features and augmented batches, on plain NumPy arrays.
+"""Audio on NumPy arrays: reading, resampling, log-mel front end, data augmentation.
 
-`read` a file, pass the waveform to a `FrontEnd`, train on batches changed by `spec_augment`, `mixup` and
-`time_shift`. It runs on the host, whatever array module the network uses, and knows nothing of tensors.
+`read` loads a file, a `FrontEnd` turns the waveform into quaternion features, and `spec_augment`, `mixup` and
+`time_shift` augment training batches. All functions run on the CPU, whatever backend the network uses.
 """
 
 from .augment import mixup, spec_augment, time_shift
-from .components import COMPONENTS, floored_cells
+from .components import floored_cells
 from .frontend import FrontEnd
-from .read import fit_length, read, resample
+from .read import fix_length, read, resample
 from .spectrogram import deltas, log_mel, mel_filterbank, stft_power
 
 __all__ = [
-    "COMPONENTS",
     "FrontEnd",
     "deltas",
-    "fit_length",
+    "fix_length",
     "floored_cells",
     "log_mel",
     "mel_filterbank",

@@ -1,4 +1,4 @@
-"""Random changes of training batches (N, frames, mels, 4): new arrays, same dtype, the input untouched."""
+"""Data augmentation of batches (N, frames, mels, 4). Each function returns a new array of the same dtype."""
 
 from collections.abc import Iterator
 
@@ -9,43 +9,44 @@ from .read import checked_count
 
 
 def spec_augment(
-    x: np.ndarray, *, rng: np.random.Generator, stripes: int = 2, max_frames: int = 64, max_mels: int = 8
+    x: np.ndarray, *, rng: np.random.Generator, num_masks: int = 2, max_frames: int = 64, max_mels: int = 8
 ) -> np.ndarray:
-    """Hide random stripes of time and of mel bins, other ones in each clip.
+    """Mask random ranges of frames and of mel bins, drawn separately for each clip.
 
-    A hidden cell gets its clip's mean, for each of the four components.
+    Masked cells are set to the mean of their clip, separately for each of the four components.
 
     Parameters
     ----------
     x : float array (N, frames, mels, 4)
-    stripes : how many of each kind, in every clip
-    max_frames, max_mels : each width is uniform in 0 ... max - 1, and at most the whole axis
+    rng : random generator
+    num_masks : number of time masks, and of frequency masks, per clip
+    max_frames, max_mels : the width of a mask is uniform in 0 ... max - 1, and at most the length of the axis
 
     Raises
     ------
     ShapeError
         `x` has another layout.
     ConfigError
-        `stripes`, `max_frames` or `max_mels` is not a whole number of at least 1.
+        `num_masks`, `max_frames` or `max_mels` is not an integer of at least 1.
 
-    Source: D. S. Park et al., SpecAugment, 2019. Singh et al., 2025, fill with 0 after their first batch
-    norm; a clip's own mean tells as little, and asks nothing of the network.
+    Source: D. S. Park et al., SpecAugment, 2019. Singh et al., 2025, fill masks with 0 after the first batch norm.
+    The mean of the clip is neutral in the same way and needs no batch norm.
     """
     y = _checked_batch(x).copy()
     for clip in y:  # a view (frames, mels, 4)
-        mean = clip.mean(axis=0).mean(axis=0)  # one axis at a time: contiguous rows, so four times as fast
-        for hidden in _stripes(rng, stripes, max_frames, clip.shape[0]):
-            clip[hidden] = mean
-        for hidden in _stripes(rng, stripes, max_mels, clip.shape[1]):
-            clip[:, hidden] = mean
+        mean = clip.mean(axis=0).mean(axis=0)  # one axis at a time: contiguous rows, four times as fast
+        for mask in _random_masks(rng, num_masks, max_frames, clip.shape[0]):
+            clip[mask] = mean
+        for mask in _random_masks(rng, num_masks, max_mels, clip.shape[1]):
+            clip[:, mask] = mean
     return y
 
 
-def _stripes(rng: np.random.Generator, stripes: int, longest: int, length: int) -> Iterator[slice]:
-    """Random slices, shorter than `longest`, of an axis of `length`."""
-    checked_count("a largest stripe width", longest)
-    for _ in range(checked_count("stripes", stripes)):
-        width = rng.integers(min(longest, length + 1))
+def _random_masks(rng: np.random.Generator, num_masks: int, max_width: int, length: int) -> Iterator[slice]:
+    """Yield random slices, shorter than `max_width`, of an axis of `length`."""
+    checked_count("the largest width of a mask", max_width)
+    for _ in range(checked_count("num_masks", num_masks)):
+        width = rng.integers(min(max_width, length + 1))
         start = rng.integers(length - width + 1)
         yield slice(start, start + width)
 
@@ -59,19 +60,20 @@ def _checked_batch(x: np.ndarray) -> np.ndarray:
 def mixup(
     x: np.ndarray, targets: np.ndarray, *, rng: np.random.Generator, alpha: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Blend each clip and its target with those of another clip.
+    """Return convex combinations of pairs of clips, and the same combinations of their targets.
 
-    y_n = λ_n x_n + (1 - λ_n) x_p(n), λ_n ~ Beta(alpha, alpha), p a random permutation; targets likewise.
+    y_n = λ_n x_n + (1 - λ_n) x_p(n), with λ_n ~ Beta(alpha, alpha) and p a random permutation.
 
     Parameters
     ----------
     x : float array (N, frames, mels, 4)
     targets : float array (N, classes), one-hot or soft
-    alpha : 1 draws λ uniformly; smaller values change clips less
+    rng : random generator
+    alpha : parameter of the Beta distribution; 1 is the uniform distribution, smaller values change clips less
 
     Returns
     -------
-    x, targets : as given, each clip with its own λ
+    x, targets : arrays of the same shapes and dtypes
 
     Raises
     ------
@@ -83,39 +85,44 @@ def mixup(
     Source: H. Zhang et al., mixup, 2018.
     """
     _check_mixup(_checked_batch(x), targets, alpha)
-    own = rng.beta(alpha, alpha, size=len(x))
-    other = rng.permutation(len(x))
-    return _blend(x, own, other), _blend(targets, own, other)
+    lam = rng.beta(alpha, alpha, size=len(x))
+    permutation = rng.permutation(len(x))
+    return _mix(x, lam, permutation), _mix(targets, lam, permutation)
 
 
 def _check_mixup(x: np.ndarray, targets: np.ndarray, alpha: float) -> None:
     if targets.ndim != 2 or len(targets) != len(x) or not np.issubdtype(targets.dtype, np.floating):
         raise ShapeError(
             f"expected float targets ({len(x)}, classes), got shape {targets.shape} of {targets.dtype}; "
-            "turn class numbers into one-hot rows"
+            "convert class labels with datasets.one_hot"
         )
     if not 0 < alpha < np.inf:
-        raise ConfigError(f"alpha must be positive and finite, got {alpha}; leave mixup out to mix nothing")
+        raise ConfigError(f"alpha must be positive and finite, got {alpha}; skip mixup to leave clips unmixed")
 
 
-def _blend(x: np.ndarray, own: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """own·x + (1 - own)·x[other], clip by clip, so that each stays in cache."""
+def _mix(x: np.ndarray, lam: np.ndarray, permutation: np.ndarray) -> np.ndarray:
+    """Return lam·x + (1 - lam)·x[permutation], computed clip by clip so that each clip stays in the CPU cache."""
     y = np.empty_like(x)
-    for n, (share, m) in enumerate(zip(own.tolist(), other, strict=True)):
-        np.multiply(x[n], share, out=y[n])
-        y[n] += x[m] * (1 - share)
+    for n, (weight, m) in enumerate(zip(lam.tolist(), permutation, strict=True)):
+        np.multiply(x[n], weight, out=y[n])
+        y[n] += x[m] * (1 - weight)
     return y
 
 
 def time_shift(x: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """Roll each clip along time by its own random number of frames: what leaves at the end enters in front.
+    """Return the clips rolled along time, each by a random number of frames.
 
-    y[n, (t + s_n) mod frames] = x[n, t], s_n uniform in 0 ... frames - 1.
+    y[n, (t + s_n) mod frames] = x[n, t], with s_n uniform in 0 ... frames - 1.
+
+    Parameters
+    ----------
+    x : float array (N, frames, mels, 4)
+    rng : random generator
 
     Raises
     ------
     ShapeError
-        `x` has another layout than (N, frames, mels, 4), or no frames.
+        `x` has another layout, or no frames.
     """
     if _checked_batch(x).shape[1] == 0:
         raise ShapeError(f"expected at least one frame, got shape {x.shape}")

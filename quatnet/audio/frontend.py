@@ -1,44 +1,47 @@
-"""The whole way from a waveform to what a quaternion network hears: one frozen set of settings, one call."""
+"""The front end: waveform in, quaternion features out."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from ..errors import ConfigError
-from .components import COMPONENTS, checked_variant
-from .read import fit_length, resample
+from .components import VARIANTS
+from .read import fix_length, resample
 from .spectrogram import check_frames, mel_filterbank, stft_power
 
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """Turn a waveform into one quaternion per frame and mel bin: log-mel and three slopes along time.
+    """Compute one quaternion per frame and mel bin: the log-mel spectrogram and three delta features.
 
-    r = log-mel (dB), i = Δr, j = Δi, k = Δj, with Δ of `deltas`. The clip is resampled, then cut or padded
-    with zeros to `clip_seconds`. With the defaults the result is (501, 64, 4). Two other variants are there to be
-    compared with.
+    r = log-mel (dB), i = Δr, j = Δi, k = Δj, where Δ is `deltas`, along time. The waveform is resampled to
+    `sample_rate_hz`, then cut or zero-padded to `clip_seconds`. The default settings give features of shape
+    (501, 64, 4). A subclass changes the components by overriding `components`.
 
     Parameters
     ----------
-    sample_rate_hz : the rate that every recording is brought to
-    window, hop : samples of one frame, and from one frame to the next
-    mels, low_hz, high_hz : number of mel filters and the band they cover
-    clip_seconds : length of every clip
-    floor_db : quieter cells are raised to this level; -100 is the paper's
-    variant : "corrected", or "released" as in the paper's code, or "repeated", four times the log-mel; see
-        `audio.components`
+    sample_rate_hz : sample rate in Hz to which every recording is resampled
+    window, hop : window length and hop length of the STFT, in samples
+    mels : number of mel filters
+    low_hz, high_hz : lowest and highest frequency of the mel filterbank, in Hz
+    clip_seconds : length of every clip in seconds
+    floor_db : lower limit of the log-mel spectrogram in dB; the paper uses -100
+    variant : "delta", or "repeat" for the log-mel spectrogram in all four components
 
     Raises
     ------
     ConfigError
-        At construction, if a setting cannot work.
+        A setting is out of range. The error is raised at construction.
 
-    Source: settings of Q. Kong et al., PANNs, 2020; the deltas as four components of A. Singh et al., 2025,
-    but taken along time and after the logarithm, so that negative slopes are not lost in it.
+    Source: settings of Q. Kong et al., PANNs, 2020. The delta features as quaternion components follow A. Singh
+    et al., 2025, but are computed along time and after the logarithm, so that negative differences are kept.
 
     >>> FrontEnd()(np.zeros(44100), 44100).shape
     (501, 64, 4)
     """
+
+    variants: ClassVar[tuple[str, ...]] = tuple(VARIANTS)
 
     sample_rate_hz: int = 32000
     window: int = 1024
@@ -48,12 +51,13 @@ class FrontEnd:
     high_hz: float = 14000.0
     clip_seconds: float = 5.0
     floor_db: float = -100.0
-    variant: str = "corrected"
+    variant: str = "delta"
 
     def __post_init__(self) -> None:
         check_frames(self.window, self.hop)
         self.filterbank()
-        checked_variant(self.variant)
+        if self.variant not in self.variants:
+            raise ConfigError(f"expected variant to be one of {', '.join(self.variants)}, got {self.variant!r}")
         if not -200 <= self.floor_db <= 0:
             raise ConfigError(f"expected floor_db from -200 to 0, got {self.floor_db}")
         if not self.window < 2 * self.clip_seconds * self.sample_rate_hz < float("inf"):
@@ -64,16 +68,16 @@ class FrontEnd:
 
     @property
     def samples(self) -> int:
-        """Samples of a clip, after resampling."""
+        """Number of samples of a clip after resampling."""
         return round(self.clip_seconds * self.sample_rate_hz)
 
     @property
     def frames(self) -> int:
-        """Frames of the result, 1 + samples // hop: its axis 0."""
+        """Number of frames of the features, 1 + samples // hop."""
         return 1 + self.samples // self.hop
 
     def filterbank(self) -> np.ndarray:
-        """The mel filters, (window // 2 + 1, mels); cached."""
+        """Return the mel filterbank (window // 2 + 1, mels). The array is cached and read-only."""
         return mel_filterbank(
             sample_rate_hz=self.sample_rate_hz,
             window=self.window,
@@ -82,13 +86,17 @@ class FrontEnd:
             high_hz=self.high_hz,
         )
 
+    def components(self, power: np.ndarray) -> np.ndarray:
+        """Return the features (frames, mels, 4) of a power spectrogram (frames, window // 2 + 1)."""
+        return VARIANTS[self.variant](power, self.filterbank(), floor_db=self.floor_db)
+
     def __call__(self, waveform: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """Return the features of one clip.
 
         Parameters
         ----------
-        waveform : float array (samples,) in [-1, 1], any length
-        sample_rate_hz : its rate
+        waveform : float array (samples,) in [-1, 1], of any length
+        sample_rate_hz : sample rate of `waveform` in Hz
 
         Returns
         -------
@@ -99,10 +107,9 @@ class FrontEnd:
         ShapeError
             `waveform` is not one-dimensional, or not of a float dtype.
         DataError
-            `waveform` is empty, or not finite.
+            `waveform` is empty, or contains NaN or infinity.
         ConfigError
-            `sample_rate_hz` is not a whole number of at least 1.
+            `sample_rate_hz` is not an integer of at least 1.
         """
-        clip = fit_length(resample(waveform, sample_rate_hz, self.sample_rate_hz), self.samples)
-        power = stft_power(clip, window=self.window, hop=self.hop)
-        return COMPONENTS[self.variant](power, self.filterbank(), floor_db=self.floor_db)
+        clip = fix_length(resample(waveform, sample_rate_hz, self.sample_rate_hz), self.samples)
+        return self.components(stft_power(clip, window=self.window, hop=self.hop))

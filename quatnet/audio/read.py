@@ -1,4 +1,4 @@
-"""From a file to a waveform: read, check, resample, fit. A waveform is (samples,) floats in [-1, 1]."""
+"""Read, check and resample waveforms. A waveform is a float array (samples,) in [-1, 1]."""
 
 from numbers import Integral
 from os import PathLike
@@ -12,29 +12,29 @@ from ..errors import ConfigError, DataError, ShapeError
 
 
 def read(path: str | PathLike[str]) -> tuple[np.ndarray, int]:
-    """Read a recording (WAV, FLAC, Ogg, MP3, AIFF, ...) and average its channels to mono.
+    """Read an audio file (WAV, FLAC, Ogg, MP3, AIFF, ...) and average its channels to mono.
 
     Returns
     -------
-    waveform : float32 array (samples,), full scale = 1
-    sample_rate_hz : the file's own rate
+    waveform : float32 array (samples,) in [-1, 1]
+    sample_rate_hz : sample rate of the file in Hz
 
     Raises
     ------
     DataError
-        The file is missing, unreadable, empty, or holds NaN or infinity; the message names it.
+        The file is missing, unreadable, empty, or contains NaN or infinity. The message names the file.
     """
-    channels, sample_rate_hz = _channels(Path(path))
+    channels, sample_rate_hz = _read_channels(Path(path))
     try:
         return checked_waveform(channels.mean(axis=1)), sample_rate_hz
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 
 
-def _channels(path: Path) -> tuple[np.ndarray, int]:
-    """The samples as float32 (samples, channels), and the rate in Hz."""
+def _read_channels(path: Path) -> tuple[np.ndarray, int]:
+    """Return the samples as float32 (samples, channels) and the sample rate in Hz."""
     if not path.is_file():
-        raise DataError(f"{path}: there is no such file; check the path")
+        raise DataError(f"{path}: no such file; check the path")
     try:
         return soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError, TypeError) as error:  # TypeError: a headerless .raw file
@@ -42,14 +42,14 @@ def _channels(path: Path) -> tuple[np.ndarray, int]:
 
 
 def checked_waveform(waveform: np.ndarray) -> np.ndarray:
-    """Return `waveform` unchanged if it is mono, floating point, not empty and finite.
+    """Return `waveform` unchanged after checking that it is mono, floating point, non-empty and finite.
 
     Raises
     ------
     ShapeError
-        It is not a one-dimensional array of a float dtype.
+        `waveform` is not a one-dimensional array of a float dtype.
     DataError
-        It has no samples, or some are NaN or infinite.
+        `waveform` is empty, or contains NaN or infinity.
     """
     waveform = np.asarray(waveform)
     if waveform.ndim != 1 or not np.issubdtype(waveform.dtype, np.floating):
@@ -58,24 +58,24 @@ def checked_waveform(waveform: np.ndarray) -> np.ndarray:
             f"{waveform.dtype}; average the channels, and divide integers by their full scale"
         )
     if waveform.size == 0:
-        raise DataError("expected a waveform, got no samples at all; remove the recording")
+        raise DataError("expected a waveform, got no samples; remove the recording")
     if not np.isfinite(waveform).all():
         raise DataError("expected finite samples, got NaN or infinity; repair or remove the recording")
     return waveform
 
 
 def checked_count(name: str, value: int) -> int:
-    """Return `value` if it is a whole number of at least 1, else raise a ConfigError that names it."""
+    """Return `value` as int if it is an integer of at least 1, otherwise raise a ConfigError that contains `name`."""
     if not isinstance(value, Integral) or value < 1:
-        raise ConfigError(f"{name} must be a whole number of at least 1, got {value!r}")
+        raise ConfigError(f"{name} must be an integer of at least 1, got {value!r}")
     return int(value)
 
 
 def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
-    """Change the sample rate with a polyphase low-pass filter; duration, pitch and level stay.
+    """Change the sample rate with a polyphase low-pass filter.
 
-    y = (up zeros between samples -> Kaiser low-pass -> every down-th sample), up / down = to_hz / from_hz in
-    lowest terms.
+    The waveform is upsampled by `up` with zeros, low-pass filtered (Kaiser window) and downsampled by `down`, where
+    up / down is to_hz / from_hz in lowest terms. Duration, pitch and level do not change.
 
     Parameters
     ----------
@@ -89,27 +89,27 @@ def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     Raises
     ------
     ShapeError, DataError
-        As `checked_waveform`.
+        See `checked_waveform`.
     ConfigError
-        A rate is not a whole number of at least 1.
+        A rate is not an integer of at least 1.
     """
     waveform = checked_waveform(waveform)
     up, down = checked_count("to_hz", to_hz), checked_count("from_hz", from_hz)
-    # resample_poly reduces the ratio, and designs its filter in the waveform's dtype.
+    # resample_poly reduces the ratio and designs its filter in the dtype of the waveform
     return waveform if up == down else resample_poly(waveform, up, down).astype(waveform.dtype, copy=False)
 
 
-def fit_length(waveform: np.ndarray, samples: int) -> np.ndarray:
+def fix_length(waveform: np.ndarray, samples: int) -> np.ndarray:
     """Cut a waveform, or pad it with zeros at its end, to exactly `samples` samples.
 
     Raises
     ------
     ShapeError, DataError
-        As `checked_waveform`.
+        See `checked_waveform`.
     ConfigError
-        `samples` is not a whole number of at least 1.
+        `samples` is not an integer of at least 1.
 
-    >>> fit_length(np.array([0.5, 0.25]), 3)
+    >>> fix_length(np.array([0.5, 0.25]), 3)
     array([0.5 , 0.25, 0.  ])
     """
     waveform = checked_waveform(waveform)[: checked_count("samples", samples)]

@@ -1,4 +1,4 @@
-"""From a waveform to features: power spectrogram, mel filterbank, decibels, and differences along time."""
+"""Power spectrogram, mel filterbank, log-mel spectrogram and delta features."""
 
 from functools import lru_cache
 
@@ -10,33 +10,33 @@ from .read import checked_count, checked_waveform
 
 
 def stft_power(waveform: np.ndarray, *, window: int = 1024, hop: int = 320) -> np.ndarray:
-    """Short-time Fourier transform: |X|² of overlapping frames, each centered on its time.
+    """Return the power spectrogram |X|², where X is the short-time Fourier transform with centered frames.
 
-    X[t, f] = Σ_n h[n] x[t·hop + n - window/2] e^(-2πi f n / window), h[n] = ½ - ½ cos(2πn / window) (the
-    periodic Hann window), and x reflected at both ends without repeating the end sample.
+    X[t, f] = Σ_n h[n] x[t·hop + n - window/2] e^(-2πi f n / window), where h[n] = ½ - ½ cos(2πn / window) is the
+    periodic Hann window. The waveform is padded by reflection at both ends, without repeating the end sample.
 
     Parameters
     ----------
     waveform : float array (samples,), more than window / 2 samples
-    window, hop : samples; `window` is even
+    window, hop : window length and hop length in samples; `window` is even
 
     Returns
     -------
-    float32 array (1 + samples // hop, window // 2 + 1): frames, bins
+    float32 array (frames, bins) = (1 + samples // hop, window // 2 + 1)
 
     Raises
     ------
     ShapeError, DataError
-        As `checked_waveform`; DataError also if the waveform is too short to be reflected.
+        See `checked_waveform`. DataError also if the waveform is too short for the padding.
     ConfigError
-        `window` or `hop` cannot work.
+        `window` is not an even integer of at least 2, or `hop` not an integer of at least 1.
     """
     check_frames(window, hop)
     waveform = checked_waveform(waveform).astype(np.float32, copy=False)
     if len(waveform) <= window // 2:
         raise DataError(
             f"expected more than {window // 2} samples for a window of {window}, got {len(waveform)}; "
-            "pad the waveform with fit_length"
+            "pad the waveform with fix_length"
         )
     padded = np.pad(waveform, window // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]  # (frames, window), a view
@@ -45,20 +45,20 @@ def stft_power(waveform: np.ndarray, *, window: int = 1024, hop: int = 320) -> n
 
 
 def check_frames(window: int, hop: int) -> None:
-    """Raise ConfigError unless `hop` >= 1 and `window` is even and >= 2, both in whole samples."""
+    """Raise ConfigError unless `hop` is an integer >= 1 and `window` is an even integer >= 2 (samples)."""
     checked_count("hop", hop)
     if checked_count("window", window) % 2:
-        raise ConfigError(f"window must be an even number of samples, got {window}; {window + 1} would do")
+        raise ConfigError(f"window must be an even number of samples, got {window}; use {window + 1}")
 
 
 @lru_cache(maxsize=8)
 def hann(window: int) -> np.ndarray:
-    """Return the periodic Hann window h[n] = ½ - ½ cos(2πn / window): float32 (window,), read-only."""
+    """Return the periodic Hann window h[n] = ½ - ½ cos(2πn / window), float32 (window,), read-only."""
     return _read_only(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window))
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
-    """As float32; locked, since a cache hands the same array to everyone."""
+    """Return a float32 copy that cannot be written to, because a cached array is shared between callers."""
     array = array.astype(np.float32)
     array.flags.writeable = False
     return array
@@ -66,19 +66,26 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def mel_filterbank(*, sample_rate_hz: int, window: int, mels: int, low_hz: float, high_hz: float) -> np.ndarray:
-    """Triangular filters, equally wide on the Slaney mel scale, each with area 1 over frequency in Hz.
+    """Return triangular filters of equal width on the Slaney mel scale, normalized to area 1 over frequency in Hz.
 
-    Filter m rises from edge e_m to e_{m+1} and falls to e_{m+2}; its peak is 2 / (e_{m+2} - e_m). The
-    mels + 2 edges are equally spaced in mel from `low_hz` to `high_hz`.
+    Filter m rises from edge e_m to e_{m+1} and falls to e_{m+2}; its peak is 2 / (e_{m+2} - e_m). The mels + 2
+    edges are equally spaced in mel from `low_hz` to `high_hz`.
+
+    Parameters
+    ----------
+    sample_rate_hz : sample rate of the waveform in Hz
+    window : window length of the STFT in samples
+    mels : number of filters
+    low_hz, high_hz : lowest and highest edge in Hz
 
     Returns
     -------
-    float32 array (window // 2 + 1, mels): bins, mels; read-only, since it is cached
+    float32 array (bins, mels) = (window // 2 + 1, mels), cached and read-only
 
     Raises
     ------
     ConfigError
-        Not 0 <= low_hz < high_hz <= sample_rate_hz / 2, or a filter falls between two bins.
+        Not 0 <= low_hz < high_hz <= sample_rate_hz / 2, or a filter lies between two bins.
 
     Source: M. Slaney, Auditory Toolbox, version 2, 1998.
     """
@@ -89,31 +96,35 @@ def mel_filterbank(*, sample_rate_hz: int, window: int, mels: int, low_hz: float
         )
     bins_hz = np.arange(checked_count("window", window) // 2 + 1)[:, None] * sample_rate_hz / window
     edges_mel = np.linspace(hz_to_mel(low_hz), hz_to_mel(high_hz), checked_count("mels", mels) + 2)
-    left, centre, right = (mel_to_hz(edges_mel)[m : m + mels] for m in range(3))
-    triangles = np.minimum((bins_hz - left) / (centre - left), (right - bins_hz) / (right - centre)).clip(0)
+    left, center, right = (mel_to_hz(edges_mel)[m : m + mels] for m in range(3))
+    triangles = np.minimum((bins_hz - left) / (center - left), (right - bins_hz) / (right - center)).clip(0)
     if empty := int((triangles.max(axis=0) == 0).sum()):
-        raise ConfigError(f"{empty} of {mels} mel filters hold no bin; use fewer mels or a longer window")
+        raise ConfigError(f"{empty} of {mels} mel filters contain no bin; use fewer mels or a longer window")
     return _read_only(2 * triangles / (right - left))
 
 
 def hz_to_mel(hz: float | np.ndarray) -> np.ndarray:
-    """Slaney's scale: 3 mel per 200 Hz up to 1000 Hz = 15 mel, then 27 mel for each factor of 6.4."""
+    """Convert Hz to mel on Slaney's scale: 3 mel per 200 Hz up to 1000 Hz = 15 mel, then 27 mel per factor of 6.4."""
     return np.minimum(hz, 1000) * 3 / 200 + 27 * np.log(np.maximum(hz, 1000) / 1000) / np.log(6.4)
 
 
 def mel_to_hz(mel: float | np.ndarray) -> np.ndarray:
-    """Return the frequency in Hz of a place on Slaney's scale: the inverse of `hz_to_mel`."""
+    """Convert mel on Slaney's scale to Hz: the inverse of `hz_to_mel`."""
     return np.minimum(mel, 15) * 200 / 3 * 6.4 ** ((np.maximum(mel, 15) - 15) / 27)
 
 
 def log_mel(power: np.ndarray, filterbank: np.ndarray, *, floor_db: float = -100.0) -> np.ndarray:
-    """Mel energies in decibels: 10 log10(max(power @ filterbank, 10^(floor_db / 10))).
+    """Return the log-mel spectrogram in dB: 10 log10(max(power @ filterbank, 10^(floor_db / 10))).
 
     Parameters
     ----------
     power : array (frames, bins)
     filterbank : array (bins, mels)
-    floor_db : the least level; digital silence has none of its own
+    floor_db : lower limit in dB, needed because the logarithm of digital silence is -infinity
+
+    Returns
+    -------
+    array (frames, mels)
 
     Raises
     ------
@@ -129,9 +140,10 @@ def log_mel(power: np.ndarray, filterbank: np.ndarray, *, floor_db: float = -100
 
 
 def deltas(features: np.ndarray) -> np.ndarray:
-    """Slope along time (axis 0), by linear regression over five frames; the edge frames are repeated.
+    """Return the delta features along time (axis 0): the slope of a linear regression over five frames.
 
-    d_t = Σ_{n=1,2} n (c_{t+n} - c_{t-n}) / 10, c = `features` (frames, ...); shape and dtype stay.
+    d_t = Σ_{n=1,2} n (c_{t+n} - c_{t-n}) / 10, where c is `features` (frames, ...). The first and last frame are
+    repeated for padding. Shape and dtype are those of `features`.
 
     Raises
     ------

@@ -1,30 +1,31 @@
-"""Data sets behind one small record type, on the host; they know nothing of tensors."""
+"""Data sets as records of clips, their features, and AudioSet in packed shards. NumPy only, on the CPU."""
 
 from . import audioset, esc50, gtzan, ravdess, synthetic
 from .balanced import balanced_batches
 from .download import download
 from .features import features
-from .found import recordings
+from .index import RecordingIndex, index_recordings
 from .pack import pack
-from .packed import Packed
+from .packed import PackedClips
 from .records import Clip, Dataset
-from .shard import Format
+from .shard import ShardFormat
 from .targets import one_hot
 
 __all__ = [
     "Clip",
     "Dataset",
-    "Format",
-    "Packed",
+    "PackedClips",
+    "RecordingIndex",
+    "ShardFormat",
     "audioset",
     "balanced_batches",
     "download",
     "esc50",
     "features",
     "gtzan",
+    "index_recordings",
     "one_hot",
     "pack",
     "ravdess",
-    "recordings",
     "synthetic",
 ]

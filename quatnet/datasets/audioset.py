@@ -1,7 +1,7 @@
-"""AudioSet's official tables: which ten seconds of which video, and what is heard in them.
+"""The official tables of AudioSet: ten-second segments of videos and their class labels.
 
 Source: J. F. Gemmeke and others, Audio Set: an ontology and human-labeled dataset for audio events, 2017; labels
-CC BY 4.0. The recordings are not part of it. Files are found under the names that the usual download programs give,
+CC BY 4.0. The recordings are not included. `find_recording` knows the file names of the usual download programs:
 `Y<id>.wav` (PANNs), `<id>.wav`, `<id>_<start>.wav` in seconds or milliseconds, `<id>_<start>_<end>.wav`.
 """
 
@@ -14,19 +14,24 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from .found import Recordings
+from .index import RecordingIndex
 
 LABELS = "class_labels_indices.csv"
 TABLES = ("balanced_train_segments.csv", "unbalanced_train_segments.csv", "eval_segments.csv")
-REMEDY = f"the tables are at research.google.com/audioset/download.html: {LABELS}, {', '.join(TABLES)}"
+HINT = f"the tables are at research.google.com/audioset/download.html: {LABELS}, {', '.join(TABLES)}"
 
 
 @dataclass(frozen=True)
 class Segments:
-    """One table in columns, some thirty bytes a clip, so that two millions fit anywhere.
+    """One table in column arrays: about 30 bytes per clip, 60 MB for two million clips.
 
-    Clip n is the video `ids[n]` (bytes) from `starts[n]` to `ends[n]` seconds; its classes are
-    `labels[offsets[n] : offsets[n + 1]]`.
+    Attributes
+    ----------
+    name : name of the table
+    classes : class names
+    ids : video ids, bytes (clips,)
+    starts, ends : start and end of each clip in the video in seconds, float32 (clips,)
+    offsets, labels : clip n has the class indices `labels[offsets[n] : offsets[n + 1]]`; int64 (clips + 1,), int16
     """
 
     name: str
@@ -41,48 +46,59 @@ class Segments:
         return len(self.ids)
 
     def targets(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Return float32 (rows, classes): 1 where a class is heard."""
-        found = np.zeros((len(rows), len(self.classes)), np.float32)
+        """Return multi-hot float32 targets (N, classes) of N rows: 1 for the labels of a clip, otherwise 0."""
+        targets = np.zeros((len(rows), len(self.classes)), np.float32)
         for n, row in enumerate(rows):
-            found[n, self.labels[self.offsets[row] : self.offsets[row + 1]]] = 1
-        return found
+            targets[n, self.labels[self.offsets[row] : self.offsets[row + 1]]] = 1
+        return targets
 
 
 def read_classes(table: Path) -> tuple[tuple[str, ...], dict[str, int]]:
-    """Return the names of the classes and the place of each machine id. Raises DataError for another table."""
-    rows = list(_rows(table, lambda row: len(row) == 3))[1:]
-    for place, (index, _, _) in enumerate(rows):
-        if index != str(place):
-            raise DataError(f"{table}: expected index {place} in line {place + 2}, got {index!r}; {REMEDY}")
-    if not rows:
-        raise DataError(f"{table} has no classes; {REMEDY}")
-    return tuple(name for _, _, name in rows), {machine_id: int(index) for index, machine_id, _ in rows}
-
-
-def read_segments(table: Path, classes: Path) -> Segments:
-    """Return the clips of a table such as `eval_segments.csv`, with the classes of `class_labels_indices.csv`.
+    """Return the class names, and the class index of each machine id such as "/m/09x0r".
 
     Raises
     ------
     DataError
-        A table is missing or malformed, or names a class that there is not; the message tells the line.
+        `table` is not the file `class_labels_indices.csv`.
     """
-    names, places = read_classes(Path(classes))
+    rows = list(_read_rows(table, lambda row: len(row) == 3))[1:]
+    for expected, (index, _, _) in enumerate(rows):
+        if index != str(expected):
+            raise DataError(f"{table}: expected index {expected} in line {expected + 2}, got {index!r}; {HINT}")
+    if not rows:
+        raise DataError(f"{table} has no classes; {HINT}")
+    return tuple(name for _, _, name in rows), {machine_id: int(index) for index, machine_id, _ in rows}
+
+
+def read_segments(table: Path, classes: Path) -> Segments:
+    """Read a table of clips.
+
+    Parameters
+    ----------
+    table : path of a table such as `eval_segments.csv`
+    classes : path of `class_labels_indices.csv`
+
+    Raises
+    ------
+    DataError
+        A table is missing or malformed, or contains an unknown class. The message contains the line or clip number.
+    """
+    names, class_indices = read_classes(Path(classes))
     ids, times, counts, labels = list[bytes](), array("f"), array("q", [0]), array("h")
-    for number, row in enumerate(_rows(Path(table), _is_segment), start=1):
+    for number, row in enumerate(_read_rows(Path(table), _is_segment), start=1):
         ids.append(row[0].encode())
         times.extend((float(row[1]), float(row[2])))
-        labels.extend(_place(label, places, f"{table}, clip {number}") for label in row[3].split(","))
+        labels.extend(_class_index(label, class_indices, f"{table}, clip {number}") for label in row[3].split(","))
         counts.append(len(labels))
     if not ids:
-        raise DataError(f"{table} has no clips; {REMEDY}")
+        raise DataError(f"{table} has no clips; {HINT}")
     starts, ends = np.array(times).reshape(-1, 2).T
     columns = np.array(ids), starts, ends, np.array(counts), np.array(labels)
     return Segments(Path(table).stem, names, *columns)
 
 
-def joined(tables: Sequence[Segments]) -> Segments:
-    """Return several tables as one."""
+def concatenate(tables: Sequence[Segments]) -> Segments:
+    """Return the rows of several tables, in order, as one table. All tables must have the same classes."""
     if len(tables) == 1:
         return tables[0]
     counts = np.concatenate([np.diff(table.offsets) for table in tables])
@@ -97,23 +113,23 @@ def joined(tables: Sequence[Segments]) -> Segments:
     )
 
 
-def _place(label: str, places: Mapping[str, int], where: str) -> int:
-    if label not in places:
-        raise DataError(f"{where}: the class {label!r} is not in {LABELS}; {REMEDY}")
-    return places[label]
+def _class_index(label: str, class_indices: Mapping[str, int], position: str) -> int:
+    if label not in class_indices:
+        raise DataError(f"{position}: the class {label!r} is not in {LABELS}; {HINT}")
+    return class_indices[label]
 
 
-def _rows(table: Path, fits: Callable[[list[str]], bool]) -> Iterator[list[str]]:
-    """The rows of a table without comments and empty lines. Raises DataError where one does not fit."""
+def _read_rows(table: Path, is_valid: Callable[[list[str]], bool]) -> Iterator[list[str]]:
+    """Yield the rows of a table without comments and empty lines. Raises DataError at the first invalid row."""
     try:
         with table.open(newline="", encoding="utf-8") as lines:
             for number, row in enumerate(csv.reader(lines, skipinitialspace=True), start=1):
                 if row and not row[0].startswith("#"):
-                    if not fits(row):
-                        raise DataError(f"{table}, line {number}: not a row of AudioSet: {row!r:.100}; {REMEDY}")
+                    if not is_valid(row):
+                        raise DataError(f"{table}, line {number}: not a row of AudioSet: {row!r:.100}; {HINT}")
                     yield row
     except (OSError, UnicodeError, csv.Error) as error:
-        raise DataError(f"{table} cannot be read as a table ({error}); {REMEDY}") from error
+        raise DataError(f"{table} cannot be read as a table ({error}); {HINT}") from error
 
 
 def _is_segment(row: list[str]) -> bool:
@@ -123,12 +139,12 @@ def _is_segment(row: list[str]) -> bool:
         return False
 
 
-def recording_of(segments: Segments, row: int, files: Recordings) -> Path | None:
-    """Return the file of a clip under any of its usual names, None where it is missing."""
-    return next((path for stem in _stems(segments, row) if (path := files.find(stem))), None)
+def find_recording(segments: Segments, row: int, recordings: RecordingIndex) -> Path | None:
+    """Return the audio file of the clip in `row` under any of its usual names, or None if there is none."""
+    return next((path for stem in _file_stems(segments, row) if (path := recordings.find(stem))), None)
 
 
-def _stems(segments: Segments, row: int) -> Iterator[str]:
+def _file_stems(segments: Segments, row: int) -> Iterator[str]:
     name, start, end = segments.ids[row].decode(), float(segments.starts[row]), float(segments.ends[row])
     for base in (f"Y{name}", name):
         yield base

@@ -1,7 +1,7 @@
-"""Class-balanced sampling: rare sounds come as often as speech, which is in half of all clips.
+"""Class-balanced sampling: every class is drawn equally often, however few clips it has.
 
-Source: Q. Kong and others, PANNs, 2020, section III-G (balanced sampling): classes take turns, and each deals out its
-own clips like a pack of cards.
+Source: Q. Kong and others, PANNs, 2020, section III-G (balanced sampling). The classes are drawn in random order, and
+each class draws from its own clips without replacement until all have been drawn.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,54 +11,76 @@ import numpy as np
 
 from ..audio import FrontEnd
 from ..errors import DataError
-from .packed import Packed
+from .packed import PackedClips
 
 Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
 
-def clips_of_classes(packed: Packed) -> list[np.ndarray]:
-    """Return for each class the numbers of the clips in which it is heard."""
+def clips_by_class(packed: PackedClips) -> list[np.ndarray]:
+    """Return for each class the int32 indices of the packed clips with that label."""
     segments = packed.segments
-    rows = np.repeat(np.arange(len(segments)), np.diff(segments.offsets))
-    clips = np.searchsorted(packed.rows, rows).astype(np.int32)  # of every label in the table
-    there = np.isin(rows, packed.rows)
-    labels, clips = segments.labels[there], clips[there]
+    rows = np.repeat(np.arange(len(segments)), np.diff(segments.offsets))  # table row of each label
+    clips = np.searchsorted(packed.rows, rows).astype(np.int32)
+    is_packed = np.isin(rows, packed.rows)
+    labels, clips = segments.labels[is_packed], clips[is_packed]
     order = np.argsort(labels, kind="stable")
     return np.split(clips[order], np.searchsorted(labels[order], np.arange(1, len(segments.classes))))
 
 
-def class_balanced(groups: Sequence[np.ndarray], rng: np.random.Generator) -> Iterator[int]:
-    """Yield clips without end: in each round every class that has clips gives one, in random order.
+def class_balanced_sampler(groups: Sequence[np.ndarray], rng: np.random.Generator) -> Iterator[int]:
+    """Yield clip indices without end. Each round draws one clip from every non-empty group, in random order.
 
-    A class gives none of its `groups` of clips twice before it has given all. A clip with several labels is in
-    several groups. Raises DataError where no class has a clip.
+    Within a group, clips are drawn without replacement until all have been drawn. A clip with several labels is in
+    several groups.
+
+    Parameters
+    ----------
+    groups : the clip indices of each class, from `clips_by_class`
+    rng : random generator
+
+    Raises
+    ------
+    DataError
+        All groups are empty.
     """
-    decks = [_deck(group, rng) for group in groups if len(group)]
-    if not decks:
-        raise DataError("expected classes with clips to sample from, got none")
+    samplers = [_shuffled_sampler(group, rng) for group in groups if len(group)]
+    if not samplers:
+        raise DataError("expected at least one class with clips, got none")
     while True:
-        for number in rng.permutation(len(decks)):
-            yield int(next(decks[number]))
+        for number in rng.permutation(len(samplers)):
+            yield int(next(samplers[number]))
 
 
-def _deck(group: np.ndarray, rng: np.random.Generator) -> Iterator[np.integer]:
+def _shuffled_sampler(group: np.ndarray, rng: np.random.Generator) -> Iterator[np.integer]:
     while True:
         yield from rng.permutation(group)
 
 
 def balanced_batches(
-    packed: Packed, frontend: FrontEnd, *, batch_size: int, steps_per_epoch: int, augment: Augment | None = None
+    packed: PackedClips, frontend: FrontEnd, *, batch_size: int, steps_per_epoch: int, augment: Augment | None = None
 ) -> Callable[[np.random.Generator], Iterator[tuple[np.ndarray, np.ndarray]]]:
-    """Return what gives, for a generator, `steps_per_epoch` batches (x, targets) of balanced clips.
+    """Return a function that yields the class-balanced batches of one epoch, given a random generator.
 
-    The front end runs as the batches are asked for; nothing but the batch is in memory.
+    Features are computed while the batches are consumed; only one batch is in memory.
+
+    Parameters
+    ----------
+    packed : the clips
+    frontend : computes the features
+    batch_size : clips per batch
+    steps_per_epoch : batches per epoch
+    augment : function (x, targets, rng) -> (x, targets), applied to each batch
+
+    Returns
+    -------
+    function rng -> iterator of (x, targets): float32 (N, frames, mels, 4) and (N, classes)
     """
-    groups = clips_of_classes(packed)
+    groups = clips_by_class(packed)
 
     def epoch(rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        drawn = class_balanced(groups, np.random.default_rng(rng.integers(1 << 63)))
+        sampler = class_balanced_sampler(groups, np.random.default_rng(rng.integers(1 << 63)))
         for _ in range(steps_per_epoch):
-            clips = list(islice(drawn, batch_size))
+            clips = list(islice(sampler, batch_size))
             x, targets = packed.features(clips, frontend), packed.targets(clips)
             yield augment(x, targets, rng) if augment else (x, targets)
 

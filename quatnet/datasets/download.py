@@ -1,4 +1,4 @@
-"""Fetch the official ESC-50 archive: resumed where it broke off, checked, and unpacked all or nothing."""
+"""Download the official ESC-50 archive, with resumption, checks and atomic extraction."""
 
 import hashlib
 import time
@@ -12,107 +12,118 @@ from typing import Any
 from tqdm import tqdm
 
 from ..errors import DataError
-from .unpack import unpack
+from .archives import extract_esc50
 
 ESC50_URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
-TRIES = 4
+ATTEMPTS = 4
 BLOCK_BYTES = 1 << 18
 
 
 def download(
-    folder: Path, *, url: str = ESC50_URL, sha256: str | None = None, recordings: int = 2000, wait_s: float = 1.0
+    folder: Path, *, url: str = ESC50_URL, sha256: str | None = None, num_recordings: int = 2000, wait_s: float = 1.0
 ) -> Path:
-    """Return the folder of ESC-50 under `folder`, fetching and unpacking it unless it is there already.
+    """Download and extract ESC-50 (600 MB) into `folder` if it is not there yet, and return its folder.
 
-    The archive grows in `esc50.zip.part`; a cut connection is resumed from its end, in this call and in the next.
-    The length that the server tells, the checksums in the archive, `sha256` where it is given, and the number of
-    `recordings` are checked before anything is unpacked.
+    The archive is written to `esc50.zip.part`. An interrupted download is resumed, in the same call or the next one.
+    Length, checksums and number of recordings are checked before the archive is extracted.
+
+    Parameters
+    ----------
+    folder : the parent of the new folder `ESC-50-master`; created if necessary
+    url : address of the archive
+    sha256 : expected SHA-256 digest of the archive, if known
+    num_recordings : expected number of WAV files
+    wait_s : seconds to wait before the second attempt; the third and fourth wait two and three times as long
+
+    Returns
+    -------
+    path of the folder that contains `meta` and `audio`
 
     Raises
     ------
     DataError
-        The network fails or there is no room (what has come is kept), or the archive is not sound (it is deleted).
+        The download fails or the disk is full (the partial archive is kept), or the archive is invalid (it is deleted).
     """
     target = folder / "ESC-50-master"
     if target.is_dir():
         return target
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / "esc50.zip.part"
-    kept = part.exists()
-    _fetch(url, part, wait_s)
+    resumed = part.exists()
+    _download(url, part, wait_s)
     try:
-        _install(part, target, sha256, recordings)
+        _install(part, target, sha256, num_recordings)
     except DataError:
-        if not kept or part.exists():
+        if not resumed or part.exists():
             raise
-        _fetch(url, part, wait_s)  # what an earlier call kept was of another archive: once more, from nothing
-        _install(part, target, sha256, recordings)
+        _download(url, part, wait_s)  # the partial file of an earlier call was of another archive: start again
+        _install(part, target, sha256, num_recordings)
     return target
 
 
-def _install(part: Path, target: Path, sha256: str | None, recordings: int) -> None:
+def _install(part: Path, target: Path, sha256: str | None, num_recordings: int) -> None:
     try:
         _check_digest(part, sha256)
-        unpack(part, target, recordings=recordings)
+        extract_esc50(part, target, num_recordings=num_recordings)
     except OSError as error:
-        raise DataError(f"could not unpack {part} ({error}); make room, then run it again") from error
+        raise DataError(f"could not extract {part} ({error}); free disk space and try again") from error
     except DataError:
         part.unlink()
         raise
     part.unlink()
 
 
-def _fetch(url: str, part: Path, wait_s: float) -> None:
+def _download(url: str, part: Path, wait_s: float) -> None:
     error: Exception | None = None
-    for attempt in range(TRIES):
+    for attempt in range(ATTEMPTS):
         time.sleep(wait_s * attempt)
         try:
-            return _continue(url, part)
-        except (OSError, HTTPException, ValueError) as problem:
-            error = problem
-    raise DataError(f"could not fetch {url}: {error}; run it again to go on from {part}, or give --data DIR")
+            return _download_rest(url, part)
+        except (OSError, HTTPException, ValueError) as failure:
+            error = failure
+    raise DataError(f"could not download {url}: {error}; try again to resume {part}, or download and unzip it by hand")
 
 
-def _continue(url: str, part: Path) -> None:
-    """Fetch what is missing; OSError where fewer bytes come than the server tells."""
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+def _download_rest(url: str, part: Path) -> None:
+    """Append the missing bytes to `part`. Raises OSError if fewer bytes arrive than the server has announced."""
+    size = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={size}-"} if size else {})
     try:
         response = urllib.request.urlopen(request, timeout=60)
     except urllib.error.HTTPError as error:
         if error.code != 416:
             raise
-        return _refused_range(error, part, have)
+        return _handle_invalid_range(error, part, size)
     with response:
         resumed = response.status == 206
-        start = have if resumed else 0
-        total = _total(response, part, start)
+        start = size if resumed else 0
+        total = _total_bytes(response, part, start)
         with part.open("ab" if resumed else "wb") as file:
             _copy(response, file.write, start, total)
     if total is not None and part.stat().st_size != total:
-        raise OSError(f"the connection broke at {part.stat().st_size} of {total} bytes")
+        raise OSError(f"the connection was closed at {part.stat().st_size} of {total} bytes")
 
 
-def _total(response: Any, part: Path, start: int) -> int | None:
-    """The length of the whole file, where the server tells it."""
-    span, _, whole = response.headers.get("Content-Range", "").partition("/")
+def _total_bytes(response: Any, part: Path, start: int) -> int | None:
+    """Return the length of the complete file, or None if the server does not announce it."""
+    span, _, total = response.headers.get("Content-Range", "").partition("/")
     if span and not span.startswith(f"bytes {start}-"):
         part.unlink()
-        raise OSError(f"asked for the bytes from {start} on, got {span}; starting again")
+        raise OSError(f"requested the bytes from {start}, got {span}; starting again")
     length = response.headers.get("Content-Length")
-    return int(whole) if whole.isdecimal() else start + int(length) if length else None
+    return int(total) if total.isdecimal() else start + int(length) if length else None
 
 
-def _refused_range(error: urllib.error.HTTPError, part: Path, have: int) -> None:
-    """416: the server has nothing after `have`. If that is its whole file, we are done; if not, start again."""
-    told = error.headers.get("Content-Range", "").rpartition("/")[2]
-    if told not in ("", str(have)):  # untold: the checks of the archive will see
+def _handle_invalid_range(error: urllib.error.HTTPError, part: Path, size: int) -> None:
+    """Handle status 416: the file on the server is not longer than `size`. If its length differs, start again."""
+    total = error.headers.get("Content-Range", "").rpartition("/")[2]
+    if total not in ("", str(size)):  # without a length, the checks of the archive decide
         part.unlink()
-        raise OSError(f"{have} bytes were kept of a file that now has {told or 'another length'}; starting again")
+        raise OSError(f"{part} has {size} bytes, but the file on the server has {total}; starting again")
 
 
 def _copy(response: Any, write: Callable[[bytes], int], start: int, total: int | None) -> None:
-    # read1 gives what has come: read would lose the last block when a connection breaks
+    # read1 returns the bytes that have arrived; read would lose the last block when the connection is closed
     with tqdm(total=total, initial=start, unit="B", unit_scale=True, desc="ESC-50") as bar:
         while block := response.read1(BLOCK_BYTES):
             write(block)
@@ -123,6 +134,6 @@ def _check_digest(part: Path, sha256: str | None) -> None:
     if sha256 is None:
         return
     with part.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
-        raise DataError(f"the archive has the SHA-256 {found}, expected {sha256}; fetch it again")
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != sha256:
+        raise DataError(f"the archive has SHA-256 {digest}, expected {sha256}; download it again")

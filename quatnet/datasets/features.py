@@ -1,11 +1,10 @@
-"""Features of many clips, computed once on all cores and kept in one file."""
+"""Compute the features of many clips on all cores and cache them in a file."""
 
 import hashlib
 import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,35 +13,44 @@ from tqdm import tqdm
 from ..audio import FrontEnd
 from .records import Clip
 
-VERSION = 1  # to be raised with every change of the front end's results
+VERSION = 1  # increase with every change of the features
 
 
 def features(clips: Sequence[Clip], frontend: FrontEnd, *, cache: Path) -> np.ndarray:
-    """Return the features (clips, frames, mels, 4) float32, from a file under `cache` or into one.
+    """Return the features of clips, read from the cache if they are there, otherwise computed and cached.
 
-    The result is a read-only memory map of that file; indexing it by clips makes a copy. The file's name is a
-    digest of all that shapes the result: the settings, every clip's key, the version. A file of another shape or
-    length, or whose checksum is wrong, is said to be damaged and computed again.
+    The name of the cache file is a digest of the front end, the keys of all clips and a version number. A file of
+    wrong shape, length or checksum is reported as damaged and computed again.
+
+    Parameters
+    ----------
+    clips : N clips
+    frontend : computes the features
+    cache : folder of cache files; created if necessary
+
+    Returns
+    -------
+    read-only memory map float32 (N, frames, mels, 4); indexing it by an array of clips makes a copy
 
     Raises
     ------
     DataError
-        A clip cannot be read; no file is written then.
+        A clip cannot be read. No file is written.
     """
     path = cache / f"{_digest(clips, frontend)}.npy"
     shape = (len(clips), frontend.frames, frontend.mels, 4)
     if path.exists():
-        kept = _load(path, shape)
-        if kept is not None:
-            return kept
+        cached = _load(path, shape)
+        if cached is not None:
+            return cached
         print(f"{path} is damaged; computing the features again")
     _store(path, clips, frontend, shape)
     return np.load(path, mmap_mode="r")
 
 
 def _digest(clips: Sequence[Clip], frontend: FrontEnd) -> str:
-    shaped_by = [VERSION, asdict(frontend), [clip.key for clip in clips]]
-    return hashlib.sha256(json.dumps(shaped_by).encode()).hexdigest()[:20]
+    inputs = [VERSION, repr(frontend), [clip.key for clip in clips]]
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:20]
 
 
 def _checksum(array: np.ndarray) -> str:
@@ -55,19 +63,19 @@ def _load(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
         expected = path.with_suffix(".sum").read_text()
     except (OSError, ValueError, EOFError):
         return None
-    fits = array.shape == shape and array.dtype == np.float32 and array.flags.c_contiguous
-    return array if fits and _checksum(array) == expected else None
+    valid = array.shape == shape and array.dtype == np.float32 and array.flags.c_contiguous
+    return array if valid and _checksum(array) == expected else None
 
 
-def _fill(array: np.ndarray, clips: Sequence[Clip], frontend: FrontEnd) -> None:
-    def work(number: int) -> None:
+def _compute(array: np.ndarray, clips: Sequence[Clip], frontend: FrontEnd) -> None:
+    def compute_clip(number: int) -> None:
         array[number] = frontend(*clips[number].source())
 
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        list(tqdm(pool.map(work, range(len(clips))), total=len(clips), desc="features", unit="clip"))
+        list(tqdm(pool.map(compute_clip, range(len(clips))), total=len(clips), desc="features", unit="clip"))
     finally:
-        pool.shutdown(cancel_futures=True)  # an unreadable clip ends the work at once
+        pool.shutdown(cancel_futures=True)  # an unreadable clip stops the computation at once
 
 
 def _store(path: Path, clips: Sequence[Clip], frontend: FrontEnd, shape: tuple[int, ...]) -> None:
@@ -75,10 +83,10 @@ def _store(path: Path, clips: Sequence[Clip], frontend: FrontEnd, shape: tuple[i
     partial = path.with_name(f".{path.stem}.{os.getpid()}.part")
     try:
         array = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
-        _fill(array, clips, frontend)
+        _compute(array, clips, frontend)
         array.flush()
         path.with_suffix(".sum").write_text(_checksum(array))
-        del array  # unmapped, because Windows renames no mapped file
+        del array  # unmapped, because Windows cannot rename a mapped file
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

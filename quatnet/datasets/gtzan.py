@@ -1,69 +1,70 @@
-"""GTZAN in its published layout: a folder for each of ten genres, 100 clips of 30 s, `blues/blues.00000.wav`.
+"""Loader of GTZAN in its published layout: ten genre folders with 100 clips of 30 s each, `blues/blues.00000.wav`.
 
-Source: G. Tzanetakis, P. Cook, Musical genre classification of audio signals, 2002. Ten folds by place in the sorted
-list of files, as Q. Kong and others, PANNs, 2020, whose transfer to GTZAN tests on each of them. In these folds,
-clips of one artist, and repeated recordings, are on both sides: see `filtered`.
+Source: G. Tzanetakis, P. Cook, Musical genre classification of audio signals, 2002. The ten folds go by the position
+in the sorted list of files, as in the transfer experiment of Q. Kong and others, PANNs, 2020. They are not independent:
+clips of one artist, and repeated recordings, are in training and test folds. The option `filtered` avoids this.
 """
 
 import re
 from pathlib import Path
 
 from ..errors import DataError
-from .files import clip_of, left_out, root_of, unreadable
-from .gtzan_filtered import TEST, TRAIN, numbers
+from .audio_files import clip_from_file, find_root, skipped_note, unreadable_files
+from .gtzan_filtered import TEST, TRAIN, clip_numbers
 from .records import Clip, Dataset
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 FOLDS = 10
 NAME = re.compile(rf"({'|'.join(GENRES)})\.(\d{{5}})\.(wav|au)")
-REMEDY = "give the folder that holds blues/ to rock/, or its parent"
+HINT = "give the folder that contains blues/ to rock/, or its parent"
 
 
 def load(folder: Path, *, filtered: bool = False) -> Dataset:
-    """Return GTZAN in ten folds; a recording that cannot be read is left out, and the note says so.
+    """Return the data set GTZAN in ten folds, or its fault-filtered split.
 
-    `jazz.00054.wav` of the usual copies is such a one. A clip's fold is 1 + its place in the sorted list of all
-    files, modulo 10, whether or not others can be read.
+    The fold of a clip is 1 + its index in the sorted list of all files, modulo 10. Unreadable recordings, such as
+    `jazz.00054.wav` of the usual copies, are skipped and named in the note; the folds of other clips do not change.
 
     Parameters
     ----------
-    folder : the one that holds the folders of the genres, or its parent
-    filtered : the fault-filtered split instead, without artists or recordings on both sides: fold 1 to train on,
-        fold 2 to test. Its validation part is left out, since nothing here is chosen by it.
+    folder : the folder that contains the genre folders, or its parent
+    filtered : return the fault-filtered split, in which no artist or recording is in both parts: fold 1 is the
+        training set, fold 2 the test set. The validation set is not used.
 
     Raises
     ------
     DataError
-        No such folder, a file that is not named as in GTZAN, or nothing that can be read.
+        The folder is missing, a file name is not one of GTZAN, or no recording can be used.
     """
-    root = root_of(Path(folder), _holds_genres, missing=f"there are no folders blues/ to rock/ in {folder}; {REMEDY}")
-    paths = _paths(root)
-    broken = unreadable(paths)
+    error_message = f"no folders blues/ to rock/ in {folder}; {HINT}"
+    root = find_root(Path(folder), _contains_genres, error_message=error_message)
+    paths = _list_recordings(root)
+    unreadable = unreadable_files(paths)
     folds = _filtered_folds(paths) if filtered else {path: 1 + n % FOLDS for n, path in enumerate(paths)}
-    clips = tuple(_clip(path, fold) for path, fold in folds.items() if path not in broken)
+    clips = tuple(_clip(path, fold) for path, fold in folds.items() if path not in unreadable)
     if not clips:
-        raise DataError(f"{root}: none of {len(paths)} recordings can be used; {REMEDY}")
-    return Dataset("GTZAN, filtered" if filtered else "GTZAN", GENRES, clips, left_out(broken, len(paths)))
+        raise DataError(f"{root}: none of {len(paths)} recordings can be used; {HINT}")
+    return Dataset("GTZAN, filtered" if filtered else "GTZAN", GENRES, clips, skipped_note(unreadable, len(paths)))
 
 
-def _holds_genres(folder: Path) -> bool:
+def _contains_genres(folder: Path) -> bool:
     return all((folder / genre).is_dir() for genre in GENRES)
 
 
-def _paths(root: Path) -> list[Path]:
-    """All recordings in the order of their names: that of genres, then of numbers."""
+def _list_recordings(root: Path) -> list[Path]:
+    """Return all recordings sorted by file name."""
     paths = [path for genre in GENRES for path in (root / genre).glob("[!.]*") if path.suffix in (".wav", ".au")]
     for path in paths:
         if not (match := NAME.fullmatch(path.name)) or match[1] != path.parent.name:
-            raise DataError(f"{path}: expected a name such as {path.parent.name}.00000.wav; {REMEDY}")
+            raise DataError(f"{path}: expected a name such as {path.parent.name}.00000.wav; {HINT}")
     return sorted(paths, key=lambda path: path.name)
 
 
 def _filtered_folds(paths: list[Path]) -> dict[Path, int]:
-    sides = {(genre, n): fold for fold, part in ((1, TRAIN), (2, TEST)) for genre, n in numbers(part)}
-    places = {path: (path.parent.name, int(path.name.split(".")[1])) for path in paths}
-    return {path: sides[place] for path, place in places.items() if place in sides}
+    folds = {clip: fold for fold, part in ((1, TRAIN), (2, TEST)) for clip in clip_numbers(part)}
+    clips = {path: (path.parent.name, int(path.name.split(".")[1])) for path in paths}
+    return {path: folds[clip] for path, clip in clips.items() if clip in folds}
 
 
 def _clip(path: Path, fold: int) -> Clip:
-    return clip_of(path, GENRES.index(path.parent.name), fold)
+    return clip_from_file(path, GENRES.index(path.parent.name), fold)

@@ -1,9 +1,10 @@
-"""The fault-filtered split of GTZAN: 930 clips without repeated, distorted or mislabeled recordings, and with every
-artist on one side alone.
+"""The fault-filtered split of GTZAN: 930 clips without repeated, distorted or mislabeled recordings.
 
-Source: C. Kereliuk, B. L. Sturm, J. Larsen, Deep learning and music adversaries, 2015, by the faults listed in
-B. L. Sturm, The state of the art ten years after a state of the art, 2013. The numbers are those of the lists
-train_filtered, valid_filtered and test_filtered, as torchaudio gives them (443, 197 and 290 clips).
+The clips of an artist are all in one of the three parts.
+
+Source: C. Kereliuk, B. L. Sturm, J. Larsen, Deep learning and music adversaries, 2015, after the faults listed in
+B. L. Sturm, The state of the art ten years after a state of the art, 2013. The clip numbers are those of the lists
+train_filtered, valid_filtered and test_filtered in torchaudio (443, 197 and 290 clips).
 """
 
 from collections.abc import Iterator, Mapping
@@ -46,13 +47,13 @@ TEST = {
 }
 
 
-def numbers(part: Mapping[str, str]) -> Iterator[tuple[str, int]]:
-    """Yield (genre, number) for all clips of TRAIN, VALID or TEST.
+def clip_numbers(part: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    """Yield (genre, number) of all clips of TRAIN, VALID or TEST.
 
-    >>> list(numbers({"jazz": "0-2 41"}))
+    >>> list(clip_numbers({"jazz": "0-2 41"}))
     [('jazz', 0), ('jazz', 1), ('jazz', 2), ('jazz', 41)]
     """
-    for genre, runs in part.items():
-        for run in runs.split():
-            first, _, last = run.partition("-")
+    for genre, ranges in part.items():
+        for text in ranges.split():
+            first, _, last = text.partition("-")
             yield from ((genre, number) for number in range(int(first), int(last or first) + 1))

@@ -1,8 +1,8 @@
-"""Waveforms read once and kept ready: shards of equal clips, int16, which training maps into memory.
+"""Pack recordings of equal length into shards of int16 samples, which training maps into memory.
 
-A shard is two files: `00000.int16`, one clip after the other without a header, and `00000.json`, which tells what is
-in it and a checksum for each clip. The second is written last, and each under a temporary name first: a shard is
-whole, or it is not there. So packing can be stopped anywhere, and goes on with the first shard that is missing.
+A shard consists of two files. `00000.int16` contains the samples of its clips without a header. `00000.json` describes
+the clips and has a checksum for each. Both are written under a temporary name and renamed when complete, the JSON file
+last. An interrupted packing therefore leaves only complete shards, and continues with the first missing one.
 """
 
 import json
@@ -18,88 +18,94 @@ from typing import Any, BinaryIO
 import numpy as np
 from tqdm import tqdm
 
-from ..audio import fit_length, read, resample
+from ..audio import fix_length, read, resample
 from ..errors import DataError
-from .audioset import Segments, recording_of
-from .found import Recordings
-from .shard import FULL_SCALE, Format, Shard, identity, read_shard
+from .audioset import Segments, find_recording
+from .index import RecordingIndex
+from .shard import FULL_SCALE, Shard, ShardFormat, read_shard, shard_identity
 
-AHEAD = 64  # clips that are read before they are written
+READ_AHEAD = 64  # clips that are read before they are written
 
 
-def pack(segments: Segments, files: Recordings, folder: Path, form: Format) -> None:
-    """Write the shards of a table that are not in `folder` yet, from its recordings, on all cores.
+def pack(segments: Segments, recordings: RecordingIndex, folder: Path, shard_format: ShardFormat) -> None:
+    """Write the shards of a table that `folder` does not contain yet, on all cores.
 
-    Recordings are made mono, resampled, and cut or padded to one length. Those that are missing or cannot be read
-    are counted in their shard. In memory are a few clips, however long the table is.
+    Recordings are converted to mono, resampled, and cut or zero-padded to one length. Missing and unreadable recordings
+    are counted in their shard. Memory use does not depend on the length of the table.
 
     Parameters
     ----------
-    files : what `recordings` has found
+    segments : the table of clips
+    recordings : index of the audio files, from `index_recordings`
+    folder : where shards are written; created if necessary
+    shard_format : sample rate, clip length and shard size
 
     Raises
     ------
     DataError
-        `folder` holds shards of another table or another format.
+        `folder` contains shards of another table or format.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    of = identity(segments, form)
+    identity = shard_identity(segments, shard_format)
     with (
         tqdm(total=len(segments), desc=f"packing {segments.name}", unit="clip") as bar,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
-        for number, first in enumerate(range(0, len(segments), form.shard_clips)):
-            rows = range(first, min(first + form.shard_clips, len(segments)))
+        for number, first in enumerate(range(0, len(segments), shard_format.shard_clips)):
+            rows = range(first, min(first + shard_format.shard_clips, len(segments)))
             stem = folder / f"{number:05}"
-            if not _is_there(stem.with_suffix(".json"), of):
-                found = {row: path for row in rows if (path := recording_of(segments, row, files))}
-                _write(stem, found, Shard(of, missing=len(rows) - len(found)), form, pool)
+            if not _is_packed(stem.with_suffix(".json"), identity):
+                paths = {row: path for row in rows if (path := find_recording(segments, row, recordings))}
+                _write_shard(stem, paths, Shard(identity, missing=len(rows) - len(paths)), shard_format, pool)
             bar.update(len(rows))
 
 
-def _is_there(about: Path, of: dict[str, Any]) -> bool:
-    if not about.exists():
+def _is_packed(json_path: Path, identity: dict[str, Any]) -> bool:
+    if not json_path.exists():
         return False
-    if read_shard(about).of != of:
-        raise DataError(f"{about} is of another table or format; pack into another folder, or delete this one")
+    if read_shard(json_path).of != identity:
+        raise DataError(f"{json_path} is of another table or format; pack into another folder, or delete this one")
     return True
 
 
-def _write(stem: Path, found: Mapping[int, Path], shard: Shard, form: Format, pool: ThreadPoolExecutor) -> None:
-    with _new(stem.with_suffix(".int16")) as file:
-        for row, path, wave in _waves(found, form, pool):
-            if wave is None:
+def _write_shard(
+    stem: Path, paths: Mapping[int, Path], shard: Shard, shard_format: ShardFormat, pool: ThreadPoolExecutor
+) -> None:
+    with _atomic_writer(stem.with_suffix(".int16")) as file:
+        for row, path, waveform in _read_all(paths, shard_format, pool):
+            if waveform is None:
                 shard.unreadable.append(path.name)
             else:
                 shard.rows.append(row)
-                shard.crc32.append(zlib.crc32(wave.data))
-                file.write(wave.data)
-    with _new(stem.with_suffix(".json")) as file:
+                shard.crc32.append(zlib.crc32(waveform.data))
+                file.write(waveform.data)
+    with _atomic_writer(stem.with_suffix(".json")) as file:
         file.write(json.dumps(asdict(shard)).encode())
 
 
-def _waves(
-    found: Mapping[int, Path], form: Format, pool: ThreadPoolExecutor
+def _read_all(
+    paths: Mapping[int, Path], shard_format: ShardFormat, pool: ThreadPoolExecutor
 ) -> Iterator[tuple[int, Path, np.ndarray | None]]:
-    items = list(found.items())
-    for first in range(0, len(items), AHEAD):
-        rows, paths = zip(*items[first : first + AHEAD], strict=True)
-        yield from zip(rows, paths, pool.map(lambda path: _int16(path, form), paths), strict=True)
+    """Yield row, path and samples of each recording. Samples are None if the file cannot be read."""
+    items = list(paths.items())
+    for first in range(0, len(items), READ_AHEAD):
+        rows, files = zip(*items[first : first + READ_AHEAD], strict=True)
+        yield from zip(rows, files, pool.map(lambda path: _read_int16(path, shard_format), files), strict=True)
 
 
-def _int16(path: Path, form: Format) -> np.ndarray | None:
-    """The clip (samples,) as it is kept, little-endian; None where the file cannot be read."""
+def _read_int16(path: Path, shard_format: ShardFormat) -> np.ndarray | None:
+    """Return the clip as little-endian int16 (samples,), or None if the file cannot be read."""
     try:
         waveform, rate_hz = read(path)
     except DataError:
         return None
-    clip = fit_length(resample(waveform, rate_hz, form.sample_rate_hz), form.samples)
+    clip = fix_length(resample(waveform, rate_hz, shard_format.sample_rate_hz), shard_format.samples)
     return np.rint(np.clip(clip, -1, 1) * FULL_SCALE).astype("<i2")
 
 
 @contextmanager
-def _new(path: Path) -> Iterator[BinaryIO]:
-    """A file that gets its name when all of it is on the disk."""
+def _atomic_writer(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file that is renamed to `path` after it has been written to disk completely."""
     partial = path.with_name(f".{path.name}.part")
     try:
         with partial.open("wb") as file:

@@ -1,108 +1,113 @@
-"""RAVDESS, speech, in its official layout: `Actor_01/03-01-01-01-01-01-01.wav` to Actor_24, 1440 clips of 3 to 5 s.
+"""Loader of RAVDESS (speech) in its official layout: `Actor_01/03-01-01-01-01-01-01.wav` to Actor_24, 1440 clips.
 
 Source: S. R. Livingstone, F. A. Russo, The Ryerson audio-visual database of emotional speech and song, 2018;
-CC BY-NC-SA 4.0. The five folds, each with voices of its own, are those of C. Luna-Jiménez and others, Multimodal
-emotion recognition on RAVDESS dataset using transfer learning, 2021, section 3.1.
+CC BY-NC-SA 4.0. Clips are 3 to 5 s long. The five folds are those of C. Luna-Jiménez and others, Multimodal emotion
+recognition on RAVDESS dataset using transfer learning, 2021, section 3.1. All clips of an actor are in one fold.
 """
 
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ..errors import DataError
-from .files import clip_of, left_out, root_of, unreadable
+from .archives import extract_all
+from .audio_files import clip_from_file, find_root, skipped_note, unreadable_files
 from .records import Dataset
-from .unpack import unpack_all
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
-ACTORS = (
+FOLD_ACTORS = (
     (2, 5, 14, 15, 16),
     (3, 6, 7, 13, 18),
     (10, 11, 12, 19, 20),
     (8, 17, 21, 23, 24),
     (1, 4, 9, 22),
-)  # a fold each
-LARGEST = (3, 2, 8, 2, 2, 2, 24)  # the fields of a name count from 1 to these
-CLIPS = 1440
-REMEDY = "give Audio_Speech_Actors_01-24.zip, the folder that holds Actor_01/ to Actor_24/ of it, or its parent"
+)  # the actors of each fold
+MAX_VALUES = (3, 2, 8, 2, 2, 2, 24)  # the fields of a file name are integers from 1 to these values
+NUM_CLIPS = 1440
+HINT = "give Audio_Speech_Actors_01-24.zip, the folder that contains Actor_01/ to Actor_24/, or its parent"
 
 
 @dataclass(frozen=True)
-class Name:
-    """What a file name says: seven numbers, each from 1. Odd actors are male."""
+class FileName:
+    """The seven fields of a file name, all from 1."""
 
-    modality: int  # 3 is sound alone
-    channel: int  # 1 speech, 2 song
-    emotion: int
-    intensity: int  # 1 normal, 2 strong
+    modality: int  # 3: audio only
+    channel: int  # 1: speech, 2: song
+    emotion: int  # 1 + index in EMOTIONS
+    intensity: int  # 1: normal, 2: strong
     statement: int
     repetition: int
-    actor: int
+    actor: int  # odd: male, even: female
 
 
-def parse(path: Path) -> Name:
-    """Return what the name of a recording says. Raises DataError where it is not one of RAVDESS.
+def parse_name(path: Path) -> FileName:
+    """Return the fields of a file name. Raises DataError if the name or its folder is not one of RAVDESS.
 
-    >>> parse(Path("Actor_12/03-01-06-01-02-01-12.wav")).emotion
+    >>> parse_name(Path("Actor_12/03-01-06-01-02-01-12.wav")).emotion
     6
     """
     parts = path.stem.split("-")
-    whole = len(parts) == len(LARGEST) and all(len(part) == 2 and part.isascii() and part.isdigit() for part in parts)
-    values = [int(part) for part in parts] if whole else []
-    if not whole or any(not 1 <= value <= most for value, most in zip(values, LARGEST, strict=True)):
-        wanted = "-".join(field.name for field in fields(Name))
-        raise DataError(f"{path}: expected a name of seven pairs of digits, {wanted}; {REMEDY}")
-    return _checked(Name(*values), path)
+    valid = len(parts) == len(MAX_VALUES) and all(len(p) == 2 and p.isascii() and p.isdigit() for p in parts)
+    values = [int(part) for part in parts] if valid else []
+    if not valid or any(not 1 <= value <= maximum for value, maximum in zip(values, MAX_VALUES, strict=True)):
+        expected = "-".join(field.name for field in fields(FileName))
+        raise DataError(f"{path}: expected a name of seven two-digit fields, {expected}; {HINT}")
+    return _checked(FileName(*values), path)
 
 
-def _checked(name: Name, path: Path) -> Name:
+def _checked(name: FileName, path: Path) -> FileName:
     if path.parent.name != f"Actor_{name.actor:02}":
-        raise DataError(f"{path}: the name says actor {name.actor}, the folder {path.parent.name}; {REMEDY}")
+        raise DataError(f"{path}: actor {name.actor} in the file name, but the folder is {path.parent.name}; {HINT}")
     if name.emotion == 1 and name.intensity == 2:
-        raise DataError(f"{path}: there is no strong neutral speech in RAVDESS; {REMEDY}")
+        raise DataError(f"{path}: RAVDESS has no neutral speech of strong intensity; {HINT}")
     return name
 
 
 def load(folder: Path) -> Dataset:
-    """Return the speech of RAVDESS in five folds by actor: no voice is ever on both sides.
+    """Return the speech recordings of RAVDESS in five folds by actor.
 
-    Songs and the sound of videos are passed over; recordings that cannot be read are left out, and the note says so.
+    Songs and videos are ignored. Unreadable recordings are skipped and named in the note.
 
     Parameters
     ----------
-    folder : the one that holds the folders of the actors, or its parent, or the official archive, which is unpacked
-        beside itself
+    folder : the folder that contains the actor folders, or its parent, or the official archive, which is extracted
+        into a folder of the same name beside it
 
     Raises
     ------
     DataError
-        No such folder, a name that is not one of RAVDESS, or no speech that can be read.
+        The folder is missing, a file name is not one of RAVDESS, or no speech can be read.
     """
-    missing = f"there are no folders Actor_01/ ... in {folder}; {REMEDY}"
-    root = root_of(_unpacked(Path(folder)), lambda place: any(place.glob("Actor_[0-9][0-9]")), missing=missing)
-    named = {path: parse(path) for path in sorted(root.glob("Actor_[0-9][0-9]/*.wav"))}
-    speech = {path: name for path, name in named.items() if (name.modality, name.channel) == (3, 1)}
-    broken = unreadable(list(speech))
+    error_message = f"no folders Actor_01/ ... in {folder}; {HINT}"
+    root = find_root(
+        _extracted(Path(folder)), lambda root: any(root.glob("Actor_[0-9][0-9]")), error_message=error_message
+    )
+    names = {path: parse_name(path) for path in sorted(root.glob("Actor_[0-9][0-9]/*.wav"))}
+    speech = {path: name for path, name in names.items() if (name.modality, name.channel) == (3, 1)}
+    unreadable = unreadable_files(list(speech))
     clips = tuple(
-        clip_of(path, name.emotion - 1, fold_of(name.actor)) for path, name in speech.items() if path not in broken
+        clip_from_file(path, name.emotion - 1, actor_fold(name.actor))
+        for path, name in speech.items()
+        if path not in unreadable
     )
     if not clips:
-        raise DataError(f"{root}: there is no speech that can be read; {REMEDY}")
-    return Dataset("RAVDESS", EMOTIONS, clips, f"{_count(len(speech))}{left_out(broken, len(speech))}".strip())
+        raise DataError(f"{root}: no speech recording can be read; {HINT}")
+    note = f"{_incomplete_note(len(speech))}{skipped_note(unreadable, len(speech))}".strip()
+    return Dataset("RAVDESS", EMOTIONS, clips, note)
 
 
-def _unpacked(place: Path) -> Path:
-    if place.suffix != ".zip" or not place.is_file():
-        return place
-    folder = place.with_suffix("")
+def _extracted(path: Path) -> Path:
+    if path.suffix != ".zip" or not path.is_file():
+        return path
+    folder = path.with_suffix("")
     if not folder.exists():
-        unpack_all(place, folder)
+        extract_all(path, folder)
     return folder
 
 
-def fold_of(actor: int) -> int:
-    """Return the fold, 1 to 5, that tests the voice of `actor`, 1 to 24."""
-    return next(fold for fold, actors in enumerate(ACTORS, start=1) if actor in actors)
+def actor_fold(actor: int) -> int:
+    """Return the fold, 1 to 5, of an actor, 1 to 24."""
+    return next(fold for fold, actors in enumerate(FOLD_ACTORS, start=1) if actor in actors)
 
 
-def _count(clips: int) -> str:
-    return "" if clips == CLIPS else f"This is a part of RAVDESS, {clips} clips of {CLIPS}. "
+def _incomplete_note(clips: int) -> str:
+    return "" if clips == NUM_CLIPS else f"Incomplete copy of RAVDESS: {clips} of {NUM_CLIPS} clips. "

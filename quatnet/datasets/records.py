@@ -1,4 +1,4 @@
-"""What a data set is: clips with a label and a fold, and where their sound comes from."""
+"""The records of a data set: clips with class labels and cross-validation folds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +10,15 @@ from ..errors import DataError
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording. `source()` gives (waveform (samples,), sample rate in Hz).
+    """One recording with its class label and fold.
 
-    `key` names all that shapes those samples, so that features computed from them can be kept.
+    Attributes
+    ----------
+    name : file name, or a description of a synthesized clip
+    label : index of the class in `Dataset.classes`
+    fold : number of the cross-validation fold, from 1
+    source : function without arguments that returns the waveform, float (samples,), and its sample rate in Hz
+    key : identifies the samples for the feature cache; clips with different samples have different keys
     """
 
     name: str
@@ -24,7 +30,15 @@ class Clip:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Clips, the names of their classes in the order of the labels, and a note for the user."""
+    """A data set for classification.
+
+    Attributes
+    ----------
+    name : name of the data set
+    classes : class names, in the order of the labels
+    clips : all clips
+    note : a remark for the user, for example about skipped recordings; may be empty
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -33,24 +47,24 @@ class Dataset:
 
     @property
     def labels(self) -> np.ndarray:
-        """The labels (clips,) in order."""
+        """Labels of the clips, int (clips,)."""
         return np.array([clip.label for clip in self.clips])
 
     @property
     def folds(self) -> np.ndarray:
-        """The folds (clips,) in order."""
+        """Folds of the clips, int (clips,)."""
         return np.array([clip.fold for clip in self.clips])
 
     def split(self, fold: int) -> tuple[list[Clip], list[Clip]]:
-        """Return the clips of all other folds, to train on, and those of `fold`, to test.
+        """Return the training clips (all other folds) and the test clips (fold `fold`).
 
         Raises
         ------
         DataError
-            There is no such fold, or no other.
+            The data set has no such fold, or no other fold.
         """
         folds = sorted(set(self.folds.tolist()))
         if fold not in folds or len(folds) < 2:
-            raise DataError(f"{self.name} has no test fold {fold} beside others: its folds are {folds}")
+            raise DataError(f"{self.name} has no test fold {fold} besides training folds; its folds are {folds}")
         train = [clip for clip in self.clips if clip.fold != fold]
         return train, [clip for clip in self.clips if clip.fold == fold]

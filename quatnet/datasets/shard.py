@@ -1,4 +1,4 @@
-"""A shard of packed clips: what is in its two files, and what it has in common with the others of its table."""
+"""The format of packed shards: a file of samples and a JSON file that describes it."""
 
 import hashlib
 import json
@@ -9,30 +9,51 @@ from typing import Any
 from ..errors import ConfigError, DataError
 from .audioset import Segments
 
-FULL_SCALE = 32767
+FULL_SCALE = 32767  # int16 value of 1.0
 
 
 @dataclass(frozen=True)
-class Format:
-    """How clips are kept: 640 kB for each, 320 MB in a shard. Raises ConfigError for values that cannot work."""
+class ShardFormat:
+    """Settings of packed shards. The defaults need 640 kB per clip and 320 MB per shard.
+
+    Parameters
+    ----------
+    sample_rate_hz : sample rate in Hz of the packed clips
+    clip_seconds : length in seconds of the packed clips
+    shard_clips : table rows per shard; rows without a recording take no space
+
+    Raises
+    ------
+    ConfigError
+        A setting is out of range.
+    """
 
     sample_rate_hz: int = 32000
     clip_seconds: float = 10.0
-    shard_clips: int = 500  # rows of the table for a shard; those without a recording take no room
+    shard_clips: int = 500
 
     def __post_init__(self) -> None:
         if self.sample_rate_hz < 1 or self.samples < 1 or self.shard_clips < 1:
-            raise ConfigError(f"expected a rate, a length and shard_clips of at least one clip, got {self}")
+            raise ConfigError(f"expected sample_rate_hz, shard_clips and samples per clip of at least 1, got {self}")
 
     @property
     def samples(self) -> int:
-        """Samples of a clip."""
+        """Number of samples of a clip."""
         return round(self.sample_rate_hz * self.clip_seconds)
 
 
 @dataclass
 class Shard:
-    """What the JSON of a shard tells: table and format, rows of the table, a CRC-32 each, and what is not there."""
+    """The content of a shard's JSON file.
+
+    Attributes
+    ----------
+    of : identity of the table and format, see `shard_identity`
+    rows : table row of each packed clip
+    crc32 : CRC-32 checksum of the samples of each packed clip
+    missing : number of rows without a recording
+    unreadable : names of the recordings that cannot be read
+    """
 
     of: dict[str, Any]
     rows: list[int] = field(default_factory=list)
@@ -41,15 +62,15 @@ class Shard:
     unreadable: list[str] = field(default_factory=list)
 
 
-def read_shard(about: Path) -> Shard:
-    """Return what a shard's JSON tells. Raises DataError where it does not describe one."""
+def read_shard(json_path: Path) -> Shard:
+    """Return the content of a shard's JSON file. Raises DataError if the file is missing or malformed."""
     try:
-        return Shard(**json.loads(about.read_text()))
+        return Shard(**json.loads(json_path.read_text()))
     except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{about} does not describe a shard ({error}); delete it, and pack again") from error
+        raise DataError(f"{json_path} is not a shard description ({error}); delete it and pack again") from error
 
 
-def identity(segments: Segments, form: Format) -> dict[str, Any]:
-    """Return what a shard has in common with all others of its table and format."""
+def shard_identity(segments: Segments, shard_format: ShardFormat) -> dict[str, Any]:
+    """Return the identity of a table and a format, which all of its shards have in common."""
     digest = hashlib.blake2b(segments.ids.tobytes() + segments.starts.tobytes(), digest_size=8).hexdigest()
-    return {"table": segments.name, "rows": len(segments), "digest": digest, **asdict(form)}
+    return {"table": segments.name, "rows": len(segments), "digest": digest, **asdict(shard_format)}

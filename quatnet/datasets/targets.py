@@ -5,25 +5,25 @@ import numpy as np
 from ..errors import ConfigError, ShapeError
 
 
-def one_hot(labels: np.ndarray, classes: int, *, label_smoothing: float = 0.0) -> np.ndarray:
-    """Return float32 targets (N, classes) of `labels` (N,): 1 at the label, 0 elsewhere.
+def one_hot(labels: np.ndarray, num_classes: int, *, label_smoothing: float = 0.0) -> np.ndarray:
+    """Return float32 targets (N, num_classes) of `labels` (N,): 1 at the label, 0 elsewhere.
 
-    Label smoothing s replaces the target t by (1 - s) t + s / classes.
+    Label smoothing s replaces the target t by (1 - s) t + s / num_classes.
 
     Raises
     ------
     ShapeError
-        A label is outside range(classes).
+        A label is outside range(num_classes).
     ConfigError
         `label_smoothing` is outside [0, 1].
 
     Source: C. Szegedy and others, Rethinking the inception architecture, 2016, section 7 (label smoothing).
     """
-    check_labels(labels, classes)
+    check_labels(labels, num_classes)
     if not 0 <= label_smoothing <= 1:
         raise ConfigError(f"expected label_smoothing from 0 to 1, got {label_smoothing}")
-    targets = np.eye(classes, dtype=np.float32)[labels]
-    return targets * (1 - label_smoothing) + label_smoothing / classes if label_smoothing else targets
+    targets = np.eye(num_classes, dtype=np.float32)[labels]
+    return targets * (1 - label_smoothing) + label_smoothing / num_classes if label_smoothing else targets
 
 
 def check_labels(labels: np.ndarray, num_classes: int) -> None:

@@ -15,7 +15,7 @@ def default_augmentation(*, mixup: float = 0.2) -> Augment:
 
     def augment(x: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         x = audio.time_shift(x, rng=rng)
-        x = audio.spec_augment(x, rng=rng, stripes=1, max_frames=x.shape[1] // 8, max_mels=8)
+        x = audio.spec_augment(x, rng=rng, num_masks=1, max_frames=x.shape[1] // 8, max_mels=8)
         return audio.mixup(x, targets, rng=rng, alpha=mixup)
 
     return augment

@@ -1,4 +1,4 @@
-"""Built-in data sets: synthesized sounds, music and speech, so that everything runs without a download."""
+"""Synthesized data sets of sounds, music and speech, which need no download."""
 
 from . import toy_audioset
 from .sets import load, music, voices

@@ -1,4 +1,4 @@
-"""The built-in sets: synthesized sounds, music and voices, so that everything runs without a download."""
+"""Synthesized data sets: environmental sounds, music and emotional speech."""
 
 from functools import partial
 
@@ -7,25 +7,27 @@ import numpy as np
 from ...errors import ConfigError
 from .. import gtzan, ravdess
 from ..records import Clip, Dataset
-from .pieces import piece
+from .music_styles import music_waveform
 from .sounds import SOUNDS
-from .speech import speech
-from .waveforms import RATE_HZ, recorded
+from .speech import speech_waveform
+from .waveforms import RATE_HZ, simulate_recording
 
-NOTE = (
-    "These sounds are synthesized, so their figures say little about real ones. "
-    "Real recordings: --download fetches ESC-50, --data DIR takes a folder that holds it."
-)
-NO_FOLDER = "It is synthesized, so its figures say little about real ones; --data DIR takes real recordings."
+NOTE = "These sounds are synthesized; accuracies say little about real recordings."
 
 
 def load(*, clips_per_class: int = 40, seed: int = 0, clip_seconds: float = 5.0) -> Dataset:
-    """Return ten classes of synthesized sounds in 5 folds; the same `seed` makes the same samples.
+    """Return a data set of ten classes of synthesized environmental sounds in 5 folds.
+
+    Parameters
+    ----------
+    clips_per_class : number of clips of each class, at least 5
+    seed : seed of the synthesis; the same seed gives the same samples
+    clip_seconds : length of a clip in seconds
 
     Raises
     ------
     ConfigError
-        Fewer than 5 clips per class (one for each fold), or no length.
+        `clips_per_class` is less than 5, or `clip_seconds` is not positive.
     """
     _check(clips_per_class, 5, clip_seconds)
     clips = tuple(
@@ -34,54 +36,73 @@ def load(*, clips_per_class: int = 40, seed: int = 0, clip_seconds: float = 5.0)
     return Dataset("synthesized", tuple(SOUNDS), clips, NOTE)
 
 
-def _check(clips: int, least: int, clip_seconds: float) -> None:
-    if clips < least or clip_seconds <= 0:
-        raise ConfigError(f"expected clips_per_class >= {least} and clip_seconds > 0, got {clips}, {clip_seconds}")
+def _check(clips: int, minimum: int, clip_seconds: float) -> None:
+    if clips < minimum or clip_seconds <= 0:
+        raise ConfigError(f"expected clips_per_class >= {minimum} and clip_seconds > 0, got {clips}, {clip_seconds}")
 
 
 def _clip(seed: int, label: int, number: int, clip_seconds: float) -> Clip:
     name = f"{list(SOUNDS)[label]} {number}"
-    source = partial(synthesize, label, [seed, label, number], clip_seconds)
+    source = partial(synthesize_sound, label, [seed, label, number], clip_seconds)
     return Clip(name, label, 1 + number % 5, source, key=f"synthesis 1: {seed} {label} {number} {clip_seconds}")
 
 
-def synthesize(label: int, seed: list[int], clip_seconds: float) -> tuple[np.ndarray, int]:
-    """Return (waveform (samples,) float32, sample rate in Hz) of the class `label`."""
+def synthesize_sound(label: int, seed: list[int], clip_seconds: float) -> tuple[np.ndarray, int]:
+    """Return a waveform float32 (samples,) of the class `label`, and its sample rate in Hz."""
     rng = np.random.default_rng(seed)
     sound = list(SOUNDS.values())[label]
-    return recorded(sound(round(clip_seconds * RATE_HZ), rng), rng), RATE_HZ
+    return simulate_recording(sound(round(clip_seconds * RATE_HZ), rng), rng), RATE_HZ
 
 
 def music(*, clips_per_class: int = 20, seed: int = 0, clip_seconds: float = 30.0) -> Dataset:
-    """Return the genres of GTZAN, synthesized, in as many folds; ConfigError for fewer than 10 clips per class."""
+    """Return a data set of synthesized music with the ten genres and ten folds of GTZAN.
+
+    Parameters
+    ----------
+    clips_per_class : number of clips of each genre, at least 10
+    seed : seed of the synthesis
+    clip_seconds : length of a clip in seconds
+
+    Raises
+    ------
+    ConfigError
+        `clips_per_class` is less than 10, or `clip_seconds` is not positive.
+    """
     _check(clips_per_class, gtzan.FOLDS, clip_seconds)
     clips = tuple(
         _music_clip(label, number, seed, clip_seconds)
         for label in range(len(gtzan.GENRES))
         for number in range(clips_per_class)
     )
-    return Dataset("synthesized music", gtzan.GENRES, clips, NO_FOLDER)
+    return Dataset("synthesized music", gtzan.GENRES, clips, NOTE)
 
 
 def _music_clip(label: int, number: int, seed: int, clip_seconds: float) -> Clip:
-    source = partial(play, label, [seed, label, number], clip_seconds)
+    source = partial(synthesize_music, label, [seed, label, number], clip_seconds)
     name, key = f"{gtzan.GENRES[label]} {number}", f"music 1: {seed} {label} {number} {clip_seconds}"
     return Clip(name, label, 1 + number % gtzan.FOLDS, source, key)
 
 
-def play(label: int, seed: list[int], clip_seconds: float) -> tuple[np.ndarray, int]:
-    """Return (waveform (samples,) float32, sample rate in Hz) of the genre `label`."""
+def synthesize_music(label: int, seed: list[int], clip_seconds: float) -> tuple[np.ndarray, int]:
+    """Return a waveform float32 (samples,) of the genre `label`, and its sample rate in Hz."""
     rng = np.random.default_rng(seed)
-    return recorded(piece(gtzan.GENRES[label], round(clip_seconds * RATE_HZ), rng), rng), RATE_HZ
+    return simulate_recording(music_waveform(gtzan.GENRES[label], round(clip_seconds * RATE_HZ), rng), rng), RATE_HZ
 
 
 def voices(*, repetitions: int = 2, actors: int = 24, seed: int = 0, clip_seconds: float = 3.0) -> Dataset:
-    """Return the emotions of RAVDESS in synthesized voices and the folds of their actors.
+    """Return a data set of synthesized speech with the eight emotions, the actors and the folds of RAVDESS.
+
+    Parameters
+    ----------
+    repetitions : clips per actor and emotion
+    actors : number of actors, 2 to 24
+    seed : seed of the synthesis
+    clip_seconds : length of a clip in seconds
 
     Raises
     ------
     ConfigError
-        No repetition or length, or another number of actors than 2 to 24.
+        `repetitions` is less than 1, `actors` is not from 2 to 24, or `clip_seconds` is not positive.
     """
     if repetitions < 1 or not 2 <= actors <= 24 or clip_seconds <= 0:
         raise ConfigError(
@@ -93,16 +114,18 @@ def voices(*, repetitions: int = 2, actors: int = 24, seed: int = 0, clip_second
         for label in range(len(ravdess.EMOTIONS))
         for number in range(repetitions)
     )
-    return Dataset("synthesized voices", ravdess.EMOTIONS, clips, NO_FOLDER)
+    return Dataset("synthesized voices", ravdess.EMOTIONS, clips, NOTE)
 
 
 def _voice_clip(label: int, actor: int, number: int, seed: int, clip_seconds: float) -> Clip:
-    source = partial(speak, label, actor, [seed, label, actor, number], clip_seconds)
+    source = partial(synthesize_speech, label, actor, [seed, label, actor, number], clip_seconds)
     name, key = f"actor {actor} {ravdess.EMOTIONS[label]} {number}", f"{seed} {label} {actor} {number} {clip_seconds}"
-    return Clip(name, label, ravdess.fold_of(actor), source, f"voice 1: {key}")
+    return Clip(name, label, ravdess.actor_fold(actor), source, f"voice 1: {key}")
 
 
-def speak(label: int, actor: int, seed: list[int], clip_seconds: float) -> tuple[np.ndarray, int]:
-    """Return (waveform (samples,) float32, sample rate in Hz) of the emotion `label` in the voice of `actor`."""
+def synthesize_speech(label: int, actor: int, seed: list[int], clip_seconds: float) -> tuple[np.ndarray, int]:
+    """Return a waveform float32 (samples,) of the emotion `label` spoken by `actor`, and its sample rate in Hz."""
     rng = np.random.default_rng(seed)
-    return recorded(speech(ravdess.EMOTIONS[label], actor, round(clip_seconds * RATE_HZ), rng), rng), RATE_HZ
+    return simulate_recording(
+        speech_waveform(ravdess.EMOTIONS[label], actor, round(clip_seconds * RATE_HZ), rng), rng
+    ), RATE_HZ

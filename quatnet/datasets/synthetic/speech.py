@@ -1,6 +1,6 @@
-"""Eight emotions in 24 voices that speak no words: a row of a table says how pitch, pace and loudness go. Not real.
+"""Synthesized speech without words: 24 voices and eight emotions, given by a table of prosody parameters.
 
-A voice is its actor's own pitch and resonances, the same in every clip, so that a split by actor asks for new voices.
+The pitch and formants of an actor are the same in all clips, so that a split by actor tests on new voices.
 """
 
 from dataclasses import dataclass
@@ -8,53 +8,53 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import lfilter
 
-from .waveforms import RATE_HZ, Rng, arch, place, seconds, tone
+from .waveforms import RATE_HZ, Rng, envelope, mix_at, seconds, tone
 
 
 @dataclass(frozen=True)
-class Manner:
-    """Factor on the pitch, its sweep in a syllable, syllables a second, brightness, and trembling."""
+class Prosody:
+    """Prosody parameters of an emotion."""
 
-    pitch: float
-    sweep: float
-    pace: float
-    slope: float
-    tremble: float
+    pitch: float  # factor on the pitch of the voice
+    sweep: float  # pitch at the end of a syllable, relative to its start
+    rate_hz: float  # syllables per second
+    slope: float  # harmonic n has the level n^-slope
+    vibrato: float  # relative depth of the vibrato
 
 
-MANNERS = {
-    "neutral": Manner(1.0, 0.95, 4.0, 1.2, 0.0),
-    "calm": Manner(0.9, 0.95, 2.8, 1.5, 0.0),
-    "happy": Manner(1.4, 1.3, 4.5, 0.8, 0.0),
-    "sad": Manner(0.9, 0.75, 2.2, 1.6, 0.02),
-    "angry": Manner(1.3, 0.7, 5.0, 0.3, 0.0),
-    "fearful": Manner(1.7, 1.1, 5.5, 0.9, 0.06),
-    "disgust": Manner(0.85, 0.6, 2.8, 0.7, 0.01),
-    "surprised": Manner(1.6, 1.9, 4.0, 0.9, 0.0),
+PROSODIES = {
+    "neutral": Prosody(1.0, 0.95, 4.0, 1.2, 0.0),
+    "calm": Prosody(0.9, 0.95, 2.8, 1.5, 0.0),
+    "happy": Prosody(1.4, 1.3, 4.5, 0.8, 0.0),
+    "sad": Prosody(0.9, 0.75, 2.2, 1.6, 0.02),
+    "angry": Prosody(1.3, 0.7, 5.0, 0.3, 0.0),
+    "fearful": Prosody(1.7, 1.1, 5.5, 0.9, 0.06),
+    "disgust": Prosody(0.85, 0.6, 2.8, 0.7, 0.01),
+    "surprised": Prosody(1.6, 1.9, 4.0, 0.9, 0.0),
 }
 
 
-def speech(emotion: str, actor: int, samples: int, rng: Rng) -> np.ndarray:
-    """Return syllables of `actor` (1 to 24; odd ones are low): (samples,) of arbitrary level."""
-    manner, voice = MANNERS[emotion], np.random.default_rng(actor)
+def speech_waveform(emotion: str, actor: int, samples: int, rng: Rng) -> np.ndarray:
+    """Return syllables of an actor, 1 to 24 (odd: low voice), (samples,) of arbitrary level."""
+    prosody, voice = PROSODIES[emotion], np.random.default_rng(actor)
     pitch = voice.uniform(90, 140) if actor % 2 else voice.uniform(170, 250)
     scale = voice.uniform(0.9, 1.0) if actor % 2 else voice.uniform(1.05, 1.2)
     start, parts = rng.uniform(0.1, 0.4), []
     while start < samples / RATE_HZ - 0.3:
-        gap = rng.uniform(0.8, 1.2) / manner.pace
-        parts.append((start, _syllable(manner, pitch, scale, 0.8 * gap, rng)))
+        gap = rng.uniform(0.8, 1.2) / prosody.rate_hz
+        parts.append((start, _syllable(prosody, pitch, scale, 0.8 * gap, rng)))
         start += gap
-    return place(parts, samples)
+    return mix_at(parts, samples)
 
 
-def _syllable(manner: Manner, pitch: float, scale: float, length_s: float, rng: Rng) -> np.ndarray:
+def _syllable(prosody: Prosody, pitch: float, scale: float, length_s: float, rng: Rng) -> np.ndarray:
     t = seconds(round(length_s * RATE_HZ))
-    bend = np.linspace(1, manner.sweep, len(t)) * rng.uniform(0.93, 1.07)
-    shake = 1 + manner.tremble * np.sin(2 * np.pi * rng.uniform(6, 9) * t)
-    wave = tone(manner.pitch * pitch * bend * shake, rng, harmonics=30, slope=manner.slope)
-    for hz in scale * np.array([rng.uniform(300, 800), rng.uniform(900, 2300)]):  # a vowel
+    sweep = np.linspace(1, prosody.sweep, len(t)) * rng.uniform(0.93, 1.07)
+    vibrato = 1 + prosody.vibrato * np.sin(2 * np.pi * rng.uniform(6, 9) * t)
+    wave = tone(prosody.pitch * pitch * sweep * vibrato, rng, harmonics=30, slope=prosody.slope)
+    for hz in scale * np.array([rng.uniform(300, 800), rng.uniform(900, 2300)]):  # formants of a vowel
         wave = wave + _resonance(wave, hz)
-    return arch(len(t), attack=0.2) * wave
+    return envelope(len(t), attack=0.2) * wave
 
 
 def _resonance(wave: np.ndarray, hz: float) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""Pieces that sounds are made of: noise, tones, clicks, envelopes, and the room they are recorded in.
+"""Building blocks of synthesized sounds: noise, tones, clicks, envelopes and recording conditions.
 
-A waveform is (samples,) float64 of arbitrary level at `RATE_HZ`, until `recorded` brings it into [-1, 1].
+Waveforms are float64 (samples,) of arbitrary level at `RATE_HZ`. `simulate_recording` scales them into [-1, 1].
 """
 
 import numpy as np
@@ -11,12 +11,12 @@ Rng = np.random.Generator
 
 
 def seconds(samples: int) -> np.ndarray:
-    """Time axis (samples,) in seconds."""
+    """Return the time axis (samples,) in seconds."""
     return np.arange(samples) / RATE_HZ
 
 
 def noise(samples: int, rng: Rng, *, low_hz: float, high_hz: float) -> np.ndarray:
-    """Noise between two frequencies, of standard deviation 1."""
+    """Return noise (samples,) between two frequencies, with standard deviation 1."""
     spectrum = rng.standard_normal(samples // 2 + 1) + 1j * rng.standard_normal(samples // 2 + 1)
     hz = np.fft.rfftfreq(samples, 1 / RATE_HZ)
     spectrum *= 1 / (1 + (low_hz / np.maximum(hz, 1)) ** 4) / (1 + (hz / high_hz) ** 4)
@@ -25,9 +25,17 @@ def noise(samples: int, rng: Rng, *, low_hz: float, high_hz: float) -> np.ndarra
 
 
 def tone(pitch_hz: np.ndarray, rng: Rng, *, harmonics: int = 12, slope: float = 1.2) -> np.ndarray:
-    """Harmonics 1 ... n of a pitch (samples,) that may move, the n-th of level n^-slope times chance.
+    """Return a harmonic tone (samples,) that follows a pitch curve.
 
-    One period is computed once, as a table of 2048 values, and read at the speed of the pitch.
+    Harmonic n has the level n^-slope times a random factor. One period is stored in a table of 2048 values, which is
+    read at the speed of the pitch.
+
+    Parameters
+    ----------
+    pitch_hz : fundamental frequency in Hz of each sample, (samples,)
+    rng : random generator
+    harmonics : number of harmonics
+    slope : exponent of the decay of the harmonics
     """
     levels = rng.uniform(0.4, 1, harmonics) * np.arange(1, harmonics + 1) ** -slope
     angle = 2 * np.pi * np.outer(np.arange(1, harmonics + 1), np.arange(2048)) / 2048
@@ -35,8 +43,8 @@ def tone(pitch_hz: np.ndarray, rng: Rng, *, harmonics: int = 12, slope: float = 
     return period[(2048 * np.cumsum(pitch_hz) / RATE_HZ).astype(int) % 2048]
 
 
-def place(parts: list[tuple[float, np.ndarray]], samples: int) -> np.ndarray:
-    """Add up sounds that begin at given seconds; what is too late or too long is cut."""
+def mix_at(parts: list[tuple[float, np.ndarray]], samples: int) -> np.ndarray:
+    """Return the sum (samples,) of sounds that start at given times in seconds, cut at the end."""
     wave = np.zeros(samples)
     for start_s, part in parts:
         begin = min(samples, round(start_s * RATE_HZ))
@@ -45,19 +53,19 @@ def place(parts: list[tuple[float, np.ndarray]], samples: int) -> np.ndarray:
     return wave
 
 
-def arch(samples: int, *, attack: float = 0.1) -> np.ndarray:
-    """An envelope that rises over the share `attack` and falls over the rest."""
+def envelope(samples: int, *, attack: float = 0.1) -> np.ndarray:
+    """Return an envelope (samples,) that rises linearly over the fraction `attack` and falls over the rest."""
     return np.interp(np.linspace(0, 1, samples), [0, attack, 1], [0, 1, 0])
 
 
 def click(rng: Rng, *, hz: float, decay_s: float) -> np.ndarray:
-    """A short ringing at one frequency, with noise, that fades by 1/e in `decay_s` seconds."""
+    """Return a noisy sine of frequency `hz` that decays by 1/e in `decay_s` seconds."""
     t = seconds(round(8 * decay_s * RATE_HZ))
     return np.exp(-t / decay_s) * (np.sin(2 * np.pi * hz * t) + 0.5 * rng.standard_normal(len(t)))
 
 
-def recorded(wave: np.ndarray, rng: Rng) -> np.ndarray:
-    """Put a sound into a room with a background, through some microphone, at some level: |x| <= 1, float32."""
+def simulate_recording(wave: np.ndarray, rng: Rng) -> np.ndarray:
+    """Add a random room, background noise, microphone filter and level. Returns float32 (samples,) in [-1, 1]."""
     length = round(rng.uniform(0.02, 0.6) * RATE_HZ)
     room = rng.standard_normal(length) * np.exp(-6 * np.linspace(0, 1, length)) * rng.uniform(0, 0.06)
     room[0] = 1
@@ -65,5 +73,5 @@ def recorded(wave: np.ndarray, rng: Rng) -> np.ndarray:
     low = rng.uniform(50, 3000)
     background = noise(len(wave), rng, low_hz=low, high_hz=low * rng.uniform(2, 30))
     wave = wave / (np.abs(wave).max() + 1e-9) + 10 ** rng.uniform(-3, -1.2) * background
-    wave = lfilter([1, rng.uniform(-0.9, 0.9)], [1, rng.uniform(-0.5, 0.5)], wave)  # a tilt, as of a microphone
+    wave = lfilter([1, rng.uniform(-0.9, 0.9)], [1, rng.uniform(-0.5, 0.5)], wave)  # spectral tilt of a microphone
     return (wave * rng.uniform(0.05, 0.95) / np.abs(wave).max()).astype(np.float32)

@@ -1,0 +1,86 @@
+"""Extract downloaded zip archives after checking that they are undamaged, complete and safe."""
+
+import shutil
+import stat
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from ..errors import DataError
+
+TABLE = "meta/esc50.csv"
+
+
+def extract_esc50(archive: Path, target: Path, *, num_recordings: int) -> None:
+    """Extract the top folder of the ESC-50 archive as the folder `target`.
+
+    The files are extracted into a temporary folder beside `target`, which is then renamed.
+
+    Parameters
+    ----------
+    archive : path of the zip file
+    target : the new folder
+    num_recordings : expected number of WAV files
+
+    Raises
+    ------
+    DataError
+        The archive is damaged, a member is a link or lies outside the folder, or the members are not the table of
+        ESC-50 and `num_recordings` WAV files. Nothing is written.
+    OSError
+        The disk is full or not writable. The archive itself is valid.
+    """
+    _check(archive, partial(_check_contents, num_recordings=num_recordings))
+    with zipfile.ZipFile(archive) as file:
+        _extract(file, target, top_folder=True)
+
+
+def extract_all(archive: Path, target: Path) -> None:
+    """Extract an archive with any content as the folder `target`. Raises the errors of `extract_esc50`."""
+    _check(archive, lambda _: None)
+    with zipfile.ZipFile(archive) as file:
+        _extract(file, target)
+
+
+def _check(archive: Path, check_contents: Callable[[list[zipfile.ZipInfo]], None]) -> None:
+    try:
+        with zipfile.ZipFile(archive) as file:
+            for member in file.infolist():
+                _check_name(member)
+            check_contents(file.infolist())
+            if damaged := file.testzip():
+                raise DataError(f"the archive is damaged: wrong checksum of {damaged}; download it again")
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, UnicodeError) as error:
+        # RuntimeError: an encrypted member, or a compression method that this Python lacks
+        raise DataError(f"the archive is damaged or cannot be extracted: {error}; download it again") from error
+
+
+def _check_name(member: zipfile.ZipInfo) -> None:
+    name = member.orig_filename
+    parts = PurePosixPath(name).parts
+    is_outside = name.startswith("/") or ".." in parts or "\\" in name or ":" in name or "\0" in name
+    if is_outside or not parts or stat.S_ISLNK(member.external_attr >> 16):
+        raise DataError(f"the archive has a member outside its folder: {name!r}; it is not the official archive")
+
+
+def _check_contents(members: list[zipfile.ZipInfo], num_recordings: int) -> None:
+    names = ["/".join(PurePosixPath(member.filename).parts[1:]) for member in members if not member.is_dir()]
+    top_folders = {PurePosixPath(member.filename).parts[0] for member in members}
+    wav_files = sum(name.startswith("audio/") and name.endswith(".wav") for name in names)
+    if len(top_folders) != 1 or TABLE not in names or wav_files != num_recordings:
+        raise DataError(
+            f"expected one folder with {TABLE} and {num_recordings} recordings, got {len(top_folders)} folders, "
+            f"{'a' if TABLE in names else 'no'} table and {wav_files} recordings; it is not the official archive"
+        )
+
+
+def _extract(file: zipfile.ZipFile, target: Path, *, top_folder: bool = False) -> None:
+    """Extract all members, or with `top_folder` the content of the only top folder, as the folder `target`."""
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking.") as temporary:
+        extracted = Path(temporary) / target.name
+        file.extractall(extracted)
+        (folder,) = extracted.iterdir() if top_folder else [extracted]
+        shutil.move(folder, target)

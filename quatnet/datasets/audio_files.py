@@ -1,0 +1,48 @@
+"""Helpers of the loaders: find the root folder of a data set, check its audio files, and make clips of them."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import soundfile
+
+from ..audio import read
+from ..errors import DataError
+from .records import Clip
+
+
+def find_root(folder: Path, is_root: Callable[[Path], bool], *, error_message: str) -> Path:
+    """Return `folder` or its first subfolder for which `is_root` is true. Raises DataError if there is none."""
+    candidates = [folder, *(sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else [])]
+    for candidate in candidates:
+        if is_root(candidate):
+            return candidate
+    raise DataError(error_message)
+
+
+def clip_from_file(path: Path, label: int, fold: int) -> Clip:
+    """Return the clip of an audio file. Its cache key depends on path, size and modification time of the file."""
+    status = path.stat()
+    key = f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
+    return Clip(path.name, label, fold, partial(read, path), key)
+
+
+def unreadable_files(paths: Sequence[Path]) -> list[Path]:
+    """Return the files without a valid audio header. Samples are not read, because that would take long."""
+    return [path for path in paths if not _has_audio_header(path)]
+
+
+def _has_audio_header(path: Path) -> bool:
+    try:
+        info = soundfile.info(path)
+    except (soundfile.SoundFileError, OSError):
+        return False
+    return info.frames > 0 and info.format != "RAW"  # soundfile reads a headerless .au file as raw 8 kHz speech
+
+
+def skipped_note(paths: Sequence[Path], total: int) -> str:
+    """Return a sentence that names the unreadable files among `total` recordings, or "" if `paths` is empty."""
+    if not paths:
+        return ""
+    names = ", ".join(path.name for path in paths[:3]) + (" ..." if len(paths) > 3 else "")
+    return f"Skipped {len(paths)} of {total} recordings, which cannot be read ({names})."

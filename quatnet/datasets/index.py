@@ -1,0 +1,62 @@
+"""An index of the audio files below a folder: about 50 bytes per file, for two million files of AudioSet."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+
+
+@dataclass(frozen=True)
+class RecordingIndex:
+    """File names and locations of recordings, for lookup by name without suffix.
+
+    Attributes
+    ----------
+    names : sorted file names without suffix, bytes (files,)
+    location_ids : index into `locations` for each file, int32 (files,)
+    locations : pairs of folder and suffix
+    """
+
+    names: np.ndarray
+    location_ids: np.ndarray
+    locations: tuple[tuple[Path, str], ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def find(self, name: str) -> Path | None:
+        """Return the path of the file with this name without suffix, or None."""
+        key = name.encode()
+        n = int(np.searchsorted(self.names, key))
+        if n == len(self.names) or self.names[n] != key:
+            return None
+        folder, suffix = self.locations[self.location_ids[n]]
+        return folder / f"{name}{suffix}"
+
+
+def index_recordings(folder: Path) -> RecordingIndex:
+    """Return the index of all audio files below `folder`. Raises DataError if there is none."""
+    names, location_ids, locations = [], [], list[tuple[Path, str]]()
+    for location, stems in _by_location(Path(folder)):
+        names.append(np.array([stem.encode() for stem in stems]))
+        location_ids.append(np.full(len(stems), len(locations), np.int32))
+        locations.append(location)
+    if not locations:
+        raise DataError(f"no recordings ({', '.join(SUFFIXES)}) in {folder}; give the folder that contains them")
+    all_names = np.concatenate(names)
+    order = np.argsort(all_names, kind="stable")
+    return RecordingIndex(all_names[order], np.concatenate(location_ids)[order], tuple(locations))
+
+
+def _by_location(folder: Path) -> Iterator[tuple[tuple[Path, str], list[str]]]:
+    """Yield each pair of folder and suffix, with the names of its files without suffix."""
+    for subfolder, _, files in os.walk(folder):
+        parts = [os.path.splitext(file) for file in files]
+        for suffix in sorted({suffix for _, suffix in parts if suffix.lower() in SUFFIXES}):
+            yield (Path(subfolder), suffix), [stem for stem, other in parts if other == suffix]
