@@ -1,8 +1,8 @@
-"""The errors that quatnet raises for a user's mistake: what was expected, what came, what to do."""
+"""Exceptions of quatnet. Their messages state what was expected, what was received and how to fix it."""
 
 
 class QuatnetError(Exception):
-    """Base of every error that quatnet raises on purpose."""
+    """Base class of all exceptions that quatnet raises."""
 
 
 class ShapeError(QuatnetError, ValueError):
@@ -10,23 +10,23 @@ class ShapeError(QuatnetError, ValueError):
 
 
 class ConfigError(QuatnetError, ValueError):
-    """An option has a value that cannot work."""
+    """An option has an invalid value."""
 
 
 class GraphFreedError(QuatnetError, RuntimeError):
-    """`backward` was called twice through the same graph."""
+    """`backward` was called a second time on a graph that was freed."""
 
 
 class DataError(QuatnetError, ValueError):
-    """A recording or a data set is missing, unreadable or not what it claims to be."""
+    """A recording or a data set is missing, unreadable, or has an unexpected format."""
 
 
 class CheckpointError(QuatnetError, ValueError):
-    """A checkpoint is truncated, foreign, or does not fit the model."""
+    """A checkpoint is truncated, was not written by quatnet, or does not fit the model."""
 
 
 class BackendUnavailable(QuatnetError, RuntimeError):
-    """The array module asked for by `QUATNET_BACKEND` cannot be used on this machine."""
+    """The backend selected by `QUATNET_BACKEND` is not available on this machine."""
 
 
 class MissingPackageError(QuatnetError, ImportError):
@@ -34,4 +34,4 @@ class MissingPackageError(QuatnetError, ImportError):
 
 
 class TrainingStopped(QuatnetError):
-    """Ctrl-C during training: everything up to the last step is saved, where a checkpoint was asked for."""
+    """Training was interrupted by Ctrl-C. If a checkpoint path is given, the state after the last step is saved."""

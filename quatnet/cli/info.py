@@ -1,37 +1,51 @@
-"""What `python -m quatnet` says of this machine: which arrays, which device, which versions, and whether CuPy works."""
+"""`python -m quatnet info`: backend, device and versions of this machine, and whether CuPy works."""
 
+import argparse
 import os
 import platform
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from .. import __version__
-from ..backend import gpu_unavailable_reason, on_gpu, requested_backend, xp
+from ..backend import check_backend, gpu_unavailable_reason, on_gpu, requested_backend, xp
 from ..errors import QuatnetError
 from ..threads import thread_count
 
-CUPY = ("cupy-cuda12x", "cupy-cuda13x", "cupy")  # the distributions that hold it
+CUPY = ("cupy-cuda12x", "cupy-cuda13x", "cupy")  # distributions that contain CuPy
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the subparsers of `argparse`."""
+    parser = commands.add_parser("info", help="backend, device and versions of this machine")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the report. Raises ConfigError or BackendUnavailable afterwards if the requested backend is missing."""
+    print(report(), flush=True)
+    check_backend()
 
 
 def report() -> str:
-    """Return five lines. Raises ConfigError where `QUATNET_NUM_THREADS` is not a number."""
-    facts = {"backend": backend(), "device": device(), "versions": versions()}
-    facts |= {"threads": str(thread_count()), "CuPy": start_up_test()}
-    return "\n".join(f"{name:9} {fact}" for name, fact in facts.items())
+    """Return a text of five lines. Raises ConfigError if `QUATNET_NUM_THREADS` is not a number."""
+    lines = {"backend": backend(), "device": device(), "versions": versions()}
+    lines |= {"threads": str(thread_count()), "CuPy": start_up_test()}
+    return "\n".join(f"{name:9} {text}" for name, text in lines.items())
 
 
 def backend() -> str:
-    """Return the array module in use, and what was asked for."""
+    """Return the backend in use and the requested backend."""
     try:
-        found = "cupy" if on_gpu() else "numpy"
+        name = "cupy" if on_gpu() else "numpy"
     except QuatnetError:
-        found = "none"
-    return f"{found} (QUATNET_BACKEND asks for {requested_backend()})"
+        name = "none"
+    return f"{name} (requested by QUATNET_BACKEND: {requested_backend()})"
 
 
 def device() -> str:
-    """Return what computes: the GPU that CuPy uses, or the processor."""
+    """Return the name of the device: the GPU that CuPy uses, or the processor."""
     try:
         if not on_gpu():
             return f"{processor()}, {os.cpu_count()} cores"
@@ -46,15 +60,15 @@ def device() -> str:
 
 
 def versions() -> str:
-    """Return the versions of quatnet and of what it stands on."""
-    cupy = [f"{name} {found}" for name in CUPY if (found := _installed(name))]
-    others = [f"{name} {_installed(name)}" for name in ("numpy", "scipy")]
+    """Return the versions of quatnet, Python and the dependencies."""
+    cupy = [f"{name} {version}" for name in CUPY if (version := _installed_version(name))]
+    others = [f"{name} {_installed_version(name)}" for name in ("numpy", "scipy")]
     own = [f"quatnet {__version__}", f"python {platform.python_version()}"]
     return ", ".join(own + others + (cupy or ["cupy not installed"]))
 
 
 def start_up_test() -> str:
-    """Return the outcome of `backend.gpu_unavailable_reason`, whichever array module is in use."""
+    """Return the result of `backend.gpu_unavailable_reason` as text, independent of the backend in use."""
     start = time.perf_counter()
     reason = gpu_unavailable_reason()
     passed = f"passed the start-up test in {time.perf_counter() - start:.2f} s: it allocates, compiles and multiplies"
@@ -68,7 +82,7 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _installed(package: str) -> str | None:
+def _installed_version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:

@@ -1,19 +1,19 @@
-"""Start a script so that a user's mistake ends in one line."""
+"""Run the `main` function of a script with one-line error messages."""
 
 import sys
 from collections.abc import Callable
 
-from ..backend import check
+from ..backend import check_backend
 from ..errors import QuatnetError
 
 
 def run_main(main: Callable[[], None], *, stopped: str = "stopped") -> None:
-    """Call `main`; a missing GPU, a QuatnetError, an OSError or Ctrl-C ends in one line on stderr and exit code 1.
+    """Call `main`. A missing GPU, a QuatnetError, an OSError or Ctrl-C prints one line to stderr and exits with code 1.
 
-    `stopped` is the line that Ctrl-C prints.
+    `stopped` is the line printed after Ctrl-C.
     """
     try:
-        check()
+        check_backend()
         main()
     except (QuatnetError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")

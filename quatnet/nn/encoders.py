@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
-from ..ops.components import quaternion_count
+from ..ops.components import quaternion_channels
 from .convolution import Conv2d
 from .module import Module
 from .real import Linear
@@ -38,7 +38,7 @@ class NormHead(Module):
     """
 
     def __init__(self, in_features: int, out_features: int, *, rng: np.random.Generator) -> None:
-        self.linear = Linear(quaternion_count(in_features), out_features, rng=rng)
+        self.linear = Linear(quaternion_channels(in_features), out_features, rng=rng)
 
     def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         return self.linear(ops.quaternion_norm(x))

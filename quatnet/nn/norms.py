@@ -5,8 +5,8 @@ import numpy as np
 from .. import ops
 from ..autodiff import Tensor
 from ..backend import Array, xp
-from ..ops.components import quaternion_count
-from ..ops.quaternion_normalize import quaternion_statistics
+from ..ops.components import quaternion_channels
+from ..ops.quaternion_batchnorm import quaternion_statistics
 from ..ops.whitening import whitening_statistics
 from .module import Module
 from .real import parameter
@@ -20,7 +20,7 @@ class QuaternionBatchNorm(Module):
     """
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
-        quaternions = quaternion_count(num_features)
+        quaternions = quaternion_channels(num_features)
         self.weight = parameter(np.ones(quaternions, np.float32))
         self.bias = parameter(np.zeros(num_features, np.float32))
         self.running_mean = xp.zeros(num_features, dtype=np.float32)
@@ -48,7 +48,7 @@ class WhiteningBatchNorm(Module):
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         identity = np.eye(4, dtype=np.float32)
-        quaternions = quaternion_count(num_features)
+        quaternions = quaternion_channels(num_features)
         self.weight = parameter(np.repeat(identity[np.tril_indices(4)][:, None], quaternions, axis=1))
         self.bias = parameter(np.zeros(num_features, np.float32))
         self.running_mean = xp.zeros(num_features, dtype=np.float32)
@@ -91,7 +91,7 @@ class ModReLU(Module):
     """
 
     def __init__(self, num_features: int) -> None:
-        self.bias = parameter(np.zeros(quaternion_count(num_features), np.float32))
+        self.bias = parameter(np.zeros(quaternion_channels(num_features), np.float32))
 
     def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         return ops.mod_relu(x, self.bias)

@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
-from ..ops.components import quaternion_count
+from ..ops.components import quaternion_channels
 from .init import he_scale, quaternion_polar
 from .module import Module
 from .real import parameter
@@ -12,7 +12,7 @@ from .real import parameter
 
 def quaternions(*channels: int) -> tuple[int, ...]:
     """Return the numbers of quaternion channels; ShapeError where four do not go into one of `channels`."""
-    return tuple(quaternion_count(count) for count in channels)
+    return tuple(quaternion_channels(count) for count in channels)
 
 
 class QuaternionLinear(Module):

@@ -1,11 +1,11 @@
-"""Differentiable operations on tensors: each is one function, forward first, then its inner `backward`."""
+"""Differentiable operations on tensors. Each is one function: the forward computation, then its inner `backward`."""
 
 from ..autodiff.reduce import max, mean, sum
 from ..autodiff.shape import concatenate, getitem, reshape, transpose
 from .activations import exp, log, relu, sigmoid, tanh
 from .batchnorm import batch_norm, dropout
 from .conv import conv1d, conv2d, conv_transpose2d
-from .distillation import binary_distillation_loss, distillation_loss, mse_loss, released_distillation_loss
+from .distillation import binary_distillation_loss, distillation_loss, mse_loss
 from .encoders import repeat_encoder, zero_pad_encoder
 from .hamilton import hamilton_product
 from .layernorm import layer_norm
@@ -50,7 +50,6 @@ __all__ = [
     "quaternion_linear",
     "quaternion_norm",
     "quaternion_rotation_conv2d",
-    "released_distillation_loss",
     "relu",
     "repeat_encoder",
     "reshape",

@@ -1,7 +1,7 @@
-"""Ops that act on every entry by itself.
+"""Elementwise ops.
 
-On a quaternion layer they are "split": one component at a time. Turning the quaternion first, x ⊗ q, gives another
-result, not the turned one; `quaternion_activations` has activations that commute.
+On quaternion channels they are componentwise: each component is an independent real number. They are not equivariant to
+multiplication by a quaternion on the right. The ops of `quaternion_activations` are.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from ..backend import Array, xp
 
 
 def relu(x: Tensor) -> Tensor:
-    """Return max(x, 0); on a quaternion layer this is the split relu, one component at a time."""
+    """Return max(x, 0). On quaternion channels this is the componentwise relu."""
     y = xp.maximum(data_of(x), 0)
 
-    def backward(g: Array) -> Sequence[Array]:
-        return (g * (y > 0),)
+    def backward(grad: Array) -> Sequence[Array]:
+        return (grad * (y > 0),)
 
     return Tensor.from_op(y, (x,), backward)
 
@@ -24,23 +24,23 @@ def relu(x: Tensor) -> Tensor:
 def exp(x: Tensor) -> Tensor:
     """Return eˣ."""
     y = xp.exp(data_of(x))
-    return Tensor.from_op(y, (x,), lambda g: (g * y,))
+    return Tensor.from_op(y, (x,), lambda grad: (grad * y,))
 
 
 def log(x: Tensor) -> Tensor:
-    """Return the natural logarithm; -inf at 0 and nan below, as in NumPy."""
+    """Return the natural logarithm: -inf at 0, and nan for negative numbers, as in NumPy."""
     a = data_of(x)
-    return Tensor.from_op(xp.log(a), (x,), lambda g: (g / a,))
+    return Tensor.from_op(xp.log(a), (x,), lambda grad: (grad / a,))
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    """Return 1 / (1 + e⁻ˣ), computed from e^-|x| so that nothing overflows."""
+    """Return 1 / (1 + e⁻ˣ), computed from e^-|x| to avoid overflow."""
     a = data_of(x)
     y = xp.exp(xp.minimum(a, 0)) / (1 + xp.exp(-xp.abs(a)))
-    return Tensor.from_op(y, (x,), lambda g: (g * y * (1 - y),))
+    return Tensor.from_op(y, (x,), lambda grad: (grad * y * (1 - y),))
 
 
 def tanh(x: Tensor) -> Tensor:
     """Return the hyperbolic tangent, (eˣ - e⁻ˣ) / (eˣ + e⁻ˣ)."""
     y = xp.tanh(data_of(x))
-    return Tensor.from_op(y, (x,), lambda g: (g * (1 - y * y),))
+    return Tensor.from_op(y, (x,), lambda grad: (grad * (1 - y * y),))

@@ -1,7 +1,7 @@
 """Batch normalization over the last axis, and dropout.
 
-Both walk over memory in pieces. An image row, W pixels of C channels, is handled as one row of W·C numbers
-with the per-channel factors repeated W times: NumPy's inner loops are then long instead of C entries short.
+Both process the data in chunks that fit the cache. An image row, W pixels of C channels, is handled as one row of W·C
+numbers, with the factors of the channels repeated W times. NumPy's inner loops then run over W·C entries, not over C.
 """
 
 from collections.abc import Sequence
@@ -14,29 +14,29 @@ from ..backend import Array, xp
 from ..errors import ConfigError, ShapeError
 from ..threads import CACHE_BYTES, chunk_slices, parallel_for, parallel_map, parallel_ufunc
 
-MOST_ROWS = 8192
+MAX_ROWS = 8192
 
 
 def batch_statistics(x: Array) -> tuple[Array, Array]:
-    """Return mean and biased variance of `x` (..., C) over all axes but the last: two arrays (C,).
+    """Return mean and biased variance of `x` (..., C) over all axes except the last, two arrays (C,).
 
-    Each piece is centered on its own mean while it is in cache; pieces are joined in float64, so that float32
-    data keep their accuracy over millions of rows. Raises ShapeError for an empty batch.
+    Each chunk is centered on its own mean while it is in the cache. The statistics of the chunks are combined in
+    float64, so float32 data keep their accuracy over millions of rows. Raises ShapeError for an empty batch.
 
     Source: T. F. Chan, G. H. Golub, R. J. LeVeque, Algorithms for computing the sample variance, 1983, eq. 1.5.
     """
     if x.size == 0:
-        raise ShapeError(f"batch statistics need at least one row, got shape {x.shape}; leave empty batches out")
+        raise ShapeError(f"batch statistics need at least one row, got shape {x.shape}; skip empty batches")
     if kernels.supports(x):
         mean, variance = kernels.normalize.moments(x)
         return mean.astype(x.dtype), variance.astype(x.dtype)
-    channels, wide = x.shape[-1], _wide(x)
+    channels, rows = x.shape[-1], _image_rows(x)
     count, mean, squares = 0, xp.zeros(channels), xp.zeros(channels)
-    parts = parallel_map(lambda part: _moments(wide[part], channels), _chunk_slices(wide))
-    for n, part_mean, part_squares in parts:
-        step = part_mean - mean
-        squares = squares + part_squares + step**2 * (count * n / (count + n))
-        mean = mean + step * (n / (count + n))
+    moments = parallel_map(lambda chunk: _moments(rows[chunk], channels), _chunk_slices(rows))
+    for n, chunk_mean, chunk_squares in moments:
+        delta = chunk_mean - mean
+        squares = squares + chunk_squares + delta**2 * (count * n / (count + n))
+        mean = mean + delta * (n / (count + n))
         count += n
     return mean.astype(x.dtype), (squares / count).astype(x.dtype)
 
@@ -51,12 +51,19 @@ def batch_norm(
     eps: float = 1e-5,
     batch_stats: tuple[Array, Array] | None = None,
 ) -> Tensor:
-    """Return weight · (x - mean) / sqrt(variance + epsilon) + bias for `x` (..., C), each channel by itself.
+    """Return weight · (x - mean) / sqrt(variance + eps) + bias for each channel of `x` (..., C).
 
-    `running_stats` are the running (mean, variance), constants, at evaluation. Without them they are those of
-    `x`, and the gradient passes through them; `of_batch` saves computing them where they are at hand. `relu` takes
-    max(·, 0) in the same walk over memory.
-    Raises ShapeError where the channels disagree.
+    Parameters
+    ----------
+    x : tensor (..., C)
+    weight, bias : tensors (C,)
+    running_stats : running (mean, variance) for evaluation, constants. By default the statistics of `x` are used, and
+        the gradient passes through them.
+    relu : whether max(·, 0) is applied in the same pass over memory
+    eps : number added to the variance
+    batch_stats : (mean, variance) of `x`, if they are already computed
+
+    Raises ShapeError if the channels differ.
 
     Source: S. Ioffe, C. Szegedy, Batch normalization, 2015.
     """
@@ -67,133 +74,141 @@ def batch_norm(
     inverse = 1 / xp.sqrt(variance + a.dtype.type(eps))
     y = _affine(a, weight.data * inverse, bias.data - mean * weight.data * inverse, relu)
 
-    def backward(g: Array) -> Sequence[Array | None]:
-        if kernels.supports(g, a, mean, inverse):
-            return _by_kernels(g, x, y if relu else None, mean, inverse, weight.data, running_stats is not None)
-        out = xp.empty(y.shape, dtype=y.dtype)  # first g where relu let something pass, then the gradient of x
-        g_shift, g_scale = _parameter_gradients(g, a, mean, y if relu else None, out)
-        g_scale = g_scale * inverse
-        g = out if relu else g
+    def backward(grad: Array) -> Sequence[Array | None]:
+        if kernels.supports(grad, a, mean, inverse):
+            return _gradients_on_gpu(
+                grad, x, y if relu else None, mean, inverse, weight.data, running_stats is not None
+            )
+        out = xp.empty(y.shape, dtype=y.dtype)  # first grad masked by the relu, then the gradient of x
+        grad_bias, grad_weight = _parameter_gradients(grad, a, mean, y if relu else None, out)
+        grad_weight = grad_weight * inverse
+        grad = out if relu else grad
         if not x.requires_grad:
-            return None, g_scale, g_shift
+            return None, grad_weight, grad_bias
         if running_stats is not None:
-            return g * (weight.data * inverse), g_scale, g_shift
-        line = _line(a, mean, inverse, weight.data, g_scale, g_shift)
-        return _input_gradient(g, a, *line, out), g_scale, g_shift
+            return grad * (weight.data * inverse), grad_weight, grad_bias
+        linear_terms = _linear_terms(a, mean, inverse, weight.data, grad_weight, grad_bias)
+        return _input_gradient(grad, a, *linear_terms, out), grad_weight, grad_bias
 
     return Tensor.from_op(y, (x, weight, bias), backward)
 
 
-def _by_kernels(
-    g: Array, x: Tensor, relu: Array | None, mean: Array, inverse: Array, scale: Array, constant: bool
+def _gradients_on_gpu(
+    grad: Array, x: Tensor, relu: Array | None, mean: Array, inverse: Array, scale: Array, constant: bool
 ) -> Sequence[Array | None]:
-    """The three gradients on a GPU, in two passes over g, x and the result of a `relu`."""
-    g_shift, g_scale = kernels.normalize.gradient_sums(g, x.data, mean, relu)
-    g_scale = g_scale * inverse
+    """Compute the three gradients on a GPU, in two passes over grad, x and the output of the relu."""
+    grad_bias, grad_weight = kernels.normalize.gradient_sums(grad, x.data, mean, relu)
+    grad_weight = grad_weight * inverse
     if not x.requires_grad:
-        return None, g_scale, g_shift
+        return None, grad_weight, grad_bias
     zeros = xp.zeros_like(inverse)
-    line = (scale * inverse, zeros, zeros) if constant else _line(x.data, mean, inverse, scale, g_scale, g_shift)
-    return kernels.normalize.input_gradient(g, x.data, *line, relu), g_scale, g_shift
+    linear_terms = (
+        (scale * inverse, zeros, zeros)
+        if constant
+        else _linear_terms(x.data, mean, inverse, scale, grad_weight, grad_bias)
+    )
+    return kernels.normalize.input_gradient(grad, x.data, *linear_terms, relu), grad_weight, grad_bias
 
 
-def _wide(x: Array) -> Array:
+def _image_rows(x: Array) -> Array:
     return x.reshape(-1, x.shape[-2] * x.shape[-1]) if x.ndim > 2 else x
 
 
-def _chunk_slices(wide: Array) -> list[slice]:
-    """Cut rows so that the two arrays that most passes touch stay in cache, and sums in float32 stay short."""
-    return chunk_slices(len(wide), max(2 * wide[:1].nbytes, CACHE_BYTES // MOST_ROWS))
+def _chunk_slices(rows: Array) -> list[slice]:
+    """Split the rows so that two arrays of a chunk fit the cache, and float32 sums have at most `MAX_ROWS` terms."""
+    return chunk_slices(len(rows), max(2 * rows[:1].nbytes, CACHE_BYTES // MAX_ROWS))
 
 
-def _repeat(channel: Array, wide: Array) -> Array:
-    return xp.tile(channel, wide.shape[1] // len(channel))
+def _repeat(channel: Array, rows: Array) -> Array:
+    return xp.tile(channel, rows.shape[1] // len(channel))
 
 
-def _column_sums(wide: Array, channels: int) -> Array:
-    """Sums per channel, by a product with ones: several times faster than sum(axis=0)."""
-    return (xp.ones(len(wide), dtype=wide.dtype) @ wide).reshape(-1, channels).sum(axis=0)
+def _column_sums(rows: Array, channels: int) -> Array:
+    """Return the sums per channel, as a product with ones: several times faster than sum(axis=0)."""
+    return (xp.ones(len(rows), dtype=rows.dtype) @ rows).reshape(-1, channels).sum(axis=0)
 
 
 def _column_products(a: Array, b: Array, channels: int) -> Array:
-    """Σ a · b per channel, reading both once and writing nothing between."""
+    """Return Σ a · b per channel without a temporary array."""
     return xp.einsum("ij,ij->j", a, b).reshape(-1, channels).sum(axis=0)
 
 
-def _moments(wide: Array, channels: int) -> tuple[int, Array, Array]:
-    """Number of rows, mean, and sum of squares around it; what is left of the mean after centering corrects both."""
-    count = wide.size // channels
-    mean = _column_sums(wide, channels) / wide.dtype.type(count)
-    centered = wide - _repeat(mean, wide)
-    rest = _column_sums(centered, channels) / wide.dtype.type(count)
-    squares = _column_products(centered, centered, channels) - count * rest**2
-    return count, mean.astype(np.float64) + rest, squares
+def _moments(rows: Array, channels: int) -> tuple[int, Array, Array]:
+    """Return number of rows, mean, and sum of squared deviations, corrected by the remaining mean."""
+    count = rows.size // channels
+    mean = _column_sums(rows, channels) / rows.dtype.type(count)
+    centered = rows - _repeat(mean, rows)
+    residual_mean = _column_sums(centered, channels) / rows.dtype.type(count)
+    squares = _column_products(centered, centered, channels) - count * residual_mean**2
+    return count, mean.astype(np.float64) + residual_mean, squares
 
 
 def _affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
     if kernels.supports(x, factor, offset):
         return kernels.normalize.affine(x, factor, offset, relu)
-    wide, y = _wide(x), xp.empty(x.shape, dtype=x.dtype)
-    result, factors, offsets = _wide(y), _repeat(factor, wide), _repeat(offset, wide)
+    rows, y = _image_rows(x), xp.empty(x.shape, dtype=x.dtype)
+    result, factors, offsets = _image_rows(y), _repeat(factor, rows), _repeat(offset, rows)
     zeros = xp.zeros_like(offsets)
 
-    def work(part: slice) -> None:
-        out = xp.multiply(wide[part], factors, out=result[part])
+    def work(chunk: slice) -> None:
+        out = xp.multiply(rows[chunk], factors, out=result[chunk])
         out += offsets
         if relu:
-            xp.maximum(out, zeros, out=out)  # three times as fast as with the number 0
+            xp.maximum(out, zeros, out=out)  # three times as fast as with the scalar 0
 
-    parallel_for(work, _chunk_slices(wide))
+    parallel_for(work, _chunk_slices(rows))
     return y
 
 
-def _parameter_gradients(g: Array, x: Array, mean: Array, relu: Array | None, masked: Array) -> Array:
-    """Return Σ g and Σ g · (x - mean), (2, C): of the g that a `relu` lets pass, which `masked` is filled with."""
-    channels, wide, wide_g, wide_masked = x.shape[-1], _wide(x), _wide(g), _wide(masked)
-    means, wide_relu = _repeat(mean, wide), None if relu is None else _wide(relu)
+def _parameter_gradients(grad: Array, x: Array, mean: Array, relu: Array | None, masked: Array) -> Array:
+    """Return Σ grad and Σ grad · (x - mean), (2, C). With `relu`, grad is masked first and stored in `masked`."""
+    channels, rows, grad_rows, masked_rows = x.shape[-1], _image_rows(x), _image_rows(grad), _image_rows(masked)
+    means, relu_rows = _repeat(mean, rows), None if relu is None else _image_rows(relu)
 
-    def work(part: slice) -> Array:
-        passed = wide_g[part]
-        if wide_relu is not None:
-            passed = xp.multiply(passed, wide_relu[part] > 0, out=wide_masked[part])
-        centered = wide[part] - means
-        return xp.stack([_column_sums(passed, channels), _column_products(centered, passed, channels)])
+    def work(chunk: slice) -> Array:
+        masked_grad = grad_rows[chunk]
+        if relu_rows is not None:
+            masked_grad = xp.multiply(masked_grad, relu_rows[chunk] > 0, out=masked_rows[chunk])
+        centered = rows[chunk] - means
+        return xp.stack([_column_sums(masked_grad, channels), _column_products(centered, masked_grad, channels)])
 
-    return sum(parallel_map(work, _chunk_slices(wide)))
+    return sum(parallel_map(work, _chunk_slices(rows)))
 
 
-def _line(
-    x: Array, mean: Array, inverse: Array, scale: Array, g_scale: Array, g_shift: Array
+def _linear_terms(
+    x: Array, mean: Array, inverse: Array, scale: Array, grad_weight: Array, grad_bias: Array
 ) -> tuple[Array, Array, Array]:
-    """weight · inverse · (g - mean(g) - x̂ mean(g x̂)), written as one factor for g, one for x, one offset."""
+    """Return weight · inverse · (grad - mean(grad) - x̂ mean(grad x̂)) as factors of grad and x, and an offset."""
     count = x.dtype.type(x.size // x.shape[-1])
-    slope = -scale * inverse**2 * g_scale / count
-    return scale * inverse, slope, -scale * inverse * g_shift / count - slope * mean
+    x_factor = -scale * inverse**2 * grad_weight / count
+    return scale * inverse, x_factor, -scale * inverse * grad_bias / count - x_factor * mean
 
 
-def _input_gradient(g: Array, x: Array, factor: Array, slope: Array, offset: Array, gx: Array) -> Array:
-    """factor · g + slope · x + offset, into `gx`."""
-    wide, wide_g, result = _wide(x), _wide(g), _wide(gx)
-    factors, slopes, offsets = (_repeat(v, wide) for v in (factor, slope, offset))
+def _input_gradient(grad: Array, x: Array, factor: Array, x_factor: Array, offset: Array, grad_x: Array) -> Array:
+    """Write factor · grad + x_factor · x + offset into `grad_x`."""
+    rows, grad_rows, result = _image_rows(x), _image_rows(grad), _image_rows(grad_x)
+    factors, x_factors, offsets = (_repeat(v, rows) for v in (factor, x_factor, offset))
 
-    def work(part: slice) -> None:
-        out = xp.multiply(wide_g[part], factors, out=result[part])
+    def work(chunk: slice) -> None:
+        out = xp.multiply(grad_rows[chunk], factors, out=result[chunk])
         out += offsets
-        out += wide[part] * slopes
+        out += rows[chunk] * x_factors
 
-    parallel_for(work, _chunk_slices(wide))
-    return gx
+    parallel_for(work, _chunk_slices(rows))
+    return grad_x
 
 
 def dropout(x: Tensor, p: float, *, rng: np.random.Generator | None, train: bool) -> Tensor:
-    """Set a share `p` of the entries to 0 and divide the others by 1 - p; the identity without `train`.
+    """Set each entry to 0 with probability `p` and divide the others by 1 - p. Return `x` if `train` is false.
 
-    Raises ConfigError where `p` is not in [0, 1), or training comes without an `rng`.
+    Raises ConfigError if `p` is not in [0, 1), or `rng` is missing in training.
     """
     if not 0 <= p < 1 or (train and p and rng is None):
         raise ConfigError(f"dropout needs 0 <= p < 1, and an rng to train; got p={p}, rng={rng}")
     if not train or p == 0 or rng is None:
         return x
-    kept = rng.random(x.shape, dtype=np.float32) >= p
-    mask = xp.asarray(kept * x.data.dtype.type(1 / (1 - p)))
-    return Tensor.from_op(parallel_ufunc(xp.multiply, x.data, mask), (x,), lambda g: (parallel_ufunc(xp.multiply, g, mask),))
+    keep = rng.random(x.shape, dtype=np.float32) >= p
+    mask = xp.asarray(keep * x.data.dtype.type(1 / (1 - p)))
+    return Tensor.from_op(
+        parallel_ufunc(xp.multiply, x.data, mask), (x,), lambda grad: (parallel_ufunc(xp.multiply, grad, mask),)
+    )

@@ -1,6 +1,6 @@
-"""From real to quaternion channels without parameters; `nn.LearnedEncoder` has some.
+"""Encoders from real to quaternion channels without parameters. `nn.LearnedEncoder` has parameters.
 
-Both are linear. A real input can be multiplied by real numbers only, and with those they commute.
+Both are linear maps.
 """
 
 from ..autodiff import Tensor
@@ -10,17 +10,17 @@ from ..errors import ShapeError
 
 
 def repeat_encoder(x: Tensor) -> Tensor:
-    """Return x (1 + i + j + k): (..., C) real -> (..., 4C), every component a copy; ShapeError for a lone number."""
+    """Return x (1 + i + j + k): (..., C) real -> (..., 4C), each component a copy. Raises ShapeError for a scalar."""
     return concatenate([_with_channels(x)] * 4)
 
 
 def zero_pad_encoder(x: Tensor) -> Tensor:
-    """Return x + 0i + 0j + 0k: (..., C) real -> (..., 4C); ShapeError for a lone number."""
+    """Return x + 0i + 0j + 0k: (..., C) real -> (..., 4C). Raises ShapeError for a scalar."""
     shape = (*_with_channels(x).shape[:-1], 3 * x.shape[-1])
     return concatenate([x, Tensor(xp.zeros(shape, dtype=x.data.dtype))])
 
 
 def _with_channels(x: Tensor) -> Tensor:
     if not x.shape:
-        raise ShapeError("expected channels on the last axis of x, got a lone number; reshape it to (1,)")
+        raise ShapeError("expected channels on the last axis of x, got a scalar; reshape it to (1,)")
     return x

@@ -1,4 +1,4 @@
-"""The Hamilton product as an op, with its gradient in two lines."""
+"""Hamilton product as a differentiable op."""
 
 from collections.abc import Sequence
 
@@ -12,26 +12,26 @@ from ..quaternion.chunks import checked
 
 
 def hamilton_product(p: Tensor, q: Tensor, *, axis: int = -1) -> Tensor:
-    """Return p ⊗ q along `axis`, which counts from the end (axis < 0) where the other axes broadcast.
+    """Return p ⊗ q along `axis`. The other axes broadcast; `axis` must be negative if p and q differ in `ndim`.
 
-    The product is linear in each factor, p ⊗ q = L(p) q = R(q) p, so the gradients are L(p)ᵀ g and R(q)ᵀ g.
-    The transpose of a quaternion's matrix is the matrix of its conjugate:
+    The product is linear in each factor, p ⊗ q = L(p) q = R(q) p. For an upstream gradient `grad`, the gradients are
+    R(q)ᵀ grad for p and L(p)ᵀ grad for q. The transpose of these matrices is the matrix of the conjugate:
 
-        gp = g ⊗ q*        gq = p* ⊗ g
+        grad_p = grad ⊗ q*        grad_q = p* ⊗ grad
 
-    Raises ShapeError where `axis` does not have length 4 in both, or where the other axes do not broadcast.
+    Raises ShapeError unless `axis` has length 4 in p and q, and the other axes broadcast.
     """
     a, b = data_of(p), data_of(q)
     if axis >= 0 and a.ndim != b.ndim:
-        raise ShapeError(f"expected axis < 0 for shapes {a.shape} and {b.shape} of different lengths, got {axis}")
+        raise ShapeError(f"expected axis < 0 for shapes {a.shape} and {b.shape} of different ndim, got {axis}")
     check_broadcast(a.shape, b.shape)
     if a.shape == b.shape and kernels.supports(a, b):
         y = kernels.hamilton.product(checked(a, axis), b, axis)
-        return Tensor.from_op(y, (p, q), lambda g: kernels.hamilton.gradients(a, b, g, axis))
+        return Tensor.from_op(y, (p, q), lambda grad: kernels.hamilton.gradients(a, b, grad, axis))
 
-    def backward(g: Array) -> Sequence[Array]:
-        gp = quaternion.hamilton_product(g, quaternion.conjugate(b, axis=axis), axis=axis)
-        gq = quaternion.hamilton_product(quaternion.conjugate(a, axis=axis), g, axis=axis)
-        return unbroadcast(gp, a.shape), unbroadcast(gq, b.shape)
+    def backward(grad: Array) -> Sequence[Array]:
+        grad_p = quaternion.hamilton_product(grad, quaternion.conjugate(b, axis=axis), axis=axis)
+        grad_q = quaternion.hamilton_product(quaternion.conjugate(a, axis=axis), grad, axis=axis)
+        return unbroadcast(grad_p, a.shape), unbroadcast(grad_q, b.shape)
 
     return Tensor.from_op(quaternion.hamilton_product(a, b, axis=axis), (p, q), backward)

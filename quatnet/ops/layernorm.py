@@ -1,4 +1,4 @@
-"""Layer normalization: each row by itself, so that nothing depends on the rest of the batch."""
+"""Layer normalization: each row is normalized independently of the rest of the batch."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,11 @@ from ..errors import ShapeError
 
 
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, *, eps: float = 1e-5) -> Tensor:
-    """Return weight · (x - mean) / sqrt(variance + epsilon) + bias, with mean and variance of each row.
+    """Return weight · (x - mean) / sqrt(variance + eps) + bias, with mean and variance over the last axis.
 
-    `x` is (..., C); mean and variance are over its last axis, `weight` and `bias` are (C,). On quaternions the
-    row is all four components of all channels: their common mean points along 1 + i + j + k, so there is no
-    equivariance to a quaternion on the right. Raises ShapeError where the channels disagree.
+    `x` is (..., C), `weight` and `bias` are (C,). On quaternion channels, mean and variance are over the four
+    components of all channels. The mean is a multiple of 1 + i + j + k, so the op is not equivariant to multiplication
+    by a quaternion on the right. Raises ShapeError if the channels differ.
 
     Source: J. L. Ba, J. R. Kiros, G. E. Hinton, Layer normalization, 2016.
     """
@@ -20,18 +20,18 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, *, eps: float = 1e-5) ->
         raise ShapeError(f"expected weight and bias of shape {x.shape[-1:]}, got {weight.shape} and {bias.shape}")
     a = x.data
 
-    def backward(g: Array) -> Sequence[Array]:
-        normal, inverse = _normal(a, eps)
-        rows = tuple(range(g.ndim - 1))
-        wanted = g * weight.data
-        gx = inverse * (wanted - _mean(wanted) - normal * _mean(wanted * normal))
-        return gx, (g * normal).sum(axis=rows), g.sum(axis=rows)
+    def backward(grad: Array) -> Sequence[Array]:
+        normalized, inverse = _normalize(a, eps)
+        rows = tuple(range(grad.ndim - 1))
+        grad_normal = grad * weight.data
+        grad_x = inverse * (grad_normal - _mean(grad_normal) - normalized * _mean(grad_normal * normalized))
+        return grad_x, (grad * normalized).sum(axis=rows), grad.sum(axis=rows)
 
-    return Tensor.from_op(_normal(a, eps)[0] * weight.data + bias.data, (x, weight, bias), backward)
+    return Tensor.from_op(_normalize(a, eps)[0] * weight.data + bias.data, (x, weight, bias), backward)
 
 
-def _normal(a: Array, eps: float) -> tuple[Array, Array]:
-    """Rows of mean 0 and variance 1, and the factor 1 / sqrt(variance + epsilon) of each."""
+def _normalize(a: Array, eps: float) -> tuple[Array, Array]:
+    """Return rows with mean 0 and variance 1, and the factor 1 / sqrt(variance + eps) of each row."""
     centered = a - _mean(a)
     inverse = 1 / xp.sqrt(_mean(centered**2) + a.dtype.type(eps))
     return centered * inverse, inverse

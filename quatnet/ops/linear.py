@@ -1,4 +1,4 @@
-"""Linear ops, real and quaternion: a matrix product and, where wanted, a bias."""
+"""Linear ops, real and quaternion: a matrix product and an optional bias."""
 
 from ..autodiff import Tensor
 from ..autodiff.shape import reshape
@@ -14,12 +14,12 @@ def linear(x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
 def quaternion_linear(x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return w ⊗ x + bias for `x` (N, 4C) in blocks r|i|j|k, `w` (4, C, O), `bias` (4O,) or None: (N, 4O).
 
-    It is the convolution of images of one pixel, of eight real products. Without bias (x ⊗ q) goes to (w ⊗ x) ⊗ q, for
-    any constant quaternion q. Raises ShapeError for other shapes.
+    Computed as `quaternion_conv2d` of 1x1 images. Without bias, x ⊗ q gives (w ⊗ x) ⊗ q for any constant quaternion q.
+    Raises ShapeError for other shapes.
     """
     if w.data.ndim != 3 or w.shape[0] != 4 or x.data.ndim != 2 or x.shape[1] != 4 * w.shape[1]:
         raise ShapeError(f"expected x (N, 4C) and w (4, C, O), got {x.shape} and {w.shape}")
-    rows = (len(x.data), 1, 1, x.shape[1])
-    y = quaternion_conv2d(reshape(x, rows), reshape(w, (4, 1, 1, *w.shape[1:])))
+    pixels = (len(x.data), 1, 1, x.shape[1])
+    y = quaternion_conv2d(reshape(x, pixels), reshape(w, (4, 1, 1, *w.shape[1:])))
     y = reshape(y, (len(x.data), 4 * w.shape[2]))
     return y if bias is None else y + bias

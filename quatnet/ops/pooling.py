@@ -1,4 +1,4 @@
-"""Pooling over square windows that do not overlap; rows and columns left over at the end are dropped."""
+"""Pooling over square windows without overlap. Rows and columns that do not fill a window are dropped."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,103 +12,102 @@ from .components import merge_components, split_components
 
 
 def _corners(x: Array, kernel_size: int) -> Iterator[Array]:
-    """The size² views of `x` that hold one entry of every window."""
+    """Yield kernel_size² views of `x`. Each view holds one entry of every window."""
     if kernel_size < 1:
-        raise ShapeError(f"expected a window of at least 1 x 1, got kernel_size {kernel_size}")
+        raise ShapeError(f"expected kernel_size of at least 1, got {kernel_size}")
     height, width = x.shape[1] // kernel_size * kernel_size, x.shape[2] // kernel_size * kernel_size
     if not height or not width:
-        raise ShapeError(
-            f"a window of {kernel_size} x {kernel_size} does not fit an image of {x.shape[1]} x {x.shape[2]}"
-        )
+        raise ShapeError(f"a {kernel_size} x {kernel_size} window is larger than the {x.shape[1]} x {x.shape[2]} image")
     for i in range(kernel_size):
         for j in range(kernel_size):
             yield x[:, i:height:kernel_size, j:width:kernel_size]
 
 
-def _image(x: Tensor) -> Array:
+def _images(x: Tensor) -> Array:
     if x.data.ndim != 4:
-        raise ShapeError(f"expected images (N, H, W, C), got shape {x.shape}; a single one is x[None]")
+        raise ShapeError(f"expected images (N, H, W, C), got shape {x.shape}; pass x[None] for a single image")
     return x.data
 
 
 def avg_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
     """Return the mean over each window: (N, H, W, C) -> (N, H // kernel_size, W // kernel_size, C).
 
-    Linear, so avg_pool2d(x ⊗ q) = avg_pool2d(x) ⊗ q for quaternion channels. Raises ShapeError where no
-    window fits.
+    On quaternion channels, avg_pool2d(x ⊗ q) = avg_pool2d(x) ⊗ q, because the op is linear. Raises ShapeError if the
+    window is larger than the image.
     """
-    a = _image(x)
-    next(_corners(a, kernel_size))  # raises where the window does not fit
+    a = _images(x)
+    next(_corners(a, kernel_size))  # raises if the window is larger than the image
     if kernels.supports(a):
         y = kernels.pooling.average(a, kernel_size)
-        return Tensor.from_op(y, (x,), lambda g: (kernels.pooling.average_gradient(g, a.shape, kernel_size),))
+        return Tensor.from_op(y, (x,), lambda grad: (kernels.pooling.average_gradient(grad, a.shape, kernel_size),))
     y = xp.empty((len(a), a.shape[1] // kernel_size, a.shape[2] // kernel_size, a.shape[3]), dtype=a.dtype)
 
     def forward(clips: slice) -> None:
         corners = _corners(a[clips], kernel_size)
-        total = y[clips]
-        total[...] = next(corners)
+        window_sum = y[clips]
+        window_sum[...] = next(corners)
         for corner in corners:
-            total += corner
-        total *= 1 / kernel_size**2
+            window_sum += corner
+        window_sum *= 1 / kernel_size**2
 
-    def backward(g: Array) -> Sequence[Array]:
-        gx = xp.empty(a.shape, dtype=a.dtype)
+    def backward(grad: Array) -> Sequence[Array]:
+        grad_x = xp.empty(a.shape, dtype=a.dtype)
 
         def work(clips: slice) -> None:
-            share = g[clips] * a.dtype.type(1 / kernel_size**2)
-            for corner in _corners(gx[clips], kernel_size):
+            share = grad[clips] * a.dtype.type(1 / kernel_size**2)
+            for corner in _corners(grad_x[clips], kernel_size):
                 corner[...] = share
-            gx[clips, kernel_size * y.shape[1] :] = 0  # what is left over
-            gx[clips, :, kernel_size * y.shape[2] :] = 0
+            grad_x[clips, kernel_size * y.shape[1] :] = 0  # rows and columns outside all windows
+            grad_x[clips, :, kernel_size * y.shape[2] :] = 0
 
         parallel_for(work, chunk_slices(len(a), a[:1].nbytes))
-        return (gx,)
+        return (grad_x,)
 
     parallel_for(forward, chunk_slices(len(a), a[:1].nbytes))
     return Tensor.from_op(y, (x,), backward)
 
 
 def max_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
-    """Return the largest entry of each window; the first of equals receives the gradient.
+    """Return the maximum of each window: (N, H, W, C) -> (N, H // kernel_size, W // kernel_size, C).
 
-    On quaternions this is split: the four components of a result may come from four pixels, and nothing is said
-    of max_pool2d(x ⊗ q). Raises ShapeError where no window fits.
+    The first of equal entries receives the gradient. On quaternion channels the op is componentwise: the four
+    components of a result may come from four pixels, and the op is not equivariant. Raises ShapeError if the window is
+    larger than the image.
     """
-    a = _image(x)
-    next(_corners(a, kernel_size))  # raises where the window does not fit
+    a = _images(x)
+    next(_corners(a, kernel_size))  # raises if the window is larger than the image
     if kernels.supports(a):
         y = kernels.pooling.maximum(a, kernel_size)
-        return Tensor.from_op(y, (x,), lambda g: (kernels.pooling.maximum_gradient(g, a, kernel_size),))
+        return Tensor.from_op(y, (x,), lambda grad: (kernels.pooling.maximum_gradient(grad, a, kernel_size),))
     corners = xp.stack(list(_corners(a, kernel_size)))
-    winner = corners.argmax(axis=0)
+    argmax = corners.argmax(axis=0)
 
-    def backward(g: Array) -> Sequence[Array]:
-        gx = xp.zeros(a.shape, dtype=a.dtype)
-        for number, corner in enumerate(_corners(gx, kernel_size)):
-            corner[...] = g * (winner == number)
-        return (gx,)
+    def backward(grad: Array) -> Sequence[Array]:
+        grad_x = xp.zeros(a.shape, dtype=a.dtype)
+        for index, corner in enumerate(_corners(grad_x, kernel_size)):
+            corner[...] = grad * (argmax == index)
+        return (grad_x,)
 
     return Tensor.from_op(corners.max(axis=0), (x,), backward)
 
 
 def norm_max_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
-    """Return the quaternion of the largest norm of each window, whole; the first of equals.
+    """Return the quaternion with the largest norm in each window, the first of equal norms.
 
-    (N, H, W, 4C) in blocks r|i|j|k -> (N, H // kernel_size, W // kernel_size, 4C). Equivariant: |q ⊗ p| = |q| |p|, so
-    the same pixel wins and norm_max_pool2d(x ⊗ p) = norm_max_pool2d(x) ⊗ p for every p. Raises ShapeError where no window fits,
-    or unless there are 4C channels.
+    (N, H, W, 4C) in blocks r|i|j|k -> (N, H // kernel_size, W // kernel_size, 4C). Since |q ⊗ p| = |q| |p|, the same
+    pixel is selected for x ⊗ p, and norm_max_pool2d(x ⊗ p) = norm_max_pool2d(x) ⊗ p for every p. Raises ShapeError if
+    the window is larger than the image, or the channels are not a multiple of 4.
 
     Source: G. Altamirano, Geometric methods of perceptual organization for computer vision, 2017.
     """
-    q = split_components(_image(x))
-    corners = xp.stack(list(_corners(q, kernel_size)))  # (size², N, OH, OW, 4, C)
-    winner = norm(corners, axis=-2).argmax(axis=0)[..., None, :]
+    q = split_components(_images(x))
+    corners = xp.stack(list(_corners(q, kernel_size)))  # (kernel_size², N, OH, OW, 4, C)
+    argmax = norm(corners, axis=-2).argmax(axis=0)[..., None, :]
 
-    def backward(g: Array) -> Sequence[Array]:
-        gq = xp.zeros(q.shape, dtype=q.dtype)
-        for number, corner in enumerate(_corners(gq, kernel_size)):
-            corner[...] = split_components(g) * (winner == number)
-        return (merge_components(gq),)
+    def backward(grad: Array) -> Sequence[Array]:
+        grad_q = xp.zeros(q.shape, dtype=q.dtype)
+        for index, corner in enumerate(_corners(grad_q, kernel_size)):
+            corner[...] = split_components(grad) * (argmax == index)
+        return (merge_components(grad_q),)
 
-    return Tensor.from_op(merge_components(xp.take_along_axis(corners, winner[None], axis=0)[0]), (x,), backward)
+    return Tensor.from_op(merge_components(xp.take_along_axis(corners, argmax[None], axis=0)[0]), (x,), backward)

@@ -1,4 +1,4 @@
-"""Batch normalization with one variance for a whole quaternion."""
+"""Quaternion batch normalization with one variance for the four components of a quaternion."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from .components import merge_components, split_components
 
 
 def quaternion_statistics(x: Array) -> tuple[Array, Array]:
-    """Return the mean (4C,) and E|q - mean|² / 4 (C,) of `x` (..., 4C) over all rows; ShapeError for no rows."""
+    """Return the mean (4C,) and E|q - mean|² / 4 (C,) of `x` (..., 4C). Raises ShapeError for an empty batch."""
     mean, variance = batch_statistics(x)
     return mean, split_components(variance).mean(axis=0)
 
@@ -25,15 +25,23 @@ def quaternion_batch_norm(
     *,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Return weight · (q - mean) / sqrt(variance + epsilon) + bias, all four components by one factor.
+    """Return weight · (q - mean) / sqrt(variance + eps) + bias, with one scale for the four components.
 
-    The variance E|q - mean|² / 4 is the mean of the components' variances, so that a component ends at about 1
-    as in `batch_norm`; the source leaves out the 4, which halves the result. `x` is (..., 4C) in blocks r|i|j|k,
-    `weight` (C,) real, `bias` (4C,); `running_stats` are running ones as `quaternion_statistics` gives them,
-    constants; without them they are those of `x`, and the gradient passes through them.
+    The variance E|q - mean|² / 4 is the mean of the variances of the components, so the components of the result have
+    a variance of about 1, as in `batch_norm`. The source omits the 4, which halves the result. In training and with
+    bias 0, f(x ⊗ u) = f(x) ⊗ u for a unit quaternion u.
 
-    Equivariant in training, with shift 0: f(x ⊗ u) = f(x) ⊗ u for a unit quaternion u; a real factor on x
-    changes nothing but epsilon's share. Raises ShapeError where the channels disagree.
+    Parameters
+    ----------
+    x : tensor (..., 4C) in blocks r|i|j|k
+    weight : real tensor (C,)
+    bias : tensor (4C,)
+    running_stats : running (mean, variance) as returned by `quaternion_statistics` for evaluation, constants. By
+    default
+        the statistics of `x` are used, and the gradient passes through them.
+    eps : number added to the variance
+
+    Raises ShapeError if the channels differ.
 
     Source: Q. Yin and others, Quaternion convolutional neural network for color image classification and
     forensics, 2019.
@@ -46,17 +54,17 @@ def quaternion_batch_norm(
     mean, variance = quaternion_statistics(x.data) if running_stats is None else running_stats
     inverse = 1 / xp.sqrt(variance + rows.dtype.type(eps))
 
-    def backward(g: Array) -> Sequence[Array]:
-        g_rows, normal = g.reshape(rows.shape), (rows - split_components(mean)) * inverse
-        g_shift, g_scale = _sum(g_rows, 0), _sum(g_rows * normal, (0, 1))
+    def backward(grad: Array) -> Sequence[Array]:
+        grad_rows, normalized = grad.reshape(rows.shape), (rows - split_components(mean)) * inverse
+        grad_bias, grad_weight = _sum(grad_rows, 0), _sum(grad_rows * normalized, (0, 1))
         if running_stats is None:
-            g_rows = g_rows - g_shift / len(rows) - normal * (g_scale / (4 * len(rows)))
-        return (g_rows * (weight.data * inverse)).reshape(g.shape), g_scale, merge_components(g_shift)
+            grad_rows = grad_rows - grad_bias / len(rows) - normalized * (grad_weight / (4 * len(rows)))
+        return (grad_rows * (weight.data * inverse)).reshape(grad.shape), grad_weight, merge_components(grad_bias)
 
     y = (rows - split_components(mean)) * (weight.data * inverse) + split_components(bias.data)
     return Tensor.from_op(y.reshape(x.shape), (x, weight, bias), backward)
 
 
 def _sum(a: Array, axis: int | tuple[int, ...]) -> Array:
-    """Summed in float64: float32 would lose digits over millions of rows."""
+    """Return the sum, accumulated in float64: float32 would lose digits over millions of rows."""
     return a.sum(axis=axis, dtype=np.float64).astype(a.dtype)

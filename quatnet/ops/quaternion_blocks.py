@@ -1,4 +1,4 @@
-"""Quaternion kernels as real ones: sixteen real products instead of one of quaternions, and groups of blocks."""
+"""Quaternion kernels expanded to real kernels (16 real products for one quaternion product), and groups of blocks."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,49 +15,50 @@ def check(x: Tensor, w: Tensor, groups: int) -> None:
     if w.data.ndim != 5 or w.shape[0] != 4 or x.data.ndim != 4 or x.shape[-1] != 4 * groups * w.shape[3]:
         raise ShapeError(
             f"expected x (N, H, W, 4C) and w (4, KH, KW, C / groups, O), got {x.shape} and {w.shape} with groups "
-            f"{groups}; real channels are four times the quaternion ones"
+            f"{groups}; the number of real channels is four times the number of quaternion channels"
         )
     if groups < 1 or w.shape[4] % groups:
-        raise ShapeError(f"expected filters in {groups} equal groups, got {w.shape[4]} of them: w {w.shape}")
+        raise ShapeError(f"expected a number of filters divisible by groups={groups}, got {w.shape[4]} in w {w.shape}")
 
 
 def block_weight(w: Tensor) -> Tensor:
-    """Expand a quaternion kernel to the real kernel (KH, KW, 4C, 4O) that does the same; see `convolve`."""
+    """Return the real kernel (KH, KW, 4C, 4O) equivalent to the quaternion kernel `w` (4, KH, KW, C, O)."""
 
-    def backward(g: Array) -> Sequence[Array]:
-        return (left_matrix_adjoint(g, axis=0),)
+    def backward(grad: Array) -> Sequence[Array]:
+        return (left_matrix_adjoint(grad, axis=0),)
 
-    return close_blocks(Tensor.from_op(left_matrix(w.data, axis=0), (w,), backward))
+    return merge_blocks(Tensor.from_op(left_matrix(w.data, axis=0), (w,), backward))
 
 
-def close_blocks(blocks: Tensor) -> Tensor:
+def merge_blocks(blocks: Tensor) -> Tensor:
     """Return 4x4 real blocks (4 out, 4 in, KH, KW, C, O) as one real kernel (KH, KW, 4C, 4O)."""
 
-    def backward(g: Array) -> Sequence[Array]:
-        return (plain.split_blocks(g),)
+    def backward(grad: Array) -> Sequence[Array]:
+        return (plain.split_blocks(grad),)
 
     return Tensor.from_op(plain.merge_blocks(blocks.data), (blocks,), backward)
 
 
-def by_blocks(op: Callable[..., Tensor], x: Tensor, w: Tensor, groups: int, **options: Any) -> Tensor:
-    """Return the real `op` of `x` and the real kernel `w`, whose last axes lie in blocks r|i|j|k.
+def apply_real_op(op: Callable[..., Tensor], x: Tensor, w: Tensor, groups: int, **options: Any) -> Tensor:
+    """Return the real `op` of `x` and a real kernel `w` whose last axes are in blocks r|i|j|k.
 
-    A real op takes the channels of a group to be neighbors, so with groups the blocks move inside of them.
+    A real op expects the channels of a group to be contiguous. With groups, the blocks are therefore moved inside the
+    groups, and back in the result.
     """
     if groups == 1:
         return op(x, w, **options)
-    y = op(exchange(x, 4, groups), exchange(w, 4, groups), groups=groups, **options)
-    return exchange(y, groups, 4)
+    y = op(swap_levels(x, 4, groups), swap_levels(w, 4, groups), groups=groups, **options)
+    return swap_levels(y, groups, 4)
 
 
-def exchange(x: Tensor, outer: int, inner: int) -> Tensor:
-    """Let the two outer levels of the last axis change places: (..., outer inner C) -> (..., inner outer C)."""
+def swap_levels(x: Tensor, outer: int, inner: int) -> Tensor:
+    """Swap the two outer levels of the last axis: (..., outer inner C) -> (..., inner outer C)."""
 
-    def backward(g: Array) -> Sequence[Array]:
-        return (_exchanged(g, inner, outer),)
+    def backward(grad: Array) -> Sequence[Array]:
+        return (_swap(grad, inner, outer),)
 
-    return Tensor.from_op(_exchanged(x.data, outer, inner), (x,), backward)
+    return Tensor.from_op(_swap(x.data, outer, inner), (x,), backward)
 
 
-def _exchanged(a: Array, outer: int, inner: int) -> Array:
+def _swap(a: Array, outer: int, inner: int) -> Array:
     return a.reshape(*a.shape[:-1], outer, inner, a.shape[-1] // (outer * inner)).swapaxes(-3, -2).reshape(a.shape)

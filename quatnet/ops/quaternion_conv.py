@@ -1,9 +1,10 @@
-"""Quaternion convolutions, forwards and transposed.
+"""Quaternion convolutions, and transposed quaternion convolution.
 
-The last axis of an image (N, H, W, 4C) holds four blocks r|i|j|k; a kernel (4, KH, KW, C/G, O) counts quaternions.
-With `groups` G the quaternion channels are cut into G runs, which means each of the four blocks is.
+The last axis of an image (N, H, W, 4C) holds four blocks r|i|j|k. In a kernel (4, KH, KW, C/G, O), C and O are numbers
+of quaternion channels. With `groups` G, each of the four blocks is split into G groups of consecutive channels.
 
-A constant quaternion q on the right goes through, op(x ⊗ q) = op(x) ⊗ q, because (w ⊗ x) ⊗ q = w ⊗ (x ⊗ q).
+The ops are equivariant to multiplication by a constant quaternion q on the right, op(x ⊗ q) = op(x) ⊗ q, because
+(w ⊗ x) ⊗ q = w ⊗ (x ⊗ q).
 """
 
 from collections.abc import Sequence
@@ -19,8 +20,8 @@ from ..conv.dispatch import fast_options
 from ..conv.fast import algorithms
 from ..conv.im2col import Pair, pair, single
 from ..errors import ShapeError
-from .conv import conv2d, conv_transpose2d, flat, image
-from .quaternion_blocks import block_weight, by_blocks, check
+from .conv import conv2d, conv_transpose2d, image_to_signal, signal_to_image
+from .quaternion_blocks import apply_real_op, block_weight, check
 
 
 def quaternion_conv2d(
@@ -28,29 +29,29 @@ def quaternion_conv2d(
 ) -> Tensor:
     """Return the quaternion correlation y = Σ_taps w ⊗ x.
 
-    `x` is (N, H, W, 4C), the last axis in four blocks r|i|j|k; `w` is (4, KH, KW, C/G, O), multiplied from the
-    left; the result is (N, OH, OW, 4O), its size that of `conv2d`. It takes eight real products for each of
-    quaternions (`quatnet.conv.fast`), and sixteen with dilation or groups; on a GPU where `conv.gpu.is_profitable` says so.
-    Raises ShapeError where channels, groups, dtypes or sizes disagree.
+    `x` is (N, H, W, 4C) in blocks r|i|j|k, and `w` is (4, KH, KW, C/G, O), the left factor. The result is
+    (N, OH, OW, 4O), with OH and OW as in `conv2d`. A quaternion product takes 8 real products, or 16 with dilation or
+    groups (`quatnet.conv.fast`). On a GPU it takes 8 if `conv.gpu.is_profitable`. Raises ShapeError if channels,
+    groups, dtypes or sizes do not fit.
     """
     check(x, w, groups)
     a, b = x.data, w.data
-    eight = _in_eight(a, b, stride, padding, dilation, groups)
-    if eight is None:
-        return by_blocks(conv2d, x, block_weight(w), groups, stride=stride, padding=padding, dilation=dilation)
-    form, options = eight
+    algorithm_and_options = _eight_product_algorithm(a, b, stride, padding, dilation, groups)
+    if algorithm_and_options is None:
+        return apply_real_op(conv2d, x, block_weight(w), groups, stride=stride, padding=padding, dilation=dilation)
+    algorithm, options = algorithm_and_options
 
-    def backward(g: Array) -> Sequence[Array | None]:
-        gx = form.input_gradient(g, b, a.shape, *options) if x.requires_grad else None
-        return gx, form.weight_gradient(a, g, b.shape, *options)
+    def backward(grad: Array) -> Sequence[Array | None]:
+        grad_x = algorithm.input_gradient(grad, b, a.shape, *options) if x.requires_grad else None
+        return grad_x, algorithm.weight_gradient(a, grad, b.shape, *options)
 
-    return Tensor.from_op(form.convolve(a, b, *options), (x, w), backward)
+    return Tensor.from_op(algorithm.convolve(a, b, *options), (x, w), backward)
 
 
-def _in_eight(
+def _eight_product_algorithm(
     x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> tuple[ModuleType, tuple] | None:
-    """The module that takes eight products, and the options it asks for; None where it takes sixteen."""
+    """Return the module that uses 8 real products and its options, or None if 16 products are used."""
     if kernels.supports(x, w):
         return (gpu, (pair(stride), pair(padding), pair(dilation), groups)) if gpu.is_profitable(w.shape) else None
     fast = fast_options(stride, padding, dilation)
@@ -65,7 +66,7 @@ def quaternion_conv1d(
         raise ShapeError(f"expected x (N, L, 4C) and w (4, K, C / groups, O), got {x.shape} and {w.shape}")
     kernel = reshape(w, (w.shape[0], 1, *w.shape[1:]))
     options = {"stride": single(stride), "dilation": single(dilation), "groups": groups}
-    return flat(quaternion_conv2d(image(x, padding), kernel, **options))
+    return image_to_signal(quaternion_conv2d(signal_to_image(x, padding), kernel, **options))
 
 
 def quaternion_conv_transpose2d(
@@ -78,11 +79,11 @@ def quaternion_conv_transpose2d(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Return `x` (N, H, W, 4C) spread out by `w` (4, KH, KW, C/G, O) like `conv_transpose2d`: (N, OH, OW, 4O).
+    """Return the transposed quaternion convolution of `x` (N, H, W, 4C) and `w` (4, KH, KW, C/G, O): (N, OH, OW, 4O).
 
-    Every pixel x[h, v] adds w[i, j] ⊗ x[h, v] to the result, the weight on the left as in `quaternion_conv2d`, of
-    which this is the adjoint but for w instead of w*. Raises ShapeError where channels, groups, dtypes or sizes
-    disagree.
+    OH and OW are those of `conv_transpose2d`. Every pixel x[h, v] adds w[i, j] ⊗ x[h, v] to the result. The op is the
+    adjoint of `quaternion_conv2d` with w* replaced by w. Raises ShapeError if channels, groups, dtypes or sizes do not
+    fit.
     """
     check(x, w, groups)
     options: dict[str, Any] = {
@@ -91,4 +92,4 @@ def quaternion_conv_transpose2d(
         "output_padding": output_padding,
         "dilation": dilation,
     }
-    return by_blocks(conv_transpose2d, x, block_weight(w), groups, **options)
+    return apply_real_op(conv_transpose2d, x, block_weight(w), groups, **options)

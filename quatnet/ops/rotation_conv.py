@@ -1,4 +1,4 @@
-"""Convolution by rotations (spinors): each weight turns its input in space instead of multiplying it from the left."""
+"""Quaternion convolution by kernel: each weight rotates its input instead of multiplying it from the left."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from ..conv.im2col import Pair
 from ..errors import ShapeError
 from ..quaternion import conjugate, left_matrix, left_matrix_adjoint, right_matrix
 from .conv import conv2d
-from .quaternion_blocks import by_blocks, check, close_blocks
+from .quaternion_blocks import apply_real_op, check, merge_blocks
 
 
 def quaternion_rotation_conv2d(
@@ -22,18 +22,18 @@ def quaternion_rotation_conv2d(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Return y = Σ_taps s (w ⊗ x ⊗ w*) / |w|²: every weight turns its input in space and scales it by s.
+    """Return y = Σ_taps s (w ⊗ x ⊗ w*) / |w|²: each weight w rotates its input, and s scales it.
 
-    `x` is (N, H, W, 4C), `w` (4, KH, KW, C/G, O), `scale` s (KH, KW, C/G, O). Rotations are not linear in w, and
-    a quaternion on the right does not go through. Instead:
+    `x` is (N, H, W, 4C), `w` (4, KH, KW, C/G, O), `scale` s (KH, KW, C/G, O). The op is not linear in w, and not
+    equivariant to multiplication by a quaternion on the right. It has these properties:
 
-    - the real part of y is the real convolution of the real part of x with s, whatever w is;
-    - the imaginary parts of y come from those of x alone, and one tap alone keeps lengths: |y| = |s| |x|;
-    - only the direction of w counts, not its length or sign, so the gradient for w is orthogonal to w;
-    - turning the input is turning the weights: a constant p with p ⊗ x ⊗ p* / |p|² for x is w ⊗ p for w.
+    - The real part of y is the real convolution of the real part of x with s, and does not depend on w.
+    - The imaginary parts of y depend on the imaginary parts of x only. For a single tap, |y| = |s| |x|.
+    - Norm and sign of w have no effect, so the gradient of w is orthogonal to w.
+    - Rotating the input is rotating the weights: p ⊗ x ⊗ p* / |p|² for x equals w ⊗ p for w.
 
-    Without s every tap would weigh the same; without the division s would be |w|², never negative. A weight of 0
-    has no direction: nan. Raises ShapeError where channels, groups, dtypes or sizes disagree.
+    Without s, all taps would have the same magnitude. Without the division, s would be |w|² and never negative. A
+    weight of 0 gives nan. Raises ShapeError if channels, groups, dtypes or sizes do not fit.
 
     Source: X. Zhu and others, Quaternion convolutional neural networks, 2018 (there s = |w|); T. Parcollet and
     others, SpeechBrain, 2021 (a trained s; there the real part is set to 0, here it is kept).
@@ -41,25 +41,25 @@ def quaternion_rotation_conv2d(
     check(x, w, groups)
     if scale.shape != w.shape[1:] or scale.data.dtype != w.data.dtype:
         raise ShapeError(
-            f"expected one {w.data.dtype} scale for each weight, {w.shape[1:]}, got {scale.data.dtype} {scale.shape}"
+            f"expected a scale of dtype {w.data.dtype} and shape {w.shape[1:]}, got {scale.data.dtype} {scale.shape}"
         )
-    rotations = close_blocks(rotation_blocks(w) * (scale / sum(w * w, axis=0)))
-    return by_blocks(conv2d, x, rotations, groups, stride=stride, padding=padding, dilation=dilation)
+    kernel = merge_blocks(rotation_matrices(w) * (scale / sum(w * w, axis=0)))
+    return apply_real_op(conv2d, x, kernel, groups, stride=stride, padding=padding, dilation=dilation)
 
 
-def rotation_blocks(w: Tensor) -> Tensor:
-    """Return the matrices M of x -> w ⊗ x ⊗ w*, M = L(w) R(w*): (4, ...) -> (4 out, 4 in, ...).
+def rotation_matrices(w: Tensor) -> Tensor:
+    """Return the matrices M = L(w) R(w*) of x -> w ⊗ x ⊗ w*: (4, ...) -> (4 out, 4 in, ...).
 
-    The gradient is that of a product, and R comes back to L: conjugation K turns factors around,
-    (w ⊗ x)* = x* ⊗ w*, so that R(w*) = K L(w) K.
+    The gradient follows from the product rule. Since (w ⊗ x)* = x* ⊗ w*, R(w*) = K L(w) K with the matrix K of
+    conjugation, so the gradient of R is expressed by the adjoint of L.
     """
     a = xp.moveaxis(w.data, 0, -1)
     left, right = left_matrix(a), right_matrix(conjugate(a))
 
-    def backward(g: Array) -> Sequence[Array]:
-        g = xp.moveaxis(g, (0, 1), (-2, -1))
-        g_left, g_right = g @ right.swapaxes(-2, -1), left.swapaxes(-2, -1) @ g
-        g_left = g_left + conjugate(conjugate(g_right, axis=-2), axis=-1)
-        return (xp.moveaxis(left_matrix_adjoint(g_left), -1, 0),)
+    def backward(grad: Array) -> Sequence[Array]:
+        grad = xp.moveaxis(grad, (0, 1), (-2, -1))
+        grad_left, grad_right = grad @ right.swapaxes(-2, -1), left.swapaxes(-2, -1) @ grad
+        grad_left = grad_left + conjugate(conjugate(grad_right, axis=-2), axis=-1)
+        return (xp.moveaxis(left_matrix_adjoint(grad_left), -1, 0),)
 
     return Tensor.from_op(xp.moveaxis(left @ right, (-2, -1), (0, 1)), (w,), backward)

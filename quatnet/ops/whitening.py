@@ -1,8 +1,8 @@
-"""Batch normalization that makes the four components of a quaternion uncorrelated: 4x4 whitening.
+"""Whitening batch normalization: the four components of a quaternion become uncorrelated.
 
-Here the quaternions of a channel are columns, arrays (C, 4, rows), so that one batched product with (C, 4, 4)
-from the left treats all channels. The 4x4 matrices are found in float64: components that hang together leave float32
-too few digits to invert them.
+The quaternions of a channel are stored as columns, in arrays (C, 4, rows), so that one batched matrix product with
+(C, 4, 4) processes all channels. The 4x4 matrices are computed in float64, because float32 has too few digits to invert
+the covariance of strongly correlated components.
 """
 
 from collections.abc import Sequence
@@ -17,34 +17,34 @@ from .components import merge_components, split_components
 
 
 class WhiteningError(QuatnetError, ArithmeticError):
-    """A covariance of four components cannot be inverted."""
+    """The covariance of the four components cannot be inverted."""
 
 
 def _symmetric_entries() -> np.ndarray:
-    """E (10, 16): column 4a + b has a 1 in the row of the entry that (a, b) and (b, a) share."""
-    number = np.zeros((4, 4), int)
-    number[np.tril_indices(4)] = range(10)
-    return np.eye(10)[np.maximum(number, number.T).ravel()].T
+    """Return E (10, 16): column 4a + b has a 1 in the row of the lower-triangle entry for (a, b) and (b, a)."""
+    entry = np.zeros((4, 4), int)
+    entry[np.tril_indices(4)] = range(10)
+    return np.eye(10)[np.maximum(entry, entry.T).ravel()].T
 
 
 _ENTRIES = _symmetric_entries()
 
 
 def whitening_statistics(x: Array) -> tuple[Array, Array]:
-    """Return the mean (4C,) and, in float64, the biased covariance (C, 4, 4) of `x` (..., 4C) over all rows.
+    """Return the mean (4C,) and the biased covariance (C, 4, 4) in float64 of `x` (..., 4C) over all rows.
 
     Raises
     ------
     WhiteningError
-        Fewer than 5 rows: their covariance has no inverse.
+        Fewer than 5 rows. Their covariance has no inverse.
     """
     columns = _columns(x).astype(np.float64)
     count = columns.shape[2]
     if count < 5:
-        raise WhiteningError(f"whitening needs at least 5 rows to train on, got {count}; take a larger batch")
+        raise WhiteningError(f"whitening needs at least 5 rows in training, got {count}; use a larger batch")
     mean = columns.mean(axis=2)  # (C, 4)
     columns -= mean[:, :, None]
-    return merge_components(mean.T).astype(x.dtype), _product(columns, _turned(columns)) / count
+    return merge_components(mean.T).astype(x.dtype), _matmul(columns, _transpose(columns)) / count
 
 
 def whitening_batch_norm(
@@ -55,27 +55,34 @@ def whitening_batch_norm(
     *,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Return S W (q - mean) + bias with W = L⁻¹ for covariance + epsilon I = L Lᵀ (Cholesky).
+    """Return S W (q - mean) + bias with W = L⁻¹ for the Cholesky factor L of covariance + eps I = L Lᵀ.
 
-    W (q - mean) has covariance I. S is a trained symmetric 4x4 matrix for each channel: `weight` (10, C) holds its
-    lower triangle row by row. `x` is (..., 4C) in blocks r|i|j|k, `bias` (4C,); `running_stats` are running ones as
-    `whitening_statistics` gives them, constants; without them they are those of `x`, and the gradient passes
-    through them. With z = W (q - mean), gradients g of z and n rows it is, as in `batch_norm`,
+    z = W (q - mean) has covariance I. S is a trained symmetric 4x4 matrix for each channel. With the gradient
+    grad_z of z,
 
-        gq = Wᵀ (g - mean(g) - P z)        P: the lower triangle of mean(g zᵀ), mirrored.
+        grad_q = Wᵀ (grad_z - mean(grad_z) - P z)        P: lower triangle of mean(grad_z zᵀ), mirrored.
 
-    Cholesky's gradient takes the lower triangle, because L has no other. Not equivariant: x ⊗ u turns all z of a
-    channel by some orthogonal matrix that is no product with u. What holds in training, but for epsilon: |z| does
-    not change when x is multiplied by any quaternion but 0.
+    Only the lower triangle occurs because L is lower triangular. The op is not equivariant: for x ⊗ u, all z of a
+    channel are multiplied by an orthogonal matrix that is not a multiplication by u. In training and up to eps, |z|
+    does not change when x is multiplied by a nonzero quaternion.
+
+    Parameters
+    ----------
+    x : tensor (..., 4C) in blocks r|i|j|k
+    weight : tensor (10, C), the lower triangle of S row by row
+    bias : tensor (4C,)
+    running_stats : running (mean, covariance) as returned by `whitening_statistics` for evaluation, constants. By
+        default the statistics of `x` are used, and the gradient passes through them.
+    eps : number added to the diagonal of the covariance
 
     Raises
     ------
     ShapeError
-        The channels disagree.
+        The channels differ.
     WhiteningError
-        Fewer than 5 rows; nan or infinity; components that depend on each other to within rounding.
+        Fewer than 5 rows; nan or infinity; components that are linearly dependent up to rounding.
 
-    Source: C. Gaudet, A. Maida, Deep quaternion networks, 2018. Theirs starts from S = I / 2.
+    Source: C. Gaudet, A. Maida, Deep quaternion networks, 2018. Their initial S is I / 2.
     """
     columns = _columns(x.data)
     if weight.shape != (10, len(columns)) or bias.shape != x.shape[-1:]:
@@ -87,17 +94,21 @@ def whitening_batch_norm(
     s = (weight.data.T @ entries).reshape(-1, 4, 4)
     centered = columns - split_components(mean).T[:, :, None]
 
-    def backward(g: Array) -> Sequence[Array]:
-        g_columns = _columns(g)
-        g_s = _product(g_columns, _turned(centered)) @ _turned(w)
-        gx = _product(_turned(s @ w), g_columns)
+    def backward(grad: Array) -> Sequence[Array]:
+        grad_columns = _columns(grad)
+        grad_s = _matmul(grad_columns, _transpose(centered)) @ _transpose(w)
+        grad_x = _matmul(_transpose(s @ w), grad_columns)
         if running_stats is None:
-            slope = _slope(s @ g_s / columns.shape[2], w)
-            gx = gx - gx.mean(axis=2, keepdims=True) - _product(slope, centered)
-        return _rows(gx, g.shape), entries @ g_s.reshape(-1, 16).T, merge_components(g_columns.sum(axis=2).T)
+            covariance_term = _covariance_term(s @ grad_s / columns.shape[2], w)
+            grad_x = grad_x - grad_x.mean(axis=2, keepdims=True) - _matmul(covariance_term, centered)
+        return (
+            _from_columns(grad_x, grad.shape),
+            entries @ grad_s.reshape(-1, 16).T,
+            merge_components(grad_columns.sum(axis=2).T),
+        )
 
-    y = _product(s @ w, centered) + split_components(bias.data).T[:, :, None]
-    return Tensor.from_op(_rows(y, x.shape), (x, weight, bias), backward)
+    y = _matmul(s @ w, centered) + split_components(bias.data).T[:, :, None]
+    return Tensor.from_op(_from_columns(y, x.shape), (x, weight, bias), backward)
 
 
 def _inverse_factor(covariance: Array, eps: float) -> Array:
@@ -107,34 +118,34 @@ def _inverse_factor(covariance: Array, eps: float) -> Array:
         w = xp.full_like(covariance, np.nan)
     if not xp.isfinite(w).all():
         raise WhiteningError(
-            "expected finite activations whose components do not depend on each other to within rounding, got a "
-            "covariance that cannot be inverted; look for the first nan, or raise epsilon"
+            "expected finite activations with linearly independent components, got a covariance that cannot be "
+            "inverted; check the activations for nan, or increase eps"
         )
     return w
 
 
-def _slope(product: Array, w: Array) -> Array:
-    """Wᵀ P W; P is symmetric, made of the lower triangle of `product`."""
-    return _turned(w) @ (xp.tril(product) + _turned(xp.tril(product, -1))) @ w
+def _covariance_term(product: Array, w: Array) -> Array:
+    """Return Wᵀ P W, where P is the mirrored lower triangle of `product`."""
+    return _transpose(w) @ (xp.tril(product) + _transpose(xp.tril(product, -1))) @ w
 
 
-def _product(left: Array, right: Array) -> Array:
-    """Matrix products, one for each channel, channels shared among the cores."""
+def _matmul(left: Array, right: Array) -> Array:
+    """Return the matrix products of all channels, distributed over the threads."""
     y = xp.empty((*left.shape[:2], right.shape[2]), dtype=right.dtype)
-    parts = chunk_slices(len(right), max(left[:1].nbytes, right[:1].nbytes))
-    parallel_for(lambda part: xp.matmul(left[part], right[part], out=y[part]), parts)
+    chunks = chunk_slices(len(right), max(left[:1].nbytes, right[:1].nbytes))
+    parallel_for(lambda chunk: xp.matmul(left[chunk], right[chunk], out=y[chunk]), chunks)
     return y
 
 
-def _turned(matrices: Array) -> Array:
+def _transpose(matrices: Array) -> Array:
     return matrices.transpose(0, 2, 1)
 
 
 def _columns(x: Array) -> Array:
-    """(..., 4C) -> (C, 4, rows), copied: BLAS takes no other strides."""
+    """Return (..., 4C) as a contiguous array (C, 4, rows), as BLAS needs it."""
     q = split_components(x)
     return xp.ascontiguousarray(q.reshape(-1, *q.shape[-2:]).transpose(2, 1, 0))
 
 
-def _rows(columns: Array, shape: tuple[int, ...]) -> Array:
+def _from_columns(columns: Array, shape: tuple[int, ...]) -> Array:
     return columns.transpose(2, 1, 0).reshape(shape)

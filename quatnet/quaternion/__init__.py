@@ -1,7 +1,6 @@
 """Quaternion algebra on plain arrays: any float dtype, any axis of length 4 in the order r, i, j, k.
 
-The product and the rest of this list are one import away; each file holds one part of it. The signs of the
-product are typed once, in `product.hamilton_product`, and everything else is derived from it.
+The signs of the product are written once, in `product.py`. Everything else is derived from it.
 """
 
 from .arithmetic import divide, imaginary_part, inner_product, normalize, real_part, squared_norm

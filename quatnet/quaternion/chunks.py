@@ -1,10 +1,9 @@
-"""One formula, any axis, all cores: quaternions brought to four rows, and large arrays cut into pieces.
+"""Apply a formula on quaternion components along any axis, in chunks on several threads for large arrays.
 
-A formula on rows takes arrays whose axis 0 holds the components and gives such an array, or its rows one by
-one. Small arrays go through it whole. Large ones are cut along their longest axis into pieces that stay in
-the cache, with each row in one stretch of memory, and the pieces are shared out over all cores. The cuts depend
-on the size alone, so the number of threads changes nothing; where a row ends, NumPy may round the last digit of a
-formula differently.
+A formula takes arrays with the components along axis 0, and returns such an array or a tuple of components. Small
+arrays are passed in one call. Large arrays are split along their longest axis into chunks that fit the cache, with
+contiguous components, and the chunks are distributed over the threads. The split depends on the size only, so the
+number of threads does not change the result. NumPy may round the last digit differently at the end of a chunk.
 """
 
 import math
@@ -16,73 +15,78 @@ from ..backend import Array, on_gpu, xp
 from ..errors import ShapeError
 from ..threads import chunk_slices, parallel_for
 
-MIN_CHUNKED_SIZE = 1 << 17  # quaternions, from which cutting pays (measured, docs/decisions/0007)
+MIN_CHUNKED_SIZE = 1 << 17  # number of quaternions from which chunks are faster (measured, docs/decisions/0007)
 
 
 def apply_chunked(
-    formula: Callable, *arrays: Array, numbers: tuple[Array, ...] = (), axis: int = -1, copies: bool = True
+    formula: Callable, *arrays: Array, scalars: tuple[Array, ...] = (), axis: int = -1, contiguous: bool = True
 ) -> Array:
-    """Return formula(*rows, *numbers), rows back on `axis`.
+    """Return formula(*arrays, *scalars) with the components of the result along `axis`.
 
-    Each of `arrays` has its components along `axis`; `numbers` have none. All other axes broadcast.
-    Pieces are copied to contiguous rows, unless `copies` says that the formula gains less by it than it costs.
+    Parameters
+    ----------
+    formula : function of arrays whose components lie along axis 0
+    *arrays : components along `axis`; the other axes broadcast
+    scalars : arrays without a component axis, which broadcast against the other axes of `arrays`
+    contiguous : whether chunks are copied to contiguous memory first; False if the formula gains less than that costs
     """
-    rows = [_first(array, axis) for array in arrays]
-    depth = max(*(row.ndim - 1 for row in rows), *(number.ndim for number in numbers), 0)
-    rows = [row[(slice(None), *(None,) * (depth - row.ndim + 1))] for row in rows]
-    numbers = tuple(number[(None,) * (depth - number.ndim)] for number in numbers)
+    arrays = tuple(_components_first(array, axis) for array in arrays)
+    ndim = max(*(array.ndim - 1 for array in arrays), *(scalar.ndim for scalar in scalars), 0)
+    arrays = tuple(array[(slice(None), *(None,) * (ndim - array.ndim + 1))] for array in arrays)
+    scalars = tuple(scalar[(None,) * (ndim - scalar.ndim)] for scalar in scalars)
     if not on_gpu():
-        shape = np.broadcast(*(row[0] for row in rows), *numbers).shape
+        shape = np.broadcast(*(array[0] for array in arrays), *scalars).shape
         if math.prod(shape) >= MIN_CHUNKED_SIZE:
-            return _in_pieces(formula, rows, numbers, shape, axis, np.ascontiguousarray if copies else np.asarray)
-    found = formula(*map(xp.ascontiguousarray, rows), *numbers)
-    result = xp.empty((len(found), *found[0].shape), found[0].dtype)
-    for component, row in enumerate(found):
-        result[component] = row
-    return _back(result, axis)
+            return _in_chunks(formula, arrays, scalars, shape, axis, np.ascontiguousarray if contiguous else np.asarray)
+    components = formula(*map(xp.ascontiguousarray, arrays), *scalars)
+    result = xp.empty((len(components), *components[0].shape), components[0].dtype)
+    for index, component in enumerate(components):
+        result[index] = component
+    return _components_to(result, axis)
 
 
-def _first(array: Array, axis: int) -> Array:
-    """`axis` moved to the front: xp.moveaxis, in a third of the time, which small arrays notice."""
-    place = axis % array.ndim
-    return array.transpose(place, *range(place), *range(place + 1, array.ndim))
+def _components_first(array: Array, axis: int) -> Array:
+    """Move `axis` to the front: xp.moveaxis in a third of its time, which matters for small arrays."""
+    position = axis % array.ndim
+    return array.transpose(position, *range(position), *range(position + 1, array.ndim))
 
 
-def _back(rows: Array, axis: int) -> Array:
-    """The front axis moved to `axis`."""
-    place = axis % rows.ndim
-    return rows.transpose(*range(1, place + 1), 0, *range(place + 1, rows.ndim))
+def _components_to(array: Array, axis: int) -> Array:
+    """Move the first axis to `axis`."""
+    position = axis % array.ndim
+    return array.transpose(*range(1, position + 1), 0, *range(position + 1, array.ndim))
 
 
-def _in_pieces(
+def _in_chunks(
     formula: Callable,
-    rows: Sequence[Array],
-    numbers: Sequence[Array],
+    arrays: Sequence[Array],
+    scalars: Sequence[Array],
     shape: tuple[int, ...],
     axis: int,
-    taken: Callable,
+    prepare: Callable,
 ) -> Array:
-    """The same, a piece of the longest axis at a time, straight into the result."""
-    empty = formula(*(row[..., :0] for row in rows), *(number[..., :0] for number in numbers))
-    place = axis % (len(shape) + 1)
-    result = np.empty((*shape[:place], len(empty), *shape[place:]), empty[0].dtype)
+    """Apply the formula to chunks of the longest axis, and write them into the result."""
+    empty = formula(*(array[..., :0] for array in arrays), *(scalar[..., :0] for scalar in scalars))
+    position = axis % (len(shape) + 1)
+    result = np.empty((*shape[:position], len(empty), *shape[position:]), empty[0].dtype)
     longest = shape.index(max(shape))
-    after = len(shape) - 1 - longest
+    axes_after = len(shape) - 1 - longest
 
-    def work(piece: slice) -> None:
-        mine = (taken(_part(row, piece, after)) for row in rows)
-        found = formula(*mine, *(_part(number, piece, after) for number in numbers))
-        for target, row in zip(_first(result, place), found, strict=True):
-            _part(target, piece, after)[...] = row
+    def work(chunk: slice) -> None:
+        chunks = (prepare(_select(array, chunk, axes_after)) for array in arrays)
+        components = formula(*chunks, *(_select(scalar, chunk, axes_after) for scalar in scalars))
+        for target, component in zip(_components_first(result, position), components, strict=True):
+            _select(target, chunk, axes_after)[...] = component
 
-    bytes_each = 2 * len(rows[0]) * empty[0].dtype.itemsize * math.prod(shape) // shape[longest]  # two such arrays
+    itemsize = empty[0].dtype.itemsize
+    bytes_each = 2 * len(arrays[0]) * itemsize * math.prod(shape) // shape[longest]  # one input and the result
     parallel_for(work, chunk_slices(shape[longest], bytes_each))
     return result
 
 
-def _part(array: Array, piece: slice, after: int) -> Array:
-    """The piece of the axis with `after` axes behind it; all of it where it is 1 long and broadcasts."""
-    return array if array.shape[-1 - after] == 1 else array[(..., piece, *(slice(None),) * after)]
+def _select(array: Array, chunk: slice, axes_after: int) -> Array:
+    """Return the chunk of the axis that `axes_after` axes follow; all of `array` if that axis has length 1."""
+    return array if array.shape[-1 - axes_after] == 1 else array[(..., chunk, *(slice(None),) * axes_after)]
 
 
 def checked(q: Array, axis: int) -> Array:

@@ -1,4 +1,4 @@
-"""The product from eight real multiplications instead of sixteen."""
+"""Hamilton product from 8 real multiplications instead of 16."""
 
 from collections.abc import Callable
 
@@ -10,19 +10,22 @@ HADAMARD = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1
 
 
 def eight_products(p: Array, q: Array, multiply: Callable[[Array, Array], Array]) -> Array:
-    """Return p ⊗ q from 8 real products instead of 16, components along axis 0.
+    """Return p ⊗ q from 8 real products instead of 16, with the components along axis 0.
 
-    With H the matrix `HADAMARD` and z = ¼ H[(H p)·(H q)] taken entry by entry:
+    With the matrix H = `HADAMARD` and the elementwise product z = ¼ H[(H p)·(H q)]:
 
         r = 2 p₀q₀ - z₀    i = z₁ - 2 p₃q₂    j = z₂ - 2 p₁q₃    k = z₃ - 2 p₂q₁
 
-    `multiply` may be any bilinear product of two components: numbers, matrices, or a kernel and an image.
-    Every product has a part of p on the left and a part of q on the right, so nothing needs to commute.
+    Parameters
+    ----------
+    p, q : arrays or sequences of 4 components
+    multiply : bilinear product of a component of p and a component of q: numbers, matrices, or kernel and image.
+        The component of p is always the left factor, so the product need not commute.
 
-    Source: P. Klęsk and A. Cariow's form; the first with 8 is T. D. Howell and J.-C. Lafon, 1975.
+    Source: the form is that of P. Klęsk and A. Cariow. T. D. Howell and J.-C. Lafon, 1975, were the first to use 8.
     """
-    mixed = [multiply(a, b) for a, b in zip(_butterfly(p), _butterfly(q), strict=True)]
-    z = [total * 0.25 for total in _butterfly(mixed)]
+    transformed = [multiply(a, b) for a, b in zip(_butterfly(p), _butterfly(q), strict=True)]
+    z = [total * 0.25 for total in _butterfly(transformed)]
     r = 2 * multiply(p[0], q[0]) - z[0]
     i = z[1] - 2 * multiply(p[3], q[2])
     j = z[2] - 2 * multiply(p[1], q[3])
@@ -31,7 +34,7 @@ def eight_products(p: Array, q: Array, multiply: Callable[[Array, Array], Array]
 
 
 def _butterfly(q: Array) -> list[Array]:
-    """H q in 8 additions: sums and differences of pairs, then of those."""
+    """Return H q, computed with 8 additions."""
     even, odd = q[0] + q[2], q[1] + q[3]
     even_difference, odd_difference = q[0] - q[2], q[1] - q[3]
     return [even + odd, even - odd, even_difference + odd_difference, even_difference - odd_difference]

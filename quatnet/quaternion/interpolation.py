@@ -1,6 +1,6 @@
-"""Ways between rotations: how far, the shortest way, and a smooth way through many.
+"""Geodesic distance and interpolation of rotations: slerp between two, squad through many.
 
-The conventions are those of `rotation`: q means q / |q|, 0 gives nan, and q and -q are the same rotation.
+As in `rotation`, q is normalized first, 0 gives nan, and q and -q are the same rotation.
 """
 
 import numpy as np
@@ -8,36 +8,36 @@ import numpy as np
 from ..backend import Array, xp
 from .chunks import apply_chunked, checked
 from .functions import exp, log
-from .norms import length, ratio, unit
+from .norms import ratio, unit_vector, vector_norm
 from .product import conjugate, hamilton_product
 from .trigonometry import cos_sin
 
 
 def geodesic_distance(p: Array, q: Array, *, axis: int = -1) -> Array:
-    """Return the angle in [0, π] of the turn from p to q, in rad, without `axis`; other axes broadcast.
+    """Return the angle in [0, π] of the rotation from p to q, in rad, without `axis`. The other axes broadcast.
 
-    4 atan2(|p - q|, |p + q|), the smaller first: all digits stay near 0 and near π, where acos loses half.
-    Raises ShapeError unless `axis` has length 4.
+    Computed as 4 atan2(|p - q|, |p + q|), with the sign of q that gives the smaller angle. All digits are kept near
+    0 and near π, where acos loses half of them. Raises ShapeError unless `axis` has length 4.
     """
 
     def formula(p: Array, q: Array) -> Array:
-        p, q = _nearer_units(p, q)
+        p, q = _nearest_unit_vectors(p, q)
         return 2 * _arc(p, q)[None]
 
     return apply_chunked(formula, checked(p, axis), checked(q, axis), axis=axis).squeeze(axis)
 
 
 def slerp(p: Array, q: Array, t: Array, *, axis: int = -1) -> Array:
-    """Return the rotation a fraction t of the shortest way from p to q, at constant speed.
+    """Return the spherical linear interpolation from p (t = 0) to q or -q (t = 1), along the shortest arc.
 
-    (p sin (1-t)Ω + q sin tΩ) / sin Ω, with q or -q, whichever is nearer to p, and Ω the arc between them: so
-    Ω ≤ π/2, and ends that are almost opposite are almost equal. Written with sin x / x, which is 1 at 0, it
-    needs no special case for equal ends. t = 0 gives p; t = 1 gives q or -q.
+    The result is (p sin (1-t)Ω + q sin tΩ) / sin Ω, where q has the sign that is nearer to p, and Ω is the arc between
+    them. So Ω ≤ π/2, and p and q are never opposite. Written with sin x / x, which is 1 at 0, the formula also holds
+    for p = q.
 
     Parameters
     ----------
-    p, q : float arrays, length 4 along `axis`; other axes broadcast
-    t : number, or array that broadcasts against them without `axis`; beyond [0, 1] the way goes on
+    p, q : float arrays, length 4 along `axis`; the other axes broadcast
+    t : number, or array that broadcasts against p and q without `axis`; outside [0, 1] it extrapolates
 
     Raises
     ------
@@ -46,24 +46,24 @@ def slerp(p: Array, q: Array, t: Array, *, axis: int = -1) -> Array:
 
     Source: K. Shoemake, 1985.
     """
-    return apply_chunked(_slerp, checked(p, axis), checked(q, axis), numbers=(xp.asarray(t),), axis=axis)
+    return apply_chunked(_slerp, checked(p, axis), checked(q, axis), scalars=(xp.asarray(t),), axis=axis)
 
 
 def _slerp(p: Array, q: Array, t: Array) -> Array:
-    p, q = _nearer_units(p, q)
+    p, q = _nearest_unit_vectors(p, q)
     t = t.astype(q.dtype)
     t = t if xp.isfinite(t).all() else xp.where(xp.isinf(t), np.nan, t)
     arc = _arc(p, q)
-    whole = _sinc(arc)
-    return (1 - t) * _sinc((1 - t) * arc) / whole * p + t * _sinc(t * arc) / whole * q
+    sinc_arc = _sinc(arc)
+    return (1 - t) * _sinc((1 - t) * arc) / sinc_arc * p + t * _sinc(t * arc) / sinc_arc * q
 
 
 def squad(p: Array, a: Array, b: Array, q: Array, t: Array, *, axis: int = -1) -> Array:
-    """Return the smooth way from p to q with the controls a (of p) and b (of q) that `squad_control` finds.
+    """Return the spherical cubic interpolation from p to q with control rotations a (of p) and b (of q).
 
-    slerp(slerp(p, q, t), slerp(a, b, t), 2t(1-t)): through neighbors in turn, position and velocity are
-    continuous if p, q and their neighbors are less than half a turn apart. Parameters and errors as in
-    `slerp`.
+    The result is slerp(slerp(p, q, t), slerp(a, b, t), 2t(1-t)). With controls from `squad_control`, rotation and
+    angular velocity are continuous along a sequence whose neighbors are less than half a turn apart. Parameters and
+    errors as in `slerp`.
 
     Source: K. Shoemake, 1987.
     """
@@ -72,38 +72,41 @@ def squad(p: Array, a: Array, b: Array, q: Array, t: Array, *, axis: int = -1) -
         t = t.astype(p.dtype)
         return _slerp(_slerp(p, q, t), _slerp(a, b, t), 2 * t * (1 - t))
 
-    rows = (checked(part, axis) for part in (p, a, b, q))
-    return apply_chunked(formula, *rows, numbers=(xp.asarray(t),), axis=axis)
+    arrays = (checked(array, axis) for array in (p, a, b, q))
+    return apply_chunked(formula, *arrays, scalars=(xp.asarray(t),), axis=axis)
 
 
 def squad_control(before: Array, q: Array, after: Array, *, axis: int = -1) -> Array:
-    """Return the control rotation of q between its neighbors: q ⊗ exp(-(log q⁻¹a + log q⁻¹b) / 4).
+    """Return the control rotation of q with neighbors a and b: q ⊗ exp(-(log q⁻¹a + log q⁻¹b) / 4).
 
-    At an end, give q itself as the missing neighbor. Raises ShapeError unless `axis` has length 4.
+    At an end of the sequence, pass q itself as the missing neighbor. Raises ShapeError unless `axis` has length 4.
     """
 
     def formula(before: Array, q: Array, after: Array) -> Array:
-        _, before = _nearer_units(q, before)
-        q, after = _nearer_units(q, after)
-        turns = (hamilton_product(conjugate(q, axis=0), part, axis=0) for part in (before, after))
-        total = sum(log(turn, axis=0) for turn in turns)
+        _, before = _nearest_unit_vectors(q, before)
+        q, after = _nearest_unit_vectors(q, after)
+        steps = (hamilton_product(conjugate(q, axis=0), neighbor, axis=0) for neighbor in (before, after))
+        total = sum(log(step, axis=0) for step in steps)
         return hamilton_product(q, exp(-total / 4, axis=0), axis=0)
 
-    return apply_chunked(formula, *(checked(part, axis) for part in (before, q, after)), axis=axis)
+    return apply_chunked(formula, *(checked(array, axis) for array in (before, q, after)), axis=axis)
 
 
-def _nearer_units(p: Array, q: Array) -> tuple[Array, Array]:
-    """The rows p / |p| and ± q / |q|, whichever is nearer to p."""
-    p, q = unit(p), unit(q)
+def _nearest_unit_vectors(p: Array, q: Array) -> tuple[Array, Array]:
+    """Return p / |p| and the one of ± q / |q| that is nearer to p."""
+    p, q = unit_vector(p), unit_vector(q)
     opposite = (p * q).sum(axis=0) < 0
     return p, q * (1 - 2 * opposite.astype(q.dtype))
 
 
 def _arc(p: Array, q: Array) -> Array:
-    """The angle between unit quaternions: |p - q| = 2 sin Ω/2, |p + q| = 2 cos Ω/2. Source: W. Kahan, 2006."""
-    return 2 * xp.arctan2(length(p - q), length(p + q))
+    """Return the angle Ω between unit quaternions: |p - q| = 2 sin Ω/2, |p + q| = 2 cos Ω/2.
+
+    Source: W. Kahan, 2006.
+    """
+    return 2 * xp.arctan2(vector_norm(p - q), vector_norm(p + q))
 
 
 def _sinc(x: Array) -> Array:
-    """sin x / x."""
+    """Return sin x / x."""
     return ratio(cos_sin(x)[1], x)

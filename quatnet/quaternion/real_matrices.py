@@ -1,4 +1,4 @@
-"""The product as a real 4x4 matrix, from the left and from the right, and the way back: the adjoints."""
+"""Real 4x4 matrices of left and right multiplication by a quaternion, and their adjoints."""
 
 from functools import cache
 
@@ -10,75 +10,83 @@ from .chunks import checked
 from .product import conjugate, hamilton_product
 
 
-def _basis_table() -> np.ndarray:
-    """T[a, b, c]: component c of the product of the basis units a and b; one ±1 in each T[a, b]."""
+def _multiplication_table() -> np.ndarray:
+    """Return T[a, b, c], component c of the product of the units a and b: one ±1 in each T[a, b]."""
     units = xp.eye(4)
     return asnumpy(hamilton_product(units[:, None], units[None, :]))
 
 
-_Entries = tuple[np.ndarray, np.ndarray]  # [out, in] -> component, sign
+_Entries = tuple[np.ndarray, np.ndarray]  # for each entry [out, in]: index of the component, sign
 
 
 @cache
 def _left() -> _Entries:
-    table = _basis_table()
+    table = _multiplication_table()
     return np.abs(table).argmax(axis=0).T, table.sum(axis=0).T
 
 
 @cache
 def _right() -> _Entries:
-    table = _basis_table()
+    table = _multiplication_table()
     return np.abs(table).argmax(axis=1).T, table.sum(axis=1).T
 
 
 def left_matrix(p: Array, *, axis: int = -1) -> Array:
-    """Return the real 4x4 matrix L(p) with L(p) q = p ⊗ q: row = component out, column = component in.
+    """Return the real 4x4 matrix L(p) with L(p) q = p ⊗ q.
 
-    `axis` (length 4) is replaced by the two axes (4 out, 4 in), so shape (..., 4) becomes (..., 4, 4).
-    Sixteen entries, four numbers: that is why a quaternion layer has a quarter of the weights.
+    The 16 entries are the 4 components of p with signs. A quaternion layer therefore has a quarter of the weights of
+    a real layer of the same width.
+
+    Parameters
+    ----------
+    p : array, length 4 along `axis`
+
+    Returns
+    -------
+    array with `axis` replaced by two axes (4 out, 4 in): shape (..., 4) becomes (..., 4, 4)
     """
-    return _spread(p, axis, _left())
+    return _fill_matrix(p, axis, _left())
 
 
 def right_matrix(q: Array, *, axis: int = -1) -> Array:
     """Return the real 4x4 matrix R(q) with R(q) p = p ⊗ q, in the layout of `left_matrix`."""
-    return _spread(q, axis, _right())
+    return _fill_matrix(q, axis, _right())
 
 
-def _spread(q: Array, axis: int, entries: _Entries) -> Array:
-    """Sixteen components of q or -q, each by its number: an array of numbers would be copied to a GPU each time."""
+def _fill_matrix(q: Array, axis: int, entries: _Entries) -> Array:
+    """Stack the 16 signed components. They are indexed one by one: a GPU would have to copy an index array."""
     q = checked(q, axis)
     position = axis % q.ndim
     signed, before = {1: q, -1: -q}, (slice(None),) * position
-    parts = [signed[int(sign)][*before, int(part)] for part, sign in zip(*map(np.ravel, entries), strict=True)]
-    return xp.stack(parts, axis=position).reshape(*q.shape[:position], 4, 4, *q.shape[position + 1 :])
+    components = [signed[int(sign)][*before, int(c)] for c, sign in zip(*map(np.ravel, entries), strict=True)]
+    return xp.stack(components, axis=position).reshape(*q.shape[:position], 4, 4, *q.shape[position + 1 :])
 
 
-def left_matrix_adjoint(g: Array, *, axis: int = -2) -> Array:
-    """Return the quaternion p with <p, q> = <L(q), g> for every q: the gradient of `left_matrix`.
+def left_matrix_adjoint(grad: Array, *, axis: int = -2) -> Array:
+    """Return the quaternion p with <p, q> = <L(q), grad> for every q: the gradient of `left_matrix`.
 
-    `axis` and the axis after it hold the matrices (4 out, 4 in). Column b of L(q) is q ⊗ e_b, and the
-    adjoint of q -> q ⊗ e_b multiplies by the conjugate of e_b, so p = Σ_b g[:, b] ⊗ e_b*.
+    `axis` and the axis after it hold the matrices (4 out, 4 in). Column b of L(q) is q ⊗ e_b. The adjoint of
+    q -> q ⊗ e_b is multiplication by the conjugate of e_b, so p = Σ_b grad[:, b] ⊗ e_b*.
     """
-    columns, units = _columns(g, axis)
+    columns, units = _columns(grad, axis)
     p = hamilton_product(columns, conjugate(units)).sum(axis=-2)
     return xp.moveaxis(p, -1, axis % columns.ndim)
 
 
-def right_matrix_adjoint(g: Array, *, axis: int = -2) -> Array:
-    """Return the quaternion q with <q, p> = <R(p), g> for every p: the gradient of `right_matrix`.
+def right_matrix_adjoint(grad: Array, *, axis: int = -2) -> Array:
+    """Return the quaternion q with <q, p> = <R(p), grad> for every p: the gradient of `right_matrix`.
 
-    Laid out as in `left_matrix_adjoint`. Column b of R(p) is e_b ⊗ p, so q = Σ_b e_b* ⊗ g[:, b].
+    The layout is that of `left_matrix_adjoint`. Column b of R(p) is e_b ⊗ p, so q = Σ_b e_b* ⊗ grad[:, b].
     """
-    columns, units = _columns(g, axis)
+    columns, units = _columns(grad, axis)
     q = hamilton_product(conjugate(units), columns).sum(axis=-2)
     return xp.moveaxis(q, -1, axis % columns.ndim)
 
 
-def _columns(g: Array, axis: int) -> tuple[Array, Array]:
-    """The columns of 4x4 matrices as quaternions (..., 4 in, 4 out), and the units (4, 4) they belong to."""
-    g = xp.asarray(g)
-    position = axis % g.ndim if g.ndim else 0
-    if not -g.ndim <= axis < g.ndim or g.shape[position : position + 2] != (4, 4):
-        raise ShapeError(f"expected 4x4 matrices from axis {axis} on, got shape {g.shape}; pass axis=...")
-    return xp.moveaxis(g, (position, position + 1), (-1, -2)), xp.eye(4, dtype=g.dtype)
+def _columns(grad: Array, axis: int) -> tuple[Array, Array]:
+    """Return the columns of 4x4 matrices as quaternions (..., 4 in, 4 out), and the four units as (4, 4)."""
+    grad = xp.asarray(grad)
+    position = axis % grad.ndim if grad.ndim else 0
+    if not -grad.ndim <= axis < grad.ndim or grad.shape[position : position + 2] != (4, 4):
+        raise ShapeError(f"expected 4x4 matrices from axis {axis} on, got shape {grad.shape}; pass axis=...")
+    return xp.moveaxis(grad, (position, position + 1), (-1, -2)), xp.eye(4, dtype=grad.dtype)

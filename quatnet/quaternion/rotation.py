@@ -1,8 +1,8 @@
-"""Rotations of space as quaternions: q turns the vector v into q v q⁻¹, and so does -q.
+"""Quaternions as rotations in space: q rotates the vector v to q v q⁻¹, and -q is the same rotation.
 
-A turn by the angle θ about the unit vector u is q = cos θ/2 + u sin θ/2. Every function takes q of any length
-but 0 and means q / |q|; 0 is no rotation and gives nan. The dtype stays, and a ShapeError is raised unless
-`axis` has length 4 (3 for vectors).
+The rotation by the angle θ about the unit vector u is q = cos θ/2 + u sin θ/2. All functions normalize q first, so q
+may have any norm except 0; q = 0 gives nan. The dtype is kept. All functions raise ShapeError unless `axis` has length
+4 (3 for vectors).
 """
 
 import numpy as np
@@ -11,36 +11,36 @@ from ..backend import Array, xp
 from ..errors import ShapeError
 from .arithmetic import normalize
 from .chunks import apply_chunked, checked, checked_vectors
-from .norms import polar, scaled, unit
+from .norms import polar, safe_scale, unit_vector
 from .product import conjugate
 from .real_matrices import left_matrix, right_matrix
 from .trigonometry import cos_sin
 
 
 def rotate(q: Array, v: Array, *, axis: int = -1) -> Array:
-    """Return the vectors q v q⁻¹, length 3 along `axis` as v; all other axes broadcast.
+    """Return the rotated vectors q v q⁻¹, length 3 along `axis` like v. All other axes broadcast.
 
-    A v that is not finite gives nan. A right-handed turn, seen with the other arrow pointing at you.
+    The rotation is counterclockwise when its axis points toward the viewer. A v that is not finite gives nan.
 
-    >>> rotate([0.5, 0.5, 0.5, 0.5], [1.0, 0, 0])  # a third of a turn about (1, 1, 1) takes x to y
+    >>> rotate([0.5, 0.5, 0.5, 0.5], [1.0, 0, 0])  # 120° about (1, 1, 1) rotates x to y
     array([0., 1., 0.])
     """
     return apply_chunked(_rotate, checked(q, axis), checked_vectors(v, axis), axis=axis)
 
 
 def _rotate(q: Array, v: Array) -> Array:
-    """With q = r + u of length 1, q v q⁻¹ = v + r w + u × w where w = 2 u × v: half as many multiplications.
+    """With q = r + u of norm 1, q v q⁻¹ = v + r w + u × w where w = 2 u × v: half of the multiplications.
 
-    Source: O. Rodrigues, 1840, for the formula. That it is q v q⁻¹ is tested.
+    Source: the formula of O. Rodrigues, 1840.
     """
-    q = unit(q)
+    q = unit_vector(q)
     v = v if xp.isfinite(v).all() else xp.where(xp.isfinite(v), v, np.nan)
     w = 2 * _cross(q[1:], v)
     return v + q[0] * w + _cross(q[1:], w)
 
 
 def _cross(u: Array, v: Array) -> Array:
-    """The vector product, which is the imaginary part of u ⊗ v: each component from the next two in turn."""
+    """Return the cross product u × v, components along axis 0."""
     product = xp.empty(xp.broadcast(u, v).shape, xp.result_type(u, v))
     for c, (a, b) in enumerate(((1, 2), (2, 0), (0, 1))):
         xp.multiply(u[a], v[b], out=product[c, ...])
@@ -49,9 +49,10 @@ def _cross(u: Array, v: Array) -> Array:
 
 
 def from_axis_angle(direction: Array, angle_rad: Array, *, axis: int = -1) -> Array:
-    """Return q = cos θ/2 + u sin θ/2 for u = `direction` of any length but 0 (nan), and θ = `angle_rad`.
+    """Return q = cos θ/2 + u sin θ/2 for θ = `angle_rad` and the unit vector u = `direction` / |`direction`|.
 
-    `direction` has length 3 along `axis`; `angle_rad` broadcasts against it without `axis`, in its dtype.
+    `direction` has length 3 along `axis`; a direction of 0 gives nan. `angle_rad` broadcasts against `direction`
+    without `axis`, and is converted to its dtype.
     """
 
     def formula(direction: Array, angle: Array) -> tuple[Array, ...]:
@@ -60,32 +61,32 @@ def from_axis_angle(direction: Array, angle_rad: Array, *, axis: int = -1) -> Ar
         cosine, sine = cos_sin(xp.where(xp.isinf(half) | (length == 0), np.nan, half))
         return cosine, *(u * sine)
 
-    return apply_chunked(formula, checked_vectors(direction, axis), numbers=(xp.asarray(angle_rad),), axis=axis)
+    return apply_chunked(formula, checked_vectors(direction, axis), scalars=(xp.asarray(angle_rad),), axis=axis)
 
 
 def to_axis_angle(q: Array, *, axis: int = -1) -> tuple[Array, Array]:
-    """Return u (length 3 along `axis`, |u| = 1) and θ in [0, π] (without `axis`); u = (1, 0, 0) where θ = 0.
+    """Return the unit vector u (length 3 along `axis`) and θ in [0, π] (without `axis`); u = (1, 0, 0) if θ = 0.
 
-    θ = 2 atan2(|v|, |r|), which keeps all digits near 0 and near π, where acos does not.
+    θ = 2 atan2(|v|, |r|) keeps all digits near 0 and near π. acos does not.
     """
 
     def formula(q: Array) -> tuple[Array, ...]:
-        q, _, total = scaled(q)
+        q, _, total = safe_scale(q)
         length, u = polar(q[1:])
         u = xp.where(q[0] < 0, -u, u)
         x = xp.where(length == 0, 1, u[0])
-        lost = total == 0
+        zero = total == 0
         angle = 2 * xp.arctan2(length, xp.abs(q[0]))
-        return tuple(xp.where(lost, np.nan, row) for row in (x, u[1], u[2], angle))
+        return tuple(xp.where(zero, np.nan, component) for component in (x, u[1], u[2], angle))
 
-    rows = xp.moveaxis(apply_chunked(formula, checked(q, axis), axis=axis), axis, 0)
-    return xp.moveaxis(rows[:3], 0, axis), rows[3, ...]
+    components = xp.moveaxis(apply_chunked(formula, checked(q, axis), axis=axis), axis, 0)
+    return xp.moveaxis(components[:3], 0, axis), components[3, ...]
 
 
 def to_matrix(q: Array, *, axis: int = -1) -> Array:
-    """Return the 3x3 matrix M with M v = q v q⁻¹: `axis` is replaced by the two axes (3 out, 3 in).
+    """Return the 3x3 matrix M with M v = q v q⁻¹. `axis` is replaced by two axes (3 out, 3 in).
 
-    v -> q v q* is first R(q*) and then L(q); the row and the column of the real part are those of 1.
+    M is L(q) R(q*) without the row and the column of the real part.
     """
     q = normalize(xp.moveaxis(checked(q, axis), axis, -1))
     matrix = (left_matrix(q) @ right_matrix(conjugate(q)))[..., 1:, 1:]
@@ -94,11 +95,11 @@ def to_matrix(q: Array, *, axis: int = -1) -> Array:
 
 
 def from_matrix(matrix: Array, *, axis: int = -2) -> Array:
-    """Return q with r ≥ 0 for 3x3 rotation matrices (unchecked) on `axis` and the axis after it; nan for nan.
+    """Return q with r ≥ 0 for 3x3 rotation matrices on `axis` and the axis after it; nan for nan.
 
-    The 16 matrices L(e_a) R(e_b)* of the units are orthogonal to each other and 1 ⊕ M = Σ q_a q_b L(e_a)
-    R(e_b)*, so q_a q_b = <L(e_a) R(e_b)*, 1 ⊕ M> / 4. The column with the largest diagonal loses nothing to
-    cancelation.
+    The matrices are not checked to be rotations. The 16 matrices L(e_a) R(e_b)* of the units are orthogonal to each
+    other, and 1 ⊕ M = Σ q_a q_b L(e_a) R(e_b)*. So q_a q_b = <L(e_a) R(e_b)*, 1 ⊕ M> / 4. The column with the
+    largest diagonal entry is free of cancellation.
 
     Source: S. W. Shepperd, 1978, for the choice of the column.
     """

@@ -1,4 +1,4 @@
-"""Many rotations: drawn at random, and their mean."""
+"""Random rotations, and the mean of rotations."""
 
 import numpy as np
 
@@ -13,8 +13,8 @@ def random_rotations(
 ) -> Array:
     """Return unit quaternions, uniform over all rotations: `shape` with a new axis of length 4 at `axis`.
 
-    Four independent normal numbers prefer no direction, so their direction is uniform on the sphere. They are
-    drawn on the host, so that every array module gets the same.
+    They are normalized vectors of four independent normal numbers. The numbers are drawn on the host, so that all
+    backends return the same rotations.
 
     Source: M. E. Muller, 1959.
     """
@@ -23,17 +23,17 @@ def random_rotations(
 
 
 def mean_rotation(q: Array, weights: Array | None = None, *, over: int = 0, axis: int = -1) -> Array:
-    """Return the rotation m with the least Σ w_n |M - M_n|² to the rotations q_n on the axis `over`.
+    """Return the rotation m that minimizes Σ w_n |M - M_n|² over the rotations q_n on the axis `over`.
 
-    m is the eigenvector of Σ w_n q_n q_nᵀ with the largest eigenvalue: q_n and -q_n count the same. Of m and
-    -m, that nearer to the first q is returned. Where two eigenvalues are equal, as for two opposite turns,
-    the mean is not unique, and one is returned. It is computed in float64. 0, inf as in `normalize`; nan
-    gives nan.
+    M and M_n are the rotation matrices. m is the eigenvector of Σ w_n q_n q_nᵀ with the largest eigenvalue, so q_n
+    and -q_n are equivalent. The sign of m is the one nearer to the first q. If the two largest eigenvalues are equal,
+    as for two opposite rotations, the mean is not unique, and one of the solutions is returned. The computation is in
+    float64. 0 and infinity are handled as in `normalize`. nan gives nan.
 
     Parameters
     ----------
     q : float array, length 4 along `axis`
-    weights : numbers ≥ 0, shape of q without `axis` or broadcast to it; equal if not given
+    weights : numbers ≥ 0, shape of q without `axis`, or broadcastable to it; default: equal weights
 
     Raises
     ------
@@ -43,30 +43,33 @@ def mean_rotation(q: Array, weights: Array | None = None, *, over: int = 0, axis
     Source: F. L. Markley, Y. Cheng, J. L. Crassidis and Y. Oshman, 2007.
     """
     q = checked(q, axis)
-    members = _members(q, over, axis)
-    spread = members[..., :, None] * members[..., None, :]  # (..., N, 4, 4)
+    rotations = _unit_quaternions(q, over, axis)
+    products = rotations[..., :, None] * rotations[..., None, :]  # (..., N, 4, 4)
     if weights is not None:
-        shares = xp.broadcast_to(xp.asarray(weights), real_part(q, axis=axis).shape)
-        spread = spread * _members_last(xp.expand_dims(shares, axis), over, axis)[..., None]
-    mean = _largest_eigenvector(spread.sum(axis=-3))
-    mean = xp.where(inner_product(members[..., 0, :], mean)[..., None] < 0, -mean, mean)
+        weights = xp.broadcast_to(xp.asarray(weights), real_part(q, axis=axis).shape)
+        products = products * _axes_last(xp.expand_dims(weights, axis), over, axis)[..., None]
+    mean = _largest_eigenvector(products.sum(axis=-3))
+    mean = xp.where(inner_product(rotations[..., 0, :], mean)[..., None] < 0, -mean, mean)
     position = axis % q.ndim - (over % q.ndim < axis % q.ndim)
     return xp.moveaxis(mean.astype(q.dtype), -1, position)
 
 
-def _members(q: Array, over: int, axis: int) -> Array:
-    """Unit quaternions in float64, shape (..., N, 4)."""
+def _unit_quaternions(q: Array, over: int, axis: int) -> Array:
+    """Return unit quaternions in float64, shape (..., N, 4)."""
     if not -q.ndim <= over < q.ndim or (over - axis) % q.ndim == 0 or q.shape[over] == 0:
         raise ShapeError(f"expected at least one rotation on an axis other than {axis}, got over={over} of {q.shape}")
-    return normalize(_members_last(q, over, axis).astype(np.float64))
+    return normalize(_axes_last(q, over, axis).astype(np.float64))
 
 
-def _members_last(a: Array, over: int, axis: int) -> Array:
+def _axes_last(a: Array, over: int, axis: int) -> Array:
     return xp.moveaxis(a, (over, axis), (-2, -1))
 
 
 def _largest_eigenvector(matrix: Array) -> Array:
-    """Of symmetric matrices; nan where an entry is not finite, which `eigh` might not survive."""
+    """Return the eigenvector of symmetric matrices with the largest eigenvalue; nan if an entry is not finite.
+
+    `eigh` may fail on entries that are not finite.
+    """
     finite = xp.isfinite(matrix).all(axis=(-2, -1), keepdims=True)
     vectors = xp.linalg.eigh(xp.where(finite, matrix, 0))[1]  # eigenvalues ascend
     return xp.where(finite[..., 0], vectors[..., -1], np.nan)

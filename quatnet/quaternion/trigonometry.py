@@ -1,4 +1,4 @@
-"""Cosine and sine together, and of half turns."""
+"""Cosine and sine, computed together."""
 
 import numpy as np
 
@@ -6,25 +6,25 @@ from ..backend import Array, xp
 
 
 def cos_sin(x: Array) -> tuple[Array, Array]:
-    """Return cos x and sin x from one tangent: with t = tan x/2, 2 / (1 + t²) - 1 and 2t / (1 + t²).
+    """Return cos x and sin x, computed from t = tan(x/2): cos x = 2 / (1 + t²) - 1, sin x = 2t / (1 + t²).
 
-    One function instead of two, and that one NumPy computes eight at a time.
+    This needs one transcendental function instead of two, and NumPy vectorizes `tan`.
     """
     t = xp.tan(x / 2)
-    with np.errstate(over="ignore"):  # t² = inf in float16 gives cos x = -1, as it should
-        share = 2 / (1 + t * t)
-    return share - 1, share * t
+    with np.errstate(over="ignore"):  # t² = inf in float16 correctly gives cos x = -1
+        factor = 2 / (1 + t * t)
+    return factor - 1, factor * t
 
 
-def cos_sin_half_turns(x: Array) -> tuple[Array, Array]:
-    """Return cos πx and sin πx: whole quarter turns are taken out first, and cost no rounding."""
+def cos_sin_pi(x: Array) -> tuple[Array, Array]:
+    """Return cos πx and sin πx. Multiples of a quarter turn are removed first, so they add no rounding error."""
     quarters = xp.rint(2 * x)
     cosine, sine = cos_sin((x - quarters / 2) * pi(x.dtype))
-    odd, behind = quarters % 2 == 1, quarters % 4 >= 2
+    odd, negative = quarters % 2 == 1, quarters % 4 >= 2
     cosine, sine = xp.where(odd, -sine, cosine), xp.where(odd, cosine, sine)
-    return xp.where(behind, -cosine, cosine), xp.where(behind, -sine, sine)
+    return xp.where(negative, -cosine, cosine), xp.where(negative, -sine, sine)
 
 
 def pi(dtype: np.dtype) -> Array:
-    """Return π to the last place of `dtype`."""
+    """Return π in the precision of `dtype`."""
     return xp.arccos(xp.asarray(-1, dtype=dtype))

@@ -17,7 +17,7 @@ from support.arrays import assert_close, draw
 from support.parity import assert_parity
 from support.strategies import seeds
 
-from quatnet import Tensor, ops
+from quatnet import Tensor, ops, paper_code
 from quatnet.autodiff import gradcheck
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import ConfigError, ShapeError
@@ -25,7 +25,7 @@ from quatnet.errors import ConfigError, ShapeError
 SOFTENED = {  # those with a temperature
     "softmax": ops.distillation_loss,
     "bernoulli": ops.binary_distillation_loss,
-    "released": ops.released_distillation_loss,
+    "released": paper_code.distillation_loss,
 }
 LOSSES = {**SOFTENED, "features": ops.mse_loss}
 every_loss = pytest.mark.parametrize("name", LOSSES)
@@ -72,7 +72,7 @@ def test_many_labels_are_as_many_coins():
 
 def test_the_released_loss_hardly_hears_a_teacher_who_is_certain():
     # sigmoid outputs 1 and 0, halved by T = 2: a softmax of (1/2, 0), which says 62 % where the teacher says 100 %
-    loss = ops.released_distillation_loss(leaf([[0, 0]]), np.array([[1000.0, -1000.0]]))
+    loss = paper_code.distillation_loss(leaf([[0, 0]]), np.array([[1000.0, -1000.0]]))
     q = math.exp(0.5) / (math.exp(0.5) + 1)
     assert q == pytest.approx(0.6225, abs=1e-4)
     assert number(loss) == pytest.approx(4 * (q * math.log(2 * q) + (1 - q) * math.log(2 * (1 - q))))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support.arrays import draw
 
-from quatnet import Tensor, ops
+from quatnet import Tensor, ops, paper_code
 from quatnet.backend import xp
 
 
@@ -36,7 +36,7 @@ ALL_OPS = {
     "binary loss": lambda x: ops.binary_cross_entropy_with_logits(ops.reshape(x, (16, 4)), np.ones((16, 4)) / 4),
     "distillation loss": lambda x: ops.distillation_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
     "coins": lambda x: ops.binary_distillation_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
-    "released": lambda x: ops.released_distillation_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
+    "released": lambda x: paper_code.distillation_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
     "features": lambda x: ops.mse_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
 }
 

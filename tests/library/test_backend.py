@@ -48,7 +48,7 @@ def test_the_import_is_spared_and_the_first_use_raises() -> None:
     program = """
 import quatnet, quatnet.training.loop, quatnet.weights
 from quatnet import backend
-for use in (backend.check, backend.on_gpu, lambda: backend.xp.zeros(3)):
+for use in (backend.check_backend, backend.on_gpu, lambda: backend.xp.zeros(3)):
     try:
         use()
     except backend.ConfigError as error:
@@ -63,7 +63,7 @@ print(backend.xp.zeros(1))
 def test_the_number_of_threads_is_taken_from_the_environment() -> None:
     assert imported(QUATNET_NUM_THREADS="3").stdout == "numpy 3\n"
     for wrong in ("0", "-1", "many", "1.5"):
-        assert "expected a whole number of at least 1" in imported(QUATNET_NUM_THREADS=wrong).stderr
+        assert "expected an integer of at least 1" in imported(QUATNET_NUM_THREADS=wrong).stderr
 
 
 def test_use_changes_the_module_behind_xp_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +88,7 @@ def test_use_that_fails_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_an_unknown_name_is_refused_in_a_call_too() -> None:
     with pytest.raises(ConfigError, match="expected one of numpy, cupy, auto"):
-        backend.load("jax")
+        backend.load_backend("jax")
 
 
 @given(length=st.integers(0, 500), each=st.integers(1, 3 << 20))

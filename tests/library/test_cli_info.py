@@ -34,7 +34,7 @@ MACHINES = {
     ),
     "no device": (
         lambda m: with_a_gpu(m, count=raises(CudaError(100))),
-        NO_GPU + ".*100.*: see whether `nvidia-smi` shows one, and CUDA_VISIBLE_DEVICES, which is '7'",
+        NO_GPU + ".*100.*: check that `nvidia-smi` lists a GPU, and check CUDA_VISIBLE_DEVICES, which is '7'",
     ),
     "none counted": (lambda m: with_a_gpu(m, count=lambda: 0), "CuPy 14.2.0 finds no GPU: see .*, which is '7'"),
     "another status": (
@@ -60,10 +60,10 @@ def test_cupy_without_a_usable_gpu_is_one_line_with_a_remedy(machine: str, monke
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
     prepare(monkeypatch)
     with pytest.raises(BackendUnavailable, match=reason) as caught:
-        backend.load("cupy")
+        backend.load_backend("cupy")
     assert "\n" not in str(caught.value)
     assert str(caught.value).endswith("Set QUATNET_BACKEND=numpy for the CPU.")
-    assert backend.load("auto") is np  # which may choose
+    assert backend.load_backend("auto") is np  # which may choose
 
 
 def test_the_start_up_test_compiles_a_kernel_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,21 +75,21 @@ def test_the_start_up_test_compiles_a_kernel_of_ours(monkeypatch: pytest.MonkeyP
 
     with_a_gpu(monkeypatch, RawModule=compiled)
     assert backend.gpu_unavailable_reason() is None
-    assert texts == [backend.TWICE]
+    assert texts == [backend.TEST_KERNEL]
 
 
 @pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 def test_that_kernel_doubles() -> None:
     ones, twos = np.ones((2, 2), np.float32), np.empty((2, 2), np.float32)
-    compile_for_cpu(backend.TWICE, check=True)["twice"]((1,), (4,), (ones, twos))
+    compile_for_cpu(backend.TEST_KERNEL, check=True)["twice"]((1,), (4,), (ones, twos))
     np.testing.assert_array_equal(twos, 2)
 
 
 def test_auto_and_cupy_take_a_gpu_that_passes_the_start_up_test(monkeypatch: pytest.MonkeyPatch) -> None:
     cupy = with_a_gpu(monkeypatch)
-    assert backend.load("cupy") is cupy
-    assert backend.load("auto") is cupy
-    assert backend.load("numpy") is np
+    assert backend.load_backend("cupy") is cupy
+    assert backend.load_backend("auto") is cupy
+    assert backend.load_backend("numpy") is np
 
 
 @pytest.mark.parametrize("example", ["esc50", "hamilton_tour"])
@@ -141,5 +141,5 @@ def test_a_command_without_its_array_module_ends_in_one_line(arguments: list[str
     assert run.returncode == 2
     assert run.stderr == "python -m quatnet: QUATNET_BACKEND='gpu': expected one of numpy, cupy, auto\n"
     said = run.stdout.splitlines()
-    assert said[:1] == ([] if arguments else ["backend   none (QUATNET_BACKEND asks for gpu)"])
+    assert said[:1] == ([] if arguments else ["backend   none (requested by QUATNET_BACKEND: gpu)"])
     assert not any("usage" in line for line in said)

@@ -183,7 +183,7 @@ def test_targets_of_another_shape_are_an_error(name, logits, targets):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_labels_are_not_targets(name):
-    with pytest.raises(ShapeError, match=r"got \(2, 3\) and \(2,\); labels become targets by datasets.one_hot"):
+    with pytest.raises(ShapeError, match=r"got \(2, 3\) and \(2,\); datasets.one_hot converts class labels"):
         LOSSES[name](leaf(np.ones((2, 3))), np.array([0, 2]))
 
 

@@ -23,7 +23,7 @@ from quatnet.autodiff import gradcheck
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import QuatnetError, ShapeError
 from quatnet.nn import BatchNorm, LayerNorm, QuaternionBatchNorm, WhiteningBatchNorm
-from quatnet.ops.quaternion_normalize import quaternion_statistics
+from quatnet.ops.quaternion_batchnorm import quaternion_statistics
 from quatnet.ops.whitening import WhiteningError, whitening_statistics
 
 SHAPES = [(7, 8), (2, 5, 4), (2, 3, 4, 12)]

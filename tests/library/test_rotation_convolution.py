@@ -22,7 +22,7 @@ from quatnet.autodiff import gradcheck
 from quatnet.backend import asnumpy, xp
 from quatnet.conv import plain
 from quatnet.errors import ShapeError
-from quatnet.ops.rotation_conv import rotation_blocks
+from quatnet.ops.rotation_conv import rotation_matrices
 from quatnet.quaternion import conjugate, hamilton_product, to_matrix
 
 options = options_of("stride", "padding", "dilation")
@@ -80,7 +80,7 @@ def test_the_op_is_a_loop_of_rotations(seed, chosen, g):
 def test_the_blocks_are_one_and_a_rotation_matrix(seed):
     w = draw(seed, 4, 5)
     w = w / quaternion.norm(w, axis=0)
-    blocks = xp.moveaxis(rotation_blocks(Tensor(w)).data, 2, 0)  # (5, 4, 4)
+    blocks = xp.moveaxis(rotation_matrices(Tensor(w)).data, 2, 0)  # (5, 4, 4)
     assert_close(blocks[:, 1:, 1:], to_matrix(w.T))
     assert_close(blocks[:, 0], xp.asarray([[1.0, 0, 0, 0]] * 5))
     assert_close(blocks[:, :, 0], xp.asarray([[1.0, 0, 0, 0]] * 5))
@@ -158,7 +158,7 @@ def test_gradients_agree_with_difference_quotients(chosen, rng):
 
 @given(seeds)
 def test_the_gradient_of_the_blocks_agrees_with_difference_quotients(seed):
-    gradcheck(rotation_blocks, [draw(seed, 4, 2, 3)], rng=np.random.default_rng(seed), tolerance=1e-5)
+    gradcheck(rotation_matrices, [draw(seed, 4, 2, 3)], rng=np.random.default_rng(seed), tolerance=1e-5)
 
 
 def test_float32_stays_float32(rng):

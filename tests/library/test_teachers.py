@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support.arrays import assert_close, draw
 from support.strategies import seeds
 
-from quatnet import Tensor, audio, ops
+from quatnet import Tensor, audio, ops, paper_code
 from quatnet.backend import asnumpy
 from quatnet.datasets.targets import one_hot
 from quatnet.distill import (
@@ -75,7 +75,7 @@ def test_each_kind_has_its_own_loss() -> None:
     for kind, loss in [
         ("softmax", ops.distillation_loss),
         ("bernoulli", ops.binary_distillation_loss),
-        ("released", ops.released_distillation_loss),
+        ("released", paper_code.distillation_loss),
     ]:
         found = distillation(*saying(heard), kind=kind, temperature=3.0, weight=1.0)(Tensor(said), np.eye(1, 2), said)
         assert float(found.data) == pytest.approx(float(loss(Tensor(said), heard, temperature=3.0).data))
