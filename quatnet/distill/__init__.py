@@ -1,12 +1,12 @@
-"""Knowledge distillation: a small student learns the labels and a teacher's answers together.
+"""Knowledge distillation: a student is trained with the labels and the outputs of a teacher.
 
-A teacher is a network, several of them, or a file in which somebody's network has left its answers.
+The teacher is one network, several networks, or a file of cached outputs.
 """
 
+from .cached import CachedOutputs, read_cached_outputs
 from .features import ProjectedStudent, Student, feature_matching
 from .losses import Loss, append_soft_targets, binary_cross_entropy_loss, cross_entropy_loss, distillation
 from .probe import linear_probe
-from .recorded import CachedOutputs, read_cached_outputs
 
 __all__ = [
     "CachedOutputs",

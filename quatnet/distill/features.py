@@ -1,10 +1,8 @@
-"""Learning a teacher's features: the student's embedding, projected, becomes like the teacher's.
+"""Feature matching: the projected embedding of the student is trained towards the embedding of the teacher.
 
-Source: A. Romero and others, FitNets: hints for thin deep nets, 2015, section 2.2, who match a layer in the middle
-and train in two stages; here it is the embedding, beside the labels.
+Source: A. Romero and others, FitNets: hints for thin deep nets, 2015, section 2.2. There an intermediate layer is
+matched in a first training stage; here the embedding is matched together with the labels.
 """
-
-from collections.abc import Callable
 
 import numpy as np
 
@@ -14,23 +12,34 @@ from ..backend import Array
 from ..errors import ConfigError
 from ..models import Network
 from ..nn import Linear, Module
-from .losses import Loss, mixed, split_targets, without_grad
+from .losses import HardLoss, Loss, combine_losses, split_targets, without_grad
 
 
 class ProjectedStudent(Module):
-    """A student that says logits | features in training, (N, classes + size), and only its logits otherwise.
+    """A student that returns logits and features (N, classes + embedding_size) in training, and logits otherwise.
 
-    The features are its embedding, by a trained linear projection where a teacher's has another `size`. The projection
-    is a part of this module, so an optimizer of its parameters trains both; `network` is what is kept afterwards.
-    Raises ConfigError for a size below 1.
+    The features are the embedding of the student. If its size differs from `embedding_size`, a trainable linear layer
+    projects it. The projection is a submodule, so an optimizer of `parameters()` trains it together with `network`.
+    After training, `network` is used alone.
+
+    Parameters
+    ----------
+    network : student
+    embedding_size : size of the embedding of the teacher
+    rng : generator of the initial weights of the projection
+
+    Raises
+    ------
+    ConfigError
+        `embedding_size` is below 1.
     """
 
-    def __init__(self, network: Network, size: int, *, rng: np.random.Generator) -> None:
-        if size < 1:
-            raise ConfigError(f"expected the size of the teacher's embedding, at least 1, got {size}")
-        self.network, self.config, self.size = network, network.config, size
-        own = network.config.embedding
-        self.projection = Linear(own, size, rng=rng) if size != own else None
+    def __init__(self, network: Network, embedding_size: int, *, rng: np.random.Generator) -> None:
+        if embedding_size < 1:
+            raise ConfigError(f"expected an embedding_size of at least 1, got {embedding_size}")
+        self.network, self.config, self.embedding_size = network, network.config, embedding_size
+        student_size = network.config.embedding
+        self.projection = Linear(student_size, embedding_size, rng=rng) if embedding_size != student_size else None
 
     def __call__(self, x: Array, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         embedding = self.network.embed(x, train=train, rng=rng)
@@ -46,33 +55,36 @@ Student = Network | ProjectedStudent
 def feature_matching(
     student: ProjectedStudent,
     *teachers: Network,
-    weight: float = 0.5,
-    hard_loss: Callable[[Tensor, Array], Tensor] = ops.cross_entropy,
+    alpha: float = 0.5,
+    hard_loss: HardLoss = ops.cross_entropy,
 ) -> Loss:
-    """Return the loss (1 - weight) · that of the labels + weight · `ops.mse_loss`, its mean over teachers.
+    """Return the loss (1 - alpha) · hard_loss + alpha · mse_loss of the features, averaged over the teachers.
 
     Parameters
     ----------
-    student : the one whose outputs come to this loss
-    teachers : their embeddings have the student's `size`. Without any, they are read from the targets
-        (N, classes + size), see `append_soft_targets`
-    weight : of the features, 0 to 1
-    hard_loss : `ops.binary_cross_entropy_with_logits` for many labels a clip
+    student : network whose outputs are passed to the loss
+    teachers : networks whose embeddings have the student's `embedding_size`. Without teachers, the targets must be
+        (N, classes + embedding_size) and contain the embeddings, see `append_soft_targets`
+    alpha : weight of the feature loss, 0 to 1
+    hard_loss : loss of the labels; `ops.binary_cross_entropy_with_logits` for several labels per clip
 
     Raises
     ------
     ConfigError
-        `weight` is outside 0 to 1, or a teacher's embedding has another size.
+        `alpha` is outside 0 to 1, or the embedding of a teacher has another size.
     """
     sizes = [teacher.config.embedding for teacher in teachers]
-    if not 0 <= weight <= 1 or set(sizes) - {student.size}:
-        raise ConfigError(f"expected 0 <= weight <= 1 and embeddings of {student.size}, got {weight} and {sizes}")
+    if not 0 <= alpha <= 1 or set(sizes) - {student.embedding_size}:
+        raise ConfigError(
+            f"expected 0 <= alpha <= 1 and embeddings of size {student.embedding_size}, got {alpha} and sizes {sizes}"
+        )
     classes = student.config.classes
 
-    def loss(said: Tensor, targets: Array, x: Array) -> Tensor:
-        asked = [without_grad(teacher.embed, x) for teacher in teachers]
-        labels, answers = split_targets(targets, classes, student.size, asked)
-        logits, features = ops.getitem(said, np.s_[:, :classes]), ops.getitem(said, np.s_[:, classes:])
-        return mixed(hard_loss(logits, labels), [ops.mse_loss(features, answer) for answer in answers], weight)
+    def loss(outputs: Tensor, targets: Array, x: Array) -> Tensor:
+        embeddings = [without_grad(teacher.embed, x) for teacher in teachers]
+        labels, embeddings = split_targets(targets, classes, student.embedding_size, embeddings)
+        logits, features = ops.getitem(outputs, np.s_[:, :classes]), ops.getitem(outputs, np.s_[:, classes:])
+        feature_losses = [ops.mse_loss(features, embedding) for embedding in embeddings]
+        return combine_losses(hard_loss(logits, labels), feature_losses, alpha)
 
     return loss

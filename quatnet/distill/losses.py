@@ -1,7 +1,7 @@
-"""What a student minimizes: the loss of the labels alone, or mixed with that of a teacher's answers.
+"""Training losses: cross entropy with the labels, and distillation losses with soft targets of a teacher.
 
-A teacher's answers come from networks, which hear the very batch that the student hears, or they are recorded: then
-they stand behind the labels in the targets, and are shuffled, mixed and cut into batches with them.
+The teacher logits are computed by a teacher network for each training batch, or they are cached. Cached teacher logits
+are appended to the targets, so batching, shuffling and mixup apply to both.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,87 +16,101 @@ from ..backend import Array
 from ..errors import ConfigError, ShapeError
 from ..models import Network
 
-Loss = Callable[[Tensor, Array, Array], Tensor]  # logits, targets, input batch -> a number
-KINDS = {  # of the labels, of the answers
+Loss = Callable[[Tensor, Array, Array], Tensor]  # logits, targets, input batch -> scalar
+HardLoss = Callable[[Tensor, Array], Tensor]  # logits, targets -> scalar
+LossPair = tuple[HardLoss, Callable[..., Tensor]]  # hard loss; logits, teacher_logits, temperature= -> scalar
+KINDS: dict[str, LossPair] = {
     "softmax": (ops.cross_entropy, ops.distillation_loss),
     "bernoulli": (ops.binary_cross_entropy_with_logits, ops.binary_distillation_loss),
-    "released": (ops.binary_cross_entropy_with_logits, ops.released_distillation_loss),
 }
 
 
 def cross_entropy_loss(logits: Tensor, targets: Array, _x: Array) -> Tensor:
-    """Return the softmax cross entropy with the labels alone."""
+    """Return the softmax cross entropy between logits and targets."""
     return ops.cross_entropy(logits, targets)
 
 
 def binary_cross_entropy_loss(logits: Tensor, targets: Array, _x: Array) -> Tensor:
-    """Return the mean binary cross entropy: each class is there or not, whatever the others are."""
+    """Return the mean binary cross entropy between logits and targets, for several labels per clip."""
     return ops.binary_cross_entropy_with_logits(logits, targets)
 
 
-def distillation(*teachers: Network, kind: str = "softmax", temperature: float = 2.0, weight: float = 0.5) -> Loss:
-    """Return the loss (1 - weight) · that of the labels + weight · T² KL(teacher || student), its mean over teachers.
+def distillation(
+    *teachers: Network, kind: str | LossPair = "softmax", temperature: float = 2.0, alpha: float = 0.5
+) -> Loss:
+    """Return the loss (1 - alpha) · hard_loss + alpha · soft_loss, where soft_loss is T² KL(teacher || student).
 
-    KL is linear in the teacher's probabilities, but for what does not depend on the student. So the mean over several
-    teachers has the gradient of one who answers with the arithmetic mean of their probabilities at temperature T.
+    The soft loss is the mean over the teachers. Up to a term that does not depend on the student, KL is linear in the
+    probabilities of the teacher. So the gradient for several teachers equals the gradient for one teacher whose
+    probabilities at temperature T are the arithmetic mean of the probabilities of all teachers.
 
     Parameters
     ----------
-    teachers : they answer for the batch as the student hears it, in evaluation mode and unrecorded. Without any, the
-        answers are read from the targets (N, 2 · classes), see `append_soft_targets`
-    kind : "softmax" for one label a clip, "bernoulli" for many, "released" for what the paper's code does with many
-    temperature : T, softens the answers of both
-    weight : of the answers, 0 to 1
+    teachers : networks that compute the teacher logits for each batch, in evaluation mode and without gradient. Without
+        teachers, the targets must be (N, 2 · classes) and contain the teacher logits, see `append_soft_targets`
+    kind : "softmax" for one label per clip, "bernoulli" for several labels per clip, or a pair of functions
+        hard_loss(logits, targets) and soft_loss(logits, teacher_logits, temperature=T)
+    temperature : T, divides the logits of student and teacher
+    alpha : weight of the soft loss, 0 to 1
 
     Raises
     ------
     ConfigError
-        There is no such kind, `weight` is outside 0 to 1, or `temperature` not above 0.
+        `kind` is unknown, `alpha` is outside 0 to 1, or `temperature` is not above 0.
     """
-    if not 0 <= weight <= 1 or not temperature > 0 or kind not in KINDS:
+    losses = KINDS.get(kind) if isinstance(kind, str) else kind
+    if not (isinstance(losses, tuple) and len(losses) == 2) or not 0 <= alpha <= 1 or not temperature > 0:
         raise ConfigError(
-            "expected 0 <= weight <= 1 and temperature > 0 and a kind of softmax, bernoulli or released, "
-            f"got {weight}, {temperature} and {kind!r}"
+            "expected 0 <= alpha <= 1, temperature > 0 and a kind of softmax, bernoulli or a pair of losses, "
+            f"got {alpha}, {temperature} and {kind!r}"
         )
-    hard_loss, soft_loss = KINDS[kind]
+    hard_loss, soft_loss = losses
 
     def loss(logits: Tensor, targets: Array, x: Array) -> Tensor:
         classes = logits.shape[1]
-        labels, answers = split_targets(targets, classes, classes, [without_grad(ask, x) for ask in teachers])
-        soft = [soft_loss(logits, answer, temperature=temperature) for answer in answers]
-        return mixed(hard_loss(logits, labels), soft, weight)
+        outputs = [without_grad(teacher, x) for teacher in teachers]
+        labels, teacher_logits = split_targets(targets, classes, classes, outputs)
+        soft_losses = [soft_loss(logits, v, temperature=temperature) for v in teacher_logits]
+        return combine_losses(hard_loss(logits, labels), soft_losses, alpha)
 
     return loss
 
 
-def append_soft_targets(targets: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """Return targets (N, classes) with a teacher's answers (N, size) behind them, in their dtype: (N, classes + size).
+def append_soft_targets(targets: np.ndarray, teacher_outputs: np.ndarray) -> np.ndarray:
+    """Return (N, classes + size): targets (N, classes), then teacher outputs (N, size) in the dtype of the targets.
 
-    What mixup does with two clips it then does with their answers. Raises ShapeError for another number of answers.
+    Mixup of the result mixes targets and teacher outputs in the same proportion. Raises ShapeError where the numbers of
+    clips differ.
     """
-    if targets.ndim != 2 or answers.ndim != 2 or len(targets) != len(answers):
-        raise ShapeError(f"expected targets (N, classes) and answers (N, size), got {targets.shape}, {answers.shape}")
-    return np.concatenate([targets, answers.astype(targets.dtype)], axis=1)
+    if targets.ndim != 2 or teacher_outputs.ndim != 2 or len(targets) != len(teacher_outputs):
+        raise ShapeError(
+            "expected targets (N, classes) and teacher_outputs (N, size), "
+            f"got {targets.shape} and {teacher_outputs.shape}"
+        )
+    return np.concatenate([targets, teacher_outputs.astype(targets.dtype)], axis=1)
 
 
-def split_targets(targets: Array, classes: int, size: int, asked: list[Array]) -> tuple[Array, list[Array]]:
-    """Return the labels, and the answers that were `asked` for or else those behind the labels; ShapeError if none."""
-    if asked:
-        return targets, asked
+def split_targets(targets: Array, classes: int, size: int, teacher_outputs: list[Array]) -> tuple[Array, list[Array]]:
+    """Return the labels and the teacher outputs.
+
+    Without `teacher_outputs`, they are read from the targets; ShapeError where the targets do not contain them.
+    """
+    if teacher_outputs:
+        return targets, teacher_outputs
     if targets.ndim != 2 or targets.shape[1] != classes + size:
         raise ShapeError(
-            f"expected {classes} labels and {size} recorded answers of a teacher for each clip, got targets "
-            f"{targets.shape}; distil.append_soft_targets adds answers, or give a network as the teacher"
+            f"expected targets (N, {classes} + {size}) with cached teacher outputs, got {targets.shape}; "
+            "use distill.append_soft_targets, or pass a network as the teacher"
         )
     return targets[:, :classes], [targets[:, classes:]]
 
 
-def without_grad(ask: Callable[[Array], Tensor], x: Array) -> Array:
-    """Return what a teacher answers, without a tape: a teacher does not learn."""
+def without_grad(function: Callable[[Array], Tensor], x: Array) -> Array:
+    """Return the array that a network or function computes for `x`, without recording the graph."""
     with no_grad():
-        return ask(x).data
+        return function(x).data
 
 
-def mixed(hard_loss: Tensor, of_teachers: Sequence[Tensor], weight: float) -> Tensor:
-    """Return (1 - weight) · the loss of the labels + weight · the mean of those of the teachers."""
-    return (1 - weight) * hard_loss + (weight / len(of_teachers)) * reduce(add, of_teachers)
+def combine_losses(hard_loss: Tensor, soft_losses: Sequence[Tensor], alpha: float) -> Tensor:
+    """Return (1 - alpha) · hard_loss + alpha · mean(soft_losses)."""
+    return (1 - alpha) * hard_loss + (alpha / len(soft_losses)) * reduce(add, soft_losses)

@@ -1,4 +1,4 @@
-"""A linear probe: what the embeddings of somebody else's network say about our classes."""
+"""Linear probe: logistic regression on the embeddings of a pretrained network."""
 
 from collections.abc import Callable
 
@@ -9,25 +9,26 @@ from scipy.special import log_softmax
 from ..datasets.targets import one_hot
 from ..errors import ConfigError, ShapeError
 
-Probe = Callable[[np.ndarray], np.ndarray]
+Probe = Callable[[np.ndarray], np.ndarray]  # embeddings -> logits
 
 
 def linear_probe(embeddings: np.ndarray, labels: np.ndarray, classes: int, *, inverse_penalty: float = 0.01) -> Probe:
-    """Train a logistic regression, and return what gives logits (M, classes) for embeddings (M, size), on the host.
+    """Train a logistic regression and return its prediction function: embeddings (M, size) -> logits (M, classes).
 
-    With s the embeddings, each column brought to mean 0 and deviation 1, it minimizes
-    ½ |W|² + c Σ softmax cross entropy(s W + b) over the weights W (size, classes) and the biases b (classes,).
+    The loss is ½ |W|² + c Σ cross_entropy(s W + b) with weights W (size, classes) and biases b (classes,), where s are
+    the embeddings, each column standardized to mean 0 and standard deviation 1. All arrays are NumPy arrays.
 
     Parameters
     ----------
     embeddings : (N, size), of training clips only
     labels : (N,), 0 to classes - 1
-    inverse_penalty : c; the smaller, the smaller the weights
+    classes : number of classes
+    inverse_penalty : c, inverse of the L2 penalty
 
     Raises
     ------
     ShapeError
-        `embeddings` and `labels` do not fit together, or a label is no class.
+        The shapes of `embeddings` and `labels` do not match, or a label is not in range(classes).
     ConfigError
         `inverse_penalty` is not above 0.
     """
@@ -37,17 +38,17 @@ def linear_probe(embeddings: np.ndarray, labels: np.ndarray, classes: int, *, in
         raise ConfigError(f"expected inverse_penalty > 0, got {inverse_penalty}")
     x = embeddings.astype(np.float64)
     mean, deviation = x.mean(axis=0), x.std(axis=0)
-    deviation[deviation == 0] = 1.0  # a column that says nothing
-    weights = _regression((x - mean) / deviation, one_hot(labels, classes), inverse_penalty)
+    deviation[deviation == 0] = 1.0  # a constant column
+    weights = _fit((x - mean) / deviation, one_hot(labels, classes), inverse_penalty)
 
-    def logits(others: np.ndarray) -> np.ndarray:
-        return (((others - mean) / deviation) @ weights[1:] + weights[0]).astype(np.float32)
+    def predict(embeddings: np.ndarray) -> np.ndarray:
+        return (((embeddings - mean) / deviation) @ weights[1:] + weights[0]).astype(np.float32)
 
-    return logits
+    return predict
 
 
-def _regression(s: np.ndarray, targets: np.ndarray, c: float) -> np.ndarray:
-    """Return the biases, one row, over the weights: (1 + size, classes)."""
+def _fit(s: np.ndarray, targets: np.ndarray, c: float) -> np.ndarray:
+    """Return the biases and weights, (1 + size, classes), with the biases in row 0."""
     shape = s.shape[1] + 1, targets.shape[1]
 
     def value_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
@@ -57,7 +58,7 @@ def _regression(s: np.ndarray, targets: np.ndarray, c: float) -> np.ndarray:
         gradient = np.vstack([error.sum(axis=0), s.T @ error + w[1:]])
         return 0.5 * (w[1:] ** 2).sum() - c * (targets * log_p).sum(), gradient.ravel()
 
-    found = minimize(
+    result = minimize(
         value_and_gradient, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 1000}
     )
-    return found.x.reshape(shape)
+    return result.x.reshape(shape)

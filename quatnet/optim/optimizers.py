@@ -1,4 +1,4 @@
-"""Optimizers. Each keeps arrays per parameter, its state, and moves the parameters in `step`."""
+"""Optimizers. Each has state arrays per parameter and updates the parameters in `step`."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,28 +10,28 @@ from ..backend import Array, asnumpy, xp
 from ..errors import CheckpointError, ConfigError
 from ..threads import chunk_slices, parallel_for
 
-Parameters = Iterable[Tensor] | Iterable[tuple[str, Tensor]]
+Params = Iterable[Tensor] | Iterable[tuple[str, Tensor]]
 
 
 class Optimizer:
-    """Base of all optimizers.
+    """Base class of all optimizers.
 
     Parameters
     ----------
-    parameters : `model.parameters()`, or `model.named_parameters()`, which names the arrays of `state_dict`
-    lr : learning rate of a step that is called without one
+    params : `model.parameters()`, or `model.named_parameters()`, whose names are used in `state_dict`
+    lr : default learning rate
     weight_decay : L2 penalty
 
     Raises
     ------
     ConfigError
-        There are no parameters, something else than tensors, or a negative number.
+        `params` is empty or has items that are not tensors, or `lr` or `weight_decay` is negative.
     """
 
-    slots: tuple[str, ...] = ()
+    slots: tuple[str, ...] = ()  # names of the state arrays of each parameter
 
-    def __init__(self, parameters: Parameters, lr: float = 1e-3, *, weight_decay: float = 0.0) -> None:
-        self.parameters = _named(parameters)
+    def __init__(self, params: Params, lr: float = 1e-3, *, weight_decay: float = 0.0) -> None:
+        self.parameters = _by_name(params)
         if not (lr >= 0 and weight_decay >= 0):
             raise ConfigError(f"expected lr >= 0 and weight_decay >= 0, got {lr} and {weight_decay}")
         self.lr, self.weight_decay, self.steps = lr, weight_decay, 0
@@ -42,7 +42,7 @@ class Optimizer:
         }
 
     def step(self, *, lr: float | None = None) -> None:
-        """Move every parameter that has a gradient, at the learning rate `lr` (default: that of the optimizer)."""
+        """Update every parameter that has a gradient. `lr` replaces the learning rate of the optimizer in this step."""
         self.steps += 1
         lr = float(self.lr if lr is None else lr)  # a NumPy float64 would turn float32 parameters into float64
         for name, tensor in self.parameters.items():
@@ -55,25 +55,25 @@ class Optimizer:
             tensor.grad = None
 
     def _updated(self, name: str, tensor: Tensor, lr: float) -> Array:
-        """Return the parameter after the step: a new array, computed in pieces on all cores."""
+        """Return the updated parameter, a new array that is computed in chunks on all cores."""
         updated = xp.empty(tensor.shape, dtype=tensor.data.dtype)
         state = [self.state[f"{slot}/{name}"] for slot in self.slots]
-        flat, before, grad, *slots = (array.reshape(-1) for array in (updated, tensor.data, tensor.grad, *state))
+        new, old, grad, *slots = (array.reshape(-1) for array in (updated, tensor.data, tensor.grad, *state))
 
-        def work(part: slice) -> None:
-            slot_parts = [slot[part] for slot in slots]
-            direction = self._direction(before[part], grad[part], *slot_parts, decays=tensor.data.ndim > 1)
-            xp.subtract(before[part], xp.multiply(direction, lr, out=direction), out=flat[part])
+        def update(chunk: slice) -> None:
+            slot_chunks = [slot[chunk] for slot in slots]
+            direction = self._direction(old[chunk], grad[chunk], *slot_chunks, decays=tensor.data.ndim > 1)
+            xp.subtract(old[chunk], xp.multiply(direction, lr, out=direction), out=new[chunk])
 
-        parallel_for(work, chunk_slices(flat.size, 8 * flat.itemsize))
+        parallel_for(update, chunk_slices(new.size, 8 * new.itemsize))
         return updated
 
     def state_dict(self) -> dict[str, Array]:
-        """Return a host copy of the number of steps and of the state."""
+        """Return a NumPy copy of the number of steps and of the state arrays."""
         return {"steps": np.asarray(self.steps)} | {k: asnumpy(v).copy() for k, v in self.state.items()}
 
     def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
-        """Continue from `state_dict()`; CheckpointError where it belongs to other parameters or another optimizer."""
+        """Load a `state_dict()`. Raises CheckpointError if it is from other parameters or another optimizer."""
         if arrays.keys() != {"steps", *self.state} or any(
             arrays[key].shape != value.shape for key, value in self.state.items()
         ):
@@ -82,28 +82,29 @@ class Optimizer:
         self.state = {key: xp.array(arrays[key], order="C") for key in self.state}
 
     def _direction(self, p: Array, grad: Array, *slots: Array, decays: bool) -> Array:
-        """Return a new array, the step per learning rate of parameters `p`; change `slots` in place."""
+        """Return a new array, the update of `p` divided by the learning rate. `slots` are updated in place.
+
+        `decays` is true for parameters that AdamW decays.
+        """
         raise NotImplementedError
 
 
-def _named(parameters: Parameters) -> dict[str, Tensor]:
-    """Return the parameters by name; a parameter without a name has its position."""
-    items = list(parameters) if isinstance(parameters, Iterable) else [parameters]
+def _by_name(params: Params) -> dict[str, Tensor]:
+    """Return the parameters by name. The name of an unnamed parameter is its position."""
+    items = list(params) if isinstance(params, Iterable) else [params]
     pairs = [item if isinstance(item, tuple) else (str(i), item) for i, item in enumerate(items)]
     if not pairs or not all(isinstance(tensor, Tensor) for _, tensor in pairs):
-        raise ConfigError(f"expected tensors such as model.parameters(), got {type(parameters).__name__}")
+        raise ConfigError(f"expected tensors such as model.parameters(), got {type(params).__name__}")
     return dict(pairs)
 
 
 class SGD(Optimizer):
-    """θ <- θ - lr · v, v <- momentum · v + grad + weight_decay · θ."""
+    """v <- momentum · v + grad + weight_decay · θ, then θ <- θ - lr · v."""
 
     slots = ("velocity",)
 
-    def __init__(
-        self, parameters: Parameters, lr: float = 1e-3, *, momentum: float = 0.9, weight_decay: float = 0.0
-    ) -> None:
-        super().__init__(parameters, lr, weight_decay=weight_decay)
+    def __init__(self, params: Params, lr: float = 1e-3, *, momentum: float = 0.9, weight_decay: float = 0.0) -> None:
+        super().__init__(params, lr, weight_decay=weight_decay)
         self.momentum = momentum
 
     def _direction(self, p: Array, grad: Array, *slots: Array, decays: bool) -> Array:
@@ -115,16 +116,16 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """θ <- θ - lr · m̂ / (sqrt(v̂) + eps), m and v the running means of grad and grad², with bias correction.
+    """θ <- θ - lr · m̂ / (sqrt(v̂) + eps), where m̂ and v̂ are running means of grad and grad² with bias correction.
 
-    `amsgrad` takes the largest v so far. `AdamW` decouples the weight decay from the gradient.
+    The weight decay is added to the gradient. `amsgrad` uses the maximum of v over all steps.
 
     Source: D. Kingma, J. Ba, Adam, 2015, algorithm 1; S. Reddi and others, On the convergence of Adam, 2018.
     """
 
     def __init__(
         self,
-        parameters: Parameters,
+        params: Params,
         lr: float = 1e-3,
         *,
         betas: tuple[float, float] = (0.9, 0.999),
@@ -133,7 +134,7 @@ class Adam(Optimizer):
         amsgrad: bool = False,
     ) -> None:
         self.slots = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if amsgrad else ("exp_avg", "exp_avg_sq")
-        super().__init__(parameters, lr, weight_decay=weight_decay)
+        super().__init__(params, lr, weight_decay=weight_decay)
         self.betas, self.eps, self.amsgrad = betas, eps, amsgrad
 
     def _updated(self, name: str, tensor: Tensor, lr: float) -> Array:
@@ -144,7 +145,7 @@ class Adam(Optimizer):
         return kernels.adam.step(tensor.data, tensor.grad, *state, betas=self.betas, steps=self.steps, **options)
 
     def _kernel_decay(self, tensor: Tensor) -> dict[str, float]:
-        """Arguments of the kernel: here the weight decay is added to the gradient."""
+        """Return the arguments of the kernel for the weight decay, which is added to the gradient."""
         return {"decay": self.weight_decay, "decoupled_decay": 0.0}
 
     def _direction(self, p: Array, grad: Array, *slots: Array, decays: bool) -> Array:
@@ -156,15 +157,15 @@ class Adam(Optimizer):
         exp_avg += (1 - beta1) * grad
         exp_avg_sq *= beta2
         exp_avg_sq += (1 - beta2) * grad * grad
-        for largest in max_exp_avg_sq:  # amsgrad
-            exp_avg_sq = xp.maximum(largest, exp_avg_sq, out=largest)
+        for maximum in max_exp_avg_sq:  # amsgrad
+            exp_avg_sq = xp.maximum(maximum, exp_avg_sq, out=maximum)
         denominator = xp.sqrt(exp_avg_sq / (1 - beta2**self.steps))
         denominator += self.eps
         return xp.divide(exp_avg / (1 - beta1**self.steps), denominator, out=denominator)
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay, on parameters with at least two axes only (not on biases and norms).
+    """Adam with decoupled weight decay of parameters with at least two axes, so not of biases and norms.
 
     Source: I. Loshchilov, F. Hutter, Decoupled weight decay regularization, 2019, algorithm 2.
     """
@@ -180,13 +181,14 @@ class AdamW(Adam):
 
 
 def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> Array:
-    """Scale all gradients so that their joint Euclidean norm is at most `max_norm`; return the norm before.
+    """Scale all gradients so that their total norm is at most `max_norm`, and return their total norm before that.
 
-    The result is an array without axes and stays on the device: reading it would synchronize a GPU in every step.
+    The total norm is the Euclidean norm of all entries. It is returned as a 0-d array on the device, because reading
+    its value synchronizes a GPU.
     """
     pairs = [(tensor, tensor.grad) for tensor in parameters if tensor.grad is not None]
     norm = xp.sqrt(sum((grad.astype(np.float64) ** 2).sum() for _, grad in pairs))
-    factor = max_norm / xp.maximum(norm, max_norm)  # 1 where the norm is small enough
+    factor = max_norm / xp.maximum(norm, max_norm)  # 1 where norm <= max_norm
     for tensor, grad in pairs:
         tensor.grad = grad * factor.astype(grad.dtype)
     return norm

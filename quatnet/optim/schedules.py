@@ -4,11 +4,12 @@ import math
 
 
 def one_cycle(step: int, total_steps: int, *, max_lr: float, pct_start: float = 0.3, div_factor: float = 25.0) -> float:
-    """Return the learning rate of `step` in range(total_steps): a cosine up to `max_lr`, then a cosine down to about 0.
+    """Return the learning rate of `step` in range(total_steps): it rises to `max_lr` and then falls to about 0.
 
-    It starts at max_lr / div_factor, and the rise takes the share `pct_start` of the steps.
+    Both phases are half a cosine. The first learning rate is max_lr / div_factor, and the rise takes the fraction
+    `pct_start` of the steps.
 
-    Source: L. Smith, N. Topin, Super-convergence, 2018; two cosine phases as in PyTorch's OneCycleLR.
+    Source: L. Smith, N. Topin, Super-convergence, 2018; two cosine phases as in OneCycleLR of PyTorch.
     """
     peak = max(1.0, pct_start * total_steps - 1)
     if step <= peak:
@@ -17,7 +18,7 @@ def one_cycle(step: int, total_steps: int, *, max_lr: float, pct_start: float = 
 
 
 def cosine(step: int, total_steps: int, *, max_lr: float) -> float:
-    """Return max_lr · (1 + cos(π step / total_steps)) / 2: from `max_lr` down to about 0."""
+    """Return max_lr · (1 + cos(π step / total_steps)) / 2, which falls from `max_lr` to about 0."""
     return _cosine(max_lr, 0.0, step / total_steps)
 
 

@@ -44,7 +44,7 @@ def test_a_student_that_answers_like_its_teacher_pays_only_for_the_labels() -> N
     teacher, x = network(), clips()
     answers = teacher(x).data
     targets = np.eye(3, dtype=np.float32)
-    loss = distillation(teacher, temperature=2.0, weight=0.5)(Tensor(answers), targets, x)
+    loss = distillation(teacher, temperature=2.0, alpha=0.5)(Tensor(answers), targets, x)
     assert float(loss.data) == pytest.approx(
         0.5 * float(cross_entropy_loss(Tensor(answers), targets, x).data), rel=1e-5
     )
@@ -54,7 +54,7 @@ def test_distilling_changes_the_student_and_never_the_teacher() -> None:
     teacher, student, x = network(), network(seed=5), clips()
     before = teacher.state_dict()
     logits = student(x, train=True, rng=np.random.default_rng(0))
-    distillation(teacher, weight=1.0)(logits, np.eye(3, dtype=np.float32), x).backward()
+    distillation(teacher, alpha=1.0)(logits, np.eye(3, dtype=np.float32), x).backward()
     assert all(np.abs(tensor.grad).max() > 0 for tensor in student.parameters() if tensor.data.ndim > 1)
     assert all(tensor.grad is None for tensor in teacher.parameters())
     assert all(np.array_equal(before[name], array) for name, array in teacher.state_dict().items())
@@ -62,8 +62,8 @@ def test_distilling_changes_the_student_and_never_the_teacher() -> None:
 
 @pytest.mark.parametrize(("temperature", "weight"), [(0.0, 0.5), (2.0, 1.5), (2.0, -0.1)])
 def test_a_meaningless_distillation_is_refused(temperature: float, weight: float) -> None:
-    with pytest.raises(ConfigError, match="0 <= weight <= 1"):
-        distillation(network(), temperature=temperature, weight=weight)
+    with pytest.raises(ConfigError, match="0 <= alpha <= 1"):
+        distillation(network(), temperature=temperature, alpha=weight)
 
 
 def run_example(*arguments: str | Path, example: str = "esc50") -> subprocess.CompletedProcess:

@@ -1,0 +1,82 @@
+"""Cached outputs of a teacher: logits or embeddings of clips, read from a file.
+
+An `.npz` file has the array `clip`, the names of the clips (N,), with or without file extension, and one of the arrays
+`logits` (N, classes), in the order of the classes of the data set, and `embedding` (N, size), from which `linear_probe`
+computes logits.
+"""
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError
+
+
+@dataclass(frozen=True)
+class CachedOutputs:
+    """Outputs of a teacher for a set of clips.
+
+    Parameters
+    ----------
+    path : file of the outputs
+    rows : row in `outputs` of each clip name
+    outputs : (N, size) float32
+    kind : "logits" or "embedding"
+    """
+
+    path: Path
+    rows: Mapping[str, int]
+    outputs: np.ndarray
+    kind: str
+
+    def select(self, clips: Sequence[str]) -> np.ndarray:
+        """Return the outputs (len(clips), size) in the order of `clips`. Raises DataError where clips are missing."""
+        rows = [row for clip in clips if (row := self._row(clip)) is not None]
+        if missing := [clip for clip in clips if self._row(clip) is None]:
+            raise DataError(
+                f"{self.path} has no {self.kind} for {len(missing)} of {len(clips)} clips, first {missing[0]!r}; "
+                "its clip names must be the file names of the recordings, with or without extension"
+            )
+        return self.outputs[rows]
+
+    def _row(self, clip: str) -> int | None:
+        return self.rows.get(clip, self.rows.get(Path(clip).stem))
+
+
+def read_cached_outputs(path: Path) -> CachedOutputs:
+    """Read the outputs of a teacher; logits, if the file has logits and embeddings.
+
+    Raises DataError where the file is missing, damaged, or lacks these arrays.
+    """
+    arrays = _load_arrays(Path(path))
+    kind = next((kind for kind in ("logits", "embedding") if kind in arrays), None)
+    if kind is None or "clip" not in arrays:
+        raise DataError(f"{path} must have clip, and logits or embedding; it has {', '.join(arrays) or 'none of them'}")
+    clips, outputs = arrays["clip"], arrays[kind]
+    _check_arrays(path, clips, outputs, kind)
+    rows = {str(clip): row for row, clip in enumerate(clips)}
+    return CachedOutputs(Path(path), rows, outputs.astype(np.float32), kind)
+
+
+def _load_arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in ("clip", "logits", "embedding") if name in file.files}
+    except FileNotFoundError as error:
+        raise DataError(f"there is no file {path} with the outputs of a teacher") from error
+    except (ValueError, TypeError, EOFError, OSError, AttributeError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is truncated or no .npz file of arrays ({type(error).__name__})") from error
+
+
+def _check_arrays(path: Path, clips: np.ndarray, outputs: np.ndarray, kind: str) -> None:
+    valid = clips.ndim == 1 and clips.dtype.kind == "U" and outputs.ndim == 2 and outputs.dtype.kind == "f"
+    if not valid or len(clips) != len(outputs) or not outputs.size:
+        raise DataError(
+            f"{path}: expected names (N,) in clip and floats (N, size) in {kind}, "
+            f"got {clips.shape} of {clips.dtype} and {outputs.shape} of {outputs.dtype}"
+        )
+    if len(set(clips.tolist())) < len(clips) or not np.isfinite(outputs).all():
+        raise DataError(f"{path}: expected each clip once and finite {kind}")
