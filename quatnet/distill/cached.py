@@ -1,10 +1,11 @@
 """Cached outputs of a teacher: logits or embeddings of clips, read from a file.
 
-An `.npz` file has the array `clip`, the names of the clips (N,), with or without file extension, and one of the arrays
-`logits` (N, classes), in the order of the classes of the data set, and `embedding` (N, size), from which `linear_probe`
-computes logits.
+An `.npz` file has the array `clip`: the names of the clips (N,), with or without file extension. It also has `logits`
+(N, classes) in the order of the classes of the data set, or `embedding` (N, size), from which `linear_probe` computes
+logits.
 """
 
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,10 +47,10 @@ class CachedOutputs:
         return self.rows.get(clip, self.rows.get(Path(clip).stem))
 
 
-def read_cached_outputs(path: Path) -> CachedOutputs:
+def read_cached_outputs(path: str | os.PathLike) -> CachedOutputs:
     """Read the outputs of a teacher; logits, if the file has logits and embeddings.
 
-    Raises DataError where the file is missing, damaged, or lacks these arrays.
+    Raises DataError where the file is missing or damaged, or has other arrays.
     """
     arrays = _load_arrays(Path(path))
     kind = next((kind for kind in ("logits", "embedding") if kind in arrays), None)
@@ -71,7 +72,7 @@ def _load_arrays(path: Path) -> dict[str, np.ndarray]:
         raise DataError(f"{path} is truncated or no .npz file of arrays ({type(error).__name__})") from error
 
 
-def _check_arrays(path: Path, clips: np.ndarray, outputs: np.ndarray, kind: str) -> None:
+def _check_arrays(path: str | os.PathLike, clips: np.ndarray, outputs: np.ndarray, kind: str) -> None:
     valid = clips.ndim == 1 and clips.dtype.kind == "U" and outputs.ndim == 2 and outputs.dtype.kind == "f"
     if not valid or len(clips) != len(outputs) or not outputs.size:
         raise DataError(

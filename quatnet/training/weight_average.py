@@ -19,8 +19,8 @@ class WeightAverage(Optimizer):
     Parameters
     ----------
     optimizer : takes the steps
-    decay : d; the average extends over about 1 / (1 - d) steps. In the first steps, d is at most (n - 1) / (n + 9) in
-        step n, so that the influence of the initial weights decreases quickly
+    decay : d; the average extends over about 1 / (1 - d) steps. In step n, d is at most (n - 1) / (n + 9), so that
+        the influence of the initial weights decreases quickly
 
     Raises
     ------

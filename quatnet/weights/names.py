@@ -11,6 +11,7 @@ The config of the network is inferred from the shapes of the arrays, so pruned n
 Source: models.py of Q. Kong and others, audioset_tagging_cnn, 2020; QModels.py of Cross-Caps/QPANN, 2024.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -32,7 +33,7 @@ FRAMES = 1001  # frames of a 10 s clip; the number of parameters does not depend
 NORM_PARAMETERS = ("weight", "bias", "running_mean", "running_var")
 
 
-def load_network(path: Path | str) -> Network:
+def load_network(path: str | os.PathLike) -> Network:
     """Return the network in a PyTorch or `.safetensors` file with the parameter names of PANNs or QPANN.
 
     The network returns logits, the input of the final sigmoid of PANNs. The released pruned networks pad the first

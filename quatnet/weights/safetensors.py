@@ -8,6 +8,7 @@ from types import ModuleType
 import numpy as np
 
 from ..errors import CheckpointError, MissingPackageError
+from ..files import atomic_write
 from .unpickle import bfloat16_to_float32
 
 DTYPES = {
@@ -17,7 +18,7 @@ DTYPES = {
 WRITABLE = {np.dtype(dtype) for dtype in DTYPES.values()}
 
 
-def read_safetensors(path: Path | str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def read_safetensors(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Return the arrays of a `.safetensors` file by name, and its metadata.
 
     NumPy has no bfloat16, so bfloat16 tensors are returned as float32.
@@ -54,11 +55,11 @@ def _as_array(name: str, tensor: Mapping) -> np.ndarray:
 
 
 def write_safetensors(
-    path: Path | str, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
+    path: str | os.PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
 ) -> None:
     """Write arrays by name, and metadata, to a `.safetensors` file.
 
-    The file is written under a temporary name and renamed, so an incomplete file never has the name `path`.
+    The file is written completely or not at all.
 
     Raises
     ------
@@ -68,23 +69,15 @@ def write_safetensors(
         The package `safetensors` is not installed.
     """
     _import_safetensors()
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    path = Path(path)
     for name, array in arrays.items():
         if array.dtype.newbyteorder("=") not in WRITABLE:
             raise CheckpointError(f"{name}: safetensors has no {array.dtype}; convert it first")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        # save_file copies the memory of an array as it is, so arrays in another order would change their values
-        save_file(
-            {name: np.asarray(a, order="C") for name, a in arrays.items()},
-            partial,
-            dict(metadata) if metadata else None,
-        )
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    # save copies the memory of an array without its strides, so the arrays must be in C order
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    with atomic_write(path) as file:
+        file.write(save(arrays, dict(metadata) if metadata else None))
 
 
 def _import_safetensors() -> ModuleType:

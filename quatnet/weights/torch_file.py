@@ -7,6 +7,7 @@ Source: PyTorch, torch/serialization.py, 2.x (content of a file and its order).
 """
 
 import io
+import os
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ MAGIC_NUMBER = 0x1950A86A20F9469CFC6C  # first object of a stream
 MAX_MESSAGE_LENGTH = 200  # characters
 
 
-def read_torch(path: Path | str) -> dict[str, np.ndarray]:
+def read_torch(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Return the arrays of a state dict in a file of `torch.save` by name, in the byte order of this machine.
 
     The state dict is the saved object, or its entry "model" or "state_dict". bfloat16 tensors are returned as float32.

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import panns_twin, torch_file
+from support import torch_file, torch_panns
 from support.arrays import assert_close, draw
-from support.published import published
+from support.published import published_state_dict
 from support.strategies import seeds
 
 from quatnet.audio import FrontEnd
@@ -256,7 +256,7 @@ def test_read_torch_overlapping_archive_members(tmp_path):
 
 
 def test_network_larger_than_its_file():
-    _, arrays = published(NETWORKS["CNN14"])
+    _, arrays = published_state_dict(NETWORKS["CNN14"])
     thin = np.broadcast_to(np.float32(0), (1_000_000, 1, 3, 3))
     with pytest.raises(CheckpointError, match=r"have \d+ parameters and the file has \d+: the shapes do not match"):
         network_from_state_dict(arrays | {"conv_block1.conv1.weight": thin, "conv_block1.conv2.weight": thin})
@@ -455,7 +455,7 @@ NETWORKS = {
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("file_format", ["zip", "stream", "safetensors"])
 def test_load_network(name, file_format, tmp_path, rng):
-    network, arrays = published(NETWORKS[name])
+    network, arrays = published_state_dict(NETWORKS[name])
     ignored = {"spectrogram_extractor.stft.conv_real.weight": np.zeros((2, 1, 2), "f4")}
     arrays = {k: v.copy() for k, v in (arrays | ignored).items()}
     if file_format == "safetensors":
@@ -472,7 +472,7 @@ def test_load_network(name, file_format, tmp_path, rng):
 
 
 def test_network_from_state_dict_invalid_arrays():
-    _, arrays = published(NETWORKS["CNN14"])
+    _, arrays = published_state_dict(NETWORKS["CNN14"])
     missing = {name: array for name, array in arrays.items() if name != "conv_block3.bn2.running_var"}
     with pytest.raises(CheckpointError, match=r"array conv_block3\.bn2\.running_var, .*missing"):
         network_from_state_dict(missing)
@@ -541,7 +541,7 @@ def test_read_torch_checkpoints_of_torch_save(protocol, torch, tmp_path):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_load_network_logits_of_pytorch(name, torch, tmp_path, rng):
     torch.manual_seed(0)
-    torch_model = panns_twin.twin(torch, NETWORKS[name])
+    torch_model = torch_panns.make_panns(torch, NETWORKS[name])
     torch.save({"iteration": 1, "model": torch_model.state_dict()}, tmp_path / "it.pth")
     network, x = load_network(tmp_path / "it.pth"), draw(rng, 2, 96, 32, 4, dtype=np.float32)
     with torch.no_grad():
@@ -586,7 +586,7 @@ def panns_cnn14(torch):
         patch.delitem(sys.modules, "panns_inference.models")
     torch.manual_seed(0)
     network = models.Cnn14(32000, 1024, 320, 64, 50, 14000, 527)
-    panns_twin.as_if_trained(torch, network)
+    torch_panns.randomize_batch_norms(torch, network)
     network.bn0.running_mean.fill_(-25)  # dB
     network.bn0.running_var.fill_(150)
     return network.eval()
