@@ -1,9 +1,4 @@
-"""The tour of the Hamilton product, run as a reader runs it.
-
-`examples/hamilton_tour.py` prints the table of the units, one product by hand and by each of its forms, and the
-turn of three vectors; then it draws two pictures. Here the numbers must be those of the pencil, and the pictures
-must show something.
-"""
+"""examples/hamilton_tour.py: printed products and rotations, and the two figures."""
 
 import os
 import subprocess
@@ -12,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hamilton_tour import TURN, turned, written
+from hamilton_tour import ROTATION, format_quaternion, rotate
 
 TOUR = Path(__file__).parents[2] / "examples" / "hamilton_tour.py"
 
@@ -29,44 +24,44 @@ def tour(tmp_path_factory):
     return run("--out", str(out), PYTHONUTF8="1"), out
 
 
-def test_the_tour_prints_the_table_and_the_product_in_every_form(tour):
-    done, _ = tour
-    assert done.returncode == 0, done.stderr
-    lines = [line.split() for line in done.stdout.splitlines()]
+def test_printed_table_products_and_rotations(tour):
+    process, _ = tour
+    assert process.returncode == 0, process.stderr
+    lines = [line.split() for line in process.stdout.splitlines()]
     for row in ("1 i j k", "i -1 k -j", "j -k -1 i", "k j -i -1"):
         assert row.split() in lines
-    assert done.stdout.count("-60 + 12i + 30j + 24k") == 3  # by signs, by a matrix, by eight products
-    assert done.stdout.count("-60 + 20i + 14j + 32k") == 1  # the other way round
+    assert process.stdout.count("-60 + 12i + 30j + 24k") == 3  # hamilton_product, matrix, eight_products
+    assert process.stdout.count("-60 + 20i + 14j + 32k") == 1  # q ⊗ p
     for start, end in ("ij", "jk", "ki"):
         assert [start, "to", end] in lines
 
 
 @pytest.mark.parametrize("name", ["rotation", "blocks"])
-def test_each_picture_shows_i_j_and_k_in_their_colors(tour, name):
+def test_figure_contains_the_colors_of_i_j_k(tour, name):
     from matplotlib.colors import to_rgb
     from matplotlib.image import imread
 
-    picture = imread(tour[1] / f"{name}.png")[..., :3]
-    assert min(picture.shape[:2]) > 300
+    image = imread(tour[1] / f"{name}.png")[..., :3]
+    assert min(image.shape[:2]) > 300
     for color in ("#F5B041", "#85C1E9", "#7DCEA0"):
-        shown = (np.abs(picture - to_rgb(color)) < 0.02).all(axis=-1)
-        assert shown.sum() > 1000, f"{name}: almost nothing is drawn in {color}"
+        pixels = (np.abs(image - to_rgb(color)) < 0.02).all(axis=-1)
+        assert pixels.sum() > 1000, f"{name}: almost no pixels in {color}"
 
 
-def test_the_turn_in_the_picture_ends_where_it_should():
-    np.testing.assert_allclose([turned(v, TURN) for v in np.eye(3)], np.roll(np.eye(3), 1, axis=1), atol=1e-15)
+def test_rotate_permutes_the_axes():
+    np.testing.assert_allclose([rotate(v, ROTATION) for v in np.eye(3)], np.roll(np.eye(3), 1, axis=1), atol=1e-15)
 
 
-def test_quaternions_are_written_as_on_paper():
+def test_format_quaternion():
     numbers = ([5.0, -6, 0, 1], [0.0, 0, -1, 0.5], [-1.0, 0, 0, 0], [0.0, 11, 0, -1], np.zeros(4))
-    assert [written(q) for q in numbers] == ["5 - 6i + k", "-j + 0.5k", "-1", "11i - k", "0"]
+    assert [format_quaternion(q) for q in numbers] == ["5 - 6i + k", "-j + 0.5k", "-1", "11i - k", "0"]
 
 
-def test_without_matplotlib_the_tour_says_what_to_install(tmp_path):
+def test_message_without_matplotlib(tmp_path):
     (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('no matplotlib here')\n")
     paths = [str(tmp_path), str(TOUR.parent.parent), os.environ.get("PYTHONPATH", "")]
-    done = run("--out", str(tmp_path), PYTHONPATH=os.pathsep.join(paths), PYTHONUTF8="1")
-    assert done.returncode == 1
-    assert "p ⊗ q" in done.stdout  # what needs no picture is told
-    assert "Traceback" not in done.stderr
-    assert 'pip install "quatnet-numpy[examples]"' in done.stderr
+    process = run("--out", str(tmp_path), PYTHONPATH=os.pathsep.join(paths), PYTHONUTF8="1")
+    assert process.returncode == 1
+    assert "p ⊗ q" in process.stdout  # the text is printed before the figures
+    assert "Traceback" not in process.stderr
+    assert 'pip install "quatnet-numpy[examples]"' in process.stderr
