@@ -18,7 +18,7 @@ from quatnet.models import Network
 from quatnet.training.batches import Batches, predict, shuffled_batches
 from quatnet.training.metrics import accuracy, confusion_matrix
 
-soft_answers = partial(distillation, temperature=3.0, weight=0.8)
+soft_answers = partial(distillation, temperature=3.0, alpha=0.8)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from quatnet.training.metrics import accuracy
 def recorded_answers(path: Path, data: Dataset, fold: int) -> np.ndarray:
     """The teacher's logits (N, classes) for the clips to train on; of embeddings, by a probe that saw no others."""
     recorded, (train_clips, _) = read_cached_outputs(path), data.split(fold)
-    answers = recorded.of([clip.name for clip in train_clips])
+    answers = recorded.select([clip.name for clip in train_clips])
     if recorded.kind == "embedding":
         return probed(recorded, data, fold)
     if answers.shape[1] != len(data.classes):
@@ -23,7 +23,7 @@ def recorded_answers(path: Path, data: Dataset, fold: int) -> np.ndarray:
 
 def probed(recorded: CachedOutputs, data: Dataset, fold: int) -> np.ndarray:
     """Train the probe, and say how well the teacher itself knows the test fold."""
-    embeddings, labels, tested = recorded.of([clip.name for clip in data.clips]), data.labels, data.folds == fold
+    embeddings, labels, tested = recorded.select([clip.name for clip in data.clips]), data.labels, data.folds == fold
     logits = linear_probe(embeddings[~tested], labels[~tested], len(data.classes))(embeddings)
     score = accuracy(logits[tested], labels[tested])
     print(f"The teacher, a linear probe on the embeddings of {recorded.path}: {score:.1%} of the test clips.")

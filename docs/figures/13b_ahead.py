@@ -1,4 +1,4 @@
-"""How many points each network is ahead of real-16, run by run, on all recordings; from docs/results."""
+"""Accuracy gain of each network over real-16, in paired runs, on three data sets; from docs/results."""
 
 from forest import forest
 from matplotlib.figure import Figure
@@ -18,14 +18,14 @@ ROWS = {
     "quaternion-16/prune-l1-0.5": PRUNED,
     "quaternion-16/prune-l1-0.75": PRUNED,
 }
-SETS = {"esc10": "ESC-10", "ravdess": "RAVDESS", "esc50": "ESC-50"}
+DATASETS = {"esc10": "ESC-10", "ravdess": "RAVDESS", "esc50": "ESC-50"}
 
 
 def draw() -> Figure:
     figure = Figure(figsize=(11, 0.34 * len(ROWS) + 1), layout="constrained")
-    axes = figure.subplots(1, len(SETS), sharey=True)
-    for axis, (data, title) in zip(axes, SETS.items(), strict=True):
-        rows = [(f"{data}/{row}", f"{data}/{REFERENCE}") for row in ROWS]
+    axes = figure.subplots(1, len(DATASETS), sharey=True)
+    for axis, (dataset, title) in zip(axes, DATASETS.items(), strict=True):
+        rows = [(f"{dataset}/{row}", f"{dataset}/{REFERENCE}") for row in ROWS]
         forest(axis, rows, list(ROWS.values()), limit=10)
         axis.set(title=title, xlabel=f"points ahead of {REFERENCE}")
     axes[0].set_yticks(range(len(ROWS)), list(ROWS))

@@ -2,27 +2,18 @@
 
 A file may hold logits, or embeddings, which know nothing of our classes. Then a logistic regression, trained on no clip
 of the test fold, makes logits of them. All is found by the names of the clips, and what is missing is told before
-anything is trained. At last the example itself learns from such a file.
+anything is trained.
 """
 
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from story_teacher import recorded_answers
-from support.results import check_results
 from support.strategies import seeds
 
-from quatnet.datasets import Dataset, synthetic
 from quatnet.distill import linear_probe, read_cached_outputs
 from quatnet.errors import ConfigError, DataError, ShapeError
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "esc50.py"
-
 
 # The probe
 
@@ -135,63 +126,3 @@ def test_missing_clips_are_counted_and_one_is_named(tmp_path: Path) -> None:
     recorded = read_cached_outputs(teacher_file(tmp_path / "t.npz", clip=NAMES, logits=ONES))
     with pytest.raises(DataError, match=r"no logits for 2 of 3 clips, first 'x\.wav'"):
         recorded.of(["a", "x.wav", "y"])
-
-
-# The example
-
-
-@pytest.fixture(scope="module")
-def data() -> Dataset:
-    return synthetic.load(clips_per_class=5, seed=0)  # that of --smoke
-
-
-@pytest.fixture
-def embeddings(data: Dataset, tmp_path: Path) -> Path:
-    """Ten clusters, one for each class."""
-    rng = np.random.default_rng(0)
-    values = np.eye(10)[data.labels] + 0.1 * rng.standard_normal((50, 10))
-    order = rng.permutation(50)
-    names = np.array([clip.name for clip in data.clips])
-    return teacher_file(tmp_path / "embeddings.npz", clip=names[order], embedding=values[order].astype(np.float16))
-
-
-def test_the_teacher_knows_the_labels_of_no_test_clip(
-    data: Dataset, embeddings: Path, capsys: pytest.CaptureFixture
-) -> None:
-    logits = recorded_answers(embeddings, data, fold=2)
-    assert logits.shape == (40, 10)
-    assert (logits.argmax(axis=1) == data.labels[data.folds != 2]).mean() > 0.9
-    assert re.search(r"linear probe on the embeddings of .*: \d+.\d% of the test clips", capsys.readouterr().out)
-    # other labels of the test clips change nothing
-    wrong = [clip if clip.fold != 2 else type(clip)(clip.name, 0, 2, clip.source, clip.key) for clip in data.clips]
-    np.testing.assert_array_equal(recorded_answers(embeddings, type(data)("", data.classes, tuple(wrong)), 2), logits)
-
-
-def test_the_example_learns_from_a_file_and_resumes_with_no_other(embeddings: Path, tmp_path: Path) -> None:
-    done = run_example("--smoke", "--out", tmp_path / "out", "--teacher", embeddings)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "linear probe" in done.stdout
-    check_results(tmp_path / "out")
-    done = run_example("--smoke", "--out", tmp_path / "out", "--resume")
-    assert done.returncode != 0
-    assert "CheckpointError: " in done.stderr
-    assert "student-distilled.npz comes from another run" in done.stderr
-
-
-def test_a_wrong_file_is_one_clear_line(data: Dataset, tmp_path: Path) -> None:
-    names = np.array([clip.name for clip in data.clips])
-    short = teacher_file(tmp_path / "short.npz", clip=names[1:], logits=np.ones((49, 10)))
-    narrow = teacher_file(tmp_path / "narrow.npz", clip=names, logits=np.ones((50, 9)))
-    for path, message in [
-        (tmp_path / "none.npz", "there is no file"),
-        (short, "no logits for 1 of 40 clips, first 'dog"),
-        (narrow, "logits of 9 classes, and synthesized has 10"),
-    ]:
-        done = run_example("--smoke", "--out", tmp_path / "out", "--teacher", path, "--fold", "2")
-        assert done.returncode != 0
-        assert "Traceback" not in done.stderr
-        assert re.search(f"DataError: .*{message}", done.stderr), done.stderr
-
-
-def run_example(*arguments: str | Path) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, EXAMPLE, *arguments], capture_output=True, text=True, timeout=300)

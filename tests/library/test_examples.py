@@ -13,16 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.device import stands_in
-from support.published import published
 from support.results import check_results
 
 from quatnet import Tensor
 from quatnet.distill import cross_entropy_loss, distillation
 from quatnet.errors import ConfigError
-from quatnet.models import CNN, CNNConfig, ResNet, ResNetConfig
-from quatnet.profile import count_parameters
-from quatnet.training.checkpoint import load_model
-from quatnet.weights import write_safetensors
+from quatnet.models import CNN, CNNConfig
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -105,33 +101,6 @@ def test_the_example_resumed_finds_everything_done(smoke: tuple[Path, str]) -> N
         assert (old["accuracy"], old["train_seconds"]) == (new["accuracy"], new["train_seconds"])
 
 
-def test_the_example_prunes_to_a_budget_in_rounds(tmp_path: Path) -> None:
-    done = run_example(
-        "--smoke", "--out", tmp_path, "--criterion", "geometric_median", "--budget", "0.4", "0.2", "--rounds", "2"
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    real, *_, pruned = check_results(tmp_path)["models"]
-    assert pruned["multiplications_8"] <= 0.4 * real["multiplications_8"]
-    assert pruned["parameters"] <= 0.2 * real["parameters"]
-    halfway = load_model(tmp_path / "quaternion-CNN-pruned-in-round-1.npz")
-    assert pruned["parameters"] < count_parameters(halfway) < 0.5 * real["parameters"]
-    assert "blocks.4.convs.0" in done.stdout
-
-
-def test_temperature_and_weight_of_the_example_are_options_and_a_resume_asks_for_the_same(tmp_path: Path) -> None:
-    run = ["--smoke", "--epochs", "1", "--out", tmp_path]
-    losses = []
-    for how in (["--weight", "0"], ["--temperature", "5"]):
-        done = run_example(*run, *how)
-        assert done.returncode == 0, done.stderr[-2000:]
-        losses.append([row["history"][0]["loss"] for row in check_results(tmp_path)["models"]])
-    assert losses[0][3] == losses[0][2]  # without a weight of the teacher the student learns alone
-    assert losses[1][3] != losses[1][2]
-    other = run_example(*run, "--temperature", "4", "--resume")
-    assert "CheckpointError: " in other.stderr
-    assert "student-distilled.npz comes from another run" in other.stderr
-
-
 @pytest.mark.skipif(
     stands_in, reason="kernels on the CPU are slow: esc50 speaks for the examples, which share its story"
 )
@@ -144,40 +113,12 @@ def test_the_other_examples_tell_the_same_story(tmp_path: Path, name: str) -> No
     assert "synthesized" in done.stdout
 
 
-def test_a_network_goes_on_with_other_sounds_under_a_new_head(smoke: tuple[Path, str], tmp_path: Path) -> None:
-    teachers = [smoke[0] / "quaternion-CNN.npz", smoke[0] / "real-CNN.npz"]
-    done = run_example("--smoke", "--out", tmp_path, "--freeze", "--init", *teachers, example="ravdess")
-    assert done.returncode == 0, done.stderr[-2000:]
-    check_results(tmp_path)
-    for teacher in teachers:
-        before, after = (load_model(folder / teacher.name).state_dict() for folder in (smoke[0], tmp_path))
-        kept = {key for key in before if before[key].shape == after[key].shape and (before[key] == after[key]).all()}
-        assert {"embedding.weight", "blocks.0.convs.0.weight", "blocks.3.norms.1.weight"} <= kept
-        assert (before["classifier.bias"].shape, after["classifier.bias"].shape) == ((10,), (8,))
-
-
-def test_a_published_residual_network_goes_on_and_has_a_residual_student(tmp_path: Path) -> None:
-    widths = ((8, 8), (8, 8), (8, 12), (12, 12))  # as if pruned: 12 channels have no half of whole quaternions
-    _, arrays = published(ResNetConfig(527, True, widths, embedding=12, stages=(1, 1)))
-    write_safetensors(tmp_path / "it.safetensors", {name: array.copy() for name, array in arrays.items()})
-    out = tmp_path / "out"
-    done = run_example("--smoke", "--epochs", "1", "--out", out, "--init", tmp_path / "it.safetensors")
-    assert done.returncode == 0, done.stderr[-2000:]
-    check_results(out)
-    whole, student = (load_model(out / f"{name}.npz") for name in ("quaternion-CNN", "student-alone"))
-    assert isinstance(whole, ResNet)
-    assert whole.config.widths == widths
-    assert isinstance(student, ResNet)
-    assert student.config.widths == ((4, 4), (4, 4), (4, 4), (4, 4))
-
-
 @pytest.mark.parametrize(
     ("example", "arguments", "message"),
     [
         ("gtzan", ["--data", "nowhere"], "DataError: .*no folders blues/ to rock/ in nowhere"),
         ("gtzan", ["--smoke", "--fold", "11"], "DataError: .*its folds are"),
         ("ravdess", ["--data", "nowhere"], "DataError: .*no folders Actor_01/"),
-        ("ravdess", ["--smoke", "--init", "none.npz"], "CheckpointError: there is no checkpoint none.npz"),
         ("audioset", ["--data", "nowhere"], "DataError: there are no recordings"),
         ("audioset", ["--smoke", "--train", "all"], "DataError: .*all_segments.csv cannot be read"),
         ("audioset", ["--smoke", "--epochs", "0"], "epochs"),
@@ -198,17 +139,7 @@ def test_a_wrong_option_of_the_others_is_one_clear_line(
         (["--data", "nowhere"], "DataError: .*nowhere"),
         (["--smoke", "--fold", "9"], "DataError: .*fold"),
         (["--smoke", "--epochs", "0"], "epochs"),
-        (["--smoke", "--rounds", "0"], "argument --rounds: expected a whole number of at least 1, got '0'"),
-        (
-            ["--smoke", "--budget", "0.5", "none"],
-            "argument --budget: expected a number above 0, such as 0.5, got 'none'",
-        ),
-        (["--smoke", "--criterion", "gm"], "argument --criterion: invalid choice: 'gm'"),
-        (["--smoke", "--budget", "0.001", "0.2"], "ConfigError: with one filter in each layer the network still costs"),
         (["--smoke", "--seed", "-1"], "argument --seed: expected a whole number of at least 0, got '-1'"),
-        (["--smoke", "--temperature", "0"], "argument --temperature: expected a number above 0"),
-        (["--smoke", "--weight", "1.5"], "ConfigError: expected 0 <= weight <= 1"),
-        (["--smoke", "--freeze"], "ConfigError: --freeze trains the head of a network that comes by --init"),
     ],
 )
 def test_a_wrong_option_is_one_clear_line(tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -1,4 +1,4 @@
-"""What a run of an example must have left behind."""
+"""Check of the files that an experiment writes."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 
-from quatnet.training.checkpoint import load_model
+from quatnet.training import load_model
 
 KEYS = {
     "name",
@@ -16,22 +16,22 @@ KEYS = {
     "ms_per_clip",
     "train_seconds",
 }
-PICTURES = ["quaternion_input", "training_curves", "accuracy_against_cost", "pruning"]
-LAST_PICTURE = {"accuracy": "confusion", "mAP": "precision_of_classes"}
+PLOTS = ["quaternion_input", "training_curves", "accuracy_against_cost", "pruning"]
+PLOT_OF_METRIC = {"accuracy": "confusion", "mAP": "precision_of_classes"}
 
 
 def check_results(out: Path) -> dict:
-    """Raise AssertionError unless results, checkpoints and pictures are complete; return the results."""
+    """Return the content of results.json. Raises AssertionError unless results, checkpoints and plots are complete."""
     results = json.loads((out / "results.json").read_text())
     assert len(results["models"]) == 5
     for row in results["models"]:
         assert row.keys() >= KEYS, f"missing: {KEYS - row.keys()}"
-        assert 0 <= row[results["score"]] <= 1
+        assert 0 <= row[results["metric"]] <= 1
         assert min(row[key] for key in KEYS - {"name"}) > 0
         checkpoint = load_model(out / f"{row['name'].replace(' ', '-')}.npz")
         assert sum(tensor.data.size for tensor in checkpoint.parameters()) == row["parameters"]
-    for picture in [*PICTURES, LAST_PICTURE[results["score"]]]:
-        pixels = matplotlib.image.imread(out / f"{picture}.png")
-        assert min(pixels.shape[:2]) > 300, f"{picture}.png is only {pixels.shape}"
-        assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 50, f"{picture}.png is blank"
+    for plot in [*PLOTS, PLOT_OF_METRIC[results["metric"]]]:
+        pixels = matplotlib.image.imread(out / f"{plot}.png")
+        assert min(pixels.shape[:2]) > 300, f"{plot}.png is only {pixels.shape}"
+        assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 50, f"{plot}.png is blank"
     return results

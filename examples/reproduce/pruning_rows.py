@@ -1,0 +1,75 @@
+"""Training of the rows without a teacher: from scratch, pruned and fine-tuned, and their baselines."""
+
+from dataclasses import replace
+
+from row_networks import filter_choice, network_config, pruned_config
+from row_training import Run, TrainResult
+from rows import TEACHER
+from train_config import FROM_SCRATCH
+
+from quatnet.models import CNNConfig
+from quatnet.prune import Selector, prune_filters
+
+FINETUNE_RATIO = 1 / 3  # fine-tuning epochs for each training epoch
+FINETUNE = replace(FROM_SCRATCH, max_lr=FROM_SCRATCH.max_lr / 4)
+
+
+def train_from_scratch(run: Run, epochs: int) -> TrainResult:
+    return run.train(run.init_model(run.config), epochs)
+
+
+def train_with_scaled_lr(run: Run, epochs: int) -> TrainResult:
+    """Train from scratch with the learning rate multiplied by the option of the row."""
+    config = replace(FROM_SCRATCH, max_lr=FROM_SCRATCH.max_lr * float(run.row.option))
+    return run.train(run.init_model(run.config), epochs, config=config)
+
+
+def prune_and_finetune(run: Run, epochs: int) -> TrainResult:
+    """Train the base network, prune it, and fine-tune the pruned network."""
+    base = train_from_scratch(run.for_row(run.row.base_row), epochs)
+    pruned = prune_filters(base.model, row_filter_choice(run)(base.model))
+    return replace(run.train(pruned, finetune_epochs(epochs), config=FINETUNE), base=base)
+
+
+def finetune_unpruned(run: Run, epochs: int) -> TrainResult:
+    """Train the base network and fine-tune it without pruning."""
+    base = train_from_scratch(run.for_row(run.row.base_row), epochs)
+    return replace(run.train(prune_filters(base.model, {}), finetune_epochs(epochs), config=FINETUNE), base=base)
+
+
+def train_pruned_size(run: Run, epochs: int) -> TrainResult:
+    """Train a network of the pruned size from scratch, for as many epochs as training and fine-tuning together."""
+    return run.train(run.init_model(pruned_size(run)), epochs + finetune_epochs(epochs))
+
+
+def train_at_distillation_cost(run: Run, epochs: int) -> TrainResult:
+    """Train with as many multiplications as distilling a student of the pruned size from TEACHER takes.
+
+    For the option "scratch" a network of the pruned size is trained from scratch, otherwise the base network is
+    trained, pruned and fine-tuned. The number of epochs follows from the cost.
+    """
+    student, teacher = pruned_size(run), network_config(TEACHER, len(run.task.classes))
+    # multiplications per clip
+    teacher_forward, student_step = run.forward_multiplications(teacher), 3 * run.forward_multiplications(student)
+    cost = 3 * teacher_forward * epochs + (teacher_forward + student_step) * (epochs + finetune_epochs(epochs))
+    if run.row.option.startswith("scratch"):
+        return run.train(run.init_model(student), round(cost / student_step))
+    base = train_from_scratch(run.for_row(run.row.base_row), epochs)
+    remaining_cost = cost - 3 * run.forward_multiplications(base.model.config) * epochs
+    pruned = prune_filters(base.model, row_filter_choice(run)(base.model))
+    return replace(run.train(pruned, round(remaining_cost / student_step), config=FINETUNE), base=base)
+
+
+def pruned_size(run: Run) -> CNNConfig:
+    """Return the config after pruning by the ratio in the option of the row. It is the same for every criterion."""
+    ratio = run.row.option.rpartition("-")[2]
+    l1_run = Run(replace(run.row, option=f"l1-{ratio}"), run.fold, run.seed, run.paths)
+    return pruned_config(run.init_model(run.config), row_filter_choice(l1_run))
+
+
+def row_filter_choice(run: Run) -> Selector:
+    return filter_choice(run.row, len(run.task.classes), run.task.frontend.frames, run.seed)
+
+
+def finetune_epochs(epochs: int) -> int:
+    return max(1, round(epochs * FINETUNE_RATIO))

@@ -1,0 +1,124 @@
+"""The tables of docs/results.md and README.md, computed from the records.
+
+A table replaces the text between `<!-- table NAME -->` and `<!-- end -->`.
+"""
+
+import math
+import re
+from functools import partial
+from pathlib import Path
+
+import records
+import row_comparisons
+from latency import latency_table
+from rows import QUESTIONS, SPLITS, row_from_name
+from run_statistics import Runs, accuracies, accuracy_difference, mean_and_error, median, num_failed
+
+PAGES = (records.ROOT / "docs" / "results.md", records.ROOT / "README.md")
+TABLE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+DATASETS = {"esc10": "ESC-10, %", "esc50": "ESC-50, fold 1", "ravdess": "RAVDESS, fold 1"}
+REFERENCES = {"front-ends": "quaternion-16", "best": "real-20/best"}  # of the other questions: real-16
+SUMMARY_NETWORKS = (
+    "real-16",
+    "real-8",
+    "quaternion-16",
+    "quaternion-16/prune-l1-budget",
+    "quaternion-16/prune-l1-0.5",
+    "real-16/prune-l1-budget",
+    "quaternion-40/best",
+)
+COSTS = {"parameters": (1e3, "{:,.0f} k"), "multiplications_8": (1e6, "{:,.1f} M")}  # unit, format
+
+
+def page_with_tables(path: Path, folder: Path = records.RECORDS) -> str:
+    """Return the text of a page with its tables computed from the records in `folder`."""
+    return TABLE.sub(lambda m: f"{m[1]}{table(m[2], folder)}\n{m[3]}", path.read_text(encoding="utf-8"))
+
+
+def table(name: str, folder: Path) -> str:
+    """Return a table: one of NAMED_TABLES, or the rows of a question, "QUESTION" or "QUESTION-DATASET"."""
+    if name in NAMED_TABLES:
+        head, *lines = NAMED_TABLES[name](folder)
+        return "\n".join(_table_line(cells) for cells in (head, ["---"] * len(head), *lines))
+    question, _, dataset = name.rpartition("-") if name.split("-")[-1] in SPLITS else (name, "", "")
+    rows = [row for row in QUESTIONS[question] if row.startswith(dataset)]
+    reference = f"{rows[0].partition('/')[0]}/{REFERENCES.get(question, 'real-16')}"
+    return row_table([reference, *(row for row in rows if row != reference)], reference, folder)
+
+
+def row_table(names: list[str], reference: str, folder: Path) -> str:
+    """Return accuracy, difference to the reference over paired runs, and cost of each row that has runs."""
+    head = [
+        "row",
+        "runs",
+        "accuracy, %",
+        f"against {reference.partition('/')[2]}, points",
+        "parameters",
+        "mult. 16",
+        "mult. 8",
+        "training",
+    ]
+    reference_runs = records.read_runs(row_from_name(reference), folder)
+    runs_by_name = {name: records.read_runs(row_from_name(name), folder) for name in dict.fromkeys(names)}
+    lines = [
+        _row_line(name, runs, reference_runs if name != reference else [])
+        for name, runs in runs_by_name.items()
+        if runs
+    ]
+    return "\n".join([_table_line(head), _table_line(["---"] * len(head)), *lines])
+
+
+def _row_line(name: str, runs: Runs, reference: Runs) -> str:
+    failed = num_failed(runs)
+    return _table_line(
+        [
+            name.partition("/")[2],
+            f"{len(runs) - failed}{f', {failed} failed' if failed else ''}",
+            mean_and_error(accuracies(runs)).to_text(),
+            accuracy_difference(runs, reference).to_text(signed=True),
+            _median_text(runs, "parameters", *COSTS["parameters"]),
+            _median_text(runs, "multiplications_16", *COSTS["multiplications_8"]),
+            _median_text(runs, "multiplications_8", *COSTS["multiplications_8"]),
+            _median_text(runs, "total_multiplications", 1e12, "{:,.2f} T"),
+        ]
+    )
+
+
+def _median_text(runs: Runs, key: str, unit: float, template: str) -> str:
+    value = median(runs, key) / unit
+    return template.format(value) if math.isfinite(value) else "-"
+
+
+def _table_line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def summary_table(folder: Path) -> list[list[str]]:
+    """Return the accuracy of SUMMARY_NETWORKS on each data set, and their cost on the first data set with runs."""
+    lines = [["network", *DATASETS.values(), "parameters", "mult. 8"]]
+    for network in SUMMARY_NETWORKS:
+        runs = {dataset: records.read_runs(row_from_name(f"{dataset}/{network}"), folder) for dataset in DATASETS}
+        first = next(filter(None, runs.values()), [])
+        costs = [_median_text(first, key, unit, template) for key, (unit, template) in COSTS.items()]
+        lines.append([network, *(mean_and_error(accuracies(each)).to_text() for each in runs.values()), *costs])
+    return lines
+
+
+NAMED_TABLES = {
+    "summary": summary_table,
+    "latency": latency_table,
+    **{f"pairs-{question}": partial(row_comparisons.pair_table, question) for question in row_comparisons.PAIRS},
+    "criteria": row_comparisons.criterion_table,
+    "criteria-against-chance": row_comparisons.gain_over_random_table,
+}
+
+
+def write_tables(folder: Path) -> None:
+    """Write the tables of the records in `folder` into the pages."""
+    for path in PAGES:
+        path.write_text(page_with_tables(path, folder), encoding="utf-8")
+
+
+def stale_pages() -> list[str]:
+    """Return the names of the pages whose tables differ from the records."""
+    return [path.name for path in PAGES if path.read_text(encoding="utf-8") != page_with_tables(path)]

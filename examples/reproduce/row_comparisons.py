@@ -1,0 +1,98 @@
+"""Tables of paired comparisons: networks of equal cost, and pruning criteria."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import records
+from rows import CRITERIA, PRUNE_TARGETS, row_from_name
+from run_statistics import MeanAndError, accuracies, accuracy_difference, mean_and_error
+
+PAIRS = {  # question -> network, reference, and the quantity in which they are equal
+    "widths": (
+        ("quaternion-16", "real-16", "width, and nearly milliseconds"),
+        ("quaternion-16", "real-11.6", "multiplications"),
+        ("quaternion-16", "real-8", "parameters"),
+        ("quaternion-8", "real-8", "width, and milliseconds"),
+        ("quaternion-8", "real-4", "parameters"),
+        ("quaternion-22.5", "real-16", "multiplications"),
+        ("quaternion-32", "real-16", "parameters"),
+        ("real-16", "real-8", "nothing: twice the width"),
+    ),
+    "longer": (
+        ("real-16/long", "real-16", "all but epochs, 120 and 40"),
+        ("real-8/long", "real-8", "all but epochs"),
+        ("quaternion-16/long", "quaternion-16", "all but epochs"),
+        ("quaternion-16/long", "real-16/long", "width"),
+        ("quaternion-16/long", "real-11.6/long", "multiplications"),
+        ("quaternion-16/long", "real-8/long", "parameters"),
+    ),
+    "pruning": (
+        ("quaternion-16/continue", "quaternion-16", "size; trained on for a third"),
+        *((f"quaternion-16/prune-l1-{target}", "quaternion-16/continue", "training") for target in PRUNE_TARGETS),
+        ("quaternion-16/prune-l1-budget", "real-16/prune-l1-budget", "parameters"),
+        ("quaternion-16/prune-l1-0.5", "real-16/prune-l1-budget", "multiplications, nearly"),
+        ("quaternion-16/prune-l1-0.5", "real-8", "multiplications, nearly"),
+    ),
+    "distillation": (
+        ("quaternion-16/distil-own-0.5", "quaternion-16/scratch-0.5", "size and epochs"),
+        ("quaternion-16/distil-strong-0.5", "quaternion-16/scratch-0.5", "size and epochs"),
+        ("quaternion-16/prune-l1-0.5", "quaternion-16/scratch-0.5", "size and epochs"),
+        ("quaternion-16/prune-l1-0.5", "quaternion-16/distil-own-0.5", "size"),
+        ("quaternion-16/equal-l1-0.5", "quaternion-16/distil-own-0.5", "size and cost"),
+        ("quaternion-16/equal-scratch-0.5", "quaternion-16/distil-own-0.5", "size and cost"),
+        ("quaternion-16/equal-l1-0.5", "quaternion-16/equal-scratch-0.5", "size and cost"),
+    ),
+}
+PRUNED = "esc10/quaternion-16/prune"  # beginning of the names of the rows that compare criteria
+DATASETS = {"esc10": "ESC-10, points", "esc50": "ESC-50, points", "ravdess": "RAVDESS, points"}
+
+
+def pair_table(question: str, folder: Path) -> list[list[str]]:
+    """Return the accuracy gains of networks over their references. Data sets without a pair have no column."""
+
+    def cell(network: str, reference: str, dataset: str) -> str:
+        return gain_text(*accuracy_gain(f"{dataset}/{network}", f"{dataset}/{reference}", folder))
+
+    lines = [
+        [network, reference, equal_in, *(cell(network, reference, dataset) for dataset in DATASETS)]
+        for network, reference, equal_in in PAIRS[question]
+    ]
+    measured = [line for line in lines if any(cell != "-" for cell in line[3:])]
+    columns = list(zip(["network", "against", "equal in", *DATASETS.values()], *measured, strict=True))
+    filled = [column for column in columns[3:] if any(cell != "-" for cell in column[1:])]
+    return [list(line) for line in zip(*columns[:3], *filled, strict=True)]
+
+
+def criterion_table(folder: Path) -> list[list[str]]:
+    """Return the accuracy on ESC-10 after pruning by each criterion, for each prune ratio and the budget."""
+
+    def cell(name: str) -> str:
+        values = accuracies(records.read_runs(row_from_name(name), folder))
+        return f"{mean_and_error(values).to_text()} ({len(values)})" if values else "-"
+
+    return _table_by_criterion(cell)
+
+
+def gain_over_random_table(folder: Path) -> list[list[str]]:
+    """Return the accuracy gain of each criterion over random pruning, for each prune ratio and the budget."""
+
+    def cell(name: str) -> str:
+        return gain_text(*accuracy_gain(name, f"{PRUNED}-random-{name.rpartition('-')[2]}", folder))
+
+    return [line for line in _table_by_criterion(cell) if line[0] != "random"]
+
+
+def _table_by_criterion(cell: Callable[[str], str]) -> list[list[str]]:
+    lines = [[name, *(cell(f"{PRUNED}-{name}-{target}") for target in PRUNE_TARGETS)] for name in CRITERIA]
+    return [["criterion", *PRUNE_TARGETS], *lines]
+
+
+def accuracy_gain(row: str, reference: str, folder: Path) -> tuple[MeanAndError, int]:
+    """Return the mean accuracy difference of a row to a reference row, and the number of pairs of runs."""
+    ours, theirs = (records.read_runs(row_from_name(name), folder) for name in (row, reference))
+    return accuracy_difference(ours, theirs), len(accuracies(ours).keys() & accuracies(theirs).keys())
+
+
+def gain_text(gain: MeanAndError, num_pairs: int) -> str:
+    """Return "+1.4 ± 0.5 (15)": points, standard error, number of pairs; "-" without pairs."""
+    return f"{gain.to_text(signed=True)} ({num_pairs})" if num_pairs else "-"

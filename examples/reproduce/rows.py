@@ -1,0 +1,124 @@
+"""The rows of the tables in docs/results.md: data set, network, and what was changed.
+
+A row has a name, DATASET/NETWORK or DATASET/NETWORK/CHANGE:
+
+    esc10/real-16                             widths 16-32-64-64-128-128-256, as in examples/esc50.py
+    esc10/quaternion-16/prune-l1-0.5          half of the filters of the last blocks pruned by L1 norm, then fine-tuned
+    esc10/quaternion-16/prune-random-budget   pruned at random to half of the multiplications and a fifth of the
+                                              parameters of real-16
+    esc10/real-16/prune-l1-budget             the same for a real network
+    esc10/quaternion-16/scratch-0.5           the size of prune-l1-0.5, trained from scratch for as many epochs in all
+    esc10/quaternion-16/continue              not pruned, but trained for the fine-tuning epochs as well
+    esc10/quaternion-8/distil-own             distilled from quaternion-16; distil-strong: from cached teacher outputs
+    esc10/quaternion-16/distil-own-0.5        the same for a student of the size of prune-l1-0.5
+    esc10/quaternion-16/equal-l1-0.5          pruned, then fine-tuned at the total cost of distil-own-0.5
+    esc10/quaternion-16/equal-scratch-0.5     trained from scratch at the total cost of distil-own-0.5
+    esc10/quaternion-16/frontend-released     the front end of the released code
+    esc10/quaternion-16/long                  trained for three times as many epochs
+    esc10/quaternion-16/rate-0.5              half of the learning rate; rate-2: twice the learning rate
+    esc50/quaternion-40/best                  long training, cached teacher outputs and averaged weights together
+
+The rows are grouped by QUESTIONS. SPLITS lists the folds and seeds of each data set.
+"""
+
+import re
+from dataclasses import dataclass
+
+from quatnet.errors import ConfigError
+
+FOLDS_AND_SEEDS = [(fold, seed) for seed in range(3) for fold in range(1, 6)]
+SPLITS = {  # (fold, seed)
+    "esc10": FOLDS_AND_SEEDS,
+    "esc50": [(1, 0), (1, 1)],
+    "ravdess": [(1, 0), (1, 1), (1, 2)],
+    "smoke": [(1, 0)],
+}
+CRITERIA = ("l1", "l2", "geometric_median", "operator_norm", "batch_norm", "released", "random")
+PRUNE_RATIOS = ("0.25", "0.5", "0.75")  # of the filters of the last blocks
+PRUNE_TARGETS = (*PRUNE_RATIOS, "budget")
+NETWORKS = (
+    "real-16",
+    "quaternion-16",
+    "real-8",
+    "real-11.6",
+    "quaternion-22.5",
+    "quaternion-32",
+    "quaternion-8",
+    "real-4",
+)
+TEACHER = "quaternion-16"  # of distil-own
+HALF_SIZE_CHANGES = ("scratch", "distil-own", "distil-strong", "prune-l1", "equal-l1", "equal-scratch")
+QUESTIONS = {
+    "widths": [f"{dataset}/{network}" for dataset in ("esc10", "ravdess", "esc50") for network in NETWORKS],
+    "longer": [f"esc10/{network}/long" for network in ("real-16", "quaternion-16", "real-8", "real-11.6")],
+    "rates": [
+        f"esc10/{network}{rate}" for network in ("quaternion-16", "real-8") for rate in ("/rate-0.5", "", "/rate-2")
+    ],
+    "criteria": [
+        f"esc10/quaternion-16/prune-{criterion}-{target}" for target in PRUNE_TARGETS for criterion in CRITERIA
+    ],
+    "pruning": [
+        *(f"esc10/quaternion-16/prune-l1-{target}" for target in PRUNE_TARGETS),
+        *(f"{dataset}/quaternion-16/continue" for dataset in ("esc10", "ravdess")),
+        "esc10/real-16/prune-l1-budget",
+        *(f"ravdess/quaternion-16/prune-{option}" for option in ("l1-0.25", "l1-0.5", "l1-budget", "random-budget")),
+        "ravdess/real-16/prune-l1-budget",
+    ],
+    "distillation": [
+        *("esc10/quaternion-16", *(f"esc10/quaternion-16/{change}-0.5" for change in HALF_SIZE_CHANGES)),
+        *("esc50/quaternion-16", *(f"esc50/quaternion-16/{change}-0.5" for change in HALF_SIZE_CHANGES)),
+        *("esc10/quaternion-8", "esc10/quaternion-8/distil-own", "esc10/quaternion-8/distil-strong"),
+    ],
+    "front-ends": [
+        "esc10/quaternion-16",
+        *(f"esc10/quaternion-16/frontend-{variant}" for variant in ("released", "repeated")),
+    ],
+    "best": ["esc50/quaternion-40/best", "esc50/real-20/best"],  # equal in parameters
+}
+NETWORK = re.compile(r"(real|quaternion)-[1-9]\d*(\.\d+)?")
+CHANGES = {  # change -> options
+    "": [""],
+    "continue": [""],
+    "long": [""],
+    "rate": ["0.5", "2"],
+    "prune": [f"{criterion}-{target}" for criterion in CRITERIA for target in PRUNE_TARGETS],
+    "scratch": [*PRUNE_RATIOS],
+    "distil": ["own", "strong", *(f"{teacher}-{ratio}" for teacher in ("own", "strong") for ratio in PRUNE_RATIOS)],
+    "equal": [f"{start}-{ratio}" for start in ("l1", "scratch") for ratio in PRUNE_RATIOS],
+    "frontend": ["released", "repeated"],
+    "best": [""],
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row. In "prune-l1-0.5", `change` is "prune" and `option` is "l1-0.5"."""
+
+    dataset: str
+    network: str
+    change: str = ""
+    option: str = ""
+
+    @property
+    def name(self) -> str:
+        last = "-".join(part for part in (self.change, self.option) if part)
+        return "/".join(part for part in (self.dataset, self.network, last) if part)
+
+    @property
+    def needs_cached_teacher(self) -> bool:
+        """Whether the training needs the cached outputs of the strong teacher, a file."""
+        return self.change == "best" or self.option.startswith("strong")
+
+    @property
+    def base_row(self) -> "Row":
+        """The row of the same network without the change: the network before pruning."""
+        return Row(self.dataset, self.network)
+
+
+def row_from_name(name: str) -> Row:
+    """Return the row of a name. Raises ConfigError if there is no such row."""
+    dataset, network, last, *rest = [*name.split("/"), "", ""][:4]
+    change, _, option = last.partition("-")
+    if dataset not in SPLITS or not NETWORK.fullmatch(network) or option not in CHANGES.get(change, []) or any(rest):
+        raise ConfigError(f"unknown row {name!r}: see --list and the docstring of examples/reproduce/rows.py")
+    return Row(dataset, network, change, option)

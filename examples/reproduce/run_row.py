@@ -1,0 +1,65 @@
+"""One run: train the network of a row and evaluate it on the test clips."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from distillation_rows import distill, train_best
+from pruning_rows import (
+    finetune_unpruned,
+    prune_and_finetune,
+    train_at_distillation_cost,
+    train_from_scratch,
+    train_pruned_size,
+    train_with_scaled_lr,
+)
+from row_training import Run, TrainResult
+
+from quatnet.errors import ConfigError
+from quatnet.profile import count_parameters, multiplications
+
+EPOCHS = {"esc10": 40, "esc50": 30, "ravdess": 40, "smoke": 2}
+LONG_FACTOR = 3
+TRAINING: dict[str, Callable[[Run, int], TrainResult]] = {  # by the change of the row
+    "": train_from_scratch,
+    "frontend": train_from_scratch,
+    "long": lambda run, epochs: train_from_scratch(run, LONG_FACTOR * epochs),
+    "rate": train_with_scaled_lr,
+    "prune": prune_and_finetune,
+    "continue": finetune_unpruned,
+    "scratch": train_pruned_size,
+    "distil": distill,
+    "equal": train_at_distillation_cost,
+    "best": train_best,
+}
+
+
+def run_row(run: Run) -> dict[str, Any]:
+    """Return the result of a run, for the records. A training that diverged has "failed" instead of "accuracy"."""
+    epochs, frames = EPOCHS[run.row.dataset], run.task.frontend.frames
+    try:
+        result = TRAINING[run.row.change](run, epochs)
+    except ConfigError as error:
+        return {"fold": run.fold, "seed": run.seed, "failed": str(error)}
+    config = result.model.config
+    products_16, products_8 = multiplications(config, frames)
+    outcome = {"accuracy": run.task.metric(run.task.predict_test(result.model))}
+    if not math.isfinite(result.loss):
+        outcome = {"failed": f"the loss is {result.loss} after {result.epochs} epochs"}
+    return {
+        "fold": run.fold,
+        "seed": run.seed,
+        **outcome,
+        "clips": run.task.metadata["test"],
+        "parameters": count_parameters(result.model),
+        "multiplications_16": products_16,
+        "multiplications_8": products_8,
+        "widths": config.widths,
+        "embedding": config.embedding,
+        "loss": round(result.loss, 4),
+        "epochs": result.epochs,
+        "train_seconds": round(result.seconds, 1),
+        "total_seconds": round(result.total("seconds"), 1),
+        "train_multiplications": result.multiplications,
+        "total_multiplications": result.total("multiplications"),
+    }

@@ -1,0 +1,27 @@
+"""Front ends and pruning criteria by name, including those of the paper's released code."""
+
+from typing import Any
+
+import numpy as np
+
+from quatnet.audio import FrontEnd
+from quatnet.paper_code.filter_scores import l1_scores
+from quatnet.paper_code.front_end import PaperCodeFrontEnd
+from quatnet.prune import CRITERIA, Criterion, by_weight, criterion_from_name
+
+FRONTENDS = (*FrontEnd.variants, "paper_code")
+CRITERION_NAMES = (*CRITERIA, "random", "paper_code")
+
+
+def build_frontend(variant: str, **settings: Any) -> FrontEnd:
+    """Return a front end. "paper_code" has the floor of the released code, -100 dB."""
+    if variant == "paper_code":
+        return PaperCodeFrontEnd(**settings | {"floor_db": -100.0})
+    return FrontEnd(**settings, variant=variant)
+
+
+def build_criterion(name: str, seed: int) -> Criterion:
+    """Return a pruning criterion; `seed` is used by "random"."""
+    if name == "paper_code":
+        return by_weight(l1_scores)
+    return criterion_from_name(name, rng=np.random.default_rng([seed, 2]))
