@@ -16,7 +16,7 @@ import numpy as np
 from ..distill import Student
 from ..errors import CheckpointError
 from ..files import atomic_write
-from ..models import Network, build, config_of
+from ..models import Network, build, config_from_dict
 
 FORMAT = "quatnet checkpoint 2"
 ArrayGroups = Mapping[str, Mapping[str, np.ndarray]]
@@ -76,7 +76,7 @@ def load_model(path: str | os.PathLike) -> Network:
             'load_state_dict(checkpoint.read(path)[1]["model"])'
         )
     try:
-        config = config_of(header["config"])
+        config = config_from_dict(header["config"])
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path} has no usable network config: {error}") from error
     model = build(config, rng=np.random.default_rng(0))
