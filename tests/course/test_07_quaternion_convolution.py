@@ -15,8 +15,8 @@ from support import oracles
 from support.arrays import assert_close, dot, draw
 from support.parity import assert_parity
 from support.strategies import quaternions, seeds
-from support.torch_twin import block_matrix
-from support.turn import times
+from support.torch_networks import block_matrix
+from support.right_multiplication import times
 
 from quatnet import Tensor, ops
 from quatnet.autodiff import gradcheck
@@ -251,7 +251,7 @@ def test_channels_must_be_divisible_by_four(layer, channels, rng):
     ],
 )
 def test_a_convolution_that_does_not_fit_is_an_error_that_shows_both_shapes(x, w):
-    with pytest.raises(ShapeError, match="four times the quaternion ones") as raised:
+    with pytest.raises(ShapeError, match="four times the number of quaternion channels") as raised:
         quaternion_conv2d(np.ones(x), np.ones(w))
     assert str(x) in str(raised.value)
     assert str(w) in str(raised.value)
@@ -289,5 +289,5 @@ def test_the_gradients_of_the_eight_are_hamilton_products_too(options, rng):
     g = draw(rng, *plain.conv2d(x, real, **options).shape)
     gx = plain.conv2d_input_gradient(g, real, x.shape, **options)
     assert_close(eight_product_form.input_gradient(g, w, x.shape, **options), gx)
-    gw = left_matrix_adjoint(plain.blocks_of_weight(plain.conv2d_weight_gradient(x, g, (3, 3), **options)), axis=0)
+    gw = left_matrix_adjoint(plain.split_blocks(plain.conv2d_weight_gradient(x, g, (3, 3), **options)), axis=0)
     assert_close(eight_product_form.weight_gradient(x, g, (3, 3), **options), gw)

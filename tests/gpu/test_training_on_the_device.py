@@ -4,7 +4,7 @@ On a GPU the host only hands out work. A step is fast as long as nobody waits fo
 where it is, and read every tenth step. What must cross is the batch, and the random numbers that are drawn on the host
 so that both array modules see the same ones. A checkpoint is a file of the host; it does not know where it came from.
 
-Each test runs on CuPy, real or `support.stand_in`, and compares with NumPy in the same process.
+Each test runs on CuPy, real or `support.mock_cupy`, and compares with NumPy in the same process.
 """
 
 from collections import Counter
@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.arrays import draw
-from support.cuda_cpu import why_not
-from support.device import array_module, counts, cupy
-from support.op_calls import CALLS
+from support.cuda_cpu import unavailable_reason
+from support.device import use_backend, counts, cupy
+from support.op_arguments import OP_ARGUMENTS
 
 from quatnet import Tensor, ops, threads
 from quatnet.backend import asnumpy, xp
@@ -32,10 +32,10 @@ from quatnet.models import CNN, CNNConfig
 from quatnet.optim import SGD, Adam, AdamW, one_cycle
 from quatnet.prune import prune_filters, select
 from quatnet.training import checkpoint
-from quatnet.training.batches import predict, shuffled_batches
+from quatnet.training.data import predict, DataLoader
 from quatnet.training.loop import LOG_INTERVAL, Trainer
 
-pytestmark = pytest.mark.skipif(counts and why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(counts and unavailable_reason() is not None, reason=str(unavailable_reason()))
 need_counters = pytest.mark.skipif(not counts, reason="only the stand-in for CuPy counts copies")
 
 CONFIG = CNNConfig(3, True, ((8,), (12, 8)), embedding=8, mels=8, block_dropout=0.1, head_dropout=0.1)
@@ -53,7 +53,7 @@ def training(student=None, *, loss=cross_entropy_loss, optimizer=AdamW, epochs: 
     student = student or network()
     return Trainer(
         student,
-        shuffled_batches(CLIPS, one_hot(LABELS, 3), batch_size=BATCH),
+        DataLoader(CLIPS, one_hot(LABELS, 3), batch_size=BATCH),
         optimizer(student.parameters()),
         epochs=epochs,
         steps_per_epoch=STEPS,
@@ -100,7 +100,7 @@ every_kind = pytest.mark.parametrize(
 def test_a_training_agrees_with_numpys_to_the_rounding_of_float32(make):
     outcomes = []
     for name in ("numpy", "cupy"):
-        with array_module(name):
+        with use_backend(name):
             run = make()
             history = run.run().history
             outcomes.append((history[0], run.model.state_dict(), predict(run.model, CLIPS)))
@@ -114,12 +114,12 @@ def test_a_training_agrees_with_numpys_to_the_rounding_of_float32(make):
 @pytest.mark.parametrize(("here", "there"), [("cupy", "numpy"), ("numpy", "cupy")])
 def test_a_checkpoint_goes_from_one_to_the_other_without_losing_a_bit(tmp_path: Path, here: str, there: str):
     path = tmp_path / "run.npz"
-    with array_module(here):
+    with use_backend(here):
         first = training(path=path, epochs=2)
         first.epochs = 1
         first.run()
         state, memory = first.model.state_dict(), first.optimizer.state_dict()
-    with array_module(there):
+    with use_backend(there):
         second = training(path=path, epochs=2)
         second.load()
         second.save()
@@ -133,7 +133,7 @@ def test_a_checkpoint_goes_from_one_to_the_other_without_losing_a_bit(tmp_path: 
 def test_both_prune_the_same_filters():
     pruned = []
     for name in ("numpy", "cupy"):
-        with array_module(name):
+        with use_backend(name):
             model = network()
             pruned.append(prune_filters(model, select(model, 0.5)).state_dict())
     np.testing.assert_equal(*pruned)
@@ -157,7 +157,7 @@ class Drawing:
 @need_counters
 @every_kind
 def test_a_step_copies_the_batch_and_the_drawn_numbers_and_reads_every_tenth_loss(make):
-    with array_module("cupy"):
+    with use_backend("cupy"):
         make().run()  # once before: what is made once, such as the text of a kernel, is no part of a step
         run = make()
         run.dropout_rng = Drawing()
@@ -173,10 +173,10 @@ def test_a_step_copies_the_batch_and_the_drawn_numbers_and_reads_every_tenth_los
 
 
 @need_counters
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", OP_ARGUMENTS)
 def test_an_op_and_its_gradient_copy_nothing_but_drawn_numbers(name: str):
-    shapes, options = CALLS[name]
-    with array_module("cupy"):
+    shapes, options = OP_ARGUMENTS[name]
+    with use_backend("cupy"):
         given = {key: xp.asarray(value) if isinstance(value, np.ndarray) else value for key, value in options.items()}
         for _ in range(2):  # once before: what is made once is no part of an op
             tensors = [Tensor(abs(draw(0, *shape)), requires_grad=True) for shape in shapes]
@@ -197,7 +197,7 @@ def test_on_a_gpu_no_thread_of_ours_computes(monkeypatch):
         raise AssertionError("a pool of threads was asked to help a GPU")
 
     monkeypatch.setattr(threads, "_pool", forbidden)
-    with array_module("cupy"):
+    with use_backend("cupy"):
         run = with_teachers()
         run.run()
         predict(run.model, CLIPS)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from support.arrays import assert_close, draw
+from support.right_multiplication import times
 from support.strategies import quaternions, seeds
-from support.turn import times
 
 from quatnet import Tensor, nn, ops
 from quatnet.backend import asnumpy, xp

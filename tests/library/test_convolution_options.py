@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from support import oracles
 from support.arrays import assert_close, dot, draw
 from support.parity import assert_parity
+from support.right_multiplication import times
 from support.strategies import options_of, quaternions, seeds
-from support.torch_twin import block_matrix
-from support.turn import times
+from support.torch_networks import block_matrix
 
 from quatnet import Tensor, ops, threads
 from quatnet.autodiff import gradcheck
@@ -32,7 +32,7 @@ EVERYTHING = {"stride": (2, 1), "padding": (1, 2), "dilation": (1, 2)}
 
 
 def assume_fit(x, kernel, chosen):
-    assume(min(oracles.fitting(x, kernel, *(chosen[name] for name in ("stride", "padding", "dilation")))) > 0)
+    assume(min(oracles.output_size(x, kernel, *(chosen[name] for name in ("stride", "padding", "dilation")))) > 0)
 
 
 # By hand

@@ -8,14 +8,14 @@ meet; NumPy's and CuPy's do not. So this lesson calls every op in both dtypes, w
 import numpy as np
 import pytest
 from support.arrays import draw
-from support.kernels import DTYPES, kernels_everywhere, need_a_compiler
-from support.op_calls import CALLS
+from support.kernels import DTYPES, kernels_enabled, needs_compiler
+from support.op_arguments import OP_ARGUMENTS
 
 from quatnet import Tensor, ops
 
 
 def assert_kept(name, dtype):
-    shapes, options = CALLS[name]
+    shapes, options = OP_ARGUMENTS[name]
     tensors = [Tensor(abs(draw(n, *shape, dtype=dtype)), requires_grad=True) for n, shape in enumerate(shapes)]
     y = getattr(ops, name)(*([tensors] if name == "concatenate" else tensors), **options)
     y.backward(draw(9, *y.shape, dtype=dtype))
@@ -23,20 +23,20 @@ def assert_kept(name, dtype):
 
 
 def test_every_op_is_here():
-    assert set(CALLS) == set(ops.__all__)
+    assert set(OP_ARGUMENTS) == set(ops.__all__)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", OP_ARGUMENTS)
 def test_a_dtype_goes_through_an_op_and_back(name, dtype):
     assert_kept(name, dtype)
 
 
-@need_a_compiler
+@needs_compiler
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", OP_ARGUMENTS)
 def test_with_kernels_too(name, dtype):
-    with kernels_everywhere():
+    with kernels_enabled():
         assert_kept(name, dtype)
 
 

@@ -1,14 +1,14 @@
-"""CNN6, CNN10, CNN14, ResNet38 and their quaternion twins.
+"""CNN6, CNN10, CNN14, ResNet38 and their quaternion counterparts.
 
-Two kinds of blocks make them all. A plain block is a row of convolutions. A residual block adds its input to what its
-convolutions make of it: relu(x + f(x)). Where maps and channels change, x is pooled and goes through a 1 x 1
-convolution. The published numbers of parameters and multiplications say whether all of it is there; a second opinion
-in PyTorch, with the same weights, says whether it is put together the same way.
+The networks consist of plain blocks, which are sequences of convolutions, and of residual blocks, relu(x + f(x)). Where
+the size of the feature map changes, x is pooled and passed through a 1 x 1 convolution. The numbers of parameters and
+multiplications are compared with the published ones. Logits and gradients are compared with PyTorch, with the same
+weights.
 """
 
 import numpy as np
 import pytest
-from support.modules import parameter_places
+from support.modules import parameter_attributes
 
 from quatnet import Tensor, ops
 from quatnet.autodiff import gradcheck
@@ -22,7 +22,7 @@ from quatnet.models import (
     build,
     cnn6,
     compile,
-    config_of,
+    config_from_dict,
     convert,
     from_name,
     half_width,
@@ -34,30 +34,30 @@ from quatnet.profile import count_parameters, network_cost
 from quatnet.training.checkpoint import load_model, write
 from quatnet.training.transfer import with_new_head
 
-STILL = {"block_dropout": 0.0, "head_dropout": 0.0}
+NO_DROPOUT = {"block_dropout": 0.0, "head_dropout": 0.0}
 TINY = ResNetConfig(
-    3, True, ((8,), (12, 8), (8, 8), (4, 12), (16, 16)), 8, mels=16, stages=(2, 1), residual_dropout=0.0, **STILL
+    3, True, ((8,), (12, 8), (8, 8), (4, 12), (16, 16)), 8, mels=16, stages=(2, 1), residual_dropout=0.0, **NO_DROPOUT
 )
-WIDE = ((8, 8), (12, 8), (8, 8), (16, 24), (24, 24), (32, 16))
+WIDTHS = ((8, 8), (12, 8), (8, 8), (16, 24), (24, 24), (32, 16))
 NARROW = {
-    "cnn6": CNNConfig(5, False, ((8,), (16,), (24,)), 16, kernel_size=5, last_pool=True, **STILL),
-    "cnn10": CNNConfig(5, False, ((8, 8), (16, 24)), 16, last_pool=True, **STILL),
-    "cnn14": CNNConfig(5, False, ((8, 8), (16, 24), (32, 16)), 16, **STILL),
-    "resnet38": ResNetConfig(5, False, WIDE, 16, stages=(2, 2), residual_dropout=0.0, **STILL),
+    "cnn6": CNNConfig(5, False, ((8,), (16,), (24,)), 16, kernel_size=5, last_pool=True, **NO_DROPOUT),
+    "cnn10": CNNConfig(5, False, ((8, 8), (16, 24)), 16, last_pool=True, **NO_DROPOUT),
+    "cnn14": CNNConfig(5, False, ((8, 8), (16, 24), (32, 16)), 16, **NO_DROPOUT),
+    "resnet38": ResNetConfig(5, False, WIDTHS, 16, stages=(2, 2), residual_dropout=0.0, **NO_DROPOUT),
 }
 
 
-def network(config, seed=0, **changes):
-    """A network whose batch norms are not what they start from."""
+def make_network(config, seed=0, **changes):
+    """Return a network with random batch norm weights and biases."""
     rng = np.random.default_rng(seed)
-    model = build(config_of({**vars(config), **changes}), rng=rng)
+    model = build(config_from_dict({**vars(config), **changes}), rng=rng)
     norms = {
         name: array
         for name, array in model.state_dict().items()
         if "norm" in name and name.endswith(("weight", "bias"))
     }
-    moved = {name: rng.uniform(0.5, 1.5, array.shape) - 0.5 * ("bias" in name) for name, array in norms.items()}
-    model.load_state_dict(model.state_dict() | {name: array.astype(np.float32) for name, array in moved.items()})
+    perturbed = {name: rng.uniform(0.5, 1.5, array.shape) - 0.5 * ("bias" in name) for name, array in norms.items()}
+    model.load_state_dict(model.state_dict() | {name: array.astype(np.float32) for name, array in perturbed.items()})
     return model
 
 
@@ -75,7 +75,7 @@ def network(config, seed=0, **changes):
         ("qresnet38", 19_276_751, 23.502, 11.751),
     ],
 )
-def test_what_was_published_is_what_is_here(name: str, parameters: int, sixteen: float, eight: float) -> None:
+def test_published_parameters_and_multiplications(name: str, parameters: int, sixteen: float, eight: float) -> None:
     cost = network_cost(from_name(name, 527), 1001)  # 10 s
     assert cost.parameters == parameters
     assert round(cost.multiplications_16 / 1e9, 3) == sixteen
@@ -83,61 +83,61 @@ def test_what_was_published_is_what_is_here(name: str, parameters: int, sixteen:
 
 
 @pytest.mark.parametrize("name", ["cnn6", "qcnn6", "qcnn10", "qresnet38"])
-def test_a_built_network_holds_what_its_config_says(name: str) -> None:
+def test_weights_have_the_shapes_of_the_config(name: str) -> None:
     config = half_width(half_width(half_width(from_name(name, 10))))
     model = build(config, rng=np.random.default_rng(0))
     for layer in config.layers(64):
-        part = model
+        module = model
         for key in layer.name.split("."):
-            part = part[int(key)] if key.isdigit() else getattr(part, key)
+            module = module[int(key)] if key.isdigit() else getattr(module, key)
         shape = (layer.kernel_size, layer.kernel_size, layer.in_channels, layer.out_channels)[2 * layer.linear :]
         if layer.quaternion:
             shape = (4, *shape[:-2], shape[-2] // 4, shape[-1] // 4)
-        assert part.weight.shape == shape, layer.name
+        assert module.weight.shape == shape, layer.name
     assert count_parameters(model) == network_cost(config, 64).parameters
 
 
-def test_a_network_has_a_twin_and_a_student() -> None:
-    assert convert(network(TINY, quaternion=False), rng=np.random.default_rng(0)).config == TINY
+def test_convert_and_half_width() -> None:
+    assert convert(make_network(TINY, quaternion=False), rng=np.random.default_rng(0)).config == TINY
     assert half_width(resnet38(10)).widths[0] == (32, 32)
     assert convert(cnn6(3), rng=np.random.default_rng(0)).config == from_name("qcnn6", 3)
 
 
-# A residual block, by hand
+# Residual block
 
 
-def test_a_residual_block_adds_its_input() -> None:
-    # Batch norm at evaluation with mean 0 and variance 1: only scale and shift are left. Channel 0 gives 2 x, of which
-    # the second convolution makes -2 x: relu(x - 2 x) = 0 for x > 0, and relu(-1 + 0) = 0 where the first relu cut.
+def test_residual_block_by_hand() -> None:
+    # Batch norm in evaluation mode with mean 0 and variance 1, weight 1 and bias 0 is the identity.
+    # x = 3: relu(3 + 0.25 relu(2 · 3)) = 4.5. x = -1: relu(-1 + 0.25 relu(-2)) = 0.
     config = ResNetConfig(2, False, ((1,), (1, 1), (1,)), 1, stages=(1,))
     block = ResidualBlock(1, (1, 1), config, shortcut=False, dropout=0.0, rng=np.random.default_rng(0))
     for conv, factor in zip(block.convs, (2.0, 0.25), strict=True):
         conv.weight.data[...] = 0
         conv.weight.data[1, 1] = factor
     x = Tensor(xp.array([3.0, -1.0], dtype=xp.float32).reshape(1, 1, 2, 1))
-    assert block(x, train=False).data.ravel().tolist() == [3, 0]  # at first the sum is x, and its relu
+    assert block(x, train=False).data.ravel().tolist() == [3, 0]  # the last batch norm weight is 0
     block.norms[1].weight.data[...] = 1
-    found = asnumpy(block(x, train=False).data.ravel())
-    np.testing.assert_allclose(found, [3 + 0.25 * 6, 0], rtol=1e-4)  # the variance has its ε
+    y = asnumpy(block(x, train=False).data.ravel())
+    np.testing.assert_allclose(y, [3 + 0.25 * 6, 0], rtol=1e-4)  # up to eps
 
 
-def test_a_shortcut_pools_and_changes_the_channels() -> None:
-    model = network(TINY)
+def test_shortcut_pools_and_changes_the_channels() -> None:
+    model = make_network(TINY)
     x = Tensor(xp.asarray(np.random.default_rng(1).standard_normal((2, 6, 5, 8)), dtype=xp.float32))
     block = model.blocks[3]
     assert block(x, train=False).shape == (2, 3, 2, 12)
     block.norms[1].weight.data[...] = block.norms[1].bias.data[...] = 0
-    alone = ops.relu(block.shortcut_norm(block.shortcut(ops.avg_pool2d(x)), train=False))
-    np.testing.assert_allclose(asnumpy(block(x, train=False).data), asnumpy(alone.data), rtol=1e-6)
+    shortcut = ops.relu(block.shortcut_norm(block.shortcut(ops.avg_pool2d(x)), train=False))
+    np.testing.assert_allclose(asnumpy(block(x, train=False).data), asnumpy(shortcut.data), rtol=1e-6)
 
 
-# Whole networks
+# Networks
 
 
 @pytest.mark.parametrize("config", [TINY, *NARROW.values()], ids=["tiny", *NARROW])
 @pytest.mark.parametrize("quaternion", [False, True])
-def test_a_clip_becomes_a_row_of_logits_whatever_its_batch(config, quaternion: bool) -> None:
-    model = network(config, quaternion=quaternion, mels=16)
+def test_logits_do_not_depend_on_the_batch(config, quaternion: bool) -> None:
+    model = make_network(config, quaternion=quaternion, mels=16)
     x = np.random.default_rng(1).standard_normal((3, 24, 16, 4)).astype(np.float32)
     logits = asnumpy(model(x).data)
     assert logits.shape == (3, config.classes)
@@ -145,8 +145,8 @@ def test_a_clip_becomes_a_row_of_logits_whatever_its_batch(config, quaternion: b
 
 
 @pytest.mark.parametrize("quaternion", [False, True])
-def test_dropout_inside_the_residual_blocks_is_drawn_in_training_only(quaternion: bool) -> None:
-    model = network(TINY, quaternion=quaternion, residual_dropout=0.5)
+def test_residual_dropout_is_active_in_training_only(quaternion: bool) -> None:
+    model = make_network(TINY, quaternion=quaternion, residual_dropout=0.5)
     x = np.random.default_rng(1).standard_normal((2, 24, 16, 4)).astype(np.float32)
     drawn = [asnumpy(model(x, train=True, rng=np.random.default_rng(seed)).data) for seed in (0, 0, 1)]
     np.testing.assert_array_equal(drawn[0], drawn[1])
@@ -156,35 +156,35 @@ def test_dropout_inside_the_residual_blocks_is_drawn_in_training_only(quaternion
 
 @pytest.mark.parametrize("config", [TINY, *NARROW.values()], ids=["tiny", *NARROW])
 @pytest.mark.parametrize("quaternion", [False, True])
-def test_a_compiled_network_answers_like_the_network(config, quaternion: bool) -> None:
-    model = network(config, quaternion=quaternion, mels=16)
+def test_compiled_network_equals_the_network(config, quaternion: bool) -> None:
+    model = make_network(config, quaternion=quaternion, mels=16)
     x = np.random.default_rng(1).standard_normal((2, 50, 16, 4)).astype(np.float32)
     expected = asnumpy(model(x).data)
     assert np.abs(asnumpy(compile(model)(x).data) - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
-def test_a_checkpoint_brings_back_the_same_network(tmp_path) -> None:
+def test_checkpoint_restores_the_network(tmp_path) -> None:
     x = np.random.default_rng(1).standard_normal((2, 24, 16, 4)).astype(np.float32)
     for config in (TINY, NARROW["cnn6"]):
-        model = network(config, mels=16)
-        write(tmp_path / "it.npz", model, {})
-        again = load_model(tmp_path / "it.npz")
-        assert again.config == model.config
-        np.testing.assert_array_equal(asnumpy(again(x).data), asnumpy(model(x).data))
+        model = make_network(config, mels=16)
+        write(tmp_path / "model.npz", model, {})
+        loaded = load_model(tmp_path / "model.npz")
+        assert loaded.config == model.config
+        np.testing.assert_array_equal(asnumpy(loaded(x).data), asnumpy(model(x).data))
 
 
-def test_a_checkpoint_from_before_kernels_and_pools_were_written_is_still_read(tmp_path, monkeypatch) -> None:
-    model = network(CNNConfig(3, True, ((8,),), 8))
+def test_checkpoint_without_kernel_size_and_last_pool(tmp_path, monkeypatch) -> None:
+    model = make_network(CNNConfig(3, True, ((8,),), 8))
     fields = {key: value for key, value in vars(model.config).items() if key not in ("kernel_size", "last_pool")}
     monkeypatch.setattr("quatnet.training.checkpoint.asdict", lambda config: fields)
     write(tmp_path / "old.npz", model, {})
     assert load_model(tmp_path / "old.npz").config == model.config
 
 
-def test_a_residual_network_goes_on_with_other_classes() -> None:
-    other = with_new_head(network(TINY), 7, rng=np.random.default_rng(0))
-    assert isinstance(other, ResNet)
-    assert other.config.classes == 7
+def test_with_new_head_of_a_residual_network() -> None:
+    new = with_new_head(make_network(TINY), 7, rng=np.random.default_rng(0))
+    assert isinstance(new, ResNet)
+    assert new.config.classes == 7
 
 
 @pytest.mark.parametrize(
@@ -197,46 +197,46 @@ def test_a_residual_network_goes_on_with_other_classes() -> None:
     ],
 )
 @pytest.mark.parametrize("quaternion", [False, True])
-def test_dropout_is_where_it_was_published(name: str, rates: list[float], quaternion: bool, monkeypatch) -> None:
-    """After each block and inside the residual ones, before the embedding, and nowhere behind it."""
-    found, dropout = [], ops.dropout
+def test_positions_and_rates_of_dropout(name: str, rates: list[float], quaternion: bool, monkeypatch) -> None:
+    """Dropout follows each block, is inside residual blocks, and precedes the embedding."""
+    used_rates, dropout = [], ops.dropout
 
-    def spied(x: Tensor, rate: float, **how) -> Tensor:
-        found.append(rate)
-        return dropout(x, rate, **how)
+    def spy(x: Tensor, rate: float, **options) -> Tensor:
+        used_rates.append(rate)
+        return dropout(x, rate, **options)
 
-    monkeypatch.setattr(ops, "dropout", spied)
-    model = network(half_width(half_width(half_width(from_name(name, 3)))), quaternion=quaternion)
+    monkeypatch.setattr(ops, "dropout", spy)
+    model = make_network(half_width(half_width(half_width(from_name(name, 3)))), quaternion=quaternion)
     x = xp.asarray(np.random.default_rng(1).standard_normal((2, 64, 64, 4)).astype(np.float32))
     logits = model(x, train=True, rng=np.random.default_rng(0))
-    assert found == rates
+    assert used_rates == rates
     embedding = model.embed(x, train=True, rng=np.random.default_rng(0))
-    assert float(embedding.data.min()) == 0  # what comes out of a relu
-    again = model.classifier(embedding).data
-    np.testing.assert_allclose(asnumpy(again), asnumpy(logits.data), rtol=1e-5, atol=1e-6)
+    assert float(embedding.data.min()) == 0  # output of a relu
+    classified = model.classifier(embedding).data
+    np.testing.assert_allclose(asnumpy(classified), asnumpy(logits.data), rtol=1e-5, atol=1e-6)
 
 
-def test_the_head_pools_mels_then_time_by_hand() -> None:
-    model = network(CNNConfig(2, False, ((2,),), embedding=2, **STILL))
+def test_head_by_hand() -> None:
+    model = make_network(CNNConfig(2, False, ((2,),), embedding=2, **NO_DROPOUT))
     model.load_state_dict(
         model.state_dict()
         | {"embedding.weight": np.eye(2, dtype=np.float32), "embedding.bias": np.array([0, -20.0], "f4")}
     )
-    maps = np.array([[[1, 10], [3, 0]], [[5, 2], [7, 4]], [[0, 6], [0, 0]]], np.float32)  # 3 frames of 2 mels
-    # means over mels: 2, 6, 0 and 5, 3, 3; their maximum + mean: 6 + 8/3, 5 + 11/3 - 20 < 0
-    embedding = asnumpy(model.head(Tensor(xp.asarray(maps[None]))).data)
+    features = np.array([[[1, 10], [3, 0]], [[5, 2], [7, 4]], [[0, 6], [0, 0]]], np.float32)  # 3 frames of 2 mels
+    # means over mels: 2, 6, 0 and 5, 3, 3; maximum + mean over time: 6 + 8/3, and 5 + 11/3 - 20 < 0
+    embedding = asnumpy(model.head(Tensor(xp.asarray(features[None]))).data)
     np.testing.assert_allclose(embedding, [[6 + 8 / 3, 0]], rtol=1e-6)
 
 
-# Which channels go together
+# Channel groups
 
 
-def test_the_channels_of_a_stage_belong_together() -> None:
+def test_shared_channels_of_a_residual_network() -> None:
     groups = {group.producers[0]: group for group in shared_channels(TINY)}
-    stream = groups["blocks.0.convs.0"]  # the plain block writes what the first stage adds to
-    assert stream.producers == ["blocks.0.convs.0", "blocks.1.convs.1", "blocks.2.convs.1"]
-    assert stream.norms == ["blocks.0.norms.0", "blocks.1.norms.1", "blocks.2.norms.1"]
-    assert stream.consumers == ["blocks.1.convs.0", "blocks.2.convs.0", "blocks.3.shortcut", "blocks.3.convs.0"]
+    first = groups["blocks.0.convs.0"]  # the residual blocks of the first stage add to the plain block
+    assert first.producers == ["blocks.0.convs.0", "blocks.1.convs.1", "blocks.2.convs.1"]
+    assert first.norms == ["blocks.0.norms.0", "blocks.1.norms.1", "blocks.2.norms.1"]
+    assert first.consumers == ["blocks.1.convs.0", "blocks.2.convs.0", "blocks.3.shortcut", "blocks.3.convs.0"]
     assert groups["blocks.1.convs.0"] == (["blocks.1.convs.0"], ["blocks.1.norms.0"], ["blocks.1.convs.1"])
     second = groups["blocks.3.shortcut"]
     assert second.producers == ["blocks.3.shortcut", "blocks.3.convs.1"]
@@ -246,22 +246,22 @@ def test_the_channels_of_a_stage_belong_together() -> None:
 
 
 @pytest.mark.parametrize("config", [TINY, *NARROW.values()], ids=["tiny", *NARROW])
-def test_silencing_shared_channels_everywhere_makes_their_inputs_irrelevant(config) -> None:
-    """What pruning stands on: with the channel's norms at 0, no weight that reads it matters any more."""
+def test_consumer_weights_of_masked_channels_have_no_effect(config) -> None:
+    """With batch norm weights and biases of a channel at 0, its weights in the consumers do not affect the logits."""
     rng = np.random.default_rng(4)
     x = rng.standard_normal((2, 24, 16, 4)).astype(np.float32)
-    written = [name for group in shared_channels(config) for name in group.producers]
+    producers = [name for group in shared_channels(config) for name in group.producers]
     convolutions = [layer.name for layer in config.layers(24) if not layer.linear]
-    assert sorted(written) == sorted(convolutions)
+    assert sorted(producers) == sorted(convolutions)
     for group in shared_channels(config):
-        model = network(config, mels=16, quaternion=False)
+        model = make_network(config, mels=16, quaternion=False)
         state = model.state_dict()
         for norm in group.norms:
             state[f"{norm}.weight"][1] = state[f"{norm}.bias"][1] = 0
         model.load_state_dict(state)
         expected = asnumpy(model(x).data)
-        for reader in group.consumers:
-            state[f"{reader}.weight"][..., 1, :] = rng.standard_normal(state[f"{reader}.weight"][..., 1, :].shape)
+        for consumer in group.consumers:
+            state[f"{consumer}.weight"][..., 1, :] = rng.standard_normal(state[f"{consumer}.weight"][..., 1, :].shape)
         model.load_state_dict(state)
         np.testing.assert_array_equal(asnumpy(model(x).data), expected)
 
@@ -270,80 +270,80 @@ def test_silencing_shared_channels_everywhere_makes_their_inputs_irrelevant(conf
 
 
 @pytest.mark.parametrize("quaternion", [False, True])
-def test_the_gradient_of_a_residual_network_is_right(quaternion: bool) -> None:
-    model = network(TINY, quaternion=quaternion)
+def test_gradient_of_a_residual_network(quaternion: bool) -> None:
+    model = make_network(TINY, quaternion=quaternion)
     rng = np.random.default_rng(3)
     for _, tensor, _ in model._entries():
         if isinstance(tensor, Tensor):
             tensor.data = tensor.data.astype(np.float64)
-    places = list(parameter_places(model))
+    attributes = list(parameter_attributes(model))
     x = xp.asarray(rng.standard_normal((2, 16, 16, 4)))
 
-    def values(*arrays: Tensor) -> Tensor:
-        for (owner, key), value in zip(places, arrays, strict=True):
-            setattr(owner, key, value)
+    def network(*values: Tensor) -> Tensor:
+        for (module, key), value in zip(attributes, values, strict=True):
+            setattr(module, key, value)
         return model(x, train=True)
 
-    gradcheck(values, [getattr(owner, key).data for owner, key in places], rng=rng, tolerance=2e-5, directions=1)
+    gradcheck(network, [getattr(module, key).data for module, key in attributes], rng=rng, tolerance=2e-5, directions=1)
 
 
 @pytest.mark.parity
 @pytest.mark.parametrize("name", NARROW)
 @pytest.mark.parametrize("quaternion", [False, True])
-def test_a_network_agrees_with_pytorch(name: str, quaternion: bool, torch) -> None:
-    """Same weights, same input, training mode: logits, and the gradient of every parameter, to 1e-4."""
-    from support.torch_twin import twin_gradients
+def test_network_agrees_with_pytorch(name: str, quaternion: bool, torch) -> None:
+    """Logits and gradients of all parameters in training mode, with the same weights and input, to 1e-4."""
+    from support.torch_networks import torch_gradients
 
-    model = network(NARROW[name], seed=2, quaternion=quaternion, mels=16)
+    model = make_network(NARROW[name], seed=2, quaternion=quaternion, mels=16)
     rng = np.random.default_rng(3)
     x = rng.standard_normal((4, 32, 16, 4)).astype(np.float32)
     cotangent = rng.standard_normal((4, 5)).astype(np.float32)
     logits = model(x, train=True)
     logits.backward(xp.asarray(cotangent))
-    expected_logits, expected = twin_gradients(torch, model, x, cotangent)
+    expected_logits, expected = torch_gradients(torch, model, x, cotangent)
     assert np.abs(asnumpy(logits.data) - expected_logits).max() <= 1e-4 * np.abs(expected_logits).max()
     for key, tensor in model.named_parameters():
         assert np.abs(asnumpy(tensor.grad) - expected[key]).max() <= 1e-4 * np.abs(expected[key]).max() + 1e-6, key
 
 
-# What cannot work
+# Errors
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("changes", "message"),
     [
-        ({"stages": (2, 2)}, "residual blocks between two plain ones"),
-        ({"stages": ()}, "residual blocks between two plain ones"),
+        ({"stages": (2, 2)}, "residual blocks between two plain blocks"),
+        ({"stages": ()}, "residual blocks between two plain blocks"),
         ({"widths": ((8,), (12, 8), (8, 12), (4, 12), (16, 16))}, "block 2 adds 8 channels to 12: make them equal"),
         ({"widths": ((12,), (12, 8), (8, 8), (4, 12), (16, 16))}, "block 1 adds 12 channels to 8"),
         ({"residual_dropout": 1.0}, "dropout rates"),
-        ({"kernel_size": 4}, "an odd kernel"),
+        ({"kernel_size": 4}, "an odd kernel_size"),
         ({"embedding": 6}, "divisible by 4"),
     ],
 )
-def test_a_config_that_cannot_work_is_refused(wrong: dict, message: str) -> None:
+def test_invalid_config(changes: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        network(TINY, **wrong)
+        make_network(TINY, **changes)
 
 
-def test_a_name_that_nobody_published_is_refused() -> None:
+def test_unknown_network_name() -> None:
     assert {"cnn14", "qcnn14", "resnet38", "qresnet38", "qcnn6", "qcnn10"} < set(NAMES)
     for name in ("cnn15", "qqcnn14", "", "q"):
         with pytest.raises(ConfigError, match=f"expected a network among cnn6, .*, got '{name}'"):
             from_name(name, 10)
 
 
-def test_what_is_no_config_is_refused(tmp_path) -> None:
+def test_invalid_type_or_fields_of_a_config(tmp_path) -> None:
     with pytest.raises(ConfigError, match="expected a CNNConfig or a ResNetConfig, got dict"):
         build({}, rng=np.random.default_rng(0))
     with pytest.raises(TypeError):
-        config_of({"stages": (1,), "color": "red"})
-    model = network(TINY)
-    write(tmp_path / "it.npz", model, {"config": {**vars(TINY), "stages": [3]}})
+        config_from_dict({"stages": (1,), "color": "red"})
+    model = make_network(TINY)
+    write(tmp_path / "model.npz", model, {"config": {**vars(TINY), "stages": [3]}})
     with pytest.raises(CheckpointError, match="no usable network config"):
-        load_model(tmp_path / "it.npz")
+        load_model(tmp_path / "model.npz")
 
 
-def test_too_few_frames_for_the_pools_are_refused() -> None:
+def test_too_few_frames() -> None:
     with pytest.raises(ShapeError, match="does not fit"):
-        network(TINY)(np.zeros((1, 4, 16, 4), np.float32))
+        make_network(TINY)(np.zeros((1, 4, 16, 4), np.float32))

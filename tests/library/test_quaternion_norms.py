@@ -15,8 +15,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from support.arrays import assert_close, draw
 from support.parity import assert_parity
+from support.right_multiplication import norms, random_unit, times
 from support.strategies import seeds
-from support.turn import lengths, times, unit
 
 from quatnet import Tensor, ops
 from quatnet.autodiff import gradcheck
@@ -124,7 +124,7 @@ def test_one_number_divides_all_four_components(seed, shape):
 
 @given(seeds, seeds, st.sampled_from(SHAPES))
 def test_a_turn_goes_through_one_variance_per_quaternion(seed, other, shape):
-    x, u = correlated(seed, *shape), unit(other)
+    x, u = correlated(seed, *shape), random_unit(other)
     assert_close(by_quaternion(times(x, u)), times(by_quaternion(x), u), atol=1e-9)
     assert_close(by_quaternion(times(x, -5 * u), eps=0), times(by_quaternion(x, eps=0), -u), atol=1e-9)
 
@@ -199,8 +199,8 @@ def test_whitening_is_gram_and_schmidt_on_the_components(seed, shape):
 @given(seeds, seeds, st.floats(0.1, 10))
 def test_no_quaternion_on_the_right_changes_the_lengths_of_whitened_ones(seed, other, length):
     # |z|² = (q - mean)ᵀ V⁻¹ (q - mean) does not depend on the axes in which q is written
-    x, p = correlated(seed, 20, 8), length * unit(other)
-    assert_close(lengths(whitened(times(x, p), eps=1e-12)), lengths(whitened(x, eps=1e-12)), atol=1e-4)
+    x, p = correlated(seed, 20, 8), length * random_unit(other)
+    assert_close(norms(whitened(times(x, p), eps=1e-12)), norms(whitened(x, eps=1e-12)), atol=1e-4)
 
 
 def test_a_turn_does_not_go_through_whitening():

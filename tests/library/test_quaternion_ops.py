@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.arrays import assert_close, draw
 from support.parity import assert_parity
+from support.right_multiplication import norms, random_unit, times
 from support.strategies import quaternions, seeds
-from support.turn import lengths, times, unit
 
 from quatnet import Tensor, ops
 from quatnet.autodiff import gradcheck
@@ -134,8 +134,8 @@ def test_mod_relu_is_the_formula_in_loops(seed, shape):
 def test_mod_relu_changes_lengths_only(seed, bias):
     x = draw(seed, 5, 8)
     y = ops.mod_relu(Tensor(x), leaf([bias, bias])).data
-    assert_close(lengths(y), xp.maximum(lengths(x) + bias, 0), atol=1e-9)
-    assert_close((opened(x) * opened(y)).sum(axis=-2), lengths(x) * lengths(y), atol=1e-9)  # parallel
+    assert_close(norms(y), xp.maximum(norms(x) + bias, 0), atol=1e-9)
+    assert_close((opened(x) * opened(y)).sum(axis=-2), norms(x) * norms(y), atol=1e-9)  # parallel
 
 
 def test_a_mod_relu_layer_starts_as_the_identity(rng):
@@ -157,7 +157,7 @@ def test_the_norm_worked_with_a_pencil():
 @given(seeds, st.sampled_from(SHAPES))
 def test_the_norm_is_the_root_of_the_sum_of_squares(seed, shape):
     x = draw(seed, *shape)
-    assert_close(ops.quaternion_norm(Tensor(x)).data, lengths(x))
+    assert_close(ops.quaternion_norm(Tensor(x)).data, norms(x))
 
 
 def test_the_other_head_is_a_real_layer_on_the_blocks(rng):
@@ -298,7 +298,7 @@ def test_a_quaternion_on_the_right_goes_through(name, seed, q):
 
 @given(seeds, seeds)
 def test_a_turn_goes_through_mod_relu(seed, other):
-    x, u, bias = draw(seed, 3, 8), unit(other), leaf([-1.5, 0.5])
+    x, u, bias = draw(seed, 3, 8), random_unit(other), leaf([-1.5, 0.5])
     assert_close(ops.mod_relu(Tensor(times(x, u)), bias).data, times(ops.mod_relu(Tensor(x), bias).data, u), atol=1e-9)
 
 
@@ -312,8 +312,8 @@ def test_a_longer_quaternion_does_not_go_through_mod_relu():
 @given(seeds, seeds)
 def test_the_norm_head_does_not_see_a_turn(seed, other):
     x, head = draw(seed, 3, 8), NormHead(8, 2, rng=np.random.default_rng(seed))
-    assert_close(ops.quaternion_norm(Tensor(times(x, unit(other)))).data, lengths(x))
-    assert_close(head(Tensor(times(x, unit(other)))).data, head(Tensor(x)).data)
+    assert_close(ops.quaternion_norm(Tensor(times(x, random_unit(other)))).data, norms(x))
+    assert_close(head(Tensor(times(x, random_unit(other)))).data, head(Tensor(x)).data)
 
 
 def test_a_turn_does_not_go_through_the_split_relu():
@@ -370,7 +370,7 @@ def test_gradients_of_the_learned_encoder_agree_with_difference_quotients(rng):
 def test_gradients_of_mod_relu_agree_with_difference_quotients(shape, rng):
     bias = xp.asarray(rng.uniform(-3, 1, shape[-1] // 4))
     y = ops.mod_relu(Tensor(draw(0, *shape)), Tensor(bias)).data
-    assert 0 < int((lengths(y) == 0).sum()) < lengths(y).size  # some are stopped, some pass
+    assert 0 < int((norms(y) == 0).sum()) < norms(y).size  # some are stopped, some pass
     gradcheck(ops.mod_relu, [draw(0, *shape), bias], rng=rng)
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from support import oracles
 from support.arrays import assert_close, draw
 from support.parity import assert_parity
+from support.right_multiplication import times
 from support.strategies import options_of, seeds
-from support.turn import times
 
 from quatnet import Tensor, ops, quaternion
 from quatnet.autodiff import gradcheck
@@ -72,7 +72,7 @@ def test_the_op_is_a_loop_of_rotations(seed, chosen, g):
     def turn(five, one):
         return five[4] * oracles.rotation(five[:4], one)
 
-    expected = oracles.quaternion_conv2d(asnumpy(x), scaled, **chosen, groups=g, act=turn)
+    expected = oracles.quaternion_conv2d(asnumpy(x), scaled, **chosen, groups=g, product=turn)
     assert_close(rotation_conv2d(x, w, s, **chosen, groups=g), expected)
 
 

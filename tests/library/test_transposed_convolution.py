@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from support import oracles
 from support.arrays import assert_close, dot, draw
 from support.parity import assert_parity
+from support.right_multiplication import times
 from support.strategies import options_of, quaternions, seeds
-from support.torch_twin import block_matrix
-from support.turn import times
+from support.torch_networks import block_matrix
 
 from quatnet import Tensor, ops
 from quatnet.autodiff import gradcheck
@@ -42,12 +42,12 @@ def quaternion_conv_transpose2d(x, w, **chosen):
 
 def with_output_padding(chosen, extra):
     """As much of `extra` as the strides allow: less than they are, height and width."""
-    return {**chosen, "output_padding": tuple(min(extra, stride - 1) for stride in oracles.both(chosen["stride"]))}
+    return {**chosen, "output_padding": tuple(min(extra, stride - 1) for stride in oracles.as_pair(chosen["stride"]))}
 
 
 def assume_something_is_left(size, kernel, chosen):
     names = ("stride", "padding", "output_padding", "dilation")
-    assume(min(oracles.spread(size, kernel, *(chosen[name] for name in names))) > 0)
+    assume(min(oracles.transposed_output_size(size, kernel, *(chosen[name] for name in names))) > 0)
 
 
 # By hand
@@ -113,8 +113,8 @@ def test_the_quaternion_op_is_a_loop_of_hamilton_products(seed, kernel, chosen, 
 @given(seeds, st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
 def test_turning_a_kernel_twice_gives_it_back(seed, g, c, o):
     w = draw(seed, 2, 3, c, g * o)
-    assert plain.turned(w, g).shape == (2, 3, o, g * c)
-    assert_close(plain.turned(plain.turned(w, g), g), w)
+    assert plain.transpose_channels(w, g).shape == (2, 3, o, g * c)
+    assert_close(plain.transpose_channels(plain.transpose_channels(w, g), g), w)
 
 
 # The laws
@@ -127,7 +127,7 @@ def test_it_is_the_adjoint_of_a_convolution(seed, g):
     x, w = draw(seed, 2, 6, 7, 2 * g), draw(seed + 1, 3, 2, 2, 3 * g)
     y = plain.conv2d(x, w, **chosen)
     z = draw(seed + 2, *y.shape)
-    back = conv_transpose2d(z, plain.turned(w, g), **chosen, output_padding=(1, 0))
+    back = conv_transpose2d(z, plain.transpose_channels(w, g), **chosen, output_padding=(1, 0))
     assert_close(dot(y, z), dot(x, back))
 
 
@@ -225,7 +225,7 @@ def test_what_does_not_fit_is_an_error_that_shows_it(w, chosen, message):
 
 
 def test_mistakes_with_quaternions_and_with_options_are_named_too():
-    with pytest.raises(ShapeError, match="four times the quaternion ones"):
+    with pytest.raises(ShapeError, match="four times the number of quaternion channels"):
         quaternion_conv_transpose2d(np.ones((1, 3, 4, 4)), np.ones((4, 3, 3, 2, 1)))
     with pytest.raises(ShapeError, match="x float64 and w float32"):
         quaternion_conv_transpose2d(np.ones((1, 3, 4, 4)), np.ones((4, 3, 3, 1, 1), np.float32))

@@ -1,4 +1,4 @@
-"""Values and gradients side by side with PyTorch."""
+"""Comparison of values and gradients with PyTorch."""
 
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -19,13 +19,13 @@ def assert_parity(
     rng: np.random.Generator,
     tolerance: float = 1e-9,
 ) -> None:
-    """Raise AssertionError unless both functions give one value, and one gradient for each array."""
-    mine = [Tensor(array, requires_grad=True) for array in arrays]
-    twins = [torch.tensor(asnumpy(array), requires_grad=True) for array in arrays]
-    y, twin = ours(*mine), theirs(*twins)
-    assert_close(y.data, twin.detach().numpy(), rtol=tolerance, atol=tolerance)
+    """Raise AssertionError unless both functions give the same value and the same gradient for each array."""
+    our_tensors = [Tensor(array, requires_grad=True) for array in arrays]
+    torch_tensors = [torch.tensor(asnumpy(array), requires_grad=True) for array in arrays]
+    y, expected = ours(*our_tensors), theirs(*torch_tensors)
+    assert_close(y.data, expected.detach().numpy(), rtol=tolerance, atol=tolerance)
     cotangent = draw(rng, *y.shape).astype(y.data.dtype)
     y.backward(cotangent)
-    twin.backward(torch.tensor(asnumpy(cotangent)))
-    for tensor, other in zip(mine, twins, strict=True):
-        assert_close(tensor.grad, other.grad.numpy(), rtol=tolerance, atol=tolerance)
+    expected.backward(torch.tensor(asnumpy(cotangent)))
+    for tensor, torch_tensor in zip(our_tensors, torch_tensors, strict=True):
+        assert_close(tensor.grad, torch_tensor.grad.numpy(), rtol=tolerance, atol=tolerance)

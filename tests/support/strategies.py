@@ -1,4 +1,4 @@
-"""What hypothesis draws: seeds for big random arrays, and quaternions that shrink to simple ones."""
+"""Hypothesis strategies: seeds of random arrays, shapes, quaternions and convolution options."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -13,10 +13,10 @@ def quaternions(largest: float = 10.0) -> st.SearchStrategy[np.ndarray]:
 
 
 def options_of(*names: str) -> st.SearchStrategy[dict]:
-    """Draw a stride, a padding, ... of 1 or 2 (a padding may be 0) as one number or as a pair (height, width)."""
+    """Draw the options (stride, padding, ...) as 1 or 2 (padding also 0), an integer or a (height, width) pair."""
 
-    def numbers(name: str) -> st.SearchStrategy:
-        each = st.integers(0 if "padding" in name else 1, 2)
-        return st.one_of(each, st.tuples(each, each))
+    def values(name: str) -> st.SearchStrategy:
+        integers = st.integers(0 if "padding" in name else 1, 2)
+        return st.one_of(integers, st.tuples(integers, integers))
 
-    return st.fixed_dictionaries({name: numbers(name) for name in names})
+    return st.fixed_dictionaries({name: values(name) for name in names})

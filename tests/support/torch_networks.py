@@ -1,10 +1,10 @@
-"""The networks once more, for PyTorch, from their description alone: channels first, block weights."""
+"""PyTorch implementation of the networks, built from their configuration: channels first, block weights."""
 
 from quatnet.backend import asnumpy
 
 
 def block_matrix(torch, w):
-    """(4, KH, KW, C, O) -> a real kernel (4O, 4C, KH, KW), the signs typed out as in the paper."""
+    """Return `w` (4, KH, KW, C, O) as a real kernel (4O, 4C, KH, KW), with the signs written as in the paper."""
     r, i, j, k = (part.permute(3, 2, 0, 1) for part in w)
     rows = [[r, -i, -j, -k], [i, r, -k, j], [j, k, r, -i], [k, -j, i, r]]
     return torch.cat([torch.cat(row, dim=1) for row in rows], dim=0)
@@ -28,12 +28,12 @@ def forward(torch, config, p, x):
         kernel = block_matrix(torch, w) if config.quaternion else w.permute(3, 2, 0, 1)
         return functional.conv2d(h, kernel, padding=kernel.shape[-1] // 2)
 
-    def plain(h, b):
+    def conv_block(h, b):
         for c in range(len(config.widths[b])):
             h = torch.relu(norm(conv(h, f"blocks.{b}.convs.{c}"), f"blocks.{b}.norms.{c}"))
         return h
 
-    def residual(h, b, strided):
+    def residual_block(h, b, strided):
         identity = h
         h = functional.avg_pool2d(h, 2) if strided else h
         h = torch.relu(norm(conv(h, f"blocks.{b}.convs.0"), f"blocks.{b}.norms.0"))
@@ -44,16 +44,16 @@ def forward(torch, config, p, x):
         return torch.relu(h + identity)
 
     if hasattr(config, "stages"):
-        h = functional.avg_pool2d(plain(h, 0), 2)
+        h = functional.avg_pool2d(conv_block(h, 0), 2)
         b = 1
         for stage, blocks in enumerate(config.stages):
             for n in range(blocks):
-                h = residual(h, b, strided=stage > 0 and n == 0)
+                h = residual_block(h, b, strided=stage > 0 and n == 0)
                 b += 1
-        h = plain(functional.avg_pool2d(h, 2), b)
+        h = conv_block(functional.avg_pool2d(h, 2), b)
     else:
         for b in range(len(config.widths)):
-            h = plain(h, b)
+            h = conv_block(h, b)
             if config.last_pool or b + 1 < len(config.widths):
                 h = functional.avg_pool2d(h, 2)
     h = h.mean(dim=3)
@@ -64,8 +64,8 @@ def forward(torch, config, p, x):
     return functional.linear(h, p["classifier.weight"].T, p["classifier.bias"])
 
 
-def twin_gradients(torch, model, x, cotangent):
-    """Return the logits and the gradient of every parameter, as arrays."""
+def torch_gradients(torch, model, x, cotangent):
+    """Return the logits and the gradients of all parameters, as arrays."""
     p = {name: torch.tensor(asnumpy(t.data).copy(), requires_grad=True) for name, t in model.named_parameters()}
     logits = forward(torch, model.config, p, x)
     logits.backward(torch.from_numpy(cotangent))

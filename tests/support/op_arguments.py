@@ -1,10 +1,10 @@
-"""Example arguments of every op, for tests that call all of them."""
+"""Example arguments of every op."""
 
 import numpy as np
 
-NOISE = {"p": 0.3, "rng": np.random.default_rng(0), "train": True}
-# The shapes of the tensors of an op, and its other arguments
-CALLS = {
+DROPOUT = {"p": 0.3, "rng": np.random.default_rng(0), "train": True}
+# name of the op -> shapes of its tensors, other arguments
+OP_ARGUMENTS = {
     "avg_pool2d": (((2, 4, 4, 3),), {}),
     "batch_norm": (((5, 3), (3,), (3,)), {"relu": True}),
     "binary_distillation_loss": (((5, 3),), {"teacher_logits": np.eye(5, 3)}),
@@ -14,7 +14,7 @@ CALLS = {
     "conv2d": (((2, 7, 6, 3), (3, 3, 3, 4)), {}),
     "conv_transpose2d": (((2, 7, 6, 3), (3, 3, 3, 4)), {}),
     "distillation_loss": (((5, 3),), {"teacher_logits": np.eye(5, 3)}),
-    "dropout": (((5, 3),), NOISE),
+    "dropout": (((5, 3),), DROPOUT),
     "exp": (((5, 3),), {}),
     "mse_loss": (((5, 3),), {"teacher_features": np.eye(5, 3)}),
     "getitem": (((5, 3),), {"index": 2}),
@@ -31,7 +31,7 @@ CALLS = {
     "quaternion_conv1d": (((2, 7, 8), (4, 3, 2, 3)), {}),
     "quaternion_conv2d": (((2, 7, 6, 8), (4, 3, 3, 2, 3)), {}),
     "quaternion_conv_transpose2d": (((2, 7, 6, 8), (4, 3, 3, 2, 3)), {}),
-    "quaternion_dropout": (((5, 8),), NOISE),
+    "quaternion_dropout": (((5, 8),), DROPOUT),
     "quaternion_linear": (((5, 8), (4, 2, 3), (12,)), {}),
     "quaternion_norm": (((5, 8),), {}),
     "quaternion_rotation_conv2d": (((2, 7, 6, 8), (4, 3, 3, 2, 3), (3, 3, 2, 3)), {}),
