@@ -88,7 +88,7 @@ def main() -> None:
     frontend = audio.FrontEnd(hop=1280, floor_db=-60.0, clip_seconds=seconds)
     print(frontend)
     batches = datasets.balanced_batches(
-        train_set, frontend, batch_size=32, steps_per_epoch=steps, augment=training.default_augmentation(mixup=1.0)
+        train_set, frontend, batch_size=32, steps_per_epoch=steps, augment=training.augmentation(mixup=1.0)
     )
     targets = test_set.targets(range(len(test_set)))
 

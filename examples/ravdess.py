@@ -66,7 +66,7 @@ def main() -> None:
     distilled = models.build(student_config, rng=np.random.default_rng(args.seed))
 
     # 4. Training: AdamW and one cycle of the learning rate. Augmentation: time shift, SpecAugment, mixup.
-    augment = training.default_augmentation(mixup=0.2)
+    augment = training.augmentation(mixup=0.2)
     loader = training.DataLoader(train_x, targets, batch_size=16, augment=augment)
     settings = {
         "epochs": epochs,

@@ -1,6 +1,6 @@
 """Training: `fit` and the `Trainer` below it, batches, metrics, checkpoints, results, transfer, weight averaging."""
 
-from .augmentation import default_augmentation
+from .augmentation import augmentation, default_augmentation
 from .checkpoint import load_model
 from .data import DataLoader, evaluate, predict
 from .fit import fit
@@ -16,6 +16,7 @@ __all__ = [
     "Trainer",
     "WeightAverage",
     "accuracy",
+    "augmentation",
     "confusion_matrix",
     "default_augmentation",
     "evaluate",
