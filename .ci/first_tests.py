@@ -26,7 +26,7 @@ FIRST_TESTS = {
     "layer_kernels": "kernels/adam.py kernels/hamilton.py moments",
     "kernels_in_the_library": "conv/gpu.py conv/fast/stacks.py",
     "losses": "ops/losses.py",
-    "09_distillation": "ops/distillation.py",
+    "09_distillation distillation_losses": "ops/distillation.py",
     "quaternion_ops": "ops/components.py ops/encoders.py ops/quaternion_activations.py",
     "front_ends": "paper_code_components",
     "networks published_networks 12_counting_multiplications": "layer_costs num_weights _additions_8"
