@@ -2,17 +2,18 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from quatnet.datasets.synthetic.environmental import environmental
 
 from quatnet.audio import FrontEnd, floored_cells
+from quatnet.datasets import synthetic
+from quatnet.paper_code import PaperCodeFrontEnd
 
 TITLES = ["r: log-mel", "i: Δ", "j: ΔΔ", "k: ΔΔΔ"]
 UNITS = ["dB", "dB / frame", "dB / frame²", "dB / frame³"]
 
 
 def draw() -> Figure:
-    waveform, sample_rate_hz = environmental.load(clips_per_class=5, clip_seconds=2.0).clips[0].source()
-    front_end, released = FrontEnd(clip_seconds=2.0), FrontEnd(clip_seconds=2.0, variant="released")
+    waveform, sample_rate_hz = synthetic.load(clips_per_class=5, clip_seconds=2.0).clips[0].source()
+    front_end, released = FrontEnd(clip_seconds=2.0), PaperCodeFrontEnd(clip_seconds=2.0)
     ours, theirs = (np.moveaxis(way(waveform, sample_rate_hz), -1, 0) for way in (front_end, released))
     empty = floored_cells(np.moveaxis(theirs, 0, -1), floor_db=-100.0)
     figure = Figure(figsize=(7, 7.8), layout="constrained")

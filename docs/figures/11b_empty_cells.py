@@ -2,18 +2,19 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from quatnet.datasets.synthetic.environmental import environmental
 
 from quatnet.audio import FrontEnd, floored_cells
+from quatnet.datasets import synthetic
+from quatnet.paper_code import PaperCodeFrontEnd
 
-# python examples/floored_cells.py --data DIR, 200 clips of ESC-50
+# python examples/reproduce/floored_cells.py --data DIR, 200 clips of ESC-50
 REAL = {"corrected": (0.108, 0.106, 0.105, 0.104), "released": (0.108, 0.620, 0.488, 0.587)}
 COLOURS = {"corrected": "#85C1E9", "released": "#F5B041"}
 
 
 def synthesized(variant: str) -> np.ndarray:
-    front_end = FrontEnd(clip_seconds=2.0, variant=variant)
-    clips = environmental.load(clips_per_class=5, clip_seconds=2.0).clips[::5]
+    front_end = (FrontEnd if variant == "corrected" else PaperCodeFrontEnd)(clip_seconds=2.0)
+    clips = synthetic.load(clips_per_class=5, clip_seconds=2.0).clips[::5]
     return np.mean([floored_cells(front_end(*clip.source()), floor_db=-100.0) for clip in clips], axis=0)
 
 

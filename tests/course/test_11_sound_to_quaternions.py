@@ -1,12 +1,9 @@
-"""How sound becomes quaternions.
+"""Chapter 11: from a waveform to quaternion features.
 
-A recording is a row of pressures. It is cut into overlapping frames, each is split into frequencies (the
-short-time Fourier transform), the frequencies are gathered into bands as wide as the ear's (mel), and the
-energy of a band is put on a logarithmic scale (decibels). That gives one real number per frame and band. A
-quaternion needs four: the others are its slope over time, the slope of the slope, and once more (deltas).
-Each step is checked by hand, then against loops that follow its formula letter by letter; the mel
-spectrogram also against librosa. At the end come the random changes that make a few recordings go further
-in training.
+The steps are: read and resample the waveform, power spectrogram (short-time Fourier transform), mel filterbank,
+decibels, delta features. The log-mel value and its first, second and third delta are the four components of a
+quaternion. Each step is tested against a worked example and against loops that follow its formula; the mel
+spectrogram is also compared with librosa. The last section tests the augmentation of training batches.
 """
 
 import cmath
@@ -22,7 +19,7 @@ from hypothesis.extra import numpy as hnp
 from quatnet.audio import (
     FrontEnd,
     deltas,
-    fit_length,
+    fix_length,
     log_mel,
     mel_filterbank,
     mixup,
@@ -61,7 +58,7 @@ def noise(samples, seed=0):
         ("a.ogg", "VORBIS", 0.05),  # lossy
     ],
 )
-def test_every_format_gives_the_same_float32_waveform(tmp_path, name, subtype, error):
+def test_read_formats(tmp_path, name, subtype, error):
     x = sine(440, 22050)
     soundfile.write(tmp_path / name, x, 22050, subtype=subtype)
     y, sample_rate_hz = read(tmp_path / name)
@@ -69,106 +66,108 @@ def test_every_format_gives_the_same_float32_waveform(tmp_path, name, subtype, e
     np.testing.assert_allclose(y, x, rtol=0, atol=error)
 
 
-def test_stereo_becomes_mono_by_the_mean(tmp_path):
+def test_read_averages_channels(tmp_path):
     left, right = [0.5, -0.25, 1.0], [0.25, -0.25, 0.0]
     soundfile.write(tmp_path / "a.wav", np.stack([left, right], axis=1), 8000, subtype="FLOAT")
     np.testing.assert_array_equal(read(str(tmp_path / "a.wav"))[0], [0.375, -0.25, 0.5])
 
 
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"gone\.wav: there is no such file"):
-        read(tmp_path / "gone.wav")
+def test_read_missing_file(tmp_path):
+    with pytest.raises(DataError, match=r"missing\.wav: no such file"):
+        read(tmp_path / "missing.wav")
 
 
 @pytest.mark.parametrize("name", ["bad.wav", "bad.flac", "bad.raw", "bad"])
-def test_an_unreadable_file_is_named(tmp_path, name):
-    (tmp_path / name).write_bytes(b"this is not sound" * 100)
+def test_read_unreadable_file(tmp_path, name):
+    (tmp_path / name).write_bytes(b"not an audio file" * 100)
     with pytest.raises(DataError, match=rf"{name}: cannot be read as audio"):
         read(tmp_path / name)
 
 
-def test_an_empty_file_is_named(tmp_path):
-    (tmp_path / "nothing.wav").write_bytes(b"")  # no header
-    soundfile.write(tmp_path / "silent.wav", np.zeros(0), 8000)  # a header, no samples
-    with pytest.raises(DataError, match=r"nothing\.wav"):
-        read(tmp_path / "nothing.wav")
-    with pytest.raises(DataError, match=r"silent\.wav: .*no samples"):
-        read(tmp_path / "silent.wav")
+def test_read_empty_file(tmp_path):
+    (tmp_path / "empty.wav").write_bytes(b"")  # no header
+    soundfile.write(tmp_path / "header.wav", np.zeros(0), 8000)  # a header, no samples
+    with pytest.raises(DataError, match=r"empty\.wav"):
+        read(tmp_path / "empty.wav")
+    with pytest.raises(DataError, match=r"header\.wav: .*no samples"):
+        read(tmp_path / "header.wav")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_file_with_samples_that_are_no_numbers_is_named(tmp_path, value):
-    soundfile.write(tmp_path / "broken.wav", np.array([0.1, value], np.float32), 8000, subtype="FLOAT")
-    with pytest.raises(DataError, match=r"broken\.wav: .*NaN or infinity"):
-        read(tmp_path / "broken.wav")
+def test_read_non_finite_samples(tmp_path, value):
+    soundfile.write(tmp_path / "invalid.wav", np.array([0.1, value], np.float32), 8000, subtype="FLOAT")
+    with pytest.raises(DataError, match=r"invalid\.wav: .*NaN or infinity"):
+        read(tmp_path / "invalid.wav")
 
 
-# ---- resampling and fitting --------------------------------------------------------------------------
+# ---- resampling and length ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("from_hz", [8000, 11025, 22050, 44100, 48000])
-def test_a_tone_keeps_its_frequency_and_its_level(from_hz):
+def test_resample_preserves_frequency_and_level(from_hz):
     y = resample(sine(440, from_hz), from_hz, 32000)
     np.testing.assert_allclose(y[1000:-1000], sine(440, 32000)[1000:-1000], atol=5e-3)  # 1 % of the level 0.5
 
 
-def test_a_tone_that_the_new_rate_cannot_hold_is_removed():
-    y = resample(sine(7000, 32000), 32000, 8000)  # Nyquist: 4000 Hz; unfiltered it would be heard at 1000 Hz
+def test_resample_removes_frequencies_above_nyquist():
+    y = resample(
+        sine(7000, 32000), 32000, 8000
+    )  # Nyquist frequency: 4000 Hz; without a filter the tone is aliased to 1000 Hz
     assert np.abs(y[100:-100]).max() < 0.5 * 1e-2
 
 
-def test_equal_rates_change_nothing():
+def test_resample_with_equal_rates():
     x = noise(100)
     assert resample(x, 44100, 44100) is x
 
 
 @given(st.integers(1, 3000), st.sampled_from([7, 160, 441, 1000]), st.sampled_from([3, 160, 320]))
 @settings(deadline=None, max_examples=50)
-def test_resampling_keeps_duration_and_dtype(samples, from_hz, to_hz):
+def test_resample_length_and_dtype(samples, from_hz, to_hz):
     for dtype in (np.float32, np.float64):
         y = resample(np.ones(samples, dtype), from_hz, to_hz)
         assert (len(y), y.dtype) == (math.ceil(samples * to_hz / from_hz), dtype)
 
 
 @pytest.mark.parametrize("rate", [0, -1, 44100.0, None])
-def test_a_rate_must_be_a_whole_number(rate):
+def test_resample_rejects_invalid_rates(rate):
     with pytest.raises(ConfigError, match="from_hz"):
         resample(noise(10), rate, 32000)
 
 
-def test_fit_length_cuts_or_pads_the_end():
+def test_fix_length():
     x = np.array([1, 2, 3], np.float32)
-    np.testing.assert_array_equal(fit_length(x, 2), [1, 2])
-    np.testing.assert_array_equal(fit_length(x, 5), [1, 2, 3, 0, 0])
-    assert fit_length(x, 5).dtype == np.float32
+    np.testing.assert_array_equal(fix_length(x, 2), [1, 2])
+    np.testing.assert_array_equal(fix_length(x, 5), [1, 2, 3, 0, 0])
+    assert fix_length(x, 5).dtype == np.float32
     with pytest.raises(ConfigError, match="samples"):
-        fit_length(x, 0)
+        fix_length(x, 0)
 
 
 # ---- the spectrogram ---------------------------------------------------------------------------------
 
 
-def test_a_cosine_of_four_samples_by_hand():
+def test_stft_power_of_cosine():
     # Window 4: h = 0, 1/2, 1, 1/2. x = 1, 0, -1, 0, 1, ...: the frame centered on sample 4 is -1, 0, 1, 0.
-    # h x = 0, 0, 1, 0, one impulse, so |X|² = 1 in all three bins.
+    # h x = 0, 0, 1, 0 is an impulse, so |X|² = 1 in all three bins.
     x = np.array([1, 0, -1, 0, 1, 0, -1, 0, 1], np.float32)
     np.testing.assert_allclose(stft_power(x, window=4, hop=4)[1], [1, 1, 1], atol=1e-6)
 
 
-def test_a_constant_has_the_power_of_the_window_in_bin_zero():
-    # Bin 0: Σ h = window / 2 = 4, squared 16. Bin 1: the window's cosine, -4 / 2, squared 4. Then nothing.
+def test_stft_power_of_constant():
+    # Bin 0: Σ h = window / 2 = 4, squared 16. Bin 1: cosine term of the window, -4 / 2, squared 4. Other bins: 0.
     power = stft_power(np.ones(32, np.float32), window=8, hop=4)
     np.testing.assert_allclose(power, np.broadcast_to([16, 4, 0, 0, 0], (9, 5)), atol=1e-5)
 
 
 @given(st.integers(17, 400), st.sampled_from([2, 8, 32]), st.integers(1, 50))
 @settings(deadline=None, max_examples=50)
-def test_frames_and_bins_follow_from_the_sizes(samples, window, hop):
+def test_stft_power_shape_and_dtype(samples, window, hop):
     power = stft_power(noise(samples), window=window, hop=hop)
     assert (power.shape, power.dtype) == ((1 + samples // hop, window // 2 + 1), np.float32)
 
 
-def test_ten_seconds_are_1001_frames():
+def test_stft_power_shape_of_ten_seconds():
     assert stft_power(noise(320000)).shape == (1001, 513)
 
 
@@ -179,22 +178,22 @@ def stft_in_loops(x, window, hop):
         for f in range(half + 1):
             total = 0j
             for n in range(window):
-                place = abs(t * hop + n - half)  # reflected at the start,
-                place = last - abs(last - place)  # and at the end
+                index = abs(t * hop + n - half)  # reflection at the start
+                index = last - abs(last - index)  # reflection at the end
                 h = 0.5 - 0.5 * math.cos(2 * math.pi * n / window)
-                total += h * float(x[place]) * cmath.exp(-2j * math.pi * f * n / window)
+                total += h * float(x[index]) * cmath.exp(-2j * math.pi * f * n / window)
             power[t, f] = abs(total) ** 2
     return power
 
 
-def test_the_stft_agrees_with_loops():
+def test_stft_power_matches_loops():
     for samples, window, hop in [(50, 16, 5), (61, 16, 8), (9, 16, 3)]:
         x = noise(samples)
         expected = stft_in_loops(x, window, hop)
         np.testing.assert_allclose(stft_power(x, window=window, hop=hop), expected, atol=1e-6 * expected.max())
 
 
-def test_a_waveform_that_cannot_be_reflected_is_refused():
+def test_stft_power_rejects_short_waveforms():
     assert stft_power(noise(513)).shape == (2, 513)
     with pytest.raises(DataError, match="more than 512 samples"):
         stft_power(noise(512))
@@ -203,8 +202,8 @@ def test_a_waveform_that_cannot_be_reflected_is_refused():
 # ---- mel ---------------------------------------------------------------------------------------------
 
 
-def test_each_filter_has_area_one():
-    # Sampled every 1 Hz, so that a sum is an integral.
+def test_mel_filters_have_area_one():
+    # One bin per Hz, so that the sum over bins is the integral over frequency.
     filters = mel_filterbank(sample_rate_hz=32000, window=32000, mels=40, low_hz=50.0, high_hz=14000.0)
     np.testing.assert_allclose(filters.sum(axis=0), 1, atol=1e-3)
 
@@ -228,36 +227,36 @@ def mel_in_loops(sample_rate_hz, window, mels, low_hz, high_hz):
     return filters
 
 
-def test_the_filterbank_agrees_with_loops():
+def test_mel_filterbank_matches_loops():
     np.testing.assert_allclose(mel_filterbank(**MEL), mel_in_loops(**MEL), rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize("hz", [100, 440, 1000, 5000, 12000])
-def test_a_sine_lands_in_the_mel_bin_that_holds_its_frequency(hz):
-    heights = mel_in_loops(**MEL)[round(hz * 1024 / 32000)]  # what each filter lets through of the nearest bin
+def test_sine_peaks_in_mel_bin_of_its_frequency(hz):
+    gains = mel_in_loops(**MEL)[round(hz * 1024 / 32000)]  # gain of each filter at the nearest bin
     energies = log_mel(stft_power(sine(hz, 32000)), mel_filterbank(**MEL))[50]
-    assert heights[energies.argmax()] >= 0.3 * heights.max() > 0
+    assert gains[energies.argmax()] >= 0.3 * gains.max() > 0
 
 
-def test_decibels_by_hand():
-    # power 1, 10 and 0 through a filter of height 1: 0 dB, 10 dB, and the floor 1e-10 = -100 dB.
+def test_log_mel_worked_example():
+    # Power 1, 10 and 0 with a filter of gain 1: 0 dB, 10 dB, and the floor 1e-10 = -100 dB.
     energies = log_mel(np.array([[1.0], [10.0], [0.0]]), np.ones((1, 1)))
     np.testing.assert_allclose(energies, [[0], [10], [-100]])
 
 
-def test_power_and_filters_must_have_the_same_bins():
+def test_log_mel_rejects_different_bins():
     with pytest.raises(ShapeError, match="equal bins"):
         log_mel(np.ones((3, 513)), np.ones((257, 64)))
 
 
-def test_the_cached_filterbank_cannot_be_changed_by_accident():
+def test_mel_filterbank_is_read_only():
     with pytest.raises(ValueError, match="read-only"):
         mel_filterbank(**MEL)[0, 0] = 1
 
 
 @pytest.mark.parametrize(("sample_rate_hz", "window", "hop", "mels"), [(32000, 1024, 320, 64), (22050, 512, 200, 40)])
-def test_librosa_finds_the_same_mel_spectrogram(sample_rate_hz, window, hop, mels):
-    librosa = pytest.importorskip("librosa", reason="librosa is not installed: no second opinion on mel")
+def test_mel_spectrogram_matches_librosa(sample_rate_hz, window, hop, mels):
+    librosa = pytest.importorskip("librosa", reason="needs librosa")
     x = noise(sample_rate_hz)
     band = {
         "sample_rate_hz": sample_rate_hz,
@@ -266,12 +265,12 @@ def test_librosa_finds_the_same_mel_spectrogram(sample_rate_hz, window, hop, mel
         "low_hz": 50.0,
         "high_hz": 11000.0,
     }
-    ours = stft_power(x, window=window, hop=hop) @ mel_filterbank(**band)
-    theirs = librosa.feature.melspectrogram(
+    actual = stft_power(x, window=window, hop=hop) @ mel_filterbank(**band)
+    expected = librosa.feature.melspectrogram(
         y=x, sr=sample_rate_hz, n_fft=window, hop_length=hop, window="hann", center=True, pad_mode="reflect",
         power=2, htk=False, norm="slaney", n_mels=mels, fmin=50.0, fmax=11000.0,
     )  # fmt: skip
-    np.testing.assert_allclose(ours, theirs.T, rtol=1e-4)
+    np.testing.assert_allclose(actual, expected.T, rtol=1e-4)
 
 
 # ---- deltas ------------------------------------------------------------------------------------------
@@ -279,12 +278,12 @@ def test_librosa_finds_the_same_mel_spectrogram(sample_rate_hz, window, hop, mel
 features = hnp.arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(1, 3)), elements=st.floats(-100, 100))
 
 
-def test_what_stands_still_has_no_slope():
+def test_deltas_of_constant():
     np.testing.assert_array_equal(deltas(np.full((7, 2), 3.0)), np.zeros((7, 2)))
 
 
-def test_a_ramp_has_its_slope():
-    # Inside: (1 (s - -s) + 2 (2s - -2s)) / 10 = s. First frame, c_-1 = c_-2 = c_0: (s + 2·2s) / 10 = s/2.
+def test_deltas_of_ramp():
+    # Inner frames: (1 (s - -s) + 2 (2s - -2s)) / 10 = s. First frame, c_-1 = c_-2 = c_0: (s + 2·2s) / 10 = s/2.
     ramp = 3.0 * np.arange(8)[:, None]
     np.testing.assert_allclose(deltas(ramp)[:, 0], [1.5, 2.4, 3, 3, 3, 3, 2.4, 1.5])
 
@@ -296,7 +295,7 @@ def test_deltas_are_linear(c, a, b):
 
 
 @given(features)
-def test_deltas_agree_with_loops(c):
+def test_deltas_match_loops(c):
     expected = np.zeros_like(c)
     for t in range(len(c)):
         for n in (1, 2):
@@ -304,7 +303,7 @@ def test_deltas_agree_with_loops(c):
     np.testing.assert_allclose(deltas(c), expected, atol=1e-9)
 
 
-def test_deltas_keep_float32_and_refuse_nothing_at_all():
+def test_deltas_dtype_and_empty_input():
     assert deltas(np.ones((4, 2), np.float32)).dtype == np.float32
     with pytest.raises(ShapeError, match="at least one frame"):
         deltas(np.ones((0, 64)))
@@ -313,35 +312,35 @@ def test_deltas_keep_float32_and_refuse_nothing_at_all():
 # ---- the front end -----------------------------------------------------------------------------------
 
 
-def test_four_components_are_log_mel_and_three_slopes_of_it():
+def test_components_are_log_mel_and_deltas():
     x = noise(32000 * 5)
     r, i, j, k = np.moveaxis(FrontEnd()(x, 32000), -1, 0)
     np.testing.assert_array_equal(r, log_mel(stft_power(x), mel_filterbank(**MEL)))
-    for slope, of in [(i, r), (j, i), (k, j)]:
-        np.testing.assert_array_equal(slope, deltas(of))
+    for component, previous in [(i, r), (j, i), (k, j)]:
+        np.testing.assert_array_equal(component, deltas(previous))
 
 
 @given(st.integers(1, 60000), st.sampled_from([8000, 44100]), st.sampled_from([160, 320]))
 @settings(deadline=None, max_examples=20)
-def test_every_clip_gets_the_same_shape(samples, sample_rate_hz, hop):
+def test_front_end_shape_and_dtype(samples, sample_rate_hz, hop):
     front_end = FrontEnd(clip_seconds=0.5, hop=hop)
     y = front_end(noise(samples).astype(np.float64), sample_rate_hz)
     assert (y.shape, y.dtype) == ((front_end.frames, 64, 4), np.float32)
     assert np.isfinite(y).all()
 
 
-def test_frames_by_hand():
+def test_front_end_frames():
     assert FrontEnd().frames == 501  # 1 + 5 · 32000 / 320
     assert FrontEnd(clip_seconds=10).frames == 1001
 
 
-def test_silence_is_the_floor_and_has_no_slopes():
+def test_front_end_of_silence():
     y = FrontEnd(clip_seconds=0.5)(np.zeros(100, np.float32), 8000)
     np.testing.assert_allclose(y[..., 0], -100, rtol=1e-6)
     np.testing.assert_array_equal(y[..., 1:], 0)
 
 
-def test_twice_as_loud_is_six_decibels_more_and_the_same_slopes():
+def test_doubled_level_adds_six_decibels_and_keeps_deltas():
     x = noise(16000)
     front_end = FrontEnd(clip_seconds=0.5)
     change = front_end(2 * x, 32000) - front_end(x, 32000)
@@ -356,7 +355,7 @@ def test_twice_as_loud_is_six_decibels_more_and_the_same_slopes():
         ("low_hz", 14000.0, "low_hz < high_hz"),
         ("low_hz", math.nan, "low_hz"),
         ("hop", 0, "hop"),
-        ("hop", 320.0, "whole number"),
+        ("hop", 320.0, "integer"),
         ("window", 1023, "even"),
         ("window", 0, "window"),
         ("mels", 0, "mels"),
@@ -367,7 +366,7 @@ def test_twice_as_loud_is_six_decibels_more_and_the_same_slopes():
         ("clip_seconds", math.nan, "clip_seconds"),
     ],
 )
-def test_settings_that_cannot_work_are_refused_at_once(setting, value, message):
+def test_front_end_rejects_invalid_settings(setting, value, message):
     with pytest.raises(ConfigError, match=message):
         FrontEnd(**{setting: value})
 
@@ -382,7 +381,7 @@ def test_settings_that_cannot_work_are_refused_at_once(setting, value, message):
         (np.zeros(100, np.int16), ShapeError, "int16"),
     ],
 )
-def test_what_is_no_waveform_is_refused(waveform, error, message):
+def test_front_end_rejects_invalid_waveforms(waveform, error, message):
     with pytest.raises(error, match=message):
         FrontEnd()(waveform, 44100)
 
@@ -403,49 +402,49 @@ def one_hot(classes):
 
 @given(batches, seeds)
 @settings(deadline=None)
-def test_augmentation_is_repeatable_and_leaves_its_input_alone(x, seed):
+def test_augmentation_is_deterministic_and_copies(x, seed):
     t, before = one_hot(np.arange(len(x)) % 5), x.copy()
-    for change in (spec_augment, time_shift, lambda x, rng: mixup(x, t, rng=rng, alpha=0.4)[0]):
-        y = change(x, rng=np.random.default_rng(seed))
+    for augment in (spec_augment, time_shift, lambda x, rng: mixup(x, t, rng=rng, alpha=0.4)[0]):
+        y = augment(x, rng=np.random.default_rng(seed))
         assert (y.shape, y.dtype) == (x.shape, x.dtype)
         assert not np.shares_memory(x, y)
         np.testing.assert_array_equal(x, before)
-        np.testing.assert_array_equal(y, change(x, rng=np.random.default_rng(seed)))
+        np.testing.assert_array_equal(y, augment(x, rng=np.random.default_rng(seed)))
 
 
 @given(batches, seeds)
 @settings(deadline=None)
-def test_stripes_hold_the_mean_and_the_rest_is_untouched(x, seed):
-    y = spec_augment(x, rng=np.random.default_rng(seed), stripes=2, max_frames=4, max_mels=3)
+def test_spec_augment_fills_masks_with_mean(x, seed):
+    y = spec_augment(x, rng=np.random.default_rng(seed), num_masks=2, max_frames=4, max_mels=3)
     for before, after in zip(x, y, strict=True):
-        hidden = (after != before).any(axis=-1)
+        masked = (after != before).any(axis=-1)
         mean = before.mean(axis=(0, 1))
-        np.testing.assert_allclose(after[hidden], np.broadcast_to(mean, after[hidden].shape), atol=1e-5)
-        rows, columns = hidden.all(axis=1), hidden.all(axis=0)  # a hidden cell lies in a whole hidden stripe
-        np.testing.assert_array_equal(hidden, rows[:, None] | columns)
-        if before.shape[0] > 6 and before.shape[1] > 4:  # else stripes can cover everything
+        np.testing.assert_allclose(after[masked], np.broadcast_to(mean, after[masked].shape), atol=1e-5)
+        rows, columns = masked.all(axis=1), masked.all(axis=0)  # a masked cell is in a fully masked row or column
+        np.testing.assert_array_equal(masked, rows[:, None] | columns)
+        if before.shape[0] > 6 and before.shape[1] > 4:  # otherwise the masks can cover the whole clip
             assert rows.sum() <= 2 * 3
             assert columns.sum() <= 2 * 2
 
 
-def test_stripes_are_drawn_for_each_clip_and_reach_both_ends():
+def test_spec_augment_mask_widths_and_positions():
     x = np.tile(noise(20 * 10 * 4).reshape(1, 20, 10, 4), (300, 1, 1, 1))
-    y = spec_augment(x, rng=np.random.default_rng(0), stripes=1, max_frames=5, max_mels=4)
-    hidden = (y != x).any(axis=-1)
-    rows, columns = hidden.all(axis=2), hidden.all(axis=1)
+    y = spec_augment(x, rng=np.random.default_rng(0), num_masks=1, max_frames=5, max_mels=4)
+    masked = (y != x).any(axis=-1)
+    rows, columns = masked.all(axis=2), masked.all(axis=1)
     assert set(rows.sum(axis=1)) == {0, 1, 2, 3, 4}
     assert set(columns.sum(axis=1)) == {0, 1, 2, 3}
     assert rows.any(axis=0).all()
     assert columns.any(axis=0).all()
 
 
-def test_mixup_by_hand():
-    # Find λ from a batch of the numbers 0 and 1, then expect it in the targets too.
+def test_mixup_worked_example():
+    # With clips of zeros and of ones, each mixed clip is constant and equal to the weight of the clip of ones.
     x = np.stack([np.zeros((2, 3, 4)), np.ones((2, 3, 4))])
     y, t = mixup(x, np.eye(2), rng=np.random.default_rng(3), alpha=1.0)
-    assert (t != np.eye(2)).any(), "this seed must swap the two clips"
+    assert (t != np.eye(2)).any(), "the permutation of this seed must swap the two clips"
     for n in range(2):
-        np.testing.assert_allclose(y[n], np.full((2, 3, 4), t[n, 1]))  # the share of the clip of ones
+        np.testing.assert_allclose(y[n], np.full((2, 3, 4), t[n, 1]))
 
 
 @given(batches, seeds, st.sampled_from([0.2, 1.0, 5.0]))
@@ -459,21 +458,21 @@ def test_mixup_is_convex(x, seed, alpha):
     np.testing.assert_allclose(t.sum(axis=1), 1, atol=1e-6)
 
 
-def test_mixup_draws_a_share_for_each_clip():
+def test_mixup_draws_lambda_per_clip():
     t = mixup(np.zeros((200, 1, 1, 4)), np.eye(200), rng=np.random.default_rng(0), alpha=1.0)[1]
-    shares = np.diag(t)
-    assert len(np.unique(shares)) > 190
-    assert abs(shares.mean() - 0.5) < 0.1  # the mean of Beta(1, 1)
+    weights = np.diag(t)
+    assert len(np.unique(weights)) > 190
+    assert abs(weights.mean() - 0.5) < 0.1  # the mean of Beta(1, 1)
 
 
 @given(batches, seeds)
 @settings(deadline=None)
-def test_time_shift_is_a_roll_of_each_clip(x, seed):
+def test_time_shift_rolls_each_clip(x, seed):
     for before, after in zip(x, time_shift(x, rng=np.random.default_rng(seed)), strict=True):
         assert any((np.roll(before, s, axis=0) == after).all() for s in range(len(before)))
 
 
-def test_time_shift_differs_between_clips_and_reaches_every_place():
+def test_time_shift_covers_all_shifts():
     x = np.tile(np.arange(6.0)[:, None, None], (200, 1, 1, 4))
     assert set(time_shift(x, rng=np.random.default_rng(0))[:, 0, 0, 0]) == set(range(6))
 
@@ -482,17 +481,17 @@ X, T = np.zeros((2, 5, 6, 4), np.float32), np.eye(2)
 
 
 @pytest.mark.parametrize("x", [X[0], X[..., :3], X.astype(int)])
-def test_what_is_no_batch_is_refused(x):
-    for change in (spec_augment, time_shift, lambda x, rng: mixup(x, T, rng=rng, alpha=1.0)):
+def test_augmentation_rejects_invalid_batches(x):
+    for augment in (spec_augment, time_shift, lambda x, rng: mixup(x, T, rng=rng, alpha=1.0)):
         with pytest.raises(ShapeError, match="expected a float batch"):
-            change(x, rng=np.random.default_rng(0))
+            augment(x, rng=np.random.default_rng(0))
 
 
-def test_augmentation_refuses_settings_that_cannot_work():
+def test_augmentation_rejects_invalid_settings():
     rng = np.random.default_rng(0)
-    for settings_ in ({"stripes": 0}, {"max_frames": 0}, {"max_mels": 1.5}):
-        with pytest.raises(ConfigError, match="whole number"):
-            spec_augment(X, rng=rng, **settings_)
+    for invalid in ({"num_masks": 0}, {"max_frames": 0}, {"max_mels": 1.5}):
+        with pytest.raises(ConfigError, match="integer"):
+            spec_augment(X, rng=rng, **invalid)
     for alpha in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(ConfigError, match="alpha"):
             mixup(X, T, rng=rng, alpha=alpha)

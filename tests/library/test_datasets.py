@@ -1,9 +1,7 @@
-"""Data sets: where clips come from, and what may go wrong on the way.
+"""The ESC-50 loader, the synthesized data set, the feature cache and the download.
 
-A data set is a list of clips, each with a label, a fold and a source of samples. Folds are official: clips cut
-from one recording of a class stay in one fold, so that a test asks for new recordings. The rest of the lesson is about
-trust: tables that lie, transfers that break, archives that want to write where they should not, caches that
-were cut short. Each gets one clear error, and nothing is left half done.
+The folds of ESC-50 are official: clips of one source and class are in one fold. Invalid tables, interrupted downloads,
+damaged or unsafe archives and damaged cache files must each raise one clear error and leave no partial files.
 """
 
 import csv
@@ -36,8 +34,8 @@ FRONTEND = FrontEnd(hop=1280, clip_seconds=0.5, mels=16)
 CATEGORIES = {0: "dog", 1: "rooster", 5: "cat"}
 
 
-def esc50_folder(root: Path, *, clips: int = 10) -> Path:
-    """A tiny set in the official layout: three classes, two folds, two takes of each source, half a second each."""
+def make_esc50_folder(root: Path, *, clips: int = 10) -> Path:
+    """Write a small data set in the official layout: three classes, two folds, two takes per source, 0.5 s clips."""
     (root / "meta").mkdir(parents=True)
     (root / "audio").mkdir()
     rng = np.random.default_rng(0)
@@ -52,8 +50,8 @@ def esc50_folder(root: Path, *, clips: int = 10) -> Path:
     return root
 
 
-def test_the_official_layout_is_read_from_the_folder_or_its_parent(tmp_path: Path) -> None:
-    root = esc50_folder(tmp_path / "ESC-50-master")
+def test_esc50_folder_or_its_parent(tmp_path: Path) -> None:
+    root = make_esc50_folder(tmp_path / "ESC-50-master")
     data = esc50.load(root)
     assert data.name == "ESC-50"
     assert data.classes == ("dog", "rooster", "cat")  # in the order of the targets 0, 1, 5
@@ -63,82 +61,82 @@ def test_the_official_layout_is_read_from_the_folder_or_its_parent(tmp_path: Pat
     assert (waveform.shape, waveform.dtype, rate_hz) == ((22050,), np.float32, 44100)
 
 
-def test_esc10_keeps_its_classes_and_numbers_them_from_zero(tmp_path: Path) -> None:
-    data = esc50.load(esc50_folder(tmp_path), esc10=True)
+def test_esc10_labels(tmp_path: Path) -> None:
+    data = esc50.load(make_esc50_folder(tmp_path), esc10=True)
     assert (data.name, data.classes) == ("ESC-10", ("dog", "rooster"))
     assert set(data.labels) == {0, 1}
 
 
-def test_a_split_shares_no_clip_and_loses_none(tmp_path: Path) -> None:
-    data = esc50.load(esc50_folder(tmp_path))
+def test_split_is_a_partition(tmp_path: Path) -> None:
+    data = esc50.load(make_esc50_folder(tmp_path))
     train, test = data.split(2)
     assert {clip.fold for clip in test} == {2}
     assert 2 not in {clip.fold for clip in train}
     assert {clip.name for clip in train} | {clip.name for clip in test} == {clip.name for clip in data.clips}
-    sources = [{clip.name.split("-")[1] for clip in side} for side in (train, test)]
-    assert not sources[0] & sources[1]  # both takes of a source are on one side
-    with pytest.raises(DataError, match=r"no test fold 3 beside others: its folds are \[1, 2\]"):
+    sources = [{clip.name.split("-")[1] for clip in part} for part in (train, test)]
+    assert not sources[0] & sources[1]  # both takes of a source are in the same part
+    with pytest.raises(DataError, match=r"no test fold 3 besides training folds; its folds are \[1, 2\]"):
         data.split(3)
 
 
-def _no_column(root: Path) -> None:
+def _rename_column(root: Path) -> None:
     table = root / "meta" / "esc50.csv"
     table.write_text(table.read_text().replace("fold", "part", 1))
 
 
-def _no_number(root: Path) -> None:
+def _non_numeric_fold(root: Path) -> None:
     table = root / "meta" / "esc50.csv"
     table.write_text(table.read_text().replace(",1,5,", ",one,5,", 1))
 
 
-def _no_decimal(root: Path) -> None:
+def _superscript_fold(root: Path) -> None:
     table = root / "meta" / "esc50.csv"
     table.write_text(table.read_text().replace(",1,5,", ",²,5,", 1), encoding="utf-8")
 
 
-def _no_text(root: Path) -> None:
+def _invalid_utf8(root: Path) -> None:
     (root / "meta" / "esc50.csv").write_bytes(b"filename,fold,target,category,esc10\n\xe9.wav,1,0,dog,True\n")
 
 
-def _no_recording(root: Path) -> None:
+def _remove_recording(root: Path) -> None:
     (root / "audio" / "1-1000-A-5.wav").unlink()
 
 
-def _no_rows(root: Path) -> None:
+def _remove_rows(root: Path) -> None:
     table = root / "meta" / "esc50.csv"
     table.write_text(table.read_text().splitlines()[0])
 
 
 @pytest.mark.parametrize(
-    ("harm", "message"),
+    ("damage", "message"),
     [
-        (lambda root: shutil.rmtree(root / "meta"), "there is no meta/esc50.csv in .*--download"),
-        (_no_column, "lacks the columns .'fold'."),
-        (_no_number, "line 2: expected a file name, whole fold and target"),
-        (_no_decimal, "line 2: expected a file name, whole fold and target"),
-        (_no_text, "cannot be read as a table"),
-        (_no_recording, "1 of 10 recordings are missing, first 1-1000-A-5.wav"),
-        (_no_rows, "no such clips"),
+        (lambda root: shutil.rmtree(root / "meta"), "no meta/esc50.csv in .*datasets.download fetches ESC-50"),
+        (_rename_column, "lacks the columns .'fold'."),
+        (_non_numeric_fold, "line 2: expected a file name, and integers for fold and target"),
+        (_superscript_fold, "line 2: expected a file name, and integers for fold and target"),
+        (_invalid_utf8, "cannot be read as a table"),
+        (_remove_recording, "1 of 10 recordings are missing, first 1-1000-A-5.wav"),
+        (_remove_rows, "no clips of the requested set"),
     ],
 )
-def test_a_damaged_folder_is_one_clear_error(tmp_path: Path, harm, message: str) -> None:
-    harm(esc50_folder(tmp_path))
+def test_esc50_invalid_folder(tmp_path: Path, damage, message: str) -> None:
+    damage(make_esc50_folder(tmp_path))
     with pytest.raises(DataError, match=message):
         esc50.load(tmp_path)
 
 
-def test_a_table_without_esc10_clips_has_no_esc10(tmp_path: Path) -> None:
-    table = esc50_folder(tmp_path) / "meta" / "esc50.csv"
+def test_esc10_without_clips(tmp_path: Path) -> None:
+    table = make_esc50_folder(tmp_path) / "meta" / "esc50.csv"
     table.write_text(table.read_text().replace("True", "False"))
-    with pytest.raises(DataError, match="no such clips in its table"):
+    with pytest.raises(DataError, match="no clips of the requested set in the table"):
         esc50.load(tmp_path, esc10=True)
 
 
-# The synthesized set
+# Synthesized sounds
 
 
 @pytest.mark.parametrize("name", SOUNDS)
-def test_every_synthesized_sound_is_a_sound(name: str) -> None:
+def test_synthesized_waveforms(name: str) -> None:
     data = synthetic.load(clips_per_class=5)
     clips = [clip for clip in data.clips if data.classes[clip.label] == name]
     waves = [clip.source()[0] for clip in clips]
@@ -153,39 +151,39 @@ def test_every_synthesized_sound_is_a_sound(name: str) -> None:
 
 @settings(max_examples=10)
 @given(seed=st.integers(0, 2**32), label=st.integers(0, 9), seconds=st.sampled_from([0.1, 0.5, 2.0]))
-def test_a_seed_makes_the_same_samples_whatever_its_length(seed: int, label: int, seconds: float) -> None:
-    first, again = (synthetic.sets.synthesize(label, [seed, label, 0], seconds)[0] for _ in range(2))
-    np.testing.assert_array_equal(first, again)
+def test_synthesis_is_deterministic(seed: int, label: int, seconds: float) -> None:
+    first, second = (synthetic.sets.synthesize_sound(label, [seed, label, 0], seconds)[0] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
     assert np.isfinite(first).all()
     assert len(first) == round(seconds * RATE_HZ)
 
 
-def linear_accuracy(x: np.ndarray, labels: np.ndarray, tested: np.ndarray) -> float:
-    """Ridge regression to one-hot targets on standardized mean log-mels: all that a linear model can use."""
-    x = (x - x[~tested].mean(axis=0)) / x[~tested].std(axis=0)
+def linear_accuracy(x: np.ndarray, labels: np.ndarray, test: np.ndarray) -> float:
+    """Return the test accuracy of ridge regression to one-hot targets on standardized features."""
+    x = (x - x[~test].mean(axis=0)) / x[~test].std(axis=0)
     x = np.hstack([x, np.ones((len(x), 1))])
-    a, t = x[~tested], np.eye(10)[labels[~tested]]
+    a, t = x[~test], np.eye(10)[labels[~test]]
     weight = np.linalg.solve(a.T @ a + 10 * np.eye(a.shape[1]), a.T @ t)
-    return float(((x[tested] @ weight).argmax(axis=1) == labels[tested]).mean())
+    return float(((x[test] @ weight).argmax(axis=1) == labels[test]).mean())
 
 
-def test_a_linear_model_on_mean_spectra_does_not_solve_the_synthesized_set(tmp_path: Path) -> None:
+def test_synthesized_set_is_not_linearly_separable(tmp_path: Path) -> None:
     data = synthetic.load(clips_per_class=10)
     x = features(data.clips, FrontEnd(hop=1280, floor_db=-60.0), cache=tmp_path)[..., 0].mean(axis=1)
     accuracies = [linear_accuracy(x, data.labels, data.folds == fold) for fold in range(1, 6)]
-    assert 0.25 < np.mean(accuracies) < 0.75  # chance is 0.1; on fold 1 the CNN has 0.79 in 5 epochs, 0.85 in 8
+    assert 0.25 < np.mean(accuracies) < 0.75  # chance: 0.1; CNN on fold 1: 0.79 after 5 epochs, 0.85 after 8
 
 
-def test_too_few_synthesized_clips_for_five_folds_are_refused() -> None:
+def test_synthesized_set_rejects_too_few_clips() -> None:
     with pytest.raises(ConfigError, match="clips_per_class >= 5"):
         synthetic.load(clips_per_class=4)
 
 
-# Features, kept in a file
+# Feature cache
 
 
-class Counted:
-    """A source that counts how often it is asked."""
+class CountingSource:
+    """A clip source that counts its calls."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -195,13 +193,13 @@ class Counted:
         return np.sin(np.arange(16000) / 7).astype(np.float32), 32000
 
 
-def counted_clips(count: int = 4) -> tuple[list[Clip], Counted]:
-    source = Counted()
+def make_clips(count: int = 4) -> tuple[list[Clip], CountingSource]:
+    source = CountingSource()
     return [Clip(f"clip {n}", 0, 1, source, key=f"key {n}") for n in range(count)], source
 
 
-def test_features_are_computed_once(tmp_path: Path) -> None:
-    clips, source = counted_clips()
+def test_features_are_cached(tmp_path: Path) -> None:
+    clips, source = make_clips()
     first = features(clips, FRONTEND, cache=tmp_path)
     assert (first.shape, first.dtype) == ((4, FRONTEND.frames, 16, 4), np.float32)
     np.testing.assert_array_equal(first[0], FRONTEND(*source()))
@@ -210,8 +208,8 @@ def test_features_are_computed_once(tmp_path: Path) -> None:
     assert source.calls == calls
 
 
-def test_whatever_shapes_the_features_is_in_the_key(tmp_path: Path) -> None:
-    clips, source = counted_clips(1)
+def test_feature_key_depends_on_front_end_and_clips(tmp_path: Path) -> None:
+    clips, source = make_clips(1)
     changed = [replace(FRONTEND, hop=640), replace(FRONTEND, mels=8), replace(FRONTEND, floor_db=-60.0)]
     for number, frontend in enumerate([FRONTEND, *changed], start=1):
         features(clips, frontend, cache=tmp_path)
@@ -220,18 +218,18 @@ def test_whatever_shapes_the_features_is_in_the_key(tmp_path: Path) -> None:
     assert source.calls == 5
 
 
-@pytest.mark.parametrize("how", ["truncated", "flipped", "foreign", "without checksum"])
-def test_a_damaged_cache_is_noticed_and_computed_again(tmp_path: Path, capsys, how: str) -> None:
-    clips, source = counted_clips()
-    first = features(clips, FRONTEND, cache=tmp_path).copy()  # not a map of what is harmed now
+@pytest.mark.parametrize("how", ["truncated", "flipped bit", "another array", "without checksum"])
+def test_damaged_feature_file_is_recomputed(tmp_path: Path, capsys, how: str) -> None:
+    clips, source = make_clips()
+    first = features(clips, FRONTEND, cache=tmp_path).copy()  # not a memory map of the file that is damaged below
     (path,) = tmp_path.glob("*.npy")
-    whole = bytearray(path.read_bytes())
+    content = bytearray(path.read_bytes())
     if how == "truncated":
-        path.write_bytes(whole[:-100])
-    elif how == "flipped":
-        whole[-50] ^= 1
-        path.write_bytes(whole)
-    elif how == "foreign":
+        path.write_bytes(content[:-100])
+    elif how == "flipped bit":
+        content[-50] ^= 1
+        path.write_bytes(content)
+    elif how == "another array":
         np.save(path, np.zeros(3))
     else:
         path.with_suffix(".sum").unlink()
@@ -240,10 +238,10 @@ def test_a_damaged_cache_is_noticed_and_computed_again(tmp_path: Path, capsys, h
     assert source.calls == calls + 4
     assert "is damaged; computing the features again" in capsys.readouterr().out
     features(clips, FRONTEND, cache=tmp_path)
-    assert source.calls == calls + 4  # and the new file is sound
+    assert source.calls == calls + 4  # the new file is valid
 
 
-KILLED = """
+KILLED_SCRIPT = """
 import os, sys
 from pathlib import Path
 from quatnet.audio import FrontEnd
@@ -254,45 +252,45 @@ features(clips, FrontEnd(hop=1280, clip_seconds=0.5, mels=16), cache=Path(sys.ar
 """
 
 
-def test_a_run_that_is_killed_leaves_no_file_that_looks_valid(tmp_path: Path) -> None:
-    died = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], capture_output=True, check=False)
-    assert died.returncode == 9  # os._exit: no finally block has run
+def test_killed_process_leaves_no_feature_file(tmp_path: Path) -> None:
+    process = subprocess.run([sys.executable, "-c", KILLED_SCRIPT, str(tmp_path)], capture_output=True, check=False)
+    assert process.returncode == 9  # os._exit skips finally blocks
     assert len(list(tmp_path.glob(".*.part"))) == 1
     assert not list(tmp_path.glob("*.npy"))
-    clips, source = counted_clips(1)
+    clips, source = make_clips(1)
     features(clips, FRONTEND, cache=tmp_path)
     assert source.calls == 1
 
 
-def test_features_are_read_from_the_file_and_not_held_in_memory(tmp_path: Path) -> None:
-    clips, _ = counted_clips()
-    for _ in ("computed", "kept"):
-        found = features(clips, FRONTEND, cache=tmp_path)
-        assert isinstance(found, np.memmap)
-        assert not found.flags.writeable
-        assert found[np.array([True, False, True, False])].flags.writeable  # a copy, as training takes it
+def test_features_are_a_read_only_memory_map(tmp_path: Path) -> None:
+    clips, _ = make_clips()
+    for _ in ("computed", "cached"):
+        x = features(clips, FRONTEND, cache=tmp_path)
+        assert isinstance(x, np.memmap)
+        assert not x.flags.writeable
+        assert x[np.array([True, False, True, False])].flags.writeable  # a copy
 
 
-def test_an_unreadable_clip_names_itself_and_leaves_no_file(tmp_path: Path) -> None:
-    (tmp_path / "bad.wav").write_text("this is no sound")
+def test_unreadable_clip_error_and_no_feature_file(tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_text("not an audio file")
     from quatnet.audio import read
 
-    clips, _ = counted_clips()
+    clips, _ = make_clips()
     clips.append(Clip("bad", 0, 1, partial(read, tmp_path / "bad.wav"), key="bad"))
     with pytest.raises(DataError, match=r"bad\.wav"):
         features(clips, FRONTEND, cache=tmp_path / "cache")
     assert not list(tmp_path.glob("cache/*"))
 
 
-# The download, against a server on this machine
+# Download from a local server
 
 
-def archive(
-    *, recordings: int = 2, extra: dict[str, bytes] | None = None, link: str = "", packing: int = zipfile.ZIP_STORED
+def make_archive(
+    *, recordings: int = 2, extra: dict[str, bytes] | None = None, link: str = "", compression: int = zipfile.ZIP_STORED
 ) -> bytes:
-    """A small archive in the official layout, with hostile members on demand."""
+    """Return a small zip archive in the official layout, optionally with unsafe members."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", packing) as file:
+    with zipfile.ZipFile(buffer, "w", compression) as file:
         file.writestr("ESC-50-master/meta/esc50.csv", "filename,fold,target,category,esc10\n")
         for number in range(recordings):
             file.writestr(f"ESC-50-master/audio/{number}.wav", bytes([number]) * 50_000)
@@ -306,18 +304,25 @@ def archive(
 
 
 class Server:
-    """Serves one file and remembers what was asked. Can cut connections, ignore ranges, tell a wrong length or none
-    (chunked), or answer a range with another one (shift).
+    """An HTTP server of one file that records the requested ranges and can be made faulty.
+
+    Attributes
+    ----------
+    interruptions : number of responses to interrupt in the middle
+    supports_ranges : whether range requests are honored
+    length_error : added to all announced lengths
+    chunked : send chunked responses, without a length
+    shift : added to the start of announced ranges
     """
 
     def __init__(self, content: bytes) -> None:
-        self.content, self.cuts, self.ranges, self.knows_ranges, self.lie = content, 0, [], True, 0
+        self.content, self.interruptions, self.ranges, self.supports_ranges, self.length_error = content, 0, [], True, 0
         self.chunked, self.shift = False, 0
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                outer.answer(self)
+                outer.respond(self)
 
             protocol_version = "HTTP/1.1"
 
@@ -331,148 +336,148 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.http.server_port}/master.zip"
 
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        asked = handler.headers.get("Range")
-        self.ranges.append(asked)
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and self.knows_ranges else 0
+    def respond(self, handler: BaseHTTPRequestHandler) -> None:
+        requested = handler.headers.get("Range")
+        self.ranges.append(requested)
+        start = int(requested.removeprefix("bytes=").rstrip("-")) if requested and self.supports_ranges else 0
         handler.close_connection = True
         if start >= len(self.content):
             handler.send_response(416)
-            handler.send_header("Content-Range", f"bytes */{len(self.content) + self.lie}")
+            handler.send_header("Content-Range", f"bytes */{len(self.content) + self.length_error}")
             handler.end_headers()
             return
         rest = self.content[start:]
         handler.send_response(206 if start else 200)
         if start:
-            place = f"{start + self.shift}-{len(self.content) - 1}"
-            handler.send_header("Content-Range", f"bytes {place}/{len(self.content) + self.lie}")
+            interval = f"{start + self.shift}-{len(self.content) - 1}"
+            handler.send_header("Content-Range", f"bytes {interval}/{len(self.content) + self.length_error}")
         if self.chunked:
             handler.send_header("Transfer-Encoding", "chunked")
         else:
-            handler.send_header("Content-Length", str(len(rest) + self.lie))
+            handler.send_header("Content-Length", str(len(rest) + self.length_error))
         handler.end_headers()
-        if self.cuts:
-            self.cuts -= 1
+        if self.interruptions:
+            self.interruptions -= 1
             rest = rest[: len(rest) // 2]
-            ending = b""
+            end = b""
         else:
-            ending = b"0\r\n\r\n"
-        handler.wfile.write(b"%x\r\n%b\r\n%b" % (len(rest), rest, ending) if self.chunked else rest)
+            end = b"0\r\n\r\n"
+        handler.wfile.write(b"%x\r\n%b\r\n%b" % (len(rest), rest, end) if self.chunked else rest)
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    serving = Server(archive())
-    yield serving
-    serving.http.shutdown()
-    serving.http.server_close()
+    server = Server(make_archive())
+    yield server
+    server.http.shutdown()
+    server.http.server_close()
 
 
-def fetch(server: Server, folder: Path, **options: object) -> Path:
-    return download(folder, url=server.url, recordings=2, wait_s=0, **options)
+def download_from(server: Server, folder: Path, **options: object) -> Path:
+    return download(folder, url=server.url, num_recordings=2, wait_s=0, **options)
 
 
-def test_an_archive_is_fetched_unpacked_and_tidied_up(server: Server, tmp_path: Path) -> None:
-    root = fetch(server, tmp_path)
+def test_download_extracts_and_removes_archive(server: Server, tmp_path: Path) -> None:
+    root = download_from(server, tmp_path)
     assert (root / "audio" / "1.wav").read_bytes() == b"\x01" * 50_000
     assert [path.name for path in tmp_path.iterdir()] == ["ESC-50-master"]
-    fetch(server, tmp_path)
-    assert len(server.ranges) == 1  # what is there is not fetched again
+    download_from(server, tmp_path)
+    assert len(server.ranges) == 1  # an existing folder is not downloaded again
 
 
-def test_a_cut_connection_goes_on_where_it_broke(server: Server, tmp_path: Path) -> None:
-    server.cuts = 2
-    fetch(server, tmp_path)
+def test_download_resumes_after_interruption(server: Server, tmp_path: Path) -> None:
+    server.interruptions = 2
+    download_from(server, tmp_path)
     half = len(server.content) // 2
     assert server.ranges[:2] == [None, f"bytes={half}-"]
     assert len(server.ranges) == 3
 
 
-def test_a_cut_connection_of_untold_length_goes_on_too(server: Server, tmp_path: Path) -> None:
-    server.cuts, server.chunked = 1, True  # as GitHub sends its archives
-    fetch(server, tmp_path)
+def test_download_resumes_chunked_response(server: Server, tmp_path: Path) -> None:
+    server.interruptions, server.chunked = 1, True  # as GitHub sends archives
+    download_from(server, tmp_path)
     assert server.ranges == [None, f"bytes={len(server.content) // 2}-"]
 
 
-def test_another_range_than_the_one_asked_for_starts_again(server: Server, tmp_path: Path) -> None:
-    server.cuts, server.shift = 1, -10
-    root = fetch(server, tmp_path)
+def test_download_restarts_after_wrong_range(server: Server, tmp_path: Path) -> None:
+    server.interruptions, server.shift = 1, -10
+    root = download_from(server, tmp_path)
     assert (root / "audio" / "0.wav").stat().st_size == 50_000
     assert server.ranges == [None, f"bytes={len(server.content) // 2}-", None]
 
 
-def test_a_part_from_an_earlier_call_is_used(server: Server, tmp_path: Path) -> None:
-    server.cuts = 4  # more than one call tries
-    with pytest.raises(DataError, match="run it again to go on from"):
-        fetch(server, tmp_path)
-    kept = (tmp_path / "esc50.zip.part").stat().st_size
-    assert 0 < kept < len(server.content)
+def test_download_resumes_partial_file_of_earlier_call(server: Server, tmp_path: Path) -> None:
+    server.interruptions = 4  # number of attempts per call
+    with pytest.raises(DataError, match="try again to resume"):
+        download_from(server, tmp_path)
+    size = (tmp_path / "esc50.zip.part").stat().st_size
+    assert 0 < size < len(server.content)
     server.ranges.clear()
-    fetch(server, tmp_path)
-    assert server.ranges == [f"bytes={kept}-"]
+    download_from(server, tmp_path)
+    assert server.ranges == [f"bytes={size}-"]
 
 
-def test_a_server_without_ranges_starts_again(server: Server, tmp_path: Path) -> None:
-    server.knows_ranges, server.cuts = False, 1
-    root = fetch(server, tmp_path)
+def test_download_restarts_without_range_support(server: Server, tmp_path: Path) -> None:
+    server.supports_ranges, server.interruptions = False, 1
+    root = download_from(server, tmp_path)
     assert (root / "audio" / "0.wav").stat().st_size == 50_000
 
 
-def test_a_part_that_is_whole_already_is_taken(server: Server, tmp_path: Path) -> None:
+def test_download_uses_complete_partial_file(server: Server, tmp_path: Path) -> None:
     (tmp_path / "esc50.zip.part").write_bytes(server.content)
-    assert fetch(server, tmp_path).is_dir()
+    assert download_from(server, tmp_path).is_dir()
 
 
-def test_a_part_of_another_file_is_thrown_away(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "esc50.zip.part").write_bytes(server.content + b"more than there is")
-    assert fetch(server, tmp_path).is_dir()
+def test_download_discards_longer_partial_file(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "esc50.zip.part").write_bytes(server.content + b"more bytes")
+    assert download_from(server, tmp_path).is_dir()
     assert server.ranges[1] is None
 
 
-@pytest.mark.parametrize("length", [1000, len(archive())])
-def test_a_stale_part_that_makes_an_unsound_archive_is_thrown_away(server: Server, tmp_path: Path, length: int) -> None:
+@pytest.mark.parametrize("length", [1000, len(make_archive())])
+def test_download_discards_partial_file_of_another_archive(server: Server, tmp_path: Path, length: int) -> None:
     (tmp_path / "esc50.zip.part").write_bytes(b"z" * length)
-    assert fetch(server, tmp_path).is_dir()
+    assert download_from(server, tmp_path).is_dir()
     assert server.ranges == [f"bytes={length}-", None]
 
 
-def test_a_full_disk_keeps_what_was_fetched(server: Server, tmp_path: Path, monkeypatch) -> None:
+def test_full_disk_keeps_archive(server: Server, tmp_path: Path, monkeypatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(zipfile.ZipFile, "extractall", full)
-    with pytest.raises(DataError, match=r"could not unpack .*No space left"):
-        fetch(server, tmp_path)
+    with pytest.raises(DataError, match=r"could not extract .*No space left"):
+        download_from(server, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["esc50.zip.part"]
 
 
-def test_a_wrong_length_is_an_error(server: Server, tmp_path: Path) -> None:
-    server.lie = 1000
-    with pytest.raises(DataError, match="could not fetch"):
-        fetch(server, tmp_path)
+def test_download_rejects_wrong_length(server: Server, tmp_path: Path) -> None:
+    server.length_error = 1000
+    with pytest.raises(DataError, match="could not download"):
+        download_from(server, tmp_path)
     assert not (tmp_path / "ESC-50-master").exists()
 
 
-def test_no_server_is_one_line(tmp_path: Path) -> None:
-    for url in ("http://127.0.0.1:9/none.zip", "no address"):
-        with pytest.raises(DataError, match=r"could not fetch .*--data DIR"):
+def test_download_without_server(tmp_path: Path) -> None:
+    for url in ("http://127.0.0.1:9/missing.zip", "not a url"):
+        with pytest.raises(DataError, match=r"could not download .*by hand"):
             download(tmp_path, url=url, wait_s=0)
 
 
-def _flipped(content: bytes) -> bytes:
-    place = content.index(b"\x01" * 1000) + 500
-    return content[:place] + b"\x00" + content[place + 1 :]
+def _flip_byte(content: bytes) -> bytes:
+    position = content.index(b"\x01" * 1000) + 500
+    return content[:position] + b"\x00" + content[position + 1 :]
 
 
-def _flipped_deflated() -> bytes:
-    """The first byte of the packed table is turned round: no longer a deflate stream at all."""
-    content = bytearray(archive(packing=zipfile.ZIP_DEFLATED))
+def _flip_deflated_byte() -> bytes:
+    """Return an archive in which the first byte of the compressed table is inverted: an invalid deflate stream."""
+    content = bytearray(make_archive(compression=zipfile.ZIP_DEFLATED))
     content[30 + len("ESC-50-master/meta/esc50.csv")] ^= 0xFF
     return bytes(content)
 
 
-def _encrypted() -> bytes:
-    content = bytearray(archive())
+def _mark_encrypted() -> bytes:
+    content = bytearray(make_archive())
     content[content.index(b"PK\x03\x04") + 6] |= 1
     content[content.index(b"PK\x01\x02") + 8] |= 1
     return bytes(content)
@@ -481,49 +486,47 @@ def _encrypted() -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (_flipped_deflated(), "damaged"),
-        (_encrypted(), "damaged or cannot be unpacked: .*encrypted"),
-        (archive(extra={".": b""}), "leaves its folder"),
-        (archive()[:-3000], "damaged"),
-        (_flipped(archive()), r"wrong checksum of ESC-50-master/audio/1\.wav"),
+        (_flip_deflated_byte(), "damaged"),
+        (_mark_encrypted(), "damaged or cannot be extracted: .*encrypted"),
+        (make_archive(extra={".": b""}), "outside its folder"),
+        (make_archive()[:-3000], "damaged"),
+        (_flip_byte(make_archive()), r"wrong checksum of ESC-50-master/audio/1\.wav"),
         (b"<html>not found</html>", "damaged"),
         (
-            archive(recordings=1),
+            make_archive(recordings=1),
             "expected one folder with meta/esc50.csv and 2 recordings, got 1 folders, a table and 1",
         ),
-        (archive(extra={"other/file": b""}), "got 2 folders"),
-        (archive(extra={"../evil.txt": b"x"}), "leaves its folder"),
-        (archive(extra={"ESC-50-master/../../evil.txt": b"x"}), "leaves its folder"),
-        (archive(extra={"/evil.txt": b"x"}), "leaves its folder"),
-        (archive(extra={"C:\\evil.txt": b"x"}), "leaves its folder"),
-        (archive(extra={"ESC-50-master\\..\\evil.txt": b"x"}), "leaves its folder"),
-        (archive(link="ESC-50-master/link"), "leaves its folder"),
+        (make_archive(extra={"other/file": b""}), "got 2 folders"),
+        (make_archive(extra={"../evil.txt": b"x"}), "outside its folder"),
+        (make_archive(extra={"ESC-50-master/../../evil.txt": b"x"}), "outside its folder"),
+        (make_archive(extra={"/evil.txt": b"x"}), "outside its folder"),
+        (make_archive(extra={"C:\\evil.txt": b"x"}), "outside its folder"),
+        (make_archive(extra={"ESC-50-master\\..\\evil.txt": b"x"}), "outside its folder"),
+        (make_archive(link="ESC-50-master/link"), "outside its folder"),
     ],
 )
-def test_an_unsound_archive_is_refused_and_nothing_is_written(
-    server: Server, tmp_path: Path, content: bytes, message: str
-) -> None:
+def test_invalid_archive_writes_nothing(server: Server, tmp_path: Path, content: bytes, message: str) -> None:
     server.content = content
     folder = tmp_path / "inner" / "data"
     with pytest.raises(DataError, match=message):
-        fetch(server, folder)
+        download_from(server, folder)
     assert not list(folder.iterdir())
     assert [path.name for path in tmp_path.rglob("*")] == ["inner", "data"]
 
 
-def test_a_digest_is_checked_where_it_is_known(server: Server, tmp_path: Path) -> None:
+def test_download_checks_sha256(server: Server, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="SHA-256"):
-        fetch(server, tmp_path, sha256="0" * 64)
+        download_from(server, tmp_path, sha256="0" * 64)
 
 
-def test_a_data_set_is_only_records() -> None:
-    clip = Clip("a", 0, 1, Counted(), "key")
+def test_dataset_labels_and_folds() -> None:
+    clip = Clip("a", 0, 1, CountingSource(), "key")
     data = Dataset("one", ("a",), (clip, replace(clip, fold=2)))
     assert (data.labels.tolist(), data.folds.tolist()) == ([0, 0], [1, 2])
 
 
-def test_the_ten_class_part_needs_only_its_own_recordings(tmp_path: Path) -> None:
-    root = esc50_folder(tmp_path)
+def test_esc10_needs_only_its_own_recordings(tmp_path: Path) -> None:
+    root = make_esc50_folder(tmp_path)
     for path in (root / "audio").glob("*-5.wav"):  # target 5 is not in ESC-10
         path.unlink()
     assert len(esc50.load(root, esc10=True).clips) == 6

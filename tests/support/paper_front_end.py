@@ -1,4 +1,4 @@
-"""The released front end a second time: PyTorch computes, librosa gives the mel filters, nothing comes from quatnet."""
+"""Reference implementation of the paper's front end on PyTorch and librosa, independent of quatnet."""
 
 from types import ModuleType
 
@@ -10,19 +10,19 @@ def power_of(torch: ModuleType, waveform, window: int = 1024, hop: int = 320):
     return (x.real**2 + x.imag**2).T
 
 
-def slopes_of_the_last_axis(torch: ModuleType, x):
-    """Return the regression over five neighbors in each row of x (rows, places), as a convolution."""
+def deltas_of_last_axis(torch: ModuleType, x):
+    """Return the regression slope over five neighbors in each row of x (rows, columns), as a convolution."""
     taps = torch.tensor([[[-2.0, -1.0, 0.0, 1.0, 2.0]]], dtype=x.dtype)
     padded = torch.nn.functional.pad(x[:, None], (2, 2), mode="replicate")
     return (torch.nn.functional.conv1d(padded, taps) / 10)[:, 0]
 
 
-def released_energies(torch: ModuleType, waveform, *, slopes=None):
-    """Return the mel energies (frames, mels, 4) before their logarithm, and how large each is without its signs."""
+def released_energies(torch: ModuleType, waveform, *, deltas=None):
+    """Return the mel energies (frames, mels, 4) before the logarithm, and the same sums over absolute values."""
     librosa = __import__("librosa")
     filters = torch.tensor(librosa.filters.mel(sr=32000, n_fft=1024, n_mels=64, fmin=50.0, fmax=14000.0).T)
     parts = [power_of(torch, waveform)]
     for _ in range(3):
-        parts.append((slopes or (lambda x: slopes_of_the_last_axis(torch, x)))(parts[-1]))
-    energies, sizes = ([change(part) @ filters for part in parts] for change in (lambda x: x, torch.abs))
+        parts.append((deltas or (lambda x: deltas_of_last_axis(torch, x)))(parts[-1]))
+    energies, sizes = ([function(part) @ filters for part in parts] for function in (lambda x: x, torch.abs))
     return torch.stack(energies, -1).numpy(), torch.stack(sizes, -1).numpy()
