@@ -1,4 +1,4 @@
-"""Tape autodiff: a `Tensor` records the operations that made it, and `backward` applies the chain rule to them."""
+"""Reverse-mode automatic differentiation: a `Tensor` records operations, and `backward` applies the chain rule."""
 
 from .gradcheck import gradcheck
 from .tape import no_grad

@@ -1,13 +1,13 @@
-"""Checks and conversions of the arrays that enter an operation."""
+"""Checks and conversions of the arrays of an operation."""
 
 from ..backend import Array, xp
 from ..errors import ShapeError
 
 
 def as_array(value: object) -> Array:
-    """Return `value` as an array. Raises ShapeError unless it holds real numbers and all its rows have one length."""
+    """Return `value` as an array. Raises ShapeError unless it consists of real numbers, in rows of equal length."""
     if type(value) in (bool, int, float):
-        return xp.full((), value)  # written on the device, where `asarray` would copy from the host
+        return xp.full((), value)  # on a GPU, `asarray` would copy from the host
     try:
         array = xp.asarray(value)
     except (TypeError, ValueError) as error:
@@ -24,7 +24,7 @@ def check_broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> None:
 
 
 def unbroadcast(grad: Array, shape: tuple[int, ...]) -> Array:
-    """Return the gradient of an array of `shape` that was broadcast: the sum of `grad` over the repeated axes."""
+    """Return `grad` summed over the broadcast axes: the gradient of an array of `shape` before broadcasting."""
     if grad.shape == shape:
         return grad
     grad = grad.sum(axis=tuple(range(grad.ndim - len(shape))))

@@ -1,4 +1,4 @@
-"""Is a gradient right? Compare it, along a random direction, with a difference quotient."""
+"""Numerical check of gradients by directional finite differences."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +10,7 @@ from .tensor import Tensor
 
 
 class GradientError(QuatnetError, ArithmeticError):
-    """A gradient disagrees with the difference quotient."""
+    """A gradient disagrees with the finite difference."""
 
 
 def gradcheck(
@@ -18,21 +18,23 @@ def gradcheck(
     arrays: Sequence[Array],
     *,
     rng: np.random.Generator,
-    step: float = 1e-6,
+    eps: float = 1e-6,
     tolerance: float = 1e-6,
     directions: int = 3,
 ) -> None:
     """Raise GradientError unless the gradients of `function(*tensors)` agree with central differences.
 
-    With a random cotangent c and a random direction u per argument, the directional derivative
-    <c, (f(x + h u) - f(x - h u)) / 2h> must equal <gradient, u>. Random numbers on both sides, because ones
-    and plain sums let wrong gradients pass (a transposed one, for instance).
+    For a random cotangent c and a random direction u of one argument, the directional derivative
+    <c, (f(x + eps u) - f(x - eps u)) / (2 eps)> must equal <gradient, u>. Both c and u are random, because a constant
+    c or u does not detect some wrong gradients, such as a transposed one.
 
     Parameters
     ----------
     arrays : float64 arrays, the arguments of `function`; ShapeError for another dtype
-    step : h, in units of the arguments
-    tolerance : largest allowed difference, relative to the larger of 1 and both values
+    rng : generator of the cotangent and the directions
+    eps : step of the difference, in units of the arguments
+    tolerance : largest allowed difference, relative to the maximum of 1 and both absolute values
+    directions : number of directions per argument
     """
     arrays = [xp.asarray(array) for array in arrays]
     if any(array.dtype != np.float64 for array in arrays):
@@ -41,47 +43,47 @@ def gradcheck(
     for position, (array, gradient) in enumerate(zip(arrays, gradients, strict=True)):
         for _ in range(directions):
             direction = xp.asarray(rng.standard_normal(array.shape))
-            expected = _difference(function, arrays, position, direction, cotangent, step)
-            _compare(f"argument {position}", gradient, direction, expected, tolerance)
+            numerical = _central_difference(function, arrays, position, direction, cotangent, eps)
+            _compare(f"argument {position}", gradient, direction, numerical, tolerance)
 
 
 def _backward(
     function: Callable[..., Tensor], arrays: Sequence[Array], rng: np.random.Generator
 ) -> tuple[Array, list[Array]]:
-    """A random cotangent, and the gradients that `function` makes of it; an argument it leaves out has gradient 0."""
+    """Return a random cotangent and the gradient of every argument; an argument without `.grad` has gradient 0."""
     tensors = [Tensor(array.copy(), requires_grad=True) for array in arrays]
     result = function(*tensors)
     if not isinstance(result, Tensor):
         raise ShapeError(f"gradcheck needs a function that returns a Tensor, got {type(result).__name__}")
     cotangent = xp.asarray(rng.standard_normal(result.shape))
-    incoming = cotangent.copy()
-    result.backward(incoming)
-    if (incoming != cotangent).any():
-        raise GradientError("backward wrote into the gradient it was given, which other tensors may share")
+    grad = cotangent.copy()
+    result.backward(grad)
+    if (grad != cotangent).any():
+        raise GradientError("backward modified its argument in place; other tensors may share this gradient array")
     return cotangent, [xp.zeros_like(t.data) if t.grad is None else t.grad for t in tensors]
 
 
-def _difference(
+def _central_difference(
     function: Callable[..., Tensor],
     arrays: Sequence[Array],
     position: int,
     direction: Array,
     cotangent: Array,
-    step: float,
+    eps: float,
 ) -> float:
-    """<cotangent, (f(x + h u) - f(x - h u)) / 2h>, where only the argument at `position` moves."""
-    moved = [list(arrays), list(arrays)]
-    moved[0][position] = arrays[position] + step * direction
-    moved[1][position] = arrays[position] - step * direction
-    ahead, behind = (function(*(Tensor(array) for array in side)).data for side in moved)
-    return float(asnumpy((cotangent * (ahead - behind)).sum())) / (2 * step)
+    """Return <cotangent, (f(x + eps u) - f(x - eps u)) / (2 eps)> for the argument x at `position`, u = `direction`."""
+    plus, minus = list(arrays), list(arrays)
+    plus[position] = arrays[position] + eps * direction
+    minus[position] = arrays[position] - eps * direction
+    f_plus, f_minus = (function(*(Tensor(array) for array in arguments)).data for arguments in (plus, minus))
+    return float(asnumpy((cotangent * (f_plus - f_minus)).sum())) / (2 * eps)
 
 
-def _compare(name: str, gradient: Array, direction: Array, expected: float, tolerance: float) -> None:
+def _compare(name: str, gradient: Array, direction: Array, numerical: float, tolerance: float) -> None:
     if gradient.shape != direction.shape or gradient.dtype != direction.dtype:
         raise GradientError(
             f"{name} is {direction.shape} {direction.dtype}, its gradient {gradient.shape} {gradient.dtype}"
         )
-    found = float(asnumpy((gradient * direction).sum()))
-    if not abs(found - expected) <= tolerance * max(1.0, abs(found), abs(expected)):
-        raise GradientError(f"{name}: gradient gives {found:.10g}, differences {expected:.10g}")
+    analytical = float(asnumpy((gradient * direction).sum()))
+    if not abs(analytical - numerical) <= tolerance * max(1.0, abs(analytical), abs(numerical)):
+        raise GradientError(f"{name}: gradient gives {analytical:.10g}, differences {numerical:.10g}")

@@ -1,4 +1,4 @@
-"""Ops that reduce along axes; the gradient spreads out again. ShapeError for an axis that does not exist."""
+"""Differentiable reductions along axes. Each raises ShapeError for an axis that does not exist."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,44 +11,47 @@ Axis = int | tuple[int, ...] | None
 
 
 def sum(x: Tensor, *, axis: Axis = None) -> Tensor:
-    """Return the sum over `axis` (all of them by default); every entry receives the gradient of its sum."""
-    shape, axes = x.shape, _axes(x, axis)
+    """Return the sum of `x` over `axis`, by default over all axes."""
+    shape, axes = x.shape, _normalize_axes(x, axis)
 
-    def backward(g: Array) -> Sequence[Array]:
-        return (xp.broadcast_to(xp.expand_dims(g, axes), shape),)
+    def backward(grad: Array) -> Sequence[Array]:
+        return (xp.broadcast_to(xp.expand_dims(grad, axes), shape),)
 
     return Tensor.from_op(x.data.sum(axis=axes), (x,), backward)
 
 
 def mean(x: Tensor, *, axis: Axis = None) -> Tensor:
-    """Return the mean over `axis` (all of them by default); ShapeError where there is nothing to average."""
-    count = math.prod(x.shape[a] for a in _axes(x, axis))
+    """Return the mean of `x` over `axis`, by default over all axes. Raises ShapeError if these axes are empty."""
+    count = math.prod(x.shape[a] for a in _normalize_axes(x, axis))
     if not count:
         raise ShapeError(f"the mean of no numbers: shape {x.shape} is empty along axis {axis}")
     return sum(x, axis=axis) * (1 / count)
 
 
 def max(x: Tensor, *, axis: int) -> Tensor:
-    """Return the largest entry along `axis`; the first of equals receives the gradient. ShapeError if it is empty."""
-    axes = _axes(x, axis)
+    """Return the largest entry of `x` along `axis`. Raises ShapeError if the axis is empty.
+
+    The first of several equal entries receives the gradient.
+    """
+    axes = _normalize_axes(x, axis)
     if len(axes) != 1 or not x.shape[axes[0]]:
         raise ShapeError(f"expected one axis that is not empty, got axis={axis} of shape {x.shape}")
-    winner = xp.expand_dims(x.data.argmax(axis=axis), axis)
+    argmax = xp.expand_dims(x.data.argmax(axis=axis), axis)
     shape, dtype = x.shape, x.data.dtype
 
-    def backward(g: Array) -> Sequence[Array]:
-        gx = xp.zeros(shape, dtype=dtype)
-        xp.put_along_axis(gx, winner, xp.expand_dims(g, axis), axis=axis)
-        return (gx,)
+    def backward(grad: Array) -> Sequence[Array]:
+        grad_x = xp.zeros(shape, dtype=dtype)
+        xp.put_along_axis(grad_x, argmax, xp.expand_dims(grad, axis), axis=axis)
+        return (grad_x,)
 
-    return Tensor.from_op(xp.take_along_axis(x.data, winner, axis=axis).squeeze(axis), (x,), backward)
+    return Tensor.from_op(xp.take_along_axis(x.data, argmax, axis=axis).squeeze(axis), (x,), backward)
 
 
-def _axes(x: Tensor, axis: Axis) -> tuple[int, ...]:
-    """The axes that `axis` means, each counted from the front."""
+def _normalize_axes(x: Tensor, axis: Axis) -> tuple[int, ...]:
+    """Return `axis` as a sorted tuple of nonnegative axes. Raises ShapeError if an axis is invalid or repeated."""
     ndim = len(x.shape)
     axes = tuple(range(ndim) if axis is None else axis if isinstance(axis, Iterable) else (axis,))
-    front = {a % ndim for a in axes if -ndim <= a < ndim}
-    if len(front) != len(axes):
+    nonnegative = {a % ndim for a in axes if -ndim <= a < ndim}
+    if len(nonnegative) != len(axes):
         raise ShapeError(f"expected axes from {-ndim} to {ndim - 1} of shape {x.shape}, each once, got axis={axis}")
-    return tuple(sorted(front))
+    return tuple(sorted(nonnegative))

@@ -1,7 +1,8 @@
 """The tape: a graph of nodes, and backpropagation through it.
 
-A `Node` holds its parents, and a function that turns the gradient of the node into one gradient per parent.
-`backpropagate` applies the chain rule to every node once, children before parents, and frees the graph on the way.
+A `Node` holds its parents (the inputs of its operation) and a backward function, which maps the gradient of the node to
+one gradient per parent. `backpropagate` calls each backward function once, children before parents, and frees the graph
+as it proceeds.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,7 @@ _recording: ContextVar[bool] = ContextVar("recording", default=True)
 
 @contextmanager
 def no_grad() -> Iterator[None]:
-    """Inside this block no graph is recorded, which saves its memory during evaluation."""
+    """Disable the recording of graphs in this block, which saves memory during evaluation."""
     token = _recording.set(False)
     try:
         yield
@@ -39,11 +40,11 @@ class Node:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Lengths of the axes."""
+        """Length of each axis."""
         return self.data.shape
 
     def _record(self, parents: Sequence["Node"], backward: Backward) -> None:
-        """Store parents and backward function, if a parent requires a gradient and recording is on."""
+        """Store `parents` and `backward` if recording is enabled and a parent requires a gradient."""
         for parent in parents:
             data_of(parent)
         if _recording.get() and any(parent.requires_grad for parent in parents):
@@ -70,7 +71,7 @@ def backpropagate(root: Node, grad: Array) -> None:
 
 
 def apply_backward(node: Node, grad: Array | None) -> list[tuple[Node, Array]]:
-    """Return (parent, gradient) for each parent that needs one, and free the node; a leaf accumulates `grad`."""
+    """Return (parent, gradient) for each parent that requires one, and free the node; a leaf accumulates `grad`."""
     parents, backward = node._parents, node._backward
     if backward is None:
         if grad is not None:  # copied, because `grad` may be the caller's array or shared with another leaf
@@ -92,7 +93,10 @@ def _freed(_grad: Array) -> Sequence[Array | None]:
 
 
 def _children_before_parents(root: Node) -> list[Node]:
-    """Return the nodes below `root` in depth-first postorder, without recursion. Raises if one was freed already."""
+    """Return `root` and its ancestors in depth-first postorder, without recursion.
+
+    Raises GraphFreedError if a node was already freed.
+    """
     order: list[Node] = []
     seen: set[int] = set()
     stack: list[tuple[Node, bool]] = [(root, False)]

@@ -1,7 +1,7 @@
-"""The `Tensor`: an array with a place in the graph.
+"""The `Tensor`: an array that is a node of the computation graph.
 
-An operation computes its result on plain arrays and passes two things to `Tensor.from_op`: its parents, and a function
-that turns the gradient of the result into one gradient per parent. `tape` applies these functions in `backward`.
+An operation computes its result on plain arrays. It passes the result, its parents (the input tensors) and a backward
+function to `Tensor.from_op`. The backward function maps the gradient of the result to one gradient per parent.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,17 +17,17 @@ from .tape import Backward, Node, backpropagate
 
 
 class Tensor(Node):
-    """An array that can take part in a graph.
+    """An array with arithmetic, methods and operations that can be differentiated.
 
     Parameters
     ----------
     array : array-like of real numbers; an array is not copied
-    requires_grad : accumulate the gradient in `.grad`, of the same shape, when `backward` reaches this tensor
+    requires_grad : let `backward` accumulate the gradient of this tensor in `.grad`, an array of the same shape
 
     Raises
     ------
     ShapeError
-        Not real numbers, or `requires_grad` with a dtype that is not floating point.
+        `array` does not hold real numbers, or `requires_grad` is set and its dtype is not floating point.
 
     >>> x = Tensor([1.0, 2.0], requires_grad=True)
     >>> (x * x).sum().backward(); x.grad
@@ -46,9 +46,9 @@ class Tensor(Node):
 
     @staticmethod
     def from_op(data: Array, parents: Sequence["Tensor"], backward: Backward) -> "Tensor":
-        """Return the result of an operation; `backward(grad)` returns one gradient (or None) per parent.
+        """Return the tensor of `data`, the result of an operation on `parents`.
 
-        Raises ShapeError where a parent is not a tensor.
+        `backward(grad)` returns one gradient, or None, per parent. Raises ShapeError if a parent is not a tensor.
         """
         result = Tensor(data)
         result._record(parents, backward)
@@ -57,7 +57,7 @@ class Tensor(Node):
     def backward(self, grad: Array | None = None) -> None:
         """Add the gradient of <self, grad> to `.grad` of every leaf that requires a gradient.
 
-        `grad` has the shape of this tensor; the default is 1 for a tensor of one number. The graph is freed, so a
+        `grad` has the shape of this tensor; the default is 1 for a tensor of one entry. The graph is freed, so a
         second call raises GraphFreedError.
         """
         if not self.requires_grad:
@@ -99,7 +99,7 @@ class Tensor(Node):
         return Tensor.from_op(a / b, (self, other), backward)
 
     def __pow__(self, exponent: float) -> "Tensor":
-        """aⁿ for one number n; a tensor as exponent is exp(log(a) * n)."""
+        """Return aⁿ for a number n. For a tensor n, use exp(log(a) * n)."""
         if as_array(exponent).shape:
             raise ShapeError(f"expected one number as exponent, got shape {as_array(exponent).shape}")
         a, n = self.data, float(exponent)
@@ -110,7 +110,7 @@ class Tensor(Node):
         return Tensor.from_op(a**n, (self,), backward)
 
     def __matmul__(self, other: "Operand") -> "Tensor":
-        """(..., M, K) @ (..., K, N) -> (..., M, N), with broadcasting of the leading axes."""
+        """Return (..., M, K) @ (..., K, N) -> (..., M, N), with broadcasting of the leading axes."""
         other = _tensor(other, self)
         a, b = self.data, other.data
         if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
@@ -141,32 +141,32 @@ class Tensor(Node):
     __radd__ = __add__
     __rmul__ = __mul__
 
-    # Comparison: a tensor of booleans, without gradient
+    # Comparison: returns a tensor of booleans without gradient
 
     def __eq__(self, other: object) -> "Tensor":  # type: ignore[override]
-        return self._compared(other, "__eq__")
+        return self._compare(other, "__eq__")
 
     def __ne__(self, other: object) -> "Tensor":  # type: ignore[override]
-        return self._compared(other, "__ne__")
+        return self._compare(other, "__ne__")
 
     def __lt__(self, other: "Operand") -> "Tensor":
-        return self._compared(other, "__lt__")
+        return self._compare(other, "__lt__")
 
     def __le__(self, other: "Operand") -> "Tensor":
-        return self._compared(other, "__le__")
+        return self._compare(other, "__le__")
 
     def __gt__(self, other: "Operand") -> "Tensor":
-        return self._compared(other, "__gt__")
+        return self._compare(other, "__gt__")
 
     def __ge__(self, other: "Operand") -> "Tensor":
-        return self._compared(other, "__ge__")
+        return self._compare(other, "__ge__")
 
-    def _compared(self, other: Any, name: str) -> "Tensor":
+    def _compare(self, other: Any, name: str) -> "Tensor":
         array = other.data if isinstance(other, Tensor) else as_array(other)
         check_broadcast(self.shape, array.shape)
         return Tensor(getattr(self.data, name)(array))
 
-    # Shape and reduction; each is the op of the same name
+    # Shape and reduction: each method calls the op of the same name
 
     def __getitem__(self, index: object) -> "Tensor":
         from .shape import getitem
@@ -174,16 +174,16 @@ class Tensor(Node):
         return getitem(self, index)
 
     def reshape(self, *shape: int) -> "Tensor":
-        """Return `ops.reshape`; the lengths come one by one or as one tuple."""
+        """Return `ops.reshape`; the shape is given as separate numbers or as one tuple."""
         from .shape import reshape
 
-        return reshape(self, _unpacked(shape))
+        return reshape(self, _unpack(shape))
 
     def transpose(self, *axes: int) -> "Tensor":
         """Return `ops.transpose`; without `axes` the order of the axes is reversed."""
         from .shape import transpose
 
-        return transpose(self, _unpacked(axes) or tuple(reversed(range(self.ndim))))
+        return transpose(self, _unpack(axes) or tuple(reversed(range(self.ndim))))
 
     def sum(self, axis: "Axis" = None) -> "Tensor":
         """Return `ops.sum` over `axis`, by default over all axes."""
@@ -206,7 +206,7 @@ class Tensor(Node):
     # Attributes and conversion
 
     @property
-    def T(self) -> "Tensor":  # noqa: N802
+    def T(self) -> "Tensor":
         """The tensor with its axes reversed."""
         return self.transpose()
 
@@ -226,15 +226,15 @@ class Tensor(Node):
         return self.data.dtype
 
     def detach(self) -> "Tensor":
-        """Return a tensor of the same array outside of the graph."""
+        """Return a tensor that shares the array and has no gradient."""
         return Tensor(self.data)
 
     def numpy(self) -> numpy.ndarray:
-        """Return the array on the host; on a CPU it shares memory with the tensor."""
+        """Return a NumPy array; with the NumPy backend, the array shares memory with the tensor."""
         return asnumpy(self.data)
 
     def item(self) -> float:
-        """Return the only entry as a Python number. Raises ShapeError where there are several."""
+        """Return the only entry as a Python number. Raises ShapeError unless the size is 1."""
         if self.size != 1:
             raise ShapeError(f"item() needs a tensor of one entry, got shape {self.shape}")
         return asnumpy(self.data).item()
@@ -268,7 +268,7 @@ Axis = int | tuple[int, ...] | None
 
 
 def _tensor(value: Operand, like: Tensor) -> Tensor:
-    """Return `value` as a tensor; a constant takes the dtype of `like`, so that 2.0 * x keeps float32."""
+    """Return `value` as a tensor; a constant is converted to the dtype of `like`, so that 2.0 * x keeps float32."""
     if isinstance(value, Tensor):
         return value
     array = as_array(value)
@@ -276,13 +276,13 @@ def _tensor(value: Operand, like: Tensor) -> Tensor:
 
 
 def _operand(value: Operand, like: Tensor) -> Tensor:
-    """Return the other operand as a tensor. Raises ShapeError where the two shapes do not broadcast."""
+    """Return the other operand as a tensor. Raises ShapeError unless the two shapes broadcast."""
     other = _tensor(value, like)
     check_broadcast(like.shape, other.shape)
     return other
 
 
-def _unpacked(lengths: tuple[Any, ...]) -> tuple[int, ...]:
+def _unpack(lengths: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(lengths[0]) if len(lengths) == 1 and isinstance(lengths[0], tuple | list) else lengths
 
 

@@ -1,28 +1,23 @@
-"""Layers: a module holds parameters, and calling it applies ops to a tensor."""
+"""Layers: a `Module` holds parameters, and calling it applies ops to a tensor.
 
-from .containers import (
-    AvgPool2d,
-    Dropout,
-    Flatten,
-    MaxPool2d,
-    NormMaxPool2d,
-    QuaternionDropout,
-    QuaternionNorm,
-    ReLU,
-    Sequential,
-)
+Every layer is called as layer(x, train=..., rng=...). `train` selects batch statistics and dropout; `rng` draws the
+dropout mask. Layers that need neither ignore both.
+"""
+
+from .activations import Dropout, ModReLU, QuaternionDropout, QuaternionNorm, ReLU
+from .containers import Flatten, Sequential
 from .convolution import Conv1d, Conv2d, ConvTranspose2d
 from .encoders import LearnedEncoder, NormHead
+from .linear import Linear, QuaternionLinear
 from .module import Module
-from .norms import LayerNorm, ModReLU, QuaternionBatchNorm, WhiteningBatchNorm
-from .quaternion import QuaternionLinear
+from .norms import BatchNorm, LayerNorm, QuaternionBatchNorm, WhiteningBatchNorm
+from .pooling import AvgPool2d, MaxPool2d, NormMaxPool2d
 from .quaternion_convolution import (
     QuaternionConv1d,
     QuaternionConv2d,
     QuaternionConvTranspose2d,
     QuaternionRotationConv2d,
 )
-from .real import BatchNorm, Linear
 
 __all__ = [
     "AvgPool2d",

@@ -1,4 +1,4 @@
-"""Real convolution layers, and what all convolution layers share."""
+"""Real convolution layers, and the base classes of all convolution layers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,47 +10,48 @@ from ..autodiff import Tensor
 from ..conv.im2col import Pair, pair, single
 from ..errors import ConfigError, ShapeError
 from .init import xavier_uniform
-from .module import Module
-from .real import parameter
+from .module import Module, parameter
 
 
 def real_weights(
-    taps: tuple[int, ...], in_channels: int, out_channels: int, groups: int, rng: np.random.Generator
+    kernel_size: tuple[int, ...], in_channels: int, out_channels: int, groups: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw (*taps, C/G, O), each of the G groups as a convolution of its own."""
-    c, o = per_group(groups, in_channels, out_channels)
-    return np.concatenate([xavier_uniform((*taps, c, o), rng=rng) for _ in range(groups)], axis=-1)
+    """Return initial weights (*kernel_size, C/G, O); each of the G groups is drawn as a separate convolution."""
+    c, o = channels_per_group(groups, in_channels, out_channels)
+    return np.concatenate([xavier_uniform((*kernel_size, c, o), rng=rng) for _ in range(groups)], axis=-1)
 
 
-def per_group(groups: int, *channels: int) -> list[int]:
-    """Return how many of the `channels` a group has; ShapeError where the groups do not come out equal."""
+def channels_per_group(groups: int, *channels: int) -> list[int]:
+    """Return each count of `channels` divided by `groups`. Raises ShapeError if a count is not divisible."""
     if groups < 1 or any(count % groups for count in channels):
         raise ShapeError(f"expected channels in {groups} equal groups, got {channels}")
     return [count // groups for count in channels]
 
 
 class Convolution(Module):
-    """A weight, a bias where wanted, and the options of an op; a subclass names the op and how weights are drawn.
+    """Base class: a weight, an optional bias, and the options of a convolution op.
+
+    A subclass sets `op`, `init_weight` (a function such as `real_weights`) and `ndim`, the number of spatial axes.
 
     Parameters
     ----------
-    in_channels, out_channels : real channels in and out
-    kernel_size, stride, padding, dilation : a number, or a pair (height, width); a signal has the number only.
-        The default padding keeps the size where the stride is 1 and the kernel odd.
-    groups : the filters of a group see the channels of that group only
-    bias : add a trained number to each output channel, 0 at first
-    rng : draws the weights
+    in_channels, out_channels : number of real channels of input and output
+    kernel_size, stride, padding, dilation : a number, or in 2d a pair (height, width).
+        The default padding keeps the size if the stride is 1 and the kernel size is odd.
+    groups : number of groups; the filters of a group receive the input channels of that group only
+    bias : add a trainable number to each output channel, initially 0
+    rng : generator of the initial weights
 
     Raises
     ------
     ShapeError
-        The channels do not fall into equal groups (of quaternions, in a quaternion layer).
+        The channels (in a quaternion layer, the quaternion channels) are not divisible by `groups`.
     ConfigError
-        The kernel has no taps, or an option is no whole number and no pair of them.
+        A kernel size or dilation is less than 1, or an option is neither an integer nor a pair of integers.
     """
 
     op: Callable[..., Tensor]
-    draw: Callable[..., np.ndarray]
+    init_weight: Callable[..., np.ndarray]
     ndim = 2
 
     def __init__(
@@ -66,13 +67,13 @@ class Convolution(Module):
         bias: bool = False,
         rng: np.random.Generator,
     ) -> None:
-        taps, steps = self._each(kernel_size), self._each(dilation)
-        if min(*taps, *steps) < 1:
-            raise ConfigError(f"expected a kernel and a dilation of at least 1, got {kernel_size} and {dilation}")
-        self.weight = parameter(self.draw(taps, in_channels, out_channels, groups, rng))
+        sizes, dilations = self._per_axis(kernel_size), self._per_axis(dilation)
+        if min(*sizes, *dilations) < 1:
+            raise ConfigError(f"expected kernel_size and dilation of at least 1, got {kernel_size} and {dilation}")
+        self.weight = parameter(self.init_weight(sizes, in_channels, out_channels, groups, rng))
         self.bias = parameter(np.zeros(out_channels, np.float32)) if bias else None
         self.stride, self.dilation, self.groups = stride, dilation, groups
-        self.effective_kernel_size = tuple(step * (length - 1) + 1 for length, step in zip(taps, steps, strict=True))
+        self.effective_kernel_size = tuple(d * (size - 1) + 1 for size, d in zip(sizes, dilations, strict=True))
         self.padding = self._default_padding() if padding is None else padding
 
     def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
@@ -88,15 +89,15 @@ class Convolution(Module):
     def _default_padding(self) -> Pair:
         return tuple(size // 2 for size in self.effective_kernel_size)
 
-    def _each(self, value: Pair) -> tuple[int, ...]:
-        """An option as one number for each direction."""
+    def _per_axis(self, value: Pair) -> tuple[int, ...]:
+        """Return an option as one number per spatial axis."""
         return pair(value) if self.ndim == 2 else (single(value),)
 
 
 class TransposedConvolution(Convolution):
-    """A `Convolution` that spreads its input out; without paddings given it multiplies the size by the stride.
+    """Base class of the transposed convolutions; by default the output is `stride` times as large as the input.
 
-    `output_padding`, 0 to stride - 1 (a number, or a pair), is added to the size of the result.
+    `output_padding`, a number or a pair from 0 to stride - 1, is added to the size of the output.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class TransposedConvolution(Convolution):
         **options: Any,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, **options)
-        self.output_padding = self._missing() if output_padding is None else output_padding
+        self.output_padding = self._default_output_padding() if output_padding is None else output_padding
 
     def _options(self) -> dict[str, Any]:
         return {**super()._options(), "output_padding": self.output_padding}
@@ -117,26 +118,26 @@ class TransposedConvolution(Convolution):
     def _default_padding(self) -> Pair:
         return tuple((size - 1) // 2 for size in self.effective_kernel_size)
 
-    def _missing(self) -> Pair:
-        """The output padding that gives stride times the size, where possible: stride - effective kernel size + 2 padding."""
-        steps, paddings = self._each(self.stride), self._each(self.padding)
-        lacking = (s - r + 2 * p for s, r, p in zip(steps, self.effective_kernel_size, paddings, strict=True))
-        return tuple(min(max(0, lack), s - 1) for lack, s in zip(lacking, steps, strict=True))
+    def _default_output_padding(self) -> Pair:
+        """Return stride - effective kernel size + 2 padding per axis, clipped to 0 ... stride - 1."""
+        strides, paddings = self._per_axis(self.stride), self._per_axis(self.padding)
+        differences = (s - k + 2 * p for s, k, p in zip(strides, self.effective_kernel_size, paddings, strict=True))
+        return tuple(min(max(0, difference), s - 1) for difference, s in zip(differences, strides, strict=True))
 
 
 class Conv1d(Convolution):
-    """Correlation of a signal with a real kernel: (N, L, C) -> (N, OL, O)."""
+    """Cross-correlation of a signal with a real kernel: (N, L, C) -> (N, OL, O)."""
 
-    op, draw, ndim = staticmethod(ops.conv1d), staticmethod(real_weights), 1
+    op, init_weight, ndim = staticmethod(ops.conv1d), staticmethod(real_weights), 1
 
 
 class Conv2d(Convolution):
-    """Correlation with a real kernel: (N, H, W, C) -> (N, OH, OW, O)."""
+    """Cross-correlation with a real kernel: (N, H, W, C) -> (N, OH, OW, O)."""
 
-    op, draw = staticmethod(ops.conv2d), staticmethod(real_weights)
+    op, init_weight = staticmethod(ops.conv2d), staticmethod(real_weights)
 
 
 class ConvTranspose2d(TransposedConvolution):
-    """The way back through a real convolution: (N, H, W, C) -> (N, OH, OW, O)."""
+    """Transposed convolution with a real kernel, the adjoint of `Conv2d`: (N, H, W, C) -> (N, OH, OW, O)."""
 
-    op, draw = staticmethod(ops.conv_transpose2d), staticmethod(real_weights)
+    op, init_weight = staticmethod(ops.conv_transpose2d), staticmethod(real_weights)

@@ -1,7 +1,7 @@
-"""Into the quaternions and out of them, with something to learn; `ops` has the encoders that have nothing.
+"""Trainable layers from real to quaternion channels and back; `ops` has the encoders without parameters.
 
-The other way out, to keep all four components, needs no layer: blocks r|i|j|k read as real channels are the four
-components one after the other, so `Linear(in_features, out_features)` is the head.
+A real head that uses all four components needs no layer of its own: the blocks r|i|j|k are real channels, so
+`Linear(in_features, out_features)` is that head.
 """
 
 import numpy as np
@@ -10,17 +10,17 @@ from .. import ops
 from ..autodiff import Tensor
 from ..ops.components import quaternion_channels
 from .convolution import Conv2d
+from .linear import Linear
 from .module import Module
-from .real import Linear
 
 
 class LearnedEncoder(Module):
     """x + i f(x) + j g(x) + k h(x): (N, H, W, C) real -> (N, H, W, 4C), with f, g, h one real convolution.
 
-    Linear: it commutes with real factors, the only ones a real input can have.
+    The encoder is linear: a real factor of the input is a factor of the output.
 
-    Source: C. Gaudet, A. Maida, Deep quaternion networks, 2018, learn the imaginary parts by a deeper block of
-    batch norms, relus and two convolutions.
+    Source: C. Gaudet, A. Maida, Deep quaternion networks, 2018. Their imaginary parts come from a deeper block of
+    batch norms, ReLUs and two convolutions.
     """
 
     def __init__(self, channels: int, kernel_size: int = 3, *, rng: np.random.Generator) -> None:
@@ -33,7 +33,7 @@ class LearnedEncoder(Module):
 class NormHead(Module):
     """|q| @ weight + bias: (N, in_features) in blocks r|i|j|k -> (N, out_features) real.
 
-    Invariant: a unit quaternion on the right of every input changes nothing.
+    The output is invariant to a product of every input with a unit quaternion on the right.
     Raises ShapeError unless `in_features` is a multiple of 4.
     """
 

@@ -9,6 +9,11 @@ from ..errors import CheckpointError
 Setter = Callable[[Array], None]
 
 
+def parameter(array: Array) -> Tensor:
+    """Return a trainable tensor of a host array, copied to the device of the backend."""
+    return Tensor(xp.asarray(array), requires_grad=True)
+
+
 class Module:
     """A layer or a network. Its attributes are its parameters, buffers and submodules.
 
@@ -26,7 +31,7 @@ class Module:
         return (tensor for _, tensor in self.named_parameters())
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield (dotted name, tensor) for every trainable tensor; a shared tensor comes once, under its first name."""
+        """Yield (dotted name, tensor) for every trainable tensor; a shared tensor is yielded once."""
         seen: set[int] = set()
         for name, value, _ in self._entries():
             if isinstance(value, Tensor) and value.requires_grad and id(value) not in seen:
@@ -34,13 +39,13 @@ class Module:
                 yield name, value
 
     def state_dict(self) -> dict[str, Array]:
-        """Return a host copy of every parameter and buffer by its dotted name, such as `blocks.0.convs.1.weight`."""
+        """Return {dotted name: host copy} of all parameters and buffers; a name is, e.g., `blocks.0.convs.1.weight`."""
         return {name: asnumpy(_array(value)).copy() for name, value, _ in self._entries()}
 
     def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
-        """Set every parameter and buffer to a copy of its array, in C order and in the dtype that it has here.
+        """Set every parameter and buffer to a C-ordered copy of its array; each keeps its current dtype.
 
-        Raises CheckpointError, before anything is set, where names or shapes differ.
+        Raises CheckpointError if names or shapes differ; the module is then unchanged.
         """
         entries = {name: (value, set_array) for name, value, set_array in self._entries()}
         _check_arrays({name: _array(value).shape for name, (value, _) in entries.items()}, arrays)
@@ -48,7 +53,7 @@ class Module:
             set_array(xp.array(arrays[name], dtype=_array(value).dtype, order="C"))
 
     def _entries(self, prefix: str = "", parents: tuple[int, ...] = ()) -> Iterator[tuple[str, Tensor | Array, Setter]]:
-        """Yield (dotted name, tensor or array, function that replaces the array); skip a reference to a parent."""
+        """Yield (dotted name, tensor or array, setter of the array); references to parent modules are skipped."""
         if id(self) in parents:
             return
         for key, value in vars(self).items():
@@ -61,7 +66,7 @@ class Module:
                     yield name, item, self._buffer_setter(key, item)
 
     def _buffer_setter(self, key: str, array: Array) -> Setter:
-        """Replace an attribute, so that old references keep the old values; overwrite an array in a container."""
+        """Return a function that rebinds attribute `key`, or overwrites `array` in place if it is in a container."""
 
         def set_array(new: Array) -> None:
             if vars(self)[key] is array:
@@ -80,7 +85,7 @@ def _tensor_setter(tensor: Tensor) -> Setter:
 
 
 def _flatten(name: str, value: object) -> Iterator[tuple[str, object]]:
-    """Yield (dotted name, item) for the items of nested lists, tuples and dicts, or for `value` itself."""
+    """Yield (dotted name, item) for every item of nested lists, tuples and dicts; any other `value` is one item."""
     if isinstance(value, list | tuple | dict):
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:
@@ -96,13 +101,13 @@ def _array(value: Tensor | Array) -> Array:
 def _check_arrays(expected: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Array]) -> None:
     missing = sorted(expected.keys() - arrays.keys())
     unexpected = sorted(arrays.keys() - expected.keys())
-    wrong = [
+    wrong_shape = [
         f"{name}: expected {shape}, got {arrays[name].shape}"
         for name, shape in expected.items()
         if name in arrays and arrays[name].shape != shape
     ]
-    if missing or unexpected or wrong:
+    if missing or unexpected or wrong_shape:
         raise CheckpointError(
-            f"the arrays do not fit this model; missing: {missing or 'none'}; unexpected: {unexpected or 'none'}; "
-            f"wrong shape: {'; '.join(wrong) or 'none'}"
+            f"the arrays do not match this model; missing: {missing or 'none'}; unexpected: {unexpected or 'none'}; "
+            f"wrong shape: {'; '.join(wrong_shape) or 'none'}"
         )

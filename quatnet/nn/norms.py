@@ -1,78 +1,109 @@
-"""Normalization and activation layers for quaternions. `num_features` counts real channels, four to a quaternion."""
+"""Normalization layers. `num_features` is the number of real channels, the length of the last axis."""
 
 import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
 from ..backend import Array, xp
+from ..ops.batchnorm import batch_statistics
 from ..ops.components import quaternion_channels
 from ..ops.quaternion_batchnorm import quaternion_statistics
 from ..ops.whitening import whitening_statistics
-from .module import Module
-from .real import parameter
+from .module import Module, parameter
+
+
+class BatchNorm(Module):
+    """Batch normalization over all axes but the last, `ops.batch_norm`, with running statistics for evaluation.
+
+    Parameters
+    ----------
+    num_features : length of the last axis
+    eps : added to the variance
+    momentum : weight of the batch statistics in the updated running statistics
+    affine : train `weight` and `bias`; otherwise they stay 1 and 0
+
+    A call with `train=True` normalizes by the statistics of the batch and updates the running statistics. `relu=True`
+    applies max(·, 0) in the same pass over memory.
+    """
+
+    def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
+        self.weight = Tensor(xp.ones(num_features, dtype=np.float32), requires_grad=affine)
+        self.bias = Tensor(xp.zeros(num_features, dtype=np.float32), requires_grad=affine)
+        self.running_mean = xp.zeros(num_features, dtype=np.float32)
+        self.running_var = xp.ones(num_features, dtype=np.float32)
+        self.eps, self.momentum = eps, momentum
+
+    def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None, relu: bool = False) -> Tensor:
+        if not train:
+            running = self.running_mean, self.running_var
+            return ops.batch_norm(x, self.weight, self.bias, running, relu=relu, eps=self.eps)
+        mean, variance = batch_statistics(x.data)
+        y = ops.batch_norm(x, self.weight, self.bias, relu=relu, eps=self.eps, batch_stats=(mean, variance))
+        momentum = xp.float32(self.momentum)
+        self.running_mean = _moving_average(self.running_mean, mean, momentum)
+        self.running_var = _moving_average(self.running_var, variance * _bessel_correction(x), momentum)
+        return y
 
 
 class QuaternionBatchNorm(Module):
-    """`ops.quaternion_batch_norm`, one variance for each quaternion, with running statistics for evaluation.
+    """`ops.quaternion_batch_norm`, one variance per quaternion channel, with running statistics for evaluation.
 
-    Commutes with a unit quaternion on the right in training, while the shift is 0.
+    In training, and while the bias is 0, the layer commutes with the product by a unit quaternion on the right.
     Raises ShapeError unless `num_features` is a multiple of 4.
     """
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
-        quaternions = quaternion_channels(num_features)
-        self.weight = parameter(np.ones(quaternions, np.float32))
+        num_quaternions = quaternion_channels(num_features)
+        self.weight = parameter(np.ones(num_quaternions, np.float32))
         self.bias = parameter(np.zeros(num_features, np.float32))
         self.running_mean = xp.zeros(num_features, dtype=np.float32)
-        self.running_var = xp.ones(quaternions, dtype=np.float32)
+        self.running_var = xp.ones(num_quaternions, dtype=np.float32)
         self.eps, self.momentum = eps, momentum
 
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
         if not train:
-            return ops.quaternion_batch_norm(
-                x, self.weight, self.bias, (self.running_mean, self.running_var), eps=self.eps
-            )
+            running = self.running_mean, self.running_var
+            return ops.quaternion_batch_norm(x, self.weight, self.bias, running, eps=self.eps)
         y = ops.quaternion_batch_norm(x, self.weight, self.bias, eps=self.eps)
         mean, variance = quaternion_statistics(x.data)
-        self.running_mean = _updated(self.running_mean, mean, self.momentum)
-        self.running_var = _updated(self.running_var, variance * _unbiased(x), self.momentum)
+        self.running_mean = _moving_average(self.running_mean, mean, self.momentum)
+        self.running_var = _moving_average(self.running_var, variance * _bessel_correction(x), self.momentum)
         return y
 
 
 class WhiteningBatchNorm(Module):
-    """`ops.whitening_batch_norm`, uncorrelated components, with running statistics for evaluation.
+    """`ops.whitening_batch_norm`, which decorrelates the four components, with running statistics for evaluation.
 
-    S starts as I, so that a component has variance 1 as after `BatchNorm`. Training needs 5 rows. No product with
-    a quaternion commutes with it. Raises ShapeError unless `num_features` is a multiple of 4.
+    `weight` is the lower triangle of a symmetric 4 x 4 matrix per quaternion channel, initially the identity; each
+    component then has variance 1, as after `BatchNorm`. Training needs at least 5 rows. The layer does not commute
+    with a product by a quaternion. Raises ShapeError unless `num_features` is a multiple of 4.
     """
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         identity = np.eye(4, dtype=np.float32)
-        quaternions = quaternion_channels(num_features)
-        self.weight = parameter(np.repeat(identity[np.tril_indices(4)][:, None], quaternions, axis=1))
+        num_quaternions = quaternion_channels(num_features)
+        self.weight = parameter(np.repeat(identity[np.tril_indices(4)][:, None], num_quaternions, axis=1))
         self.bias = parameter(np.zeros(num_features, np.float32))
         self.running_mean = xp.zeros(num_features, dtype=np.float32)
-        self.running_cov = xp.tile(xp.eye(4), (quaternions, 1, 1))  # float64, as `whitening` explains
+        self.running_cov = xp.tile(xp.eye(4), (num_quaternions, 1, 1))  # float64; the reason is given in ops/whitening
         self.eps, self.momentum = eps, momentum
 
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
         if not train:
-            return ops.whitening_batch_norm(
-                x, self.weight, self.bias, (self.running_mean, self.running_cov), eps=self.eps
-            )
-        y = ops.whitening_batch_norm(
-            x, self.weight, self.bias, eps=self.eps
-        )  # raises before the statistics are touched
+            running = self.running_mean, self.running_cov
+            return ops.whitening_batch_norm(x, self.weight, self.bias, running, eps=self.eps)
+        # an error in this call leaves the running statistics unchanged
+        y = ops.whitening_batch_norm(x, self.weight, self.bias, eps=self.eps)
         mean, covariance = whitening_statistics(x.data)
-        self.running_mean = _updated(self.running_mean, mean, self.momentum)
-        self.running_cov = _updated(self.running_cov, covariance * _unbiased(x), self.momentum)
+        self.running_mean = _moving_average(self.running_mean, mean, self.momentum)
+        self.running_cov = _moving_average(self.running_cov, covariance * _bessel_correction(x), self.momentum)
         return y
 
 
 class LayerNorm(Module):
-    """`ops.layer_norm` over the last axis of any real channels: each row by itself, the same in evaluation.
+    """`ops.layer_norm` over the last axis, for real channels; training and evaluation compute the same.
 
-    Not equivariant to a quaternion on the right.
+    The layer does not commute with a product by a quaternion on the right.
     """
 
     def __init__(self, num_features: int, *, eps: float = 1e-5) -> None:
@@ -84,24 +115,11 @@ class LayerNorm(Module):
         return ops.layer_norm(x, self.weight, self.bias, eps=self.eps)
 
 
-class ModReLU(Module):
-    """`ops.mod_relu` with one trained bias for each quaternion; 0 at first, which is the identity.
-
-    Commutes with a unit quaternion on the right. Raises ShapeError unless `num_features` is a multiple of 4.
-    """
-
-    def __init__(self, num_features: int) -> None:
-        self.bias = parameter(np.zeros(quaternion_channels(num_features), np.float32))
-
-    def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
-        return ops.mod_relu(x, self.bias)
-
-
-def _updated(running: Array, batch: Array, momentum: float) -> Array:
+def _moving_average(running: Array, batch: Array, momentum: float) -> Array:
     return running + (batch - running) * momentum
 
 
-def _unbiased(x: Tensor) -> float:
-    """n / (n - 1) for n rows: from the variance of a batch to that of what it was drawn from."""
+def _bessel_correction(x: Tensor) -> float:
+    """Return n / (n - 1) for n rows, the factor between the variance of the batch and its unbiased estimate."""
     count = x.data.size // x.shape[-1]
     return count / max(1, count - 1)

@@ -1,0 +1,43 @@
+"""Real and quaternion linear layers."""
+
+import numpy as np
+
+from .. import ops
+from ..autodiff import Tensor
+from ..ops.components import quaternion_channels
+from .init import he_scale, quaternion_polar, xavier_uniform
+from .module import Module, parameter
+
+
+class Linear(Module):
+    """x @ weight + bias: (N, in_features) -> (N, out_features).
+
+    Parameters
+    ----------
+    in_features, out_features : length of the last axis of input and output
+    bias : add a trainable number to each output, initially 0
+    rng : generator of the initial weights, Xavier uniform
+    """
+
+    def __init__(self, in_features: int, out_features: int, *, bias: bool = True, rng: np.random.Generator) -> None:
+        self.weight = parameter(xavier_uniform((in_features, out_features), rng=rng))
+        self.bias = parameter(np.zeros(out_features, np.float32)) if bias else None
+
+    def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
+        return ops.linear(x, self.weight, self.bias)
+
+
+class QuaternionLinear(Module):
+    """weight ⊗ x + bias: (N, in_features) -> (N, out_features), both counted in real channels.
+
+    Without bias, layer(x ⊗ q) = layer(x) ⊗ q for a constant quaternion q. Raises ShapeError unless `in_features` and
+    `out_features` are multiples of 4.
+    """
+
+    def __init__(self, in_features: int, out_features: int, *, bias: bool = True, rng: np.random.Generator) -> None:
+        shape = (4, quaternion_channels(in_features), quaternion_channels(out_features))
+        self.weight = parameter(quaternion_polar(shape, he_scale(shape), rng=rng))
+        self.bias = parameter(np.zeros(out_features, np.float32)) if bias else None
+
+    def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
+        return ops.quaternion_linear(x, self.weight, self.bias)

@@ -1,0 +1,39 @@
+"""Pooling layers over feature maps (N, H, W, C)."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .. import ops
+from ..autodiff import Tensor
+from .module import Module
+
+
+class Pool2d(Module):
+    """Base class of the pooling layers: non-overlapping windows of `kernel_size` x `kernel_size`."""
+
+    op: Callable[..., Tensor]
+
+    def __init__(self, kernel_size: int = 2) -> None:
+        self.kernel_size = kernel_size
+
+    def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
+        return self.op(x, kernel_size=self.kernel_size)
+
+
+class AvgPool2d(Pool2d):
+    """The mean of each window, `ops.avg_pool2d`."""
+
+    op = staticmethod(ops.avg_pool2d)
+
+
+class MaxPool2d(Pool2d):
+    """The largest entry of each window, `ops.max_pool2d`; componentwise on quaternion channels."""
+
+    op = staticmethod(ops.max_pool2d)
+
+
+class NormMaxPool2d(Pool2d):
+    """The quaternion of the largest norm in each window, `ops.norm_max_pool2d`."""
+
+    op = staticmethod(ops.norm_max_pool2d)
