@@ -6,31 +6,31 @@ from matplotlib.figure import Figure
 
 from quatnet.models import cnn14
 from quatnet.profile.counts import FLOAT_BYTES
-from quatnet.profile.roofline import A100, H100, Card, Pass, in_eight, layer_passes, total_seconds
+from quatnet.profile.roofline import A100, H100, GpuSpec, Pass, uses_eight_products, layer_passes, total_seconds
 
 FRAMES, BATCH = 1001, 32
 ORANGE, BLUE, GREEN = "#D55E00", "#0072B2", "#009E73"
 
 
-def speed(passes: list[Pass], card: Card) -> tuple[float, float]:
+def speed(passes: list[Pass], card: GpuSpec) -> tuple[float, float]:
     """Operations per byte, and 10¹² operations a second."""
     operations = sum(each.operations for each in passes)
-    size = FLOAT_BYTES * sum(each.numbers for each in passes)
+    size = FLOAT_BYTES * sum(each.elements for each in passes)
     return operations / size, operations / total_seconds({"": passes}, card) / 1e12
 
 
-def panel(axes: Axes, card: Card) -> None:
+def panel(axes: Axes, card: GpuSpec) -> None:
     config = cnn14(527, quaternion=True)
     layers = [layer for layer in config.layers(FRAMES) if not layer.linear]
     intensity = np.geomspace(1, 1000, 200)
-    roof = np.minimum(intensity * card.bytes, card.operations) / 1e12
+    roof = np.minimum(intensity * card.bandwidth, card.operations) / 1e12
     axes.loglog(intensity, roof, color="black", label="float32")
-    tensor = np.minimum(intensity * card.bytes, card.tensor_operations) / 1e12
+    tensor = np.minimum(intensity * card.bandwidth, card.tensor_operations) / 1e12
     axes.loglog(intensity, tensor, color="0.6", linestyle="--", label="TF32, tensor cores")
     plain, fused = (layer_passes(config, FRAMES, BATCH, fused=fused) for fused in (False, True))
     kinds = {
-        "16 products": (ORANGE, "s", plain, [layer for layer in layers if not in_eight(layer)]),
-        "8 products": (BLUE, "o", plain, [layer for layer in layers if in_eight(layer)]),
+        "16 products": (ORANGE, "s", plain, [layer for layer in layers if not uses_eight_products(layer)]),
+        "8 products": (BLUE, "o", plain, [layer for layer in layers if uses_eight_products(layer)]),
         "patches on chip": (GREEN, "^", fused, layers),
     }
     for label, (color, marker, passes, chosen) in kinds.items():

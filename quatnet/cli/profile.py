@@ -1,4 +1,4 @@
-"""`python -m quatnet profile NETWORK`: what a published network costs, as a table or as JSON."""
+"""`python -m quatnet profile NETWORK`: the cost of a published network, as a table or as JSON."""
 
 import argparse
 import json
@@ -20,53 +20,63 @@ from .profile_table import table
 SAMPLE_RATE_HZ, HOP = 32_000, 320  # of the published networks
 
 
-def add_to(commands: Any) -> None:
+def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of `argparse`."""
-    parser = commands.add_parser("profile", help="what a network costs: parameters, multiplications, memory, time")
+    parser = commands.add_parser("profile", help="parameters, multiplications, memory and time of a network")
     parser.add_argument("network", help=", ".join(NAMES))
-    parser.add_argument("--prune", type=float, default=0.0, metavar="P", help="cut this share of the later filters")
-    parser.add_argument("--clip-seconds", type=float, default=10.0, metavar="S", help="length of the clip (10)")
-    parser.add_argument("--classes", type=int, default=527, metavar="N", help="classes (527, of AudioSet)")
-    parser.add_argument("--latency", action="store_true", help="build the network and measure milliseconds")
+    parser.add_argument(
+        "--prune",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="prune this share of the filters in the second half of the blocks",
+    )
+    parser.add_argument(
+        "--clip-seconds", type=float, default=10.0, metavar="S", help="length of the clip (default: 10)"
+    )
+    parser.add_argument(
+        "--classes", type=int, default=527, metavar="N", help="number of classes (default: 527, as in AudioSet)"
+    )
+    parser.add_argument("--latency", action="store_true", help="build the network and measure its run time")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> None:
-    """Print what was asked for. Raises ConfigError for a name or a value that cannot work."""
-    facts = profile_of(options)
-    print(json.dumps(facts, indent=2) if options.json else table(facts))
+def run(args: argparse.Namespace) -> None:
+    """Print the profile as a table or as JSON. Raises ConfigError for an invalid name or value."""
+    profile = profile_network(args)
+    print(json.dumps(profile, indent=2) if args.json else table(profile))
 
 
-def profile_of(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the figures of a network and of its layers, as JSON will have them."""
-    config, frames = _config(options), _frames(options.clip_seconds)
+def profile_network(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the cost of a network and of its layers, as printed by `--json`."""
+    config, frames = _config(args), _frames(args.clip_seconds)
     total, layers = asdict(network_cost(config, frames)), [asdict(cost) for cost in layer_costs(config, frames)]
-    asked = {key: getattr(options, key) for key in ("network", "prune", "clip_seconds", "classes")}
-    facts = asked | {"frames": frames, "mels": config.mels} | {key: total[key] for key in total if key != "name"}
-    facts["torchinfo_mult_adds"] = torchinfo_mult_adds(config, frames)
-    return facts | (_measured(config, frames, layers) if options.latency else {}) | {"layers": layers}
+    profile = {key: getattr(args, key) for key in ("network", "prune", "clip_seconds", "classes")}
+    profile |= {"frames": frames, "mels": config.mels} | {key: total[key] for key in total if key != "name"}
+    profile["torchinfo_mult_adds"] = torchinfo_mult_adds(config, frames)
+    return profile | (_measure_latency(config, frames, layers) if args.latency else {}) | {"layers": layers}
 
 
-def _config(options: argparse.Namespace) -> Config:
-    if options.classes < 1:
-        raise ConfigError(f"expected at least 1 class, got {options.classes}")
-    return pruned_config(from_name(options.network, options.classes), options.prune)
+def _config(args: argparse.Namespace) -> Config:
+    if args.classes < 1:
+        raise ConfigError(f"expected at least 1 class, got {args.classes}")
+    return pruned_config(from_name(args.network, args.classes), args.prune)
 
 
 def _frames(clip_seconds: float) -> int:
     if not 0 < clip_seconds < math.inf:
-        raise ConfigError(f"expected a clip of some seconds, got {clip_seconds}")
+        raise ConfigError(f"expected a positive, finite length of the clip, got {clip_seconds} s")
     return 1 + int(clip_seconds * SAMPLE_RATE_HZ) // HOP
 
 
-def _measured(config: Config, frames: int, layers: list[dict[str, Any]]) -> dict[str, Any]:
-    """Measure the network, the same compiled, and each layer, whose time is written into its row."""
+def _measure_latency(config: Config, frames: int, layers: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the run time of the network, plain and compiled, and add the run time of each layer to `layers`."""
     model, clip = build(config, rng=np.random.default_rng(0)), np.zeros((frames, config.mels, 4), np.float32)
-    alone = layer_milliseconds(model, frames)
+    times = layer_milliseconds(model, frames)
     for layer in layers:
-        layer["milliseconds"] = alone[layer["name"]]
-    facts = {"threads": thread_count(), "milliseconds": milliseconds_per_clip(model, clip, runs=5)}
+        layer["milliseconds"] = times[layer["name"]]
+    latency = {"threads": thread_count(), "milliseconds": milliseconds_per_clip(model, clip, runs=5)}
     if not on_gpu():
-        facts["milliseconds_compiled"] = milliseconds_per_clip(compile(model), clip, runs=5)
-    return facts
+        latency["milliseconds_compiled"] = milliseconds_per_clip(compile(model), clip, runs=5)
+    return latency

@@ -1,4 +1,4 @@
-"""`python -m quatnet roofline NETWORK`: what a training step should take on two GPUs, as tables. A prediction."""
+"""`python -m quatnet roofline NETWORK`: the predicted time of a training step on two GPUs, as Markdown tables."""
 
 import argparse
 from collections.abc import Iterator
@@ -9,72 +9,74 @@ from ..models import CNNConfig, from_name
 from ..profile.counts import FLOAT_BYTES
 from ..profile.roofline import (
     A100,
+    CATEGORIES,
     H100,
-    PARTS,
-    Card,
+    GpuSpec,
     Pass,
-    in_eight,
     layer_passes,
-    seconds_by_part,
-    share_of_memory,
+    memory_bound_fraction,
+    seconds_by_category,
     total_seconds,
+    uses_eight_products,
 )
 
-CARDS = (A100, H100)
+GPUS = (A100, H100)
 CLASSES, FRAMES, SECONDS = 527, 1001, 10  # a clip of AudioSet
 Passes = dict[str, list[Pass]]
 
 
-def add_to(commands: Any) -> None:
+def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of `argparse`."""
-    parser = commands.add_parser("roofline", help="what a training step should take on two GPUs, by their data sheets")
+    parser = commands.add_parser("roofline", help="predicted time of a training step on two GPUs, from data sheets")
     parser.add_argument("network", help="cnn6, qcnn6, cnn10, qcnn10, cnn14, qcnn14")
-    parser.add_argument("--batch", type=int, default=32, metavar="N", help="clips in a step (32)")
+    parser.add_argument("--batch", type=int, default=32, metavar="N", help="batch size (default: 32)")
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> None:
-    """Print the tables. Raises ConfigError for another network, or no clips."""
-    config = from_name(options.network, CLASSES)
-    if not isinstance(config, CNNConfig) or options.batch < 1:
-        raise ConfigError(f"expected a network of plain blocks and some clips, got {options.network}, {options.batch}")
-    print(f"Predicted, not measured: {options.network}, a training step of {options.batch} clips of {SECONDS} s\n")
-    print(*by_layer(config, options.batch), "", *by_part(config, options.batch), sep="\n")
+def run(args: argparse.Namespace) -> None:
+    """Print the tables. Raises ConfigError for a residual network or a batch size below 1."""
+    config = from_name(args.network, CLASSES)
+    if not isinstance(config, CNNConfig) or args.batch < 1:
+        raise ConfigError(
+            f"expected a network of plain blocks and a positive batch size, got {args.network}, {args.batch}"
+        )
+    print(f"Predicted, not measured: {args.network}, a training step of {args.batch} clips of {SECONDS} s\n")
+    print(*by_layer(config, args.batch), "", *by_category(config, args.batch), sep="\n")
 
 
 def by_layer(config: CNNConfig, batch: int) -> Iterator[str]:
-    """Yield a table with a row for each layer: its form, bytes and operations, and on each card time and limit."""
-    cards = " | ".join(f"{card.name} (ms) | waits for memory" for card in CARDS)
-    yield f"| layer | products | GB | G operations | operations / byte | {cards} |"
-    yield "|---" * (5 + 2 * len(CARDS)) + "|"
+    """Yield the lines of a table with products, bytes and operations of each layer, and its time on each GPU."""
+    times = " | ".join(f"{spec.name} (ms) | memory-bound" for spec in GPUS)
+    yield f"| layer | products | GB | G operations | operations / byte | {times} |"
+    yield "|---" * (5 + 2 * len(GPUS)) + "|"
     passes = layer_passes(config, FRAMES, batch)
     for layer in config.layers(FRAMES):
-        form = "8" if in_eight(layer) else "16" if layer.quaternion else "real"
-        yield _row([layer.name, form], passes[layer.name])
-    yield _row(["step", ""], [each for of_layer in passes.values() for each in of_layer])
+        products = "8" if uses_eight_products(layer) else "16" if layer.quaternion else "real"
+        yield _row([layer.name, products], passes[layer.name])
+    yield _row(["step", ""], [each for layer_passes in passes.values() for each in layer_passes])
 
 
 def _row(names: list[str], passes: list[Pass]) -> str:
-    size, operations = FLOAT_BYTES * sum(each.numbers for each in passes), sum(each.operations for each in passes)
-    figures = [f"{size / 1e9:.2f}", f"{operations / 1e9:.1f}", f"{operations / size:.1f}"]
-    for card in CARDS:
-        figures += [f"{1e3 * total_seconds({'': passes}, card):.2f}", f"{share_of_memory(passes, card):.0%}"]
-    return f"| {' | '.join(names + figures)} |"
+    size, operations = FLOAT_BYTES * sum(each.elements for each in passes), sum(each.operations for each in passes)
+    cells = [f"{size / 1e9:.2f}", f"{operations / 1e9:.1f}", f"{operations / size:.1f}"]
+    for spec in GPUS:
+        cells += [f"{1e3 * total_seconds({'': passes}, spec):.2f}", f"{memory_bound_fraction(passes, spec):.0%}"]
+    return f"| {' | '.join(names + cells)} |"
 
 
-def by_part(config: CNNConfig, batch: int) -> Iterator[str]:
-    """Yield a table of milliseconds: as it is, with tensor cores, and both with fused convolutions."""
-    yield f"| ms | {' | '.join(PARTS)} | step |"
-    yield "|---" * (len(PARTS) + 2) + "|"
-    for card in CARDS:
+def by_category(config: CNNConfig, batch: int) -> Iterator[str]:
+    """Yield the lines of a table of milliseconds by category, with and without tensor cores and fused convolutions."""
+    yield f"| ms | {' | '.join(CATEGORIES)} | step |"
+    yield "|---" * (len(CATEGORIES) + 2) + "|"
+    for spec in GPUS:
         for fused in (False, True):
             passes = layer_passes(config, FRAMES, batch, fused=fused)
-            for units, used in _units(card):
-                times = [*seconds_by_part(passes, used).values(), total_seconds(passes, used)]
-                name = f"{card.name}{', fused' if fused else ''}{units}"
+            for suffix, variant in _with_tensor_cores(spec):
+                times = [*seconds_by_category(passes, variant).values(), total_seconds(passes, variant)]
+                name = f"{spec.name}{', fused' if fused else ''}{suffix}"
                 yield f"| {name} | {' | '.join(f'{1e3 * seconds:.1f}' for seconds in times)} |"
 
 
-def _units(card: Card) -> list[tuple[str, Card]]:
-    """The card as it is, and as it is with tensor cores for all products."""
-    return [("", card), (", TF32", card._replace(operations=card.tensor_operations))]
+def _with_tensor_cores(spec: GpuSpec) -> list[tuple[str, GpuSpec]]:
+    """Return the GPU with float32 throughput, and with TF32 throughput (tensor cores) for all operations."""
+    return [("", spec), (", TF32", spec._replace(operations=spec.tensor_operations))]

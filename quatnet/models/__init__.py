@@ -1,6 +1,6 @@
-"""Networks, built from a config."""
+"""CNN and ResNet families, real or quaternion, built from a config."""
 
-from .build import NAMES, build, config_of, from_name
+from .build import NAMES, build, config_from_dict, from_name
 from .channels import ChannelGroup, num_filters, pruned_config, remaining_filters, shared_channels, with_filters
 from .cnn import CNN, CNNConfig, cnn6, cnn10, cnn14, half_width, small_cnn
 from .compiled import compile
@@ -24,7 +24,7 @@ __all__ = [
     "cnn10",
     "cnn14",
     "compile",
-    "config_of",
+    "config_from_dict",
     "convert",
     "from_name",
     "half_width",

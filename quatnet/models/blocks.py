@@ -1,4 +1,4 @@
-"""The two kinds of blocks: a row of convolutions, and one that adds its input to its result."""
+"""Building blocks of the networks: `ConvBlock` (CNN, and both ends of a ResNet) and `ResidualBlock` (ResNet)."""
 
 import numpy as np
 
@@ -10,10 +10,10 @@ from .config import Config
 
 
 class ConvBlock(Module):
-    """Convolutions with batch norm and relu: (N, H, W, C) -> (N, H, W, widths[-1])."""
+    """Sequence of [convolution -> batch norm -> relu]: (N, H, W, C) -> (N, H, W, widths[-1])."""
 
-    def __init__(self, channels: int, widths: tuple[int, ...], config: Config, *, rng: np.random.Generator) -> None:
-        self.convs = _convolutions(channels, widths, config, rng)
+    def __init__(self, in_channels: int, widths: tuple[int, ...], config: Config, *, rng: np.random.Generator) -> None:
+        self.convs = _convolutions(in_channels, widths, config, rng)
         self.norms = [BatchNorm(width) for width in widths]
 
     def __call__(self, x: Tensor, *, train: bool) -> Tensor:
@@ -23,19 +23,19 @@ class ConvBlock(Module):
 
 
 class ResidualBlock(Module):
-    """relu(x + convolutions of x), with batch norm, relu and dropout between those: (N, H, W, C) -> (N, H, W, C).
+    """relu(x + f(x)), where f is a sequence of convolutions and batch norms with relu and dropout in between.
 
-    With `shortcut` both ways start from x pooled 2 x 2, and the sum takes that through a 1 x 1 convolution and a
-    batch norm: (N, H // 2, W // 2, widths[-1]). The scale of the last batch norm starts at 0: the block starts as
-    relu(x), or relu(shortcut).
+    Without `shortcut`: (N, H, W, C) -> (N, H, W, C). With `shortcut`, both branches start from x pooled 2 x 2, and
+    the result is relu(batch_norm(conv_1x1(x)) + f(x)), of shape (N, H // 2, W // 2, widths[-1]). The weight of the
+    last batch norm is initialized to 0, so that f(x) = 0 at the start of training.
 
-    Source: K. He and others, Deep residual learning for image recognition, 2016 (basic block); pools instead of
-    strides, dropout and the first scale as in PANNs, Q. Kong and others, 2020.
+    Source: K. He and others, Deep residual learning for image recognition, 2016 (basic block); pooling instead of
+    strides, dropout and the zero initialization as in PANNs, Q. Kong and others, 2020.
     """
 
     def __init__(
         self,
-        channels: int,
+        in_channels: int,
         widths: tuple[int, ...],
         config: Config,
         *,
@@ -43,36 +43,37 @@ class ResidualBlock(Module):
         dropout: float,
         rng: np.random.Generator,
     ) -> None:
-        self.convs = _convolutions(channels, widths, config, rng)
+        self.convs = _convolutions(in_channels, widths, config, rng)
         self.norms = [BatchNorm(width) for width in widths]
         self.norms[-1].weight.data[...] = 0
-        self.shortcut = _layer(config)(channels, widths[-1], kernel_size=1, rng=rng) if shortcut else None
+        self.shortcut = _conv_class(config)(in_channels, widths[-1], kernel_size=1, rng=rng) if shortcut else None
         self.shortcut_norm = BatchNorm(widths[-1]) if shortcut else None
         self.dropout = dropout
 
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
-        h = x = self.entered(x)
+        h = x = self.residual_input(x)
         for conv, norm in zip(self.convs[:-1], self.norms[:-1], strict=True):
             h = ops.dropout(norm(conv(h), train=train, relu=True), self.dropout, rng=rng, train=train)
-        return self.joined(h, x, train=train)
+        return self.residual_add(h, x, train=train)
 
-    def entered(self, x: Tensor) -> Tensor:
-        """Return where both ways start: the input, pooled if there is a shortcut."""
+    def residual_input(self, x: Tensor) -> Tensor:
+        """Return the input of both branches: `x`, pooled if the block has a shortcut."""
         return ops.avg_pool2d(x) if self.shortcut else x
 
-    def joined(self, h: Tensor, x: Tensor, *, train: bool) -> Tensor:
-        """Return where they meet: the last convolution of `h`, and `x`, added."""
+    def residual_add(self, h: Tensor, x: Tensor, *, train: bool) -> Tensor:
+        """Return relu(norm(conv(h)) + shortcut(x)), with the last convolution and batch norm of the block."""
         if self.shortcut is not None and self.shortcut_norm is not None:
             x = self.shortcut_norm(self.shortcut(x), train=train)
         return ops.relu(self.norms[-1](self.convs[-1](h), train=train) + x)
 
 
-def _layer(config: Config) -> type[Convolution]:
+def _conv_class(config: Config) -> type[Convolution]:
     return QuaternionConv2d if config.quaternion else Conv2d
 
 
 def _convolutions(
-    channels: int, widths: tuple[int, ...], config: Config, rng: np.random.Generator
+    in_channels: int, widths: tuple[int, ...], config: Config, rng: np.random.Generator
 ) -> list[Convolution]:
-    pairs = zip((channels, *widths), widths, strict=False)
-    return [_layer(config)(before, after, kernel_size=config.kernel_size, rng=rng) for before, after in pairs]
+    conv_class, kernel_size = _conv_class(config), config.kernel_size
+    pairs = zip((in_channels, *widths), widths, strict=False)
+    return [conv_class(inputs, outputs, kernel_size=kernel_size, rng=rng) for inputs, outputs in pairs]

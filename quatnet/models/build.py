@@ -1,4 +1,4 @@
-"""From a config, or from the name of a published network, to the network."""
+"""Build a network from a config, and a config from the name of a published network."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,14 +11,14 @@ from .config import Config
 from .network import Network
 from .resnet import ResNet, ResNetConfig, resnet38
 
-PUBLISHED = {"cnn6": cnn6, "cnn10": cnn10, "cnn14": cnn14, "resnet38": resnet38, "small_cnn": small_cnn}
-NAMES = (*PUBLISHED, *(f"q{name}" for name in PUBLISHED))
+PRESETS = {"cnn6": cnn6, "cnn10": cnn10, "cnn14": cnn14, "resnet38": resnet38, "small_cnn": small_cnn}
+NAMES = (*PRESETS, *(f"q{name}" for name in PRESETS))
 
 
 def build(config: Config, *, rng: np.random.Generator) -> Network:
-    """Return the network of a `CNNConfig` or of a `ResNetConfig`, its weights drawn from `rng`.
+    """Return the network of a `CNNConfig` or a `ResNetConfig`, with weights drawn from `rng`.
 
-    Raises ConfigError for anything else.
+    Raises ConfigError for any other `config`.
 
     >>> import numpy as np; from quatnet.models import small_cnn
     >>> build(small_cnn(classes=3), rng=np.random.default_rng(0)).config.classes
@@ -32,18 +32,19 @@ def build(config: Config, *, rng: np.random.Generator) -> Network:
 
 
 def from_name(name: str, classes: int) -> Config:
-    """Return the config of a network by its name, such as "cnn14", or "qcnn14" for its quaternion twin.
+    """Return the config of a network by name, such as "cnn14" (real) or "qcnn14" (quaternion).
 
     Raises ConfigError for a name that is not in `NAMES`.
     """
     if name not in NAMES:
         raise ConfigError(f"expected a network among {', '.join(NAMES)}, got {name!r}")
-    return PUBLISHED[name.removeprefix("q")](classes, quaternion=name.startswith("q"))
+    return PRESETS[name.removeprefix("q")](classes, quaternion=name.startswith("q"))
 
 
-def config_of(fields: Mapping[str, Any]) -> Config:
-    """Return the config with these fields, as `dataclasses.asdict` wrote them: with `stages`, a `ResNetConfig`.
+def config_from_dict(fields: Mapping[str, Any]) -> Config:
+    """Return the config with these fields, as written by `dataclasses.asdict`.
 
-    Raises TypeError for fields that are missing or unknown, ConfigError for values that cannot work.
+    The result is a `ResNetConfig` if `fields` contains "stages", otherwise a `CNNConfig`. Raises TypeError for missing
+    or unknown fields and ConfigError for invalid values.
     """
     return ResNetConfig(**fields) if "stages" in fields else CNNConfig(**fields)

@@ -1,4 +1,4 @@
-"""Which arrays share channels: what pruning must cut together for the network to stay whole."""
+"""Groups of layers that share channels, and the config of a network after some channels are removed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,11 +10,12 @@ from .config import Config
 
 
 class ChannelGroup(NamedTuple):
-    """Channels that are one and the same wherever they appear, and so can only be cut everywhere at once.
+    """Layers that share the same channels, so that a channel can only be removed from all of them together.
 
-    `producers` are the convolutions whose filters make them (the last axis of their `weight`), `norms` the batch
-    norms with an entry for each (`scale`, `shift`, `mean`, `variance`), `consumers` the layers that take them in (the
-    last axis but one of their `weight`). A quaternion layer holds four real channels in one entry of its weight.
+    `producers` are the convolutions that compute the channels (last axis of their `weight`). `norms` are the batch
+    norms over the channels (one entry each in `weight`, `bias`, `running_mean` and `running_var`). `consumers` are the
+    layers that take the channels as input (last but one axis of their `weight`). In the weight of a quaternion layer,
+    one entry of these axes corresponds to four real channels.
     """
 
     producers: list[str]
@@ -23,76 +24,91 @@ class ChannelGroup(NamedTuple):
 
 
 def shared_channels(config: Config) -> list[ChannelGroup]:
-    """Return the channels of a network by who shares them, in the order of the first writer.
+    """Return the channel groups of a network, ordered by their first producer.
 
-    In a plain block each convolution has channels of its own. A residual block adds its last convolution to what
-    came before, so a whole stage, and the shortcut or plain block that it begins with, writes the same ones. The name
-    `blocks.B.convs.C` belongs to `config.widths[B][C]`; a shortcut has the last width of its block. What the embedding
-    writes is not among them.
+    In a plain block, each convolution has a group of its own. A residual block adds its last convolution to its input,
+    so all residual blocks of a stage, and the shortcut or plain block at its start, produce the same channels.
+    The layer `blocks.B.convs.C` has `config.widths[B][C]` output channels; a shortcut has the last width of its block.
+    The output channels of the embedding are not included.
 
     >>> from quatnet.models import CNNConfig
     >>> shared_channels(CNNConfig(3, False, ((8,), (16,)), embedding=4))[0]
     ChannelGroup(producers=['blocks.0.convs.0'], norms=['blocks.0.norms.0'], consumers=['blocks.1.convs.0'])
     """
-    found: list[ChannelGroup] = []
-    stream = ChannelGroup([], [], [])  # what flows from block to block; at first the input, which nothing writes
+    groups: list[ChannelGroup] = []
+    block_output = ChannelGroup([], [], [])  # initially the input of the network, which has no producer
     for b, widths in enumerate(config.widths):
-        before, here = stream, f"blocks.{b}"
-        if config.shortcut(b) or not config.residual(b):
-            stream = ChannelGroup([], [], [])
-        if config.shortcut(b):
-            before.consumers.append(f"{here}.shortcut")
-            _written(stream, f"{here}.shortcut", f"{here}.shortcut_norm", found)
+        inputs, prefix = block_output, f"blocks.{b}"
+        if config.has_shortcut(b) or not config.is_residual(b):
+            block_output = ChannelGroup([], [], [])
+        if config.has_shortcut(b):
+            inputs.consumers.append(f"{prefix}.shortcut")
+            _add_producer(block_output, f"{prefix}.shortcut", f"{prefix}.shortcut_norm", groups)
         for c in range(len(widths)):
-            before.consumers.append(f"{here}.convs.{c}")
-            before = stream if c + 1 == len(widths) else ChannelGroup([], [], [])
-            _written(before, f"{here}.convs.{c}", f"{here}.norms.{c}", found)
-    stream.consumers.append("embedding")
-    return found
+            inputs.consumers.append(f"{prefix}.convs.{c}")
+            inputs = block_output if c + 1 == len(widths) else ChannelGroup([], [], [])
+            _add_producer(inputs, f"{prefix}.convs.{c}", f"{prefix}.norms.{c}", groups)
+    block_output.consumers.append("embedding")
+    return groups
 
 
-def _written(channels: ChannelGroup, writer: str, norm: str, found: list[ChannelGroup]) -> None:
-    if not channels.producers:
-        found.append(channels)
-    channels.producers.append(writer)
-    channels.norms.append(norm)
+def _add_producer(group: ChannelGroup, producer: str, norm: str, groups: list[ChannelGroup]) -> None:
+    if not group.producers:
+        groups.append(group)
+    group.producers.append(producer)
+    group.norms.append(norm)
 
 
-def num_filters(config: Config, channels: ChannelGroup) -> int:
-    """Return how many filters write these channels, in each of their writers: a quaternion filter writes four."""
-    _, block, kind, *number = channels.producers[0].split(".")
+def num_filters(config: Config, group: ChannelGroup) -> int:
+    """Return the number of filters in each producer of a group; a quaternion filter produces four real channels."""
+    _, block, kind, *number = group.producers[0].split(".")
     width = config.widths[int(block)][int(number[0]) if kind == "convs" else -1]
     return width // (4 if config.quaternion else 1)
 
 
 def remaining_filters(config: Config, ratio: float, *, blocks: Sequence[int] | None = None) -> dict[str, int]:
-    """Return how many filters of shared channels stay, by their first writer, after the share `ratio` of them is cut.
+    """Return the number of filters that remain in each channel group if the share `ratio` is removed.
 
-    Named are the channels that `blocks` alone write (default: all blocks). At least one filter stays. Raises
-    ConfigError unless 0 <= ratio < 1 and the blocks exist.
+    Parameters
+    ----------
+    config
+        The network before pruning.
+    ratio
+        Share of the filters to remove, 0 <= ratio < 1. At least one filter of each group remains.
+    blocks
+        Only groups whose producers all lie in these blocks are pruned (default: all blocks).
+
+    Returns
+    -------
+    The number of remaining filters by the name of the first producer of each pruned group.
+
+    Raises
+    ------
+    ConfigError
+        `ratio` is out of range or a block does not exist.
     """
-    known = range(len(config.widths))
-    chosen = known if blocks is None else blocks
+    all_blocks = range(len(config.widths))
+    selected = all_blocks if blocks is None else blocks
     if not 0 <= ratio < 1:
         raise ConfigError(f"expected a share of filters to prune, 0 <= ratio < 1, got {ratio}")
-    if not set(chosen) <= set(known):
-        raise ConfigError(f"expected blocks among {list(known)}, got {list(chosen)}")
-    inside = tuple(f"blocks.{b}." for b in chosen)
-    groups = [group for group in shared_channels(config) if all(name.startswith(inside) for name in group.producers)]
+    if not set(selected) <= set(all_blocks):
+        raise ConfigError(f"expected blocks among {list(all_blocks)}, got {list(selected)}")
+    prefixes = tuple(f"blocks.{b}." for b in selected)
+    groups = [group for group in shared_channels(config) if all(name.startswith(prefixes) for name in group.producers)]
     counts = {group.producers[0]: num_filters(config, group) for group in groups}
-    return {name: filters - int(ratio * filters) for name, filters in counts.items()}
+    return {name: count - int(ratio * count) for name, count in counts.items()}
 
 
 def with_filters(config: AnyConfig, filters: Mapping[str, int]) -> AnyConfig:
-    """Return the config whose shared channels have as many filters as `filters` says, by the first writer of each.
+    """Return `config` with the given number of filters by the first producer of each channel group.
 
-    Raises ConfigError for a name that is not the first writer of any, and for a number below 1.
+    Raises ConfigError if a name is not the first producer of a group, or a number is below 1.
     """
-    groups = {group.producers[0]: group.producers for group in shared_channels(config)}
-    if not filters.keys() <= groups.keys():
-        raise ConfigError(f"expected names among {', '.join(groups)}, got {', '.join(filters)}")
-    size = 4 if config.quaternion else 1
-    widths = {writer: size * count for name, count in filters.items() for writer in groups[name]}
+    producers = {group.producers[0]: group.producers for group in shared_channels(config)}
+    if not filters.keys() <= producers.keys():
+        raise ConfigError(f"expected names among {', '.join(producers)}, got {', '.join(filters)}")
+    unit = 4 if config.quaternion else 1
+    widths = {producer: unit * count for name, count in filters.items() for producer in producers[name]}
     blocks = [
         tuple(widths.get(f"blocks.{b}.convs.{c}", width) for c, width in enumerate(block))
         for b, block in enumerate(config.widths)
@@ -101,10 +117,10 @@ def with_filters(config: AnyConfig, filters: Mapping[str, int]) -> AnyConfig:
 
 
 def pruned_config(config: AnyConfig, ratio: float) -> AnyConfig:
-    """Return the config after the share `ratio` of the filters was cut in the later half of the blocks.
+    """Return the config after removing the share `ratio` of the filters in the second half of the blocks.
 
-    Those are blocks 4 to 6 of CNN14, which the paper prunes. Channels that a residual sum shares with earlier blocks
-    stay. At least one filter stays. Raises ConfigError unless 0 <= ratio < 1.
+    In CNN14, these are blocks 4 to 6, which the paper prunes. Channels that a residual sum shares with earlier blocks
+    are not pruned. At least one filter of each group remains. Raises ConfigError unless 0 <= ratio < 1.
     """
-    late = range(len(config.widths) // 2, len(config.widths))
-    return with_filters(config, remaining_filters(config, ratio, blocks=late))
+    second_half = range(len(config.widths) // 2, len(config.widths))
+    return with_filters(config, remaining_filters(config, ratio, blocks=second_half))

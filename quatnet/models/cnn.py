@@ -1,8 +1,8 @@
-"""The CNN14 family: one config gives the real network, its quaternion twin, a student, or a pruned network.
+"""The CNN14 family: real, quaternion, half-width and pruned networks, all built from a `CNNConfig`.
 
-    blocks of [convolution -> batch norm -> relu], then average pool 2x2 (after the last where told) and dropout
+    blocks of [convolution -> batch norm -> relu], each followed by average pool 2x2 and dropout
 
-Before them the first batch norm and after them the head of `network.py`.
+After the last block, there is a pool only with `last_pool`. The input batch norm and the head are in `network.py`.
 
 Source: Q. Kong and others, PANNs, 2020 (CNN6, CNN10, CNN14); A. Singh, M. Plumbley, V. Abrol, 2025 (QCNN14).
 """
@@ -23,13 +23,13 @@ AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 @dataclass(frozen=True)
 class CNNConfig(Config):
-    """What a network of plain blocks is made of; see `Config`. `last_pool` pools after the last block too."""
+    """Hyperparameters of a network of plain blocks; see `Config`. `last_pool` adds a pool after the last block."""
 
     last_pool: bool = False
 
-    def pools(self, block: int) -> bool:
-        """Return whether the result of `block` is pooled to half its height and width."""
-        return self.last_pool or super().pools(block)
+    def has_pool(self, block: int) -> bool:
+        """Return whether the output of `block` is pooled 2 x 2."""
+        return self.last_pool or super().has_pool(block)
 
 
 def cnn14(classes: int, *, quaternion: bool = False) -> CNNConfig:
@@ -39,19 +39,19 @@ def cnn14(classes: int, *, quaternion: bool = False) -> CNNConfig:
 
 
 def cnn10(classes: int, *, quaternion: bool = False) -> CNNConfig:
-    """Return the config of CNN10 (5.22 M parameters at 527 classes) or its quaternion twin."""
+    """Return the config of CNN10 (5.22 M parameters at 527 classes) or its quaternion counterpart."""
     widths = tuple((width, width) for width in (64, 128, 256, 512))
     return CNNConfig(classes, quaternion, widths, embedding=512, last_pool=True)
 
 
 def cnn6(classes: int, *, quaternion: bool = False) -> CNNConfig:
-    """Return the config of CNN6 (4.84 M parameters at 527 classes) or its quaternion twin: kernels of 5 x 5."""
+    """Return the config of CNN6 (5 x 5 kernels, 4.84 M parameters at 527 classes) or its quaternion counterpart."""
     widths = tuple((width,) for width in (64, 128, 256, 512))
     return CNNConfig(classes, quaternion, widths, embedding=512, last_pool=True, kernel_size=5)
 
 
 def small_cnn(classes: int, *, quaternion: bool = True, width: int = 16) -> CNNConfig:
-    """Return the network of `examples/esc50.py`, which a laptop trains in minutes: large maps get one convolution."""
+    """Return the config of the network of `examples/esc50.py`, which trains in minutes on a laptop."""
     widths = ((width,), (2 * width,), (4 * width,) * 2, (8 * width,) * 2, (16 * width,))
     return CNNConfig(
         classes, quaternion, widths, embedding=8 * width, block_dropout=0.0, head_dropout=0.2, input_norm="cell"
@@ -59,21 +59,21 @@ def small_cnn(classes: int, *, quaternion: bool = True, width: int = 16) -> CNNC
 
 
 def half_width(config: AnyConfig) -> AnyConfig:
-    """Return the same network at half the width: a quarter of the parameters and of the multiplications.
+    """Return the config at half the width, with about a quarter of the parameters and multiplications.
 
-    Widths that have no half are rounded down, to whole quaternions in a quaternion network, and never to nothing.
+    Odd numbers of channels, or of quaternion channels in a quaternion network, are rounded down, to at least one.
     """
-    size = 4 if config.quaternion else 1
+    unit = 4 if config.quaternion else 1
 
     def half(width: int) -> int:
-        return size * max(1, width // (2 * size))
+        return unit * max(1, width // (2 * unit))
 
     widths = tuple(tuple(map(half, block)) for block in config.widths)
     return replace(config, widths=widths, embedding=half(config.embedding))
 
 
 class CNN(Network):
-    """The network of a `CNNConfig`: (N, frames, mels, 4) -> logits (N, classes)."""
+    """Network of a `CNNConfig`: (N, frames, mels, 4) -> logits (N, classes)."""
 
     config: CNNConfig
 
@@ -83,9 +83,9 @@ class CNN(Network):
         super().__init__(config, [ConvBlock(channels, widths, config, rng=rng) for channels, widths in pairs], rng=rng)
 
     def features(self, h: Tensor, *, train: bool, rng: np.random.Generator | None) -> Tensor:
-        """Return the last feature map (N, T, M, C) of the normalized input channels."""
+        """Return the last feature map (N, T, M, C) for normalized inputs (N, frames, mels, 1 or 4)."""
         for number, block in enumerate(self.blocks):
             h = block(h, train=train)
-            h = ops.avg_pool2d(h) if self.config.pools(number) else h
+            h = ops.avg_pool2d(h) if self.config.has_pool(number) else h
             h = ops.dropout(h, self.config.block_dropout, rng=rng, train=train)
         return h

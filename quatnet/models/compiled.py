@@ -1,4 +1,4 @@
-"""A trained network made ready for inference: batch norms folded, kernels transformed once, each layer one walk."""
+"""Compilation of a trained network for inference: folded batch norms, prepared kernels, fused layers."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,7 +7,7 @@ from typing import Any
 from .. import ops
 from ..autodiff import Tensor, no_grad
 from ..backend import Array, xp
-from ..conv.fast import forms, fused
+from ..conv.fast import algorithms, fused
 from ..conv.plain import block_weight
 from ..nn import BatchNorm, Linear, QuaternionLinear
 from ..nn.convolution import Convolution
@@ -17,30 +17,30 @@ from .network import Network
 
 
 class Compiled:
-    """Call it like the network: input (N, frames, mels, 4) -> a tensor of logits (N, classes), without a graph.
+    """Network compiled for inference: (N, frames, mels, 4) -> logits (N, classes), without gradients.
 
-    It follows the network: a layer is prepared again when an optimizer, `load_state_dict` or a batch norm in training
-    has given it another array. Writing into an array in place goes unnoticed.
+    The weights are shared with the network. A layer is prepared again after an optimizer, `load_state_dict` or a batch
+    norm in training mode has replaced one of its arrays. A change of an array in place is not detected.
     """
 
     def __init__(self, model: Network) -> None:
         self.model = model
-        self._known: dict[int, tuple[tuple[Array, ...], Any]] = {}
+        self._cache: dict[int, tuple[tuple[Array, ...], Any]] = {}  # by the id of the layer
 
     def __call__(self, x: Array) -> Tensor:
         with no_grad(), single_threaded_blas():
-            h = self._normalized(x)[:, :, :, None]  # (N, H, W, 1, C)
+            h = self._input_norm(x)[:, :, :, None]  # (N, H, W, 1, C)
             for number, block in enumerate(self.model.blocks):
-                walk = self._residual if self.model.config.residual(number) else self._plain
-                h = walk(h, block, pool=self.model.config.pools(number))
+                apply_block = self._residual_block if self.model.config.is_residual(number) else self._conv_block
+                h = apply_block(h, block, pool=self.model.config.has_pool(number))
             return Tensor(self._head(h))
 
-    def _normalized(self, x: Array) -> Array:
-        """The first batch norm, as a factor and a shift for each input of a frame."""
-        x, norm = self.model.inputs(x), self.model.input_norm
-        factor, shift = self._ready(norm, _arrays(norm), partial(_affine, eps=norm.eps))
-        mels = (self.model.config.mels, -1)  # of "mel" the channels share the numbers of a mel
-        return x * factor.reshape(mels) + shift.reshape(mels)
+    def _input_norm(self, x: Array) -> Array:
+        """Return the input channels after the input batch norm."""
+        x, norm = self.model.select_input_channels(x), self.model.input_norm
+        scale, shift = self._prepared(norm, _arrays(norm), partial(_scale_and_shift, eps=norm.eps))
+        shape = (self.model.config.mels, -1)  # (mels, 1) for `input_norm` "mel", whose channels share scale and shift
+        return x * scale.reshape(shape) + shift.reshape(shape)
 
     def _head(self, h: Array) -> Array:
         pooled = h.mean(axis=2)
@@ -48,36 +48,37 @@ class Compiled:
         return self._linear(xp.maximum(self._linear(pooled, self.model.embedding), 0), self.model.classifier)
 
     def _linear(self, x: Array, layer: Linear | QuaternionLinear) -> Array:
-        """A quaternion layer becomes one real product while its matrix is small."""
+        """Return the output of a linear layer; a small quaternion layer is computed as one real matrix product."""
         weight = layer.weight.data
-        if weight.ndim == 3 and not forms.is_small(weight.shape):
+        if weight.ndim == 3 and not algorithms.is_small(weight.shape):
             return layer(Tensor(x)).data
-        matrix = self._ready(layer, (weight,), _real_matrix) if weight.ndim == 3 else weight
+        matrix = self._prepared(layer, (weight,), _real_matrix) if weight.ndim == 3 else weight
         return x @ matrix if layer.bias is None else x @ matrix + layer.bias.data
 
-    def _plain(self, h: Array, block: ConvBlock, *, pool: bool) -> Array:
+    def _conv_block(self, h: Array, block: ConvBlock, *, pool: bool) -> Array:
         for n, (conv, norm) in enumerate(zip(block.convs, block.norms, strict=True), 1):
             h = fused.apply(h, self._layer(conv, norm, pool=pool and n == len(block.convs)))
         return h
 
-    def _residual(self, h: Array, block: ResidualBlock, *, pool: bool) -> Array:
-        """The last convolution stays as it is: its relu comes after the sum."""
-        x = block.entered(_merge_components(h))
+    def _residual_block(self, h: Array, block: ResidualBlock, *, pool: bool) -> Array:
+        """Return the output of a residual block. The last convolution is not fused, since its relu follows the sum."""
+        x = block.residual_input(_merge_components(h))
         h = x.data[:, :, :, None]
         for conv, norm in zip(block.convs[:-1], block.norms[:-1], strict=True):
             h = fused.apply(h, self._layer(conv, norm, pool=False))
-        y = block.joined(_merge_components(h), x, train=False)
+        y = block.residual_add(_merge_components(h), x, train=False)
         return (ops.avg_pool2d(y) if pool else y).data[:, :, :, None]
 
     def _layer(self, conv: Convolution, norm: BatchNorm, *, pool: bool) -> fused.Layer:
-        return self._ready(conv, (conv.weight.data, *_arrays(norm)), partial(_folded, eps=norm.eps, pool=pool))
+        arrays = (conv.weight.data, *_arrays(norm))
+        return self._prepared(conv, arrays, partial(_fold_batch_norm, eps=norm.eps, pool=pool))
 
-    def _ready(self, layer: object, arrays: tuple[Array, ...], prepare: Callable[..., Any]) -> Any:
-        """What `prepare` makes of a layer's arrays, made anew when one of them is another."""
-        known = self._known.get(id(layer))
-        if known is None or any(a is not b for a, b in zip(known[0], arrays, strict=True)):
-            known = self._known[id(layer)] = arrays, prepare(*arrays)
-        return known[1]
+    def _prepared(self, layer: object, arrays: tuple[Array, ...], prepare: Callable[..., Any]) -> Any:
+        """Return prepare(*arrays), cached for the layer until one of its arrays is replaced."""
+        cached = self._cache.get(id(layer))
+        if cached is None or any(a is not b for a, b in zip(cached[0], arrays, strict=True)):
+            cached = self._cache[id(layer)] = arrays, prepare(*arrays)
+        return cached[1]
 
 
 def _merge_components(h: Array) -> Tensor:
@@ -88,26 +89,26 @@ def _arrays(norm: BatchNorm) -> tuple[Array, ...]:
     return norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var
 
 
-def _affine(weight: Array, bias: Array, mean: Array, variance: Array, *, eps: float) -> tuple[Array, Array]:
-    """Return the factor and the offset of a batch norm at evaluation."""
-    factor = weight / xp.sqrt(variance + variance.dtype.type(eps))
-    return factor, bias - mean * factor
+def _scale_and_shift(weight: Array, bias: Array, mean: Array, variance: Array, *, eps: float) -> tuple[Array, Array]:
+    """Return the scale and the shift per channel of a batch norm at evaluation."""
+    scale = weight / xp.sqrt(variance + variance.dtype.type(eps))
+    return scale, bias - mean * scale
 
 
-def _folded(weight: Array, *norm: Array, eps: float, pool: bool) -> fused.Layer:
-    return fused.layer(weight if weight.ndim == 5 else weight[None], *_affine(*norm, eps=eps), pool=pool)
+def _fold_batch_norm(weight: Array, *norm: Array, eps: float, pool: bool) -> fused.Layer:
+    return fused.make_layer(weight if weight.ndim == 5 else weight[None], *_scale_and_shift(*norm, eps=eps), pool=pool)
 
 
 def _real_matrix(weight: Array) -> Array:
-    """Return the real (4C, 4O) of a quaternion weight (4, C, O)."""
+    """Return the real matrix (4C, 4O) of a quaternion weight (4, C, O)."""
     return block_weight(weight[:, None, None])[0, 0]
 
 
 def compile(model: Network) -> Compiled:
-    """Return the network for inference, equal but for rounding; two to four times as fast where its blocks are plain.
+    """Return a network for inference, with outputs equal to those of `model` up to rounding.
 
-    Measured on a CPU. On a GPU a quaternion convolution in eight products is read and written once less; the rest is
-    as in the network.
+    On a CPU, plain convolution blocks run two to four times as fast. On a GPU, a quaternion convolution with eight
+    products needs one pass over memory less; all other layers run as in `model`.
 
     >>> import numpy as np; from quatnet.models import CNN, small_cnn
     >>> model = CNN(small_cnn(classes=3), rng=np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""What a network is made of: everything that costs, pruning and checkpoints need, without its numbers."""
+"""Configuration of a network: all hyperparameters that define its layers, without the weights."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ from ..errors import ConfigError
 
 
 class LayerShape(NamedTuple):
-    """A layer on one clip: `kernel_size` x `kernel_size` taps on each pixel of a result of `height` x `width`.
+    """Kernel, channels and output size (`height` x `width`) of one layer for one clip.
 
-    A convolution has a batch norm and no bias; a linear layer, of one pixel, a bias and no batch norm.
+    A convolution has a kernel of `kernel_size` x `kernel_size`, a batch norm and no bias. A linear layer has a bias, no
+    batch norm, and an output of 1 x 1.
     """
 
     name: str
@@ -25,15 +26,34 @@ class LayerShape(NamedTuple):
 
 @dataclass(frozen=True)
 class Config:
-    """What a network is made of.
+    """Hyperparameters of a network.
 
-    `widths` holds, for each block, the real output channels of each convolution in it; in a quaternion network
-    each is a multiple of 4. Pruning gives them values of their own. A real network reads the log-mel alone, a
-    quaternion network all four components. `input_norm` "mel" is the paper's: the components of a mel bin share
-    mean, variance, and a trained scale and shift. "cell" gives each component of a bin a mean and variance of its
-    own and nothing to train, since the deltas are ten times smaller than the log-mel. Kernels are `kernel_size` x
-    `kernel_size`.
-    Raises ConfigError for values that cannot work.
+    Parameters
+    ----------
+    classes
+        Number of classes.
+    quaternion
+        Whether the layers are quaternion layers. A real network uses the log-mel spectrogram alone, a quaternion
+        network all four components of the input.
+    widths
+        Real output channels of each convolution, one tuple per block. In a quaternion network, each is a multiple of 4.
+    embedding
+        Real output channels of the embedding.
+    mels
+        Mel bins of the input.
+    block_dropout, head_dropout
+        Dropout rates after each block and before the embedding.
+    input_norm
+        "mel", as in the paper: the components of a mel bin share one mean and variance, with trained weight and bias.
+        "cell": each component of a mel bin has its own mean and variance, without weight and bias; the deltas are ten
+        times smaller than the log-mel spectrogram.
+    kernel_size
+        Height and width of the kernels; odd.
+
+    Raises
+    ------
+    ConfigError
+        A value is invalid.
     """
 
     classes: int
@@ -58,41 +78,46 @@ class Config:
         if self.input_norm not in ("mel", "cell"):
             raise ConfigError(f"expected input_norm 'mel' or 'cell', got {self.input_norm!r}")
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
-            raise ConfigError(f"expected an odd kernel, which keeps the size of a map, got {self.kernel_size}")
+            raise ConfigError(
+                f"expected an odd kernel_size, which keeps the size of a feature map, got {self.kernel_size}"
+            )
 
     @property
     def in_channels(self) -> int:
-        """Input channels: log-mel alone, or with its three slopes."""
+        """Input channels: 1 (log-mel) or 4 (log-mel and its three deltas)."""
         return 4 if self.quaternion else 1
 
-    def pools(self, block: int) -> bool:
-        """Return whether the result of `block` is pooled to half its height and width."""
+    def has_pool(self, block: int) -> bool:
+        """Return whether the output of `block` is pooled 2 x 2."""
         return block + 1 < len(self.widths)
 
-    def residual(self, block: int) -> bool:
-        """Return whether `block` adds its input to its result."""
+    def is_residual(self, block: int) -> bool:
+        """Return whether `block` is a residual block."""
         return False
 
-    def shortcut(self, block: int) -> bool:
-        """Return whether that input is first pooled, and goes through a 1 x 1 convolution."""
+    def has_shortcut(self, block: int) -> bool:
+        """Return whether `block` is a residual block with a pooled input and a 1 x 1 convolution in its shortcut."""
         return False
 
     def layers(self, frames: int) -> Iterator[LayerShape]:
-        """Yield every convolution and linear layer as it meets a clip of `frames` frames.
+        """Yield the shape of every convolution and linear layer for a clip of `frames` frames.
 
-        Raises ConfigError where nothing is left of a map.
+        Raises ConfigError if a feature map would be empty.
         """
-        height, width, channels, four = frames, self.mels, self.in_channels, self.quaternion
+        height, width, channels, quaternion = frames, self.mels, self.in_channels, self.quaternion
         for b, widths in enumerate(self.widths):
-            if self.shortcut(b):
+            if self.has_shortcut(b):
                 height, width = height // 2, width // 2
-                yield LayerShape(f"blocks.{b}.shortcut", 1, channels, widths[-1], height, width, four)
+                yield LayerShape(f"blocks.{b}.shortcut", 1, channels, widths[-1], height, width, quaternion)
             for c, outputs in enumerate(widths):
-                yield LayerShape(f"blocks.{b}.convs.{c}", self.kernel_size, channels, outputs, height, width, four)
+                name = f"blocks.{b}.convs.{c}"
+                yield LayerShape(name, self.kernel_size, channels, outputs, height, width, quaternion)
                 channels = outputs
-            if self.pools(b):
+            if self.has_pool(b):
                 height, width = height // 2, width // 2
             if min(height, width) < 1:
-                raise ConfigError(f"{frames} frames of {self.mels} mels are too few for the pools: make clips longer")
-        yield LayerShape("embedding", 1, channels, self.embedding, 1, 1, four, linear=True)
+                raise ConfigError(
+                    f"{frames} frames of {self.mels} mels are too few for the pooling layers: use longer clips"
+                )
+        yield LayerShape("embedding", 1, channels, self.embedding, 1, 1, quaternion, linear=True)
         yield LayerShape("classifier", 1, self.embedding, self.classes, 1, 1, False, linear=True)

@@ -1,4 +1,4 @@
-"""From a real network to its quaternion twin."""
+"""Conversion of a real network to its quaternion counterpart."""
 
 from dataclasses import replace
 
@@ -11,20 +11,21 @@ from .network import Network
 
 
 def convert(model: Network | Config, *, rng: np.random.Generator) -> Network:
-    """Return the quaternion twin of a real network or of its config, with fresh weights drawn from `rng`.
+    """Return the quaternion counterpart of a real network or of its config, with new weights drawn from `rng`.
 
-    Layers, real channels and dropout are the same; convolutions and the embedding have a quarter of the weights,
-    and the input is all four components instead of the log-mel alone. Weights cannot be taken over: the twin has a
-    quarter of the numbers to say the same with.
+    Layers, real channels and dropout are the same. Convolutions and the embedding have a quarter of the weights. The
+    input is all four components instead of the log-mel spectrogram alone. The weights of the real network are not used,
+    since a quaternion layer with a quarter of the weights cannot represent an arbitrary real layer.
 
     Raises
     ------
     ConfigError
-        The network is a quaternion network already, a width is not divisible by 4, or `model` is something else.
+        The network is already a quaternion network, a width is not divisible by 4, or `model` is neither a network nor
+        a config.
     """
     config = model.config if isinstance(model, Network) else model
     if not isinstance(config, Config):
         raise ConfigError(f"expected a network or its config, got {type(model).__name__}")
     if config.quaternion:
-        raise ConfigError("expected a real network, got a quaternion network; it is its own twin")
+        raise ConfigError("expected a real network, got a quaternion network; no conversion is needed")
     return build(replace(config, quaternion=True), rng=rng)

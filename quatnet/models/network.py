@@ -1,7 +1,7 @@
-"""What all networks share: the first batch norm, and a head that pools time and frequency.
+"""Base class of all networks: input batch norm, subclass-specific blocks, and a head.
 
-    batch norm over mels
-    blocks, which differ: cnn.py, resnet.py
+    batch norm of the input
+    blocks; see cnn.py and resnet.py
     mean over mels; maximum over time + mean over time
     dropout; linear -> relu (the embedding); real linear -> logits
 
@@ -22,7 +22,7 @@ from .config import Config
 
 
 class Network(Module, ABC):
-    """A network of a `Config`: (N, frames, mels, 4) -> logits (N, classes). A subclass gives `features`."""
+    """Network built from a `Config`: (N, frames, mels, 4) -> logits (N, classes). Subclasses implement `features`."""
 
     def __init__(self, config: Config, blocks: list[Any], *, rng: np.random.Generator) -> None:
         self.config = config
@@ -34,39 +34,45 @@ class Network(Module, ABC):
         self.classifier = Linear(config.embedding, config.classes, rng=rng)
 
     def __call__(self, x: Array, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
-        """Return logits; `train` uses batch statistics and dropout, which draws from `rng`."""
+        """Return the logits (N, classes).
+
+        With `train`, batch norms use batch statistics and dropout is active, with masks drawn from `rng`.
+        """
         return self.classifier(self.embed(x, train=train, rng=rng))
 
     def embed(self, x: Array, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
-        """Return the embedding (N, embedding) of the input (N, frames, mels, 4): what transfers to other data.
+        """Return the embedding (N, embedding) of the input (N, frames, mels, 4): the input of the classifier.
 
-        Raises ShapeError for another layout, or for too few frames for the pools.
+        Raises ShapeError for an input of another shape, or with too few frames for the pooling layers.
         """
-        h = self.features(self.normalized(x, train=train), train=train, rng=rng)
+        h = self.features(self.apply_input_norm(x, train=train), train=train, rng=rng)
         return self.head(h, train=train, rng=rng)
 
     @abstractmethod
     def features(self, h: Tensor, *, train: bool, rng: np.random.Generator | None) -> Tensor:
-        """Return the last feature map (N, T, M, C) of the normalized input channels."""
+        """Return the last feature map (N, T, M, C) for normalized inputs (N, frames, mels, 1 or 4)."""
 
     def head(self, h: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
-        """Return the embedding of the last feature map (N, T, M, C)."""
-        pooled = ops.mean(h, axis=2)  # (N, T, C): mels are gone
+        """Return the embedding (N, embedding) of the last feature map (N, T, M, C)."""
+        pooled = ops.mean(h, axis=2)  # (N, T, C)
         pooled = ops.max(pooled, axis=1) + ops.mean(pooled, axis=1)
         pooled = ops.dropout(pooled, self.config.head_dropout, rng=rng, train=train)
         return ops.relu(self.embedding(pooled))
 
-    def normalized(self, x: Array, *, train: bool) -> Tensor:
-        """Return the input channels after the first batch norm; see `Config.input_norm`."""
-        x = self.inputs(x)
+    def apply_input_norm(self, x: Array, *, train: bool) -> Tensor:
+        """Return the input channels (N, frames, mels, 1 or 4) after the input batch norm; see `Config.input_norm`."""
+        x = self.select_input_channels(x)
         if self.config.input_norm == "mel":
             mels_last = self.input_norm(Tensor(x.transpose(0, 1, 3, 2)), train=train)
             return ops.transpose(mels_last, (0, 1, 3, 2))
-        cells_last = self.input_norm(Tensor(x.reshape(*x.shape[:2], -1)), train=train)
-        return ops.reshape(cells_last, x.shape)
+        flat = self.input_norm(Tensor(x.reshape(*x.shape[:2], -1)), train=train)
+        return ops.reshape(flat, x.shape)
 
-    def inputs(self, x: Array) -> Array:
-        """Return the channels (N, frames, mels, 1 or 4) that the network hears; ShapeError for another layout."""
+    def select_input_channels(self, x: Array) -> Array:
+        """Return the channels (N, frames, mels, 1 or 4) used by the network: the log-mel alone, or all four.
+
+        Raises ShapeError unless `x` is (N, frames, mels, 4).
+        """
         if x.ndim != 4 or x.shape[2:] != (self.config.mels, 4):
             raise ShapeError(f"expected input (N, frames, {self.config.mels}, 4), got {x.shape}")
         return xp.asarray(x[..., : self.config.in_channels])

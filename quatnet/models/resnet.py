@@ -1,10 +1,10 @@
-"""ResNet38 and QResNet38: residual blocks between two plain ones, from one config.
+"""ResNet38 and QResNet38: residual blocks between two plain blocks, built from a `ResNetConfig`.
 
     plain block; average pool 2x2 and dropout
-    stages of residual blocks; the first block of each stage but the first halves the map
+    stages of residual blocks; from the second stage on, the first block of a stage pools its input 2x2
     average pool 2x2 and dropout; plain block; dropout
 
-Before them the first batch norm and after them the head of `network.py`.
+The input batch norm and the head are in `network.py`.
 
 Source: Q. Kong and others, PANNs, 2020 (ResNet38); A. Singh, M. Plumbley, V. Abrol, 2025 (QResNet38).
 """
@@ -24,12 +24,12 @@ from .network import Network
 
 @dataclass(frozen=True)
 class ResNetConfig(Config):
-    """What a residual network is made of; see `Config`.
+    """Hyperparameters of a residual network; see `Config`.
 
-    `widths` holds the plain block, each residual block, and the other plain block. `stages` counts the residual
-    blocks of each stage. What is added must have the same channels: the last width of every block of a stage is one
-    number, in the first stage that of the plain block before it.
-    Raises ConfigError for values that cannot work.
+    `widths` contains the first plain block, all residual blocks, and the last plain block. `stages` is the number of
+    residual blocks in each stage, `residual_dropout` the dropout rate inside them. The last widths of all blocks of a
+    stage are equal, since they are added; in the first stage, they are equal to that of the first plain block.
+    Raises ConfigError for invalid values.
     """
 
     stages: tuple[int, ...] = (3, 4, 6, 3)
@@ -39,23 +39,23 @@ class ResNetConfig(Config):
         super().__post_init__()
         object.__setattr__(self, "stages", tuple(self.stages))
         if not self.stages or min(self.stages) < 1 or len(self.widths) != sum(self.stages) + 2:
-            raise ConfigError(f"expected widths of sum(stages) residual blocks between two plain ones, got {self}")
+            raise ConfigError(f"expected widths of sum(stages) residual blocks between two plain blocks, got {self}")
         if not 0 <= self.residual_dropout < 1:
             raise ConfigError(f"expected dropout rates in [0, 1), got {self}")
         for b, widths in enumerate(self.widths):
-            if self.residual(b) and not self.shortcut(b) and widths[-1] != self.widths[b - 1][-1]:
+            if self.is_residual(b) and not self.has_shortcut(b) and widths[-1] != self.widths[b - 1][-1]:
                 raise ConfigError(f"block {b} adds {self.widths[b - 1][-1]} channels to {widths[-1]}: make them equal")
 
-    def pools(self, block: int) -> bool:
-        """Return whether the result of `block` is pooled: those of the first and of the last but one are."""
+    def has_pool(self, block: int) -> bool:
+        """Return whether the output of `block` is pooled 2 x 2: only the first plain and the last residual block."""
         return block in (0, len(self.widths) - 2)
 
-    def residual(self, block: int) -> bool:
-        """Return whether `block` adds its input to its result."""
+    def is_residual(self, block: int) -> bool:
+        """Return whether `block` is a residual block."""
         return 0 < block < len(self.widths) - 1
 
-    def shortcut(self, block: int) -> bool:
-        """Return whether that input is first pooled, and goes through a 1 x 1 convolution."""
+    def has_shortcut(self, block: int) -> bool:
+        """Return whether `block` is a residual block with a pooled input and a 1 x 1 convolution in its shortcut."""
         return block in list(accumulate(self.stages, initial=1))[1:-1]
 
 
@@ -69,7 +69,7 @@ def resnet38(classes: int, *, quaternion: bool = False) -> ResNetConfig:
 
 
 class ResNet(Network):
-    """The network of a `ResNetConfig`: (N, frames, mels, 4) -> logits (N, classes)."""
+    """Network of a `ResNetConfig`: (N, frames, mels, 4) -> logits (N, classes)."""
 
     config: ResNetConfig
 
@@ -78,20 +78,20 @@ class ResNet(Network):
         super().__init__(config, [_block(config, b, inputs[b], rng) for b in range(len(config.widths))], rng=rng)
 
     def features(self, h: Tensor, *, train: bool, rng: np.random.Generator | None) -> Tensor:
-        """Return the last feature map (N, T, M, C) of the normalized input channels."""
+        """Return the last feature map (N, T, M, C) for normalized inputs (N, frames, mels, 1 or 4)."""
         first, *residual, last = self.blocks
-        h = self._dropped(ops.avg_pool2d(first(h, train=train)), train, rng)
+        h = self._dropout(ops.avg_pool2d(first(h, train=train)), train, rng)
         for block in residual:
             h = block(h, train=train, rng=rng)
-        h = self._dropped(ops.avg_pool2d(h), train, rng)
-        return self._dropped(last(h, train=train), train, rng)
+        h = self._dropout(ops.avg_pool2d(h), train, rng)
+        return self._dropout(last(h, train=train), train, rng)
 
-    def _dropped(self, h: Tensor, train: bool, rng: np.random.Generator | None) -> Tensor:
+    def _dropout(self, h: Tensor, train: bool, rng: np.random.Generator | None) -> Tensor:
         return ops.dropout(h, self.config.block_dropout, rng=rng, train=train)
 
 
-def _block(config: ResNetConfig, b: int, channels: int, rng: np.random.Generator) -> ConvBlock | ResidualBlock:
-    if not config.residual(b):
-        return ConvBlock(channels, config.widths[b], config, rng=rng)
-    shortcut, dropout = config.shortcut(b), config.residual_dropout
-    return ResidualBlock(channels, config.widths[b], config, shortcut=shortcut, dropout=dropout, rng=rng)
+def _block(config: ResNetConfig, b: int, in_channels: int, rng: np.random.Generator) -> ConvBlock | ResidualBlock:
+    if not config.is_residual(b):
+        return ConvBlock(in_channels, config.widths[b], config, rng=rng)
+    shortcut, dropout = config.has_shortcut(b), config.residual_dropout
+    return ResidualBlock(in_channels, config.widths[b], config, shortcut=shortcut, dropout=dropout, rng=rng)

@@ -1,32 +1,39 @@
-"""What a network costs for one clip, counted from the shapes of its layers.
+"""Cost of a network for one clip, computed from the shapes of its layers.
 
-A quaternion layer is counted twice: with the sixteen real products of its block matrix, as every published figure does
-or should, and with the eight that a Hamilton product needs (`quaternion.eight_products`). A convolution has its batch
-norm's parameters with it, but no product for it: at inference that is folded into the next sums. Pools, products with
-the constants 2 and 1/4 (they belong to the kernel) and the spectrogram are not counted.
+A quaternion layer has two counts: one with the 16 real products of its block matrix, for comparison with published
+figures, and one with the 8 real products of `quaternion.eight_products`. The parameters of a batch norm are added to
+those of its convolution. Its multiplications are not counted, since they are folded into the convolution at inference.
+Pooling, products with the constants 2 and 1/4 (part of the prepared kernel) and the spectrogram are not counted either.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from .. import nn
-from ..conv.fast import forms, winograd
+from ..conv.fast import algorithms, winograd
 from ..errors import ConfigError
 from ..models import Config, LayerShape
 
-REAL = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)
-QUATERNION = (nn.QuaternionLinear, nn.QuaternionConv1d, nn.QuaternionConv2d, nn.QuaternionConvTranspose2d)
+REAL_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)
+QUATERNION_LAYERS = (nn.QuaternionLinear, nn.QuaternionConv1d, nn.QuaternionConv2d, nn.QuaternionConvTranspose2d)
 FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One layer on one clip.
+    """Cost of one layer for one clip.
 
-    `_16` and `_8` are with so many real products for a quaternion product; `multiplications_winograd` are those of the
-    forms that quatnet takes: eight products from sixteen quaternion channels on, sixteen below, and six for twelve
-    (`fast.winograd`) where `fast.forms` says that it pays. `activation_bytes` are those of the result in float32; a
-    training step keeps it before and after its batch norm.
+    Parameters
+    ----------
+    multiplications_16, multiplications_8
+        Real multiplications with 16 and with 8 real products for each quaternion product; equal for a real layer.
+    multiplications_winograd
+        Real multiplications of the algorithm that quatnet uses: 8 real products from 16 quaternion channels on and 16
+        below, with 6 products instead of 12 (`conv.fast.winograd`) where `conv.fast.algorithms` selects Winograd.
+    additions_16, additions_8
+        Real additions with 16 and with 8 real products for each quaternion product.
+    activation_bytes
+        Size of the output in float32. A training step stores the output before and after the batch norm.
     """
 
     name: str
@@ -49,74 +56,96 @@ def layer_costs(config: Config, frames: int) -> Iterator[LayerCost]:
         products = pixels * terms * layer.out_channels
         yield LayerCost(
             layer.name,
-            parameters=weights(layer) + layer.out_channels * (1 if layer.linear else 2),
+            parameters=num_weights(layer) + layer.out_channels * (1 if layer.linear else 2),
             multiplications_16=products,
             multiplications_8=products // 2 if layer.quaternion else products,
-            multiplications_winograd=_by_form(layer),
+            multiplications_winograd=_multiplications_winograd(layer),
             additions_16=pixels * layer.out_channels * (terms - 1 + layer.linear),
             additions_8=_additions_8(layer),
             activation_bytes=FLOAT_BYTES * pixels * layer.out_channels,
         )
 
 
-def weights(layer: LayerShape) -> int:
-    """Return the real numbers in the kernel: a quaternion has 4 of them for the 16 of its block matrix."""
+def num_weights(layer: LayerShape) -> int:
+    """Return the number of real weights of the kernel: 4 for each quaternion, whose block matrix has 16."""
     return layer.kernel_size**2 * layer.in_channels * layer.out_channels // (4 if layer.quaternion else 1)
 
 
 def _additions_8(layer: LayerShape) -> int:
-    """8 sums of each quaternion that comes in, 8 planes of products added up, and 12 sums of each that goes out."""
-    pixels, four = layer.height * layer.width, 4 if layer.quaternion else 1
-    channels, outputs = layer.in_channels // four, layer.out_channels // four
-    added = layer.kernel_size**2 * channels - 1
+    """Return the additions with 8 products.
+
+    A quaternion layer has 8 additions for each input quaternion, the additions of 8 transformed components, and 12
+    additions for each output quaternion.
+    """
+    pixels, unit = layer.height * layer.width, 4 if layer.quaternion else 1
+    inputs, outputs = layer.in_channels // unit, layer.out_channels // unit
+    additions = layer.kernel_size**2 * inputs - 1  # of one output of one component
     if not layer.quaternion:
-        return pixels * outputs * (added + layer.linear)
-    return pixels * (8 * channels + 8 * outputs * added + 12 * outputs + layer.out_channels * layer.linear)
+        return pixels * outputs * (additions + layer.linear)
+    return pixels * (8 * inputs + 8 * outputs * additions + 12 * outputs + layer.out_channels * layer.linear)
 
 
-def _by_form(layer: LayerShape) -> int:
-    """Products of the forms that `fast.forms` chooses for one clip."""
-    wide = layer.quaternion and min(layer.in_channels, layer.out_channels) >= 4 * forms.FEWEST_CHANNELS
-    columns = layer.width * layer.kernel_size * layer.in_channels * layer.out_channels // (2 if wide else 1)
-    four, padding = 4 if wide else 1, layer.kernel_size // 2
+def _multiplications_winograd(layer: LayerShape) -> int:
+    """Return the real multiplications of the algorithm that `conv.fast.algorithms` selects for one clip."""
+    eight_products = (
+        layer.quaternion and min(layer.in_channels, layer.out_channels) >= 4 * algorithms.MIN_QUATERNION_CHANNELS
+    )
+    per_row = layer.width * layer.kernel_size * layer.in_channels * layer.out_channels // (2 if eight_products else 1)
+    components, padding = 4 if eight_products else 1, layer.kernel_size // 2
     image = (1, layer.height, layer.width, layer.in_channels)
-    kernel = (four, layer.kernel_size, layer.kernel_size, layer.in_channels // four, layer.out_channels // four)
-    if not forms.takes_strips(image, kernel, (1, 1), (padding, padding)):
-        return columns * layer.height * layer.kernel_size
-    return columns * -(-layer.height // winograd.OUTPUTS) * winograd.PRODUCTS
+    kernel = (
+        components,
+        layer.kernel_size,
+        layer.kernel_size,
+        layer.in_channels // components,
+        layer.out_channels // components,
+    )
+    if not algorithms.uses_winograd(image, kernel, (1, 1), (padding, padding)):
+        return per_row * layer.height * layer.kernel_size
+    return per_row * -(-layer.height // winograd.OUTPUTS) * winograd.PRODUCTS
 
 
 def network_cost(config: Config, frames: int) -> LayerCost:
-    """Return the sums over all layers under the name "network", with the parameters of the first batch norm."""
+    """Return the sum over all layers, named "network", including the parameters of the input batch norm."""
     costs = list(layer_costs(config, frames))
-    sums = {part.name: sum(getattr(cost, part.name) for cost in costs) for part in fields(LayerCost)[1:]}
-    return LayerCost("network", **sums | {"parameters": sums["parameters"] + input_norm_parameters(config)})
+    totals = {field.name: sum(getattr(cost, field.name) for cost in costs) for field in fields(LayerCost)[1:]}
+    return LayerCost("network", **totals | {"parameters": totals["parameters"] + input_norm_parameters(config)})
 
 
 def input_norm_parameters(config: Config) -> int:
-    """Return the scales and shifts of the first batch norm."""
+    """Return the number of weights and biases of the input batch norm."""
     return 2 * config.mels if config.input_norm == "mel" else 0
 
 
 def multiplications(config: Config, frames: int) -> tuple[int, int]:
-    """Return the real multiplications of one clip with 16 and with 8 per quaternion product."""
+    """Return the real multiplications for one clip, with 16 and with 8 for each quaternion product."""
     total = network_cost(config, frames)
     return total.multiplications_16, total.multiplications_8
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Return the number of trainable real numbers."""
+    """Return the number of trainable parameters of a module."""
     return sum(tensor.data.size for tensor in model.parameters())
 
 
 def layer_multiplications(layer: nn.Module, pixels: int) -> tuple[int, int]:
-    """Return the multiplications, with 16 and with 8, of a layer whose kernel is laid on `pixels` places of a clip.
+    """Return the real multiplications of a layer, with 16 and with 8 for each quaternion product.
 
-    Those are the pixels of the result, of the input where the layer is transposed, and 1 for a linear layer. The
-    rotation layer multiplies by real 4x4 matrices, so eight products do not serve it. Raises ConfigError for a
-    layer that is not counted.
+    Both counts are equal for real layers and for the rotation layer, which multiplies by real 4 x 4 matrices.
+
+    Parameters
+    ----------
+    layer
+        A linear or convolution layer.
+    pixels
+        Pixels of the output (of the input for a transposed convolution); 1 for a linear layer.
+
+    Raises
+    ------
+    ConfigError
+        The layer is of another type.
     """
-    if not isinstance(layer, (*REAL, *QUATERNION, nn.QuaternionRotationConv2d)):
+    if not isinstance(layer, (*REAL_LAYERS, *QUATERNION_LAYERS, nn.QuaternionRotationConv2d)):
         raise ConfigError(f"no count for {type(layer).__name__}; expected a linear or a convolution layer")
-    products = pixels * vars(layer)["weight"].data.size * (1 if isinstance(layer, REAL) else 4)
-    return products, products // 2 if isinstance(layer, QUATERNION) else products
+    products = pixels * vars(layer)["weight"].data.size * (1 if isinstance(layer, REAL_LAYERS) else 4)
+    return products, products // 2 if isinstance(layer, QUATERNION_LAYERS) else products

@@ -1,4 +1,4 @@
-"""What a network takes: milliseconds for one clip, of all of it and of each layer by itself."""
+"""Run time of a network and of each of its layers for one clip."""
 
 import statistics
 import time
@@ -14,28 +14,28 @@ from ..models import LayerShape, Network
 
 
 def milliseconds_per_clip(model: Callable[[Any], Tensor], clip: np.ndarray, *, runs: int = 15) -> float:
-    """Return the median time of one clip (frames, mels, 4) through the network, batch 1, after a warm-up."""
+    """Return the median time in ms for one clip (frames, mels, 4) with batch size 1, after one warm-up run."""
     return _median(lambda: model(clip[None]), runs)
 
 
 def layer_milliseconds(model: Network, frames: int, *, runs: int = 5) -> dict[str, float]:
-    """Return the median time of each convolution and linear layer on the map that it has for `frames` frames.
+    """Return the median time in ms of each convolution and linear layer for one clip of `frames` frames.
 
-    Each runs by itself on normal numbers, without its batch norm.
+    Each layer runs separately, without its batch norm, on an input drawn from the normal distribution.
     """
     rng = np.random.default_rng(0)
     return {layer.name: _layer_time(model, layer, rng, runs) for layer in model.config.layers(frames)}
 
 
 def _layer_time(model: Network, layer: LayerShape, rng: np.random.Generator, runs: int) -> float:
-    module: Any = reduce(_part, layer.name.split("."), model)
+    module: Any = reduce(_submodule, layer.name.split("."), model)
     shape = (1, layer.in_channels) if layer.linear else (1, layer.height, layer.width, layer.in_channels)
     x = Tensor(xp.asarray(rng.standard_normal(shape, dtype=np.float32)))
     return _median(lambda: module(x), runs)
 
 
-def _part(owner: Any, key: str) -> Any:
-    return owner[int(key)] if key.isdigit() else getattr(owner, key)
+def _submodule(module: Any, key: str) -> Any:
+    return module[int(key)] if key.isdigit() else getattr(module, key)
 
 
 def _median(run: Callable[[], Tensor], runs: int) -> float:
@@ -43,6 +43,6 @@ def _median(run: Callable[[], Tensor], runs: int) -> float:
     with no_grad():
         for _ in range(runs + 1):
             start = time.perf_counter()
-            float(run().data.ravel()[0])  # waits for a GPU
+            float(run().data.ravel()[0])  # synchronizes with a GPU
             times.append(1000 * (time.perf_counter() - start))
     return statistics.median(times[1:])

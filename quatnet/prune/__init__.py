@@ -1,20 +1,20 @@
-"""Filter pruning: score the filters, choose which to keep, plan what shrinks with them, cut."""
+"""Filter pruning: score the filters, select those to keep, and build the smaller network."""
 
 from .budget import Budget, budget_from_reference, select_for_budget
 from .criteria import CRITERIA, Criterion, batch_norm, by_weight, criterion_from_name, l1, random
 from .filters import KeepIndices, Slice, mask_filters, plan, prune_filters
-from .gradual import Choice, budget_rounds, prune_gradually, ratio_rounds
+from .gradual import Selector, budget_rounds, prune_gradually, ratio_rounds
 from .savings import LayerSavings, layer_savings, savings_table
-from .scores import geometric_median_scores, l1_scores, l2_scores, operator_norm_scores, released_scores
+from .scores import geometric_median_scores, l1_scores, l2_scores, operator_norm_scores
 from .selection import select, select_counts
 
 __all__ = [
     "CRITERIA",
     "Budget",
-    "Choice",
     "Criterion",
     "KeepIndices",
     "LayerSavings",
+    "Selector",
     "Slice",
     "batch_norm",
     "budget_from_reference",
@@ -33,7 +33,6 @@ __all__ = [
     "prune_gradually",
     "random",
     "ratio_rounds",
-    "released_scores",
     "savings_table",
     "select",
     "select_counts",

@@ -1,4 +1,4 @@
-"""Pruning to a budget: so many multiplications and parameters, and the weakest filters of the whole network go."""
+"""Pruning to a budget of multiplications and parameters, by ranking the filters of all layers together."""
 
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -16,7 +16,17 @@ from .selection import top_k
 
 @dataclass(frozen=True)
 class Budget:
-    """What one clip of `frames` frames may cost: real multiplications, 8 for a quaternion product; and parameters."""
+    """Maximum cost of a network.
+
+    Parameters
+    ----------
+    multiplications
+        Real multiplications for one clip, with 8 for a quaternion product.
+    parameters
+        Trainable parameters.
+    frames
+        Length of the clip in frames.
+    """
 
     multiplications: int
     parameters: int
@@ -26,7 +36,7 @@ class Budget:
         return f"{self.multiplications:,} multiplications and {self.parameters:,} parameters"
 
     def fits(self, config: Config) -> bool:
-        """Return whether the network of this config costs no more, as `profile.network_cost` counts it."""
+        """Return whether the cost of a network, as counted by `profile.network_cost`, is within the budget."""
         cost = network_cost(config, self.frames)
         return cost.multiplications_8 <= self.multiplications and cost.parameters <= self.parameters
 
@@ -34,7 +44,7 @@ class Budget:
 def budget_from_reference(
     reference: Config, frames: int, *, multiplications: float = 0.5, parameters: float = 0.2
 ) -> Budget:
-    """Return these shares of what the `reference` network costs. Raises ConfigError unless they are above 0."""
+    """Return a budget of these shares of the cost of `reference`. Raises ConfigError unless both shares are above 0."""
     if not (multiplications > 0 and parameters > 0):
         raise ConfigError(f"expected shares above 0, got {multiplications} and {parameters}")
     cost = network_cost(reference, frames)
@@ -42,36 +52,37 @@ def budget_from_reference(
 
 
 def check_reachable(config: Config, budget: Budget) -> None:
-    """Raise ConfigError where a network of this config costs more even with one filter in each layer."""
-    least = with_filters(config, {group.producers[0]: 1 for group in shared_channels(config)})
-    if not budget.fits(least):
-        cost = network_cost(least, budget.frames)
-        smallest = Budget(cost.multiplications_8, cost.parameters, budget.frames)
-        raise ConfigError(f"with one filter in each layer the network still costs {smallest}; allow more than {budget}")
+    """Raise ConfigError if the network exceeds the budget even with one filter in each layer."""
+    smallest = with_filters(config, {group.producers[0]: 1 for group in shared_channels(config)})
+    if not budget.fits(smallest):
+        cost = network_cost(smallest, budget.frames)
+        minimum = Budget(cost.multiplications_8, cost.parameters, budget.frames)
+        raise ConfigError(f"with one filter in each layer the network still costs {minimum}; allow more than {budget}")
 
 
 def select_for_budget(model: Network, budget: Budget, *, criterion: Criterion = l1) -> KeepIndices:
-    """Return the filters to keep within `budget`: those of the lowest scores in all layers go, and no more than needed.
+    """Return the filters to keep so that the network fits `budget`, removing as few filters as possible.
 
-    A score counts beside the mean of its own layer, the way criteria give it. The strongest filter of each layer stays.
-    Raises ConfigError where even those alone cost too much.
+    The filters with the lowest scores in the whole network are removed first. The filter with the highest score of each
+    layer is always kept. Raises ConfigError if the budget cannot be reached.
     """
     check_reachable(model.config, budget)
-    arrays = model.state_dict()
-    scores = {group.producers[0]: criterion(arrays, group) for group in shared_channels(model.config)}
-    order = _weakest_first(scores)
+    state = model.state_dict()
+    scores = {group.producers[0]: criterion(state, group) for group in shared_channels(model.config)}
+    order = _removal_order(scores)
 
-    def left(removed: int) -> dict[str, int]:
-        gone = order[:removed]
-        return {name: len(part) - gone.count(name) for name, part in scores.items()}
+    def remaining_counts(num_removed: int) -> dict[str, int]:
+        removed = order[:num_removed]
+        return {name: len(layer_scores) - removed.count(name) for name, layer_scores in scores.items()}
 
-    needed = bisect_left(
-        range(len(order)), True, key=lambda removed: budget.fits(with_filters(model.config, left(removed)))
-    )
-    return {name: top_k(scores[name], count) for name, count in left(needed).items()}
+    def fits(num_removed: int) -> bool:
+        return budget.fits(with_filters(model.config, remaining_counts(num_removed)))
+
+    num_removed = bisect_left(range(len(order)), True, key=fits)
+    return {name: top_k(scores[name], count) for name, count in remaining_counts(num_removed).items()}
 
 
-def _weakest_first(scores: Mapping[str, np.ndarray]) -> list[str]:
-    """The name of the layer that loses a filter, in the order in which they go; the last filter of each stays."""
-    going = [(score, name) for name, part in scores.items() for score in np.sort(part)[:-1]]
-    return [name for _, name in sorted(going, key=lambda item: item[0])]
+def _removal_order(scores: Mapping[str, np.ndarray]) -> list[str]:
+    """Return the layer of each removable filter, lowest score first. The best filter of a layer is not removable."""
+    removable = [(score, name) for name, layer_scores in scores.items() for score in np.sort(layer_scores)[:-1]]
+    return [name for _, name in sorted(removable, key=lambda item: item[0])]

@@ -1,7 +1,7 @@
-"""What shrinks when filters go, and the smaller network.
+"""Removal of filters from a network, with all array entries that depend on them.
 
-A cut filter takes along its batch norm entries, the inputs of every layer that reads its map and, where a residual sum
-adds maps, the same filter of every layer that writes into that sum.
+With a filter, its batch norm entries and the corresponding inputs of all consumer layers are removed. If the filter
+contributes to a residual sum, the same filter is removed from all producers of the sum.
 """
 
 from collections.abc import Mapping
@@ -12,71 +12,78 @@ import numpy as np
 from ..errors import ConfigError
 from ..models import ChannelGroup, Config, Network, build, num_filters, shared_channels, with_filters
 
-KeepIndices = Mapping[str, np.ndarray]  # first writer of shared channels -> indices of the filters that stay
-NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
+KeepIndices = Mapping[str, np.ndarray]  # first producer of a channel group -> indices of the filters to keep
+NORM_ARRAYS = ("weight", "bias", "running_mean", "running_var")
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Of array `name`, the entries `keep` along `axis` stay."""
+    """Entries `indices` to keep of the array `name` along `axis`."""
 
     name: str
     axis: int
-    keep: np.ndarray
+    indices: np.ndarray
 
 
-def plan(config: Config, kept: KeepIndices) -> list[Slice]:
-    """List everything that must shrink: filters, batch norms, and the inputs of whatever reads the map.
+def plan(config: Config, keep: KeepIndices) -> list[Slice]:
+    """Return one `Slice` for each array that shrinks: filters, batch norms, and inputs of the consumer layers.
 
-    Raises ConfigError for names that are no first writers of shared channels, and for filters that do not exist.
+    Raises ConfigError if a name is not the first producer of a channel group or an index is invalid.
     """
     slices = []
-    for group, filters in _groups(config, kept):
+    for group, filters in _groups(config, keep):
         channels = _real_channels(filters, num_filters(config, group), config.quaternion)
-        slices += [Slice(f"{writer}.weight", -1, filters) for writer in group.producers]
-        slices += [Slice(f"{norm}.{part}", 0, channels) for norm in group.norms for part in NORM_PARTS]
-        slices += [Slice(f"{reader}.weight", -2, filters) for reader in group.consumers]
+        slices += [Slice(f"{producer}.weight", -1, filters) for producer in group.producers]
+        slices += [Slice(f"{norm}.{array}", 0, channels) for norm in group.norms for array in NORM_ARRAYS]
+        slices += [Slice(f"{consumer}.weight", -2, filters) for consumer in group.consumers]
     return slices
 
 
-def prune_filters(model: Network, kept: KeepIndices) -> Network:
-    """Return a smaller network with only the filters in `kept`; layers not named stay whole. See `plan` for errors."""
+def prune_filters(model: Network, keep: KeepIndices) -> Network:
+    """Return a smaller network with only the filters in `keep`. Layers that are not in `keep` keep all filters.
+
+    Raises ConfigError as `plan` does.
+    """
     state = model.state_dict()
-    for part in plan(model.config, kept):
-        state[part.name] = np.take(state[part.name], part.keep, axis=part.axis)
-    small = build(
-        with_filters(model.config, {name: len(filters) for name, filters in kept.items()}),
-        rng=np.random.default_rng(0),
-    )
-    small.load_state_dict(state)
-    return small
+    for entry in plan(model.config, keep):
+        state[entry.name] = np.take(state[entry.name], entry.indices, axis=entry.axis)
+    config = with_filters(model.config, {name: len(filters) for name, filters in keep.items()})
+    pruned = build(config, rng=np.random.default_rng(0))
+    pruned.load_state_dict(state)
+    return pruned
 
 
-def mask_filters(model: Network, kept: KeepIndices) -> Network:
-    """Return a network of the same size whose other filters give 0: the plain twin of `cut`, with equal outputs."""
+def mask_filters(model: Network, keep: KeepIndices) -> Network:
+    """Return a network of the same size in which all filters not in `keep` output 0.
+
+    The reference for `prune_filters`: both networks have equal outputs. Raises ConfigError as `plan` does.
+    """
     state = model.state_dict()
-    for group, filters in _groups(model.config, kept):
+    for group, filters in _groups(model.config, keep):
         count = num_filters(model.config, group)
-        stays = np.tile(np.isin(np.arange(count), filters), 4 if model.config.quaternion else 1)
-        for name in (f"{norm}.{part}" for norm in group.norms for part in ("weight", "bias")):
-            state[name] *= stays
+        mask = np.tile(np.isin(np.arange(count), filters), 4 if model.config.quaternion else 1)
+        for name in (f"{norm}.{array}" for norm in group.norms for array in ("weight", "bias")):
+            state[name] *= mask
     masked = build(model.config, rng=np.random.default_rng(0))
     masked.load_state_dict(state)
     return masked
 
 
 def _real_channels(filters: np.ndarray, count: int, quaternion: bool) -> np.ndarray:
-    """A quaternion filter n of `count` writes the real channels n, C + n, 2C + n, 3C + n of the blocks r|i|j|k."""
-    blocks = np.arange(4) * count if quaternion else np.zeros(1, int)
-    return (blocks[:, None] + filters).ravel()
+    """Return the real channels of filters: n, C + n, 2C + n and 3C + n for quaternion filter n of C = `count`."""
+    offsets = np.arange(4) * count if quaternion else np.zeros(1, int)
+    return (offsets[:, None] + filters).ravel()
 
 
-def _groups(config: Config, kept: KeepIndices) -> list[tuple[ChannelGroup, np.ndarray]]:
+def _groups(config: Config, keep: KeepIndices) -> list[tuple[ChannelGroup, np.ndarray]]:
+    """Return the channel groups named in `keep`, each with its sorted indices."""
     groups = {group.producers[0]: group for group in shared_channels(config)}
-    for name, filters in kept.items():
+    for name, filters in keep.items():
         if name not in groups:
             raise ConfigError(f"expected names among {', '.join(groups)}, got {name!r}")
-        known, given = range(num_filters(config, groups[name])), [int(filter) for filter in filters]
-        if not given or not set(given) <= set(known) or len(set(given)) < len(given):
-            raise ConfigError(f"{name}: expected at least one of the filters 0 to {known[-1]}, each once, got {given}")
-    return [(groups[name], np.sort(np.asarray(filters))) for name, filters in kept.items()]
+        valid, indices = range(num_filters(config, groups[name])), [int(index) for index in filters]
+        if not indices or not set(indices) <= set(valid) or len(set(indices)) < len(indices):
+            raise ConfigError(
+                f"{name}: expected at least one of the filters 0 to {valid[-1]}, each once, got {indices}"
+            )
+    return [(groups[name], np.sort(np.asarray(filters))) for name, filters in keep.items()]

@@ -1,4 +1,4 @@
-"""Pruning in rounds: cut a little, train on, look again."""
+"""Gradual pruning: several rounds of pruning and fine-tuning."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -11,57 +11,62 @@ from .criteria import Criterion, l1
 from .filters import KeepIndices, prune_filters
 from .selection import select_counts
 
-Choice = Callable[[Network], KeepIndices]  # made on the network as it is by then
+Selector = Callable[[Network], KeepIndices]  # selects the filters to keep in one round, from the current network
 
 
-def prune_gradually(model: Network, choices: Iterable[Choice], fine_tune: Callable[[Network], object]) -> Network:
-    """Return the network after all cuts; after each, `fine_tune` trains it on. One choice is pruning in one shot.
+def prune_gradually(model: Network, selectors: Iterable[Selector], fine_tune: Callable[[Network], object]) -> Network:
+    """Return the network after one round per selector; each round prunes the network and calls `fine_tune` on it.
+
+    One selector is one-shot pruning.
 
     Source: P. Molchanov and others, Pruning convolutional neural networks for resource efficient inference, 2017.
     """
-    for choice in choices:
-        model = prune_filters(model, choice(model))
+    for selector in selectors:
+        model = prune_filters(model, selector(model))
         fine_tune(model)
     return model
 
 
 def ratio_rounds(
     config: Config, ratio: float, rounds: int, *, blocks: Sequence[int] | None = None, criterion: Criterion = l1
-) -> list[Choice]:
-    """Return choices that cut as many filters as `choose` at once, the same share of `config` in each of the rounds.
+) -> list[Selector]:
+    """Return one selector per round, which together remove the share `ratio` of the filters in equal steps.
 
-    Raises ConfigError for less than one round, and as `choose` does.
+    After the last round, as many filters remain as after `select` with the same `ratio` and `blocks`.
+
+    Raises ConfigError if `rounds` is below 1, and as `select` does.
     """
 
-    def choice(share: float) -> Choice:
-        counts = remaining_filters(config, share, blocks=blocks)
+    def selector(ratio: float) -> Selector:
+        counts = remaining_filters(config, ratio, blocks=blocks)
         return lambda model: select_counts(model, counts, criterion=criterion)
 
-    return [choice(ratio * (1 - left)) for left in _left_over(rounds)]
+    return [selector(ratio * (1 - fraction)) for fraction in _remaining_fractions(rounds)]
 
 
-def budget_rounds(config: Config, budget: Budget, rounds: int, *, criterion: Criterion = l1) -> list[Choice]:
-    """Return choices that reach `budget` in equal steps from what `config` costs.
+def budget_rounds(config: Config, budget: Budget, rounds: int, *, criterion: Criterion = l1) -> list[Selector]:
+    """Return one selector per round, which together reduce the cost from that of `config` to `budget` in equal steps.
 
-    Raises ConfigError for less than one round, and for a budget that no cut reaches.
+    Raises ConfigError if `rounds` is below 1 or the budget cannot be reached.
     """
     check_reachable(config, budget)
     cost = network_cost(config, budget.frames)
 
-    def choice(left: float) -> Choice:
+    def selector(fraction: float) -> Selector:
+        excess_multiplications = max(0, cost.multiplications_8 - budget.multiplications)
+        excess_parameters = max(0, cost.parameters - budget.parameters)
         step = replace(
             budget,
-            multiplications=budget.multiplications
-            + int(left * max(0, cost.multiplications_8 - budget.multiplications)),
-            parameters=budget.parameters + int(left * max(0, cost.parameters - budget.parameters)),
+            multiplications=budget.multiplications + int(fraction * excess_multiplications),
+            parameters=budget.parameters + int(fraction * excess_parameters),
         )
         return lambda model: select_for_budget(model, step, criterion=criterion)
 
-    return [choice(left) for left in _left_over(rounds)]
+    return [selector(fraction) for fraction in _remaining_fractions(rounds)]
 
 
-def _left_over(rounds: int) -> list[float]:
-    """The share of the way that is left after each round."""
+def _remaining_fractions(rounds: int) -> list[float]:
+    """Return the fraction of the total reduction that remains after each round; the last is 0."""
     if rounds < 1:
         raise ConfigError(f"expected at least 1 round, got {rounds}")
-    return [1 - done / rounds for done in range(1, rounds + 1)]
+    return [1 - number / rounds for number in range(1, rounds + 1)]

@@ -1,4 +1,4 @@
-"""Which filters stay, where it is known how many: the highest scores of each layer."""
+"""Selection of the filters with the highest scores in each layer."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,18 +13,31 @@ from .filters import KeepIndices
 def select(
     model: Network, ratio: float, *, blocks: Sequence[int] | None = None, criterion: Criterion = l1
 ) -> KeepIndices:
-    """Return the filters to keep: 1 - `ratio` of those of each layer, of the highest scores.
+    """Return the filters to keep after removing the share `ratio` with the lowest scores in each layer.
 
-    Cut are the layers of `blocks` (default: all); channels that a residual sum shares with other blocks stay. At
-    least one filter stays. Raises ConfigError unless 0 <= ratio < 1 and the blocks exist.
+    Parameters
+    ----------
+    model
+        The network to prune.
+    ratio
+        Share of the filters to remove, 0 <= ratio < 1. At least one filter of each layer is kept.
+    blocks
+        Blocks to prune (default: all). Channels that a residual sum shares with other blocks are not pruned.
+    criterion
+        Scores of the filters.
+
+    Raises
+    ------
+    ConfigError
+        `ratio` is out of range or a block does not exist.
     """
     return select_counts(model, remaining_filters(model.config, ratio, blocks=blocks), criterion=criterion)
 
 
 def select_counts(model: Network, counts: Mapping[str, int], *, criterion: Criterion = l1) -> KeepIndices:
-    """Return the filters to keep: as many as `counts` says, by the first writer of shared channels.
+    """Return the filters with the highest scores, where `counts` gives their number for each channel group.
 
-    Raises ConfigError for names that are no first writers.
+    Channel groups are named by their first producer. Raises ConfigError for other names.
     """
     arrays = model.state_dict()
     groups = {group.producers[0]: group for group in shared_channels(model.config)}
@@ -33,6 +46,6 @@ def select_counts(model: Network, counts: Mapping[str, int], *, criterion: Crite
     return {name: top_k(criterion(arrays, groups[name]), count) for name, count in counts.items()}
 
 
-def top_k(scores: np.ndarray, count: int) -> np.ndarray:
-    """Return the sorted indices of the `count` highest scores; of equals the first."""
-    return np.sort(np.argsort(-scores, kind="stable")[:count])
+def top_k(scores: np.ndarray, k: int) -> np.ndarray:
+    """Return the sorted indices of the `k` highest scores; among equal scores, the first are selected."""
+    return np.sort(np.argsort(-scores, kind="stable")[:k])

@@ -1,9 +1,9 @@
-"""Additions, memory, Winograd's form, a profiler's mistake, and the command that prints them all.
+"""Counts of multiplications, additions and memory, the count of torchinfo, and the command `profile`.
 
-Eight products instead of sixteen are paid for with additions, but few: those at the edges are made once for each
-quaternion that comes in or goes out, and those between the products are halved as the products are. Here numbers that
-count what is done to them say so, not formulas. The published figures of torchinfo follow from its rule to the last
-digit, so the rule can be shown, and shown to be wrong.
+Eight products instead of sixteen need few more additions: the transforms are computed once per input and output
+quaternion, and the number of additions between the products is halved with the number of products. The formula for the
+additions is checked with objects that count the operations applied to them. The published figures of torchinfo are
+reproduced to the last digit from its formula, which is wrong for quaternion layers.
 """
 
 import json
@@ -18,7 +18,7 @@ import pytest
 from quatnet import Tensor
 from quatnet.backend import on_gpu
 from quatnet.cli.main import main
-from quatnet.conv.fast import convolution
+from quatnet.conv.fast import winograd_conv
 from quatnet.errors import ConfigError
 from quatnet.models import (
     CNN,
@@ -49,100 +49,104 @@ PAPER = [  # p, parameters, multiplications in G with 16 and with 8, torchinfo's
 ]
 
 
-class Counted:
-    """A number without a value that counts the sums and products it takes part in, after the kernel is prepared."""
+class CountingNumber:
+    """Number without a value that counts additions and multiplications, except those on the kernel alone."""
 
-    sums = products = 0
+    additions = multiplications = 0
 
-    def __init__(self, of_kernel: bool = False) -> None:
-        self.of_kernel = of_kernel
+    def __init__(self, is_kernel: bool = False) -> None:
+        self.is_kernel = is_kernel
 
-    def __add__(self, other: "Counted") -> "Counted":
-        assert self.of_kernel == other.of_kernel
-        Counted.sums += not self.of_kernel
-        return Counted(self.of_kernel)
+    def __add__(self, other: "CountingNumber") -> "CountingNumber":
+        assert self.is_kernel == other.is_kernel
+        CountingNumber.additions += not self.is_kernel
+        return CountingNumber(self.is_kernel)
 
     __sub__ = __add__
 
-    def __mul__(self, other: "Counted | float") -> "Counted":
-        if isinstance(other, Counted):
-            assert self.of_kernel
-            assert not other.of_kernel
-            Counted.products += 1
-            return Counted()
-        return self  # a constant, which belongs to the kernel
+    def __mul__(self, other: "CountingNumber | float") -> "CountingNumber":
+        if isinstance(other, CountingNumber):
+            assert self.is_kernel
+            assert not other.is_kernel
+            CountingNumber.multiplications += 1
+            return CountingNumber()
+        return self  # a constant, part of the prepared kernel
 
     __rmul__ = __mul__
 
 
-def counted(*shape: int, of_kernel: bool = False) -> np.ndarray:
-    numbers = [Counted(of_kernel) for _ in range(int(np.prod(shape)))]
+def counting_array(*shape: int, is_kernel: bool = False) -> np.ndarray:
+    numbers = [CountingNumber(is_kernel) for _ in range(int(np.prod(shape)))]
     return np.array(numbers, dtype=object).reshape(shape)
 
 
-def test_a_first_layer_is_counted_with_a_pencil() -> None:
-    # 10 x 8 pixels, 9 taps, 1 quaternion in and 2 out. Sixteen: 8 real sums of 36 products, 35 additions each. Eight:
-    # 8 additions for the quaternion that comes in, 8 planes x 2 sums of 9 products, 12 for each of 2 that go out.
+def test_layer_cost_by_hand() -> None:
+    # 10 x 8 pixels, 9 taps, 1 input quaternion, 2 output quaternions.
+    # 16 products: 8 real outputs, each the sum of 36 products, with 35 additions.
+    # 8 products: 8 additions for the input quaternion, 8 for each of the 8 x 2 sums, 12 for each output quaternion.
     first = next(layer_costs(TINY, frames=10))
     assert first == LayerCost(
         "blocks.0.convs.0",
         parameters=4 * 9 * 1 * 2 + 2 * 8,
         multiplications_16=80 * 9 * 4 * 8,
         multiplications_8=80 * 9 * 1 * 2 * 8,
-        multiplications_winograd=80 * 9 * 4 * 8,  # few channels: as real numbers, and few pixels
+        multiplications_winograd=80 * 9 * 4 * 8,  # few channels: 16 products; few pixels: no Winograd
         additions_16=80 * 8 * 35,
         additions_8=80 * (8 + 8 * 2 * 8 + 12 * 2),
         activation_bytes=80 * 8 * 4,
     )
 
 
-@pytest.mark.skipif(on_gpu(), reason="counts with Python objects")
+@pytest.mark.skipif(on_gpu(), reason="arrays of Python objects need NumPy")
 @pytest.mark.parametrize(("channels", "outputs"), [(1, 1), (3, 2), (2, 5)])
-def test_numbers_that_count_agree_with_the_formula(channels: int, outputs: int) -> None:
+def test_operation_counts_agree_with_counting_numbers(channels: int, outputs: int) -> None:
     config = CNNConfig(3, True, ((4 * channels,),), embedding=4 * outputs)
     layer = {cost.name: cost for cost in layer_costs(config, 10)}["embedding"]
-    Counted.sums = Counted.products = 0
-    eight_products(counted(4, outputs, channels, of_kernel=True), counted(4, channels, 1), lambda w, x: w @ x)
-    assert Counted.products == layer.multiplications_8
-    assert Counted.sums == layer.additions_8 - 4 * outputs  # and the bias
+    CountingNumber.additions = CountingNumber.multiplications = 0
+    eight_products(
+        counting_array(4, outputs, channels, is_kernel=True), counting_array(4, channels, 1), lambda w, x: w @ x
+    )
+    assert CountingNumber.multiplications == layer.multiplications_8
+    assert CountingNumber.additions == layer.additions_8 - 4 * outputs  # without the bias
 
 
-def test_the_network_is_the_sum_of_its_layers_and_of_its_first_norm() -> None:
+def test_network_cost_is_the_sum_of_its_layers_and_the_input_norm() -> None:
     costs, total = list(layer_costs(TINY, 12)), network_cost(TINY, 12)
-    for part in fields(LayerCost)[1:]:
-        expected = sum(getattr(cost, part.name) for cost in costs) + (16 if part.name == "parameters" else 0)
-        assert getattr(total, part.name) == expected
+    for field in fields(LayerCost)[1:]:
+        expected = sum(getattr(cost, field.name) for cost in costs) + (16 if field.name == "parameters" else 0)
+        assert getattr(total, field.name) == expected
     assert total.parameters == count_parameters(CNN(TINY, rng=np.random.default_rng(0)))
 
 
-@pytest.mark.skipif(on_gpu(), reason="the forms of the CPU")
+@pytest.mark.skipif(on_gpu(), reason="algorithms of the CPU")
 @pytest.mark.parametrize("quaternion", [False, True])
-def test_winograds_count_is_what_is_multiplied(quaternion: bool, monkeypatch) -> None:
-    # Maps of 7 columns are cut without zeros between their rows. Small kernels take Winograd's form from 256 pixels on.
+def test_winograd_count_equals_the_multiplications_performed(quaternion: bool, monkeypatch) -> None:
+    # Feature maps of 7 columns are tiled without padding between rows. Winograd is used from 256 pixels on.
     config = CNNConfig(3, quaternion, ((64, 64),), embedding=4, mels=7)
-    conv, multiply, products = build(config, rng=np.random.default_rng(0)).blocks[0].convs[1], convolution._multiply, []
+    conv = build(config, rng=np.random.default_rng(0)).blocks[0].convs[1]
+    multiply, products = winograd_conv._multiply, []
 
-    def spied(patches, kernel):
+    def spy(patches, kernel):
         products.append(patches.size * kernel.shape[-1])
         return multiply(patches, kernel)
 
-    monkeypatch.setattr(convolution, "_multiply", spied)
-    for frames, by_winograd in ((90, True), (36, False)):
+    monkeypatch.setattr(winograd_conv, "_multiply", spy)
+    for frames, uses_winograd in ((90, True), (36, False)):
         cost = list(layer_costs(config, frames))[1]
         products.clear()
         conv(Tensor(np.zeros((1, frames, 7, 64), np.float32)))
-        assert sum(products) == by_winograd * cost.multiplications_winograd
-        if not by_winograd:
+        assert sum(products) == uses_winograd * cost.multiplications_winograd
+        if not uses_winograd:
             assert cost.multiplications_winograd == cost.multiplications_8
 
 
-def test_few_quaternion_channels_are_multiplied_as_real_numbers() -> None:
-    narrow = CNNConfig(3, True, ((60, 60),), embedding=4, mels=7)  # 15 quaternions; 16 would take eight products
+def test_fewer_than_16_quaternion_channels_use_16_products() -> None:
+    narrow = CNNConfig(3, True, ((60, 60),), embedding=4, mels=7)  # 15 quaternion channels
     cost = list(layer_costs(narrow, 36))[1]
     assert cost.multiplications_winograd == cost.multiplications_16
 
 
-def test_a_real_layer_adds_one_time_less_than_it_multiplies_and_a_bias_makes_up_for_it() -> None:
+def test_additions_of_real_layers() -> None:
     conv, embedding, classifier = layer_costs(CNNConfig(3, False, ((4,),), embedding=5, mels=8), 7)
     assert conv.additions_16 == conv.additions_8 == 7 * 8 * 4 * (9 - 1)
     assert embedding.additions_16 == embedding.additions_8 == 5 * 4
@@ -153,7 +157,7 @@ def test_a_real_layer_adds_one_time_less_than_it_multiplies_and_a_bias_makes_up_
 
 
 @pytest.mark.parametrize(("p", "parameters", "sixteen", "eight", "torchinfo"), PAPER)
-def test_qcnn14_pruned_has_the_published_figures(p, parameters, sixteen, eight, torchinfo) -> None:
+def test_pruned_qcnn14_has_the_published_counts(p, parameters, sixteen, eight, torchinfo) -> None:
     config = pruned_config(cnn14(527, quaternion=True), p)
     total = network_cost(config, 1001)
     assert total.parameters == parameters
@@ -162,42 +166,45 @@ def test_qcnn14_pruned_has_the_published_figures(p, parameters, sixteen, eight, 
     assert round(torchinfo_mult_adds(config, 1001) / 1e9, 2) == torchinfo
 
 
-def test_torchinfos_rule_is_right_for_real_layers_and_wrong_for_quaternion_ones() -> None:
+def test_torchinfo_count_is_correct_for_real_layers_only() -> None:
     spectrogram = 2 * 513 * 1024 * 1001
-    real, four = cnn14(527), cnn14(527, quaternion=True)
-    others = 128 + 2 * 8064 + 2048 + 527  # scales, shifts and biases, counted once
-    true = network_cost(real, 1001).multiplications_16
-    assert torchinfo_mult_adds(real, 1001) == spectrogram + true + others
-    # the predecessor's "70 % saved" of CNN14 by half of the filters, and what 16 products for each leave of it
-    assert round(1 - torchinfo_mult_adds(pruned_config(four, 0.5), 1001) / torchinfo_mult_adds(real, 1001), 2) == 0.70
-    assert round(1 - network_cost(pruned_config(four, 0.5), 1001).multiplications_16 / true, 3) == 0.375
+    real, quaternion = cnn14(527), cnn14(527, quaternion=True)
+    others = 128 + 2 * 8064 + 2048 + 527  # batch norm weights and biases, linear biases
+    expected = network_cost(real, 1001).multiplications_16
+    assert torchinfo_mult_adds(real, 1001) == spectrogram + expected + others
+    # the published saving of 70 % compared with CNN14, and the actual saving with 16 products
+    assert (
+        round(1 - torchinfo_mult_adds(pruned_config(quaternion, 0.5), 1001) / torchinfo_mult_adds(real, 1001), 2)
+        == 0.70
+    )
+    assert round(1 - network_cost(pruned_config(quaternion, 0.5), 1001).multiplications_16 / expected, 3) == 0.375
 
 
-def test_torchinfos_figure_hardly_knows_how_long_a_clip_is() -> None:
-    four = cnn14(527, quaternion=True)
-    ten, twenty = (torchinfo_mult_adds(four, frames) - 2 * 513 * 1024 * frames for frames in (1001, 2001))
+def test_torchinfo_count_of_quaternion_layers_ignores_the_clip_length() -> None:
+    config = cnn14(527, quaternion=True)
+    ten, twenty = (torchinfo_mult_adds(config, frames) - 2 * 513 * 1024 * frames for frames in (1001, 2001))
     assert ten == twenty
 
 
-# Pruned by shapes alone
+# Configs of pruned networks
 
 
 @pytest.mark.parametrize("quaternion", [False, True])
 @pytest.mark.parametrize("ratio", [0.0, 0.25, 0.9])
-def test_the_config_of_a_pruned_network_is_known_before_it_is_cut(quaternion: bool, ratio: float) -> None:
+def test_pruned_config_equals_the_config_of_the_pruned_network(quaternion: bool, ratio: float) -> None:
     config = CNNConfig(3, quaternion, ((8,), (8, 12), (24,), (16, 20)), embedding=8, mels=16)
     model = CNN(config, rng=np.random.default_rng(0))
     assert prune_filters(model, select(model, ratio, blocks=[2, 3])).config == pruned_config(config, ratio)
 
 
-def test_what_a_residual_sum_shares_with_earlier_blocks_stays() -> None:
+def test_pruned_config_keeps_channels_shared_with_earlier_blocks() -> None:
     full = resnet38(527, quaternion=True)
-    late = pruned_config(full, 0.5)
-    assert late.widths[:9] == full.widths[:9]
-    assert late.widths[9:] == ((128, 256),) * 5 + ((256, 256),) * 3 + ((1024, 1024),)
+    pruned = pruned_config(full, 0.5)
+    assert pruned.widths[:9] == full.widths[:9]
+    assert pruned.widths[9:] == ((128, 256),) * 5 + ((256, 256),) * 3 + ((1024, 1024),)
 
 
-def test_channels_that_are_shared_are_resized_together() -> None:
+def test_with_filters_resizes_all_producers_of_a_group() -> None:
     config = resnet38(10, quaternion=True)
     assert num_filters(config, shared_channels(config)[0]) == 64 // 4
     smaller = with_filters(config, {"blocks.0.convs.1": 8, "blocks.4.shortcut": 16})
@@ -210,21 +217,21 @@ def test_channels_that_are_shared_are_resized_together() -> None:
     ("ratio", "blocks", "message"),
     [(1.0, None, "0 <= ratio < 1"), (-0.1, None, "0 <= ratio < 1"), (0.5, [3], r"blocks among \[0, 1, 2\], got \[3\]")],
 )
-def test_an_impossible_share_of_the_filters_is_refused(ratio: float, blocks: list[int] | None, message: str) -> None:
+def test_remaining_filters_with_invalid_ratio_or_blocks(ratio: float, blocks: list[int] | None, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         remaining_filters(CNNConfig(3, True, ((8,), (16,), (8,)), 8), ratio, blocks=blocks)
 
 
 @pytest.mark.parametrize("ratio", [-0.1, 1.0, float("nan")])
-def test_a_ratio_outside_its_range_is_refused(ratio: float) -> None:
+def test_pruned_config_with_invalid_ratio(ratio: float) -> None:
     with pytest.raises(ConfigError, match="0 <= ratio < 1"):
         pruned_config(cnn14(10), ratio)
 
 
-# Milliseconds
+# Latency
 
 
-def test_every_layer_is_timed_alone() -> None:
+def test_layer_milliseconds_of_every_layer() -> None:
     config = half_width(half_width(half_width(resnet38(3, quaternion=True))))
     times = layer_milliseconds(build(config, rng=np.random.default_rng(0)), 64, runs=1)
     assert list(times) == [layer.name for layer in config.layers(64)]
@@ -234,21 +241,21 @@ def test_every_layer_is_timed_alone() -> None:
 # The command
 
 
-def said(capsys, *arguments: str) -> str:
+def run_profile(capsys, *arguments: str) -> str:
     main(["profile", *arguments])
     return capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("p", "parameters", "sixteen", "eight", "torchinfo"), PAPER)
-def test_the_command_prints_the_published_figures(p, parameters, sixteen, eight, torchinfo, capsys) -> None:
-    text = said(capsys, "qcnn14", "--prune", str(p), "--clip-seconds", "10")
-    for figure in (f"{parameters:,}", f"{sixteen:.3f} G", f"{eight:.3f} G", f"{torchinfo:.2f} G", "1001 frames"):
-        assert figure in text
+def test_command_prints_the_published_counts(p, parameters, sixteen, eight, torchinfo, capsys) -> None:
+    text = run_profile(capsys, "qcnn14", "--prune", str(p), "--clip-seconds", "10")
+    for number in (f"{parameters:,}", f"{sixteen:.3f} G", f"{eight:.3f} G", f"{torchinfo:.2f} G", "1001 frames"):
+        assert number in text
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_json_has_the_same_for_every_network(name: str, capsys) -> None:
-    found = json.loads(said(capsys, name, "--json", "--clip-seconds", "5", "--classes", "50"))
+def test_json_output_of_every_network(name: str, capsys) -> None:
+    profile = json.loads(run_profile(capsys, name, "--json", "--clip-seconds", "5", "--classes", "50"))
     total = network_cost(from_name(name, 50), 501)
     for key in (
         "parameters",
@@ -257,17 +264,19 @@ def test_json_has_the_same_for_every_network(name: str, capsys) -> None:
         "multiplications_winograd",
         "activation_bytes",
     ):
-        assert found[key] == getattr(total, key)
-    assert found["torchinfo_mult_adds"] == torchinfo_mult_adds(from_name(name, 50), 501)
-    assert [layer["name"] for layer in found["layers"]] == [layer.name for layer in from_name(name, 50).layers(501)]
+        assert profile[key] == getattr(total, key)
+    assert profile["torchinfo_mult_adds"] == torchinfo_mult_adds(from_name(name, 50), 501)
+    assert [layer["name"] for layer in profile["layers"]] == [layer.name for layer in from_name(name, 50).layers(501)]
 
 
-def test_milliseconds_are_measured_where_asked_for(capsys) -> None:
-    found = json.loads(said(capsys, "qsmall_cnn", "--json", "--latency", "--clip-seconds", "0.5", "--classes", "3"))
-    assert found["milliseconds"] > 0
-    assert all(layer["milliseconds"] > 0 for layer in found["layers"])
-    text = said(capsys, "qsmall_cnn", "--latency", "--clip-seconds", "0.5", "--classes", "3")
-    assert "each layer was timed alone" in text
+def test_latency_option(capsys) -> None:
+    profile = json.loads(
+        run_profile(capsys, "qsmall_cnn", "--json", "--latency", "--clip-seconds", "0.5", "--classes", "3")
+    )
+    assert profile["milliseconds"] > 0
+    assert all(layer["milliseconds"] > 0 for layer in profile["layers"])
+    text = run_profile(capsys, "qsmall_cnn", "--latency", "--clip-seconds", "0.5", "--classes", "3")
+    assert "each layer was timed separately" in text
 
 
 @pytest.mark.parametrize(
@@ -276,25 +285,25 @@ def test_milliseconds_are_measured_where_asked_for(capsys) -> None:
         (["qcnn15"], "expected a network among cnn6, .* got 'qcnn15'"),
         (["qcnn14", "--prune", "1"], "0 <= ratio < 1, got 1.0"),
         (["qcnn14", "--prune", "much"], "--prune: invalid float value: 'much'"),
-        (["qcnn14", "--clip-seconds", "nan"], "expected a clip of some seconds, got nan"),
-        (["qcnn14", "--clip-seconds", "0.2"], "21 frames of 64 mels are too few for the pools"),
+        (["qcnn14", "--clip-seconds", "nan"], "expected a positive, finite length of the clip, got nan s"),
+        (["qcnn14", "--clip-seconds", "0.2"], "21 frames of 64 mels are too few for the pooling layers"),
         (["cnn6", "--classes", "0"], "expected at least 1 class, got 0"),
         ([], "required: network"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], message: str, capsys) -> None:
-    with pytest.raises(SystemExit) as exit:
+def test_invalid_arguments_print_one_line(arguments: list[str], message: str, capsys) -> None:
+    with pytest.raises(SystemExit) as error:
         main(["profile", *arguments])
-    assert exit.value.code == 2
+    assert error.value.code == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.count("\n") == 1
     assert re.search(message, printed.err)
 
 
-def test_it_is_reached_from_the_command_line() -> None:
-    run = [sys.executable, "-m", "quatnet", "profile"]
-    good = subprocess.run([*run, "cnn14", "--json"], capture_output=True, text=True, check=True)
-    assert json.loads(good.stdout)["parameters"] == 80_753_615
-    bad = subprocess.run([*run, "cnn"], capture_output=True, text=True)
-    assert (bad.returncode, bad.stderr.count("\n")) == (2, 1)
+def test_command_line() -> None:
+    command = [sys.executable, "-m", "quatnet", "profile"]
+    valid = subprocess.run([*command, "cnn14", "--json"], capture_output=True, text=True, check=True)
+    assert json.loads(valid.stdout)["parameters"] == 80_753_615
+    invalid = subprocess.run([*command, "cnn"], capture_output=True, text=True)
+    assert (invalid.returncode, invalid.stderr.count("\n")) == (2, 1)

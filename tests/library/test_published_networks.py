@@ -345,5 +345,5 @@ def test_invalid_type_or_fields_of_a_config(tmp_path) -> None:
 
 
 def test_too_few_frames() -> None:
-    with pytest.raises(ShapeError, match="does not fit"):
+    with pytest.raises(ShapeError, match="window is larger than"):
         make_network(TINY)(np.zeros((1, 4, 16, 4), np.float32))

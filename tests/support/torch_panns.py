@@ -1,17 +1,17 @@
-"""The published networks for PyTorch, narrow, with the attribute names that their state dicts have."""
+"""The published networks in PyTorch, with the parameter names of the published state dicts."""
 
 
-def twin(torch, config):
-    """A module of PANNs' or QPANN's names for a `CNNConfig` or `ResNetConfig`, with numbers of its own."""
+def make_panns(torch, config):
+    """Return a PyTorch module for a `CNNConfig` or `ResNetConfig`, with random weights and published names."""
     nn, functional = torch.nn, torch.nn.functional
     quaternion = config.quaternion
 
     class Quaternion(nn.Module):
-        def __init__(self, shape, outputs, bias):
+        def __init__(self, shape, out_features, bias):
             super().__init__()
-            for part in "rijk":
-                setattr(self, f"{part}_weight", nn.Parameter(torch.randn(shape) / 8))
-            self.bias = nn.Parameter(torch.randn(outputs)) if bias else None
+            for component in "rijk":
+                setattr(self, f"{component}_weight", nn.Parameter(torch.randn(shape) / 8))
+            self.bias = nn.Parameter(torch.randn(out_features)) if bias else None
 
         def block(self, axis_out, axis_in):
             r, i, j, k = self.r_weight, self.i_weight, self.j_weight, self.k_weight
@@ -23,27 +23,28 @@ def twin(torch, config):
                 return functional.conv2d(x, self.block(0, 1), padding=self.r_weight.shape[-1] // 2)
             return x @ self.block(1, 0) + self.bias
 
-    def conv(channels, outputs, kernel):
+    def conv(in_channels, out_channels, kernel_size):
         if quaternion:
-            return Quaternion((outputs // 4, channels // 4, kernel, kernel), outputs, False)
-        return nn.Conv2d(channels, outputs, kernel, padding=kernel // 2, bias=False)
+            shape = (out_channels // 4, in_channels // 4, kernel_size, kernel_size)
+            return Quaternion(shape, out_channels, False)
+        return nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False)
 
     class Block(nn.Module):
-        def __init__(self, channels, widths, kernel):
+        def __init__(self, in_channels, widths, kernel_size):
             super().__init__()
-            for n, (before, after) in enumerate(zip((channels, *widths), widths, strict=False), 1):
-                setattr(self, f"conv{n}", conv(before, after, kernel))
-                setattr(self, f"bn{n}", nn.BatchNorm2d(after))
+            for n, (inputs, outputs) in enumerate(zip((in_channels, *widths), widths, strict=False), 1):
+                setattr(self, f"conv{n}", conv(inputs, outputs, kernel_size))
+                setattr(self, f"bn{n}", nn.BatchNorm2d(outputs))
 
         def forward(self, x):
             x = torch.relu(self.bn1(self.conv1(x)))
             return torch.relu(self.bn2(self.conv2(x))) if hasattr(self, "conv2") else x
 
     class Residual(Block):
-        def __init__(self, channels, widths, kernel, halves):
-            super().__init__(channels, widths, kernel)
-            parts = [nn.AvgPool2d(2), conv(channels, widths[-1], 1), nn.BatchNorm2d(widths[-1])]
-            self.downsample = nn.Sequential(*parts) if halves else None
+        def __init__(self, in_channels, widths, kernel_size, has_shortcut):
+            super().__init__(in_channels, widths, kernel_size)
+            parts = [nn.AvgPool2d(2), conv(in_channels, widths[-1], 1), nn.BatchNorm2d(widths[-1])]
+            self.downsample = nn.Sequential(*parts) if has_shortcut else None
 
         def forward(self, x):
             h = functional.avg_pool2d(x, 2) if self.downsample else x
@@ -55,12 +56,13 @@ def twin(torch, config):
             super().__init__()
             b = 1
             for stage, blocks in enumerate(config.stages, 1):
-                made = []
+                residual_blocks = []
                 for n in range(blocks):
-                    halves = stage > 1 and n == 0
-                    made.append(Residual(config.widths[b - 1][-1], config.widths[b], config.kernel_size, halves))
+                    has_shortcut = stage > 1 and n == 0
+                    in_channels = config.widths[b - 1][-1]
+                    residual_blocks.append(Residual(in_channels, config.widths[b], config.kernel_size, has_shortcut))
                     b += 1
-                setattr(self, f"layer{stage}", nn.Sequential(*made))
+                setattr(self, f"layer{stage}", nn.Sequential(*residual_blocks))
 
         def forward(self, x):
             for stage in range(1, len(config.stages) + 1):
@@ -74,8 +76,8 @@ def twin(torch, config):
             self.bn0 = nn.BatchNorm2d(config.mels)
             plain = config.widths[:1] if residual else config.widths
             for b, (channels, widths) in enumerate(zip((None, *plain), plain, strict=False), 1):
-                before = channels[-1] if channels else config.in_channels
-                setattr(self, f"conv_block{b}", Block(before, widths, config.kernel_size))
+                in_channels = channels[-1] if channels else config.in_channels
+                setattr(self, f"conv_block{b}", Block(in_channels, widths, config.kernel_size))
             if residual:
                 self.resnet = Layers()
                 self.conv_block_after1 = Block(config.widths[-2][-1], config.widths[-1], config.kernel_size)
@@ -95,21 +97,21 @@ def twin(torch, config):
             else:
                 for b in range(len(config.widths)):
                     x = getattr(self, f"conv_block{b + 1}")(x)
-                    x = functional.avg_pool2d(x, 2) if config.pools(b) else x
+                    x = functional.avg_pool2d(x, 2) if config.has_pool(b) else x
             x = x.mean(dim=3)
             x = x.max(dim=2).values + x.mean(dim=2)
             return self.fc_audioset(torch.relu(self.fc1(x)))
 
     module = Panns()
-    as_if_trained(torch, module)
+    randomize_batch_norms(torch, module)
     return module.eval()
 
 
-def as_if_trained(torch, module):
-    """Move all batch norms away from where they start."""
+def randomize_batch_norms(torch, module):
+    """Set the parameters and running statistics of all batch norms to random values."""
     for layer in module.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
-            for part in (layer.weight.data, layer.running_var):
-                part.uniform_(0.5, 1.5)
-            for part in (layer.bias.data, layer.running_mean):
-                part.normal_(0, 0.3)
+            for tensor in (layer.weight.data, layer.running_var):
+                tensor.uniform_(0.5, 1.5)
+            for tensor in (layer.bias.data, layer.running_mean):
+                tensor.normal_(0, 0.3)
