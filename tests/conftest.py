@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from support import cuda_cpu, nvrtc
-from support.device import counts, which
+from support.device import backend_description, counts_transfers
 from threadpoolctl import threadpool_limits
 
 from quatnet import threads
 
 settings.register_profile("quatnet", deadline=None, max_examples=50, derandomize="CI" in os.environ)
-settings.register_profile("stand-in", settings.get_profile("quatnet"), max_examples=15)
-# on the stand-in NumPy computes, which has met all examples; there it is types, names and copies that are tested
-settings.load_profile("stand-in" if counts else "quatnet")
+settings.register_profile("mock", settings.get_profile("quatnet"), max_examples=15)
+# with the mock CuPy, NumPy computes, which ran all examples already; the mock tests types, names and copies
+settings.load_profile("mock" if counts_transfers else "quatnet")
 
 
 def pytest_report_header(config):
@@ -26,10 +26,13 @@ def pytest_report_header(config):
     )
     kernels = (
         f"{what} SKIPPED, {reason}" if reason else f"{what} runs"
-        for what, reason in {"on the CPU": cuda_cpu.why_not(), "compiled for GPUs": nvrtc.why_not()}.items()
+        for what, reason in {
+            "on the CPU": cuda_cpu.unavailable_reason(),
+            "compiled for GPUs": nvrtc.unavailable_reason(),
+        }.items()
     )
     return [
-        f"quatnet: the array module is {which()}",
+        f"quatnet: the array module is {backend_description()}",
         f"quatnet: CUDA kernels {'; '.join(kernels)}",
         f"quatnet: parity with {', with '.join(parity)}",
     ]

@@ -1,11 +1,12 @@
 """Quaternion convolution with eight real convolutions instead of sixteen, and its two gradients.
 
-`quaternion.eight_products` holds for any product of two components; here it is the convolution of one block of the
-image with one component of the kernel. The gradients are Hamilton products too, so the same identity serves them:
+`quaternion.eight_products` is valid for any bilinear product of two components. Here that product is the convolution
+of one component of the image with one component of the kernel. The gradients are Hamilton products too, so the same
+identity computes them, with `grad` the gradient with respect to y:
 
-    y = w ⊗ x        gx = w* ⊗ g        gw = g ⊗ x*
+    y = w ⊗ x        grad_x = w* ⊗ grad        grad_w = grad ⊗ x*
 
-`quatnet.conv.fast` computes the same in tiles; this is the form to read.
+This module is written to be read. `quatnet.conv.fast` computes the same results in tiles.
 """
 
 from ..backend import Array, xp
@@ -20,35 +21,37 @@ def conv2d(x: Array, w: Array, *, stride: int = 1, padding: int = 0) -> Array:
     def product(kernel: Array, image: Array) -> Array:
         return real_conv2d(image, kernel, stride=stride, padding=padding)
 
-    return _close(eight_products(w, _open(x), product))
+    return _merge_components(eight_products(w, _split_components(x), product))
 
 
-def input_gradient(g: Array, w: Array, shape: tuple[int, int, int, int], *, stride: int = 1, padding: int = 0) -> Array:
-    """Return w* ⊗ g as an image of `shape` (N, H, W, 4C)."""
-    block = (shape[0], shape[1], shape[2], shape[3] // 4)
+def input_gradient(
+    grad: Array, w: Array, shape: tuple[int, int, int, int], *, stride: int = 1, padding: int = 0
+) -> Array:
+    """Return the gradient w* ⊗ grad with respect to x, of `shape` (N, H, W, 4C)."""
+    component_shape = (shape[0], shape[1], shape[2], shape[3] // 4)
 
     def product(kernel: Array, gradient: Array) -> Array:
-        return conv2d_input_gradient(gradient, kernel, block, stride=stride, padding=padding)
+        return conv2d_input_gradient(gradient, kernel, component_shape, stride=stride, padding=padding)
 
-    return _close(eight_products(conjugate(w, axis=0), _open(g), product))
+    return _merge_components(eight_products(conjugate(w, axis=0), _split_components(grad), product))
 
 
-def weight_gradient(x: Array, g: Array, kernel: tuple[int, int], *, stride: int = 1, padding: int = 0) -> Array:
-    """Return g ⊗ x* summed over pixels: (4, KH, KW, C, O)."""
+def weight_gradient(x: Array, grad: Array, kernel: tuple[int, int], *, stride: int = 1, padding: int = 0) -> Array:
+    """Return the gradient grad ⊗ x* with respect to w, summed over pixels: (4, KH, KW, C, O)."""
 
     def product(gradient: Array, image: Array) -> Array:
         return conv2d_weight_gradient(image, gradient, kernel, stride=stride, padding=padding)
 
-    return eight_products(_open(g), conjugate(_open(x), axis=0), product)
+    return eight_products(_split_components(grad), conjugate(_split_components(x), axis=0), product)
 
 
-def _open(x: Array) -> Array:
-    """(N, H, W, 4C) -> (4, N, H, W, C), each block in one piece."""
+def _split_components(x: Array) -> Array:
+    """(N, H, W, 4C) -> (4, N, H, W, C), a contiguous copy."""
     n, h, w, channels = x.shape
     return xp.ascontiguousarray(xp.moveaxis(x.reshape(n, h, w, 4, channels // 4), 3, 0))
 
 
-def _close(blocks: Array) -> Array:
+def _merge_components(components: Array) -> Array:
     """(4, N, H, W, C) -> (N, H, W, 4C)."""
-    _, n, h, w, channels = blocks.shape
-    return xp.moveaxis(blocks, 0, 3).reshape(n, h, w, 4 * channels)
+    _, n, h, w, channels = components.shape
+    return xp.moveaxis(components, 0, 3).reshape(n, h, w, 4 * channels)

@@ -1,69 +1,73 @@
-"""Convolution on a GPU, real and quaternion, with all options: patches by a kernel, one batched product, a kernel back.
+"""Convolution on a GPU, real and quaternion, with all options: an im2col kernel, a batched product, an output kernel.
 
     x (N, H, W, P·C)    w (P, KH, KW, C/G, O)    y (N, OH, OW, P·O)    P = 1 real or 4 quaternion components, G groups
 
-A quaternion takes eight planes through the product (`mixing`), a real number one. Kernels mix the components while they
-write patches of them, and bring products back to components while they add patches up:
+A quaternion has K = 8 transformed components (`component_transforms`), a real number one. One CUDA kernel transforms
+the components while it writes patches of them. Another kernel applies the output transform while it adds patches up:
 
-    y  = w ⊗ x     BACK [patches of (RIGHT x) · (LEFT w)]
-    gx = w* ⊗ g    image of BACK [(RIGHT g) · (LEFT w*)ᵀ]
-    gw = g ⊗ x*    BACK [Σ patches of (RIGHT x*)ᵀ · (LEFT g)]
+    y      = w ⊗ x        OUTPUT [patches of (RIGHT x) · (LEFT w)]
+    grad_x = w* ⊗ grad    col2im of OUTPUT [(RIGHT grad) · (LEFT w*)ᵀ]
+    grad_w = grad ⊗ x*    OUTPUT [Σ patches of (RIGHT x*)ᵀ · (LEFT grad)]
 
-The products are stacks of matrices (planes, G, rows, columns), which matmul gives to cuBLAS.
+The products are stacks of matrices (K, G, rows, columns), which matmul passes to cuBLAS.
 """
 
 from collections.abc import Callable
 
 from ..backend import Array, xp
-from .fast import mixing, stacks
-from .fast.stacks import Pair, Plan, plan_of
+from .fast import stacks
+from .fast.component_transforms import left_transform, right_transform
+from .fast.stacks import Pair, Plan, make_plan
 from .plain import block_weight
 
-OPERATIONS_A_NUMBER = 64  # of float32, in the time that it takes to move one: A100 40, H100 80, by their data sheets
+FLOPS_PER_ELEMENT_MOVED = 64  # float32 operations in the time of one memory access: A100 40, H100 80 (data sheets)
 
 
-def pays(kernel: tuple[int, ...]) -> bool:
-    """Return whether a quaternion kernel (4, KH, KW, C/G, O) is better taken in eight products than as a real one.
+def is_profitable(kernel: tuple[int, ...]) -> bool:
+    """Return whether eight products are faster than one real product for a quaternion kernel (4, KH, KW, C/G, O).
 
-    For each pixel they spare 16 KH·KW·C·O operations, and 8 KH·KW·C + 16 O numbers more are written or read
+    For each pixel they save 16 KH·KW·C·O operations, and read or write 8 KH·KW·C + 16 O numbers more
     (docs/decisions/0013).
     """
     _, kh, kw, channels, outputs = kernel
     taps = kh * kw
-    return 16 * taps * channels * outputs >= OPERATIONS_A_NUMBER * (8 * taps * channels + 16 * outputs)
+    return 16 * taps * channels * outputs >= FLOPS_PER_ELEMENT_MOVED * (8 * taps * channels + 16 * outputs)
 
 
-def widened(w: Array) -> Array:
-    """Return a quaternion kernel for which eight products do not pay as (1, KH, KW, 4C, 4O), any other as it is."""
-    return block_weight(w)[None] if len(w) == 4 and not pays(w.shape) else w
+def expand_to_real(w: Array) -> Array:
+    """Return a quaternion kernel for which eight products are not profitable as (1, KH, KW, 4C, 4O), others as is."""
+    return block_weight(w)[None] if len(w) == 4 and not is_profitable(w.shape) else w
 
 
 def convolve(x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair = (1, 1), groups: int = 1) -> Array:
     """Return w ⊗ x, for P = 1 the real correlation: (N, OH, OW, P·O)."""
-    plan = plan_of(x.shape, w.shape, stride, padding, dilation, groups)
-    return applied(x, left_operands(w, groups), plan, stacks.unmixed)
+    plan = make_plan(x.shape, w.shape, stride, padding, dilation, groups)
+    return run(x, transform_kernel(w, groups), plan, stacks.transform_output)
 
 
-def applied(x: Array, left: Array, plan: Plan, close: Callable[[Array, Plan], Array]) -> Array:
-    """Return the convolution of `x` with `left_operands`; `close` makes rows (rows, P·O) of products."""
+def run(x: Array, kernel: Array, plan: Plan, epilogue: Callable[[Array, Plan], Array]) -> Array:
+    """Return the convolution of `x` with a transformed `kernel`.
 
-    def work(clips: Array) -> Array:
-        rows = stacks.patches(clips, plan, mixing.right(plan.components))
-        y = close(stacks.ungrouped(rows @ left), plan)
-        return y.reshape(len(clips), *plan.size, y.shape[-1])
+    `epilogue` computes the output rows (rows, P·O) from products (K, rows, O).
+    """
 
-    return stacks.joined_clips([work(x[part]) for part in plan.pieces(len(x), x.itemsize)])
+    def work(images: Array) -> Array:
+        rows = stacks.patches(images, plan, right_transform(plan.components))
+        y = epilogue(stacks.merge_groups(rows @ kernel), plan)
+        return y.reshape(len(images), *plan.size, y.shape[-1])
+
+    return stacks.concatenate_batch([work(x[part]) for part in plan.batch_slices(len(x), x.itemsize)])
 
 
-def left_operands(w: Array, groups: int = 1, *, conjugated: bool = False) -> Array:
-    """Return the planes (planes, G, KH·KW·C/G, O/G) of a kernel (P, KH, KW, C/G, O), or of its conjugate."""
+def transform_kernel(w: Array, groups: int = 1, *, conjugate: bool = False) -> Array:
+    """Return the transformed components (K, G, KH·KW·C/G, O/G) of a kernel (P, KH, KW, C/G, O), or of its conjugate."""
     p, kh, kw, channels, outputs = w.shape
-    planes = stacks.mixed(w.reshape(1, p, -1), mixing.left(p, conjugated=conjugated))
-    return stacks.grouped(planes.reshape(len(planes), kh * kw * channels, outputs), groups)
+    transformed = stacks.transform_input(w.reshape(1, p, -1), left_transform(p, conjugate=conjugate))
+    return stacks.split_groups(transformed.reshape(len(transformed), kh * kw * channels, outputs), groups)
 
 
 def input_gradient(
-    g: Array,
+    grad: Array,
     w: Array,
     shape: tuple[int, ...],
     stride: Pair,
@@ -71,39 +75,42 @@ def input_gradient(
     dilation: Pair = (1, 1),
     groups: int = 1,
 ) -> Array:
-    """Return w* ⊗ g for the cotangent `g` (N, OH, OW, P·O) of `convolve`, as images of `shape` (N, H, W, P·C)."""
-    plan = plan_of(shape, w.shape, stride, padding, dilation, groups)
-    left = xp.ascontiguousarray(left_operands(w, groups, conjugated=True).swapaxes(-1, -2))  # CuPy's matmul asks for it
+    """Return w* ⊗ grad of `shape` (N, H, W, P·C), for the upstream gradient (N, OH, OW, P·O) of `convolve`."""
+    plan = make_plan(shape, w.shape, stride, padding, dilation, groups)
+    kernel = xp.ascontiguousarray(transform_kernel(w, groups, conjugate=True).swapaxes(-1, -2))  # for CuPy's matmul
 
-    def work(clips: Array) -> Array:
-        right = stacks.pixels(clips, plan, mixing.right(plan.components))
-        return stacks.image(right @ left, (len(clips), shape[1], shape[2], shape[3]), plan)
+    def work(grads: Array) -> Array:
+        right = stacks.pixels(grads, plan, right_transform(plan.components))
+        return stacks.sum_patches(right @ kernel, (len(grads), shape[1], shape[2], shape[3]), plan)
 
-    return stacks.joined_clips([work(g[part]) for part in plan.pieces(len(g), g.itemsize)])
+    return stacks.concatenate_batch([work(grad[part]) for part in plan.batch_slices(len(grad), grad.itemsize)])
 
 
-def kernel_gradient(
+def weight_gradient(
     x: Array,
-    g: Array,
+    grad: Array,
     kernel: tuple[int, ...],
     stride: Pair,
     padding: Pair,
     dilation: Pair = (1, 1),
     groups: int = 1,
 ) -> Array:
-    """Return g ⊗ x* summed over pixels, of the shape `kernel` = (P, KH, KW, C/G, O)."""
-    plan = plan_of(x.shape, kernel, stride, padding, dilation, groups)
+    """Return grad ⊗ x* summed over pixels, of the shape `kernel` = (P, KH, KW, C/G, O)."""
+    plan = make_plan(x.shape, kernel, stride, padding, dilation, groups)
 
     def work(part: slice) -> Array:
-        right = stacks.patches(x[part], plan, mixing.right(plan.components, conjugated=True))
-        return _transposed_product(right, stacks.pixels(g[part], plan, mixing.left(plan.components)))
+        right = stacks.patches(x[part], plan, right_transform(plan.components, conjugate=True))
+        return _transposed_product(right, stacks.pixels(grad[part], plan, left_transform(plan.components)))
 
-    total = stacks.ungrouped(sum(map(work, plan.pieces(len(x), x.itemsize))))  # (planes, KH·KW·C/G, O)
-    return stacks.unmixed(total.reshape(len(total), 1, -1), plan).reshape(kernel)
+    total = stacks.merge_groups(sum(map(work, plan.batch_slices(len(x), x.itemsize))))  # (K, KH·KW·C/G, O)
+    return stacks.transform_output(total.reshape(len(total), 1, -1), plan).reshape(kernel)
 
 
 def _transposed_product(a: Array, b: Array) -> Array:
-    """Return aᵀ b for each matrix of two stacks. CuPy copies what is transposed in a stack, but not a matrix alone."""
-    if a.shape[1] > 1:  # many small matrices: a copy costs less than as many calls
+    """Return aᵀ b for each matrix of two stacks.
+
+    CuPy copies a transposed stack of matrices before it multiplies, but not a single transposed matrix.
+    """
+    if a.shape[1] > 1:  # many small matrices: one copy costs less than many calls
         return a.swapaxes(-1, -2) @ b
     return xp.stack([p.T @ q for p, q in zip(a[:, 0], b[:, 0], strict=True)])[:, None]

@@ -1,7 +1,7 @@
-"""im2col and col2im: an image as rows of patches, so that a convolution becomes one matrix product.
+"""im2col and col2im: the patches of an image as rows of a matrix, so that a convolution is one matrix product.
 
-`stride`, `padding` and `dilation` are one number for both directions, or a pair (height, width). A kernel with
-dilation d touches every d-th pixel: 3 taps with dilation 2 reach over 5.
+`stride`, `padding` and `dilation` are an int for both directions, or a pair (height, width). A kernel with dilation d
+reads every d-th pixel: 3 taps with dilation 2 have the effective kernel size 5.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ Pair = int | tuple[int, ...]
 
 
 def pair(value: Pair) -> tuple[int, int]:
-    """Return (height, width) of one whole number for both, or of a pair of them; ConfigError for anything else."""
+    """Return an int as a pair (height, width) of equal ints, or a pair unchanged. Raises ConfigError for others."""
     both = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(both) != 2 or not all(isinstance(number, int | np.integer) for number in both):
         raise ConfigError(f"expected a whole number or a pair (height, width) of them, got {value!r}")
@@ -22,7 +22,7 @@ def pair(value: Pair) -> tuple[int, int]:
 
 
 def single(value: Pair) -> int:
-    """Return one whole number, for a signal, which has one direction only; ConfigError for anything else."""
+    """Return the one int of a 1d option, given as an int or as a tuple of length 1. Raises ConfigError for others."""
     one = tuple(value) if isinstance(value, tuple | list) else (value,)
     if len(one) != 1:
         raise ConfigError(f"expected one whole number for the one direction of a signal, got {value!r}")
@@ -30,60 +30,61 @@ def single(value: Pair) -> int:
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
-    """Return floor((size + 2 padding - reach) / stride) + 1, where reach = dilation (kernel - 1) + 1.
+    """Return floor((size + 2 padding - effective) / stride) + 1, where effective = dilation (kernel - 1) + 1.
 
     Raises ShapeError where the kernel does not fit.
     """
-    reach = dilation * (kernel - 1) + 1
-    if min(kernel, stride, dilation) < 1 or padding < 0 or size + 2 * padding < reach:
+    effective = dilation * (kernel - 1) + 1
+    if min(kernel, stride, dilation) < 1 or padding < 0 or size + 2 * padding < effective:
         raise ShapeError(
             f"a kernel of {kernel} with stride {stride}, padding {padding} and dilation {dilation} "
             f"does not fit a size of {size}"
         )
-    return (size + 2 * padding - reach) // stride + 1
+    return (size + 2 * padding - effective) // stride + 1
 
 
 def transposed_size(
     size: int, kernel: int, stride: int, padding: int, output_padding: int = 0, dilation: int = 1
 ) -> int:
-    """Return (size - 1) stride - 2 padding + reach + output_padding: the sizes that `output_size` takes to `size`.
+    """Return (size - 1) stride - 2 padding + dilation (kernel - 1) + 1 + output_padding.
 
-    There are `stride` of them, because it rounds down; `output_padding` tells which. Raises ShapeError for one
-    that is not in 0 ... stride - 1, and where nothing is left.
+    This is an input size for which `output_size` returns `size`. There are `stride` such sizes, because `output_size`
+    rounds down; `output_padding` in 0 ... stride - 1 selects one. Raises ShapeError for an `output_padding` outside
+    of that range, and for a result below 1.
     """
-    whole = (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1 + output_padding
-    if min(size, kernel, stride, dilation, whole) < 1 or padding < 0 or not 0 <= output_padding < stride:
+    full = (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1 + output_padding
+    if min(size, kernel, stride, dilation, full) < 1 or padding < 0 or not 0 <= output_padding < stride:
         raise ShapeError(
-            f"a kernel of {kernel} with stride {stride}, padding {padding}, dilation {dilation} and output padding "
-            f"{output_padding} (expected 0 to stride - 1) does not spread a size of {size}"
+            f"a transposed kernel of {kernel} with stride {stride}, padding {padding}, dilation {dilation} and "
+            f"output padding {output_padding} (expected 0 to stride - 1) does not fit a size of {size}"
         )
-    return whole
+    return full
 
 
 def pad(x: Array, padding: Pair) -> Array:
     """Return `x` (N, H, W, C) in C order with `padding` zeros around each image."""
-    above, left = pair(padding)
-    if above == left == 0:
+    pad_h, pad_w = pair(padding)
+    if pad_h == pad_w == 0:
         return xp.ascontiguousarray(x)
     batch, height, width, channels = x.shape
-    padded = xp.zeros((batch, height + 2 * above, width + 2 * left, channels), dtype=x.dtype)
-    padded[:, above : above + height, left : left + width] = x
+    padded = xp.zeros((batch, height + 2 * pad_h, width + 2 * pad_w, channels), dtype=x.dtype)
+    padded[:, pad_h : pad_h + height, pad_w : pad_w + width] = x
     return padded
 
 
 def im2col(x: Array, kernel: tuple[int, int], *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Array:
-    """Return every patch of `x` as a row: (N, H, W, C) -> (N, OH, OW, KH*KW*C).
+    """Return the patches of `x` as rows: (N, H, W, C) -> (N, OH, OW, KH*KW*C).
 
-    A window view costs nothing; the copy into rows is the price of im2col, KH*KW times the image.
-    Channels last makes KW*C neighbors one contiguous run.
+    The window view needs no memory. Its copy into rows takes KH*KW times the memory of the image. With channels last,
+    the KW*C numbers of one row of a patch are contiguous.
     """
-    (kh, kw), (down, right), (dh, dw) = kernel, pair(stride), pair(dilation)
-    if kernels.takes(x):
-        oh, ow = map(output_size, x.shape[1:3], kernel, (down, right), pair(padding), (dh, dw))
-        return kernels.patches.im2col(x, kernel, (oh, ow), (down, right), pair(padding), (dh, dw))
-    reach = (dh * (kh - 1) + 1, dw * (kw - 1) + 1)
-    view = xp.lib.stride_tricks.sliding_window_view(pad(x, padding), reach, axis=(1, 2))
-    view = view[:, ::down, ::right, :, ::dh, ::dw]  # N OH OW C KH KW
+    (kh, kw), (stride_h, stride_w), (dilation_h, dilation_w) = kernel, pair(stride), pair(dilation)
+    if kernels.supports(x):
+        oh, ow = map(output_size, x.shape[1:3], kernel, (stride_h, stride_w), pair(padding), (dilation_h, dilation_w))
+        return kernels.patches.im2col(x, kernel, (oh, ow), pair(stride), pair(padding), pair(dilation))
+    window = (dilation_h * (kh - 1) + 1, dilation_w * (kw - 1) + 1)
+    view = xp.lib.stride_tricks.sliding_window_view(pad(x, padding), window, axis=(1, 2))
+    view = view[:, ::stride_h, ::stride_w, :, ::dilation_h, ::dilation_w]  # N OH OW C KH KW
     n, oh, ow, channels = view.shape[:4]
     return view.transpose(0, 1, 2, 4, 5, 3).reshape(n, oh, ow, kh * kw * channels)
 
@@ -97,15 +98,15 @@ def col2im(
     padding: Pair = 0,
     dilation: Pair = 1,
 ) -> Array:
-    """Add every patch row back to where it came from: the adjoint of `im2col`; returns an array of `shape`."""
+    """Return images of `shape` (N, H, W, C): each patch row added to the pixels it covers. The adjoint of `im2col`."""
     batch, height, width, channels = shape
-    (down, right), (above, left), (dh, dw) = pair(stride), pair(padding), pair(dilation)
-    if kernels.takes(rows):
-        return kernels.patches.col2im(rows, shape, kernel, (down, right), (above, left), (dh, dw))
+    (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w) = pair(stride), pair(padding), pair(dilation)
+    if kernels.supports(rows):
+        return kernels.patches.col2im(rows, shape, kernel, pair(stride), pair(padding), pair(dilation))
     oh, ow = rows.shape[1:3]
     rows = rows.reshape(batch, oh, ow, *kernel, channels)
-    image = xp.zeros((batch, height + 2 * above, width + 2 * left, channels), dtype=rows.dtype)
+    image = xp.zeros((batch, height + 2 * pad_h, width + 2 * pad_w, channels), dtype=rows.dtype)
     for i, j in np.ndindex(*kernel):
-        y, x = i * dh, j * dw
-        image[:, y : y + oh * down : down, x : x + ow * right : right] += rows[:, :, :, i, j]
-    return image[:, above : above + height, left : left + width]
+        y, x = i * dilation_h, j * dilation_w
+        image[:, y : y + oh * stride_h : stride_h, x : x + ow * stride_w : stride_w] += rows[:, :, :, i, j]
+    return image[:, pad_h : pad_h + height, pad_w : pad_w + width]

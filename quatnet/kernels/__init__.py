@@ -1,11 +1,12 @@
-"""CUDA kernels for the CuPy backend: what an expression of arrays would take several passes over memory for.
+"""CUDA kernels for the CuPy backend, for computations that need several passes over memory as array expressions.
 
-Each `.cu` file says how often every number is read and written, and why it is there; the Python file of the same name
-makes room for the results and starts the kernels. Their arrays are CuPy's, contiguous, of float32 or float64: `takes`
-tells. Nothing here was ever run on a GPU: the tests run each kernel on the CPU and compile it for six kinds of GPU.
+The header of each `.cu` file states how often each number is read and written, and why the kernel is worthwhile. The
+Python module allocates the results and launches the kernels. Arrays are contiguous CuPy arrays of float32 or float64;
+`supports` tests this. No kernel has been run on a GPU so far: the tests run each kernel on the CPU, and compile it for
+six GPU architectures.
 """
 
-from . import adam, eight, hamilton, normalize, patches, pooling
-from .load import takes
+from . import adam, eight_products, hamilton, normalize, patches, pooling
+from .load import supports
 
-__all__ = ["adam", "eight", "hamilton", "normalize", "patches", "pooling", "takes"]
+__all__ = ["adam", "eight_products", "hamilton", "normalize", "patches", "pooling", "supports"]

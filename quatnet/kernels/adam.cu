@@ -1,13 +1,13 @@
-// One step of Adam or AdamW for one parameter: p to `updated`, the running means of g and g² in place.
+// One step of Adam or AdamW for one parameter: writes p to `updated`, and the running means of g and g² in place.
 //
-// Bytes: it reads p, g and both means once, and writes the parameter and both means once. As CuPy expressions it is
-// about fifteen passes; `cupy.fuse` would do, but nothing without a GPU can test its text.
-// `decay` is added to g times p, `decoupled_decay` to the adapted direction, as AdamW has it; one of them is 0.
+// Memory: reads p, g and both means once, and writes the parameter and both means once. CuPy expressions need about
+// fifteen passes. `cupy.fuse` would need one pass too, but its source cannot be tested without a GPU.
+// g is the gradient. `decay` · p is added to g (L2), `decoupled_decay` · p to the update (AdamW); one of them is 0.
 
 extern "C" __global__ void __launch_bounds__(256, 4) adam(
-    const T* p, const T* g, T* exp_avg, T* exp_avg_sq, T* updated, long long count, double lr, double beta1, double beta2,
-    double first_correction, double second_correction, double eps, double decay, double decoupled_decay) {
-    const long long i = element();
+    const T* p, const T* g, T* exp_avg, T* exp_avg_sq, T* updated, long long count, double lr, double beta1,
+    double beta2, double first_correction, double second_correction, double eps, double decay, double decoupled_decay) {
+    const long long i = element_index();
     if (i >= count) return;
     const T gradient = g[i] + T(decay) * p[i];
     const T m = exp_avg[i] * T(beta1) + T(1 - beta1) * gradient;

@@ -1,14 +1,13 @@
-"""C functions written from the signs that Python has, so that the Hamilton product stays typed once.
+"""C functions generated from matrices and tables of signs, so that the Hamilton product is written down only once.
 
-A matrix or a table of small constants becomes the text of a function that the kernels call: additions and subtractions
-of the entries of local arrays, which a compiler keeps in registers.
+The generated functions add and subtract entries of local arrays, which a compiler keeps in registers.
 """
 
 import numpy as np
 
 
 def linear(matrix: np.ndarray, name: str = "formula") -> str:
-    """Return the text of out = matrix · in, for a matrix (out, in).
+    """Return the C source of out = matrix · in, for a matrix (out, in).
 
     >>> print(linear(np.array([[1.0, -1], [0, 0.25]])))
     __device__ __forceinline__ void formula(const T* in, T* out) {
@@ -22,7 +21,7 @@ def linear(matrix: np.ndarray, name: str = "formula") -> str:
 
 
 def bilinear(table: np.ndarray, name: str) -> str:
-    """Return the text of out[c] = Σ_ab table[a, b, c] p[a] q[b], for a table (p, q, out)."""
+    """Return the C source of out[c] = Σ_ab table[a, b, c] p[a] q[b], for a table (p, q, out)."""
     rows = [
         "".join(_term(table[a, b, c], f"p[{a}] * q[{b}]") for a, b in np.ndindex(table.shape[:2]) if table[a, b, c])
         for c in range(table.shape[2])

@@ -1,4 +1,4 @@
-"""The Hamilton product of two arrays of one shape and its gradients, as kernels."""
+"""The Hamilton product of two arrays of the same shape, and its gradients, as kernels."""
 
 from functools import cache
 
@@ -7,29 +7,29 @@ import numpy as np
 from ..backend import Array, asnumpy, xp
 from ..quaternion import hamilton_product
 from .formulas import bilinear
-from .load import along, launch
+from .load import grid_1d, launch
 
 
 def product(p: Array, q: Array, axis: int) -> Array:
-    """Return p ⊗ q along `axis` for arrays of one shape."""
+    """Return p ⊗ q along `axis`, for arrays of the same shape."""
     out = xp.empty(p.shape, dtype=p.dtype)
-    launch(("hamilton", "product", formulas()), along(p.size // 4), p, q, out, p.size // 4, _inner(p, axis))
+    launch(("hamilton", "product", formulas()), grid_1d(p.size // 4), p, q, out, p.size // 4, _inner_size(p, axis))
     return out
 
 
-def gradients(p: Array, q: Array, g: Array, axis: int) -> tuple[Array, Array]:
-    """Return the gradients g ⊗ q* and p* ⊗ g of <p ⊗ q, g> for arrays of one shape."""
-    gp, gq = xp.empty(p.shape, dtype=p.dtype), xp.empty(q.shape, dtype=q.dtype)
+def gradients(p: Array, q: Array, grad: Array, axis: int) -> tuple[Array, Array]:
+    """Return the gradients grad ⊗ q* and p* ⊗ grad of <p ⊗ q, grad>, for arrays of the same shape."""
+    grad_p, grad_q = xp.empty(p.shape, dtype=p.dtype), xp.empty(q.shape, dtype=q.dtype)
     kernel = ("hamilton", "gradients", formulas())
-    launch(kernel, along(p.size // 4), p, q, g, gp, gq, p.size // 4, _inner(p, axis))
-    return gp, gq
+    launch(kernel, grid_1d(p.size // 4), p, q, grad, grad_p, grad_q, p.size // 4, _inner_size(p, axis))
+    return grad_p, grad_q
 
 
 @cache
 def formulas() -> str:
-    """Return the C text of the product and of its two gradients, from products of the basis units.
+    """Return the C source of the product and of its two gradients, generated from the products of the basis units.
 
-    With y[c] = Σ_ab table[a, b, c] p[a] q[b] the gradient of p[a] is Σ_cb table[a, b, c] g[c] q[b]: the same signs.
+    With y[c] = Σ_ab table[a, b, c] p[a] q[b] the gradient of p[a] is Σ_cb table[a, b, c] grad[c] q[b]: the same signs.
     """
     units = xp.eye(4)
     table = asnumpy(hamilton_product(units[:, None], units[None, :]))
@@ -37,6 +37,6 @@ def formulas() -> str:
     return bilinear(table, "hamilton") + bilinear(left, "left_gradient") + bilinear(right, "right_gradient")
 
 
-def _inner(p: Array, axis: int) -> int:
-    """The number of elements from one component to the next."""
+def _inner_size(p: Array, axis: int) -> int:
+    """Return the number of elements from one component to the next."""
     return int(np.prod(p.shape[axis % p.ndim + 1 :], dtype=np.int64))

@@ -1,4 +1,4 @@
-"""From a `.cu` file to a kernel that runs: compiled by CuPy when first used, once for each dtype (and device)."""
+"""Load a `.cu` file and launch its kernels. CuPy compiles a kernel at its first use, once for each dtype and device."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -12,21 +12,21 @@ from ..errors import ShapeError
 
 HERE = Path(__file__).parent
 C_TYPES = {"float32": "float", "float64": "double"}
-THREADS = 256  # in a block
-MOST = 2**31 - 1  # a C int, and the blocks of a grid along x
-MOST_DOWN = 65535  # blocks of a grid along y
+THREADS = 256  # per block
+MAX_INT = 2**31 - 1  # of a C int, and of blocks of a grid along x
+MAX_GRID_Y = 65535  # blocks of a grid along y
 Size = tuple[int, ...]
 
 
-def takes(*arrays: Array) -> bool:
-    """Return whether kernels are there for these arrays: CuPy's, of one dtype, float32 or float64."""
+def supports(*arrays: Array) -> bool:
+    """Return whether the kernels support these arrays: CuPy arrays of one dtype, float32 or float64."""
     dtypes = {str(array.dtype) for array in arrays}
     return not isinstance(arrays[0], np.ndarray) and len(dtypes) == 1 and dtypes <= C_TYPES.keys()
 
 
 def source(file: str, dtype: str, formulas: str = "") -> str:
-    """Return the whole text of `file`.cu for a dtype: T, the places of threads, and the formulas it asks for."""
-    texts = [f"typedef {C_TYPES[dtype]} T;\n", (HERE / "places.cuh").read_text(), formulas]
+    """Return the complete source of `file`.cu for a dtype: the type T, the index functions, and generated formulas."""
+    texts = [f"typedef {C_TYPES[dtype]} T;\n", (HERE / "indexing.cuh").read_text(), formulas]
     return "".join(texts) + (HERE / f"{file}.cu").read_text()
 
 
@@ -37,35 +37,36 @@ def function(file: str, name: str, dtype: str, formulas: str = "") -> Callable[[
 
 
 def launch(kernel: tuple[str, ...], size: tuple[Size, Size], *values: Any) -> None:
-    """Run the kernel (file, name) or (file, name, formulas) on `values`, the first an array that tells the dtype.
+    """Launch the kernel (file, name) or (file, name, formulas) with the arguments `values`.
 
-    `size` is the grid and the block. A Python int goes to a C `long long`, a float to a `double`, the numbers that
-    `ints` made to an `int`; arrays are made contiguous.
+    The first argument is an array and determines the dtype. `size` is the grid and the block. A Python int is passed
+    as a C `long long`, a float as a `double`, and the result of `ints` as `int`; arrays are made contiguous.
     """
     file, name, *formulas = kernel
-    ready = tuple(xp.ascontiguousarray(v) if hasattr(v, "strides") and v.ndim else v for v in values)
-    function(file, name, str(values[0].dtype), *formulas)(*size, ready)
+    arguments = tuple(xp.ascontiguousarray(v) if hasattr(v, "strides") and v.ndim else v for v in values)
+    function(file, name, str(values[0].dtype), *formulas)(*size, arguments)
 
 
 def ints(*numbers: int) -> tuple[np.int32, ...]:
-    """Return the numbers as C ints. Raises ShapeError where one is too large."""
-    if max(numbers) > MOST:
-        raise ShapeError(f"expected sizes up to {MOST}, got {max(numbers)}; make the batch smaller")
+    """Return the numbers as C ints. Raises ShapeError where a number is too large."""
+    if max(numbers) > MAX_INT:
+        raise ShapeError(f"expected sizes up to {MAX_INT}, got {max(numbers)}; make the batch smaller")
     return tuple(np.int32(number) for number in numbers)
 
 
-def along(count: int) -> tuple[Size, Size]:
-    """Return grid and block for one thread for each of `count` elements. Raises ShapeError for too many."""
+def grid_1d(count: int) -> tuple[Size, Size]:
+    """Return grid and block with one thread for each of `count` elements. Raises ShapeError for too many elements."""
     ints(-(-count // THREADS))
     return (max(1, -(-count // THREADS)),), (THREADS,)
 
 
-def over(rows: int, width: int) -> tuple[Size, Size]:
-    """Return grid and block for rows of `width` elements: x along a row, y down the rows, in several steps if need be.
+def grid_2d(rows: int, width: int) -> tuple[Size, Size]:
+    """Return grid and block for `rows` rows of `width` elements: x along a row, y along the rows.
 
-    Raises ShapeError for sizes that do not fit a C int.
+    A thread computes several rows where the grid has fewer rows than the array. Raises ShapeError for sizes that do
+    not fit a C int.
     """
     ints(rows, width)
-    across = min(THREADS, max(32, -(-width // 32) * 32))
-    down = THREADS // across
-    return (max(1, -(-width // across)), min(MOST_DOWN, max(1, -(-rows // down)))), (across, down)
+    block_x = min(THREADS, max(32, -(-width // 32) * 32))
+    block_y = THREADS // block_x
+    return (max(1, -(-width // block_x)), min(MAX_GRID_Y, max(1, -(-rows // block_y)))), (block_x, block_y)

@@ -1,14 +1,15 @@
-// Batch normalization of rows (rows, C), with relu, forwards and back: two passes over memory each way.
+// Batch normalization of rows (rows, C), with relu, forward and backward: two passes over memory each.
 //
-// Bytes: `moments` reads each entry of x once; `affine` reads it once and writes y once; `gradient_sums` reads g, x and,
-// under a relu, y; `input_gradient` reads the same and writes gx. As CuPy expressions the statistics read x three times
-// and write a centered copy; scale, shift and relu read and write y three times; the gradient takes some ten passes.
-// `cupy.fuse` would do for `affine` and `input_gradient`, but nothing without a GPU can test its text.
+// Memory: `moments` reads each entry of x once. `affine` reads x once and writes y once. `gradient_sums` reads the
+// upstream gradient g, x and, with a relu, y. `input_gradient` reads the same and writes grad_x. As CuPy expressions
+// the statistics read x three times and write a centered copy; scale, shift and relu read and write y three times; the
+// gradient takes some ten passes. `cupy.fuse` would do for `affine` and `input_gradient`, but its source cannot be
+// tested without a GPU.
 
-// Mean and sum of squares around it for each channel of a chunk of rows: (2, chunks, C) in float64.
-// Each thread takes every eighth row of its channel, less the first one of the chunk, so that a large mean costs no
-// digits, by an update that does not cancel; eight threads then join.
-// Source: T. F. Chan, G. H. Golub, R. J. LeVeque, Algorithms for computing the sample variance, 1983, eq. 1.3 and 1.5.
+// Mean, and sum of squared deviations from it, for each channel of a chunk of rows: (2, chunks, C) in float64. Each
+// thread reads every eighth row of its channel and subtracts the first row of the chunk, so that a large mean loses no
+// digits. The update formula has no cancellation. Finally the results of eight threads are combined. Source: T. F.
+// Chan, G. H. Golub, R. J. LeVeque, Algorithms for computing the sample variance, 1983, eq. 1.3 and 1.5.
 extern "C" __global__ void __launch_bounds__(256, 4) moments(
     const T* x, double* out, long long rows, long long chunk, int channels) {
     __shared__ double counts[8][32], means[8][32], squares[8][32];
@@ -41,10 +42,10 @@ extern "C" __global__ void __launch_bounds__(256, 4) moments(
     }
 }
 
-// y = factor · x + offset for each channel, and max(., 0) where `relu` is not 0; nan stays nan.
+// y = factor · x + offset for each channel, followed by max(., 0) if `relu` is not 0. A nan stays nan.
 extern "C" __global__ void __launch_bounds__(256, 4) affine(
     const T* x, const T* factor, const T* offset, T* y, long long rows, int channels, int relu) {
-    const unsigned c = column();
+    const unsigned c = column_index();
     if (c >= (unsigned)channels) return;
     const T slope = factor[c], start = offset[c];
     for (long long row = first_row(); row < rows; row += row_step()) {
@@ -53,22 +54,22 @@ extern "C" __global__ void __launch_bounds__(256, 4) affine(
     }
 }
 
-// Σ g and Σ g · (x - mean) for each channel of a chunk of rows, (2, chunks, C) in float64; where `relu` is not 0, of the
-// g that it let pass, those with y > 0.
+// Σ g and Σ g · (x - mean) for each channel of a chunk of rows, (2, chunks, C) in float64. If `relu` is not 0, entries
+// with y <= 0 count as g = 0.
 extern "C" __global__ void __launch_bounds__(256, 4) gradient_sums(
     const T* g, const T* x, const T* y, const T* mean, double* out, long long rows, long long chunk, int channels,
     int relu) {
     __shared__ double sums[8][32], products[8][32];
     const int c = blockIdx.x * 32 + threadIdx.x, lane = threadIdx.y;
     const long long first = blockIdx.y * chunk, end = first + chunk < rows ? first + chunk : rows;
-    const T centre = c < channels ? mean[c] : T(0);
+    const T center = c < channels ? mean[c] : T(0);
     T sum = 0, product = 0;
     if (c < channels)
         for (long long row = first + lane; row < end; row += 8) {
-            const long long place = row * channels + c;
-            const T passed = relu && !(y[place] > 0) ? T(0) : g[place];
-            sum += passed;
-            product += passed * (x[place] - centre);
+            const long long index = row * channels + c;
+            const T masked = relu && !(y[index] > 0) ? T(0) : g[index];
+            sum += masked;
+            product += masked * (x[index] - center);
         }
     sums[lane][threadIdx.x] = sum, products[lane][threadIdx.x] = product;
     __syncthreads();
@@ -85,16 +86,16 @@ extern "C" __global__ void __launch_bounds__(256, 4) gradient_sums(
     }
 }
 
-// gx = factor · g + slope · x + offset for each channel, of the g that a relu let pass.
+// grad_x = factor · g + slope · x + offset for each channel. If `relu` is not 0, entries with y <= 0 count as g = 0.
 extern "C" __global__ void __launch_bounds__(256, 4) input_gradient(
-    const T* g, const T* x, const T* y, const T* factor, const T* slope, const T* offset, T* gx, long long rows,
+    const T* g, const T* x, const T* y, const T* factor, const T* slope, const T* offset, T* grad_x, long long rows,
     int channels, int relu) {
-    const unsigned c = column();
+    const unsigned c = column_index();
     if (c >= (unsigned)channels) return;
-    const T of_g = factor[c], of_x = slope[c], start = offset[c];
+    const T factor_g = factor[c], factor_x = slope[c], start = offset[c];
     for (long long row = first_row(); row < rows; row += row_step()) {
-        const long long place = row * channels + c;
-        const T passed = relu && !(y[place] > 0) ? T(0) : g[place];
-        gx[place] = passed * of_g + start + x[place] * of_x;
+        const long long index = row * channels + c;
+        const T masked = relu && !(y[index] > 0) ? T(0) : g[index];
+        grad_x[index] = masked * factor_g + start + x[index] * factor_x;
     }
 }

@@ -1,7 +1,7 @@
-"""im2col and col2im as kernels; `quatnet.conv.im2col` says what they do."""
+"""im2col and col2im as kernels; `quatnet.conv.im2col` defines the operations."""
 
 from ..backend import Array, xp
-from .load import ints, launch, over
+from .load import grid_2d, ints, launch
 
 Pair = tuple[int, int]
 
@@ -11,14 +11,14 @@ def im2col(x: Array, kernel: Pair, size: Pair, stride: Pair, padding: Pair, dila
     images, channels = len(x), x.shape[3]
     rows = xp.empty((images, *size, kernel[0] * kernel[1] * channels), dtype=x.dtype)
     options = ints(*x.shape, *size, *kernel, *stride, *padding, *dilation)
-    launch(("patches", "im2col"), over(images * size[0], size[1] * channels), x, rows, *options)
+    launch(("patches", "im2col"), grid_2d(images * size[0], size[1] * channels), x, rows, *options)
     return rows
 
 
 def col2im(rows: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
-    """Return images of `shape` (N, H, W, C): what the patches `rows` (N, OH, OW, KH*KW*C) say of each pixel, added."""
+    """Return images of `shape` (N, H, W, C): patches `rows` (N, OH, OW, KH*KW*C), added to the pixels they cover."""
     images, height, width, channels = shape
     x = xp.empty(shape, dtype=rows.dtype)
     options = ints(*shape, *rows.shape[1:3], *kernel, *stride, *padding, *dilation)
-    launch(("patches", "col2im"), over(images * height, width * channels), rows, x, *options)
+    launch(("patches", "col2im"), grid_2d(images * height, width * channels), rows, x, *options)
     return x

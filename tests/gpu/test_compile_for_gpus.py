@@ -1,49 +1,49 @@
-"""The kernels, compiled for real GPUs: a compiler needs no GPU, and says what each kernel would take of one.
+"""Compile the kernels for real GPU architectures, which needs no GPU, and check the resources that each kernel needs.
 
-A multiprocessor of a GPU has 65,536 registers for all the threads that it holds at once. A thread that takes 64 leaves
-room for four blocks of 256 threads, and while some wait for memory, others compute; with more registers fewer fit, and
-a kernel whose cost is memory gets slower. A compiler that has too few puts numbers back into memory: they are
-*spilled*, which costs the traffic that the kernel was written to save. So each kernel has a budget, close to what was
-found, and none may spill, on six generations of GPUs and in both dtypes. The table is printed; `python -m
-support.gpu_kernels`, in tests/, prints it too.
+A multiprocessor has 65,536 registers for all of its resident threads. With 64 registers per thread, four blocks of 256
+threads are resident, and some compute while others wait for memory. With more registers fewer blocks fit, and a kernel
+that is bound by memory gets slower. If registers do not suffice, the compiler spills values to memory, which costs the
+traffic that the kernel was written to save. Each kernel therefore has a register budget, close to the measured number,
+and none may spill, on six GPU architectures and in both dtypes. The test prints the table, and so does
+`python -m support.gpu_kernels` in tests/.
 
-It does not say that a kernel computes the right thing: lessons 16b and 16c do, on the CPU, with the same text.
+The results of the kernels are tested on the CPU, with the same source, by the other files of tests/gpu.
 """
 
 import pytest
-from support.gpu_kernels import ARCHITECTURES, BUDGETS, MOST_REGISTERS, compiled, formulas, table
-from support.nvrtc import CompileError, Needs, compile_for_gpu, why_not
+from support.gpu_kernels import ARCHITECTURES, BUDGETS, MAX_REGISTERS, compiled, formulas, table
+from support.nvrtc import CompileError, Usage, compile_for_gpu, unavailable_reason
 
 from quatnet.kernels import load
 
 FILES = sorted(path.stem for path in load.HERE.glob("*.cu"))
-need_nvrtc = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+need_nvrtc = pytest.mark.skipif(unavailable_reason() is not None, reason=str(unavailable_reason()))
 
 
-def test_no_budget_is_above_what_four_blocks_may_take():
-    assert all(max(single, double) <= MOST_REGISTERS for single, double, _ in BUDGETS.values())
+def test_budgets_allow_four_blocks_per_multiprocessor():
+    assert all(max(single, double) <= MAX_REGISTERS for single, double, _ in BUDGETS.values())
 
 
-def test_every_file_is_here_and_each_convolution_matrix_makes_a_text_of_its_own():
+def test_every_file_has_a_budget_and_every_matrix_its_own_formula():
     assert {file for file, _ in BUDGETS} == set(FILES)
-    assert len(set(formulas("planes"))) == len(set(formulas("components"))) == 6
+    assert len(set(formulas("input_transform"))) == len(set(formulas("output_transform"))) == 6
 
 
 @need_nvrtc
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("dtype", load.C_TYPES)
 @pytest.mark.parametrize("file", FILES)
-def test_every_kernel_keeps_to_its_budget(file, dtype, architecture):
-    found = list(compiled(file, dtype, architecture))
-    assert {name for (_, name, _), _ in found} == {name for other, name in BUDGETS if other == file}
-    for (_, name, _), needs in found:
+def test_every_kernel_is_within_its_budget(file, dtype, architecture):
+    kernels = list(compiled(file, dtype, architecture))
+    assert {name for (_, name, _), _ in kernels} == {name for other, name in BUDGETS if other == file}
+    for (_, name, _), usage in kernels:
         single, double, shared = BUDGETS[file, name]
-        assert needs.registers <= (single if dtype == "float32" else double), f"{name} takes {needs}"
-        assert needs[1:] == (0, 0, 0, shared), f"{name} takes {needs}"
+        assert usage.registers <= (single if dtype == "float32" else double), f"{name} needs {usage}"
+        assert usage[1:] == (0, 0, 0, shared), f"{name} needs {usage}"
 
 
 @need_nvrtc
-def test_the_table_has_a_line_for_each_kernel_and_dtype(capsys):
+def test_table_has_a_line_for_each_kernel_and_dtype(capsys):
     with capsys.disabled():
         print(f"\n{table()}")
     lines = table().splitlines()
@@ -51,39 +51,39 @@ def test_the_table_has_a_line_for_each_kernel_and_dtype(capsys):
     assert all(len(line.split()) == 2 + len(ARCHITECTURES) + 4 for line in lines[1:])
 
 
-# Would a kernel that is too large be noticed?
+# Kernels that exceed the budget are detected
 
 GREEDY = """
 extern "C" __global__ void __launch_bounds__(256, BLOCKS) greedy(const float* x, float* y, int n) {
-    float kept[100];
-    for (int k = 0; k < 100; ++k) kept[k] = x[k * 256 + threadIdx.x];
+    float values[100];
+    for (int k = 0; k < 100; ++k) values[k] = x[k * 256 + threadIdx.x];
     __syncthreads();
-    for (int k = 0; k < 100; ++k) y[k * 256 + threadIdx.x] = kept[99 - k] * kept[(k * 7 + 1) % 100];
+    for (int k = 0; k < 100; ++k) y[k * 256 + threadIdx.x] = values[99 - k] * values[(k * 7 + 1) % 100];
 }
 """
 
 
 @need_nvrtc
-def test_too_many_registers_are_seen():
-    assert compile_for_gpu(GREEDY.replace("BLOCKS", "1"), "sm_80")["greedy"].registers > MOST_REGISTERS
+def test_too_many_registers_are_reported():
+    assert compile_for_gpu(GREEDY.replace("BLOCKS", "1"), "sm_80")["greedy"].registers > MAX_REGISTERS
 
 
 @need_nvrtc
-def test_spilled_registers_are_seen():
-    needs = compile_for_gpu(GREEDY.replace("BLOCKS", "4"), "sm_80")["greedy"]
-    assert needs.registers <= MOST_REGISTERS
-    assert min(needs.stack, needs.stores, needs.loads) > 0
+def test_spilled_registers_are_reported():
+    usage = compile_for_gpu(GREEDY.replace("BLOCKS", "4"), "sm_80")["greedy"]
+    assert usage.registers <= MAX_REGISTERS
+    assert min(usage.stack, usage.stores, usage.loads) > 0
 
 
 @need_nvrtc
-def test_shared_memory_is_seen():
+def test_shared_memory_is_reported():
     code = (
         'extern "C" __global__ void f(float* x) { __shared__ float s[9]; s[8 - threadIdx.x] = 1; x[0] = s[x[1] > 0]; }'
     )
-    assert compile_for_gpu(code, "sm_75")["f"] == Needs(compile_for_gpu(code, "sm_75")["f"].registers, 0, 0, 0, 36)
+    assert compile_for_gpu(code, "sm_75")["f"] == Usage(compile_for_gpu(code, "sm_75")["f"].registers, 0, 0, 0, 36)
 
 
 @need_nvrtc
-def test_what_is_not_cuda_is_refused_with_the_line():
+def test_invalid_source_raises_an_error_with_the_line():
     with pytest.raises(CompileError, match=r"sm_90: kernel.cu\(1\): error: "):
         compile_for_gpu("a kernel", "sm_90")

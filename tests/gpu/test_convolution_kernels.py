@@ -13,22 +13,22 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from support.arrays import assert_close, dot, draw
-from support.kernels import dtypes, kernels_run, need_a_compiler, orders
+from support.kernels import dtypes, kernels_on_cpu, needs_compiler, orders
 from support.strategies import seeds
 
 from quatnet.backend import asnumpy, xp
-from quatnet.conv.fast import mixing
+from quatnet.conv.fast import component_transforms
 from quatnet.errors import ShapeError
-from quatnet.kernels import eight, load, patches
+from quatnet.kernels import eight_products, load, patches
 
-pytestmark = need_a_compiler
+pytestmark = needs_compiler
 small = st.integers(1, 3)
 pairs = st.tuples(small, small)
 MATRICES = {
-    "left": mixing.left(4),
-    "right": mixing.right(4),
-    "left, conjugated": mixing.left(4, conjugated=True),
-    "right, conjugated": mixing.right(4, conjugated=True),
+    "left": component_transforms.left_transform(4),
+    "right": component_transforms.right_transform(4),
+    "left, conjugate": component_transforms.left_transform(4, conjugate=True),
+    "right, conjugate": component_transforms.right_transform(4, conjugate=True),
 }
 
 
@@ -68,7 +68,7 @@ def image_of(rows, geometry):
 
 def test_patches_of_two_pixels_by_hand():
     x = xp.asarray(np.array([1.0, 2]).reshape(1, 1, 2, 1))
-    with kernels_run():
+    with kernels_on_cpu():
         rows = patches.im2col(x, (1, 2), (1, 3), (1, 1), (0, 1), (1, 1))
         back = patches.col2im(rows, x.shape, (1, 2), (1, 1), (0, 1), (1, 1))
     assert_close(rows, np.array([[[[0.0, 1], [1, 2], [2, 0]]]]))
@@ -81,7 +81,7 @@ def test_patches_of_two_pixels_by_hand():
 @given(geometry=geometries(), dtype=dtypes, order=orders, seed=seeds)
 def test_im2col_copies_what_its_twin_copies(geometry, dtype, order, seed):
     x = draw(seed, *geometry[0], dtype=dtype)
-    with kernels_run(order):
+    with kernels_on_cpu(order):
         rows = patches.im2col(x, *geometry[1:])
     expected = patches_of(asnumpy(x), geometry)
     assert rows.dtype == dtype
@@ -92,7 +92,7 @@ def test_im2col_copies_what_its_twin_copies(geometry, dtype, order, seed):
 def test_col2im_adds_what_its_twin_adds(geometry, dtype, order, seed):
     shape, kernel, size = geometry[:3]
     rows = draw(seed, shape[0], *size, *kernel, shape[3], dtype=dtype)
-    with kernels_run(order):
+    with kernels_on_cpu(order):
         flat = rows.reshape(shape[0], *size, kernel[0] * kernel[1] * shape[3])
         x = patches.col2im(flat, shape, kernel, *geometry[3:])
     assert x.dtype == dtype
@@ -102,7 +102,7 @@ def test_col2im_adds_what_its_twin_adds(geometry, dtype, order, seed):
 def test_more_than_one_block_of_pixels():
     geometry = ((2, 7, 11, 67), (3, 2), (5, 12), (1, 1), (0, 1), (1, 1))
     x = draw(0, *geometry[0])
-    with kernels_run("shuffled"):
+    with kernels_on_cpu("shuffled"):
         rows = patches.im2col(x, *geometry[1:])
         back = patches.col2im(rows, geometry[0], geometry[1], *geometry[3:])
     expected = patches_of(asnumpy(x), geometry)
@@ -123,8 +123,8 @@ def test_more_than_one_block_of_pixels():
 )
 def test_components_are_mixed_by_the_matrices_of_the_eight_products(rows, channels, name, dtype, order, seed):
     x = draw(seed, rows, 4, channels, dtype=dtype)
-    with kernels_run(order):
-        planes = eight.mix(x, MATRICES[name])
+    with kernels_on_cpu(order):
+        planes = eight_products.input_transform(x, MATRICES[name])
     assert_close(planes, np.einsum("pk,nkc->pnc", MATRICES[name], asnumpy(x)), rtol=1e-5, atol=1e-5)
 
 
@@ -133,10 +133,10 @@ def test_components_are_mixed_by_the_matrices_of_the_eight_products(rows, channe
 )
 def test_products_become_components_with_scale_shift_and_relu_on_the_way(rows, channels, dtype, order, seed):
     planes, scale, shift = draw(seed, 8, rows, channels, dtype=dtype), *draw(seed, 2, 4 * channels, dtype=dtype)
-    with kernels_run(order):
-        y = eight.unmix(planes, mixing.back(4))
-        rectified = eight.unmix_relu(planes, mixing.back(4), scale, shift)
-    expected = np.einsum("kp,pnc->nkc", mixing.back(4), asnumpy(planes))
+    with kernels_on_cpu(order):
+        y = eight_products.output_transform(planes, component_transforms.output_transform(4))
+        rectified = eight_products.output_transform_relu(planes, component_transforms.output_transform(4), scale, shift)
+    expected = np.einsum("kp,pnc->nkc", component_transforms.output_transform(4), asnumpy(planes))
     scaled = asnumpy(scale).reshape(4, -1) * expected + asnumpy(shift).reshape(4, -1)
     assert_close(y, expected, rtol=1e-4, atol=1e-5)
     assert_close(rectified, np.maximum(scaled, 0), rtol=1e-4, atol=1e-5)
@@ -146,8 +146,8 @@ def test_products_become_components_with_scale_shift_and_relu_on_the_way(rows, c
 def test_patches_of_planes_come_from_the_image_in_one_step(geometry, name, dtype, order, seed):
     n, height, width, channels = geometry[0]
     x = draw(seed, n, height, width, 4, channels, dtype=dtype)
-    with kernels_run(order):
-        rows = eight.mix_patches(x, MATRICES[name], *geometry[1:])
+    with kernels_on_cpu(order):
+        rows = eight_products.input_transform_im2col(x, MATRICES[name], *geometry[1:])
     planes = np.einsum("qk,nhwkc->nhwqc", MATRICES[name], asnumpy(x))
     expected = np.moveaxis(patches_of(planes, geometry), -2, 0)
     assert_close(rows, expected.reshape(rows.shape), rtol=1e-5, atol=1e-5)
@@ -157,11 +157,13 @@ def test_patches_of_planes_come_from_the_image_in_one_step(geometry, name, dtype
 def test_patches_of_products_go_back_to_the_image_in_one_step(geometry, dtype, order, seed):
     (n, height, width, channels), kernel, size = geometry[:3]
     rows = draw(seed, 8, n, *size, *kernel, channels, dtype=dtype)
-    with kernels_run(order):
+    with kernels_on_cpu(order):
         flat = rows.reshape(8, n * size[0] * size[1], kernel[0] * kernel[1] * channels)
-        x = eight.unmix_patches(flat, mixing.back(4), (n, height, width, 4, channels), *geometry[1:])
+        x = eight_products.output_transform_col2im(
+            flat, component_transforms.output_transform(4), (n, height, width, 4, channels), *geometry[1:]
+        )
     planes = image_of(np.moveaxis(asnumpy(rows), 0, -2), geometry)
-    expected = np.einsum("kp,nhwpc->nhwkc", mixing.back(4), planes)
+    expected = np.einsum("kp,nhwpc->nhwkc", component_transforms.output_transform(4), planes)
     assert_close(x, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -169,11 +171,11 @@ def test_patches_of_products_go_back_to_the_image_in_one_step(geometry, dtype, o
 def test_with_a_transposed_matrix_one_is_the_adjoint_of_the_other(geometry, order, seed):
     # <mix_patches(x), g> = <x, unmix_patches(g)>
     n, height, width, channels = geometry[0]
-    x, matrix = draw(seed, n, height, width, 4, channels), mixing.right(4)
-    with kernels_run(order):
-        rows = eight.mix_patches(x, matrix, *geometry[1:])
+    x, matrix = draw(seed, n, height, width, 4, channels), component_transforms.right_transform(4)
+    with kernels_on_cpu(order):
+        rows = eight_products.input_transform_im2col(x, matrix, *geometry[1:])
         g = draw(seed + 1, *rows.shape)
-        back = eight.unmix_patches(g, matrix.T, x.shape, *geometry[1:])
+        back = eight_products.output_transform_col2im(g, matrix.T, x.shape, *geometry[1:])
     assert dot(rows, g) == pytest.approx(dot(x, back), rel=1e-9, abs=1e-9)
 
 
@@ -182,23 +184,23 @@ def test_with_a_transposed_matrix_one_is_the_adjoint_of_the_other(geometry, orde
 
 def test_a_size_beyond_a_c_int_is_refused():
     with pytest.raises(ShapeError, match=r"sizes up to 2147483647, got 2147483648; make the batch smaller"):
-        load.over(2**31, 1)
+        load.grid_2d(2**31, 1)
     with pytest.raises(ShapeError, match="sizes up to"):
-        load.along(2**40)
+        load.grid_1d(2**40)
 
 
 def test_numpy_arrays_and_other_dtypes_take_no_kernel():
-    assert not load.takes(np.zeros(3, np.float32))
+    assert not load.supports(np.zeros(3, np.float32))
     device = type("DeviceArray", (), {"dtype": np.dtype("float16")})
-    assert not load.takes(device())
+    assert not load.supports(device())
     device.dtype = np.dtype("float32")
-    assert load.takes(device())
-    assert not load.takes(device(), np.zeros(3))  # two dtypes
+    assert load.supports(device())
+    assert not load.supports(device(), np.zeros(3))  # two dtypes
 
 
 @given(rows=st.integers(0, 10**6), width=st.integers(0, 10**5))
 def test_a_grid_reaches_every_element(rows, width):
-    (across, down), (x, y) = load.over(rows, width)
+    (across, down), (x, y) = load.grid_2d(rows, width)
     assert across * x >= width
     assert x * y <= load.THREADS
-    assert down * y >= min(rows, load.MOST_DOWN * y)  # the rest in further steps
+    assert down * y >= min(rows, load.MAX_GRID_Y * y)  # the rest in further steps

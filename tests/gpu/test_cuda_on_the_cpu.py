@@ -17,10 +17,10 @@ This lesson plants each mistake in two small kernels, and sees it caught.
 
 import numpy as np
 import pytest
-from support.cuda_cpu import compile_for_cpu, why_not
+from support.cuda_cpu import compile_for_cpu, unavailable_reason
 from support.cuda_launch import ORDERS, LaunchError
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = pytest.mark.skipif(unavailable_reason() is not None, reason=str(unavailable_reason()))
 
 SUM = """
 extern "C" __global__ void total(const T* x, T* out, long long n) {

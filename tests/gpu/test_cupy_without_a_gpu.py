@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 OUR_LINE = r"QUATNET_BACKEND=cupy, but no GPU works for CuPy \d+\.\d+\.\d+ \(CUDARuntimeError: cudaError.*\): "
 
 
-def why_not() -> str | None:
+def unavailable_reason() -> str | None:
     """None where CuPy is installed and finds no GPU, else the reason in one line."""
     if on_gpu():
         return "the array module is CuPy, or stands for it: other lessons show what works"
@@ -43,7 +43,7 @@ def installed(package: str) -> bool:
         return False
 
 
-pytestmark = pytest.mark.skipif((reason := why_not()) is not None, reason=str(reason))
+pytestmark = pytest.mark.skipif((reason := unavailable_reason()) is not None, reason=str(reason))
 
 
 def run(*command: str, backend: str = "numpy") -> subprocess.CompletedProcess:
@@ -82,7 +82,7 @@ def test_it_ends_at_once_in_one_line_with_a_remedy(command):
     assert done.returncode in (1, 2)
     assert done.stdout == ""
     assert re.search(OUR_LINE, done.stderr)
-    assert re.search("install a newer NVIDIA driver|see whether `nvidia-smi` shows one", done.stderr)
+    assert re.search("install a newer NVIDIA driver|check that `nvidia-smi` lists a GPU", done.stderr)
     assert done.stderr.endswith("Set QUATNET_BACKEND=numpy for the CPU.\n")
     assert len(done.stderr.splitlines()) == 1
 

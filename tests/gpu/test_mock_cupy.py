@@ -6,7 +6,7 @@ CuPy looks like NumPy, but its arrays lie on another device. Three rules follow:
 - some of NumPy is missing: functions, keywords, and whatever has no meaning for thousands of threads at once;
 - everything that looks at a number, `float(loss)` or `if x.any()`, is a copy that waits for all work before it.
 
-No machine that runs these tests needs a GPU: `support.stand_in` is NumPy underneath with these rules on top, and
+No machine that runs these tests needs a GPU: `support.mock_cupy` is NumPy underneath with these rules on top, and
 counts the copies. The whole course runs on it as on NumPy. This lesson is about the rules themselves; where CuPy has
 a GPU, it asks the real one the same questions.
 """
@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.cuda_cpu import why_not
-from support.device import counts, cupy
+from support.cuda_cpu import unavailable_reason
+from support.device import counts_transfers, cupy
 
 HOST = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -31,7 +31,7 @@ def device(array=HOST):
     return cupy.asarray(array)
 
 
-need_counters = pytest.mark.skipif(not counts, reason="only the stand-in for CuPy counts copies")
+needs_transfer_counts = pytest.mark.skipif(not counts_transfers, reason="only the mock CuPy counts transfers")
 
 
 # What is refused
@@ -129,7 +129,7 @@ def test_a_kernel_takes_no_array_of_the_host():
 # What the stand-in refuses, because CuPy lets it pass and a GPU then does what it likes
 
 
-@need_counters
+@needs_transfer_counts
 def test_an_index_that_occurs_twice_in_an_assignment_is_an_error():
     x = cupy.zeros(3)
     with pytest.raises(ValueError, match="twice"):
@@ -140,7 +140,7 @@ def test_an_index_that_occurs_twice_in_an_assignment_is_an_error():
     assert x.tolist() == [5, 0, 1]
 
 
-@need_counters
+@needs_transfer_counts
 def test_fresh_memory_is_nan():
     for fresh in (cupy.empty((2, 3)), cupy.empty_like(device()), cupy.ndarray((2,), np.float32)):
         assert bool(cupy.isnan(fresh).all())
@@ -204,7 +204,7 @@ def test_a_copy_does_not_see_what_happens_on_the_other_side():
 # What a copy costs
 
 
-@need_counters
+@needs_transfer_counts
 @pytest.mark.parametrize(
     ("work", "to_device", "to_host"),
     [
@@ -231,8 +231,8 @@ def test_what_crosses_between_host_and_device(work, to_device, to_host):
     assert (traffic.to_device, traffic.to_host) == (to_device, to_host)
 
 
-@need_counters
-@pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+@needs_transfer_counts
+@pytest.mark.skipif(unavailable_reason() is not None, reason=str(unavailable_reason()))
 def test_launches_are_counted_and_run():
     code = 'extern "C" __global__ void twice(float* x, long long n) { for (long long i = 0; i < n; ++i) x[i] *= 2; }'
     x = device()
@@ -245,7 +245,7 @@ def test_launches_are_counted_and_run():
 # Is it the real one's list of names?
 
 
-@need_counters
+@needs_transfer_counts
 def test_the_names_are_those_of_the_real_cupy():
     support = Path(__file__).parents[1] / "support"
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -254,7 +254,7 @@ def test_the_names_are_those_of_the_real_cupy():
     if "No module named 'cupy'" in printed.stderr:
         pytest.skip("CuPy is not installed: nothing to compare the stand-in's names with")
     assert printed.returncode == 0, printed.stderr
-    found, kept = printed.stdout.splitlines(), (support / "stand_in" / "cupy" / "names.txt").read_text().splitlines()
+    found, kept = printed.stdout.splitlines(), (support / "mock_cupy" / "cupy" / "names.txt").read_text().splitlines()
     if found[0] != kept[0]:
         pytest.skip(f"{found[0]} is installed, the names are those of {kept[0]}: support/cupy_names.py writes new ones")
     assert found == kept

@@ -1,9 +1,9 @@
-"""On a GPU: what no other machine can say. `QUATNET_BACKEND=cupy python -m pytest` runs the whole course there.
+"""Tests that need a GPU: `QUATNET_BACKEND=cupy python -m pytest` runs them with all other tests.
 
-Every lesson then computes with CuPy, and those about kernels launch them on the device; nothing is left to a stand-in.
-Here is what remains: that the device passes the start-up test, that its own compiler takes every kernel, that two runs
-give the same bits, that memory does not grow from step to step, and what a step of the network of the paper costs.
-No machine of this project has a GPU: as long as nobody reports otherwise, these tests have never run.
+The other tests then compute with CuPy, and the tests of kernels launch them on the device. This module tests the rest:
+the start-up test of the device, the compilation of every kernel on this machine, bit-identical results of two runs,
+constant memory from step to step, and the time of a training step of the network of the paper.
+No machine of this project has a GPU, so these tests have not been run so far.
 """
 
 from argparse import Namespace
@@ -11,7 +11,7 @@ from argparse import Namespace
 import gpu
 import numpy as np
 import pytest
-from support.device import counts
+from support.device import counts_transfers
 from support.gpu_kernels import BUDGETS, formulas
 
 from quatnet import ops
@@ -20,15 +20,15 @@ from quatnet.cli import info
 from quatnet.kernels import load
 from quatnet.models import CNN, cnn14, small_cnn
 
-GPU = on_gpu() and not counts
+GPU = on_gpu() and not counts_transfers
 pytestmark = [
     pytest.mark.gpu,
-    pytest.mark.skipif(not GPU, reason="the array module is no CuPy on a real GPU: see docs/gpu.md"),
+    pytest.mark.skipif(not GPU, reason="the backend is not CuPy on a real GPU: see docs/gpu.md"),
 ]
 
 
 def gradients(seed: int) -> dict[str, np.ndarray]:
-    """The gradients of one step of a small network, on the host."""
+    """Return the gradients of one step of a small network, on the host."""
     rng = np.random.default_rng(seed)
     model = CNN(small_cnn(10), rng=rng)
     x = rng.standard_normal((4, 101, 64, 4), dtype=np.float32)
@@ -37,7 +37,7 @@ def gradients(seed: int) -> dict[str, np.ndarray]:
     return {name: asnumpy(tensor.grad) for name, tensor in model.named_parameters()}
 
 
-def test_the_device_passes_the_start_up_test(capsys):
+def test_start_up_test(capsys):
     assert gpu_unavailable_reason() is None
     with capsys.disabled():
         print(f"\n{info.report()}")
@@ -45,7 +45,7 @@ def test_the_device_passes_the_start_up_test(capsys):
 
 @pytest.mark.parametrize("dtype", load.C_TYPES)
 @pytest.mark.parametrize(("file", "name"), BUDGETS)
-def test_the_compiler_of_this_machine_takes_every_kernel(file, name, dtype):
+def test_every_kernel_compiles_on_this_machine(file, name, dtype):
     for text in formulas(file):
         kernel = load.function(file, name, dtype, text)
         kernel.compile()
@@ -53,25 +53,25 @@ def test_the_compiler_of_this_machine_takes_every_kernel(file, name, dtype):
         assert kernel.local_size_bytes == 0  # nothing spilled
 
 
-def test_two_runs_give_the_same_bits():
+def test_two_runs_are_bit_identical():
     first, second = gradients(0), gradients(0)
     assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
 def test_memory_does_not_grow_from_step_to_step():
-    step = gpu.whole_step(CNN(small_cnn(10), rng=np.random.default_rng(0)), Namespace(batch=4, seconds=1))
+    step = gpu.training_step(CNN(small_cnn(10), rng=np.random.default_rng(0)), Namespace(batch=4, seconds=1))
     used = []
     for _ in range(6):
         step()
-        gpu.wait()
+        gpu.synchronize()
         used.append(xp.get_default_memory_pool().used_bytes())
-    assert used[-1] == used[1]  # the first step takes the memory of Adam
+    assert used[-1] == used[1]  # the first step allocates the state of Adam
 
 
-def test_what_a_step_of_the_papers_network_costs(capsys):
+def test_time_of_a_step_of_qcnn14(capsys):
     args = Namespace(batch=8, seconds=10, runs=3, smoke=False)
     model = CNN(cnn14(527, quaternion=True), rng=np.random.default_rng(0))
-    seconds = gpu.seconds(gpu.whole_step(model, args), args.runs)
+    seconds = gpu.median_seconds(gpu.training_step(model, args), args.runs)
     peak = gpu.peak_gigabytes()
     with capsys.disabled():
         print(f"\nQCNN14, {args.batch} clips of {args.seconds} s: {1e3 * seconds:.1f} ms a step, peak {peak:.2f} GB")

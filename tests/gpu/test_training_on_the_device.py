@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from support.arrays import draw
 from support.cuda_cpu import unavailable_reason
-from support.device import use_backend, counts, cupy
+from support.device import counts_transfers, cupy, use_backend
 from support.op_arguments import OP_ARGUMENTS
 
 from quatnet import Tensor, ops, threads
@@ -32,11 +32,11 @@ from quatnet.models import CNN, CNNConfig
 from quatnet.optim import SGD, Adam, AdamW, one_cycle
 from quatnet.prune import prune_filters, select
 from quatnet.training import checkpoint
-from quatnet.training.data import predict, DataLoader
+from quatnet.training.data import DataLoader, predict
 from quatnet.training.loop import LOG_INTERVAL, Trainer
 
-pytestmark = pytest.mark.skipif(counts and unavailable_reason() is not None, reason=str(unavailable_reason()))
-need_counters = pytest.mark.skipif(not counts, reason="only the stand-in for CuPy counts copies")
+pytestmark = pytest.mark.skipif(counts_transfers and unavailable_reason() is not None, reason=str(unavailable_reason()))
+needs_transfer_counts = pytest.mark.skipif(not counts_transfers, reason="only the mock CuPy counts transfers")
 
 CONFIG = CNNConfig(3, True, ((8,), (12, 8)), embedding=8, mels=8, block_dropout=0.1, head_dropout=0.1)
 LABELS = np.arange(24) % 3
@@ -154,7 +154,7 @@ class Drawing:
         return numbers
 
 
-@need_counters
+@needs_transfer_counts
 @every_kind
 def test_a_step_copies_the_batch_and_the_drawn_numbers_and_reads_every_tenth_loss(make):
     with use_backend("cupy"):
@@ -172,7 +172,7 @@ def test_a_step_copies_the_batch_and_the_drawn_numbers_and_reads_every_tenth_los
     assert {count % STEPS for count in launched.values()} == {0}  # the same in every step
 
 
-@need_counters
+@needs_transfer_counts
 @pytest.mark.parametrize("name", OP_ARGUMENTS)
 def test_an_op_and_its_gradient_copy_nothing_but_drawn_numbers(name: str):
     shapes, options = OP_ARGUMENTS[name]

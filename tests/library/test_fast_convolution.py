@@ -1,10 +1,10 @@
-"""How a convolution becomes fast: fewer multiplications, and pieces that stay in cache.
+"""Fast convolution algorithms: fewer multiplications, and tiles that stay in cache.
 
-Two identities save multiplications and leave the result as it was. Winograd's makes four neighboring outputs of three
-taps from six products instead of twelve; that of the eight products makes a quaternion product from eight real ones
-instead of sixteen. Both first add, then multiply, then add, so one can run inside the other: a quaternion convolution
-is left with a quarter of its multiplications. The sums are done on whole planes of an image, the products by the
-matrix library, tile by tile. Every form is compared with the plain one of `quatnet.conv.plain`.
+Two identities save multiplications without changing the result. Winograd's F(4, 3) computes four neighboring outputs of
+three taps from six products instead of twelve. The eight products compute a quaternion product from eight real ones
+instead of sixteen. Each identity transforms its operands by sums, multiplies, and transforms the products by sums, so
+both can be combined: a quaternion convolution then takes a quarter of its multiplications. Each algorithm is compared
+with `quatnet.conv.plain`.
 """
 
 from fractions import Fraction
@@ -18,24 +18,34 @@ from support.strategies import seeds
 
 from quatnet.backend import on_gpu
 from quatnet.conv import plain
-from quatnet.conv.fast import convolution, direct, direct_gradients, forms, mixing, patched, tiles, transforms, winograd
+from quatnet.conv.fast import (
+    algorithms,
+    direct,
+    direct_gradients,
+    im2col_conv,
+    tiles,
+    transforms,
+    winograd,
+    winograd_conv,
+)
+from quatnet.conv.fast.component_transforms import left_transform, output_transform, right_transform
 from quatnet.quaternion import hamilton_product, left_matrix_adjoint
 
 components = st.sampled_from([1, 4])
-pytestmark = pytest.mark.skipif(on_gpu(), reason="the fast forms are NumPy's; a GPU takes the plain ones")
+pytestmark = pytest.mark.skipif(on_gpu(), reason="the fast algorithms are for NumPy")
 
 # Four outputs from six products
 
 
-def test_one_output_shows_what_the_six_products_stand_for():
-    # taps (1, 0, 0) copy: y = (d0, d1, d2, d3). Taps (0, 0, 1) look two ahead: y = (d2, d3, d4, d5)
+def test_winograd_for_taps_that_copy_one_input():
+    # taps (1, 0, 0): y = (d0, d1, d2, d3); taps (0, 0, 1): y = (d2, d3, d4, d5)
     inputs, taps, outputs = winograd.matrices()
     d = np.array([3.0, 1, 4, 1, 5, 9])
     for tap, expected in (([1, 0, 0], [3, 1, 4, 1]), ([0, 1, 0], [1, 4, 1, 5]), ([0, 0, 1], [4, 1, 5, 9])):
         assert_close(outputs @ ((taps @ tap) * (inputs @ d)), expected)
 
 
-def test_the_identity_is_exact_in_fractions():
+def test_winograd_is_exact_in_fractions():
     inputs, taps, outputs = (np.vectorize(exact)(matrix) for matrix in winograd.matrices())
     d, w = np.array([Fraction(n) for n in (3, -1, 4, 1, -5, 9)]), np.array([Fraction(n) for n in (2, 7, -1)])
     y = outputs.dot(taps.dot(w) * inputs.dot(d))
@@ -43,130 +53,133 @@ def test_the_identity_is_exact_in_fractions():
 
 
 def exact(number: float) -> Fraction:
-    """The fraction that a rounded matrix entry stands for; denominators divide 405."""
+    """Return the fraction of which `number` is the rounded value; the denominators divide 405."""
     return Fraction(number).limit_denominator(5000)
 
 
-# Eight planes
+# Eight transformed components
 
 
 @given(seeds)
-def test_eight_planes_multiplied_one_by_one_are_a_hamilton_product(seed):
+def test_eight_elementwise_products_are_a_hamilton_product(seed):
     p, q = draw(seed, 4, 3), draw(seed + 1, 4, 3)
-    products = (mixing.left(4) @ p) * (mixing.right(4) @ q)
-    assert_close(mixing.back(4) @ products, hamilton_product(p, q, axis=0))
+    products = (left_transform(4) @ p) * (right_transform(4) @ q)
+    assert_close(output_transform(4) @ products, hamilton_product(p, q, axis=0))
 
 
 @given(seeds)
-def test_a_conjugate_is_a_matter_of_the_matrix(seed):
+def test_transforms_of_the_conjugate(seed):
     p, q = draw(seed, 4, 3), draw(seed + 1, 4, 3)
-    products = (mixing.left(4, conjugated=True) @ p) * (mixing.right(4, conjugated=True) @ q)
-    assert_close(mixing.back(4, conjugated=True) @ products, hamilton_product(q, p, axis=0))
+    left, right = left_transform(4, conjugate=True), right_transform(4, conjugate=True)
+    products = (left @ p) * (right @ q)
+    assert_close(output_transform(4, conjugate=True) @ products, hamilton_product(q, p, axis=0))
 
 
-def test_a_real_number_is_one_plane():
-    assert mixing.left(1) == mixing.right(1) == mixing.back(1) == [[1]]
+def test_a_real_number_has_one_transformed_component():
+    assert left_transform(1) == right_transform(1) == output_transform(1) == [[1]]
 
 
-# Both together, as one matrix
+# Both identities combined in one matrix
 
 
 @given(seeds)
-def test_six_rows_of_quaternions_become_four_through_three_matrices(seed):
-    # by hand: y[r] = Σ_i w[i] ⊗ x[r + i], rows along axis 0, components along axis 1
-    x, w, kind = draw(seed, 6, 4), draw(seed + 1, 3, 4), np.dtype(np.float64)
+def test_combined_transforms_of_six_rows_of_quaternions(seed):
+    # expected: y[r] = Σ_i w[i] ⊗ x[r + i], rows along axis 0, components along axis 1
+    x, w, dtype = draw(seed, 6, 4), draw(seed + 1, 3, 4), np.dtype(np.float64)
     y = [sum(hamilton_product(w[i], x[r + i]) for i in range(3)) for r in range(4)]
-    images = transforms.of_image(4, kind) @ x.ravel()
-    kernel = transforms.of_kernel(4, kind) @ w.T.ravel()
-    assert_close((transforms.of_products(4, kind) @ (kernel * images)).reshape(4, 4), y)
+    images = transforms.input_transform(4, dtype) @ x.ravel()
+    kernel = transforms.kernel_transform(4, dtype) @ w.T.ravel()
+    assert_close((transforms.output_transform(4, dtype) @ (kernel * images)).reshape(4, 4), y)
 
 
 @given(seeds, components)
-def test_the_matrices_of_the_gradients_are_adjoint_to_those_of_the_product(seed, parts):
-    # <w ⊗ x, g> = <w, g ⊗ x*> = <x, w* ⊗ g>, for one strip; the rows of x lie as far ahead of g as the kernel reaches
-    kind = np.dtype(np.float64)
-    x, w, g = draw(seed, 6, parts), draw(seed + 1, parts, 3), draw(seed + 2, 4, parts)
-    images, kernel = transforms.of_image(parts, kind) @ x.ravel(), transforms.of_kernel(parts, kind) @ w.ravel()
-    y = transforms.of_products(parts, kind) @ (kernel * images)
-    conjugates = transforms.of_image(parts, kind, conjugated=True) @ x.ravel()
-    gw = transforms.to_kernel(parts, kind) @ (transforms.of_cotangent(parts, kind) @ g.ravel() * conjugates)
-    assert_close(dot(w.ravel(), gw), dot(y, g.ravel()))
-    padded = np.concatenate([np.zeros((2, parts)), g, np.zeros((2, parts))])
-    back = [
-        transforms.of_products(parts, kind)
-        @ (transforms.of_kernel(parts, kind, turned=True) @ w.ravel() * (transforms.of_image(parts, kind) @ rows))
+def test_gradient_transforms_are_adjoint_to_the_product(seed, parts):
+    # <w ⊗ x, grad> = <w, grad ⊗ x*> = <x, w* ⊗ grad> for one row tile: 6 rows of x, 4 rows of grad
+    dtype = np.dtype(np.float64)
+    x, w, grad = draw(seed, 6, parts), draw(seed + 1, parts, 3), draw(seed + 2, 4, parts)
+    images = transforms.input_transform(parts, dtype) @ x.ravel()
+    kernel = transforms.kernel_transform(parts, dtype) @ w.ravel()
+    y = transforms.output_transform(parts, dtype) @ (kernel * images)
+    conjugates = transforms.input_transform(parts, dtype, conjugate=True) @ x.ravel()
+    products = transforms.grad_transform(parts, dtype) @ grad.ravel() * conjugates
+    grad_w = transforms.weight_gradient_transform(parts, dtype) @ products
+    assert_close(dot(w.ravel(), grad_w), dot(y, grad.ravel()))
+    padded = np.concatenate([np.zeros((2, parts)), grad, np.zeros((2, parts))])
+    flipped = transforms.kernel_transform(parts, dtype, for_input_gradient=True) @ w.ravel()
+    tiles_of_x = [
+        transforms.output_transform(parts, dtype) @ (flipped * (transforms.input_transform(parts, dtype) @ rows))
         for rows in (padded[:6].ravel(), padded[2:].ravel())
     ]
-    gx = np.concatenate([back[0].reshape(4, parts)[:2], back[1].reshape(4, parts)])
-    assert_close(dot(x, gx), dot(y, g.ravel()))
+    grad_x = np.concatenate([tiles_of_x[0].reshape(4, parts)[:2], tiles_of_x[1].reshape(4, parts)])
+    assert_close(dot(x, grad_x), dot(y, grad.ravel()))
 
 
 # Tiles
 
 
 @given(st.integers(0, 5), st.integers(1, 70), st.integers(1, 70), st.integers(1, 300), st.sampled_from([1, 4]))
-def test_tiles_cover_every_output_once(clips, height, width, outputs, components):
-    plan = tiles.Plan(components, clips, height, width, 3, 40, outputs, (1, 1), True)
-    seen = np.zeros((clips, plan.strips, outputs), int)
-    for tile in tiles.tiles(plan, 4):
-        seen[tile.clips, tile.strips, tile.outputs] += 1
-        assert tile.shape[0] == 1 or tile.shape[1] == plan.strips
-    assert (seen == 1).all()
+def test_tiles_cover_every_output_once(batch, height, width, outputs, components):
+    plan = tiles.Plan(components, batch, height, width, 3, 40, outputs, (1, 1), True)
+    counts = np.zeros((batch, plan.row_tiles, outputs), int)
+    for tile in tiles.make_tiles(plan, 4):
+        counts[tile.images, tile.row_tiles, tile.out_channels] += 1
+        assert tile.shape[0] == 1 or tile.shape[1] == plan.row_tiles
+    assert (counts == 1).all()
 
 
 @given(st.integers(0, 100), st.integers(1, 30))
-def test_slices_are_nearly_equal_and_never_too_long(length, most):
-    lengths = [part.stop - part.start for part in tiles.slices(length, most)]
+def test_even_slices_have_nearly_equal_lengths(length, max_length):
+    lengths = [part.stop - part.start for part in tiles.even_slices(length, max_length)]
     assert sum(lengths) == length
-    assert max(lengths, default=0) <= most
+    assert max(lengths, default=0) <= max_length
     assert max(lengths, default=0) - min(lengths, default=0) <= 1
 
 
-# Every form against the plain one
+# Each algorithm against the plain convolution
 
-FORMS = {
-    "strips": (
-        lambda x, w, stride, padding: convolution.convolve(x, w, padding),
-        lambda g, w, shape, stride, padding: convolution.input_gradient(g, w, padding),
-        lambda x, g, kernel, stride, padding: convolution.kernel_gradient(x, g, kernel, padding),
+ALGORITHMS = {
+    "winograd": (
+        lambda x, w, stride, padding: winograd_conv.convolve(x, w, padding),
+        lambda grad, w, shape, stride, padding: winograd_conv.input_gradient(grad, w, padding),
+        lambda x, grad, kernel, stride, padding: winograd_conv.weight_gradient(x, grad, kernel, padding),
     ),
-    "direct": (direct.convolve, direct_gradients.input_gradient, direct_gradients.kernel_gradient),
-    "patched": (
-        patched.convolve,
-        lambda g, w, shape, stride, padding: patched.input_gradient(g, w, padding),
-        patched.kernel_gradient,
+    "direct": (direct.convolve, direct_gradients.input_gradient, direct_gradients.weight_gradient),
+    "im2col": (
+        im2col_conv.convolve,
+        lambda grad, w, shape, stride, padding: im2col_conv.input_gradient(grad, w, padding),
+        im2col_conv.weight_gradient,
     ),
-    "by the rule": (forms.convolve, forms.input_gradient, forms.kernel_gradient),
+    "selected": (algorithms.convolve, algorithms.input_gradient, algorithms.weight_gradient),
 }
 
 
-def real_form(x, w, g, stride, padding):
-    """The result and both gradients as one real convolution."""
+def real_convolution(x, w, grad, stride, padding):
+    """Return the result and both gradients, computed as one real convolution."""
     real = plain.block_weight(w) if len(w) == 4 else w[0]
     options = {"stride": stride, "padding": padding}
     y = plain.conv2d(x, real, **options)
-    gx = plain.conv2d_input_gradient(g, real, x.shape, **options)
-    gw = plain.conv2d_weight_gradient(x, g, real.shape[:2], **options)
-    return y, gx, left_matrix_adjoint(plain.blocks_of_weight(gw), axis=0) if len(w) == 4 else gw[None]
+    grad_x = plain.conv2d_input_gradient(grad, real, x.shape, **options)
+    grad_w = plain.conv2d_weight_gradient(x, grad, real.shape[:2], **options)
+    return y, grad_x, left_matrix_adjoint(plain.split_blocks(grad_w), axis=0) if len(w) == 4 else grad_w[None]
 
 
-def cotangent(x, w, stride, padding, rng):
+def draw_grad(x, w, stride, padding, rng):
     size = direct.Window(w.shape[1:3], stride, padding).output(x.shape)
     return draw(rng, len(x), *size, len(w) * w.shape[4]).astype(x.dtype)
 
 
-def assert_same(form, x, w, stride, padding, rng, *, tolerance=1e-11):
-    g = cotangent(x, w, stride, padding, rng)
-    forward, to_image, to_kernel = FORMS[form]
-    found = (
+def assert_same(algorithm, x, w, stride, padding, rng, *, tolerance=1e-11):
+    grad = draw_grad(x, w, stride, padding, rng)
+    forward, input_gradient, weight_gradient = ALGORITHMS[algorithm]
+    results = (
         forward(x, w, stride, padding),
-        to_image(g, w, x.shape, stride, padding),
-        to_kernel(x, g, w.shape, stride, padding),
+        input_gradient(grad, w, x.shape, stride, padding),
+        weight_gradient(x, grad, w.shape, stride, padding),
     )
-    for ours, theirs in zip(found, real_form(x, w, g, stride, padding), strict=True):
-        largest = np.abs(theirs).max(initial=1)
-        assert ours.dtype == x.dtype
-        assert_close(ours / largest, theirs / largest, rtol=0, atol=tolerance)
+    for result, expected in zip(results, real_convolution(x, w, grad, stride, padding), strict=True):
+        largest = np.abs(expected).max(initial=1)
+        assert result.dtype == x.dtype
+        assert_close(result / largest, expected / largest, rtol=0, atol=tolerance)
 
 
 sizes = st.tuples(st.integers(0, 3), st.integers(1, 14), st.integers(1, 20))
@@ -174,125 +187,124 @@ channels = st.tuples(st.integers(1, 3), st.integers(1, 5))
 
 
 @given(seeds, components, sizes, channels, st.integers(1, 4), st.integers(0, 2), st.integers(0, 2))
-def test_strips_of_any_image_are_the_plain_convolution(seed, parts, size, channels, taps, top, left):
+def test_winograd_on_images_of_any_size(seed, parts, size, channels, taps, top, left):
     size = (size[0], max(size[1], 3 - 2 * top), max(size[2], taps - 2 * min(left, taps - 1)))
     rng = np.random.default_rng(seed)
     x, w = draw(rng, *size, parts * channels[0]), draw(rng, parts, 3, taps, *channels)
-    assert_same("strips", x, w, (1, 1), (top, min(left, taps - 1)), rng)
+    assert_same("winograd", x, w, (1, 1), (top, min(left, taps - 1)), rng)
 
 
-steps = st.tuples(st.integers(1, 3), st.integers(1, 3))
-zeros = st.tuples(st.integers(0, 2), st.integers(0, 2))
+small_pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
+paddings = st.tuples(st.integers(0, 2), st.integers(0, 2))
 
 
-@given(seeds, components, sizes, channels, steps, steps, zeros)
-def test_the_direct_form_takes_any_kernel_stride_and_padding(seed, parts, size, channels, kernel, stride, padding):
+@given(seeds, components, sizes, channels, small_pairs, small_pairs, paddings)
+def test_direct_with_any_kernel_stride_and_padding(seed, parts, size, channels, kernel, stride, padding):
     size = (size[0], max(size[1], kernel[0]), max(size[2], kernel[1]))
     rng = np.random.default_rng(seed)
     x, w = draw(rng, *size, parts * channels[0]), draw(rng, parts, *kernel, *channels)
     assert_same("direct", x, w, stride, padding, rng)
 
 
-@given(seeds, components, sizes, channels, steps, steps, zeros)
-def test_the_patched_form_takes_them_too_and_goes_back_where_the_stride_is_one(
-    seed, parts, size, channels, kernel, stride, padding
-):
+@given(seeds, components, sizes, channels, small_pairs, small_pairs, paddings)
+def test_im2col_with_any_kernel_stride_and_padding(seed, parts, size, channels, kernel, stride, padding):
     size, padding = (size[0], *map(max, size[1:], kernel)), tuple(map(min, padding, [tap - 1 for tap in kernel]))
     rng = np.random.default_rng(seed)
     x, w = draw(rng, *size, parts * channels[0]), draw(rng, parts, *kernel, *channels)
-    assert_same("patched", x, w, (1, 1), padding, rng)
-    g = cotangent(x, w, stride, padding, rng)
-    y, _, gw = real_form(x, w, g, stride, padding)
-    assert_close(patched.convolve(x, w, stride, padding), y, atol=1e-11)
-    assert_close(patched.kernel_gradient(x, g, w.shape, stride, padding), gw, atol=1e-10)
+    assert_same("im2col", x, w, (1, 1), padding, rng)  # the input gradient needs stride 1
+    grad = draw_grad(x, w, stride, padding, rng)
+    y, _, grad_w = real_convolution(x, w, grad, stride, padding)
+    assert_close(im2col_conv.convolve(x, w, stride, padding), y, atol=1e-11)
+    assert_close(im2col_conv.weight_gradient(x, grad, w.shape, stride, padding), grad_w, atol=1e-10)
 
 
 CASES = {
-    "several tiles of one clip": ((1, 200, 64, 32), (4, 3, 3, 8, 8)),
-    "several clips in a tile": ((9, 15, 2, 64), (4, 3, 3, 16, 16)),
-    "several slices of the kernel": ((5, 16, 13, 64), (1, 3, 3, 64, 1100)),
-    "several slices of the quaternion kernel": ((9, 16, 8, 512), (4, 3, 3, 128, 150)),
+    "several tiles per image": ((1, 200, 64, 32), (4, 3, 3, 8, 8)),
+    "several images per tile": ((9, 15, 2, 64), (4, 3, 3, 16, 16)),
+    "several slices of a real kernel": ((5, 16, 13, 64), (1, 3, 3, 64, 1100)),
+    "several slices of a quaternion kernel": ((9, 16, 8, 512), (4, 3, 3, 128, 150)),
     "few pixels and a large kernel": ((2, 15, 2, 512), (4, 3, 3, 128, 150)),
     "few pixels and a small kernel": ((3, 7, 4, 64), (4, 3, 3, 16, 17)),
-    "fewer channels than pay": ((2, 40, 30, 4), (4, 3, 3, 1, 16)),
-    "fewer channels and few pixels": ((2, 5, 6, 60), (4, 3, 3, 15, 16)),
-    "no clip": ((0, 40, 30, 16), (4, 3, 3, 4, 4)),
+    "few channels, expanded to real": ((2, 40, 30, 4), (4, 3, 3, 1, 16)),
+    "few channels and few pixels": ((2, 5, 6, 60), (4, 3, 3, 15, 16)),
+    "empty batch": ((0, 40, 30, 16), (4, 3, 3, 4, 4)),
 }
 
 
-RULES = {  # a map and a kernel, real -> the forms of the result and of both gradients
-    "many pixels": ((16, 31, 16, 64), (1, 3, 3, 64, 64), (1, 1), "strips strips strips"),
-    "too few for a large kernel": ((4, 31, 4, 1024), (1, 3, 3, 1024, 64), (1, 1), "direct direct direct"),
-    "enough for a small one": ((4, 31, 4, 64), (1, 3, 3, 64, 64), (1, 1), "strips strips strips"),
-    "too few for a small one": ((1, 15, 8, 64), (1, 3, 3, 64, 64), (1, 1), "patched patched patched"),
-    "five taps": ((16, 31, 16, 64), (1, 5, 5, 64, 64), (1, 1), "patched patched patched"),
-    "every second pixel": ((16, 31, 16, 64), (1, 3, 3, 64, 64), (2, 2), "patched direct patched"),
+SELECTED = {  # image and real kernel, stride -> the algorithms of the result and of both gradients
+    "many pixels": ((16, 31, 16, 64), (1, 3, 3, 64, 64), (1, 1), "winograd winograd winograd"),
+    "few pixels, large kernel": ((4, 31, 4, 1024), (1, 3, 3, 1024, 64), (1, 1), "direct direct direct"),
+    "few pixels, small kernel": ((4, 31, 4, 64), (1, 3, 3, 64, 64), (1, 1), "winograd winograd winograd"),
+    "very few pixels, small kernel": ((1, 15, 8, 64), (1, 3, 3, 64, 64), (1, 1), "im2col im2col im2col"),
+    "five taps": ((16, 31, 16, 64), (1, 5, 5, 64, 64), (1, 1), "im2col im2col im2col"),
+    "stride 2": ((16, 31, 16, 64), (1, 3, 3, 64, 64), (2, 2), "im2col direct im2col"),
 }
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_the_rule_looks_at_shapes_alone(name, monkeypatch):
-    image, kernel, stride, expected = RULES[name]
-    taken, modules = [], {"strips": [convolution], "patched": [patched], "direct": [direct, direct_gradients]}
-    for form, places in modules.items():
-        for module in places:
-            for function in {"convolve", "input_gradient", "kernel_gradient"} & set(vars(module)):
-                monkeypatch.setattr(module, function, lambda *_, form=form: taken.append(form))
+@pytest.mark.parametrize("name", SELECTED)
+def test_the_algorithm_is_selected_by_shapes_alone(name, monkeypatch):
+    image, kernel, stride, expected = SELECTED[name]
+    modules = {"winograd": [winograd_conv], "im2col": [im2col_conv], "direct": [direct, direct_gradients]}
+    called = []
+    for algorithm in modules:
+        for module in modules[algorithm]:
+            for function in {"convolve", "input_gradient", "weight_gradient"} & set(vars(module)):
+                monkeypatch.setattr(module, function, lambda *_, name=algorithm: called.append(name))
     x, w = np.empty(image), np.empty(kernel)
-    forms.convolve(x, w, stride, (1, 1))
-    forms.input_gradient(x, w, image, stride, (1, 1))
-    forms.kernel_gradient(x, x, kernel, stride, (1, 1))
-    assert taken == expected.split()
+    algorithms.convolve(x, w, stride, (1, 1))
+    algorithms.input_gradient(x, w, image, stride, (1, 1))
+    algorithms.weight_gradient(x, x, kernel, stride, (1, 1))
+    assert called == expected.split()
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_rule_changes_the_way_but_not_the_result(name, rng):
+def test_selected_algorithm_computes_the_same(name, rng):
     image, kernel = CASES[name]
-    assert_same("by the rule", draw(rng, *image), draw(rng, *kernel), (1, 1), (1, 1), rng)
+    assert_same("selected", draw(rng, *image), draw(rng, *kernel), (1, 1), (1, 1), rng)
 
 
-@pytest.mark.parametrize("form", ["strips", "patched", "direct"])
+@pytest.mark.parametrize("algorithm", ["winograd", "im2col", "direct"])
 @pytest.mark.parametrize("view", [lambda x: x[:, ::2], lambda x: x[:, ::-1, ::-1], lambda x: x.swapaxes(1, 2)])
-def test_views_that_are_not_in_memory_order_are_read_rightly(form, view, rng):
+def test_views_that_are_not_contiguous(algorithm, view, rng):
     x = view(draw(rng, 2, 12, 14, 8))
-    assert_same(form, x, draw(rng, 4, 3, 3, 3, 2).swapaxes(3, 4), (1, 1), (1, 1), rng)
+    assert_same(algorithm, x, draw(rng, 4, 3, 3, 3, 2).swapaxes(3, 4), (1, 1), (1, 1), rng)
 
 
-@pytest.mark.parametrize("form", ["strips", "patched", "direct"])
+@pytest.mark.parametrize("algorithm", ["winograd", "im2col", "direct"])
 @pytest.mark.parametrize("parts", [1, 4])
-def test_float32_keeps_five_digits_in_every_form(form, parts, rng):
+def test_float32_has_five_digits(algorithm, parts, rng):
     x = draw(rng, 2, 62, 8, parts * 64, dtype=np.float32)
     w = draw(rng, parts, 3, 3, 64, 64, dtype=np.float32)
-    assert_same(form, x, w, (1, 1), (1, 1), rng, tolerance=1e-5)
+    assert_same(algorithm, x, w, (1, 1), (1, 1), rng, tolerance=1e-5)
 
 
-@pytest.mark.parametrize("form", ["strips", "patched", "direct"])
-def test_the_gradients_are_adjoint_to_the_convolution(form, rng):
+@pytest.mark.parametrize("algorithm", ["winograd", "im2col", "direct"])
+def test_gradients_are_adjoint_to_the_convolution(algorithm, rng):
     x, w = draw(rng, 2, 9, 11, 12), draw(rng, 4, 3, 3, 3, 2)
-    forward, to_image, to_kernel = FORMS[form]
-    g, options = cotangent(x, w, (1, 1), (1, 1), rng), ((1, 1), (1, 1))
-    total = dot(forward(x, w, *options), g)
-    assert_close(dot(x, to_image(g, w, x.shape, *options)), total)
-    assert_close(dot(w, to_kernel(x, g, w.shape, *options)), total)
+    forward, input_gradient, weight_gradient = ALGORITHMS[algorithm]
+    grad, options = draw_grad(x, w, (1, 1), (1, 1), rng), ((1, 1), (1, 1))
+    total = dot(forward(x, w, *options), grad)
+    assert_close(dot(x, input_gradient(grad, w, x.shape, *options)), total)
+    assert_close(dot(w, weight_gradient(x, grad, w.shape, *options)), total)
 
 
-@pytest.mark.parametrize("form", ["strips", "patched", "direct"])
+@pytest.mark.parametrize("algorithm", ["winograd", "im2col", "direct"])
 @pytest.mark.parametrize("case", [((5, 8, 4, 512), (4, 3, 3, 128, 600)), ((5, 40, 30, 64), (1, 3, 3, 64, 130))])
-def test_the_form_is_the_same_to_the_last_bit_for_any_number_of_threads(form, case, with_threads, monkeypatch, rng):
-    # a thread once returned its scratch, and its next piece overwrote the gradient before it was added
-    monkeypatch.setattr(direct, "KERNEL_BYTES", 1 << 18)  # many pieces for every thread
+def test_results_are_bit_identical_for_any_number_of_threads(algorithm, case, with_threads, monkeypatch, rng):
+    # regression: a thread returned its workspace, and its next block overwrote the gradient before it was added
+    monkeypatch.setattr(direct, "KERNEL_BYTES", 1 << 18)  # many blocks for each thread
     monkeypatch.setattr(direct, "IMAGE_BYTES", 1 << 18)
-    monkeypatch.setattr(patched, "PATCHES_BYTES", 1 << 18)
+    monkeypatch.setattr(im2col_conv, "PATCHES_BYTES", 1 << 18)
     x, w = (draw(rng, *shape, dtype=np.float32) for shape in case)
-    g = cotangent(x, w, (1, 1), (1, 1), rng)
+    grad = draw_grad(x, w, (1, 1), (1, 1), rng)
+    forward, input_gradient, weight_gradient = ALGORITHMS[algorithm]
     results = []
     for count in (1, 2, 5):
         with_threads(count)
-        forward, to_image, to_kernel = FORMS[form]
-        y, gx = forward(x, w, (1, 1), (1, 1)), to_image(g, w, x.shape, (1, 1), (1, 1))
-        results.append([y, gx, to_kernel(x, g, w.shape, (1, 1), (1, 1))])
+        y, grad_x = forward(x, w, (1, 1), (1, 1)), input_gradient(grad, w, x.shape, (1, 1), (1, 1))
+        results.append([y, grad_x, weight_gradient(x, grad, w.shape, (1, 1), (1, 1))])
     for other in results[1:]:
-        for ours, theirs in zip(results[0], other, strict=True):
-            assert (ours == theirs).all()
-    for ours, theirs in zip(results[0], real_form(x, w, g, (1, 1), (1, 1)), strict=True):
-        assert_close(ours / np.abs(theirs).max(), theirs / np.abs(theirs).max(), rtol=0, atol=1e-5)
+        for a, b in zip(results[0], other, strict=True):
+            assert (a == b).all()
+    for result, expected in zip(results[0], real_convolution(x, w, grad, (1, 1), (1, 1)), strict=True):
+        assert_close(result / np.abs(expected).max(), expected / np.abs(expected).max(), rtol=0, atol=1e-5)

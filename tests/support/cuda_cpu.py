@@ -1,11 +1,11 @@
-"""CUDA C run on the CPU: a kernel's text, compiled as C++ by g++, launched thread by thread on NumPy arrays.
+"""Run CUDA C on the CPU: g++ compiles the source of a kernel as C++, and threads run one by one on NumPy arrays.
 
-    kernels = compile_for_cpu(code)                              # what cupy.RawModule(code=code) takes
+    kernels = compile_for_cpu(code)                              # the same code as for cupy.RawModule(code=code)
     kernels["scale"]((blocks,), (256,), (array, 2.0, array.size), order="reverse")
 
-With `check` every access is watched: races, reads of shared memory that no thread wrote, accesses out of bounds,
-overflow and division by zero end the launch with a `LaunchError`. Divergent barriers and wrong arguments end it always.
-What needs g++ can ask `why_not`.
+With `check` every memory access is checked: races, reads of uninitialized shared memory, accesses out of bounds,
+overflow and division by zero raise a `LaunchError`. Divergent barriers and wrong arguments always raise an error.
+`unavailable_reason` returns None if g++ is installed.
 """
 
 import ctypes
@@ -26,14 +26,14 @@ CHECKS = ("-O1", "-fsanitize=thread,bounds,signed-integer-overflow,integer-divid
 SIGNATURE = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)')
 
 
-def why_not() -> str | None:
-    """None where kernels can run on the CPU, else the reason in one line."""
-    return None if shutil.which("g++") else "g++ is not installed: no CUDA kernel can run on the CPU"
+def unavailable_reason() -> str | None:
+    """Return None if kernels can run on the CPU, else the reason in one line."""
+    return None if shutil.which("g++") else "g++ is not installed: CUDA kernels cannot run on the CPU"
 
 
 @functools.cache
 def compile_for_cpu(code: str, *, check: bool = False) -> dict[str, Kernel]:
-    """Return the kernels of a CUDA C source by name; LaunchError where it does not compile."""
+    """Return the kernels of a CUDA C source by name. Raises LaunchError if it does not compile."""
     signatures = {name: _parameters(text) for name, text in SIGNATURE.findall(code)}
     source = f'#include "on_cpu.h"\n#line 1 "kernel.cu"\n{code}\n' + "".join(
         map(_body, signatures, signatures.values())
@@ -47,7 +47,7 @@ def compile_for_cpu(code: str, *, check: bool = False) -> dict[str, Kernel]:
 
 
 def _parameters(text: str) -> list[str]:
-    """The C types of a signature: "const T* x, long long n" -> ["const T*", "long long"]."""
+    """Return the C types of a signature: "const T* x, long long n" -> ["const T*", "long long"]."""
     return [re.sub(r"\s*\w+$", "", " ".join(part.split())) for part in text.split(",")]
 
 
@@ -56,7 +56,7 @@ def _resolved(c_type: str, typedefs: dict[str, str]) -> str:
 
 
 def _body(name: str, parameters: list[str]) -> str:
-    """The function that the scheduler calls for each thread: it unpacks the arguments."""
+    """Return the source of the function that the scheduler calls for each thread, which unpacks the arguments."""
     values = ", ".join(f"*({c_type}*)values[{n}]" for n, c_type in enumerate(parameters))
     return (
         f'extern "C" __attribute__((no_sanitize("thread"))) void body_{name}(void** values) {{ {name}({values}); }}\n'
@@ -64,7 +64,7 @@ def _body(name: str, parameters: list[str]) -> str:
 
 
 def _built(source: str, flags: list[str], ending: str, *objects: Path) -> Path:
-    """The compiled file, kept under a name made of all that goes into it."""
+    """Return the path of the compiled file, cached under a hash of its sources and flags."""
     directory = Path(tempfile.gettempdir()) / f"quatnet-kernels-{os.getuid()}"
     directory.mkdir(mode=0o700, exist_ok=True)
     headers = "".join(path.read_text() for path in sorted(HERE.glob("*.h")))
@@ -89,4 +89,4 @@ def _compile(source: str, flags: list[str], built: Path, objects: tuple[Path, ..
 def _run(command: list[str], source: str) -> None:
     done = subprocess.run(command, input=source, capture_output=True, text=True)
     if done.returncode:
-        raise LaunchError(f"g++ refuses the kernel:\n{done.stderr}")
+        raise LaunchError(f"g++ cannot compile the kernel:\n{done.stderr}")

@@ -1,7 +1,7 @@
-"""The launch of a kernel on the CPU: its arguments, checked against the signature as strictly as a GPU is silent.
+"""Launch a kernel on the CPU, with its arguments checked against its signature.
 
-A GPU takes any bits: a float64 array for a `float*`, or a Python float for a `float`, gives wrong numbers there. Here
-it is a TypeError. A Python int is a `long long`, a Python float a `double`, as CuPy passes them.
+A GPU does not check arguments: a float64 array for a `float*`, or a Python float for a `float`, gives wrong results.
+Here it raises a TypeError. A Python int is passed as a `long long`, a Python float as a `double`, as CuPy does.
 """
 
 import ctypes
@@ -15,11 +15,11 @@ GUARD = 4096  # bytes before and after every array in check mode
 
 
 class LaunchError(RuntimeError):
-    """A kernel did what it must not do."""
+    """A kernel made an invalid access or was launched with invalid sizes."""
 
 
 class Kernel:
-    """One kernel of a compiled source; call it as CuPy's: kernel(grid, block, arguments)."""
+    """One kernel of a compiled source, called as in CuPy: kernel(grid, block, arguments)."""
 
     def __init__(self, library: ctypes.CDLL, name: str, parameters: list[str], check: bool) -> None:
         self.library, self.name, self.parameters, self.check = library, name, parameters, check
@@ -27,12 +27,12 @@ class Kernel:
         library.cpu_launch.restype = ctypes.c_char_p
 
     def __call__(self, grid: Sequence[int], block: Sequence[int], values: Sequence, *, order: str = "forward") -> None:
-        """Run the blocks and threads in `order`; LaunchError and TypeError as the module says."""
+        """Run the blocks and threads in `order`. Raises LaunchError or TypeError, see the module docstring."""
         size = (*grid, 1, 1)[:3] + (*block, 1, 1)[:3]
         if min(size) < 1 or max(size[1:3]) > 65535 or size[3] * size[4] * size[5] > 1024:
-            raise LaunchError(f"{self.name}: no GPU takes the grid {size[:3]} of blocks {size[3:]}")
+            raise LaunchError(f"{self.name}: a GPU does not support the grid {size[:3]} of blocks {size[3:]}")
         if len(values) != len(self.parameters):
-            raise TypeError(f"{self.name} takes {len(self.parameters)} arguments, got {len(values)}")
+            raise TypeError(f"{self.name} expects {len(self.parameters)} arguments, got {len(values)}")
         checked = [self._checked(*each) for each in zip(range(len(values)), values, self.parameters, strict=True)]
         copies = self._guarded(checked) if self.check else checked
         boxes = [np.array([v.ctypes.data]) if v.ndim else v for v in copies]
@@ -44,7 +44,7 @@ class Kernel:
             self._copy_back(copies, checked)
 
     def _checked(self, number: int, value: object, parameter: str) -> np.ndarray:
-        """The argument as an array: an array as it is, a number with no axis."""
+        """Return the argument as an array; a number becomes an array without axes."""
         c_type = parameter.removeprefix("const ").removesuffix("*")
         is_array = isinstance(value, np.ndarray) and value.ndim > 0
         given = np.asarray(value)
@@ -52,18 +52,18 @@ class Kernel:
             kind = "an array" if is_array else "a number"
             raise TypeError(f"{self.name}: argument {number} is {parameter}, got {kind} of dtype {given.dtype}")
         if not given.flags.c_contiguous:
-            raise TypeError(f"{self.name}: argument {number} is not contiguous: a kernel sees memory, not the view")
+            raise TypeError(f"{self.name}: argument {number} is not contiguous: a kernel ignores strides")
         return given
 
     def _guarded(self, values: list[np.ndarray]) -> list[np.ndarray]:
-        """Copies of the arrays that lie apart, each one watched; one memory stays one memory."""
+        """Return copies of the arrays with guard bytes around them; arguments that share memory share a copy."""
         self.library.cpu_watch_nothing()
         copies: dict[tuple[int, int], np.ndarray] = {}
         for number, value in enumerate(values):
             key = (value.ctypes.data, value.nbytes)
             if value.ndim and key not in copies:
-                room = np.empty(value.nbytes + 2 * GUARD, np.uint8)
-                copies[key] = room[GUARD : GUARD + value.nbytes].view(value.dtype).reshape(value.shape)
+                padded = np.empty(value.nbytes + 2 * GUARD, np.uint8)
+                copies[key] = padded[GUARD : GUARD + value.nbytes].view(value.dtype).reshape(value.shape)
                 copies[key][...] = value
                 self.library.cpu_watch(*map(ctypes.c_void_p, key_of(copies[key])), number)
         return [copies[value.ctypes.data, value.nbytes] if value.ndim else value for value in values]
@@ -75,5 +75,5 @@ class Kernel:
 
 
 def key_of(array: np.ndarray) -> tuple[int, int]:
-    """The address and the size in bytes of an array."""
+    """Return the address and the size in bytes of an array."""
     return array.ctypes.data, array.nbytes

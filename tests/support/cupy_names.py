@@ -1,6 +1,6 @@
 """Print the names of the CuPy that is installed and the arguments they take, as the stand-in keeps them.
 
-    python tests/support/cupy_names.py > tests/support/stand_in/cupy/names.txt
+    python tests/support/cupy_names.py > tests/support/mock_cupy/cupy/names.txt
 
 A GPU is not needed. Only names that NumPy has as well are listed: a stand-in that is NumPy underneath has no others.
 """

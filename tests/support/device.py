@@ -1,4 +1,4 @@
-"""CuPy for the lessons: the one that is in use, be it real or the stand-in, and the stand-in where NumPy is."""
+"""The CuPy that the tests use: the real one or the mock if it is the backend, the mock if the backend is NumPy."""
 
 import sys
 from collections.abc import Iterator
@@ -11,18 +11,18 @@ from quatnet import backend
 from quatnet.backend import on_gpu, xp
 
 
-def cupy_of_the_lessons() -> ModuleType:
-    return sys.modules["cupy"] if on_gpu() else import_module("support.stand_in.cupy")
+def find_cupy() -> ModuleType:
+    return sys.modules["cupy"] if on_gpu() else import_module("support.mock_cupy.cupy")
 
 
-cupy = cupy_of_the_lessons()
-counts = hasattr(cupy, "traffic")  # only the stand-in does
-stands_in = on_gpu() and counts  # for CuPy in the whole course
+cupy = find_cupy()
+counts_transfers = hasattr(cupy, "traffic")  # only the mock CuPy does
+uses_mock = on_gpu() and counts_transfers  # the mock CuPy is the backend of all tests
 
 
 @contextmanager
-def array_module(name: str) -> Iterator[None]:
-    """Use NumPy ("numpy") or the CuPy of the lessons ("cupy") for all that is made in this block."""
+def use_backend(name: str) -> Iterator[None]:
+    """Use NumPy ("numpy") or the CuPy of the tests ("cupy") in this block."""
     before = "cupy" if on_gpu() else "numpy"
     with mock.patch.dict(sys.modules, cupy=cupy):
         backend.use(name)
@@ -32,10 +32,10 @@ def array_module(name: str) -> Iterator[None]:
             backend.use(before)
 
 
-def which() -> str:
-    """Say in a few words what does the arithmetic."""
+def backend_description() -> str:
+    """Return the name and version of the backend, and the name of the GPU."""
     if not on_gpu():
         return f"NumPy {xp.__version__}"
-    if stands_in:
-        return f"a strict stand-in for CuPy {xp.__version__}, NumPy underneath; nothing ran on a GPU"
+    if uses_mock:
+        return f"a mock CuPy {xp.__version__} on NumPy; nothing ran on a GPU"
     return f"CuPy {xp.__version__} on {cupy.cuda.runtime.getDeviceProperties(0)['name'].decode()}"

@@ -1,4 +1,4 @@
-"""Kernels run where the tests run: on the CPU, thread by thread and watched; or on a GPU or its stand-in as it is."""
+"""Run kernels in tests: on the CPU, thread by thread with checks, or unchanged with CuPy or the mock CuPy."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,18 +14,18 @@ from quatnet.backend import on_gpu
 from quatnet.conv import gpu
 from quatnet.kernels import load
 
-from .cuda_cpu import compile_for_cpu, why_not
+from .cuda_cpu import compile_for_cpu, unavailable_reason
 from .cuda_launch import ORDERS
 
 DTYPES = (np.float32, np.float64)
 orders = st.sampled_from(ORDERS)
 dtypes = st.sampled_from(DTYPES)
-need_a_compiler = pytest.mark.skipif(not on_gpu() and why_not() is not None, reason=str(why_not()))
+needs_compiler = pytest.mark.skipif(not on_gpu() and unavailable_reason() is not None, reason=str(unavailable_reason()))
 
 
 @contextmanager
-def kernels_run(order: str = "forward") -> Iterator[None]:
-    """Let `quatnet.kernels` take NumPy arrays: its kernels run on the CPU, every access watched, threads in `order`."""
+def kernels_on_cpu(order: str = "forward") -> Iterator[None]:
+    """Let `quatnet.kernels` run on NumPy arrays: on the CPU, with every access checked and the threads in `order`."""
     if on_gpu():
         yield
         return
@@ -38,23 +38,23 @@ def kernels_run(order: str = "forward") -> Iterator[None]:
 
 
 @contextmanager
-def kernels_everywhere(order: str = "forward") -> Iterator[None]:
-    """Let all of quatnet take its kernels, as it does on a GPU."""
-    with kernels_run(order), mock.patch.object(kernels, "takes", load.takes if on_gpu() else _takes):
+def kernels_enabled(order: str = "forward") -> Iterator[None]:
+    """Let all of quatnet use its kernels, as on a GPU."""
+    with kernels_on_cpu(order), mock.patch.object(kernels, "supports", load.supports if on_gpu() else _supports):
         yield
 
 
-def _takes(*arrays: np.ndarray) -> bool:
-    """`kernels.takes` for NumPy's arrays."""
+def _supports(*arrays: np.ndarray) -> bool:
+    """Return the same as `kernels.supports`, for NumPy arrays."""
     dtypes = {str(array.dtype) for array in arrays}
     return len(dtypes) == 1 and dtypes <= load.C_TYPES.keys()
 
 
-def without_kernels() -> mock._patch:
-    """Let all of quatnet do without its kernels, on a GPU too: what it does then is the oracle."""
-    return mock.patch.object(kernels, "takes", return_value=False)
+def kernels_disabled() -> mock._patch:
+    """Let all of quatnet compute without its kernels, on a GPU too: the reference."""
+    return mock.patch.object(kernels, "supports", return_value=False)
 
 
 def eight_products_always() -> mock._patch:
-    """Let convolutions on kernels take eight products for few channels too."""
-    return mock.patch.object(gpu, "OPERATIONS_A_NUMBER", 0)
+    """Let convolutions on kernels use eight products for few channels too."""
+    return mock.patch.object(gpu, "FLOPS_PER_ELEMENT_MOVED", 0)

@@ -13,7 +13,7 @@ from quatnet.backend import xp
 
 
 @contextmanager
-def xp_as_before() -> Iterator[None]:
+def restore_backend() -> Iterator[None]:
     """Put back the array module that was in use, even where the CuPy of this block is none to come back to."""
     before = dict(vars(xp))
     try:
@@ -46,7 +46,7 @@ def twice(grid: tuple, block: tuple, arrays: tuple) -> None:
     arrays[1][...] = 2 * arrays[0]
 
 
-def with_a_gpu(monkeypatch: pytest.MonkeyPatch, *, count=lambda: 1, kernel=twice, **names) -> types.ModuleType:
+def install_fake_cupy(monkeypatch: pytest.MonkeyPatch, *, count=lambda: 1, kernel=twice, **names) -> types.ModuleType:
     """A CuPy that computes with NumPy what the start-up test asks for, or fails where `names` say so."""
     cupy = types.ModuleType("cupy")
     cupy.cuda = types.SimpleNamespace(runtime=types.SimpleNamespace(getDeviceCount=count))
@@ -57,7 +57,7 @@ def with_a_gpu(monkeypatch: pytest.MonkeyPatch, *, count=lambda: 1, kernel=twice
     return cupy
 
 
-def that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+def install_broken_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
     """CuPy frames an explanation of many lines; the cause is inside."""
 
     def broken(name: str, *rest: object) -> types.ModuleType:

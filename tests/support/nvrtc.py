@@ -1,7 +1,7 @@
-"""NVRTC without a GPU: a CUDA source compiled for an architecture, and what each of its kernels takes of a GPU there.
+"""Compile CUDA sources for a GPU architecture with NVRTC, which needs no GPU, and read the resource usage of kernels.
 
-NVRTC is the compiler that CuPy uses; it needs no driver. `pip install nvidia-cuda-nvrtc-cu12==12.9.86` brings the
-last one that knows sm_70. What needs it can ask `why_not`.
+NVRTC is the compiler that CuPy uses. `pip install nvidia-cuda-nvrtc-cu12==12.9.86` installs the last version that
+supports sm_70. `unavailable_reason` returns None if it is installed.
 """
 
 import ctypes
@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 PACKAGE = "nvidia-cuda-nvrtc-cu12==12.9.86"
 VERSION = (12, 9)
-OPTIONS = ("--ftz=true", "--ptxas-options=-v")  # the first is CuPy's: float32 below 1e-38 are 0 on a GPU
-NUMBERS = {  # what the log of ptxas says of a kernel
+OPTIONS = ("--ftz=true", "--ptxas-options=-v")  # CuPy passes the first one: subnormal float32 are 0
+NUMBERS = {  # patterns in the log of ptxas
     "registers": r"Used (\d+) registers",
     "stack": r"(\d+) bytes stack frame",
     "stores": r"(\d+) bytes spill stores",
@@ -23,8 +23,8 @@ NUMBERS = {  # what the log of ptxas says of a kernel
 }
 
 
-class Needs(NamedTuple):
-    """What a kernel takes: registers of a thread; bytes of stack, of spilled stores and loads, of shared memory."""
+class Usage(NamedTuple):
+    """Resources of a kernel: registers per thread; bytes of stack, of spilled stores and loads, of shared memory."""
 
     registers: int
     stack: int
@@ -34,22 +34,22 @@ class Needs(NamedTuple):
 
 
 class CompileError(RuntimeError):
-    """NVRTC refuses a source, or says nothing of its kernels."""
+    """NVRTC cannot compile a source, or its log has no resource usage."""
 
 
-def why_not() -> str | None:
-    """None where NVRTC 12.9 is installed, else the reason in one line."""
+def unavailable_reason() -> str | None:
+    """Return None if NVRTC 12.9 is installed, else the reason in one line."""
     if _path() is None:
         return f"NVRTC is not installed: no kernel is compiled for a GPU; pip install {PACKAGE}"
     major, minor = ctypes.c_int(), ctypes.c_int()
     _library().nvrtcVersion(ctypes.byref(major), ctypes.byref(minor))
-    found = (major.value, minor.value)
-    return None if found == VERSION else f"NVRTC {found} is installed, other registers; pip install {PACKAGE}"
+    version = (major.value, minor.value)
+    return None if version == VERSION else f"NVRTC {version} is installed, not {VERSION}; pip install {PACKAGE}"
 
 
 @cache
-def compile_for_gpu(source: str, architecture: str) -> dict[str, Needs]:
-    """Return what each kernel of a source needs on an architecture such as sm_70. Raises CompileError."""
+def compile_for_gpu(source: str, architecture: str) -> dict[str, Usage]:
+    """Return the resource usage of each kernel on an architecture such as sm_70. Raises CompileError."""
     library, program = _library(), ctypes.c_void_p()
     library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None)
     options = [option.encode() for option in (f"--gpu-architecture={architecture}", *OPTIONS)]
@@ -58,15 +58,15 @@ def compile_for_gpu(source: str, architecture: str) -> dict[str, Needs]:
     library.nvrtcDestroyProgram(ctypes.byref(program))
     if failed:
         raise CompileError(f"{architecture}: {log.strip()}")
-    return {part.split("'")[0]: _needs(part) for part in log.split("Compiling entry function '")[1:]}
+    return {part.split("'")[0]: _usage(part) for part in log.split("Compiling entry function '")[1:]}
 
 
-def _needs(log: str) -> Needs:
-    found = {name: re.search(pattern, log) for name, pattern in NUMBERS.items()}
-    missing = [name for name, match in found.items() if not match and name != "shared"]  # not said where it is 0
+def _usage(log: str) -> Usage:
+    matches = {name: re.search(pattern, log) for name, pattern in NUMBERS.items()}
+    missing = [name for name, match in matches.items() if not match and name != "shared"]  # omitted where it is 0
     if missing:
         raise CompileError(f"expected {missing} in the log of ptxas, got {log!r}")
-    return Needs(**{name: int(match[1]) if match else 0 for name, match in found.items()})
+    return Usage(**{name: int(match[1]) if match else 0 for name, match in matches.items()})
 
 
 def _log(program: ctypes.c_void_p) -> str:
@@ -78,11 +78,11 @@ def _log(program: ctypes.c_void_p) -> str:
 
 
 def _path() -> Path | None:
-    """The library of the package; a namespace package may be spread over several folders."""
+    """Return the path of the library; the namespace package `nvidia` may consist of several folders."""
     package = importlib.util.find_spec("nvidia")
     folders = package.submodule_search_locations if package else None
-    found = [path for folder in folders or [] for path in Path(folder).glob("cuda_nvrtc/lib/libnvrtc.so.*")]
-    return found[0] if found else None
+    paths = [path for folder in folders or [] for path in Path(folder).glob("cuda_nvrtc/lib/libnvrtc.so.*")]
+    return paths[0] if paths else None
 
 
 @cache

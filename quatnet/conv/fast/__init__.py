@@ -1,5 +1,5 @@
-"""The fast forms of convolution: eight products, Winograd's four rows from six products, tiles, all cores.
+"""Fast convolution algorithms for the CPU: eight products, Winograd F(4, 3), cache-sized tiles, all cores.
 
-Read `quatnet.conv.plain` first (the plain twin and oracle), then `winograd`, `mixing`, `tiles`, `convolution`. On a GPU
-it is `gpu`: eight products, and kernels around them.
+Read `quatnet.conv.plain` first: it defines the results. Then read `winograd`, `component_transforms`, `tiles` and
+`winograd_conv`. `algorithms` selects an algorithm by the shapes. The GPU uses `quatnet.conv.gpu` instead.
 """

@@ -1,9 +1,11 @@
-"""What is done to an image, a kernel, a cotangent and the products of a tile, each as one matrix.
+"""The transforms of an image, a kernel, an upstream gradient and the products of a tile, each as one matrix.
 
-Winograd's identity acts on rows, the eight products on components, and neither sees what the other does. Both
-together are the Kronecker product of their matrices: 6 rows of 4 components become 6 x 8 planes by one matrix (48, 24),
-and one call of matmul serves all columns and channels of a strip. That is more multiplications than the sums need, and
-less time: a row of numbers is read once (docs/decisions/0009).
+Winograd's identity acts on rows, the eight products act on components, and the two are independent. Applying both is
+the Kronecker product of their matrices: one matrix (48, 24) transforms 6 rows of 4 components to 6 x 8 transformed
+components, and one call of matmul serves all columns and channels of a row tile. The matrix takes more multiplications
+than separate sums, but less time, because each row of numbers is read once (docs/decisions/0009).
+
+K is the number of transformed components of one row: 8 for quaternions, 1 for real numbers.
 """
 
 from functools import cache
@@ -11,45 +13,46 @@ from functools import cache
 import numpy as np
 
 from ...backend import Array
-from . import mixing, winograd
+from . import component_transforms, winograd
 
 
 @cache
-def of_image(components: int, dtype: np.dtype, *, conjugated: bool = False) -> Array:
-    """Return Bᵀ ⊗ RIGHT, (planes, rows · P): 6 rows of P components, or of their conjugates, to right operands."""
-    return np.kron(winograd.matrices()[0], mixing.right(components, conjugated=conjugated)).astype(dtype)
+def input_transform(components: int, dtype: np.dtype, *, conjugate: bool = False) -> Array:
+    """Return Bᵀ ⊗ RIGHT, (6 K, 6 P): 6 rows of P components, or of their conjugates, to right operands."""
+    right = component_transforms.right_transform(components, conjugate=conjugate)
+    return np.kron(winograd.matrices()[0], right).astype(dtype)
 
 
 @cache
-def of_products(components: int, dtype: np.dtype) -> Array:
-    """Return Aᵀ ⊗ BACK, (rows · P, planes): products to 4 rows of P components."""
-    return np.kron(winograd.matrices()[2], mixing.back(components)).astype(dtype)
+def output_transform(components: int, dtype: np.dtype) -> Array:
+    """Return Aᵀ ⊗ OUTPUT, (4 P, 6 K): products to 4 rows of P components."""
+    return np.kron(winograd.matrices()[2], component_transforms.output_transform(components)).astype(dtype)
 
 
 @cache
-def of_cotangent(components: int, dtype: np.dtype) -> Array:
-    """Return A ⊗ LEFT, (planes, rows · P): 4 rows of P components to the left operands of a kernel's gradient."""
-    return np.kron(winograd.matrices()[2].T, mixing.left(components)).astype(dtype)
+def grad_transform(components: int, dtype: np.dtype) -> Array:
+    """Return A ⊗ LEFT, (6 K, 4 P): 4 rows of an upstream gradient to the left operands of the weight gradient."""
+    return np.kron(winograd.matrices()[2].T, component_transforms.left_transform(components)).astype(dtype)
 
 
 @cache
-def of_kernel(components: int, dtype: np.dtype, *, turned: bool = False) -> Array:
-    """Return G ⊗ LEFT, (planes, P · taps): the rows of a kernel (P, 3, ...) to left operands.
+def kernel_transform(components: int, dtype: np.dtype, *, for_input_gradient: bool = False) -> Array:
+    """Return G ⊗ LEFT, (6 K, 3 P): the rows of a kernel (P, 3, ...) to left operands.
 
-    `turned` takes the conjugate of the kernel turned by 180 degrees, as the gradient of the image needs it.
+    With `for_input_gradient` the matrix also flips the rows of the kernel and conjugates it.
     """
-    taps = winograd.matrices()[1]
-    both = np.kron(taps[:, ::-1] if turned else taps, mixing.left(components, conjugated=turned))
-    return _components_first(both, components).astype(dtype)
+    g = winograd.matrices()[1]
+    left = component_transforms.left_transform(components, conjugate=for_input_gradient)
+    return _components_first(np.kron(g[:, ::-1] if for_input_gradient else g, left), components).astype(dtype)
 
 
 @cache
-def to_kernel(components: int, dtype: np.dtype) -> Array:
-    """Return Gᵀ ⊗ BACK, (P · taps, planes): summed products to the gradient of a kernel (P, 3, ...)."""
-    both = np.kron(winograd.matrices()[1].T, mixing.back(components))
-    return _components_first(both.T, components).T.astype(dtype)
+def weight_gradient_transform(components: int, dtype: np.dtype) -> Array:
+    """Return Gᵀ ⊗ OUTPUT, (3 P, 6 K): summed products to the gradient of a kernel (P, 3, ...)."""
+    matrix = np.kron(winograd.matrices()[1].T, component_transforms.output_transform(components))
+    return _components_first(matrix.T, components).T.astype(dtype)
 
 
 def _components_first(matrix: Array, components: int) -> Array:
-    """Reorder columns from (tap, component) to (component, tap)."""
+    """Reorder the columns from (row, component) to (component, row)."""
     return matrix.reshape(len(matrix), winograd.TAPS, components).swapaxes(1, 2).reshape(len(matrix), -1)

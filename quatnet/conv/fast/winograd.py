@@ -1,10 +1,11 @@
-"""F(4, 3): four neighboring outputs of a correlation with three taps, from six products instead of twelve.
+"""Winograd's F(4, 3): four neighboring outputs of a correlation with three taps, from six products instead of twelve.
 
     y = Aᵀ[(G w) · (Bᵀ d)]        d: 6 inputs    w: 3 taps    y: 4 outputs, y[r] = Σ_i w[i] d[r + i]
 
-It multiplies the polynomials of taps and cotangents by their values at the points 0, ±a, ±b and ∞, transposed.
+The algorithm is the transpose of a polynomial multiplication that evaluates both factors at the points 0, ±a, ±b, ∞.
 The points ±3/4 and ±3/2 are exact in binary and lose half as many digits as the usual ±1 and ±2.
-Here it runs along the rows of an image. Bᵀ, G and Aᵀ meet the matrices of the eight products in `transforms`.
+Here the algorithm runs along the rows of an image. `transforms` combines Bᵀ, G and Aᵀ with the matrices of the eight
+products.
 
 Source: S. Winograd, Arithmetic complexity of computations, 1980; A. Lavin and S. Gray, 2016; for the choice of
 points B. Barabasz and others, Error analysis and improving the accuracy of Winograd convolution, 2020.
@@ -21,7 +22,7 @@ POINTS = np.array([0, A, -A, B, -B])
 
 @cache
 def matrices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return Bᵀ (6, 6), G (6, 3) and Aᵀ (4, 6) in float64, from the points."""
+    """Return Bᵀ (6, 6), G (6, 3) and Aᵀ (4, 6) in float64, computed from the points."""
     others = [np.delete(POINTS, k) for k in range(5)]
     rows = [np.append(np.poly(rest)[::-1], 0) for rest in others]  # Π (x - p) over the other points
     scale = np.array([np.prod(point - rest) for point, rest in zip(POINTS, others, strict=True)])

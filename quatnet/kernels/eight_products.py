@@ -1,0 +1,83 @@
+"""The input and output transforms of the eight products as kernels, alone and fused with im2col, col2im or relu.
+
+`matrix` is one of `quatnet.conv.fast.component_transforms`. Quaternions have the shape (rows, 4, C), transformed
+components and products (8, rows, C), patches of them (8, N·OH·OW, KH·KW·C).
+"""
+
+from functools import cache
+
+import numpy as np
+
+from ..backend import Array, xp
+from .formulas import linear
+from .load import grid_2d, ints, launch
+
+Pair = tuple[int, int]
+Matrix = tuple[tuple[float, ...], ...]  # hashable, for the cache
+
+
+def input_transform(x: Array, matrix: np.ndarray) -> Array:
+    """Return the transformed components (8, rows, C) = matrix (8, 4) · components of `x` (rows, 4, C)."""
+    rows, _, channels = x.shape
+    y = xp.empty((8, rows, channels), dtype=x.dtype)
+    kernel = ("input_transform", "input_transform", _matrix_code(matrix))
+    launch(kernel, grid_2d(rows, channels), x, y, rows, *ints(channels))
+    return y
+
+
+def input_transform_im2col(
+    x: Array, matrix: np.ndarray, kernel: Pair, size: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Array:
+    """Return patches (8, N*OH*OW, KH*KW*C) of the transformed images `x` (N, H, W, 4, C); `size` is (OH, OW)."""
+    images, height, width, _, channels = x.shape
+    patches = xp.empty((8, images * size[0] * size[1], kernel[0] * kernel[1] * channels), dtype=x.dtype)
+    options = ints(images, height, width, channels, *size, *kernel, *stride, *padding, *dilation)
+    grid = grid_2d(images * size[0], size[1] * channels)
+    launch(("input_transform", "input_transform_im2col", _matrix_code(matrix)), grid, x, patches, *options)
+    return patches
+
+
+def output_transform(products: Array, matrix: np.ndarray) -> Array:
+    """Return the components (rows, 4, C) = matrix (4, 8) · products (8, rows, C)."""
+    _, rows, channels = products.shape
+    y = xp.empty((rows, 4, channels), dtype=products.dtype)
+    kernel = ("output_transform", "output_transform", _matrix_code(matrix))
+    launch(kernel, grid_2d(rows, channels), products, y, rows, *ints(channels))
+    return y
+
+
+def output_transform_relu(products: Array, matrix: np.ndarray, scale: Array, shift: Array) -> Array:
+    """Return max(scale · output_transform(products) + shift, 0) (rows, 4, C), with `scale` and `shift` (4C,)."""
+    _, rows, channels = products.shape
+    y = xp.empty((rows, 4, channels), dtype=products.dtype)
+    kernel = ("output_transform", "output_transform_relu", _matrix_code(matrix))
+    launch(kernel, grid_2d(rows, channels), products, scale, shift, y, rows, *ints(channels))
+    return y
+
+
+def output_transform_col2im(
+    patches: Array,
+    matrix: np.ndarray,
+    shape: tuple[int, ...],
+    kernel: Pair,
+    size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+) -> Array:
+    """Return images of `shape` (N, H, W, 4, C): patches (8, N*OH*OW, KH*KW*C) added to their pixels and transformed."""
+    images, height, width, _, channels = shape
+    x = xp.empty(shape, dtype=patches.dtype)
+    options = ints(images, height, width, channels, *size, *kernel, *stride, *padding, *dilation)
+    grid = grid_2d(images * height, width * channels)
+    launch(("output_transform", "output_transform_col2im", _matrix_code(matrix)), grid, patches, x, *options)
+    return x
+
+
+def _matrix_code(matrix: np.ndarray) -> str:
+    return _linear_code(tuple(map(tuple, matrix.tolist())))
+
+
+@cache
+def _linear_code(matrix: Matrix) -> str:
+    return linear(np.array(matrix))
