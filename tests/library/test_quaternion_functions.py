@@ -1,10 +1,9 @@
 """Exponential, logarithm, powers and roots of quaternions, and matrices of them.
 
-Every quaternion lies in a plane with 1 and one imaginary unit u, u² = -1, and there it is the complex number
-|q| (cos θ + u sin θ). So exp, log and sqrt are those of complex numbers. What needs care is floating point:
-near 0, near a half turn and near length 1 the textbook formulas lose half of their digits. The file starts
-with Euler's formula by hand, goes on to the laws, then holds the functions against fifty digits of mpmath,
-and ends at 0, infinity and nan, where every value is one that the documentation promises.
+Every quaternion lies in a plane spanned by 1 and an imaginary unit u, u² = -1. In that plane it is the complex number
+|q| (cos θ + u sin θ), and exp, log and sqrt are those of complex numbers. Near 0, near a half turn and near norm 1, the
+textbook formulas lose half of their digits. So the functions are compared with 50 digits of mpmath, and with the
+documented values at 0, infinity and nan.
 """
 
 import math
@@ -40,7 +39,7 @@ from quatnet.quaternion import (
 
 ONE, UNIT_I, UNIT_J, UNIT_K = (xp.asarray(unit) for unit in np.eye(4))
 INF, NAN, PI = math.inf, math.nan, math.pi
-# each takes arrays with the components on `axis`
+# functions of arrays with the components on `axis`
 TO_QUATERNIONS = {
     "exp": exp,
     "log": log,
@@ -51,43 +50,43 @@ TO_QUATERNIONS = {
     "divide": lambda q, axis=-1: divide(q, q + 1, axis=axis),
     "imaginary_part": imaginary_part,
 }
-TO_NUMBERS = {
+TO_SCALARS = {
     "real_part": real_part,
     "squared_norm": squared_norm,
     "inner_product": lambda q, axis=-1: inner_product(q, q + 1, axis=axis),
 }
-ALL = TO_QUATERNIONS | TO_NUMBERS
+ALL = TO_QUATERNIONS | TO_SCALARS
 
 
-# By hand
+# Worked examples
 
 
-def test_a_quarter_turn_of_the_exponential_is_the_unit_itself():
+def test_exp_of_half_pi_unit():
     # Euler: e^{u π/2} = cos π/2 + u sin π/2 = u, for every u with u² = -1
     for unit in (UNIT_I, UNIT_J, UNIT_K):
         assert_close(exp(unit * PI / 2), unit)
         assert_close(exp(unit * PI), -ONE)
 
 
-def test_the_exponential_worked_with_a_pencil():
+def test_exp_worked_example():
     # q = 1 + 2i + 4j + 4k: |v| = sqrt(4 + 16 + 16) = 6, u = (1, 2, 2)/3, so e^q = e (cos 6 + u sin 6)
     c, s = math.e * math.cos(6), math.e * math.sin(6) / 3
     assert_close(exp([1.0, 2, 4, 4]), [c, s, 2 * s, 2 * s])
 
 
-def test_the_logarithm_of_minus_one_is_pi_i():
+def test_log_worked_examples():
     assert_close(log(-ONE), [0.0, PI, 0.0, 0.0])
     assert_close(log(UNIT_J), [0.0, 0.0, PI / 2, 0.0])
     assert_close(log(math.e**2 * ONE), [2.0, 0.0, 0.0, 0.0])
 
 
-def test_a_square_root_worked_with_a_pencil():
+def test_sqrt_worked_examples():
     # (1 + i + j + k)² = 1 - 3 + 2 (i + j + k) = -2 + 2i + 2j + 2k
     assert_close(sqrt([-2.0, 2, 2, 2]), [1.0, 1.0, 1.0, 1.0])
     np.testing.assert_array_equal(asnumpy(sqrt([-9.0, 0, 0, 0])), [0, 3, 0, 0])
 
 
-def test_whole_powers_of_the_units_are_exact():
+def test_integer_powers_of_units_are_exact():
     units = np.eye(4)
     for exponent in (-3, -2, -1, 0, 1, 2, 3, 4, 5):
         expected = np.eye(4)[0]
@@ -97,67 +96,67 @@ def test_whole_powers_of_the_units_are_exact():
         np.testing.assert_array_equal(asnumpy(power(units, exponent)), np.broadcast_to(expected, (4, 4)))
 
 
-def test_the_other_functions_are_exact_on_the_units():
+def test_functions_of_units_are_exact():
     np.testing.assert_array_equal(asnumpy(normalize(3 * np.eye(4))), np.eye(4))
     np.testing.assert_array_equal(asnumpy(divide(UNIT_K, UNIT_J)), np.eye(4)[1])  # ij = k
     np.testing.assert_array_equal(asnumpy(log(np.eye(4))), np.eye(4) * PI / 2 * [[0], [1], [1], [1]])
     np.testing.assert_array_equal(asnumpy(inner_product(np.eye(4)[:, None], np.eye(4))), np.eye(4))
 
 
-def test_i_to_the_power_j_is_k():
-    # log i = i π/2, times j: k π/2, and exp of that is k
+def test_i_to_the_power_j():
+    # log i = i π/2, (log i) j = k π/2, exp(k π/2) = k
     assert_close(quaternion_power(UNIT_I, UNIT_J), UNIT_K)
 
 
-def test_parts_lengths_and_quotients_worked_with_a_pencil():
+def test_arithmetic_worked_examples():
     q = xp.asarray([1.0, -2, 4, 10])  # 1 + 4 + 16 + 100 = 121 = 11²
     assert_close(real_part(q), 1.0)
     assert_close(imaginary_part(q), [-2.0, 4.0, 10.0])
     assert_close(squared_norm(q), 121.0)
     assert_close(normalize(q), [1 / 11, -2 / 11, 4 / 11, 10 / 11])
     assert_close(inner_product(q, [1.0, 1, 1, -1]), -7.0)  # 1 - 2 + 4 - 10
-    assert_close(divide([-60.0, 12, 30, 24], [5.0, 6, 7, 8]), [1.0, 2, 3, 4])  # the product of the first file
+    assert_close(divide([-60.0, 12, 30, 24], [5.0, 6, 7, 8]), [1.0, 2, 3, 4])  # the product of test_01_quaternions
 
 
-# The laws
+# Properties
 
 
 @given(quaternions())
-def test_exp_undoes_log(q):
+def test_exp_of_log(q):
     assume(np.abs(q).max() > 1e-3)
     assert_close(exp(log(q)), q)
 
 
 @given(quaternions(largest=PI / 2))
-def test_log_undoes_exp_up_to_a_half_turn(q):
+def test_log_of_exp(q):
     assert_close(log(exp(q)), q, atol=1e-10)  # |v| ≤ sqrt(3) π/2 < π
 
 
 @given(quaternions(largest=3))
-def test_exp_of_the_conjugate_is_the_conjugate_of_exp(q):
+def test_exp_of_conjugate(q):
     assert_close(exp(conjugate(q)), conjugate(exp(q)))
 
 
 @given(quaternions(largest=3))
-def test_exp_of_minus_q_is_the_inverse_of_exp(q):
+def test_exp_of_negative_is_inverse(q):
     assert_close(hamilton_product(exp(q), exp(-q)), ONE)
 
 
-def test_exp_of_a_sum_is_the_product_only_where_the_parts_commute():
+def test_exp_of_sum():
     assert_close(exp(0.3 * UNIT_I + 0.4 * UNIT_I), hamilton_product(exp(0.3 * UNIT_I), exp(0.4 * UNIT_I)))
-    together, apart = exp(UNIT_I + UNIT_J), hamilton_product(exp(UNIT_I), exp(UNIT_J))
-    assert float(asnumpy(norm(together - apart))) > 0.5
+    exp_of_sum, product_of_exps = exp(UNIT_I + UNIT_J), hamilton_product(exp(UNIT_I), exp(UNIT_J))
+    assert float(asnumpy(norm(exp_of_sum - product_of_exps))) > 0.5
 
 
 @given(quaternions())
-def test_the_square_of_the_root_is_q_and_its_real_part_is_not_negative(q):
+def test_square_of_sqrt(q):
     root = sqrt(q)
     assert float(asnumpy(real_part(root))) >= 0
     assert_close(hamilton_product(root, root), q)
 
 
 @given(quaternions())
-def test_powers_are_roots_products_and_inverses(q):
+def test_power_special_exponents(q):
     assume(np.abs(q).max() > 1e-3)
     assert_close(power(q, 0.5), sqrt(q))
     assert_close(power(q, 3), hamilton_product(q, hamilton_product(q, q)), atol=1e-9)
@@ -165,27 +164,27 @@ def test_powers_are_roots_products_and_inverses(q):
 
 
 @given(quaternions())
-def test_a_quaternion_exponent_that_is_real_is_a_power(q):
+def test_quaternion_power_with_real_exponent(q):
     assume(np.abs(q).max() > 1e-3)
     assert_close(quaternion_power(q, 1.7 * ONE), power(q, 1.7), atol=1e-9)
 
 
 @given(quaternions(), quaternions())
-def test_the_quotient_undoes_the_product(p, q):
+def test_divide_of_product(p, q):
     assume(np.abs(q).max() > 1e-3)
     assert_close(divide(hamilton_product(p, q), q), p, atol=1e-9)
 
 
 @given(quaternions(), quaternions())
-def test_the_inner_product_is_the_real_part_of_conjugate_times_q(p, q):
+def test_inner_product_is_real_part_of_conjugate_product(p, q):
     assert_close(inner_product(p, q), real_part(hamilton_product(conjugate(p), q)), atol=1e-9)
 
 
-# Fifty digits
+# Accuracy
 
 
 SIZES = (0.0, 1e-300, 1e-30, 1e-9, 1e-3, 1.0, 3.0)
-HARD = [
+DIFFICULT = [
     [1.0, 1e-9, 2e-9, -1e-9],
     [-1.0, 1e-9, 2e-9, -1e-9],
     [-1.0, 1e-200, 0.0, 3e-200],
@@ -202,77 +201,77 @@ HARD = [
 ]
 
 
-def hard_quaternions() -> np.ndarray:
-    """Quaternions with parts of very different sizes, where textbook formulas fail."""
+def difficult_quaternions() -> np.ndarray:
+    """Return quaternions with components of very different magnitudes, where textbook formulas fail."""
     rng = np.random.default_rng(0)
     mixed = [[r, *(s * rng.standard_normal(3))] for r in SIZES for s in SIZES for r in (r, -r) if r or s]
     units = normalize(rng.standard_normal((20, 4)))
-    return np.concatenate([mixed, HARD, asnumpy(units), rng.standard_normal((20, 4))])
+    return np.concatenate([mixed, DIFFICULT, asnumpy(units), rng.standard_normal((20, 4))])
 
 
-def in_its_plane(mpmath, function, q):
-    """f(q) by way of the complex number r + |v| i, in fifty digits; u = i for real q."""
+def complex_reference(mpmath, function, q):
+    """Return f(q) from the complex number r + |v| i with 50 digits, where u = i for real q."""
     with mpmath.workdps(50):
         r, *v = (mpmath.mpf(float(component)) for component in q)
-        length = mpmath.sqrt(sum(c * c for c in v))
-        value = function(mpmath.mpc(r, length))
-        unit = [c / length for c in v] if length else [1, 0, 0]
+        imaginary_norm = mpmath.sqrt(sum(c * c for c in v))
+        value = function(mpmath.mpc(r, imaginary_norm))
+        unit = [c / imaginary_norm for c in v] if imaginary_norm else [1, 0, 0]
         return [value.real, *(value.imag * c for c in unit)]
 
 
-def error_in_ulp(mpmath, found, expected, eps):
-    """|found - expected| in units of the last place of |expected|."""
+def error_in_ulp(mpmath, actual, expected, eps):
+    """Return |actual - expected| in units of the last place of |expected|."""
     with mpmath.workdps(50):
         size = mpmath.sqrt(sum(c * c for c in expected))
-        difference = mpmath.sqrt(sum((mpmath.mpf(float(f)) - e) ** 2 for f, e in zip(found, expected, strict=True)))
+        difference = mpmath.sqrt(sum((mpmath.mpf(float(f)) - e) ** 2 for f, e in zip(actual, expected, strict=True)))
         return float(difference / (size * eps)) if size else float(difference)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ["exp", "log", "sqrt", "power"])
-def test_a_few_units_in_the_last_place_separate_us_from_fifty_digits(name, dtype):
-    mpmath = pytest.importorskip("mpmath", reason="mpmath is not installed: no fifty digits to compare with")
+def test_accuracy_against_mpmath(name, dtype):
+    mpmath = pytest.importorskip("mpmath", reason="mpmath is not installed")
     exponent = dtype(0.3)
-    theirs = {"power": lambda z: z ** mpmath.mpf(float(exponent))}.get(name) or getattr(mpmath, name)
+    reference = {"power": lambda z: z ** mpmath.mpf(float(exponent))}.get(name) or getattr(mpmath, name)
     ours = (lambda q: power(q, exponent)) if name == "power" else ALL[name]
-    numbers = hard_quaternions()
+    numbers = difficult_quaternions()
     size = np.abs(numbers).max(axis=1)
     numbers = numbers[size < (20 if name == "exp" else np.finfo(dtype).max)].astype(dtype)
     numbers = numbers[(numbers != 0).any(axis=1)]
     worst = max(
-        error_in_ulp(mpmath, ours_of_q, in_its_plane(mpmath, theirs, q), np.finfo(dtype).eps)
-        for q, ours_of_q in zip(numbers, asnumpy(ours(xp.asarray(numbers))), strict=True)
+        error_in_ulp(mpmath, result, complex_reference(mpmath, reference, q), np.finfo(dtype).eps)
+        for q, result in zip(numbers, asnumpy(ours(xp.asarray(numbers))), strict=True)
     )
-    assert worst < 8  # exp at |v| near 10 is 10 times as sensitive to the rounding of |v|; the others stay below 2
+    assert worst < 8  # exp at |v| near 10 is 10 times as sensitive to the rounding of |v|; the others are below 2
 
 
-def test_the_real_part_of_log_near_one_keeps_its_digits():
-    # q = 1 + h: ln |q| = h - h²/2 + ..., where log(|q|) would round 1 + h first and be wrong from the 8th digit on
+def test_log_near_norm_one():
+    # q = 1 + h: ln |q| = h - h²/2 + ..., but log(|q|) would round 1 + h first and be wrong from the 8th digit
     h = 2.0**-30
     assert_close(log([1 + h, 0.0, 0, 0])[0], h - h * h / 2 + h**3 / 3, rtol=1e-15, atol=0)
 
 
-# Matrices of quaternions
+# Quaternion matrices
 
 
 @pytest.mark.parametrize("products", [8, 16])
-def test_a_matrix_product_is_hamilton_products_of_rows_and_columns(rng, products):
+def test_matrix_product_equals_reference(rng, products):
     p, q = draw(rng, 4, 2, 3), draw(rng, 4, 3, 5)
-    found = matrix_product(p, q, products=products)
-    assert found.shape == (4, 2, 5)
+    actual = matrix_product(p, q, products=products)
+    assert actual.shape == (4, 2, 5)
     for m, n in np.ndindex(2, 5):
         terms = [oracles.hamilton(asnumpy(p)[:, m, k], asnumpy(q)[:, k, n]) for k in range(3)]
-        assert_close(found[:, m, n], sum(terms))
+        assert_close(actual[:, m, n], sum(terms))
 
 
 @pytest.mark.parametrize("columns", [255, 256, 257, 600])
-def test_wide_matrices_are_multiplied_in_pieces_of_columns(rng, columns):
+def test_matrix_product_in_column_chunks(rng, columns):
     p, q = draw(rng, 4, 3, 1, 2, 3), draw(rng, 4, 2, 3, columns)
     assert_close(matrix_product(p, q), matrix_product(p, q, products=16))
 
 
 @pytest.mark.parametrize("products", [8, 16])
-def test_matrices_of_one_unit_multiply_exactly(products):
+def test_matrix_product_of_units_is_exact(products):
     p, q = np.eye(4)[:, :, None, None, None], np.eye(4)[:, None, :, None, None]
     p, q = np.moveaxis(p, 0, -3), np.moveaxis(q, 0, -3)
     expected = asnumpy(hamilton_product(p, q, axis=-3))
@@ -281,14 +280,14 @@ def test_matrices_of_one_unit_multiply_exactly(products):
 
 @pytest.mark.parametrize("products", [8, 16])
 @pytest.mark.parametrize("axis", [0, 1, 2, 3, -1, -2, -3, -4])
-def test_any_axis_of_quaternion_matrices_may_hold_the_components(rng, products, axis):
+def test_matrix_product_axis(rng, products, axis):
     p, q = draw(rng, 4, 6, 2, 3), draw(rng, 4, 1, 3, 5)
-    moved = [xp.moveaxis(part, 0, axis) for part in (p, q)]
-    found = matrix_product(*moved, axis=axis, products=products)
-    assert_close(found, xp.moveaxis(matrix_product(p, q, products=24 - products), 0, axis))
+    moved = [xp.moveaxis(matrix, 0, axis) for matrix in (p, q)]
+    actual = matrix_product(*moved, axis=axis, products=products)
+    assert_close(actual, xp.moveaxis(matrix_product(p, q, products=24 - products), 0, axis))
 
 
-def test_matrices_that_do_not_fit_are_an_error_that_says_so():
+def test_matrix_product_errors():
     with pytest.raises(ShapeError, match=r"\(2, 3\) and \(2, 3\)"):
         matrix_product(np.ones((4, 2, 3)), np.ones((4, 2, 3)))
     with pytest.raises(ShapeError, match="length 4"):
@@ -301,17 +300,17 @@ def test_matrices_that_do_not_fit_are_an_error_that_says_so():
 
 
 @given(seeds, shapes)
-def test_any_axis_may_hold_the_components(seed, shape):
+def test_component_axis(seed, shape):
     q = draw(seed, *shape, 4)
     for axis in range(-len(shape) - 1, len(shape) + 1):
         moved = xp.moveaxis(q, -1, axis)
         for function in TO_QUATERNIONS.values():
             assert_close(function(moved, axis=axis), xp.moveaxis(function(q), -1, axis))
-        for function in TO_NUMBERS.values():
+        for function in TO_SCALARS.values():
             assert_close(function(moved, axis=axis), function(q))
 
 
-def test_the_other_axes_broadcast(rng):
+def test_other_axes_broadcast(rng):
     p, q, t = draw(rng, 3, 1, 4), draw(rng, 2, 4), draw(rng, 3, 1)
     assert quaternion_power(p, q).shape == divide(p, q).shape == power(q, t).shape == (3, 2, 4)
     assert inner_product(p, q).shape == (3, 2)
@@ -320,12 +319,12 @@ def test_the_other_axes_broadcast(rng):
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
 @pytest.mark.parametrize("name", ALL)
-def test_the_dtype_stays(rng, name, dtype):
+def test_dtype_is_kept(rng, name, dtype):
     assert ALL[name](draw(rng, 5, 4, dtype=dtype)).dtype == dtype
     assert power(draw(rng, 5, 4, dtype=dtype), np.ones(5)).dtype == dtype
 
 
-# The edges of floating point
+# Limits of floating point
 
 
 Z, NANS = [0.0, 0, 0, 0], [NAN] * 4
@@ -366,36 +365,36 @@ EDGES = [
 
 
 @pytest.mark.parametrize(("function", "q", "expected"), EDGES)
-def test_zero_infinity_and_nan_give_what_is_documented_and_no_warning(function, q, expected):
+def test_zero_infinity_and_nan_without_warning(function, q, expected):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = asnumpy(function(xp.asarray(q, dtype=np.float64)))
-    np.testing.assert_allclose(found, expected, rtol=1e-15, atol=0)
+        actual = asnumpy(function(xp.asarray(q, dtype=np.float64)))
+    np.testing.assert_allclose(actual, expected, rtol=1e-15, atol=0)
 
 
-def test_a_length_beyond_the_largest_number_still_has_a_logarithm_and_roots():
+def test_log_and_sqrt_when_norm_overflows():
     size = 1.5e308  # |q| = 2 · 1.5e308
     assert_close(log([size] * 4), [math.log(2) + math.log(size), *[PI / 3 / math.sqrt(3)] * 3])
     assert_close(sqrt([size] * 4) / math.sqrt(size), sqrt([1.0] * 4))
 
 
-def test_an_exponential_too_large_on_the_way_still_fits_where_it_turns():
-    # e^710 is infinite, but its real part e^710 cos 1.57 is e^(710 + ln cos 1.57)
+def test_exp_when_factor_overflows():
+    # e^710 is infinite, but its real matrix e^710 cos 1.57 is e^(710 + ln cos 1.57)
     with np.errstate(over="ignore"):
-        found = exp([710.0, 1.57, 0, 0])
-    assert_close(found[0], math.exp(710 + math.log(math.cos(1.57))), rtol=1e-12, atol=0)
+        actual = exp([710.0, 1.57, 0, 0])
+    assert_close(actual[0], math.exp(710 + math.log(math.cos(1.57))), rtol=1e-12, atol=0)
 
 
-def test_whole_numbers_are_taken_for_real_ones():
+def test_integers_are_converted_to_float():
     assert_close(power([4, 0, 0, 0], 0.5), [2.0, 0, 0, 0])
 
 
-# Mistakes
+# Errors
 
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("shape", [(3,), (4, 5), ()])
-def test_an_axis_of_another_length_is_an_error_that_shows_the_shape(name, shape):
+def test_wrong_axis_length_raises(name, shape):
     with pytest.raises(ShapeError, match="length 4") as raised:
         ALL[name](np.ones(shape))
     assert str(shape) in str(raised.value)

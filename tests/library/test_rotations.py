@@ -1,10 +1,9 @@
-"""Rotations of space, written as unit quaternions.
+"""Rotations in space as unit quaternions.
 
-v -> q v q⁻¹ turns the vector v about the imaginary part of q, by twice the angle that q has as a complex
-number: once for q on the left, once for q⁻¹ on the right. The file turns vectors by hand, goes through the
-other ways to write a rotation (axis and angle, 3x3 matrix, Euler angles) and back, then along shortest and
-smooth ways between rotations, and ends with means and random rotations. SciPy and fifty digits of mpmath are
-the second opinions; q and -q are the same rotation, and a comparison that forgets it fails.
+v -> q v q⁻¹ rotates the vector v about the imaginary part of q, by twice the angle of q as a complex number. The tests
+cover rotated vectors, conversions (axis and angle, 3x3 matrix, Euler angles), interpolation, means and random
+rotations. The references are SciPy and 50 digits of mpmath. q and -q are the same rotation, so comparisons ignore the
+sign.
 """
 
 import math
@@ -50,11 +49,11 @@ CONVENTIONS += [convention.lower() for convention in CONVENTIONS]
 
 
 def ones(q, axis):
-    """A vector (1, 1, 1) on `axis`, for all of q."""
+    """Return the vector (1, 1, 1) along `axis`, with the dtype and number of axes of q."""
     return xp.moveaxis(xp.ones((1,) * (q.ndim - 1) + (3,), q.dtype), -1, axis)
 
 
-OF_ONE = {
+UNARY_FUNCTIONS = {
     "rotate": lambda q, axis=-1: rotate(q, ones(q, axis), axis=axis),
     "to_euler": lambda q, axis=-1: to_euler(q, convention="ZYX", axis=axis),
     "slerp": lambda q, axis=-1: slerp(q, xp.flip(q, axis), 0.3, axis=axis),
@@ -63,20 +62,20 @@ OF_ONE = {
 }
 
 
-def assert_same_rotation(found, expected, atol=1e-11):
-    """q and -q are one rotation."""
-    sign = xp.where(inner_product(found, expected) < 0, -1.0, 1.0)[..., None]
-    assert_close(found * sign, expected, atol=atol)
+def assert_same_rotation(actual, expected, atol=1e-11):
+    """Raise AssertionError unless the rotations are equal. q and -q are the same rotation."""
+    sign = xp.where(inner_product(actual, expected) < 0, -1.0, 1.0)[..., None]
+    assert_close(actual * sign, expected, atol=atol)
 
 
-def rotation_of(q):
+def scipy_rotation(q):
     return Rotation.from_quat(asnumpy(q), scalar_first=True)
 
 
-# Turning vectors
+# Rotated vectors
 
 
-def test_a_quarter_turn_about_z_takes_x_to_y():
+def test_quarter_turn_about_z():
     q = from_axis_angle([0.0, 0, 1], PI / 2)
     assert_close(q, [H, 0.0, 0.0, H])  # half of the angle
     assert_close(rotate(q, [1.0, 0, 0]), [0.0, 1.0, 0.0])
@@ -84,8 +83,8 @@ def test_a_quarter_turn_about_z_takes_x_to_y():
     assert_close(rotate(q, [0.0, 0, 1]), [0.0, 0.0, 1.0])
 
 
-def test_half_turns_and_thirds_of_a_turn_are_exact():
-    # i v (-i): y and z change sign; (1 + i + j + k)/2 takes x to y to z to x
+def test_half_turns_and_third_of_a_turn_are_exact():
+    # i v (-i): y and z change sign; (1 + i + j + k)/2 maps x to y, y to z, z to x
     v = [1.0, 2, 3]
     np.testing.assert_array_equal(asnumpy(rotate(UNIT_I, v)), [1, -2, -3])
     np.testing.assert_array_equal(asnumpy(rotate(UNIT_J, v)), [-1, 2, -3])
@@ -94,22 +93,22 @@ def test_half_turns_and_thirds_of_a_turn_are_exact():
 
 
 @pytest.mark.parametrize("size", [1e-300, 1e-150, 1e150, 1e300])
-def test_neither_the_length_of_q_nor_that_of_v_gets_lost_on_the_way(size):
+def test_rotate_with_extreme_norms(size):
     assert_close(rotate([size, size, size, size], [1e200, 2e200, 3e200]), [3e200, 1e200, 2e200], rtol=1e-15, atol=0)
     assert_close(rotate([size, size, size, size], [1e-300, 0, 0]), [0, 1e-300, 0], rtol=1e-15, atol=0)
 
 
-def test_a_turn_worked_with_a_pencil_by_vector_products():
+def test_rotate_worked_example():
     # q = 1 + u, u = (1, 2, 0), |q|² = 6, and v = (0, 3, 1): w = u × v = (2·1 - 0·3, 0·0 - 1·1, 1·3 - 2·0) = (2, -1, 3)
     # u × w = (2·3 + 0·1, 0·2 - 1·3, -1·1 - 2·2) = (6, -3, -5), and r w + u × w = (8, -4, -2)
-    # v + 2/6 of that = (8/3, 3 - 4/3, 1 - 2/3)
+    # v + 2/6 (8, -4, -2) = (8/3, 3 - 4/3, 1 - 2/3)
     assert_close(rotate([1.0, 1, 2, 0], [0.0, 3, 1]), [8 / 3, 5 / 3, 1 / 3])
     # u × v is the imaginary part of u ⊗ v, whose real part is -u·v = -6
     assert_close(hamilton_product([0.0, 1, 2, 0], [0.0, 0, 3, 1]), [-6.0, 2, -1, 3])
 
 
 @given(quaternions(), quaternions(), seeds)
-def test_the_product_turns_twice_and_lengths_and_signs_do_not_matter(p, q, seed):
+def test_rotate_properties(p, q, seed):
     assume(min(np.abs(p).max(), np.abs(q).max()) > 1e-3)
     v = draw(seed, 3)
     assert_close(rotate(hamilton_product(p, q), v), rotate(p, rotate(q, v)), atol=1e-9)
@@ -117,21 +116,21 @@ def test_the_product_turns_twice_and_lengths_and_signs_do_not_matter(p, q, seed)
     assert_close((rotate(q, v) ** 2).sum(), (v**2).sum())
 
 
-def test_turning_is_q_v_q_inverse_in_loops(rng):
+def test_rotate_equals_reference(rng):
     q, v = random_rotations((3, 1), rng=rng), draw(rng, 2, 3)
-    turned = rotate(q, v)
-    assert turned.shape == (3, 2, 3)
+    rotated = rotate(q, v)
+    assert rotated.shape == (3, 2, 3)
     for a, b in np.ndindex(3, 2):
-        one = asnumpy(q)[a, 0]
-        expected = oracles.hamilton(oracles.hamilton(one, [0, *asnumpy(v)[b]]), asnumpy(conjugate(one)))
-        assert_close(turned[a, b], expected[1:])
+        unit = asnumpy(q)[a, 0]
+        expected = oracles.hamilton(oracles.hamilton(unit, [0, *asnumpy(v)[b]]), asnumpy(conjugate(unit)))
+        assert_close(rotated[a, b], expected[1:])
 
 
 # Axis and angle
 
 
 @given(seeds, st.floats(1e-12, PI))
-def test_axis_and_angle_come_back(seed, angle):
+def test_axis_angle_round_trip(seed, angle):
     direction = draw(seed, 3)
     u, theta = to_axis_angle(from_axis_angle(direction, angle))
     assert_close(theta, xp.asarray(angle))
@@ -140,21 +139,21 @@ def test_axis_and_angle_come_back(seed, angle):
         assert_close(u, expected)
 
 
-def test_more_than_half_a_turn_is_less_the_other_way_round():
+def test_angle_above_half_turn():
     u, theta = to_axis_angle(from_axis_angle([0.0, 2, 0], 1.5 * PI))
     assert_close(u, [0.0, -1.0, 0.0])
     assert_close(theta, PI / 2)
 
 
-def test_no_turn_has_angle_zero_about_an_axis_of_our_choice():
+def test_axis_angle_of_identity():
     u, theta = to_axis_angle(xp.asarray([[1.0, 0, 0, 0], [-2.0, 0, 0, 0]]))
     np.testing.assert_array_equal(asnumpy(u), [[1, 0, 0], [1, 0, 0]])
     np.testing.assert_array_equal(asnumpy(theta), [0, 0])
 
 
 @pytest.mark.parametrize("q", [[1.0, 3e-9, 0, 4e-9], [3e-9, 1, 2, 2], [1e-200, 0, 1, 1], [1.0, 1e-200, 1e-200, 0]])
-def test_angles_and_distances_near_zero_and_near_a_half_turn_have_all_digits(q):
-    mpmath = pytest.importorskip("mpmath", reason="mpmath is not installed: no fifty digits to compare with")
+def test_accuracy_near_zero_and_half_turn(q):
+    mpmath = pytest.importorskip("mpmath", reason="mpmath is not installed")
     with mpmath.workdps(50):
         r, *v = map(mpmath.mpf, q)
         expected = float(2 * mpmath.atan2(mpmath.sqrt(sum(c * c for c in v)), r))
@@ -166,32 +165,32 @@ def test_angles_and_distances_near_zero_and_near_a_half_turn_have_all_digits(q):
 # Matrices
 
 
-def test_the_matrix_of_a_quarter_turn_about_z():
+def test_matrix_worked_examples():
     assert_close(to_matrix([H, 0.0, 0, H]), [[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
     np.testing.assert_array_equal(asnumpy(to_matrix(UNIT_J)), np.diag([-1, 1, -1]))
 
 
-def test_the_matrix_turns_as_the_quaternion_and_as_scipys(rng):
+def test_matrix_equals_rotate_and_scipy(rng):
     q, v = random_rotations((20,), rng=rng), draw(rng, 20, 3)
     assert_close((to_matrix(q) @ v[..., None])[..., 0], rotate(q, v))
-    assert_close(to_matrix(q), rotation_of(q).as_matrix())
+    assert_close(to_matrix(q), scipy_rotation(q).as_matrix())
 
 
 @given(seeds, st.sampled_from([0.0, 1e-200, 1e-12, 1e-6, 1.0]), st.integers(0, 3))
-def test_the_quaternion_comes_back_from_its_matrix_wherever_its_largest_part_is(seed, size, largest):
+def test_matrix_round_trip(seed, size, largest):
     q = asnumpy(draw(seed, 4)) * size
     q[largest] = 2.0
     expected = q / np.linalg.norm(q)
-    back = from_matrix(to_matrix(q))
-    assert float(back[0]) >= 0
-    assert_same_rotation(back, expected, atol=4e-16 * 4)
+    result = from_matrix(to_matrix(q))
+    assert float(result[0]) >= 0
+    assert_same_rotation(result, expected, atol=4e-16 * 4)
 
 
-def test_matrices_of_units_come_back_exactly():
+def test_matrix_round_trip_of_units_is_exact():
     np.testing.assert_array_equal(asnumpy(from_matrix(to_matrix(xp.eye(4)))), np.eye(4))
 
 
-def test_matrices_may_lie_on_any_two_neighboring_axes(rng):
+def test_matrix_axes(rng):
     q = random_rotations((2, 3), rng=rng)
     for axis in (0, 1, 2, -1, -2, -3):
         moved = xp.moveaxis(q, -1, axis)
@@ -205,27 +204,27 @@ def test_matrices_may_lie_on_any_two_neighboring_axes(rng):
 # Euler angles
 
 
-def test_yaw_pitch_and_roll_worked_by_hand():
-    # a quarter turn about z, then one about the new x: k-part of the first (1 + k)(1 + i)/2 = (1 + i + j + k)/2
+def test_euler_angles_worked_examples():
+    # a quarter turn about z, then about the rotated x: (1 + k)(1 + i)/2 = (1 + i + j + k)/2
     assert_close(from_euler([PI / 2, 0.0, PI / 2], convention="ZYX"), [0.5, 0.5, 0.5, 0.5])
-    # about the fixed axes, the last turn multiplies from the left: (1 + i)(1 + k)/2 = (1 + i - j + k)/2
+    # about the fixed axes, later rotations multiply from the left: (1 + i)(1 + k)/2 = (1 + i - j + k)/2
     assert_close(from_euler([PI / 2, 0.0, PI / 2], convention="zyx"), [0.5, 0.5, -0.5, 0.5])
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
-def test_all_conventions_are_those_of_scipy_and_come_back(rng, convention):
+def test_euler_conventions_equal_scipy(rng, convention):
     angles = draw(rng, 20, 3)
     q = from_euler(angles, convention=convention)
-    twin = Rotation.from_euler(convention, asnumpy(angles))
-    assert_same_rotation(q, xp.asarray(twin.as_quat(scalar_first=True)))
-    found = to_euler(q, convention=convention)
-    assert_close(found, rotation_of(q).as_euler(convention))
-    assert_same_rotation(from_euler(found, convention=convention), q)
+    reference = Rotation.from_euler(convention, asnumpy(angles))
+    assert_same_rotation(q, xp.asarray(reference.as_quat(scalar_first=True)))
+    actual = to_euler(q, convention=convention)
+    assert_close(actual, scipy_rotation(q).as_euler(convention))
+    assert_same_rotation(from_euler(actual, convention=convention), q)
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
 @pytest.mark.parametrize("middle", [-PI / 2, 0.0, PI / 2, PI, 1e-9])
-def test_gimbal_lock_loses_the_outer_angles_but_not_the_rotation(convention, middle):
+def test_gimbal_lock(convention, middle):
     q = from_euler([0.3, middle, -1.1], convention=convention)
     angles = to_euler(q, convention=convention)
     assert np.isfinite(asnumpy(angles)).all()
@@ -233,25 +232,25 @@ def test_gimbal_lock_loses_the_outer_angles_but_not_the_rotation(convention, mid
 
 
 @pytest.mark.parametrize("convention", ["", "ZZ", "XXY", "XYy", "xYz", "ZYW", "XYZX"])
-def test_a_convention_that_is_none_is_an_error_that_shows_it(convention):
+def test_invalid_convention_raises(convention):
     with pytest.raises(ConfigError, match="three letters"):
         from_euler(np.zeros(3), convention=convention)
     with pytest.raises(ConfigError, match="three letters"):
         to_euler(np.ones(4), convention=convention)
 
 
-# Ways
+# Interpolation
 
 
-def test_half_of_the_way_to_a_quarter_turn_is_an_eighth():
+def test_slerp_worked_example():
     eighth = from_axis_angle([0.0, 0, 1], PI / 4)
     assert_close(slerp(ONE, [H, 0.0, 0, H], 0.5), eighth)
-    assert_close(slerp(ONE, [-H, 0.0, 0, -H], 0.5), eighth)  # the same rotation: the same way
+    assert_close(slerp(ONE, [-H, 0.0, 0, -H], 0.5), eighth)  # -q is the same rotation
     assert_close(geodesic_distance(ONE, eighth), PI / 4)
 
 
 @given(seeds, st.floats(0, 1))
-def test_slerp_is_a_power_of_the_turn_between_the_ends(seed, t):
+def test_slerp_is_power_of_relative_rotation(seed, t):
     p, q = random_rotations((2,), rng=np.random.default_rng(seed))
     q = q if float(inner_product(p, q)) >= 0 else -q
     assert_close(slerp(p, q, t), hamilton_product(p, power(hamilton_product(conjugate(p), q), t)))
@@ -259,18 +258,18 @@ def test_slerp_is_a_power_of_the_turn_between_the_ends(seed, t):
 
 
 @given(seeds, st.floats(0, 1))
-def test_slerp_goes_at_constant_speed_and_never_more_than_half_a_turn(seed, t):
+def test_slerp_has_constant_speed(seed, t):
     p, q = random_rotations((2,), rng=np.random.default_rng(seed))
-    whole = geodesic_distance(p, q)
-    assert float(whole) <= PI
-    assert_close(geodesic_distance(p, slerp(p, q, t)), t * whole)
-    assert_close(geodesic_distance(slerp(p, q, t), q), (1 - t) * whole)
+    distance = geodesic_distance(p, q)
+    assert float(distance) <= PI
+    assert_close(geodesic_distance(p, slerp(p, q, t)), t * distance)
+    assert_close(geodesic_distance(slerp(p, q, t), q), (1 - t) * distance)
 
 
 @pytest.mark.parametrize("angle", [0.0, 1e-300, 1e-16, 1e-8, PI - 1e-8, 2 * PI - 1e-8, 2 * PI])
 @pytest.mark.parametrize("t", [0.0, 0.25, 1.0])
-def test_slerp_keeps_its_digits_between_near_equal_and_near_opposite_ends(angle, t):
-    # the ends differ by `angle` about z; from half a turn on, the way back is shorter. 2π - angle is -q almost 1.
+def test_slerp_accuracy_near_equal_and_opposite_ends(angle, t):
+    # the ends differ by `angle` about z; from half a turn on, the arc in the other direction is shorter
     shorter = angle if angle < PI else angle - 2 * PI
     sign = 1 if angle < PI else -1
     q = sign * from_axis_angle([0.0, 0, 1], shorter)
@@ -278,40 +277,40 @@ def test_slerp_keeps_its_digits_between_near_equal_and_near_opposite_ends(angle,
     assert_close(slerp(ONE, q, t), expected, rtol=1e-15, atol=0)
 
 
-def test_the_ends_of_slerp_are_the_ends(rng):
+def test_slerp_ends_and_shape(rng):
     p, q = random_rotations((2, 50), rng=rng)
     assert_close(slerp(p, q, 0), p, rtol=1e-15, atol=1e-16)
     assert_same_rotation(slerp(p, q, 1), q, atol=4e-16)
     assert slerp(p[:, None], q, np.ones((3, 1, 1))).shape == (3, 50, 50, 4)
 
 
-def test_squad_along_equal_steps_about_one_axis_is_slerp():
+def test_squad_with_equal_steps_is_slerp():
     keys = from_axis_angle([0.0, 1, 0], np.arange(4) * 0.7)
     a, b = squad_control(keys[0], keys[1], keys[2]), squad_control(keys[1], keys[2], keys[3])
-    assert_close(a, keys[1])  # (log + log of the opposite) is 0
+    assert_close(a, keys[1])  # the logarithms of opposite rotations add up to 0
     t = xp.linspace(0, 1, 5)
     assert_close(squad(keys[1], a, b, keys[2], t), slerp(keys[1], keys[2], t))
 
 
-def test_squad_goes_through_its_keys_without_a_jump_in_velocity():
+def test_squad_is_continuously_differentiable():
     rng, h = np.random.default_rng(3), 1e-6
-    turns = from_axis_angle(draw(rng, 4, 3), 0.4)
+    rotations = from_axis_angle(draw(rng, 4, 3), 0.4)
     k0, k1, k2, k3 = (from_axis_angle([1.0, 0, 0], 0.5 * n) for n in range(4))
-    k0, k1, k2, k3 = (hamilton_product(k, turn) for k, turn in zip((k0, -k1, k2, k3), turns, strict=True))
+    k0, k1, k2, k3 = (hamilton_product(k, rotation) for k, rotation in zip((k0, -k1, k2, k3), rotations, strict=True))
     a0, a1, a2 = squad_control(k0, k0, k1), squad_control(k0, k1, k2), squad_control(k1, k2, k3)
     assert_same_rotation(squad(k0, a0, a1, k1, 1), k1)
     assert_same_rotation(squad(k1, a1, a2, k2, 0), k1)
-    arriving = hamilton_product(conjugate(squad(k0, a0, a1, k1, 1 - h)), k1) / h
-    leaving = hamilton_product(conjugate(k1), squad(k1, a1, a2, k2, h)) / h
-    arriving, leaving = (q[1:] * np.sign(q[0]) for q in (arriving, leaving))
-    assert_close(arriving, leaving, atol=1e-5)
-    assert np.abs(asnumpy(leaving)).max() > 0.05
+    velocity_before = hamilton_product(conjugate(squad(k0, a0, a1, k1, 1 - h)), k1) / h
+    velocity_after = hamilton_product(conjugate(k1), squad(k1, a1, a2, k2, h)) / h
+    velocity_before, velocity_after = (q[1:] * np.sign(q[0]) for q in (velocity_before, velocity_after))
+    assert_close(velocity_before, velocity_after, atol=1e-5)
+    assert np.abs(asnumpy(velocity_after)).max() > 0.05
 
 
 # Means and random rotations
 
 
-def test_the_mean_of_turns_about_one_axis_is_the_turn_by_the_mean_angle():
+def test_mean_of_rotations_about_one_axis():
     q = from_axis_angle([0.0, 0, 1], [0.2, 0.6])
     assert_close(mean_rotation(q), from_axis_angle([0.0, 0, 1], 0.4))
     assert_close(mean_rotation(q * xp.asarray([[1], [-1]])), from_axis_angle([0.0, 0, 1], 0.4))
@@ -320,31 +319,32 @@ def test_the_mean_of_turns_about_one_axis_is_the_turn_by_the_mean_angle():
 
 
 @given(seeds)
-def test_the_mean_is_scipys_and_turns_with_its_rotations(seed):
+def test_mean_equals_scipy_and_is_equivariant(seed):
     rng = np.random.default_rng(seed)
     q, weights = random_rotations((5,), rng=rng), rng.random(5)
-    spread = np.linalg.eigvalsh(np.einsum("n,na,nb->ab", weights, asnumpy(q), asnumpy(q)))
-    assume(spread[-1] - spread[-2] > 1e-2)
-    found = mean_rotation(q, weights)
-    assert_same_rotation(found, xp.asarray(rotation_of(q).mean(weights).as_quat(scalar_first=True)), atol=1e-9)
-    turned = mean_rotation(hamilton_product(q[0], q), weights)
-    assert_same_rotation(turned, hamilton_product(q[0], found), atol=1e-9)
+    eigenvalues = np.linalg.eigvalsh(np.einsum("n,na,nb->ab", weights, asnumpy(q), asnumpy(q)))
+    assume(eigenvalues[-1] - eigenvalues[-2] > 1e-2)
+    actual = mean_rotation(q, weights)
+    assert_same_rotation(actual, xp.asarray(scipy_rotation(q).mean(weights).as_quat(scalar_first=True)), atol=1e-9)
+    rotated = mean_rotation(hamilton_product(q[0], q), weights)
+    assert_same_rotation(rotated, hamilton_product(q[0], actual), atol=1e-9)
 
 
-def test_the_mean_may_be_over_any_axis(rng):
+def test_mean_axes(rng):
     q, weights = random_rotations((3, 5), rng=rng), rng.random((3, 5))
     for over, axis in product(range(3), range(3)):
         if over != axis:
-            rest = 3 - over - axis
-            moved, shares = xp.moveaxis(q, (0, 1, 2), (rest, over, axis)), weights if rest < over else weights.T
-            found = mean_rotation(moved, shares, over=over, axis=axis)
-            assert found.shape == ((3, 4) if rest < axis else (4, 3))
+            other = 3 - over - axis
+            moved = xp.moveaxis(q, (0, 1, 2), (other, over, axis))
+            moved_weights = weights if other < over else weights.T
+            actual = mean_rotation(moved, moved_weights, over=over, axis=axis)
+            assert actual.shape == ((3, 4) if other < axis else (4, 3))
             expected = xp.stack([mean_rotation(q[n], weights[n]) for n in range(3)])
-            assert_close(found if rest < axis else found.T, expected)
-            assert_close(mean_rotation(moved, shares, over=over - 3, axis=axis - 3), found)
+            assert_close(actual if other < axis else actual.T, expected)
+            assert_close(mean_rotation(moved, moved_weights, over=over - 3, axis=axis - 3), actual)
 
 
-def test_random_rotations_prefer_no_direction_and_repeat_with_their_seed():
+def test_random_rotations_are_uniform_and_reproducible():
     q = random_rotations((20_000,), rng=np.random.default_rng(0))
     assert_close(norm(q), np.ones(20_000))
     assert_close(q.T @ q / 20_000, np.eye(4) / 4, atol=0.01)  # uniform on the sphere: variance 1/4 each
@@ -355,15 +355,15 @@ def test_random_rotations_prefer_no_direction_and_repeat_with_their_seed():
     assert random_rotations(rng=np.random.default_rng(0), dtype=np.float32).dtype == np.float32
 
 
-# Arrays, edges, mistakes
+# Arrays, limits, errors
 
 
 @given(seeds, shapes)
-def test_any_axis_may_hold_the_components(seed, shape):
+def test_component_axis(seed, shape):
     q = random_rotations(shape, rng=np.random.default_rng(seed))
     for axis in range(-len(shape) - 1, len(shape) + 1):
         moved = xp.moveaxis(q, -1, axis)
-        for function in OF_ONE.values():
+        for function in UNARY_FUNCTIONS.values():
             assert_close(function(moved, axis=axis), xp.moveaxis(function(q), -1, axis))
         u, theta = to_axis_angle(moved, axis=axis)
         assert_same_rotation(xp.moveaxis(from_axis_angle(u, theta, axis=axis), axis, -1), q)
@@ -373,19 +373,19 @@ def test_any_axis_may_hold_the_components(seed, shape):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
-def test_the_dtype_stays(rng, dtype):
+def test_dtype_is_kept(rng, dtype):
     q = random_rotations((5,), rng=rng, dtype=dtype)
-    results = [function(q) for function in OF_ONE.values()]
+    results = [function(q) for function in UNARY_FUNCTIONS.values()]
     results += [to_matrix(q), from_matrix(to_matrix(q)), *to_axis_angle(q), from_axis_angle(q[:, 1:], np.ones(5))]
     results += [from_euler(q[:, 1:], convention="XYZ"), slerp(q, q, np.ones(5)), geodesic_distance(q, q)]
     results += [mean_rotation(q, np.ones(5))]
     assert {result.dtype for result in results} == {np.dtype(dtype)}
 
 
-@pytest.mark.parametrize("name", [*OF_ONE, "to_matrix", "mean_rotation", "geodesic_distance", "to_axis_angle"])
+@pytest.mark.parametrize("name", [*UNARY_FUNCTIONS, "to_matrix", "mean_rotation", "geodesic_distance", "to_axis_angle"])
 @pytest.mark.parametrize("q", [[0.0, 0, 0, 0], [1.0, math.nan, 0, 0]])
-def test_zero_and_nan_are_no_rotations_and_give_nan_without_a_warning(name, q):
-    functions = OF_ONE | {
+def test_zero_and_nan_give_nan_without_warning(name, q):
+    functions = UNARY_FUNCTIONS | {
         "to_matrix": to_matrix,
         "mean_rotation": lambda q: mean_rotation(q[None]),
         "geodesic_distance": lambda q: geodesic_distance(q, ONE),
@@ -397,7 +397,7 @@ def test_zero_and_nan_are_no_rotations_and_give_nan_without_a_warning(name, q):
         assert np.isnan(asnumpy(from_matrix(np.full((3, 3), math.nan)))).all()
 
 
-def test_infinite_quaternions_turn_as_their_infinite_parts_and_other_infinities_give_nan():
+def test_infinities():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert_close(rotate([1.0, 0, math.inf, 0], [1.0, 2, 3]), [-1.0, 2, -3])
@@ -408,9 +408,10 @@ def test_infinite_quaternions_turn_as_their_infinite_parts_and_other_infinities_
         assert np.isnan(asnumpy(from_euler([0.0, math.inf, 0], convention="XYZ"))).all()
 
 
-@pytest.mark.parametrize("name", [*OF_ONE, "to_matrix", "mean_rotation", "to_axis_angle", "geodesic_distance"])
-def test_an_axis_of_another_length_is_an_error_that_shows_the_shape(name):
-    functions = OF_ONE | {"to_matrix": to_matrix, "mean_rotation": mean_rotation, "to_axis_angle": to_axis_angle}
+@pytest.mark.parametrize("name", [*UNARY_FUNCTIONS, "to_matrix", "mean_rotation", "to_axis_angle", "geodesic_distance"])
+def test_wrong_axis_length_raises(name):
+    functions = UNARY_FUNCTIONS | {"to_matrix": to_matrix, "mean_rotation": mean_rotation}
+    functions["to_axis_angle"] = to_axis_angle
     functions["geodesic_distance"] = lambda q: geodesic_distance(ONE, q)
     for shape in ((3,), (4, 5)):
         with pytest.raises(ShapeError, match="length 4") as raised:
@@ -418,7 +419,7 @@ def test_an_axis_of_another_length_is_an_error_that_shows_the_shape(name):
         assert str(shape) in str(raised.value)
 
 
-def test_vectors_matrices_and_means_of_wrong_shape_are_errors_too():
+def test_wrong_shapes_raise():
     with pytest.raises(ShapeError, match=r"length 3 along axis -1, got an array of shape \(4,\)"):
         rotate(ONE, np.ones(4))
     with pytest.raises(ShapeError, match="length 3"):
