@@ -1,8 +1,8 @@
-"""Memory is given back at once.
+"""The memory of a graph is freed by reference counting, without the garbage collector.
 
-Python frees an object when its last reference goes; only objects that refer to each other in a circle wait for
-the garbage collector. A graph must have no such circle: a training step holds gigabytes. So these tests turn the
-collector off and watch whether what should be gone is gone.
+CPython frees an object when its last reference is deleted; only objects in a reference cycle wait for the garbage
+collector. A graph must not contain a cycle, because the graph of a training step holds gigabytes. These tests disable
+the collector and check with weak references that tensors and arrays are freed.
 """
 
 import gc
@@ -35,102 +35,104 @@ ALL_OPS = {
     "softmax loss": lambda x: ops.cross_entropy(ops.reshape(x, (16, 4)), np.ones((16, 4)) / 4),
     "binary loss": lambda x: ops.binary_cross_entropy_with_logits(ops.reshape(x, (16, 4)), np.ones((16, 4)) / 4),
     "distillation loss": lambda x: ops.distillation_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
-    "coins": lambda x: ops.binary_distillation_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
-    "released": lambda x: paper_code.distillation_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
-    "features": lambda x: ops.mse_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
+    "binary distillation loss": lambda x: ops.binary_distillation_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
+    "distillation loss of the paper code": lambda x: paper_code.distillation_loss(
+        ops.reshape(x, (16, 4)), np.ones((16, 4))
+    ),
+    "mse loss": lambda x: ops.mse_loss(ops.reshape(x, (16, 4)), np.ones((16, 4))),
 }
 
 
 @pytest.fixture
 def no_garbage_collector():
-    """Leave memory to reference counting alone: what is part of a cycle then stays for ever."""
+    """Disable the garbage collector: objects in a reference cycle are not freed."""
     gc.disable()
     yield
     gc.enable()
 
 
 @pytest.mark.parametrize("name", ALL_OPS)
-def test_a_graph_dies_with_its_last_name(name, rng, no_garbage_collector):
+def test_deleting_the_result_frees_the_graph(name, rng, no_garbage_collector):
     x = leaf(draw(rng, 1, 4, 4, 4))
     hidden = x * 2.0
     result = ALL_OPS[name](hidden)
-    watched = [weakref.ref(thing) for thing in (hidden, hidden.data, result, result.data)]
+    refs = [weakref.ref(thing) for thing in (hidden, hidden.data, result, result.data)]
     del hidden, result
-    assert [ref() for ref in watched] == [None] * 4
+    assert [ref() for ref in refs] == [None] * 4
 
 
 @pytest.mark.parametrize("name", ALL_OPS)
-def test_backward_frees_the_graph_while_the_loss_still_lives(name, rng, no_garbage_collector):
+def test_backward_frees_the_graph_of_a_live_loss(name, rng, no_garbage_collector):
     x = leaf(draw(rng, 1, 4, 4, 4))
     hidden = x * 2.0
     result = ops.sum(ALL_OPS[name](hidden))
-    watched = [weakref.ref(hidden), weakref.ref(hidden.data)]
+    refs = [weakref.ref(hidden), weakref.ref(hidden.data)]
     del hidden
     result.backward()
-    assert [ref() for ref in watched] == [None] * 2
+    assert [ref() for ref in refs] == [None] * 2
     assert x.grad.shape == x.shape
 
 
-def test_backward_frees_on_its_way_and_not_only_at_the_end(no_garbage_collector):
-    # loss = sum(late), late = 2 middle, middle = x: when the walk comes to middle, late is gone
+def test_backward_frees_nodes_before_it_ends(no_garbage_collector):
+    # loss = sum(last), last = 2 middle, middle = x: backward of middle runs after `last` is freed
     alive = []
 
-    def backward(g):
-        alive.extend(ref() for ref in watched)
-        return (g,)
+    def backward(grad):
+        alive.extend(ref() for ref in refs)
+        return (grad,)
 
     x = leaf([1, 2])
     middle = Tensor.from_op(x.data, (x,), backward)
-    late = middle * 2.0
-    watched = [weakref.ref(late), weakref.ref(late.data)]
-    loss = ops.sum(late)
-    del late
+    last = middle * 2.0
+    refs = [weakref.ref(last), weakref.ref(last.data)]
+    loss = ops.sum(last)
+    del last
     loss.backward()
     assert alive == [None, None]
 
 
-def test_an_error_in_the_middle_of_a_walk_keeps_nothing(no_garbage_collector):
-    def broken(g):
-        raise RuntimeError("broken")
+def test_error_in_backward_leaves_no_cycle(no_garbage_collector):
+    def fail(grad):
+        raise RuntimeError("failed")
 
     x = leaf([1, 2])
-    result = ops.sum(Tensor.from_op(x.data * 2.0, (x,), broken))
-    watched = weakref.ref(result)
-    with pytest.raises(RuntimeError, match="broken"):
+    result = ops.sum(Tensor.from_op(x.data * 2.0, (x,), fail))
+    ref = weakref.ref(result)
+    with pytest.raises(RuntimeError, match="failed"):
         result.backward()
     del result
-    assert watched() is None
+    assert ref() is None
 
 
-# Long chains: a recurrent network, or a loss that is added up over an epoch
+# Long chains, as in a recurrent network or a loss that is summed over an epoch
 
-LINKS = {
-    "plus one": lambda y: y + 1.0,
+CHAIN_OPS = {
+    "add one": lambda y: y + 1.0,
     "reshape": lambda y: ops.reshape(y, ()),
-    "plus itself": lambda y: (y + y) * 0.5,
+    "add to itself": lambda y: (y + y) * 0.5,
 }
 
 
-def chain(x, link, length=50_000):
+def chain(x, op, length=50_000):
     for _ in range(length):
-        x = link(x)
+        x = op(x)
     return x
 
 
-def test_fifty_thousand_nodes_in_a_row_need_no_recursion(no_garbage_collector):
+def test_backward_of_a_long_chain_does_not_recurse(no_garbage_collector):
     x = leaf(1.0)
-    y = chain(x, LINKS["plus one"])
+    y = chain(x, CHAIN_OPS["add one"])
     y.backward()
     assert (float(y.data), float(x.grad)) == (50_001, 1)
 
 
-@pytest.mark.parametrize("name", LINKS)
-def test_fifty_thousand_nodes_can_be_dropped_without_a_walk(name, no_garbage_collector):
-    # each node holds the next: freeing them one inside the other must not overflow the stack
-    first = LINKS[name](leaf(1.0))
-    watched = weakref.ref(first)
-    y = chain(first, LINKS[name])
+@pytest.mark.parametrize("name", CHAIN_OPS)
+def test_deleting_a_long_chain_does_not_recurse(name, no_garbage_collector):
+    # each node references its parent: nested deallocation must not overflow the stack
+    first = CHAIN_OPS[name](leaf(1.0))
+    ref = weakref.ref(first)
+    y = chain(first, CHAIN_OPS[name])
     del first
-    assert watched() is not None
+    assert ref() is not None
     del y
-    assert watched() is None
+    assert ref() is None

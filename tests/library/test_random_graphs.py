@@ -1,11 +1,11 @@
-"""Any graph at all: the tape against a twin that has none.
+"""Random computation graphs: values, gradients and errors are compared with a reference without a tape.
 
-Hypothesis grows graphs step by step: leaves with and without a gradient, tensors that are stretched, cut, joined,
-used again and again, walks in between. The twin keeps only recipes: "entry 7 is entry 3 plus entry 5". For a
-value it follows the recipes with NumPy. For a derivative it follows them once more for every entry of a leaf,
-with 1e-30 i added to that entry: f(x + ih) = f(x) + ih f'(x) - ..., so the imaginary part of the result, divided
-by h, is the derivative, to the last digit. There is no chain rule in the twin, no order of nodes and no memory
-to free. After every step the two must agree on all values, all gradients, and on what is an error.
+Hypothesis builds a graph step by step: leaves with and without a gradient, operations with broadcasting, indexing and
+concatenation, tensors that are used several times, and calls of `backward` in between. The reference stores every
+operation as (function, indices of its inputs) and evaluates the operations with NumPy. Its derivatives come from the
+complex-step method: f(x + ih) = f(x) + ih f'(x) - ..., so Im f(x + ih) / h is the derivative up to rounding for
+h = 1e-30. The reference uses no chain rule and no order of nodes. After each step, the values, the gradients and the
+errors must agree.
 """
 
 import numpy as np
@@ -25,30 +25,30 @@ STEP = 1e-30
 SHAPES = [(), (4,), (2, 1), (2, 2, 4), (2, 4)]
 
 
-# The twin
+# Reference
 
 
-def replay(recipes, moved):
-    """Follow all recipes in order; `moved` replaces the values of some leaves."""
+def evaluate(operations, replaced):
+    """Return the values of all operations in order; `replaced` maps indices of leaves to other values."""
     values = []
-    for position, (function, inputs) in enumerate(recipes):
-        values.append(moved[position] if position in moved else function(*(values[i] for i in inputs)))
+    for index, (function, inputs) in enumerate(operations):
+        values.append(replaced[index] if index in replaced else function(*(values[i] for i in inputs)))
     return values
 
 
-def derivative(recipes, root, leaf, g):
-    """d<g, root>/d(leaf), one entry of the leaf at a time."""
-    value = recipes[leaf][0]()
+def derivative(operations, root, leaf, cotangent):
+    """Return d<cotangent, root>/d(leaf), computed one entry of the leaf at a time."""
+    value = operations[leaf][0]()
     result = np.zeros(value.shape)
     for index in np.ndindex(value.shape):
-        moved = value.astype(complex)
-        moved[index] += STEP * 1j
-        result[index] = (g * replay(recipes, {leaf: moved})[root]).sum().imag / STEP
+        shifted = value.astype(complex)
+        shifted[index] += STEP * 1j
+        result[index] = (cotangent * evaluate(operations, {leaf: shifted})[root]).sum().imag / STEP
     return result
 
 
 def hamilton(p, q):
-    """Sixteen products, read off Hamilton's table."""
+    """Return the Hamilton product of complex arrays (..., 4) as a sum of 16 products."""
     y = np.zeros(np.broadcast_shapes(p.shape, q.shape), dtype=complex)
     for a, b in np.ndindex(4, 4):
         component, sign = oracles.unit_product(a, b)
@@ -56,10 +56,10 @@ def hamilton(p, q):
     return y
 
 
-# What both can do: the engine's way, the twin's way, and what it fits
+# Operations: (quatnet function, reference function, predicate of valid inputs)
 
 
-def anything(*arrays):
+def always(*arrays):
     return True
 
 
@@ -67,171 +67,177 @@ def has_axes(x):
     return x.ndim > 0 and x.size > 0
 
 
-def far_from_kinks(x):
-    """No entry near 0 and no two near each other, so that rounding cannot change which of them is larger."""
+def is_differentiable(x):
+    """Return whether no entry is near 0 and no two entries are near each other: rounding cannot change their order."""
     return has_axes(x) and np.diff(np.sort(np.append(x, 0))).min() > 1e-6
 
 
-def broadcast(x, y):
+def can_broadcast(x, y):
     return all(m == n or 1 in (m, n) for m, n in zip(x.shape[::-1], y.shape[::-1], strict=False))
 
 
-def quaternions(x, y):
-    return x.shape[-1:] == y.shape[-1:] == (4,) and broadcast(x, y)
+def are_quaternions(x, y):
+    return x.shape[-1:] == y.shape[-1:] == (4,) and can_broadcast(x, y)
 
 
-def matrices(x, y):
+def are_matrices(x, y):
     return x.ndim == 2 and has_axes(x) and y.size > 0 and y.size % x.shape[1] == 0
 
 
-def same_rows(x, y):
+def have_equal_rows(x, y):
     return x.ndim > 0 and y.ndim > 0 and x.shape[1:] == y.shape[1:]
 
 
-ROLLED = (1, 2, 0)  # not its own inverse
+AXES = (1, 2, 0)  # not its own inverse
 COLUMN = np.array([[[0.5]], [[-2.0]]])
-ONE = {
-    "negative": (lambda x: -x, lambda x: -x, anything),
-    "constants": (lambda x: 2.0 - x / 4.0 + 0.5 * x, lambda x: 2 - 0.25 * x + 0.5 * x, anything),
-    "array on the left": (lambda x: COLUMN * x, lambda x: COLUMN * x, lambda x: broadcast(x, COLUMN)),
-    "times itself": (lambda x: x * x, lambda x: x**2, anything),
-    "cube": (lambda x: x**3, lambda x: x * x * x, anything),
-    "sigmoid": (ops.sigmoid, lambda x: 1 / (1 + np.exp(-x)), anything),
-    "tanh": (ops.tanh, np.tanh, anything),
-    "log of exp": (lambda x: ops.log(ops.exp(x) + 1.0), lambda x: np.log(np.exp(x) + 1), anything),
-    "flat": (lambda x: ops.reshape(x, (-1,)), np.ravel, anything),
-    "sum": (ops.sum, np.sum, anything),
+UNARY = {
+    "negate": (lambda x: -x, lambda x: -x, always),
+    "constants": (lambda x: 2.0 - x / 4.0 + 0.5 * x, lambda x: 2 - 0.25 * x + 0.5 * x, always),
+    "array on the left": (lambda x: COLUMN * x, lambda x: COLUMN * x, lambda x: can_broadcast(x, COLUMN)),
+    "square": (lambda x: x * x, lambda x: x**2, always),
+    "cube": (lambda x: x**3, lambda x: x * x * x, always),
+    "sigmoid": (ops.sigmoid, lambda x: 1 / (1 + np.exp(-x)), always),
+    "tanh": (ops.tanh, np.tanh, always),
+    "log of exp": (lambda x: ops.log(ops.exp(x) + 1.0), lambda x: np.log(np.exp(x) + 1), always),
+    "flatten": (lambda x: ops.reshape(x, (-1,)), np.ravel, always),
+    "sum": (ops.sum, np.sum, always),
     "mean": (ops.mean, np.mean, lambda x: x.size > 0),
-    "sum over the first": (lambda x: ops.sum(x, axis=0), lambda x: x.sum(axis=0), has_axes),
-    "mean over the last": (lambda x: ops.mean(x, axis=-1), lambda x: x.mean(axis=-1), has_axes),
-    "axes rolled": (lambda x: ops.transpose(x, ROLLED), lambda x: x.transpose(ROLLED), lambda x: x.ndim == 3),
-    "the last, twice": (lambda x: ops.getitem(x, [-1, -1]), lambda x: np.stack([x[-1], x[-1]]), has_axes),
-    "all but the first": (lambda x: ops.getitem(x, (..., slice(1, None))), lambda x: x[..., 1:], has_axes),
-    "relu": (ops.relu, lambda x: x * (x.real > 0), far_from_kinks),
+    "sum over the first axis": (lambda x: ops.sum(x, axis=0), lambda x: x.sum(axis=0), has_axes),
+    "mean over the last axis": (lambda x: ops.mean(x, axis=-1), lambda x: x.mean(axis=-1), has_axes),
+    "transpose": (lambda x: ops.transpose(x, AXES), lambda x: x.transpose(AXES), lambda x: x.ndim == 3),
+    "index with repetition": (lambda x: ops.getitem(x, [-1, -1]), lambda x: np.stack([x[-1], x[-1]]), has_axes),
+    "slice": (lambda x: ops.getitem(x, (..., slice(1, None))), lambda x: x[..., 1:], has_axes),
+    "relu": (ops.relu, lambda x: x * (x.real > 0), is_differentiable),
     "max": (
         lambda x: ops.max(x, axis=-1),
         lambda x: np.take_along_axis(x, x.real.argmax(-1)[..., None], -1)[..., 0],
-        far_from_kinks,
+        is_differentiable,
     ),
 }
-TWO = {
-    "plus": (lambda x, y: x + y, lambda x, y: x + y, broadcast),
-    "minus": (lambda x, y: x - y, lambda x, y: x - y, broadcast),
-    "times": (lambda x, y: x * y, lambda x, y: x * y, broadcast),
-    "over": (lambda x, y: x / (y * y + 1.0), lambda x, y: x * (y**2 + 1) ** -1.0, broadcast),
-    "quaternions": (ops.hamilton_product, hamilton, quaternions),
-    "matrices": (
+BINARY = {
+    "add": (lambda x, y: x + y, lambda x, y: x + y, can_broadcast),
+    "subtract": (lambda x, y: x - y, lambda x, y: x - y, can_broadcast),
+    "multiply": (lambda x, y: x * y, lambda x, y: x * y, can_broadcast),
+    "divide": (lambda x, y: x / (y * y + 1.0), lambda x, y: x * (y**2 + 1) ** -1.0, can_broadcast),
+    "hamilton product": (ops.hamilton_product, hamilton, are_quaternions),
+    "matmul": (
         lambda x, y: x @ ops.reshape(y, (x.shape[1], -1)),
         lambda x, y: (x[:, :, None] * y.reshape(x.shape[1], -1)).sum(axis=1),
-        matrices,
+        are_matrices,
     ),
-    "joined": (
+    "concatenate": (
         lambda x, y: ops.concatenate([x, y, y], axis=0),
         lambda x, y: np.concatenate([x, y, y]),
-        same_rows,
+        have_equal_rows,
     ),
 }
 
 
 def weights(x):
-    """Numbers without a pattern, one for each entry."""
+    """Return numbers without a pattern in the shape of `x`."""
     return np.cos(np.arange(x.size)).reshape(x.shape)
 
 
-def add_up(x, y):
-    return ops.sum(x * weights(x.data)) + ops.sum(y)
+def add_to_loss(x, loss):
+    return ops.sum(x * weights(x.data)) + ops.sum(loss)
 
 
 class RandomGraphs(RuleBasedStateMachine):
-    """The engine's tensors, the twin's recipes under the same numbers, and what the gradients must be by now."""
+    """Tensors, reference operations and values with the same indices, and the expected gradients."""
 
     def __init__(self):
         super().__init__()
-        self.tensors, self.recipes, self.values = [], [], []
-        self.parents = {}  # of each recorded result; a leaf has none
-        self.gradients = {}  # of each leaf that was reached
+        self.tensors, self.operations, self.values = [], [], []
+        self.parents = {}  # index of a recorded result -> indices of its inputs; a leaf has no entry
+        self.gradients = {}  # index of a leaf -> expected gradient
         self.freed = set()
 
-    def add(self, tensor, function, inputs=()):
-        """The next number, for the engine and for the twin; their values must be the same."""
+    def append(self, tensor, function, inputs=()):
+        """Append a tensor and its reference operation; both values must agree."""
         value = function(*(self.values[i] for i in inputs)).real
         assert_close(tensor.data, value, rtol=1e-9, atol=1e-9)
         self.tensors.append(tensor)
-        self.recipes.append((function, inputs))
+        self.operations.append((function, inputs))
         self.values.append(value)
 
-    def apply(self, ours, theirs, *inputs):
-        self.add(ours(*(self.tensors[i] for i in inputs)), theirs, inputs)
-        if recorded := any(self.tensors[i].requires_grad for i in inputs):
+    def apply(self, function, reference, *inputs):
+        self.append(function(*(self.tensors[i] for i in inputs)), reference, inputs)
+        if requires_grad := any(self.tensors[i].requires_grad for i in inputs):
             self.parents[len(self.tensors) - 1] = inputs
-        assert self.tensors[-1].requires_grad == recorded
+        assert self.tensors[-1].requires_grad == requires_grad
 
-    def apply_without_a_record(self, ours, theirs, *inputs):
+    def apply_no_grad(self, function, reference, *inputs):
         with no_grad():
-            tensor = ours(*(self.tensors[i] for i in inputs))
-        value = theirs(*(self.values[i] for i in inputs)).real
-        self.add(tensor, lambda: value)  # a constant from here on
+            tensor = function(*(self.tensors[i] for i in inputs))
+        value = reference(*(self.values[i] for i in inputs)).real
+        self.append(tensor, lambda: value)  # a constant for all later operations
         assert not tensor.requires_grad
 
-    def choose(self, data, fits):
-        """One of the last few tensors that fit, if they are small enough to go on with."""
-        good = [i for i, v in enumerate(self.values) if v.size <= 32 and np.abs(v).max(initial=0) < 20 and fits(v)]
-        return data.draw(st.sampled_from(good[-5:])) if good else None
+    def draw_input(self, data, is_valid):
+        """Draw the index of one of the last five valid tensors with few and small entries; None without any."""
+        indices = [
+            i for i, v in enumerate(self.values) if v.size <= 32 and np.abs(v).max(initial=0) < 20 and is_valid(v)
+        ]
+        return data.draw(st.sampled_from(indices[-5:])) if indices else None
 
-    def below(self, root):
-        """All that `root` was made from, itself included: a set that grows until it stops."""
-        found = {root}
-        while more := {p for i in found for p in self.parents.get(i, ())} - found:
-            found |= more
-        return found
+    def ancestors(self, root):
+        """Return `root` and all tensors that it was computed from."""
+        result = {root}
+        while new := {p for i in result for p in self.parents.get(i, ())} - result:
+            result |= new
+        return result
 
-    # Growing
+    # Build the graph
 
-    @initialize(seed=seeds, wanted=st.sets(st.sampled_from(SHAPES), min_size=1))
-    def plant(self, seed, wanted):
-        """A leaf of each shape; some want a gradient."""
+    @initialize(seed=seeds, grad_shapes=st.sets(st.sampled_from(SHAPES), min_size=1))
+    def create_leaves(self, seed, grad_shapes):
+        """Create a leaf of each shape; those of `grad_shapes` require a gradient."""
         for shape in SHAPES:
             array = np.random.default_rng(seed).standard_normal(shape)
-            self.add(Tensor(xp.asarray(array), requires_grad=shape in wanted), lambda array=array: array)
+            self.append(Tensor(xp.asarray(array), requires_grad=shape in grad_shapes), lambda array=array: array)
 
-    @rule(data=st.data(), name=st.sampled_from(sorted(ONE | TWO)), record=st.sampled_from([True, True, True, False]))
-    def grow(self, data, name, record):
-        ours, theirs, fits = (ONE | TWO)[name]
-        inputs = [self.choose(data, fits if name in ONE else anything)]
-        if name in TWO:
-            inputs.append(self.choose(data, lambda v: fits(self.values[inputs[0]], v)))
+    @rule(
+        data=st.data(),
+        name=st.sampled_from(sorted(UNARY | BINARY)),
+        record=st.sampled_from([True, True, True, False]),
+    )
+    def apply_operation(self, data, name, record):
+        function, reference, is_valid = (UNARY | BINARY)[name]
+        inputs = [self.draw_input(data, is_valid if name in UNARY else always)]
+        if name in BINARY:
+            inputs.append(self.draw_input(data, lambda v: is_valid(self.values[inputs[0]], v)))
         if None not in inputs:
-            (self.apply if record else self.apply_without_a_record)(ours, theirs, *inputs)
+            (self.apply if record else self.apply_no_grad)(function, reference, *inputs)
 
-    # Walking
+    # Backpropagate
 
     @precondition(lambda self: len(self.parents) > len(self.freed) + 3)
     @rule(data=st.data(), seed=seeds)
-    def walk(self, data, seed):
+    def backward_from_any_result(self, data, seed):
         self.backward(data.draw(st.sampled_from(sorted(self.parents))), seed)
 
     def backward(self, root, seed):
-        g = np.random.default_rng(seed).standard_normal(self.values[root].shape)
+        cotangent = np.random.default_rng(seed).standard_normal(self.values[root].shape)
         if not self.tensors[root].requires_grad:
             with pytest.raises(ShapeError):
-                self.tensors[root].backward(xp.asarray(g))
-        elif self.freed & self.below(root):
+                self.tensors[root].backward(xp.asarray(cotangent))
+        elif self.freed & self.ancestors(root):
             with pytest.raises(GraphFreedError):
-                self.tensors[root].backward(xp.asarray(g))
+                self.tensors[root].backward(xp.asarray(cotangent))
         else:
-            self.tensors[root].backward(xp.asarray(g))
-            self.expect(root, g)
+            self.tensors[root].backward(xp.asarray(cotangent))
+            self.update_expected(root, cotangent)
 
-    def expect(self, root, g):
-        """Every leaf below `root` that wants it has one more derivative; every result below it is used up."""
-        for i in self.below(root):
+    def update_expected(self, root, cotangent):
+        """Add a derivative to the expected gradient of every leaf of `root`; mark the other ancestors as freed."""
+        for i in self.ancestors(root):
             if i in self.parents:
                 self.freed.add(i)
             elif self.tensors[i].requires_grad:
-                self.gradients[i] = self.gradients.get(i, 0) + derivative(self.recipes, root, i, g)
+                self.gradients[i] = self.gradients.get(i, 0) + derivative(self.operations, root, i, cotangent)
 
     @invariant()
-    def the_gradients_are_those_of_the_twin(self):
+    def gradients_equal_reference(self):
         for i, tensor in enumerate(self.tensors):
             assert (tensor.grad is None) == (i not in self.gradients)
             if i in self.gradients:
@@ -239,14 +245,14 @@ class RandomGraphs(RuleBasedStateMachine):
                 assert_close(tensor.grad, self.gradients[i], rtol=1e-9, atol=1e-9 * largest)
 
     def teardown(self):
-        """One loss of all that can still be walked. After that, nothing can."""
-        total = 0  # the first leaf
-        for i in [i for i in self.parents if not self.freed & self.below(i)]:
-            self.apply(add_up, lambda x, y: (x * weights(x)).sum() + y.sum(), i, total)
-            total = len(self.tensors) - 1
+        """Backpropagate a loss of all results that are not freed; then `backward` of every tensor must raise."""
+        loss = 0  # the index of the first leaf
+        for i in [i for i in self.parents if not self.freed & self.ancestors(i)]:
+            self.apply(add_to_loss, lambda x, y: (x * weights(x)).sum() + y.sum(), i, loss)
+            loss = len(self.tensors) - 1
         for root in reversed(range(len(self.tensors))):
             self.backward(root, seed=root)
-            self.the_gradients_are_those_of_the_twin()
+            self.gradients_equal_reference()
 
 
 RandomGraphs.TestCase.settings = settings(max_examples=100, stateful_step_count=20)
