@@ -1,7 +1,7 @@
 """Audio on NumPy arrays: reading, resampling, log-mel front end, data augmentation.
 
 `read` loads a file, a `FrontEnd` turns the waveform into quaternion features, and `spec_augment`, `mixup` and
-`time_shift` augment training batches. All functions run on the CPU, whatever backend the network uses.
+`time_shift` augment training batches. All functions run on the CPU, with any backend of the network.
 """
 
 from .augment import mixup, spec_augment, time_shift

@@ -54,7 +54,7 @@ def _check(archive: Path, check_contents: Callable[[list[zipfile.ZipInfo]], None
             if damaged := file.testzip():
                 raise DataError(f"the archive is damaged: wrong checksum of {damaged}; download it again")
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, UnicodeError) as error:
-        # RuntimeError: an encrypted member, or a compression method that this Python lacks
+        # RuntimeError: an encrypted member, or a compression method that this Python does not support
         raise DataError(f"the archive is damaged or cannot be extracted: {error}; download it again") from error
 
 

@@ -1,7 +1,7 @@
 """The official tables of AudioSet: ten-second segments of videos and their class labels.
 
 Source: J. F. Gemmeke and others, Audio Set: an ontology and human-labeled dataset for audio events, 2017; labels
-CC BY 4.0. The recordings are not included. `find_recording` knows the file names of the usual download programs:
+CC BY 4.0. The recordings are not included. `find_recording` supports the file names of the usual download programs:
 `Y<id>.wav` (PANNs), `<id>.wav`, `<id>_<start>.wav` in seconds or milliseconds, `<id>_<start>_<end>.wav`.
 """
 

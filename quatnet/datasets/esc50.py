@@ -70,7 +70,7 @@ def _read_table(table: Path) -> list[dict[str, str]]:
     except (UnicodeError, csv.Error) as error:
         raise DataError(f"{table} cannot be read as a table ({error}); {HINT}") from error
     if missing := COLUMNS - columns:
-        raise DataError(f"{table} lacks the columns {sorted(missing)}; it is not the table of ESC-50; {HINT}")
+        raise DataError(f"{table} has no columns {sorted(missing)}; it is not the table of ESC-50; {HINT}")
     return rows
 
 

@@ -111,7 +111,7 @@ def _remove_rows(root: Path) -> None:
     ("damage", "message"),
     [
         (lambda root: shutil.rmtree(root / "meta"), "no meta/esc50.csv in .*datasets.download fetches ESC-50"),
-        (_rename_column, "lacks the columns .'fold'."),
+        (_rename_column, "has no columns .'fold'."),
         (_non_numeric_fold, "line 2: expected a file name, and integers for fold and target"),
         (_superscript_fold, "line 2: expected a file name, and integers for fold and target"),
         (_invalid_utf8, "cannot be read as a table"),
