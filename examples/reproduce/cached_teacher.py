@@ -18,7 +18,7 @@ def cached_teacher_logits(path: Path, data: Dataset, fold: int) -> np.ndarray:
     Raises
     ------
     DataError
-        The file cannot be read, lacks a clip, or has logits for another number of classes.
+        The file cannot be read, has no entry for a clip, or has logits for another number of classes.
     """
     cached, (train_clips, _) = read_cached_outputs(path), data.split(fold)
     outputs = cached.select([clip.name for clip in train_clips])
