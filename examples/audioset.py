@@ -4,9 +4,7 @@
     python examples/audioset.py --data DIR             train on balanced_train_segments.csv, test on eval_segments.csv
     python examples/audioset.py --data DIR --train balanced_train unbalanced_train
 
-DIR holds class_labels_indices.csv, the tables of segments, and the recordings in any subfolders. The recordings are
-packed once into shards under --packed; the front end runs for each batch. Batches are balanced over the classes, the
-loss is binary cross entropy, and the metrics are mAP, AUC and d'.
+DIR holds class_labels_indices.csv, the tables of segments, and the recordings, which are packed once into shards.
 """
 
 import argparse
@@ -39,14 +37,12 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def packed_tables(
-    args: argparse.Namespace, names: list[str], files: datasets.RecordingIndex, form: datasets.ShardFormat
-) -> datasets.PackedClips:
+def packed_tables(args: argparse.Namespace, names: list[str], clip_seconds: float) -> datasets.PackedClips:
     """Pack the clips of the tables that are not packed yet, and report missing ones."""
     tables = [args.data / f"{name}_segments.csv" for name in names]
     segments = audioset.concatenate([audioset.read_segments(table, args.data / audioset.LABELS) for table in tables])
-    folder = (args.packed or args.out / "packed") / segments.name
-    datasets.pack(segments, files, folder, form)
+    folder, form = (args.packed or args.out / "packed") / segments.name, datasets.ShardFormat(clip_seconds=clip_seconds)
+    datasets.pack(segments, datasets.index_recordings(args.data), folder, form)
     packed = datasets.PackedClips(segments, folder, form)
     print(packed.report)
     if args.verify:
@@ -57,10 +53,6 @@ def packed_tables(
 def predict(model: models.Network, test: datasets.PackedClips, frontend: audio.FrontEnd) -> np.ndarray:
     """Return the logits (clips, classes) of all test clips."""
     return np.concatenate([training.predict(model, x) for x in test.batches(frontend)])
-
-
-def mean_average_precision(logits: np.ndarray, targets: np.ndarray) -> float:
-    return metrics.mean_over_classes(metrics.average_precision(logits, targets))
 
 
 def fit(model: models.Network, batches: Callable, checkpoint: Path, settings: dict) -> training.Progress:
@@ -74,43 +66,37 @@ def main() -> None:
 
     # 1. Clips: tables of segments and an index of recordings, packed into shards of int16 samples.
     if toy:
-        args.data = datasets.synthetic.toy_audioset.write(
-            args.out / "toy", clips=60 if args.smoke else 300, seed=args.seed, clip_seconds=seconds
-        )
+        clips, write = 60 if args.smoke else 300, datasets.synthetic.toy_audioset.write
+        args.data = write(args.out / "toy", clips=clips, seed=args.seed, clip_seconds=seconds)
         print("This toy data set is synthesized; its figures say little about AudioSet. --data DIR takes AudioSet.")
-    files, form = datasets.index_recordings(args.data), datasets.ShardFormat(clip_seconds=seconds)
-    train_set = packed_tables(args, args.train, files, form)
-    test_set = packed_tables(args, ["eval"], files, form)
+    train_set, test_set = packed_tables(args, args.train, seconds), packed_tables(args, ["eval"], seconds)
     epochs = args.epochs or (2 if args.smoke else 5 if toy else 10)
     steps = args.steps or (3 if args.smoke else 20 if toy else 1000)
 
     # 2. Front end and batches: 32 clips, balanced over the classes, with time shift, SpecAugment and mixup.
     frontend = audio.FrontEnd(hop=1280, floor_db=-60.0, clip_seconds=seconds)
     print(frontend)
-    batches = datasets.balanced_batches(
-        train_set, frontend, batch_size=32, steps_per_epoch=steps, augment=training.augmentation(mixup=1.0)
-    )
+    augment = training.augmentation(mixup=1.0)
+    batches = datasets.balanced_batches(train_set, frontend, batch_size=32, steps_per_epoch=steps, augment=augment)
     targets = test_set.targets(range(len(test_set)))
 
     # 3. Networks.
     classes, width = test_set.segments.classes, 8 if args.smoke else 16
-    real_config, quaternion_config = (
-        models.small_cnn(len(classes), quaternion=quaternion, width=width) for quaternion in (False, True)
-    )
+    real_config, quaternion_config = (models.small_cnn(len(classes), quaternion=q, width=width) for q in (False, True))
     student_config = models.half_width(quaternion_config)
+    configs = (real_config, quaternion_config, student_config, student_config)
     real_cnn, quaternion_cnn, student, distilled = (
-        models.build(config, rng=np.random.default_rng(args.seed))
-        for config in (real_config, quaternion_config, student_config, student_config)
+        models.build(config, rng=np.random.default_rng(args.seed)) for config in configs
     )
 
-    # 4. Training: Adam with AMSGrad and one cycle of the learning rate.
+    # 4. Training: binary cross entropy, Adam with AMSGrad, one cycle of the learning rate.
     name = f"AudioSet, {train_set.segments.name}"
     settings = {
         "epochs": epochs,
         "steps_per_epoch": steps,
         "max_lr": 1e-3,
         "loss": distill.binary_cross_entropy_loss,
-        "evaluate": lambda model: mean_average_precision(predict(model, test_set, frontend), targets),
+        "evaluate": lambda model: metrics.multi_label_metrics(predict(model, test_set, frontend), targets)["mAP"],
         "metric": "mAP",
         "seed": args.seed,
         "resume": args.resume,
@@ -140,9 +126,7 @@ def main() -> None:
     }
     example, rows = test_set.features([0], frontend)[0], []
     for network, (model, progress) in networks.items():
-        logits = predict(model, test_set, frontend)
-        auc = metrics.mean_over_classes(metrics.roc_auc(logits, targets))
-        scores = {"mAP": mean_average_precision(logits, targets), "AUC": auc, "d_prime": metrics.d_prime(auc)}
+        scores = metrics.multi_label_metrics(predict(model, test_set, frontend), targets)
         rows.append({"name": network, **scores, **cost_row(model, example, progress)})
 
     # 8. Table, summary, results.json and pictures.

@@ -77,6 +77,12 @@ def d_prime(auc: float) -> float:
     return float(np.sqrt(2) * ndtri(auc))
 
 
+def multi_label_metrics(scores: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """Return mAP and AUC, each the mean over the classes, and d_prime of that AUC."""
+    auc = mean_over_classes(roc_auc(scores, targets))
+    return {"mAP": mean_over_classes(average_precision(scores, targets)), "AUC": auc, "d_prime": d_prime(auc)}
+
+
 def mean_over_classes(values: np.ndarray) -> float:
     """Return the mean of the values that are not NaN. Raises ShapeError if all values are NaN."""
     if np.isnan(values).all():
