@@ -66,8 +66,9 @@ def main() -> None:
     student = models.build(student_config, rng=np.random.default_rng(args.seed))
     distilled = models.build(student_config, rng=np.random.default_rng(args.seed))
 
-    # 4. Training: AdamW and one cycle of the learning rate. Augmentation: time shift, SpecAugment, mixup.
-    augment = training.augmentation(mixup=0.2)
+    # 4. Training: AdamW and one cycle of the learning rate. Augmentation depends on the number of epochs: none below 10,
+    # a random time shift from 10 on, also SpecAugment and mixup with Beta(0.2, 0.2) from 100 on.
+    augment = training.default_augmentation(epochs)
     loader = training.DataLoader(train_x, targets, batch_size=16, augment=augment)
     settings = {
         "epochs": epochs,
