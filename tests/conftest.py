@@ -1,4 +1,4 @@
-"""What every test file shares: the array module, one seed, one hypothesis profile, and second opinions."""
+"""Fixtures and hypothesis profiles of all tests."""
 
 import os
 from importlib.util import find_spec
@@ -14,25 +14,25 @@ from quatnet import threads
 
 settings.register_profile("quatnet", deadline=None, max_examples=50, derandomize="CI" in os.environ)
 settings.register_profile("mock", settings.get_profile("quatnet"), max_examples=15)
-# with the mock CuPy, NumPy computes, which ran all examples already; the mock tests types, names and copies
+# the mock CuPy computes with NumPy and checks types, names and copies; the values are tested with NumPy itself
 settings.load_profile("mock" if counts_transfers else "quatnet")
 
 
 def pytest_report_header(config):
-    """Say which comparisons run, so that a skipped one is never mistaken for a passed one."""
+    """Return the backend and the optional tests that run or are skipped, as lines of the report."""
     parity = (
         f"{name} {'runs' if find_spec(name) else 'SKIPPED, not installed'}"
         for name in ("torch", "librosa", "safetensors", "torchlibrosa", "torchaudio")
     )
     kernels = (
-        f"{what} SKIPPED, {reason}" if reason else f"{what} runs"
-        for what, reason in {
+        f"{target} SKIPPED, {reason}" if reason else f"{target} runs"
+        for target, reason in {
             "on the CPU": cuda_cpu.unavailable_reason(),
             "compiled for GPUs": nvrtc.unavailable_reason(),
         }.items()
     )
     return [
-        f"quatnet: the array module is {backend_description()}",
+        f"quatnet: the backend is {backend_description()}",
         f"quatnet: CUDA kernels {'; '.join(kernels)}",
         f"quatnet: parity with {', with '.join(parity)}",
     ]
@@ -45,19 +45,19 @@ def rng():
 
 @pytest.fixture
 def torch():
-    """PyTorch, channels first, as the second opinion of the tests marked `parity`."""
-    return pytest.importorskip("torch", reason="torch is not installed: no second opinion on this result")
+    """Return the module torch for the tests marked `parity`, or skip the test."""
+    return pytest.importorskip("torch", reason="torch is not installed")
 
 
 @pytest.fixture
 def with_threads(monkeypatch):
-    """Set the number of worker threads, and forget the pool of another number; BLAS may use two of its own."""
+    """Return a function that sets the number of worker threads and clears the cached pool; BLAS uses up to 2."""
 
-    def change(count):
+    def set_threads(count):
         monkeypatch.setenv("QUATNET_NUM_THREADS", str(count))
         threads._pool.cache_clear()
         assert threads.thread_count() == count
 
     with threadpool_limits(2):
-        yield change
+        yield set_threads
     threads._pool.cache_clear()

@@ -10,7 +10,7 @@ from quatnet.optim import SGD
 
 
 class Nested(nn.Module):
-    """Layers in a tuple, a dict, a list of lists and a dict of tuples, and a tensor and a buffer in containers."""
+    """Layers in a tuple, in a dict with a list, and in a list of lists; a parameter in a list; a buffer in a dict."""
 
     def __init__(self, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
@@ -26,18 +26,15 @@ class Nested(nn.Module):
         return self.grid[1][0](x, train=train) * self.scales[0] + self.tables["mean"]
 
 
-NAMES = {
-    *(f"{place}.{part}" for place in ("pair.0", "pair.1", "branches.left", "branches.right.0", "grid.0.0", "grid.1.0")
-      for part in ("weight", "bias")),
-    "scales.0",
-}  # fmt: skip
-BUFFERS = {"grid.1.0.running_mean", "grid.1.0.running_var", "tables.mean"}
+LAYER_NAMES = ("pair.0", "pair.1", "branches.left", "branches.right.0", "grid.0.0", "grid.1.0")
+PARAMETER_NAMES = {f"{layer}.{parameter}" for layer in LAYER_NAMES for parameter in ("weight", "bias")} | {"scales.0"}
+BUFFER_NAMES = {"grid.1.0.running_mean", "grid.1.0.running_var", "tables.mean"}
 
 
-def test_layers_in_containers_of_any_depth_are_found():
+def test_names_of_layers_in_nested_containers():
     net = Nested()
-    assert {name for name, _ in net.named_parameters()} == NAMES
-    assert net.state_dict().keys() == NAMES | BUFFERS
+    assert {name for name, _ in net.named_parameters()} == PARAMETER_NAMES
+    assert net.state_dict().keys() == PARAMETER_NAMES | BUFFER_NAMES
 
 
 def test_layers_in_containers_are_trained(rng):
@@ -46,24 +43,24 @@ def test_layers_in_containers_are_trained(rng):
     before = net.state_dict()
     SGD(net.parameters(), lr=0.1).step()
     changed = {name for name, array in net.state_dict().items() if not np.array_equal(array, before[name])}
-    # a bias before batch norm has gradient 0 but for rounding
-    assert changed >= {name for name in NAMES if name.endswith("weight")} - {"grid.0.0.bias"}
+    # the gradient of a bias before batch norm is 0 up to rounding
+    assert changed >= {name for name in PARAMETER_NAMES if name.endswith("weight")} - {"grid.0.0.bias"}
 
 
-def test_state_of_containers_is_loaded(rng):
+def test_load_state_dict_of_containers(rng):
     first, second = Nested(0), Nested(1)
     second.load_state_dict(first.state_dict())
     x = Tensor(draw(rng, 4, 2, dtype=np.float32))
     np.testing.assert_array_equal(asnumpy(second(x).data), asnumpy(first(x).data))
 
 
-def test_a_shared_parameter_is_yielded_once():
+def test_shared_parameter_is_yielded_once():
     net = nn.Sequential(layer := nn.Linear(2, 2, rng=np.random.default_rng(0)), layer)
     assert [name for name, _ in net.named_parameters()] == ["layers.0.weight", "layers.0.bias"]
     assert len(net.state_dict()) == 4
 
 
-def test_a_reference_to_the_parent_is_no_loop():
+def test_reference_to_the_parent_module_is_skipped():
     net, child = nn.Sequential(), nn.Linear(2, 2, rng=np.random.default_rng(0))
     net.layers.append(child)
     child.parent = net
@@ -73,8 +70,8 @@ def test_a_reference_to_the_parent_is_no_loop():
 def test_sequential_passes_train_and_rng(rng):
     net = nn.Sequential(nn.Linear(4, 4, rng=rng), nn.BatchNorm(4), nn.ReLU(), nn.Dropout(0.5))
     x = Tensor(draw(rng, 8, 4, dtype=np.float32))
-    trained = asnumpy(net(x, train=True, rng=np.random.default_rng(0)).data)
-    assert (trained == 0).mean() > 0.5
+    y = asnumpy(net(x, train=True, rng=np.random.default_rng(0)).data)
+    assert (y == 0).mean() > 0.5
     assert float(xp.abs(net[1].running_mean).max()) > 0
     assert len(net) == 4
     assert [type(layer).__name__ for layer in net] == ["Linear", "BatchNorm", "ReLU", "Dropout"]
@@ -93,14 +90,14 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_layer_without_parameters_applies_its_op(name, rng):
+def test_layer_without_parameters_applies_its_op(name, rng):
     layer, op = LAYERS[name]
     x = Tensor(draw(rng, 2, 6, 6, 8))
     assert_close(layer(x, train=False).data, op(x).data)
     assert list(layer.parameters()) == []
 
 
-def test_quaternion_dropout_drops_whole_quaternions(rng):
+def test_quaternion_dropout_zeroes_all_four_components(rng):
     y = nn.QuaternionDropout(0.5)(Tensor(xp.ones((50, 8))), train=True, rng=rng)
     components = asnumpy(y.data).reshape(50, 4, 2)
     assert (components == components[:, :1]).all()

@@ -8,7 +8,7 @@ from quatnet import Tensor, gradcheck, ops
 from quatnet.backend import asnumpy, on_gpu
 from quatnet.errors import ShapeError
 
-SHAPES = [
+MATMUL_SHAPES = [
     ((2, 3), (3, 4)),
     ((5, 2, 3), (5, 3, 4)),
     ((5, 2, 3), (3, 4)),
@@ -17,14 +17,14 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize(("a", "b"), SHAPES)
-def test_matmul_equals_numpy_and_has_the_right_gradient(a, b, rng):
-    x, y = draw(rng, *a), draw(rng, *b)
-    assert_close((Tensor(x) @ y).data, asnumpy(x) @ asnumpy(y))
-    gradcheck(lambda x, y: x @ y, [x, y], rng=rng)
+@pytest.mark.parametrize(("a_shape", "b_shape"), MATMUL_SHAPES)
+def test_matmul_value_and_gradient(a_shape, b_shape, rng):
+    a, b = draw(rng, *a_shape), draw(rng, *b_shape)
+    assert_close((Tensor(a) @ b).data, asnumpy(a) @ asnumpy(b))
+    gradcheck(lambda a, b: a @ b, [a, b], rng=rng)
 
 
-def test_matmul_of_batches_that_do_not_broadcast_is_an_error():
+def test_matmul_of_incompatible_batch_axes_raises():
     with pytest.raises(ShapeError, match="do not broadcast"):
         Tensor(np.ones((2, 2, 3))) @ np.ones((3, 3, 4))
 
@@ -32,24 +32,24 @@ def test_matmul_of_batches_that_do_not_broadcast_is_an_error():
 METHODS = {
     "getitem": lambda x: x[1:, 0],
     "reshape": lambda x: x.reshape(3, -1),
-    "reshape by a tuple": lambda x: x.reshape((6, 4)),
+    "reshape with a tuple": lambda x: x.reshape((6, 4)),
     "transpose": lambda x: x.transpose(2, 0, 1),
     "transpose without axes": lambda x: x.transpose(),
     "T": lambda x: x.T,
     "sum": lambda x: x.sum(),
-    "sum of an axis": lambda x: x.sum(axis=1),
+    "sum of one axis": lambda x: x.sum(axis=1),
     "mean": lambda x: x.mean(axis=(0, 2)),
 }
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_method_equals_numpys_and_has_the_right_gradient(name, rng):
+def test_method_value_and_gradient(name, rng):
     x = draw(rng, 2, 3, 4)
     assert_close(METHODS[name](Tensor(x)).data, METHODS[name](asnumpy(x)))
     gradcheck(METHODS[name], [x], rng=rng)
 
 
-def test_max_along_an_axis(rng):
+def test_max_along_axis(rng):
     x = draw(rng, 2, 3)
     assert_close(Tensor(x).max(axis=1).data, asnumpy(x).max(axis=1))
 
@@ -61,45 +61,45 @@ def test_attributes():
     assert 2 * x.numpy().shape == (2, 3, 2, 3)
 
 
-def test_item_float_and_bool_of_one_entry():
+def test_item_float_and_bool():
     assert (Tensor(2.5).item(), float(Tensor([2.5])), bool(Tensor(0.0)), bool(Tensor(1.0))) == (2.5, 2.5, False, True)
 
 
 @pytest.mark.parametrize("convert", [Tensor.item, float, bool])
-def test_several_entries_are_not_one_number(convert):
+def test_item_float_and_bool_of_several_entries_raise(convert):
     with pytest.raises(ShapeError, match=r"one entry, got shape \(2,\)"):
         convert(Tensor([1.0, 2.0]))
 
 
-def test_a_tensor_without_axes_has_no_length():
+def test_len_of_a_tensor_without_axes_raises():
     with pytest.raises(ShapeError, match="no length"):
         len(Tensor(1.0))
 
 
-def test_comparisons_compare_entries_and_have_no_gradient():
+def test_comparisons_are_elementwise_without_gradient():
     x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
-    for found, expected in [
+    for result, expected in [
         (x == 2, [0, 1, 0]), (x != 2, [1, 0, 1]), (x < 2, [1, 0, 0]),
         (x <= 2, [1, 1, 0]), (x > x, [0, 0, 0]), (x >= np.array([3.0, 2, 1]), [0, 1, 1]),
     ]:  # fmt: skip
-        assert found.numpy().tolist() == [bool(entry) for entry in expected]
-        assert not found.requires_grad
+        assert result.numpy().tolist() == [bool(entry) for entry in expected]
+        assert not result.requires_grad
     assert (np.array([1.0, 0, 3]) == x).numpy().tolist() == [True, False, True]
 
 
-def test_tensors_are_hashed_by_identity():
+def test_hash_by_identity():
     x, y = Tensor([1.0]), Tensor([1.0])
     assert len({x, y, x}) == 2
 
 
-def test_detach_leaves_the_graph():
+def test_detach():
     x = Tensor([2.0], requires_grad=True)
     y = (x * x).detach()
     assert not y.requires_grad
     assert y.numpy().tolist() == [4.0]
 
 
-NUMPY = {
+NUMPY_FUNCTIONS = {
     "mean": np.mean,
     "argmax": np.argmax,
     "concatenate": lambda x: np.concatenate([x, x]),
@@ -109,13 +109,13 @@ NUMPY = {
 }
 
 
-@pytest.mark.skipif(on_gpu(), reason="NumPy functions take NumPy arrays, and here the arrays are CuPy's")
-@pytest.mark.parametrize("name", NUMPY)
-def test_numpy_functions_refuse_a_tensor(name):
+@pytest.mark.skipif(on_gpu(), reason="the arrays are CuPy arrays, and NumPy functions take NumPy arrays")
+@pytest.mark.parametrize("name", NUMPY_FUNCTIONS)
+def test_numpy_function_of_a_tensor_raises(name):
     with pytest.raises(ShapeError, match=r"use .*\.numpy\(\)|\.numpy\(\) first"):
-        NUMPY[name](Tensor([1.0, 2.0]))
+        NUMPY_FUNCTIONS[name](Tensor([1.0, 2.0]))
 
 
-def test_numpy_functions_take_the_array_of_a_tensor():
+def test_numpy_function_of_the_array():
     x = Tensor([3.0, 1.0])
     assert np.mean(x.numpy()) == ops.mean(x).item() == 2.0
