@@ -1,18 +1,18 @@
-"""A CUDA kernel on a machine without a GPU: what a kernel is, which mistakes it invites, and how they are found.
+"""CUDA kernels on a machine without a GPU: typical mistakes in kernels, and how they are detected.
 
-A kernel is a C function that thousands of threads run at once, each on its own element. Threads come in blocks. Within
-a block they share some memory and can wait for each other at a barrier, `__syncthreads`; between blocks nothing is
-ordered. So there are mistakes that NumPy does not know:
+A kernel is a C function that thousands of threads run in parallel, each on its own element. Threads are grouped in
+blocks. The threads of a block share some memory and can synchronize at a barrier, `__syncthreads`. Nothing orders
+the work of different blocks. So there are mistakes that NumPy code cannot have:
 
-- a race: two threads touch one element, one of them writes, and no barrier lies between;
-- an index past the end, which on a GPU often goes unseen;
-- a read of shared memory before anybody wrote it;
-- a barrier that some threads of a block never reach;
-- an argument of another type than the signature says: a GPU takes any bits.
+- a race: two threads access one element, at least one of them writes, and no barrier is between the accesses;
+- an index out of bounds, which a GPU often does not report;
+- a read of uninitialized shared memory;
+- a barrier that only some threads of a block reach;
+- an argument of another type than in the signature, which a GPU does not check.
 
-`support.cuda_cpu` compiles the same text as C++ and runs the threads one after the other, in three orders, on NumPy
-arrays. With `check` it watches every access, so that a mistake is an error even where the result is right by luck.
-This lesson plants each mistake in two small kernels, and sees it caught.
+`support.cuda_cpu` compiles the same source as C++ and runs the threads one after the other, in three orders, on NumPy
+arrays. With `check` it checks every access, so that a mistake raises an error even if the result is correct by chance.
+This module puts each mistake into two small kernels, and tests that it is detected.
 """
 
 import numpy as np
@@ -58,18 +58,18 @@ def scale(code, *, check=True, order="forward"):
     return x
 
 
-# Two kernels without a mistake
+# Correct kernels
 
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("check", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_right_kernel_gives_the_same_in_every_order(order, check, dtype):
+def test_correct_kernels_in_every_order(order, check, dtype):
     assert total(SUM, dtype=dtype, check=check, order=order) == 0
     np.testing.assert_array_equal(scale(SCALE, check=check, order=order), 2)
 
 
-def test_blocks_and_threads_have_three_directions():
+def test_blocks_and_threads_with_three_dimensions():
     code = """extern "C" __global__ void number(long long* out) {
         int thread = threadIdx.x + 2 * (threadIdx.y + 3 * threadIdx.z);
         out[24 * (blockIdx.x + 5 * (blockIdx.y + 2 * blockIdx.z)) + thread] = gridDim.y * 100 + blockDim.z; }"""
@@ -78,9 +78,9 @@ def test_blocks_and_threads_have_three_directions():
     np.testing.assert_array_equal(out, 204)
 
 
-# Mistakes planted in them
+# Mistakes
 
-PLANTED = {
+MISTAKES = {
     "no barrier between the halves": (SUM.replace(BARRIER, ""), "race: write after read"),
     "no barrier after filling": (SUM.replace("    __syncthreads();\n    for", "    for"), "no thread wrote"),
     "a barrier for eight threads": (
@@ -95,9 +95,12 @@ PLANTED = {
     "shared memory too small": (SUM.replace("part[64]", "part[32]"), "index out of bounds"),
     "an index one too large": (SUM.replace("i < n", "i <= n"), "out of bounds: outside of every argument"),
     "an index far too large": (SUM.replace("x[i]", "x[i + 1000000]"), "out of bounds: outside of every argument"),
-    "an element that straddles the end": (SUM.replace("x[i]", "((double*)x)[i / 2]"), "out of bounds in argument 0"),
+    "an element across the end": (SUM.replace("x[i]", "((double*)x)[i / 2]"), "out of bounds in argument 0"),
     "all blocks write one result": (SUM.replace("out[blockIdx.x]", "out[0]"), "race: write after write"),
-    "a result read by another block": (SUM.replace("out[blockIdx.x] =", "out[blockIdx.x] = out[0] +"), "race: read"),
+    "read of the result of another block": (
+        SUM.replace("out[blockIdx.x] =", "out[blockIdx.x] = out[0] +"),
+        "race: read",
+    ),
     "an index of 32 bits": (
         SUM.replace("i < n", "i + (int)n * (int)n * 1000000 < n"),
         "overflow in *",
@@ -106,32 +109,32 @@ PLANTED = {
 }
 
 
-@pytest.mark.parametrize("mistake", PLANTED)
-def test_the_checks_name_a_planted_mistake(mistake):
-    code, message = PLANTED[mistake]
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_detected(mistake):
+    code, message = MISTAKES[mistake]
     assert code != SUM
-    n = 149 if "straddles" in mistake else 150
+    n = 149 if "across" in mistake else 150
     with pytest.raises(LaunchError, match=message.replace("*", r"\*")):
         total(code, n)
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_a_write_past_the_end_leaves_the_neighbors_alone(order):
+def test_write_out_of_bounds_is_not_executed(order):
     with pytest.raises(LaunchError, match="out of bounds"):
         scale(SCALE.replace("if (i >= n) return;", ""), order=order)
 
 
-def test_a_race_shows_in_the_order_even_without_checks():
+def test_race_depends_on_the_order_without_checks():
     last = SCALE.replace("x[i] *= T(factor);", "x[0] = T(i);")
     results = {float(scale(last, check=False, order=order)[0]) for order in ORDERS}
     assert len(results) == len(ORDERS)
 
 
-def test_shared_memory_that_nobody_wrote_is_nan_even_without_checks():
-    assert np.isnan(total(PLANTED["one element not written"][0], check=False))
+def test_uninitialized_shared_memory_is_nan_without_checks():
+    assert np.isnan(total(MISTAKES["one element not written"][0], check=False))
 
 
-# Arguments of the wrong kind
+# Invalid arguments
 
 
 @pytest.mark.parametrize(
@@ -141,28 +144,28 @@ def test_shared_memory_that_nobody_wrote_is_nan_even_without_checks():
         ((np.zeros(3, np.float32), 1.0, 3.0), "argument 2 is long long, got a number of dtype float64"),
         ((np.zeros(3, np.float32), np.float32(1), 3), "argument 1 is double, got a number of dtype float32"),
         ((np.zeros(3, np.float32), 1.0, np.int32(3)), "argument 2 is long long, got a number of dtype int32"),
-        ((np.zeros(3, np.float32), 1.0), "takes 3 arguments, got 2"),
+        ((np.zeros(3, np.float32), 1.0), "expects 3 arguments, got 2"),
         ((np.zeros(6, np.float32)[::2], 1.0, 3), "argument 0 is not contiguous"),
         ((3.0, 1.0, 3), r"argument 0 is float\*, got a number"),
         ((np.zeros(3, np.float32), np.zeros(3), 3), "argument 1 is double, got an array"),
     ],
 )
-def test_an_argument_must_be_what_the_signature_says(arguments, message):
+def test_arguments_are_checked_against_the_signature(arguments, message):
     with pytest.raises(TypeError, match=message):
         compile_for_cpu("typedef float T;" + SCALE)["scale"]((1,), (64,), arguments)
 
 
-def test_a_block_has_at_most_1024_threads():
-    with pytest.raises(LaunchError, match="no GPU takes"):
+def test_too_many_threads_per_block():
+    with pytest.raises(LaunchError, match="a GPU does not support"):
         compile_for_cpu("typedef float T;" + SCALE)["scale"]((1,), (2048,), (np.zeros(3, np.float32), 1.0, 3))
 
 
-def test_text_that_is_not_c_is_refused():
+def test_invalid_source():
     with pytest.raises(LaunchError, match=r"kernel.cu:.*error"):
         compile_for_cpu("typedef float T;" + SCALE + "int a b;")
 
 
-def test_after_an_error_the_next_launch_is_sound():
+def test_launch_after_an_error():
     with pytest.raises(LaunchError):
-        total(PLANTED["a barrier for eight threads"][0])
+        total(MISTAKES["a barrier for eight threads"][0])
     assert total(SUM) == 0

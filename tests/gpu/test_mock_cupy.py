@@ -1,14 +1,13 @@
-"""What CuPy refuses, and what a copy costs: rules of a device that cannot see the memory of its host.
+"""The rules of CuPy arrays, which live on a device that cannot access the memory of the host, and the cost of copies.
 
-CuPy looks like NumPy, but its arrays lie on another device. Three rules follow:
+The interface of CuPy is that of NumPy, with three differences:
 
-- nothing is converted unasked: an array of the host and one of the device never meet in one formula;
-- some of NumPy is missing: functions, keywords, and whatever has no meaning for thousands of threads at once;
-- everything that looks at a number, `float(loss)` or `if x.any()`, is a copy that waits for all work before it.
+- nothing is converted implicitly: an expression has arrays of the host or of the device, never both;
+- some functions and keywords of NumPy are missing;
+- reading a number, as in `float(loss)` or `if x.any()`, is a copy that waits for all previous work.
 
-No machine that runs these tests needs a GPU: `support.mock_cupy` is NumPy underneath with these rules on top, and
-counts the copies. The whole course runs on it as on NumPy. This lesson is about the rules themselves; where CuPy has
-a GPU, it asks the real one the same questions.
+`support.mock_cupy` computes with NumPy, applies these rules, and records the copies, so that all tests can run with it
+without a GPU. This module tests the rules themselves; with CuPy on a GPU it tests that CuPy has the same rules.
 """
 
 import copy
@@ -34,7 +33,7 @@ def device(array=HOST):
 needs_transfer_counts = pytest.mark.skipif(not counts_transfers, reason="only the mock CuPy counts transfers")
 
 
-# What is refused
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -48,7 +47,7 @@ needs_transfer_counts = pytest.mark.skipif(not counts_transfers, reason="only th
         lambda x: range(x[0, 0].astype(int)),
     ],
 )
-def test_nothing_becomes_an_array_of_the_host_unasked(attempt):
+def test_implicit_conversion_to_a_host_array_fails(attempt):
     with pytest.raises(TypeError):
         attempt(device())
 
@@ -73,31 +72,31 @@ def test_nothing_becomes_an_array_of_the_host_unasked(attempt):
         lambda x: cupy.einsum("ij,ij", x, HOST),
     ],
 )
-def test_arrays_of_host_and_device_never_meet(attempt):
+def test_arrays_of_host_and_device_cannot_be_combined(attempt):
     with pytest.raises(TypeError):
         attempt(device())
 
 
 @pytest.mark.parametrize("value", [HOST, [[1, 2, 3], [4, 5, 6]]])
-def test_an_assignment_takes_numbers_and_arrays_of_the_device(value):
+def test_assignment_of_host_data_fails(value):
     with pytest.raises((TypeError, ValueError)):
         device()[...] = value
 
 
-def test_a_list_is_no_array():
+def test_lists_are_not_arrays():
     for attempt in (lambda: cupy.exp([1.0, 2.0]), lambda: device() + [1, 2, 3], lambda: cupy.sum([1.0, 2.0])):
         with pytest.raises((TypeError, AttributeError)):
             attempt()
 
 
 @pytest.mark.parametrize("name", ["block", "insert", "nditer", "errstate", "einsum_path", "nanpercentile", "geomspace"])
-def test_these_names_of_numpy_are_missing(name):
+def test_missing_names(name):
     assert hasattr(np, name)
     with pytest.raises(AttributeError):
         getattr(cupy, name)
 
 
-def test_these_keywords_and_methods_of_numpy_are_missing():
+def test_missing_keywords_and_methods():
     x = device()
     for attempt in (
         lambda: cupy.sum(x, where=x > 0),
@@ -114,44 +113,44 @@ def test_these_keywords_and_methods_of_numpy_are_missing():
         cupy.maximum.reduce(x)
 
 
-def test_text_and_objects_have_no_place_on_the_device():
+def test_text_and_objects_cannot_be_device_arrays():
     for value in ("text", [object()], np.array(["a", "b"])):
         with pytest.raises((TypeError, ValueError)):
             cupy.asarray(value)
 
 
-def test_a_kernel_takes_no_array_of_the_host():
+def test_kernel_with_a_host_array_fails():
     kernel = cupy.RawModule(code='extern "C" __global__ void nothing(float* x) {}').get_function("nothing")
     with pytest.raises(TypeError):
         kernel((1,), (1,), (HOST,))
 
 
-# What the stand-in refuses, because CuPy lets it pass and a GPU then does what it likes
+# Errors of the mock only: CuPy accepts these, with an undefined result
 
 
 @needs_transfer_counts
-def test_an_index_that_occurs_twice_in_an_assignment_is_an_error():
+def test_assignment_with_a_repeated_index_fails():
     x = cupy.zeros(3)
     with pytest.raises(ValueError, match="twice"):
         x[cupy.asarray([0, 0])] = cupy.asarray([1.0, 2.0])
     x[cupy.asarray([2, 0])] = cupy.asarray([1.0, 2.0])
     assert x.tolist() == [2, 0, 1]
-    cupy.add.at(x, cupy.asarray([0, 0]), cupy.asarray([1.0, 2.0]))  # adding has one result
+    cupy.add.at(x, cupy.asarray([0, 0]), cupy.asarray([1.0, 2.0]))  # the sum is well defined
     assert x.tolist() == [5, 0, 1]
 
 
 @needs_transfer_counts
-def test_fresh_memory_is_nan():
-    for fresh in (cupy.empty((2, 3)), cupy.empty_like(device()), cupy.ndarray((2,), np.float32)):
-        assert bool(cupy.isnan(fresh).all())
+def test_uninitialized_memory_is_nan():
+    for array in (cupy.empty((2, 3)), cupy.empty_like(device()), cupy.ndarray((2,), np.float32)):
+        assert bool(cupy.isnan(array).all())
 
 
-# What is as in NumPy
+# Same as NumPy
 
 
-def test_operators_functions_and_views_give_arrays_of_the_device():
+def test_operators_functions_and_views_return_device_arrays():
     x = device()
-    for found, expected in [
+    for result, expected in [
         (2 * x - x / 3**x, 2 * HOST - HOST / 3**HOST),
         (np.float32(2) * x, 2 * HOST),
         (-x.T @ x, -HOST.T @ HOST),
@@ -169,18 +168,18 @@ def test_operators_functions_and_views_give_arrays_of_the_device():
         (copy.deepcopy(x), HOST),
         (pickle.loads(pickle.dumps(x)), HOST),
     ]:
-        assert type(found) is cupy.ndarray
-        np.testing.assert_allclose(found.get(), expected, rtol=1e-6)
+        assert type(result) is cupy.ndarray
+        np.testing.assert_allclose(result.get(), expected, rtol=1e-6)
 
 
-def test_dtypes_are_kept_by_numbers_of_python_and_widened_by_those_of_numpy():
+def test_dtype_promotion():
     x = device()
     assert (x * 2.0).dtype == (x + np.float32(1)).dtype == (x / 3).dtype == np.float32
-    assert (x * np.float64(2)).dtype == np.float64  # unseen, and twice as slow: the dtypes of all ops are tested
+    assert (x * np.float64(2)).dtype == np.float64  # therefore test_op_dtypes tests all ops
     assert (x * x.sum().astype(np.float64)).dtype == np.float64
 
 
-def test_results_go_where_they_are_asked_to():
+def test_out_arguments():
     x, out = device(), cupy.zeros((2, 3), np.float32)
     assert cupy.multiply(x, 2, out=out) is out
     assert cupy.matmul(x.T, x, out=cupy.empty((3, 3), np.float32)).shape == (3, 3)
@@ -191,7 +190,7 @@ def test_results_go_where_they_are_asked_to():
     assert cupy.asarray(x) is x
 
 
-def test_a_copy_does_not_see_what_happens_on_the_other_side():
+def test_copies_are_independent():
     host = HOST.copy()
     x = cupy.asarray(host)
     host[:] = 7
@@ -201,12 +200,12 @@ def test_a_copy_does_not_see_what_happens_on_the_other_side():
     np.testing.assert_array_equal(back, HOST)
 
 
-# What a copy costs
+# Copies
 
 
 @needs_transfer_counts
 @pytest.mark.parametrize(
-    ("work", "to_device", "to_host"),
+    ("function", "to_device", "to_host"),
     [
         (lambda x: cupy.asarray(HOST), [24], []),
         (lambda x: cupy.array([1.0, 2.0]), [16], []),
@@ -216,7 +215,7 @@ def test_a_copy_does_not_see_what_happens_on_the_other_side():
         (lambda x: float(x.sum()), [], [4]),
         (lambda x: bool((x > 2).any()), [], [1]),
         (lambda x: f"{x.mean():.2f}", [], [4]),
-        (lambda x: x[x > 2], [], [4]),  # how many there are must be known before there is room for them
+        (lambda x: x[x > 2], [], [4]),  # the number of entries is read before memory is allocated
         (lambda x: cupy.nonzero(x), [], [4]),
         (lambda x: [cupy.zeros(3), cupy.full((), 2.0), cupy.arange(3), cupy.eye(2)], [], []),
         (lambda x: [x + 1, 2 * x.T @ x, x[1:], x.sum(axis=0), x[cupy.arange(2)], len(x), x.shape], [], []),
@@ -224,37 +223,40 @@ def test_a_copy_does_not_see_what_happens_on_the_other_side():
         (lambda x: [cupy.where(x > 2, 0, x), x.__setitem__(1, 0), x.__setitem__((..., 0), x[:, 1])], [], []),
     ],
 )
-def test_what_crosses_between_host_and_device(work, to_device, to_host):
+def test_recorded_copies(function, to_device, to_host):
     x = device()
-    with cupy.traffic.counted() as traffic:
-        work(x)
+    with cupy.traffic.record() as traffic:
+        function(x)
     assert (traffic.to_device, traffic.to_host) == (to_device, to_host)
 
 
 @needs_transfer_counts
 @pytest.mark.skipif(unavailable_reason() is not None, reason=str(unavailable_reason()))
-def test_launches_are_counted_and_run():
+def test_launches_are_recorded_and_run():
     code = 'extern "C" __global__ void twice(float* x, long long n) { for (long long i = 0; i < n; ++i) x[i] *= 2; }'
     x = device()
-    with cupy.traffic.counted() as traffic:
+    with cupy.traffic.record() as traffic:
         cupy.RawModule(code=code).get_function("twice")((1,), (1,), (x, x.size))
     assert traffic.launches == ["twice"]
     np.testing.assert_array_equal(x.get(), 2 * HOST)
 
 
-# Is it the real one's list of names?
+# The names of CuPy
 
 
 @needs_transfer_counts
-def test_the_names_are_those_of_the_real_cupy():
+def test_names_are_those_of_the_installed_cupy():
     support = Path(__file__).parents[1] / "support"
-    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     program = [sys.executable, support / "cupy_names.py"]
-    printed = subprocess.run(program, capture_output=True, text=True, env=clean)
+    printed = subprocess.run(program, capture_output=True, text=True, env=environment)
     if "No module named 'cupy'" in printed.stderr:
-        pytest.skip("CuPy is not installed: nothing to compare the stand-in's names with")
+        pytest.skip("CuPy is not installed, its names cannot be compared")
     assert printed.returncode == 0, printed.stderr
-    found, kept = printed.stdout.splitlines(), (support / "mock_cupy" / "cupy" / "names.txt").read_text().splitlines()
-    if found[0] != kept[0]:
-        pytest.skip(f"{found[0]} is installed, the names are those of {kept[0]}: support/cupy_names.py writes new ones")
-    assert found == kept
+    installed, stored = (
+        printed.stdout.splitlines(),
+        (support / "mock_cupy" / "cupy" / "names.txt").read_text().splitlines(),
+    )
+    if installed[0] != stored[0]:
+        pytest.skip(f"{installed[0]} is installed, names.txt is of {stored[0]}: update it with support/cupy_names.py")
+    assert installed == stored

@@ -1,10 +1,10 @@
-"""Training on the device: the numbers of NumPy, and no copy that nobody asked for.
+"""Training on the device: the same results as NumPy, and no unnecessary copies.
 
-On a GPU the host only hands out work. A step is fast as long as nobody waits for a result: so the loss is added up
-where it is, and read every tenth step. What must cross is the batch, and the random numbers that are drawn on the host
-so that both array modules see the same ones. A checkpoint is a file of the host; it does not know where it came from.
+On a GPU the host only launches work, and a step is fast if the host does not wait for results. The loss is therefore
+summed on the device, and read every tenth step. Each step copies the batch, and the random numbers, which are drawn on
+the host so that both backends use the same ones. A checkpoint does not depend on the backend.
 
-Each test runs on CuPy, real or `support.mock_cupy`, and compares with NumPy in the same process.
+Each test runs with CuPy, real or `support.mock_cupy`, and compares with NumPy in the same process.
 """
 
 from collections import Counter
@@ -42,14 +42,14 @@ CONFIG = CNNConfig(3, True, ((8,), (12, 8)), embedding=8, mels=8, block_dropout=
 LABELS = np.arange(24) % 3
 CLIPS = np.random.default_rng(5).standard_normal((24, 12, 8, 4)).astype(np.float32)
 BATCH, STEPS = 2, 12
-READ = [16]  # bytes: loss and hits
+READ = [16]  # bytes: loss and number of correct predictions
 
 
 def network(seed: int = 0, quaternion: bool = True) -> CNN:
     return CNN(CNNConfig(**vars(CONFIG) | {"quaternion": quaternion}), rng=np.random.default_rng(seed))
 
 
-def training(student=None, *, loss=cross_entropy_loss, optimizer=AdamW, epochs: int = 1, **options) -> Trainer:
+def make_trainer(student=None, *, loss=cross_entropy_loss, optimizer=AdamW, epochs: int = 1, **options) -> Trainer:
     student = student or network()
     return Trainer(
         student,
@@ -64,28 +64,28 @@ def training(student=None, *, loss=cross_entropy_loss, optimizer=AdamW, epochs: 
 
 
 def plain() -> Trainer:
-    return training()
+    return make_trainer()
 
 
 def real_network() -> Trainer:
-    return training(network(quaternion=False), optimizer=SGD)
+    return make_trainer(network(quaternion=False), optimizer=SGD)
 
 
 def clipped() -> Trainer:
-    return training(optimizer=partial(Adam, amsgrad=True, weight_decay=0.01), max_grad_norm=0.1)
+    return make_trainer(optimizer=partial(Adam, amsgrad=True, weight_decay=0.01), max_grad_norm=0.1)
 
 
 def many_labels() -> Trainer:
-    return training(loss=binary_cross_entropy_loss)
+    return make_trainer(loss=binary_cross_entropy_loss)
 
 
 def with_teachers() -> Trainer:
-    return training(loss=distillation(network(seed=1), network(seed=2, quaternion=False)))
+    return make_trainer(loss=distillation(network(seed=1), network(seed=2, quaternion=False)))
 
 
 def with_features() -> Trainer:
     student = ProjectedStudent(network(), CONFIG.embedding, rng=np.random.default_rng(3))
-    return training(student, loss=feature_matching(student, network(seed=1)))
+    return make_trainer(student, loss=feature_matching(student, network(seed=1)))
 
 
 every_kind = pytest.mark.parametrize(
@@ -93,44 +93,44 @@ every_kind = pytest.mark.parametrize(
 )
 
 
-# The same numbers
+# The same results
 
 
 @every_kind
-def test_a_training_agrees_with_numpys_to_the_rounding_of_float32(make):
+def test_training_agrees_with_numpy_up_to_rounding(make):
     outcomes = []
     for name in ("numpy", "cupy"):
         with use_backend(name):
             run = make()
             history = run.run().history
             outcomes.append((history[0], run.model.state_dict(), predict(run.model, CLIPS)))
-    (history, state, logits), (ours, our_state, our_logits) = outcomes
-    assert ours == pytest.approx(history, rel=1e-4)
+    (history, state, logits), (cupy_history, cupy_state, cupy_logits) = outcomes
+    assert cupy_history == pytest.approx(history, rel=1e-4)
     for key in state:
-        np.testing.assert_allclose(our_state[key], state[key], rtol=1e-3, atol=1e-4, err_msg=key)
-    np.testing.assert_allclose(our_logits, logits, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(cupy_state[key], state[key], rtol=1e-3, atol=1e-4, err_msg=key)
+    np.testing.assert_allclose(cupy_logits, logits, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize(("here", "there"), [("cupy", "numpy"), ("numpy", "cupy")])
-def test_a_checkpoint_goes_from_one_to_the_other_without_losing_a_bit(tmp_path: Path, here: str, there: str):
+@pytest.mark.parametrize(("saved_by", "loaded_by"), [("cupy", "numpy"), ("numpy", "cupy")])
+def test_checkpoints_are_bit_identical_between_backends(tmp_path: Path, saved_by: str, loaded_by: str):
     path = tmp_path / "run.npz"
-    with use_backend(here):
-        first = training(path=path, epochs=2)
+    with use_backend(saved_by):
+        first = make_trainer(path=path, epochs=2)
         first.epochs = 1
         first.run()
-        state, memory = first.model.state_dict(), first.optimizer.state_dict()
-    with use_backend(there):
-        second = training(path=path, epochs=2)
+        state, optimizer_state = first.model.state_dict(), first.optimizer.state_dict()
+    with use_backend(loaded_by):
+        second = make_trainer(path=path, epochs=2)
         second.load()
         second.save()
         np.testing.assert_equal(checkpoint.load_model(path).state_dict(), state)
-        np.testing.assert_equal(second.optimizer.state_dict(), memory)
+        np.testing.assert_equal(second.optimizer.state_dict(), optimizer_state)
         assert isinstance(second.model.classifier.weight.data, xp.ndarray)
         second.run()
         assert len(second.progress.history) == 2
 
 
-def test_both_prune_the_same_filters():
+def test_both_backends_prune_the_same_filters():
     pruned = []
     for name in ("numpy", "cupy"):
         with use_backend(name):
@@ -139,11 +139,11 @@ def test_both_prune_the_same_filters():
     np.testing.assert_equal(*pruned)
 
 
-# No copy that nobody asked for
+# No unnecessary copies
 
 
-class Drawing:
-    """A generator that remembers how many bytes of random numbers it gave."""
+class RecordingGenerator:
+    """A random generator that records the bytes of each array that it returns."""
 
     def __init__(self) -> None:
         self.rng, self.drawn = np.random.default_rng(0), []
@@ -156,45 +156,47 @@ class Drawing:
 
 @needs_transfer_counts
 @every_kind
-def test_a_step_copies_the_batch_and_the_drawn_numbers_and_reads_every_tenth_loss(make):
+def test_a_step_copies_only_the_batch_random_numbers_and_every_tenth_loss(make):
     with use_backend("cupy"):
-        make().run()  # once before: what is made once, such as the text of a kernel, is no part of a step
+        make().run()  # first run: caches, such as compiled kernels, are not part of a step
         run = make()
-        run.dropout_rng = Drawing()
-        with cupy.traffic.counted() as traffic:
+        run.dropout_rng = RecordingGenerator()
+        with cupy.traffic.record() as traffic:
             run.run()
     batch = [CLIPS[:BATCH].nbytes, one_hot(LABELS, 3)[:BATCH].nbytes]
     assert len(run.dropout_rng.drawn) == STEPS * (len(CONFIG.widths) + 1)
     assert Counter(traffic.to_device) == Counter(batch * STEPS + run.dropout_rng.drawn)
-    assert traffic.to_host == READ * (len(range(0, STEPS, LOG_INTERVAL)) + 1)  # and once at the end of the epoch
-    launched = Counter(traffic.launches)
-    assert {"moments", "affine", "gradient_sums", "input_gradient", "average", "im2col", "col2im"} <= launched.keys()
-    assert {count % STEPS for count in launched.values()} == {0}  # the same in every step
+    assert traffic.to_host == READ * (len(range(0, STEPS, LOG_INTERVAL)) + 1)  # plus once at the end of the epoch
+    launches = Counter(traffic.launches)
+    assert {"moments", "affine", "gradient_sums", "input_gradient", "average", "im2col", "col2im"} <= launches.keys()
+    assert {count % STEPS for count in launches.values()} == {0}  # the same in every step
 
 
 @needs_transfer_counts
 @pytest.mark.parametrize("name", OP_ARGUMENTS)
-def test_an_op_and_its_gradient_copy_nothing_but_drawn_numbers(name: str):
+def test_ops_copy_only_random_numbers(name: str):
     shapes, options = OP_ARGUMENTS[name]
     with use_backend("cupy"):
-        given = {key: xp.asarray(value) if isinstance(value, np.ndarray) else value for key, value in options.items()}
-        for _ in range(2):  # once before: what is made once is no part of an op
+        keywords = {
+            key: xp.asarray(value) if isinstance(value, np.ndarray) else value for key, value in options.items()
+        }
+        for _ in range(2):  # the first run fills caches
             tensors = [Tensor(abs(draw(0, *shape)), requires_grad=True) for shape in shapes]
-            cotangent = xp.ones_like(getattr(ops, name)(*_arguments(name, tensors), **given).data)
-            with cupy.traffic.counted() as traffic:
-                getattr(ops, name)(*_arguments(name, tensors), **given).backward(cotangent)
-    asks = name == "whitening_batch_norm"  # whether its matrix was inverted, and takes a table of the host for it
-    assert len(traffic.to_host) == asks
-    assert len(traffic.to_device) == (asks or "rng" in given)
+            grad = xp.ones_like(getattr(ops, name)(*_arguments(name, tensors), **keywords).data)
+            with cupy.traffic.record() as traffic:
+                getattr(ops, name)(*_arguments(name, tensors), **keywords).backward(grad)
+    checks = name == "whitening_batch_norm"  # reads whether its matrix was inverted, and copies a table to the device
+    assert len(traffic.to_host) == checks
+    assert len(traffic.to_device) == (checks or "rng" in keywords)
 
 
 def _arguments(name: str, tensors: list[Tensor]) -> list:
     return [tensors] if name == "concatenate" else tensors
 
 
-def test_on_a_gpu_no_thread_of_ours_computes(monkeypatch):
+def test_no_worker_threads_on_a_gpu(monkeypatch):
     def forbidden() -> None:
-        raise AssertionError("a pool of threads was asked to help a GPU")
+        raise AssertionError("worker threads were used with a GPU")
 
     monkeypatch.setattr(threads, "_pool", forbidden)
     with use_backend("cupy"):

@@ -1,8 +1,8 @@
-"""Print the names of the CuPy that is installed and the arguments they take, as the stand-in keeps them.
+"""Print the names of the installed CuPy and their arguments, in the format that the mock CuPy reads.
 
     python tests/support/cupy_names.py > tests/support/mock_cupy/cupy/names.txt
 
-A GPU is not needed. Only names that NumPy has as well are listed: a stand-in that is NumPy underneath has no others.
+A GPU is not needed. Only names that NumPy has too are listed, because the mock computes with NumPy.
 """
 
 import inspect
@@ -13,18 +13,20 @@ import cupy
 import numpy
 
 
-def functions(module: ModuleType, twin: ModuleType) -> list[str]:
-    """Each function of both modules with the names of its arguments, (*) where they cannot be told."""
-    return [name + _arguments(getattr(module, name)) for name in _shared(module, twin) if _kind(module, name) == "f"]
+def functions(module: ModuleType, numpy_module: ModuleType) -> list[str]:
+    """Return the functions of both modules with the names of their arguments, (*) where these are unknown."""
+    return [
+        name + _arguments(getattr(module, name)) for name in _shared(module, numpy_module) if _kind(module, name) == "f"
+    ]
 
 
 def others(kind: str) -> list[str]:
-    """The ufuncs (u), or the types and constants (c) that CuPy takes from NumPy as they are."""
+    """Return the ufuncs (kind u), or the types and constants (kind c) that CuPy imports from NumPy."""
     return [name for name in _shared(cupy, numpy) if _kind(cupy, name) == kind]
 
 
-def _shared(module: object, twin: object) -> list[str]:
-    return sorted(name for name in {*dir(module)} & {*dir(twin)} if not name.startswith("_"))
+def _shared(module: object, numpy_module: object) -> list[str]:
+    return sorted(name for name in {*dir(module)} & {*dir(numpy_module)} if not name.startswith("_"))
 
 
 def _kind(module: ModuleType, name: str) -> str:
@@ -33,22 +35,22 @@ def _kind(module: ModuleType, name: str) -> str:
         return "u"
     if value is getattr(numpy, name, None) and not inspect.isroutine(value) and not inspect.ismodule(value):
         return "c"
-    plain = callable(value) and not inspect.isclass(value)
-    return "f" if plain or value is cupy.broadcast else "a class of its own"
+    is_function = callable(value) and not inspect.isclass(value)
+    return "f" if is_function or value is cupy.broadcast else "class"
 
 
 def _arguments(function: object) -> str:
     try:
         parameters = inspect.signature(function).parameters.values()
-    except ValueError:  # compiled, and does not tell
+    except ValueError:  # compiled function without a signature
         return "(*)"
-    anything = any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters)
-    return "(*)" if anything else f"({' '.join(parameter.name for parameter in parameters)})"
+    has_var_keyword = any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters)
+    return "(*)" if has_var_keyword else f"({' '.join(parameter.name for parameter in parameters)})"
 
 
 if __name__ == "__main__":
     sections = {
-        f"CuPy {cupy.__version__} beside NumPy {numpy.__version__}: ufuncs": others("u"),
+        f"CuPy {cupy.__version__} with NumPy {numpy.__version__}: ufuncs": others("u"),
         "types and constants": others("c"),
         "functions": functions(cupy, numpy),
         "linalg": functions(cupy.linalg, numpy.linalg),

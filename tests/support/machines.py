@@ -1,4 +1,4 @@
-"""Machines that CuPy does not find here: with a GPU, without one, without a driver, a library or memory."""
+"""Simulated machines for tests: with a GPU, without one, without a driver, a library or memory."""
 
 import builtins
 import sys
@@ -14,7 +14,7 @@ from quatnet.backend import xp
 
 @contextmanager
 def restore_backend() -> Iterator[None]:
-    """Put back the array module that was in use, even where the CuPy of this block is none to come back to."""
+    """Restore the backend after the block, even if the CuPy of the block cannot be imported again."""
     before = dict(vars(xp))
     try:
         yield
@@ -28,10 +28,10 @@ def without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class CudaError(RuntimeError):
-    """Stands for CUDARuntimeError, which knows its status."""
+    """A replacement for CUDARuntimeError, with its attribute `status`."""
 
     def __init__(self, status: int) -> None:
-        super().__init__(f"cudaErrorNumber{status}: as CUDA puts it\nmore lines")
+        super().__init__(f"cudaErrorNumber{status}: message of CUDA\nmore lines")
         self.status = status
 
 
@@ -47,18 +47,18 @@ def twice(grid: tuple, block: tuple, arrays: tuple) -> None:
 
 
 def install_fake_cupy(monkeypatch: pytest.MonkeyPatch, *, count=lambda: 1, kernel=twice, **names) -> types.ModuleType:
-    """A CuPy that computes with NumPy what the start-up test asks for, or fails where `names` say so."""
+    """Install a fake CuPy that passes the start-up test, computed by NumPy; `names` replace its functions."""
     cupy = types.ModuleType("cupy")
     cupy.cuda = types.SimpleNamespace(runtime=types.SimpleNamespace(getDeviceCount=count))
     module = types.SimpleNamespace(get_function=lambda name: kernel)
-    known = {"ones": np.ones, "empty": np.empty, "float32": np.float32, "RawModule": lambda *, code: module}
-    vars(cupy).update({"__version__": "14.2.0"} | known | names)
+    functions = {"ones": np.ones, "empty": np.empty, "float32": np.float32, "RawModule": lambda *, code: module}
+    vars(cupy).update({"__version__": "14.2.0"} | functions | names)
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     return cupy
 
 
 def install_broken_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CuPy frames an explanation of many lines; the cause is inside."""
+    """Make `import cupy` fail as CuPy does: with a message of several lines, whose cause is the original error."""
 
     def broken(name: str, *rest: object) -> types.ModuleType:
         if name == "cupy":

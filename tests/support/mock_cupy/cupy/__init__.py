@@ -1,14 +1,15 @@
-"""A strict stand-in for CuPy on a machine without a GPU: NumPy's arithmetic, CuPy's refusals.
+"""A strict mock of CuPy for machines without a GPU: it computes with NumPy and raises the errors of CuPy.
 
-It stands in the place of the real one where this directory's parent comes first in the module path. An array of it is
-a wrapper that NumPy cannot look into, so that code that would fail on a GPU fails here:
+It replaces CuPy if the parent of this directory is first in the module path. Its arrays are wrappers that NumPy cannot
+convert, so that code that fails on a GPU fails here too:
 
-- an array of the host never meets one of the device, and nothing is converted unasked;
-- names and keywords that the real CuPy lacks are lacking (`names.txt`);
-- a sum is an array without axes on the device, and `float` of it a copy to the host;
-- fresh memory is NaN, and an index that occurs twice in an assignment is an error.
+- operations on arrays of the host and of the device raise an error, and nothing is converted implicitly;
+- names and keywords that CuPy does not have are missing (`names.txt`);
+- a sum is an array without axes on the device, and `float` of it is a copy to the host;
+- uninitialized memory is NaN, and an assignment with a repeated index raises an error.
 
-`traffic.counted` counts the copies between host and device, and the kernels; these run on the CPU, compiled by g++.
+`traffic.record` records the copies between host and device and the kernel launches. Kernels run on the CPU, compiled by
+g++.
 """
 
 from types import SimpleNamespace
@@ -33,7 +34,7 @@ def asnumpy(array: object) -> _numpy.ndarray:
 
 
 def get_default_memory_pool() -> SimpleNamespace:
-    """The memory is NumPy's, so there is no pool of bytes."""
+    """Return an empty pool: the memory belongs to NumPy."""
     return SimpleNamespace(total_bytes=lambda: 0, used_bytes=lambda: 0, free_all_blocks=lambda: None)
 
 

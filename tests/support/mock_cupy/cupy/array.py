@@ -1,4 +1,4 @@
-"""The array of the device: NumPy's memory behind a wall. What crosses the wall is asked for by name, and counted."""
+"""The device array: a wrapper of a NumPy array. Copies between host and device are explicit, and recorded."""
 
 from functools import partial
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 
 from . import names
-from .traffic import note
+from .traffic import log
 
 NUMBERS = (bool, int, float, complex, np.generic)
 PLAIN = (*NUMBERS, np.dtype, type, str, slice, type(None), type(...))
 PROPERTIES = ("shape", "size", "ndim", "dtype", "itemsize", "nbytes", "strides", "flags")
 VIEWS = ("T", "mT", "real", "imag")
-A_COUNT = 4  # bytes: the number of entries that a mask picks is read before there is room for them
+COUNT_BYTES = 4  # size of the number of entries that a mask selects, which is read before memory is allocated
 
 
 class ndarray:
-    """An array that NumPy cannot see into. Fresh memory of floats is NaN."""
+    """An array that NumPy cannot convert. Uninitialized floats are NaN."""
 
     __slots__ = ("__weakref__", "_memory")
     __array_priority__ = 100
@@ -24,12 +24,12 @@ class ndarray:
 
     def __init__(self, shape: Any, dtype: Any = float) -> None:
         self._memory = np.empty(shape, dtype)
-        soil(self._memory)
+        fill_uninitialized(self._memory)
 
-    # From device to host: each of these waits for the GPU
+    # From device to host: on a GPU each of these synchronizes
 
     def get(self) -> np.ndarray:
-        note("to_host", self.nbytes)
+        log("to_host", self.nbytes)
         return self._memory.copy()
 
     def set(self, array: np.ndarray) -> None:
@@ -37,11 +37,11 @@ class ndarray:
             raise TypeError(f"{type(array)} cannot be set to {self.dtype} array")
         if array.shape != self.shape:
             raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {array.shape}")
-        note("to_device", array.nbytes)
+        log("to_device", array.nbytes)
         self._memory[...] = array
 
-    def item(self, *place: int) -> Any:
-        return self.get().item(*place)
+    def item(self, *index: int) -> Any:
+        return self.get().item(*index)
 
     def tolist(self) -> Any:
         return self.get().tolist()
@@ -67,8 +67,8 @@ class ndarray:
     def __str__(self) -> str:
         return str(self.get())
 
-    def __format__(self, how: str) -> str:
-        return format(self.get(), how)
+    def __format__(self, spec: str) -> str:
+        return format(self.get(), spec)
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
         raise TypeError(
@@ -96,23 +96,23 @@ class ndarray:
         return from_host, (self.get(),)
 
     def __getitem__(self, key: Any) -> "ndarray":
-        return wrap(np.asarray(self._memory[place_of(key)]))
+        return wrap(np.asarray(self._memory[to_index(key)]))
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if not isinstance(value, (ndarray, *NUMBERS)):
             raise ValueError(f"non-scalar {type(value)} cannot be used for fill")
-        place = place_of(key)
-        if isinstance(value, ndarray) and value.ndim and self._twice(place):
-            raise ValueError("an index occurs twice in an assignment: which value stays is undefined on a GPU")
-        if not isinstance(value, ndarray) and any(isinstance(part, np.ndarray) for part in place):
-            note("to_device", self.itemsize)  # a number for many places becomes an array first
-        self._memory[place] = to_numpy(value, "__setitem__")
+        index = to_index(key)
+        if isinstance(value, ndarray) and value.ndim and self._is_repeated(index):
+            raise ValueError("an index occurs twice in an assignment: the result is undefined on a GPU")
+        if not isinstance(value, ndarray) and any(isinstance(part, np.ndarray) for part in index):
+            log("to_device", self.itemsize)  # CuPy converts the number to an array first
+        self._memory[index] = to_numpy(value, "__setitem__")
 
-    def _twice(self, place: Any) -> bool:
-        if not any(isinstance(part, np.ndarray) and part.dtype != bool for part in place):
+    def _is_repeated(self, index: Any) -> bool:
+        if not any(isinstance(part, np.ndarray) and part.dtype != bool for part in index):
             return False
-        cells = np.arange(self.size).reshape(self.shape)[place]
-        return cells.size != np.unique(cells).size
+        elements = np.arange(self.size).reshape(self.shape)[index]
+        return elements.size != np.unique(elements).size
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in names.section("ndarray"):
@@ -127,13 +127,13 @@ for _name in VIEWS:
     setattr(ndarray, _name, property(lambda self, _name=_name: wrap(getattr(self._memory, _name))))
 
 
-def soil(memory: np.ndarray) -> None:
-    """Fill fresh memory with what cannot be taken for a result."""
+def fill_uninitialized(memory: np.ndarray) -> None:
+    """Fill uninitialized memory with NaN, or with 1 for integers."""
     memory.fill(np.nan if memory.dtype.kind in "fc" else 1)
 
 
 def wrap(result: Any) -> Any:
-    """Return NumPy's result as it lies on the device: arrays and scalars as arrays, tuples and lists of them too."""
+    """Return a result of NumPy with arrays and scalars as device arrays, also within tuples and lists."""
     if isinstance(result, np.ndarray | np.generic):
         array = object.__new__(ndarray)
         array._memory = np.asarray(result)
@@ -146,7 +146,7 @@ def wrap(result: Any) -> Any:
 
 
 def to_numpy(value: Any, function: str) -> Any:
-    """Return what a device array has behind its wall. Raises TypeError for arrays of the host and other objects."""
+    """Return the NumPy array of a device array. Raises TypeError for arrays of the host and other objects."""
     if isinstance(value, ndarray):
         return value._memory
     if isinstance(value, tuple | list):
@@ -156,24 +156,24 @@ def to_numpy(value: Any, function: str) -> Any:
     raise TypeError(f"Unsupported type {type(value)} in cupy.{function}")
 
 
-def call(work: Any, name: str, allowed: frozenset[str] | None, *values: Any, **options: Any) -> Any:
-    """Return work(*values, **options) on the device. Raises TypeError for keywords that CuPy does not know."""
+def call(function: Any, name: str, allowed: frozenset[str] | None, *values: Any, **options: Any) -> Any:
+    """Return function(*values, **options) as device arrays. Raises TypeError for keywords that CuPy does not have."""
     unknown = options.keys() - allowed if allowed is not None else ()
     if unknown:
         raise TypeError(f"{name}() got an unexpected keyword argument {sorted(unknown)[0]!r}")
-    given = {key: to_numpy(value, name) for key, value in options.items()}
-    result = work(*to_numpy(values, name), **given)
+    keywords = {key: to_numpy(value, name) for key, value in options.items()}
+    result = function(*to_numpy(values, name), **keywords)
     return options["out"] if options.get("out") is not None else wrap(result)
 
 
 def from_host(array: np.ndarray) -> ndarray:
-    """Return a copy on the device."""
-    note("to_device", array.nbytes)
+    """Return a copy on the device, and record it."""
+    log("to_device", array.nbytes)
     return wrap(array.copy())
 
 
-def place_of(key: Any) -> tuple:
-    """Return an index for NumPy: lists and arrays of the host are copied to the device first, and masks counted."""
+def to_index(key: Any) -> tuple:
+    """Return an index for NumPy. Copies of lists and host arrays to the device, and counts of masks, are recorded."""
     return tuple(map(_part, key if isinstance(key, tuple) else (key,)))
 
 
@@ -181,5 +181,5 @@ def _part(key: Any) -> Any:
     if isinstance(key, list | np.ndarray):
         key = from_host(np.asarray(key))
     if isinstance(key, ndarray) and key.dtype == bool:
-        note("to_host", A_COUNT)
+        log("to_host", COUNT_BYTES)
     return key._memory if isinstance(key, ndarray) else key

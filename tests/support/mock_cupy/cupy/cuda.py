@@ -1,14 +1,14 @@
-"""The one device that there is: it never makes anybody wait."""
+"""The only device, which computes synchronously."""
 
 from types import SimpleNamespace
 
 
 class CUDARuntimeError(RuntimeError):
-    """What the real one raises without a driver."""
+    """The error that CuPy raises without a driver."""
 
 
 class Device:
-    """The CPU in the place of a GPU."""
+    """The CPU as a device."""
 
     id, compute_capability = 0, "00"
 
@@ -17,10 +17,10 @@ class Device:
             raise CUDARuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
 
     def synchronize(self) -> None:
-        """Wait for nothing."""
+        """Return at once."""
 
 
-PROPERTIES = {"name": b"a stand-in on the CPU", "major": 0, "minor": 0, "totalGlobalMem": 0}
+PROPERTIES = {"name": b"a mock on the CPU", "major": 0, "minor": 0, "totalGlobalMem": 0}
 runtime = SimpleNamespace(
     getDeviceCount=lambda: 1,
     getDeviceProperties=lambda number: PROPERTIES,

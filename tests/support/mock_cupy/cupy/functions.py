@@ -1,4 +1,4 @@
-"""CuPy's functions: NumPy's, for arrays of the device only, with the names and the keywords that CuPy has."""
+"""The functions of CuPy: NumPy functions for device arrays only, with the names and keywords that CuPy has."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,21 +8,34 @@ from typing import Any
 import numpy as np
 
 from . import names
-from .array import A_COUNT, NUMBERS, call, from_host, ndarray, place_of, soil, to_numpy, wrap
-from .traffic import note
+from .array import COUNT_BYTES, NUMBERS, call, fill_uninitialized, from_host, ndarray, to_index, to_numpy, wrap
+from .traffic import log
 
 FROM_HOST = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray")
-FROM_NOTHING = ("arange", "empty", "eye", "full", "identity", "indices", "linspace", "logspace", "ones", "tri", "zeros")
-WAITS = ("argwhere", "bincount", "compress", "extract", "flatnonzero", "nonzero", "unique")  # for a size to be known
-ATOMIC = (np.int32, np.uint32, np.uint64, np.float32, np.float64)  # what threads can add to without a race
-TRUTHS = ("allclose", "array_equal", "array_equiv", "count_nonzero")  # where NumPy gives a number of Python
+CREATION = ("arange", "empty", "eye", "full", "identity", "indices", "linspace", "logspace", "ones", "tri", "zeros")
+DATA_DEPENDENT_SIZE = (
+    "argwhere",
+    "bincount",
+    "compress",
+    "extract",
+    "flatnonzero",
+    "nonzero",
+    "unique",
+)  # these synchronize
+ATOMIC = (np.int32, np.uint32, np.uint64, np.float32, np.float64)  # dtypes that CUDA can add to atomically
+SCALAR_RESULTS = ("allclose", "array_equal", "array_equiv", "count_nonzero")  # NumPy returns a Python number
 
 
 class ufunc:
-    """A function of single entries."""
+    """An elementwise function."""
 
-    def __init__(self, twin: np.ufunc) -> None:
-        self._twin, self.__name__, self.nin, self.nout = twin, twin.__name__, twin.nin, twin.nout
+    def __init__(self, numpy_function: np.ufunc) -> None:
+        self._twin, self.__name__, self.nin, self.nout = (
+            numpy_function,
+            numpy_function.__name__,
+            numpy_function.nin,
+            numpy_function.nout,
+        )
 
     def __call__(self, *values: Any, **options: Any) -> Any:
         if options.keys() - {"out", "dtype", "casting"}:
@@ -42,56 +55,56 @@ class ufunc:
     def outer(self, a: ndarray, b: ndarray) -> ndarray:
         return call(self._twin.outer, self.__name__, None, a, b)
 
-    def at(self, array: ndarray, places: Any, values: Any = None) -> None:
+    def at(self, array: ndarray, index: Any, values: Any = None) -> None:
         if self.__name__ not in ("add", "maximum", "minimum") or array.dtype not in ATOMIC:
             raise TypeError(f"cupy.{self.__name__}.at does not support {array.dtype}")
-        self._twin.at(array._memory, place_of(places), to_numpy(values, "at"))
+        self._twin.at(array._memory, to_index(index), to_numpy(values, "at"))
 
 
-def function(name: str, twin: Callable, allowed: frozenset[str] | None) -> Callable:
-    """Return NumPy's function `twin` as CuPy's."""
+def function(name: str, numpy_function: Callable, allowed: frozenset[str] | None) -> Callable:
+    """Return a NumPy function as the function of CuPy."""
 
     def on_device(*values: Any, **options: Any) -> Any:
-        if name in WAITS or (name == "where" and len(values) == 1):
-            note("to_host", A_COUNT)
-        result = call(twin, name, allowed, *values, **options)
-        if isinstance(result, ndarray) and name not in FROM_NOTHING and not _on_device([*values, *options.values()]):
-            raise TypeError(f"cupy.{name} takes arrays of the device, got {[type(value) for value in values]}")
+        if name in DATA_DEPENDENT_SIZE or (name == "where" and len(values) == 1):
+            log("to_host", COUNT_BYTES)
+        result = call(numpy_function, name, allowed, *values, **options)
+        if isinstance(result, ndarray) and name not in CREATION and not _on_device([*values, *options.values()]):
+            raise TypeError(f"cupy.{name} expects device arrays, got {[type(value) for value in values]}")
         if name.startswith("empty"):
-            soil(result._memory)
-        return wrap(np.asarray(result)) if name in TRUTHS else result
+            fill_uninitialized(result._memory)
+        return wrap(np.asarray(result)) if name in SCALAR_RESULTS else result
 
     on_device.__name__ = on_device.__qualname__ = name
     return on_device
 
 
-def maker(name: str, twin: Callable, allowed: frozenset[str] | None) -> Callable:
-    """Return a function that makes arrays: of the device's, or as a copy of what the host has."""
+def maker(name: str, numpy_function: Callable, allowed: frozenset[str] | None) -> Callable:
+    """Return a function that creates device arrays, from device arrays or by a copy of host data."""
 
     def on_device(value: Any, *values: Any, **options: Any) -> Any:
         if _on_device([value]):
-            result = call(twin, name, allowed, value, *values, **options)
+            result = call(numpy_function, name, allowed, value, *values, **options)
             return value if isinstance(value, ndarray) and result._memory is value._memory else result
         if options.keys() - allowed:
             raise TypeError(f"{name}() got an unexpected keyword argument {sorted(options.keys() - allowed)[0]!r}")
-        return from_host(wrap(twin(value, *values, **options))._memory)
+        return from_host(wrap(numpy_function(value, *values, **options))._memory)
 
     on_device.__name__ = on_device.__qualname__ = name
     return on_device
 
 
-def module(section: str, twin: ModuleType) -> dict[str, Callable]:
-    """Return the functions of a section of the table, as far as this NumPy has them."""
+def module(section: str, numpy_function: ModuleType) -> dict[str, Callable]:
+    """Return the functions of a section of `names.txt` that this NumPy has."""
     make = {name: maker for name in FROM_HOST}
     return {
-        name: make.get(name, function)(name, getattr(twin, name), allowed)
+        name: make.get(name, function)(name, getattr(numpy_function, name), allowed)
         for name, allowed in names.section(section).items()
-        if hasattr(twin, name)
+        if hasattr(numpy_function, name)
     }
 
 
 def everything() -> dict[str, Any]:
-    """Return what `import cupy` has of NumPy's names."""
+    """Return the names that `cupy` shares with `numpy`."""
     ufuncs = {name: ufunc(getattr(np, name)) for name in names.section("ufuncs") if isinstance(_of(name), np.ufunc)}
     plain = {name: function(name, _of(name), None) for name in names.section("ufuncs").keys() - ufuncs if _of(name)}
     constants = {name: _of(name) for name in names.section("types and constants")}

@@ -1,4 +1,4 @@
-"""CUDA kernels on a machine without a GPU: the same text, compiled for the CPU by `support.cuda_cpu`."""
+"""CUDA kernels without a GPU: the same source, compiled for the CPU by `support.cuda_cpu`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,11 +7,11 @@ import numpy as np
 from support.cuda_cpu import compile_for_cpu
 
 from .array import ndarray
-from .traffic import note
+from .traffic import log
 
 
 class RawModule:
-    """The kernels of one source, compiled when the first one is asked for."""
+    """The kernels of one source, compiled at the first launch."""
 
     def __init__(self, code: str) -> None:
         self.code = code
@@ -21,7 +21,7 @@ class RawModule:
 
 
 class RawKernel:
-    """One kernel; as in CuPy it starts with kernel(grid, block, arguments)."""
+    """One kernel, launched as in CuPy: kernel(grid, block, arguments)."""
 
     def __init__(self, code: str, name: str) -> None:
         self.code, self.name = code, name
@@ -29,7 +29,7 @@ class RawKernel:
     def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], arguments: Sequence[Any]) -> None:
         for argument in arguments:
             if isinstance(argument, np.ndarray):
-                raise TypeError(f"a kernel takes arrays of the device, got a numpy.ndarray of shape {argument.shape}")
-        note("launches", self.name)
+                raise TypeError(f"a kernel expects device arrays, got a numpy.ndarray of shape {argument.shape}")
+        log("launches", self.name)
         values = [value._memory if isinstance(value, ndarray) else value for value in arguments]
         compile_for_cpu(self.code)[self.name](grid, block, values)

@@ -1,4 +1,4 @@
-"""The names that the real CuPy shares with NumPy, and the arguments they take; `support/cupy_names.py` writes them."""
+"""The names that CuPy shares with NumPy, and their arguments, read from `names.txt` (see `support/cupy_names.py`)."""
 
 import re
 from functools import cache
@@ -9,7 +9,7 @@ Names = dict[str, frozenset[str] | None]  # None: any arguments
 
 @cache
 def section(title: str) -> Names:
-    """Return what one section of the table lists."""
+    """Return the names of one section of `names.txt`."""
     text = (Path(__file__).parent / "names.txt").read_text()
     lines = re.search(rf"^\[(?:CuPy [^:]+: )?{title}\]\n([^\[]*)", text, re.MULTILINE)[1]
     return {name: _arguments(arguments) for name, arguments in re.findall(r"(\w+)(?:\(([^)]*)\))?", lines)}
@@ -17,7 +17,7 @@ def section(title: str) -> Names:
 
 @cache
 def version() -> str:
-    """Return the version of the CuPy that the names are of."""
+    """Return the version of CuPy that `names.txt` describes."""
     return re.match(r"\[CuPy (\S+)", (Path(__file__).parent / "names.txt").read_text())[1]
 
 

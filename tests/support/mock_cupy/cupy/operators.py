@@ -1,4 +1,4 @@
-"""What `+`, `@`, `<` and NumPy's own functions do with arrays of the device."""
+"""Operators and NumPy functions for device arrays."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ UNARY = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "inv
 def _forward(function: Any) -> Any:
     def operator(self: ndarray, other: Any) -> Any:
         if not isinstance(other, ndarray) and getattr(other, "__array_priority__", 0) > ndarray.__array_priority__:
-            return NotImplemented  # the other side has an operator of its own, and asks to come first
+            return NotImplemented  # the operator of the other operand has priority
         return function(self, other)
 
     return operator
@@ -52,18 +52,18 @@ for _sign, _name in UNARY.items():
     setattr(ndarray, f"__{_sign}__", lambda self, _name=_name: FUNCTIONS[_name](self))
 
 
-def _ufunc_of_numpy(self: ndarray, twin: np.ufunc, method: str, *values: Any, **options: Any) -> Any:
-    ours = FUNCTIONS.get(twin.__name__)
-    if ours is None or method != "__call__":
+def _ufunc_of_numpy(self: ndarray, numpy_function: np.ufunc, method: str, *values: Any, **options: Any) -> Any:
+    function = FUNCTIONS.get(numpy_function.__name__)
+    if function is None or method != "__call__":
         return NotImplemented
     if "out" in options:
         (options["out"],) = options["out"]
-    return ours(*values, **options)
+    return function(*values, **options)
 
 
-def _function_of_numpy(self: ndarray, twin: Any, types: Any, values: Any, options: Any) -> Any:
-    ours = (LINALG if twin.__module__ == "numpy.linalg" else FUNCTIONS).get(twin.__name__)
-    return NotImplemented if ours is None else ours(*values, **options)
+def _function_of_numpy(self: ndarray, numpy_function: Any, types: Any, values: Any, options: Any) -> Any:
+    function = (LINALG if numpy_function.__module__ == "numpy.linalg" else FUNCTIONS).get(numpy_function.__name__)
+    return NotImplemented if function is None else function(*values, **options)
 
 
 LINALG = module("linalg", np.linalg)

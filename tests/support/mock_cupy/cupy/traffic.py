@@ -1,4 +1,4 @@
-"""What crosses between host and device, and which kernels are launched: counted while somebody listens."""
+"""Record copies between host and device, and kernel launches."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,33 +7,33 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Traffic:
-    """Bytes of each copy in either direction, and the name of each kernel."""
+    """Bytes of each copy in either direction, and the name of each launched kernel."""
 
     to_device: list[int] = field(default_factory=list)
     to_host: list[int] = field(default_factory=list)
     launches: list[str] = field(default_factory=list)
 
 
-_listeners: list[Traffic] = []
+_active: list[Traffic] = []
 
 
 @contextmanager
-def counted() -> Iterator[Traffic]:
-    """Return a `Traffic` that is filled as long as the block lasts.
+def record() -> Iterator[Traffic]:
+    """Return a `Traffic` that records all events within the block.
 
-    >>> with counted() as traffic: total = float(cupy.asarray(numpy.ones(3)).sum())
+    >>> with record() as traffic: total = float(cupy.asarray(numpy.ones(3)).sum())
     >>> traffic.to_device, traffic.to_host
     ([24], [8])
     """
     traffic = Traffic()
-    _listeners.append(traffic)
+    _active.append(traffic)
     try:
         yield traffic
     finally:
-        _listeners.remove(traffic)
+        _active.remove(traffic)
 
 
-def note(kind: str, what: int | str) -> None:
-    """Tell everybody who listens."""
-    for traffic in _listeners:
-        getattr(traffic, kind).append(what)
+def log(kind: str, value: int | str) -> None:
+    """Append an event to all active records."""
+    for traffic in _active:
+        getattr(traffic, kind).append(value)
