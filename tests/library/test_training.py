@@ -1,8 +1,7 @@
-"""Training, and nothing lost.
+"""Training loop: batches, metrics of an epoch, checkpoints, Ctrl-C, and resuming.
 
-A step is: logits, loss, gradients, a move. The loop around it adds a progress bar, a checkpoint after each
-epoch, a clean stop on Ctrl-C, and an exact resume: a run that was killed and continued must end in the same
-bits as one that was left alone, because all its randomness is in two generators whose state is saved.
+All randomness of a run comes from two generators whose states are in the checkpoint. So a run that was killed and
+resumed must end with the same bits as an uninterrupted trainer.
 """
 
 import json
@@ -22,7 +21,7 @@ from quatnet.errors import CheckpointError, TrainingStopped
 from quatnet.models import CNN, CNNConfig
 from quatnet.optim import SGD, AdamW, one_cycle
 from quatnet.training import checkpoint
-from quatnet.training.batches import predict, shuffled_batches
+from quatnet.training.data import DataLoader, predict
 from quatnet.training.loop import Trainer
 from quatnet.training.metrics import accuracy
 
@@ -31,7 +30,7 @@ LABELS = np.arange(24) % 3
 
 
 def clips() -> np.ndarray:
-    """24 clips of three classes: stripes in time (a ticking clock), stripes in mels (a tone), noise alone."""
+    """Return 24 clips of three classes: noise with periodic frames, noise with periodic mel bands, and noise."""
     x = np.random.default_rng(5).standard_normal((24, 12, 8, 4)).astype(np.float32)
     x[LABELS == 0, ::3, :, 0] += 3
     x[LABELS == 1, :, ::3, 0] += 3
@@ -42,11 +41,11 @@ def jitter(x: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> tupl
     return x + rng.normal(0, 0.1, x.shape).astype(x.dtype), targets
 
 
-def training(path: Path | None = None, *, epochs: int = 4, seed: int = 0, **options: object) -> Trainer:
+def make_trainer(path: Path | None = None, *, epochs: int = 4, seed: int = 0, **options: object) -> Trainer:
     model = CNN(CONFIG, rng=np.random.default_rng(seed))
     return Trainer(
         model,
-        shuffled_batches(clips(), one_hot(LABELS, 3), batch_size=8, augment=jitter),
+        DataLoader(clips(), one_hot(LABELS, 3), batch_size=8, augment=jitter),
         AdamW(model.parameters(), weight_decay=0.01),
         epochs=epochs,
         steps_per_epoch=3,
@@ -57,72 +56,70 @@ def training(path: Path | None = None, *, epochs: int = 4, seed: int = 0, **opti
     )
 
 
-def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
+def equal(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
-def test_the_number_of_threads_changes_no_bit_of_a_training(with_threads) -> None:
-    # stricter than equal to rounding: pieces of work depend on its size alone, and are joined in order
+def test_weights_do_not_depend_on_the_number_of_threads(with_threads) -> None:
+    # bit-identical: the chunks depend on the size of the arrays only, and their results are joined in order
     states = []
     for count in (1, 2, 2, 5):
         with_threads(count)
-        run = training(epochs=2)
-        run.batches = shuffled_batches(
-            np.tile(clips(), (1, 150, 1, 1)), one_hot(LABELS, 3), batch_size=8, augment=jitter
-        )
-        run.run()
-        states.append(run.model.state_dict())
-    assert all(same(states[0], state) for state in states[1:])
+        trainer = make_trainer(epochs=2)
+        trainer.batches = DataLoader(np.tile(clips(), (1, 150, 1, 1)), one_hot(LABELS, 3), batch_size=8, augment=jitter)
+        trainer.run()
+        states.append(trainer.model.state_dict())
+    assert all(equal(states[0], state) for state in states[1:])
 
 
-def test_a_network_learns_three_easy_classes() -> None:
-    run = training(epochs=20)
-    history = run.run().history
+def test_loss_decreases_and_accuracy_is_high() -> None:
+    trainer = make_trainer(epochs=20)
+    history = trainer.run().history
     assert len(history) == 20
     assert history[-1]["loss"] < history[0]["loss"] / 2
-    assert accuracy(predict(run.model, clips()), LABELS) > 0.9
+    assert accuracy(predict(trainer.model, clips()), LABELS) > 0.9
 
 
-def test_an_epoch_shows_every_clip_once() -> None:
+def test_epoch_has_every_clip_once() -> None:
     x = np.arange(10.0)[:, None]
-    epoch = shuffled_batches(x, x, batch_size=4)
-    seen = [batch for batch, _ in epoch(np.random.default_rng(0))]
-    assert sorted(np.concatenate(seen).ravel()) == list(range(10))
-    assert [len(batch) for batch in seen] == [4, 3, 3]  # nearly equal, none too small for batch statistics
+    epoch = DataLoader(x, x, batch_size=4)
+    batches = [x for x, _ in epoch(np.random.default_rng(0))]
+    assert sorted(np.concatenate(batches).ravel()) == list(range(10))
+    assert [len(x) for x in batches] == [4, 3, 3]
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others() -> None:
-    first, second, other = training(), training(), training(seed=1)
-    for run in (first, second, other):
-        run.run()
-    assert same(first.model.state_dict(), second.model.state_dict())
-    assert not same(first.model.state_dict(), other.model.state_dict())
+def test_weights_depend_on_the_seed_only() -> None:
+    first, second, other = make_trainer(), make_trainer(), make_trainer(seed=1)
+    for trainer in (first, second, other):
+        trainer.run()
+    assert equal(first.model.state_dict(), second.model.state_dict())
+    assert not equal(first.model.state_dict(), other.model.state_dict())
 
 
 class Killed(Exception):
-    """Stands for a power cut."""
+    """Simulates a killed process."""
 
 
 @pytest.mark.parametrize("epochs_done", [1, 2, 3])
-def test_a_killed_run_resumes_to_the_same_bits(tmp_path: Path, epochs_done: int) -> None:
-    whole = training(tmp_path / "whole.npz")
-    whole.run()
+def test_killed_run_is_resumed_bit_identically(tmp_path: Path, epochs_done: int) -> None:
+    uninterrupted = make_trainer(tmp_path / "uninterrupted.npz")
+    uninterrupted.run()
 
     def kill(model: CNN) -> float:
-        if len(broken.progress.history) == epochs_done:
+        if len(killed.progress.history) == epochs_done:
             raise Killed
         return 0.0
 
-    broken = training(tmp_path / "broken.npz", evaluate=kill)
+    killed = make_trainer(tmp_path / "killed.npz", evaluate=kill)
     with pytest.raises(Killed):
-        broken.run()
-    resumed = training(tmp_path / "broken.npz")
+        killed.run()
+    resumed = make_trainer(tmp_path / "killed.npz")
     resumed.load()
     assert resumed.progress.epoch == epochs_done
     resumed.run()
-    assert same(whole.model.state_dict(), resumed.model.state_dict())
-    assert same(whole.optimizer.state_dict(), resumed.optimizer.state_dict())
-    assert [epoch["loss"] for epoch in whole.progress.history] == [e["loss"] for e in resumed.progress.history]
+    assert equal(uninterrupted.model.state_dict(), resumed.model.state_dict())
+    assert equal(uninterrupted.optimizer.state_dict(), resumed.optimizer.state_dict())
+    assert [epoch["loss"] for epoch in uninterrupted.progress.history] == [e["loss"] for e in resumed.progress.history]
 
 
 PROGRAM = """
@@ -130,82 +127,84 @@ import sys, time
 from pathlib import Path
 
 sys.path.insert(0, sys.argv[2])
-import test_training as lesson
+import test_training
 from quatnet.errors import TrainingStopped
 
-fast = lesson.jitter
+jitter = test_training.jitter
 
 
-def slow(x, targets, rng):
+def slow_jitter(x, targets, rng):
     print("step", flush=True)
     time.sleep(0.1)
-    return fast(x, targets, rng)
+    return jitter(x, targets, rng)
 
 
-lesson.jitter = slow
+test_training.jitter = slow_jitter
 try:
-    lesson.training(Path(sys.argv[1])).run()
+    test_training.make_trainer(Path(sys.argv[1])).run()
 except TrainingStopped as stop:
     sys.exit(str(stop))
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_process_that_is_killed_or_interrupted_anywhere_resumes_to_the_same_bits(tmp_path: Path, how: int) -> None:
-    whole = training()
-    whole.run()
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT])
+def test_killed_process_is_resumed_bit_identically(tmp_path: Path, signal_number: int) -> None:
+    uninterrupted = make_trainer()
+    uninterrupted.run()
     program, path = tmp_path / "program.py", tmp_path / "run.npz"
     program.write_text(PROGRAM)
-    here = Path(__file__).parent
     process = subprocess.Popen(
-        [sys.executable, program, path, here], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, program, path, Path(__file__).parent],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    for _ in range(5):  # five of twelve steps: in the middle of the second epoch
+    for _ in range(5):  # five of twelve steps: within the second epoch
         process.stdout.readline()
-    process.send_signal(how)
-    _, said = process.communicate(timeout=60)
+    process.send_signal(signal_number)
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode != 0
-    resumed = training(path)
+    resumed = make_trainer(path)
     resumed.load()
-    if how == signal.SIGINT:
-        assert "stopped in epoch 2 of 4: saved in" in said
-        assert resumed.progress.step > 0  # saved at the step, not only at the last epoch
+    if signal_number == signal.SIGINT:
+        assert "stopped in epoch 2 of 4: saved in" in stderr
+        assert resumed.progress.step > 0  # saved after the step, not only after the epoch
     resumed.run()
-    assert same(whole.model.state_dict(), resumed.model.state_dict())
+    assert equal(uninterrupted.model.state_dict(), resumed.model.state_dict())
 
 
-def test_ctrl_c_without_a_checkpoint_stops_after_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, before = training(), signal.getsignal(signal.SIGINT)  # a process in the background ignores it
-    monkeypatch.setattr(run, "_show", lambda bar: os.kill(os.getpid(), signal.SIGINT))
+def test_ctrl_c_without_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer, before = make_trainer(), signal.getsignal(signal.SIGINT)  # SIG_IGN in a background process
+    monkeypatch.setattr(trainer, "_show", lambda bar: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(TrainingStopped, match="nothing was saved"):
-        run.run()
+        trainer.run()
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_the_best_epoch_is_kept_where_clips_were_set_aside_to_choose_it(tmp_path: Path) -> None:
-    seen: list[dict] = []
+def test_keep_best(tmp_path: Path) -> None:
+    states: list[dict] = []
 
     def evaluate(model: CNN) -> float:
-        seen.append(model.state_dict())
-        return [0.2, 0.9, 0.4, 0.9][len(seen) - 1]
+        states.append(model.state_dict())
+        return [0.2, 0.9, 0.4, 0.9][len(states) - 1]
 
-    run = training(tmp_path / "run.npz", evaluate=evaluate, keep_best=True)
-    run.run()
-    assert same(run.model.state_dict(), seen[1])  # the first of the two best
-    assert same(checkpoint.load_model(tmp_path / "run.npz").state_dict(), seen[1])
-
-
-def test_a_checkpoint_gives_back_the_network(tmp_path: Path) -> None:
-    run = training(tmp_path / "run.npz", epochs=1)
-    run.run()
-    again = checkpoint.load_model(tmp_path / "run.npz")
-    np.testing.assert_array_equal(predict(again, clips()), predict(run.model, clips()))
-    assert os.listdir(tmp_path) == ["run.npz"]  # no temporary file stays
+    trainer = make_trainer(tmp_path / "run.npz", evaluate=evaluate, keep_best=True)
+    trainer.run()
+    assert equal(trainer.model.state_dict(), states[1])  # the first of two epochs with the highest accuracy
+    assert equal(checkpoint.load_model(tmp_path / "run.npz").state_dict(), states[1])
 
 
-def test_a_failed_write_leaves_the_old_checkpoint_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = training(tmp_path / "run.npz", epochs=1)
-    run.run()
+def test_load_model(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path / "run.npz", epochs=1)
+    trainer.run()
+    loaded = checkpoint.load_model(tmp_path / "run.npz")
+    np.testing.assert_array_equal(predict(loaded, clips()), predict(trainer.model, clips()))
+    assert os.listdir(tmp_path) == ["run.npz"]  # no temporary file is left
+
+
+def test_failed_write_keeps_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = make_trainer(tmp_path / "run.npz", epochs=1)
+    trainer.run()
     before = (tmp_path / "run.npz").read_bytes()
 
     def full_disk(_: int) -> None:
@@ -213,30 +212,32 @@ def test_a_failed_write_leaves_the_old_checkpoint_whole(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(OSError, match="no space"):
-        run.save()
+        trainer.save()
     assert (tmp_path / "run.npz").read_bytes() == before
     assert os.listdir(tmp_path) == ["run.npz"]
 
 
-def test_a_truncated_file_is_refused_at_every_length(tmp_path: Path) -> None:
-    run = training(tmp_path / "run.npz", epochs=1)
-    run.run()
-    whole = (tmp_path / "run.npz").read_bytes()
-    for length in [0, 1, 100, *range(1000, len(whole), len(whole) // 7)]:
-        (tmp_path / "cut.npz").write_bytes(whole[:length])
-        with pytest.raises(CheckpointError, match=r"cut\.npz is truncated or no quatnet checkpoint"):
-            checkpoint.load_model(tmp_path / "cut.npz")
+def test_truncated_checkpoint(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path / "run.npz", epochs=1)
+    trainer.run()
+    content = (tmp_path / "run.npz").read_bytes()
+    for length in [0, 1, 100, *range(1000, len(content), len(content) // 7)]:
+        (tmp_path / "truncated.npz").write_bytes(content[:length])
+        with pytest.raises(CheckpointError, match=r"truncated\.npz is truncated or no quatnet checkpoint"):
+            checkpoint.load_model(tmp_path / "truncated.npz")
 
 
-def test_foreign_files_are_refused(tmp_path: Path) -> None:
+def test_file_that_is_no_checkpoint(tmp_path: Path) -> None:
     np.savez(tmp_path / "foreign.npz", weights=np.zeros(3))
-    np.savez(tmp_path / "pickled.npz", about=np.array({"format": "x"}, dtype=object))
-    np.savez(tmp_path / "other.npz", about=np.array(json.dumps({"format": "something else"})))
-    (tmp_path / "text.npz").write_text("not even a zip")
+    np.savez(tmp_path / "pickled.npz", header=np.array({"format": "x"}, dtype=object))
+    np.savez(tmp_path / "other.npz", header=np.array(json.dumps({"format": "something else"})))
+    np.savez(tmp_path / "format_1.npz", about=np.array(json.dumps({"format": "quatnet checkpoint 1"})))
+    (tmp_path / "text.npz").write_text("no zip archive")
     for name, message in [
         ("foreign", "no quatnet"),
         ("pickled", "no quatnet"),
-        ("other", "it says"),
+        ("other", "got 'something else'"),
+        ("format_1", "expected the format 'quatnet checkpoint 2', got 'quatnet checkpoint 1'"),
         ("text", "no qua"),
     ]:
         with pytest.raises(CheckpointError, match=message):
@@ -245,35 +246,35 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
         checkpoint.load_model(tmp_path / "absent.npz")
 
 
-def test_a_mismatched_file_says_what_is_missing_unexpected_and_misshaped(tmp_path: Path) -> None:
-    run = training(tmp_path / "run.npz", epochs=1)
-    run.run()
-    about, groups = checkpoint.read(tmp_path / "run.npz")
+def test_checkpoint_with_other_arrays(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path / "run.npz", epochs=1)
+    trainer.run()
+    header, groups = checkpoint.read(tmp_path / "run.npz")
     arrays = {f"model/{name}": array for name, array in groups["model"].items()}
     arrays["model/extra"] = arrays.pop("model/classifier.bias")
     arrays["model/classifier.weight"] = np.zeros((1, 1), np.float32)
-    np.savez(tmp_path / "odd.npz", about=np.array(json.dumps(about)), **arrays)
+    np.savez(tmp_path / "changed.npz", header=np.array(json.dumps(header)), **arrays)
     with pytest.raises(
         CheckpointError, match=r"missing: \['classifier.bias'\]; unexpected: \['extra'\]; wrong shape: cl"
     ):
-        checkpoint.load_model(tmp_path / "odd.npz")
+        checkpoint.load_model(tmp_path / "changed.npz")
 
 
-def test_a_checkpoint_of_another_run_is_not_resumed(tmp_path: Path) -> None:
-    training(tmp_path / "run.npz", epochs=1).run()
+def test_checkpoint_of_another_run(tmp_path: Path) -> None:
+    make_trainer(tmp_path / "run.npz", epochs=1).run()
     with pytest.raises(CheckpointError, match="comes from another run"):
-        training(tmp_path / "run.npz", epochs=2).load()
-    other = training(tmp_path / "run.npz", epochs=1)
+        make_trainer(tmp_path / "run.npz", epochs=2).load()
+    other = make_trainer(tmp_path / "run.npz", epochs=1)
     other.optimizer = SGD(other.model.parameters())
     with pytest.raises(CheckpointError, match="does not belong to SGD"):
         other.load()
 
 
-def test_time_is_counted_over_a_resume(tmp_path: Path) -> None:
-    begin = time.perf_counter()
-    first = training(tmp_path / "run.npz")
+def test_seconds_are_kept_in_the_checkpoint(tmp_path: Path) -> None:
+    start = time.perf_counter()
+    first = make_trainer(tmp_path / "run.npz")
     first.run()
-    resumed = training(tmp_path / "run.npz")
+    resumed = make_trainer(tmp_path / "run.npz")
     resumed.load()
     assert resumed.run().seconds == first.progress.seconds
-    assert 0 < first.progress.seconds < time.perf_counter() - begin
+    assert 0 < first.progress.seconds < time.perf_counter() - start
