@@ -1,17 +1,17 @@
-"""Types of command-line arguments, for `argparse`."""
+"""Argument types for `argparse`."""
 
 import argparse
 
 
 def positive_int(text: str) -> int:
-    """Return `text` as a whole number of at least 1; another text is an error of the argument."""
+    """Return `text` as an integer of at least 1. Raises ArgumentTypeError for any other text."""
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a integer of at least 1, got {text!r}")
     return int(text)
 
 
 def nonnegative_int(text: str) -> int:
-    """Return `text` as a whole number of at least 0; another text is an error of the argument."""
+    """Return `text` as an integer of at least 0. Raises ArgumentTypeError for any other text."""
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a integer of at least 0, got {text!r}")
     return int(text)

@@ -61,7 +61,7 @@ def device() -> str:
 
 def versions() -> str:
     """Return the versions of quatnet, Python and the dependencies."""
-    cupy = [f"{name} {version}" for name in CUPY if (version := _installed_version(name))]
+    cupy = [f"{name} {installed}" for name in CUPY if (installed := _installed_version(name))]
     others = [f"{name} {_installed_version(name)}" for name in ("numpy", "scipy")]
     own = [f"quatnet {__version__}", f"python {platform.python_version()}"]
     return ", ".join(own + others + (cupy or ["cupy not installed"]))

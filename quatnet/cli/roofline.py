@@ -22,7 +22,6 @@ from ..profile.roofline import (
 
 GPUS = (A100, H100)
 CLASSES, FRAMES, SECONDS = 527, 1001, 10  # a clip of AudioSet
-Passes = dict[str, list[Pass]]
 
 
 def add_parser(commands: Any) -> None:
@@ -53,7 +52,7 @@ def by_layer(config: CNNConfig, batch: int) -> Iterator[str]:
     for layer in config.layers(FRAMES):
         products = "8" if uses_eight_products(layer) else "16" if layer.quaternion else "real"
         yield _row([layer.name, products], passes[layer.name])
-    yield _row(["step", ""], [each for layer_passes in passes.values() for each in layer_passes])
+    yield _row(["step", ""], [each for layer in passes.values() for each in layer])
 
 
 def _row(names: list[str], passes: list[Pass]) -> str:

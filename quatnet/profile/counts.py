@@ -74,12 +74,12 @@ def num_weights(layer: LayerShape) -> int:
 def _additions_8(layer: LayerShape) -> int:
     """Return the additions with 8 products.
 
-    A quaternion layer has 8 additions for each input quaternion, the additions of 8 transformed components, and 12
-    additions for each output quaternion.
+    A quaternion layer needs 8 additions for each input quaternion, the additions of the 8 products between the
+    transformed components, and 12 additions for each output quaternion.
     """
     pixels, unit = layer.height * layer.width, 4 if layer.quaternion else 1
     inputs, outputs = layer.in_channels // unit, layer.out_channels // unit
-    additions = layer.kernel_size**2 * inputs - 1  # of one output of one component
+    additions = layer.kernel_size**2 * inputs - 1  # for each output of each transformed component
     if not layer.quaternion:
         return pixels * outputs * (additions + layer.linear)
     return pixels * (8 * inputs + 8 * outputs * additions + 12 * outputs + layer.out_channels * layer.linear)

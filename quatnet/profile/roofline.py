@@ -108,9 +108,8 @@ def _convolution(layer: LayerShape, batch: int) -> Iterator[Pass]:
     x, patches, products, y, kernel, operations = _sizes(layer, batch)
     eight_products = uses_eight_products(layer)
     if layer.quaternion:
-        yield Pass(
-            "weights and Adam", 3 * (num_weights(layer) + kernel)
-        )  # kernel transform twice, and its gradient once
+        # the transform of the kernel twice, and that of its gradient once
+        yield Pass("weights and Adam", 3 * (num_weights(layer) + kernel))
     if eight_products or layer.kernel_size > 1:
         category = "patches" if layer.kernel_size > 1 else "components"
         yield from [Pass(category, x + patches)] * 3  # im2col twice, col2im once
@@ -122,7 +121,7 @@ def _convolution(layer: LayerShape, batch: int) -> Iterator[Pass]:
 
 
 def _fused(layer: LayerShape, batch: int) -> Iterator[Pass]:
-    """Yield the same three products with patches and transformed components in on-chip memory."""
+    """Yield the passes of `_convolution` with patches and transformed components in on-chip memory only."""
     x, _, _, y, _, operations = _sizes(layer, batch)
     yield from [Pass("products", x + y + num_weights(layer), operations)] * 3
 

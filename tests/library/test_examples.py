@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.device import stands_in
+from support.device import uses_mock
 from support.results import check_results
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -56,7 +56,7 @@ def test_esc50_resumed_after_the_end_trains_nothing_again(smoke: tuple[Path, str
         assert (old["accuracy"], old["train_seconds"]) == (new["accuracy"], new["train_seconds"])
 
 
-@pytest.mark.skipif(stands_in, reason="CUDA kernels run slowly on the CPU; esc50 is run there, the others are like it")
+@pytest.mark.skipif(uses_mock, reason="CUDA kernels run slowly on the CPU; esc50 is run there, the others are like it")
 @pytest.mark.parametrize("name", FIVE_NETWORKS[1:])
 def test_the_other_data_sets_have_the_same_experiment(tmp_path: Path, name: str) -> None:
     run = run_example("--smoke", "--out", tmp_path, example=name)
@@ -78,8 +78,8 @@ def test_a_custom_network_is_trained_and_evaluated(tmp_path: Path) -> None:
     [
         ("esc50", ["--data", "nowhere"], "DataError: .*nowhere"),
         ("esc50", ["--smoke", "--fold", "9"], "DataError: .*fold"),
-        ("esc50", ["--smoke", "--epochs", "0"], "argument --epochs: expected a whole number of at least 1, got '0'"),
-        ("esc50", ["--smoke", "--seed", "-1"], "argument --seed: expected a whole number of at least 0, got '-1'"),
+        ("esc50", ["--smoke", "--epochs", "0"], "argument --epochs: expected a integer of at least 1, got '0'"),
+        ("esc50", ["--smoke", "--seed", "-1"], "argument --seed: expected a integer of at least 0, got '-1'"),
         ("gtzan", ["--data", "nowhere"], "DataError: .*no folders blues/ to rock/ in nowhere"),
         ("gtzan", ["--smoke", "--fold", "11"], "DataError: .*its folds are"),
         ("ravdess", ["--data", "nowhere"], "DataError: .*no folders Actor_01/"),
