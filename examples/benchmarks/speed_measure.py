@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from quatnet.threads import map_on_cores
+from quatnet.threads import parallel_map
 
 Run = Callable[[], object]
 STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # Linux
@@ -73,7 +73,7 @@ def set_threads(count: int) -> None:
     """
     os.environ["QUATNET_NUM_THREADS"] = str(count)
     threadpool_limits(limits=count)
-    list(map_on_cores(abs, [0, 1]))
+    list(parallel_map(abs, [0, 1]))
 
 
 def time_alternately(sides: dict[str, Run], rounds: int, turn_seconds: float) -> dict[str, dict[str, Any]]:

@@ -33,7 +33,7 @@ from quatnet.files import write_json
 from quatnet.models import Config, Network, build, half_width, small_cnn
 from quatnet.profile import count_parameters
 from quatnet.prune import (
-    Choice,
+    Selector,
     budget_from_reference,
     budget_rounds,
     layer_savings,
@@ -115,7 +115,7 @@ def run_experiment(task: Task, args: argparse.Namespace, epochs: int) -> None:
     task.distillation_loss(**soft_loss)  # refuses wrong values before anything is trained
     configs = {kind: small_cnn(classes, quaternion=kind, width=8 if args.smoke else 16) for kind in (False, True)}
     configs |= {kind: model.config for kind, model in pretrained.items()}
-    choices = pruning_choices(args, quaternion=configs[True], real=configs[False], frames=frames)
+    selectors = pruning_selectors(args, quaternion=configs[True], real=configs[False], frames=frames)
 
     _, real_row = train_full_width(NAMES[0], configs[False])
     quaternion, quaternion_row = train_full_width(NAMES[1], configs[True])
@@ -126,13 +126,13 @@ def run_experiment(task: Task, args: argparse.Namespace, epochs: int) -> None:
 
     finetune = replace(task.config, max_lr=task.config.max_lr / 4)
     pruning = {key: getattr(args, key) for key in ("criterion", "budget", "rounds")}
-    names = iter([*(f"{NAMES[4]} in round {n + 1}" for n in range(len(choices) - 1)), NAMES[4]])
+    names = iter([*(f"{NAMES[4]} in round {n + 1}" for n in range(len(selectors) - 1)), NAMES[4]])
     round_rows: list[dict[str, Any]] = []
 
     def finetune_round(model: Network) -> None:
         round_rows.append(train(next(names), model, finetune_epochs(epochs), config=finetune, **pruning))
 
-    pruned = prune_gradually(quaternion, choices, finetune_round)
+    pruned = prune_gradually(quaternion, selectors, finetune_round)
     pruned_row = round_rows[-1] | {"train_seconds": sum(row["train_seconds"] for row in round_rows)}
 
     rows = [real_row, quaternion_row, student_row, distilled_row, pruned_row]
@@ -167,7 +167,7 @@ def load_pretrained(args: argparse.Namespace, classes: int) -> dict[bool, Networ
     return pretrained
 
 
-def pruning_choices(args: argparse.Namespace, quaternion: Config, real: Config, frames: int) -> list[Choice]:
+def pruning_selectors(args: argparse.Namespace, quaternion: Config, real: Config, frames: int) -> list[Selector]:
     """Return the function that selects the filters to keep, for each round."""
     criterion = build_criterion(args.criterion, args.seed)
     if args.budget:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from row_networks import filter_choice, network_config, pruned_config
+from row_networks import config_after_pruning, filter_selector, network_config
 from row_training import Run, TrainResult
 from rows import TEACHER
 from train_config import FROM_SCRATCH
@@ -27,7 +27,7 @@ def train_with_scaled_lr(run: Run, epochs: int) -> TrainResult:
 def prune_and_finetune(run: Run, epochs: int) -> TrainResult:
     """Train the base network, prune it, and fine-tune the pruned network."""
     base = train_from_scratch(run.for_row(run.row.base_row), epochs)
-    pruned = prune_filters(base.model, row_filter_choice(run)(base.model))
+    pruned = prune_filters(base.model, row_selector(run)(base.model))
     return replace(run.train(pruned, finetune_epochs(epochs), config=FINETUNE), base=base)
 
 
@@ -56,7 +56,7 @@ def train_at_distillation_cost(run: Run, epochs: int) -> TrainResult:
         return run.train(run.init_model(student), round(cost / student_step))
     base = train_from_scratch(run.for_row(run.row.base_row), epochs)
     remaining_cost = cost - 3 * run.forward_multiplications(base.model.config) * epochs
-    pruned = prune_filters(base.model, row_filter_choice(run)(base.model))
+    pruned = prune_filters(base.model, row_selector(run)(base.model))
     return replace(run.train(pruned, round(remaining_cost / student_step), config=FINETUNE), base=base)
 
 
@@ -64,11 +64,11 @@ def pruned_size(run: Run) -> CNNConfig:
     """Return the config after pruning by the ratio in the option of the row. It is the same for every criterion."""
     ratio = run.row.option.rpartition("-")[2]
     l1_run = Run(replace(run.row, option=f"l1-{ratio}"), run.fold, run.seed, run.paths)
-    return pruned_config(run.init_model(run.config), row_filter_choice(l1_run))
+    return config_after_pruning(run.init_model(run.config), row_selector(l1_run))
 
 
-def row_filter_choice(run: Run) -> Selector:
-    return filter_choice(run.row, len(run.task.classes), run.task.frontend.frames, run.seed)
+def row_selector(run: Run) -> Selector:
+    return filter_selector(run.row, len(run.task.classes), run.task.frontend.frames, run.seed)
 
 
 def finetune_epochs(epochs: int) -> int:

@@ -1,4 +1,4 @@
-"""The records behind docs/results.md: a JSON file for each row, a line for each fold and seed.
+"""The records of docs/results.md: a JSON file for each row, a line for each fold and seed.
 
 Each line holds the results of a run, and the command, commit, machine and versions that produced them.
 """

@@ -33,7 +33,7 @@ class Paths:
 
 
 def load_task(row: Row, fold: int, paths: Paths) -> Task:
-    """Return the task of a row. Raises ConfigError if `paths` lacks the recordings or the teacher of the row."""
+    """Return the task of a row. Raises ConfigError if a path that the row needs is None."""
     if row.needs_cached_teacher and paths.teacher is None:
         raise ConfigError(f"{row.name} needs --teacher FILE, the cached outputs of a strong network")
     frontend = row_frontend(row)

@@ -26,7 +26,7 @@ def network_config(name: str, classes: int) -> CNNConfig:
     return replace(preset, widths=widths, embedding=scaled(preset.embedding))
 
 
-def filter_choice(row: Row, classes: int, frames: int, seed: int) -> Selector:
+def filter_selector(row: Row, classes: int, frames: int, seed: int) -> Selector:
     """Return the function that selects the filters to keep.
 
     For "l1-0.5" it keeps half of the filters of the last blocks, as the paper does. For "l1-budget" it keeps as many
@@ -45,6 +45,6 @@ def last_blocks(model: Network) -> range:
     return range(len(model.config.widths))[-PRUNED_BLOCKS:]
 
 
-def pruned_config(model: Network, choice: Selector) -> CNNConfig:
+def config_after_pruning(model: Network, selector: Selector) -> CNNConfig:
     """Return the config of the network after pruning, without pruning it."""
-    return with_filters(model.config, {name: len(indices) for name, indices in choice(model).items()})
+    return with_filters(model.config, {name: len(indices) for name, indices in selector(model).items()})

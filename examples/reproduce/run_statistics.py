@@ -30,7 +30,7 @@ def accuracies(runs: Runs) -> dict[tuple[int, int], float]:
 def mean_and_error(values: Mapping[tuple[int, int], float]) -> MeanAndError:
     """Return the mean and the standard error of one value per (fold, seed).
 
-    If a fold lacks some of the seeds, the seeds are averaged first, and the error is that of the mean over folds.
+    If a fold has runs of only some seeds, the seeds are averaged first, and the error is that of the mean over folds.
     """
     if not values:
         return MeanAndError(np.nan, np.nan)
@@ -41,7 +41,7 @@ def mean_and_error(values: Mapping[tuple[int, int], float]) -> MeanAndError:
 
 
 def variance_of_mean(grid: np.ndarray) -> float:
-    """Return the variance of the mean of a grid (folds, seeds), if folds and seeds were drawn anew.
+    """Return the variance of the mean of a grid (folds, seeds), over a new draw of folds and seeds.
 
     Two-way analysis of variance, both factors random: the variance of the mean is that of the fold means plus that
     of the seed means, less the residual variance, which both contain. The result is at least the residual variance.

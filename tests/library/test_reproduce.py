@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cached_teacher import cached_teacher_logits
-from support.device import stands_in
+from support.device import uses_mock
 from support.published import published_state_dict
 from support.results import check_results
 
@@ -61,7 +61,7 @@ def test_resume_keeps_finished_trainings(smoke: tuple[Path, str]) -> None:
         assert (old["accuracy"], old["train_seconds"]) == (new["accuracy"], new["train_seconds"])
 
 
-@pytest.mark.skipif(stands_in, reason="kernels on the CPU are slow, and esc50 runs the same code")
+@pytest.mark.skipif(uses_mock, reason="kernels on the CPU are slow, and esc50 runs the same code")
 @pytest.mark.parametrize("dataset", ["gtzan", "ravdess", "audioset"])
 def test_other_data_sets(tmp_path: Path, dataset: str) -> None:
     run = run_experiment("--smoke", "--out", tmp_path, dataset=dataset)
@@ -203,14 +203,14 @@ def test_transfer_of_published_residual_network(tmp_path: Path) -> None:
         (["--data", "nowhere"], "DataError: .*nowhere"),
         (["--smoke", "--fold", "9"], "DataError: .*fold"),
         (["--smoke", "--epochs", "0"], "epochs"),
-        (["--smoke", "--rounds", "0"], "argument --rounds: expected a whole number of at least 1, got '0'"),
+        (["--smoke", "--rounds", "0"], "argument --rounds: expected a integer of at least 1, got '0'"),
         (
             ["--smoke", "--budget", "0.5", "none"],
             "argument --budget: expected a number above 0, such as 0.5, got 'none'",
         ),
         (["--smoke", "--criterion", "gm"], "argument --criterion: invalid choice: 'gm'"),
         (["--smoke", "--budget", "0.001", "0.2"], "ConfigError: with one filter in each layer the network still costs"),
-        (["--smoke", "--seed", "-1"], "argument --seed: expected a whole number of at least 0, got '-1'"),
+        (["--smoke", "--seed", "-1"], "argument --seed: expected a integer of at least 0, got '-1'"),
         (["--smoke", "--temperature", "0"], "argument --temperature: expected a number above 0"),
         (["--smoke", "--alpha", "1.5"], "ConfigError: expected 0 <= alpha <= 1"),
         (["--smoke", "--freeze"], "ConfigError: --freeze trains the classifier of a pretrained network"),

@@ -20,7 +20,7 @@ import run_row
 from pruning_rows import train_with_scaled_lr
 from row_comparisons import PAIRS
 from row_data import Paths
-from row_networks import filter_choice, network_config, pruned_config
+from row_networks import config_after_pruning, filter_selector, network_config
 from row_training import Run, TrainResult
 from rows import QUESTIONS, Row, row_from_name
 from run_statistics import accuracies, accuracy_difference, mean_and_error, num_failed, variance_of_mean
@@ -83,8 +83,11 @@ def test_compared_networks_have_equal_cost(network: str, reference: str, cost: s
 
 def test_pruned_network_fits_budget() -> None:
     model = CNN(network_config("quaternion-16", classes=10), rng=np.random.default_rng(0))
-    choice = filter_choice(row_from_name("esc10/quaternion-16/prune-l1-budget"), 10, 126, seed=0)
-    pruned, real = network_cost(pruned_config(model, choice), 126), network_cost(network_config("real-16", 10), 126)
+    selector = filter_selector(row_from_name("esc10/quaternion-16/prune-l1-budget"), 10, 126, seed=0)
+    pruned, real = (
+        network_cost(config_after_pruning(model, selector), 126),
+        network_cost(network_config("real-16", 10), 126),
+    )
     assert pruned.multiplications_8 <= 0.5 * real.multiplications_8
     assert 0.19 * real.parameters < pruned.parameters <= 0.2 * real.parameters
 
