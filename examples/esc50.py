@@ -72,8 +72,8 @@ def main() -> None:
     student = models.build(student_config, rng=np.random.default_rng(args.seed))
     distilled = models.build(student_config, rng=np.random.default_rng(args.seed))
 
-    # 4. Training: AdamW and one cycle of the learning rate. Augmentation depends on the number of epochs: none below 10,
-    # a random time shift from 10 on, also SpecAugment and mixup with Beta(0.2, 0.2) from 100 on.
+    # 4. Training: AdamW and one cycle of the learning rate. The augmentation depends on the epochs: below 10 none, from
+    # 10 on a random time shift, from 100 on also SpecAugment and mixup with λ ~ Beta(0.2, 0.2).
     augment = training.default_augmentation(epochs)
     loader = training.DataLoader(train_x, targets, batch_size=16, augment=augment)
     settings = {
