@@ -1,4 +1,4 @@
-"""Tables of colored cells, which several figures share."""
+"""Tables of colored cells, used by several figures."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ Cell = tuple[str, str]  # text, color
 
 
 def cells(axes: Axes, rows: int, columns: int, cell: Callable[[int, int], Cell], *, size: float = 13) -> None:
-    """Draw `cell(row, column)` for every place, row 0 on top; one unit of the axes is one cell."""
+    """Draw the text and color of `cell(row, column)` for every cell; row 0 is on top, and a cell is one unit wide."""
     for row in range(rows):
         for column in range(columns):
             text, color = cell(row, column)
@@ -23,7 +23,7 @@ def cells(axes: Axes, rows: int, columns: int, cell: Callable[[int, int], Cell],
 
 
 def headings(axes: Axes, above: list[str], left: list[str], *, size: float = 12) -> None:
-    """Write a name over each column and before each row."""
+    """Write a heading above each column and to the left of each row."""
     for column, text in enumerate(above):
         axes.text(column, -0.72, text, ha="center", va="center", fontsize=size, color="0.3")
     for row, text in enumerate(left):
