@@ -1,8 +1,7 @@
-"""Before the first lesson: which machine does the arithmetic?
+"""Selection of the backend, and parallel loops.
 
-`QUATNET_BACKEND` chooses the array module once, when quatnet is imported: NumPy by default, CuPy where it is asked
-for and a GPU works. A wish that cannot be met is one clear line, never a silent change of plan. Work on the CPU is
-cut into pieces that a pool of threads shares; the pieces, and so the results, do not depend on their number.
+`QUATNET_BACKEND` selects the backend when quatnet is imported. If it is not available, the error is one line, and
+there is no fallback. Parallel loops split arrays into chunks, which do not depend on the number of threads.
 """
 
 import os
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.machines import with_a_gpu, without_cupy, xp_as_before
+from support.machines import install_fake_cupy, restore_backend, without_cupy
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from quatnet import backend, threads
@@ -24,27 +23,27 @@ from quatnet.errors import BackendUnavailable, ConfigError
 CAPTURED = {"capture_output": True, "text": True, "timeout": 120}
 
 
-def imported(**environment: str) -> subprocess.CompletedProcess:
-    """Import quatnet in a process of its own and print its array module and threads."""
+def import_quatnet(**environment: str) -> subprocess.CompletedProcess:
+    """Import quatnet in a subprocess, and print the array module and the number of threads."""
     program = "import quatnet; from quatnet.backend import xp; print(xp.__name__, quatnet.thread_count())"
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("QUATNET_")}
+    other_variables = {name: value for name, value in os.environ.items() if not name.startswith("QUATNET_")}
     command = [sys.executable, "-c", program]
-    return subprocess.run(command, env=kept | environment, **CAPTURED)
+    return subprocess.run(command, env=other_variables | environment, **CAPTURED)
 
 
-def test_numpy_is_the_default_and_names_ignore_case_and_blanks() -> None:
-    assert imported().stdout.startswith("numpy ")
-    assert imported(QUATNET_BACKEND=" NumPy ").stdout.startswith("numpy ")
+def test_numpy_is_the_default() -> None:
+    assert import_quatnet().stdout.startswith("numpy ")
+    assert import_quatnet(QUATNET_BACKEND=" NumPy ").stdout.startswith("numpy ")
 
 
-def test_an_unknown_name_lists_the_known_ones() -> None:
+def test_unknown_backend_error() -> None:
     assert (
         "ConfigError: QUATNET_BACKEND='torch': expected one of numpy, cupy, auto"
-        in imported(QUATNET_BACKEND="torch").stderr
+        in import_quatnet(QUATNET_BACKEND="torch").stderr
     )
 
 
-def test_the_import_is_spared_and_the_first_use_raises() -> None:
+def test_first_use_raises_after_import() -> None:
     program = """
 import quatnet, quatnet.training.loop, quatnet.weights
 from quatnet import backend
@@ -60,17 +59,17 @@ print(backend.xp.zeros(1))
     assert run.stdout.splitlines() == ["QUATNET_BACKEND='gpu': expected one of numpy, cupy, auto"] * 3 + ["[0.]"]
 
 
-def test_the_number_of_threads_is_taken_from_the_environment() -> None:
-    assert imported(QUATNET_NUM_THREADS="3").stdout == "numpy 3\n"
+def test_number_of_threads_from_environment() -> None:
+    assert import_quatnet(QUATNET_NUM_THREADS="3").stdout == "numpy 3\n"
     for wrong in ("0", "-1", "many", "1.5"):
-        assert "expected an integer of at least 1" in imported(QUATNET_NUM_THREADS=wrong).stderr
+        assert "expected an integer of at least 1" in import_quatnet(QUATNET_NUM_THREADS=wrong).stderr
 
 
-def test_use_changes_the_module_behind_xp_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_a_gpu(monkeypatch).here = True
-    with xp_as_before():
+def test_use_changes_xp(monkeypatch: pytest.MonkeyPatch) -> None:
+    install_fake_cupy(monkeypatch).here = True
+    with restore_backend():
         backend.use("cupy")
-        assert xp.here  # one and the same xp in every room, so nobody is left behind
+        assert xp.here  # the module `xp` imported above has changed
         assert backend.on_gpu()
         backend.use("numpy")
         assert not hasattr(xp, "here")
@@ -78,7 +77,7 @@ def test_use_changes_the_module_behind_xp_for_everybody(monkeypatch: pytest.Monk
         assert not backend.on_gpu()
 
 
-def test_use_that_fails_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_use_keeps_xp(monkeypatch: pytest.MonkeyPatch) -> None:
     without_cupy(monkeypatch)
     before = dict(vars(xp))
     with pytest.raises(BackendUnavailable):
@@ -86,57 +85,58 @@ def test_use_that_fails_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     assert vars(xp) == before
 
 
-def test_an_unknown_name_is_refused_in_a_call_too() -> None:
+def test_load_unknown_backend_raises() -> None:
     with pytest.raises(ConfigError, match="expected one of numpy, cupy, auto"):
         backend.load_backend("jax")
 
 
-@given(length=st.integers(0, 500), each=st.integers(1, 3 << 20))
-def test_pieces_cover_everything_once_in_order(length: int, each: int) -> None:
-    cut = threads.chunk_slices(length, each)
-    assert [n for piece in cut for n in range(length)[piece]] == list(range(length))
+@given(length=st.integers(0, 500), bytes_each=st.integers(1, 3 << 20))
+def test_chunk_slices_cover_the_range(length: int, bytes_each: int) -> None:
+    chunks = threads.chunk_slices(length, bytes_each)
+    assert [n for chunk in chunks for n in range(length)[chunk]] == list(range(length))
     if backend.on_gpu():
-        assert len(cut) == min(1, length)  # a GPU shares out the work by itself
+        assert len(chunks) == min(1, length)  # one chunk on a GPU
         return
     assert all(
-        piece.stop - piece.start == 1 or (piece.stop - piece.start) * each <= threads.CACHE_BYTES for piece in cut
+        chunk.stop - chunk.start == 1 or (chunk.stop - chunk.start) * bytes_each <= threads.CACHE_BYTES
+        for chunk in chunks
     )
 
 
-def test_results_come_back_in_order_whatever_the_threads_do() -> None:
+def test_parallel_map_keeps_order() -> None:
     assert list(threads.parallel_map(lambda n: n * n, range(100))) == [n * n for n in range(100)]
 
 
-def test_blas_keeps_to_one_thread_until_the_outermost_work_is_done() -> None:
-    def of_blas() -> set[int]:
+def test_nested_single_threaded_blas() -> None:
+    def blas_threads() -> set[int]:
         return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
 
     with threadpool_limits(2):
         with threads.single_threaded_blas():
-            threads.parallel_for(lambda _: None, range(3))  # holds BLAS as well, and must not let go of it
-            assert of_blas() == {1}
-        assert of_blas() == {2}
+            threads.parallel_for(lambda _: None, range(3))  # also limits BLAS, and must keep the outer limit
+            assert blas_threads() == {1}
+        assert blas_threads() == {2}
 
 
-def test_an_error_in_a_thread_reaches_the_caller() -> None:
+def test_error_in_a_thread_is_raised() -> None:
     def fail(number: int) -> None:
-        raise ZeroDivisionError(f"piece {number}")
+        raise ZeroDivisionError(f"chunk {number}")
 
-    with pytest.raises(ZeroDivisionError, match="piece 0"):
+    with pytest.raises(ZeroDivisionError, match="chunk 0"):
         threads.parallel_for(fail, range(4))
 
 
-def test_work_in_pieces_may_be_cut_into_pieces_again() -> None:
+def test_nested_parallel_map() -> None:
     program = """
 from quatnet.threads import parallel_map
 print(list(parallel_map(lambda n: sum(parallel_map(lambda m: m, range(n))), range(50))))
-"""  # in a process of its own, which can be ended if its threads wait for each other
+"""  # in a subprocess with a timeout, in case of a deadlock
     expected = f"{[n * (n - 1) // 2 for n in range(50)]}\n"
     command, environment = [sys.executable, "-c", program], os.environ | {"QUATNET_NUM_THREADS": "2"}
     assert subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20).stdout == expected
 
 
-def test_the_threads_heed_numpys_error_state_of_the_caller() -> None:
+def test_numpy_error_state_in_threads() -> None:
     overflowing = [np.asarray([1e300]) for _ in range(8)]
     with np.errstate(over="ignore"), warnings.catch_warnings():
         warnings.simplefilter("error")

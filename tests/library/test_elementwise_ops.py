@@ -1,9 +1,7 @@
-"""Ops that move, reduce and bend numbers.
+"""Shape ops, reductions and elementwise ops.
 
-Each op is a function on tensors whose gradient says where every number came from: what only moved is moved
-back, what was summed is spread out again, what lost the contest for the maximum receives nothing. For each
-there is a case by hand, the same in loops for random shapes, a check of the gradient against difference
-quotients, and what it says to somebody who asks for the impossible; PyTorch gives a second opinion.
+For each op there is a worked example, a reference in loops for random shapes, a gradient check against difference
+quotients, and a test of its errors. Values and gradients are compared with PyTorch.
 """
 
 import math
@@ -27,60 +25,60 @@ def leaf(array):
     return Tensor(xp.asarray(array, dtype=np.float64), requires_grad=True)
 
 
-def gradient(function, array, g):
-    """The gradient that `function` at `array` makes of `g`."""
+def gradient(function, array, grad):
+    """Return the gradient of `function` at `array` for the upstream gradient `grad`."""
     x = leaf(array)
-    function(x).backward(xp.asarray(g, dtype=np.float64))
+    function(x).backward(xp.asarray(grad, dtype=np.float64))
     return x.grad
 
 
-def some_axes(dimensions):
-    """None, one axis counted from either end, or several."""
+def axis_arguments(dimensions):
+    """Draw None, one axis (negative or not), or multiple axes."""
     axis = st.integers(-dimensions, dimensions - 1)
-    several = st.lists(st.integers(0, dimensions - 1), unique=True, min_size=1).map(tuple)
-    return st.none() | axis | several
+    multiple = st.lists(st.integers(0, dimensions - 1), unique=True, min_size=1).map(tuple)
+    return st.none() | axis | multiple
 
 
-# Shape, by hand
+# Shape: worked examples
 
 
-def test_reshape_and_transpose_move_the_gradient_back():
-    g = [[1, 2], [3, 4], [5, 6]]
-    assert_close(gradient(lambda x: ops.reshape(x, (3, 2)), np.zeros((2, 3)), g), [[1, 2, 3], [4, 5, 6]])
-    assert_close(gradient(lambda x: ops.transpose(x, (1, 0)), np.zeros((2, 3)), g), [[1, 3, 5], [2, 4, 6]])
+def test_gradient_of_reshape_and_transpose():
+    grad = [[1, 2], [3, 4], [5, 6]]
+    assert_close(gradient(lambda x: ops.reshape(x, (3, 2)), np.zeros((2, 3)), grad), [[1, 2, 3], [4, 5, 6]])
+    assert_close(gradient(lambda x: ops.transpose(x, (1, 0)), np.zeros((2, 3)), grad), [[1, 3, 5], [2, 4, 6]])
 
 
-def test_an_entry_that_is_taken_twice_receives_both_gradients():
-    # x[[0, 2, 0]] with g = (1, 10, 100): entry 0 gets 1 + 100, entry 1 nothing, entry 2 gets 10
+def test_gradient_of_repeated_index():
+    # x[[0, 2, 0]] with grad = (1, 10, 100): entry 0 receives 1 + 100, entry 1 receives 0, entry 2 receives 10
     assert_close(gradient(lambda x: ops.getitem(x, [0, 2, 0]), [7, 8, 9], [1, 10, 100]), [101, 0, 10])
 
 
-def test_concatenate_cuts_the_gradient_at_the_seams():
+def test_gradient_of_concatenate():
     a, b = leaf([[1, 2]]), leaf([[3, 4, 5]])
-    joined = ops.concatenate([a, b])
-    assert_close(joined.data, [[1, 2, 3, 4, 5]])
-    joined.backward(xp.asarray([[10.0, 20, 30, 40, 50]]))
+    result = ops.concatenate([a, b])
+    assert_close(result.data, [[1, 2, 3, 4, 5]])
+    result.backward(xp.asarray([[10.0, 20, 30, 40, 50]]))
     assert_close(a.grad, [[10, 20]])
     assert_close(b.grad, [[30, 40, 50]])
 
 
-# Shape, for any shape
+# Shape: random shapes
 
 
 @given(seeds, st.permutations([2, 3, 4]), st.integers(0, 3))
-def test_reshape_keeps_the_order_of_reading(seed, lengths, unknown):
+def test_reshape_keeps_c_order(seed, lengths, unknown):
     rng = np.random.default_rng(seed)
     x = draw(rng, 6, 4)
     shape = [-1 if axis == unknown else length for axis, length in enumerate(lengths)]
     y = ops.reshape(Tensor(x), shape).data
-    one_by_one = (float(entry) for row in x for entry in row)
+    entries = (float(entry) for row in x for entry in row)
     for index in np.ndindex(*lengths):
-        assert float(y[index]) == next(one_by_one)
+        assert float(y[index]) == next(entries)
     gradcheck(lambda x: ops.reshape(x, shape), [x], rng=rng, directions=1)
 
 
 @given(seeds, st.permutations(range(4)))
-def test_transpose_takes_any_order_of_the_axes(seed, axes):
+def test_transpose_any_axes(seed, axes):
     rng = np.random.default_rng(seed)
     x = draw(rng, 2, 3, 1, 4)
     y = ops.transpose(Tensor(x), axes).data
@@ -91,67 +89,67 @@ def test_transpose_takes_any_order_of_the_axes(seed, axes):
 
 
 @given(seeds, st.permutations(range(4)), st.permutations(range(4)))
-def test_two_transpositions_are_one(seed, first, second):
+def test_composition_of_transposes(seed, first, second):
     x = Tensor(draw(seed, 2, 3, 1, 4))
-    together = [first[axis] for axis in second]
-    assert_close(ops.transpose(ops.transpose(x, first), second).data, ops.transpose(x, together).data)
+    combined = [first[axis] for axis in second]
+    assert_close(ops.transpose(ops.transpose(x, first), second).data, ops.transpose(x, combined).data)
 
 
 INDICES = hnp.basic_indices((3, 4, 2)) | hnp.integer_array_indices((3, 4, 2)) | hnp.arrays(bool, (3, 4))
 
 
 @given(seeds, INDICES)
-def test_any_index_returns_its_gradient(seed, index):
-    # number the entries: what is taken shows its number, and each number collects the gradients of its copies
+def test_getitem_any_index(seed, index):
+    # the position of each entry is tracked, and the gradients of its copies are summed
     rng = np.random.default_rng(seed)
-    numbers = np.arange(24).reshape(3, 4, 2)
+    positions = np.arange(24).reshape(3, 4, 2)
     x = leaf(draw(rng, 3, 4, 2))
     y = ops.getitem(x, index)
-    g = asnumpy(draw(rng, *y.shape))
+    grad = asnumpy(draw(rng, *y.shape))
     expected = np.zeros(24)
-    for value, number, part in zip(asnumpy(y.data).flat, np.ravel(numbers[index]), g.flat, strict=True):
-        assert value == asnumpy(x.data).flat[number]
-        expected[number] += part
-    y.backward(xp.asarray(g))
+    for value, position, part in zip(asnumpy(y.data).flat, np.ravel(positions[index]), grad.flat, strict=True):
+        assert value == asnumpy(x.data).flat[position]
+        expected[position] += part
+    y.backward(xp.asarray(grad))
     assert_close(x.grad, expected.reshape(3, 4, 2))
     gradcheck(lambda x: ops.getitem(x, index), [x.data], rng=rng, directions=1)
 
 
 @given(seeds, st.lists(st.integers(0, 3), min_size=1, max_size=4), st.integers(-3, 2))
-def test_concatenate_along_any_axis(seed, lengths, axis):
+def test_concatenate_any_axis(seed, lengths, axis):
     rng = np.random.default_rng(seed)
     shapes = [[length if a == axis % 3 else 2 for a in range(3)] for length in lengths]
     arrays = [draw(rng, *shape) for shape in shapes]
-    joined = ops.concatenate([Tensor(a) for a in arrays], axis=axis)
+    result = ops.concatenate([Tensor(a) for a in arrays], axis=axis)
     slices = [piece for a in arrays for piece in xp.moveaxis(a, axis, 0)]
-    assert joined.shape[axis] == len(slices)
-    for found, expected in zip(xp.moveaxis(joined.data, axis, 0), slices, strict=True):
-        assert_close(found, expected, rtol=0, atol=0)
+    assert result.shape[axis] == len(slices)
+    for actual, expected in zip(xp.moveaxis(result.data, axis, 0), slices, strict=True):
+        assert_close(actual, expected, rtol=0, atol=0)
     gradcheck(lambda *parts: ops.concatenate(parts, axis=axis), arrays, rng=rng, directions=1)
 
 
-# Shape, impossible
+# Shape: errors
 
 
 @pytest.mark.parametrize("shape", [(4,), (-1, 4), (-1, -1), (2, 2), ("a",), 5], ids=str)
-def test_entries_must_fit_into_the_new_shape(shape):
+def test_reshape_errors(shape):
     with pytest.raises(ShapeError, match=r"the 6 entries of shape \(2, 3\) do not fit into shape"):
         ops.reshape(leaf(np.ones((2, 3))), shape)
 
 
 @pytest.mark.parametrize("axes", [(), (0,), (0, 0), (1, 2), (0, -1), (0, 1, 2)], ids=str)
-def test_transpose_needs_each_axis_once(axes):
+def test_transpose_errors(axes):
     with pytest.raises(ShapeError, match=r"expected each axis of shape \(2, 3\) once, 0 to 1, got"):
         ops.transpose(leaf(np.ones((2, 3))), axes)
 
 
 @pytest.mark.parametrize("index", [2, -3, (0, 3), (0, 0, 0), [0, 2], 1.5, "a", np.ones(3, bool)], ids=str)
-def test_an_index_outside_is_an_error(index):
+def test_getitem_errors(index):
     with pytest.raises(ShapeError, match=r"does not fit shape \(2, 3\)"):
         ops.getitem(leaf(np.ones((2, 3))), index)
 
 
-def test_shapes_that_do_not_fit_cannot_be_joined():
+def test_concatenate_shape_errors():
     parts = [Tensor(np.ones((2, 3))), Tensor(np.ones((3, 3)))]
     with pytest.raises(ShapeError, match=r"except along axis 1, got \[\(2, 3\), \(3, 3\)\]"):
         ops.concatenate(parts, axis=1)
@@ -162,49 +160,49 @@ def test_shapes_that_do_not_fit_cannot_be_joined():
 
 
 @pytest.mark.parametrize(("shape", "axis"), [((2, 3), 2), ((2, 3), -3), ((), -1)])
-def test_tensors_cannot_be_joined_along_an_axis_they_do_not_have(shape, axis):
+def test_concatenate_axis_errors(shape, axis):
     with pytest.raises(ShapeError, match=rf"expected tensors with an axis {axis}, got shape"):
         ops.concatenate([Tensor(np.ones(shape))] * 2, axis=axis)
 
 
-# Reduction, by hand
+# Reduction: worked examples
 
 
-def test_a_sum_sends_its_gradient_to_every_entry_and_a_mean_shares_it():
-    x, g = [[1, 2, 3], [4, 5, 6]], [10, 20]
+def test_sum_and_mean_worked_examples():
+    x, grad = [[1, 2, 3], [4, 5, 6]], [10, 20]
     assert_close(ops.sum(leaf(x), axis=1).data, [6, 15])
-    assert_close(gradient(lambda x: ops.sum(x, axis=1), x, g), [[10, 10, 10], [20, 20, 20]])
+    assert_close(gradient(lambda x: ops.sum(x, axis=1), x, grad), [[10, 10, 10], [20, 20, 20]])
     assert_close(ops.mean(leaf(x), axis=0).data, [2.5, 3.5, 4.5])
     assert_close(gradient(lambda x: ops.mean(x), x, 12), [[2, 2, 2], [2, 2, 2]])
 
 
-def test_only_the_largest_entry_receives_a_gradient():
+def test_max_worked_example():
     x = [[1, 9, 3], [7, 5, 7]]
     assert_close(ops.max(leaf(x), axis=1).data, [9, 7])
-    # of the two sevens, the first wins
+    # the first of two equal entries receives the gradient
     assert_close(gradient(lambda x: ops.max(x, axis=1), x, [10, 20]), [[0, 10, 0], [20, 0, 0]])
 
 
-# Reduction, for any axes
+# Reduction: random axes
 
 
 def groups(x, axis):
-    """The entries that a reduction over `axis` puts together, by the index of the result."""
+    """Return index of the result -> list of the entries that a reduction over `axis` combines."""
     axes = range(x.ndim) if axis is None else [a % x.ndim for a in np.atleast_1d(axis)]
-    found = {}
+    groups = {}
     for index in np.ndindex(x.shape):
-        found.setdefault(tuple(i for a, i in enumerate(index) if a not in axes), []).append(float(x[index]))
-    return found
+        groups.setdefault(tuple(i for a, i in enumerate(index) if a not in axes), []).append(float(x[index]))
+    return groups
 
 
 @given(st.data(), seeds, hnp.array_shapes(max_dims=4, max_side=3))
-def test_sum_and_mean_put_the_right_entries_together(data, seed, shape):
-    rng, axis = np.random.default_rng(seed), data.draw(some_axes(len(shape)))
+def test_sum_and_mean_equal_reference(data, seed, shape):
+    rng, axis = np.random.default_rng(seed), data.draw(axis_arguments(len(shape)))
     x = draw(rng, *shape)
     total, mean = (op(Tensor(x), axis=axis).data for op in (ops.sum, ops.mean))
-    together = groups(asnumpy(x), axis)
-    assert total.size == mean.size == len(together)
-    for index, entries in together.items():
+    combined = groups(asnumpy(x), axis)
+    assert total.size == mean.size == len(combined)
+    for index, entries in combined.items():
         assert float(total[index]) == pytest.approx(sum(entries), rel=1e-11, abs=1e-11)
         assert float(mean[index]) == pytest.approx(sum(entries) / len(entries), rel=1e-11, abs=1e-11)
     gradcheck(lambda x: ops.sum(x, axis=axis), [x], rng=rng, directions=1)
@@ -212,56 +210,57 @@ def test_sum_and_mean_put_the_right_entries_together(data, seed, shape):
 
 
 @given(st.data(), seeds, hnp.array_shapes(max_dims=4, max_side=3))
-def test_max_finds_the_largest_along_any_axis(data, seed, shape):
+def test_max_equals_reference(data, seed, shape):
     rng, axis = np.random.default_rng(seed), data.draw(st.integers(-len(shape), len(shape) - 1))
-    x = xp.asarray(rng.permutation(math.prod(shape)).reshape(shape).astype(float))  # no two are near each other
+    # distinct values, so that the maximum is differentiable
+    x = xp.asarray(rng.permutation(math.prod(shape)).reshape(shape).astype(float))
     y = ops.max(Tensor(x), axis=axis).data
     for index, entries in groups(asnumpy(x), axis).items():
         assert float(y[index]) == sorted(entries)[-1]
     gradcheck(lambda x: ops.max(x, axis=axis), [x], rng=rng, directions=1)
 
 
-def test_one_number_is_its_own_sum_and_mean():
+def test_sum_and_mean_of_scalar():
     for op in (ops.sum, ops.mean):
         assert_close(op(leaf(3.0)).data, 3.0)
         assert_close(gradient(op, 3.0, 10.0), 10.0)
 
 
-def test_the_sum_of_nothing_is_zero():
+def test_sum_of_empty_axis():
     assert_close(ops.sum(leaf(np.ones((0, 3))), axis=0).data, [0, 0, 0])
 
 
-# Reduction, impossible
+# Reduction: errors
 
 
 @pytest.mark.parametrize("op", [ops.sum, ops.mean, ops.max])
 @pytest.mark.parametrize("axis", [2, -3, (0, 0), (1, -1), (0, 2)], ids=str)
-def test_an_axis_must_exist_and_come_once(op, axis):
+def test_reduction_axis_errors(op, axis):
     with pytest.raises(ShapeError, match=r"expected axes from -2 to 1 of shape \(2, 3\), each once, got axis="):
         op(leaf(np.ones((2, 3))), axis=axis)
 
 
 @pytest.mark.parametrize("axis", [0, None, (0, 1)], ids=str)
-def test_nothing_has_no_mean(axis):
+def test_mean_of_empty_axis_raises(axis):
     with pytest.raises(ShapeError, match=r"the mean of no numbers: shape \(0, 3\) is empty along axis"):
         ops.mean(leaf(np.ones((0, 3))), axis=axis)
 
 
 @pytest.mark.parametrize(("shape", "axis"), [((0, 3), 0), ((2, 3), (0, 1)), ((2, 3), None), ((2, 3), ())])
-def test_max_takes_one_axis_that_is_not_empty(shape, axis):
+def test_max_axis_errors(shape, axis):
     with pytest.raises(ShapeError, match="expected one axis that is not empty"):
         ops.max(leaf(np.ones(shape)), axis=axis)
 
 
-# Activations, by hand
+# Activations: worked examples
 
 
-def test_relu_cuts_off_what_is_negative():
+def test_relu_worked_example():
     assert_close(ops.relu(leaf([-2, 0, 3])).data, [0, 0, 3])
-    assert_close(gradient(ops.relu, [-2, 0, 3], [10, 20, 30]), [0, 0, 30])  # at the kink: 0
+    assert_close(gradient(ops.relu, [-2, 0, 3], [10, 20, 30]), [0, 0, 30])  # 0 at x = 0
 
 
-def test_exp_log_and_sigmoid_at_points_one_knows():
+def test_exp_log_sigmoid_worked_examples():
     # σ(log 3) = 3 / (3 + 1) = 0.75, and σ' = σ (1 - σ) = 0.1875
     assert_close(ops.exp(leaf([0, math.log(2)])).data, [1, 2])
     assert_close(gradient(ops.exp, [0, math.log(2)], [1, 10]), [1, 20])
@@ -271,11 +270,11 @@ def test_exp_log_and_sigmoid_at_points_one_knows():
     assert_close(gradient(ops.sigmoid, [0, math.log(3)], [1, 1]), [0.25, 0.1875])
 
 
-# Activations, entry by entry
+# Activations: random values
 
 
 @given(st.floats(-30, 30))
-def test_activations_are_those_of_the_math_module(value):
+def test_activations_equal_math_module(value):
     for function, expected in [
         (ops.relu, max(value, 0.0)),
         (ops.exp, math.exp(value)),
@@ -286,23 +285,23 @@ def test_activations_are_those_of_the_math_module(value):
 
 
 @given(seeds)
-def test_the_derivatives_of_activations_agree_with_difference_quotients(seed):
+def test_gradcheck_of_activations(seed):
     rng = np.random.default_rng(seed)
     x = draw(rng, 4, 3)
-    away_from_zero = x + xp.sign(x) * 0.1
+    shifted = x + xp.sign(x) * 0.1
     for function in (ops.relu, ops.exp, ops.sigmoid, ops.tanh):
-        gradcheck(function, [away_from_zero], rng=rng)
+        gradcheck(function, [shifted], rng=rng)
     gradcheck(ops.log, [0.5 + x**2], rng=rng)
 
 
 @given(st.floats(1e-300, 1e300))
-def test_log_is_that_of_the_math_module(value):
+def test_log_equals_math_module(value):
     assert float(ops.log(leaf(value)).data) == pytest.approx(math.log(value), rel=1e-14, abs=1e-15)
 
 
 @given(seeds)
-def test_activations_obey_their_laws(seed):
-    # log undoes exp, relu takes x apart into two positive parts, σ(-x) = 1 - σ(x)
+def test_identities_of_activations(seed):
+    # log(exp(x)) = x, relu(x) - relu(-x) = x, σ(-x) = 1 - σ(x)
     x = Tensor(draw(seed, 10))
     assert_close(ops.log(ops.exp(x)).data, x.data)
     assert_close((ops.relu(x) - ops.relu(-x)).data, x.data)
@@ -318,13 +317,13 @@ def test_sigmoid_does_not_overflow():
     assert_close(x.grad, [0, 0])
 
 
-def test_log_of_zero_and_below_is_what_numpy_says():
+def test_log_of_zero_and_negative():
     with np.errstate(divide="ignore", invalid="ignore"):
         values = asnumpy(ops.log(Tensor(np.array([0.0, -1]))).data)
     np.testing.assert_array_equal(values, [-np.inf, np.nan])
 
 
-# All of them
+# All ops
 
 OPS = {
     "reshape": lambda x: ops.reshape(x, (4, -1)),
@@ -344,7 +343,7 @@ OPS = {
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", OPS)
-def test_dtype_in_is_dtype_out_forward_and_backward(name, dtype, rng):
+def test_dtype_is_kept(name, dtype, rng):
     x = Tensor(draw(rng, 3, 4, dtype=dtype), requires_grad=True)
     y = OPS[name](x)
     y.backward(xp.ones_like(y.data))
@@ -352,13 +351,13 @@ def test_dtype_in_is_dtype_out_forward_and_backward(name, dtype, rng):
 
 
 @pytest.mark.parametrize("op", [ops.relu, ops.exp, ops.log, ops.sigmoid, ops.tanh])
-def test_an_activation_takes_a_tensor(op):
+def test_array_instead_of_tensor_raises(op):
     with pytest.raises(ShapeError, match="expected a Tensor, got ndarray; wrap it"):
         op(np.ones(3))
 
 
 @pytest.mark.parametrize("name", OPS)
-def test_arguments_are_left_as_they_were(name, rng):
+def test_arguments_are_not_modified(name, rng):
     x = draw(rng, 3, 4)
     before = x.copy()
     y = OPS[name](Tensor(x, requires_grad=True))
@@ -368,8 +367,8 @@ def test_arguments_are_left_as_they_were(name, rng):
 
 @pytest.mark.parity
 @pytest.mark.parametrize("name", OPS)
-def test_values_and_gradients_are_those_of_pytorch(name, torch, rng):
-    twins = {
+def test_equals_pytorch(name, torch, rng):
+    references = {
         "reshape": lambda x: x.reshape(4, -1),
         "transpose": lambda x: x.permute(1, 0),
         "getitem": lambda x: x[:, [0, 0]],
@@ -383,4 +382,4 @@ def test_values_and_gradients_are_those_of_pytorch(name, torch, rng):
         "sigmoid": torch.sigmoid,
         "tanh": torch.tanh,
     }
-    assert_parity(torch, OPS[name], twins[name], [draw(rng, 3, 4)], rng)
+    assert_parity(torch, OPS[name], references[name], [draw(rng, 3, 4)], rng)

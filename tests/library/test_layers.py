@@ -1,8 +1,7 @@
-"""What stands between the convolutions.
+"""Batch normalization, dropout and pooling of real channels.
 
-Batch normalization gives every channel mean 0 and variance 1; dropout hides random entries, so that none is
-relied on; pooling halves the image. All three see real numbers: four channels of a quaternion are to them four
-channels. What sees the quaternion comes two lessons later.
+They treat the four components of a quaternion as four independent channels. test_quaternion_ops and
+test_quaternion_norms test the quaternion-wise ops.
 """
 
 import math
@@ -27,22 +26,22 @@ def leaf(array):
     return Tensor(xp.asarray(array, dtype=np.float64), requires_grad=True)
 
 
-# Batch normalization, by hand
+# Batch normalization: worked examples
 
 
-def test_two_numbers_are_normalized_with_a_pencil():
+def test_batch_norm_worked_example():
     # 1 and 3: mean 2, variance 1, so -1 and 1; times 10 plus 5: -5 and 15
     y = ops.batch_norm(leaf([[1], [3]]), leaf([10]), leaf([5]), eps=0)
     assert_close(y.data, [[-5], [15]])
 
 
-def test_given_statistics_are_used_as_they_are():
+def test_batch_norm_with_running_stats():
     # (7 - 3) / sqrt(4) = 2, times 10 plus 5
     y = ops.batch_norm(leaf([[7]]), leaf([10]), leaf([5]), (xp.asarray([3.0]), xp.asarray([4.0])), eps=0)
     assert_close(y.data, [[25]])
 
 
-def test_running_statistics_move_a_tenth_of_the_way():
+def test_running_statistics_update():
     # mean: 0 + 0.1 (2 - 0) = 0.2; the variance of a sample of two is 2: 1 + 0.1 (2 - 1) = 1.1
     norm = BatchNorm(1)
     norm(Tensor(np.array([[1.0], [3]], np.float32)), train=True)
@@ -50,7 +49,7 @@ def test_running_statistics_move_a_tenth_of_the_way():
     assert_close(norm.running_var, [1.1], rtol=1e-6)
 
 
-def test_evaluation_uses_the_running_statistics_and_leaves_them_alone():
+def test_evaluation_uses_running_statistics():
     norm = BatchNorm(1)
     norm.running_mean, norm.running_var = xp.asarray([3.0], dtype=np.float32), xp.asarray([4.0], dtype=np.float32)
     y = norm(Tensor(np.array([[7.0]], np.float32)), train=False)
@@ -58,13 +57,13 @@ def test_evaluation_uses_the_running_statistics_and_leaves_them_alone():
     assert (float(norm.running_mean[0]), float(norm.running_var[0])) == (3, 4)
 
 
-# Batch normalization, for any batch
+# Batch normalization: random batches
 
 SHAPES = [(7, 3), (2, 5, 3), (2, 3, 4, 5)]
 
 
 @given(seeds, st.sampled_from(SHAPES))
-def test_every_channel_ends_with_mean_zero_and_variance_one(seed, shape):
+def test_batch_norm_mean_and_variance(seed, shape):
     channels = shape[-1]
     x = 3 + 2 * draw(seed, *shape)
     y = asnumpy(ops.batch_norm(Tensor(x), leaf(np.ones(channels)), leaf(np.zeros(channels)), eps=0).data)
@@ -75,7 +74,7 @@ def test_every_channel_ends_with_mean_zero_and_variance_one(seed, shape):
 
 @pytest.mark.parametrize("offset", [0.0, 10.0, 1000.0])
 @pytest.mark.parametrize("shape", [(1_000_000, 3), (10, 400, 250, 3)])
-def test_statistics_of_a_million_float32_rows_are_those_of_float64(shape, offset, rng):
+def test_batch_statistics_accuracy_in_float32(shape, offset, rng):
     x = offset + draw(rng, *shape, dtype=np.float32)
     mean, variance = batch_statistics(x)
     exact = asnumpy(x).astype(np.float64).reshape(-1, 3)
@@ -86,7 +85,7 @@ def test_statistics_of_a_million_float32_rows_are_those_of_float64(shape, offset
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("fused", [False, True])
-def test_gradients_of_batch_norm_agree_with_difference_quotients(shape, fused, rng):
+def test_gradcheck_of_batch_norm(shape, fused, rng):
     x, scale, shift = 3 + 2 * draw(rng, *shape), draw(rng, shape[-1]), draw(rng, shape[-1])
     constants = draw(rng, shape[-1]), draw(rng, shape[-1]) ** 2
     for statistics in (None, constants):  # training, evaluation
@@ -98,22 +97,22 @@ def test_gradients_of_batch_norm_agree_with_difference_quotients(shape, fused, r
 
 
 @pytest.mark.parametrize("evaluation", [False, True])
-def test_the_fused_relu_is_the_composition(evaluation, rng):
+def test_fused_relu_equals_composition(evaluation, rng):
     arrays = [draw(rng, 2, 3, 4, 5), draw(rng, 5), draw(rng, 5)]
     statistics = (draw(rng, 5), draw(rng, 5) ** 2) if evaluation else None
     cotangent = draw(rng, 2, 3, 4, 5)
     fused, composed = ([leaf(a) for a in arrays] for _ in range(2))
-    one = ops.batch_norm(*fused, statistics, relu=True)
-    two = ops.relu(ops.batch_norm(*composed, statistics))
-    assert_close(one.data, two.data)
-    one.backward(cotangent)
-    two.backward(cotangent)
+    y_fused = ops.batch_norm(*fused, statistics, relu=True)
+    y_composed = ops.relu(ops.batch_norm(*composed, statistics))
+    assert_close(y_fused.data, y_composed.data)
+    y_fused.backward(cotangent)
+    y_composed.backward(cotangent)
     for a, b in zip(fused, composed, strict=True):
         assert_close(a.grad, b.grad)
 
 
 @pytest.mark.parametrize("axes", [(0, 2, 1, 3), (3, 1, 2, 0), (1, 0, 2, 3)])
-def test_batch_norm_reads_transposed_images_rightly(axes, rng):
+def test_batch_norm_of_transposed_images(axes, rng):
     x = draw(rng, 3, 4, 5, 6).transpose(axes)
     scale, shift = draw(rng, x.shape[3]), draw(rng, x.shape[3])
     results = []
@@ -122,12 +121,12 @@ def test_batch_norm_reads_transposed_images_rightly(axes, rng):
         y = ops.batch_norm(*leaves, relu=True)
         y.backward(xp.broadcast_to(scale, y.shape))
         results.append([y.data, *(tensor.grad for tensor in leaves)])
-    for found, expected in zip(*results, strict=True):
-        assert_close(found, expected)
+    for actual, expected in zip(*results, strict=True):
+        assert_close(actual, expected)
 
 
-def test_batch_norm_over_several_pieces_is_that_of_one_formula(rng):
-    # 2 MB and more: cut into pieces that fit a cache
+def test_batch_norm_in_several_chunks(rng):
+    # large enough for several chunks
     x, scale, shift = draw(rng, 6, 100, 50, 16), draw(rng, 16), draw(rng, 16)
     rows = asnumpy(x).reshape(-1, 16)
     expected = (rows - rows.mean(axis=0)) / np.sqrt(rows.var(axis=0) + 1e-5)
@@ -144,33 +143,33 @@ def test_batch_norm_keeps_float32(rng):
         assert {a.dtype for a in arrays} == {np.dtype(np.float32)}
 
 
-def test_without_affine_there_is_nothing_to_train():
+def test_batch_norm_parameters():
     assert list(BatchNorm(3, affine=False).parameters()) == []
     assert dict(BatchNorm(3).named_parameters()).keys() == {"weight", "bias"}
 
 
-def test_scale_and_shift_of_another_length_are_an_error():
+def test_wrong_parameter_shape_raises():
     with pytest.raises(ShapeError, match=r"shape \(3,\), got \(1,\) and \(3,\)"):
         ops.batch_norm(leaf(np.ones((2, 3))), leaf([1]), leaf(np.ones(3)))
 
 
 @pytest.mark.parity
-def test_training_and_running_statistics_are_those_of_pytorch(torch, rng):
+def test_batch_norm_layer_equals_pytorch(torch, rng):
     ours, theirs = BatchNorm(3), torch.nn.BatchNorm2d(3)
     for _ in range(3):
         x = 2 + 3 * draw(rng, 4, 5, 6, 3, dtype=np.float32)
         theirs.train()
-        twin = theirs(torch.tensor(asnumpy(x)).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        assert_close(ours(Tensor(x), train=True).data, twin.detach().numpy(), rtol=1e-5, atol=1e-5)
+        expected = theirs(torch.tensor(asnumpy(x)).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        assert_close(ours(Tensor(x), train=True).data, expected.detach().numpy(), rtol=1e-5, atol=1e-5)
         assert_close(ours.running_mean, theirs.running_mean.numpy(), rtol=1e-5)
         assert_close(ours.running_var, theirs.running_var.numpy(), rtol=1e-5)
         theirs.eval()
-        twin = theirs(torch.tensor(asnumpy(x)).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        assert_close(ours(Tensor(x), train=False).data, twin.detach().numpy(), rtol=1e-5, atol=1e-5)
+        expected = theirs(torch.tensor(asnumpy(x)).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        assert_close(ours(Tensor(x), train=False).data, expected.detach().numpy(), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parity
-def test_gradients_of_batch_norm_are_those_of_pytorch(torch, rng):
+def test_batch_norm_equals_pytorch(torch, rng):
     def theirs(x, scale, shift):
         x = x.permute(0, 3, 1, 2)
         y = torch.nn.functional.batch_norm(x, None, None, scale, shift, training=True)
@@ -184,31 +183,31 @@ def test_gradients_of_batch_norm_are_those_of_pytorch(torch, rng):
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
-def test_dropout_hides_its_share_and_keeps_the_mean(rate, rng):
-    # of 10^6 ones, hidden: rate ± 5 standard deviations of at most 0.0005; the rest is 1 / (1 - rate)
+def test_dropout_rate_and_mean(rate, rng):
+    # 10^6 entries: the fraction of zeros is rate ± 5 standard deviations of at most 0.0005
     y = asnumpy(ops.dropout(Tensor(np.ones((1000, 1000))), rate, rng=rng, train=True).data)
     assert (y == 0).mean() == pytest.approx(rate, abs=0.0025)
     np.testing.assert_allclose(np.unique(y), [0, 1 / (1 - rate)])
     assert y.mean() == pytest.approx(1, abs=0.0025 / (1 - rate))
 
 
-def test_the_same_seed_hides_the_same_entries():
-    first, same, other = (
+def test_dropout_is_reproducible():
+    first, repeated, other = (
         asnumpy(ops.dropout(Tensor(np.ones(100)), 0.5, rng=np.random.default_rng(seed), train=True).data)
         for seed in (1, 1, 2)
     )
-    np.testing.assert_array_equal(first, same)
+    np.testing.assert_array_equal(first, repeated)
     assert (first != other).any()
 
 
-def test_dropout_sends_gradients_only_through_what_was_kept(rng):
+def test_gradient_of_dropout(rng):
     x = leaf(np.ones((4, 5)))
     y = ops.dropout(x, 0.5, rng=rng, train=True)
     y.backward(np.full((4, 5), 3.0))
     assert_close(x.grad, 3 * y.data)
 
 
-def test_dropout_outside_training_or_at_rate_zero_is_the_identity(rng):
+def test_dropout_identity(rng):
     x = leaf(np.ones(3))
     assert ops.dropout(x, 0.5, rng=None, train=False) is x
     assert ops.dropout(x, 0.0, rng=rng, train=True) is x
@@ -219,7 +218,7 @@ def test_dropout_keeps_float32(rng):
 
 
 @pytest.mark.parametrize(("rate", "seed"), [(1.0, 0), (-0.1, 0), (1.5, 0), (math.nan, 0), (0.5, None)])
-def test_a_rate_that_cannot_be_or_a_missing_rng_is_an_error(rate, seed):
+def test_dropout_errors(rate, seed):
     rng = None if seed is None else np.random.default_rng(seed)
     with pytest.raises(ConfigError, match="0 <= p < 1, and an rng"):
         ops.dropout(leaf(np.ones(3)), rate, rng=rng, train=True)
@@ -228,11 +227,11 @@ def test_a_rate_that_cannot_be_or_a_missing_rng_is_an_error(rate, seed):
 # Pooling
 
 
-def test_pooling_worked_with_a_pencil():
+def test_pooling_worked_example():
     # 1 2 | 3 4          mean 3.5 5.5    max 6 8
     # 5 6 | 7 8   of 2x2
     x = np.array([[1.0, 2, 3, 4], [5, 6, 7, 8]]).reshape(1, 2, 4, 1)
-    for pool, values, back in [
+    for pool, values, grad in [
         (ops.avg_pool2d, [3.5, 5.5], [[2, 2, 5, 5], [2, 2, 5, 5]]),
         (ops.max_pool2d, [6, 8], [[0, 0, 0, 0], [0, 8, 0, 20]]),
     ]:
@@ -240,17 +239,17 @@ def test_pooling_worked_with_a_pencil():
         y = pool(image)
         assert_close(y.data.ravel(), values)
         y.backward(np.array([8.0, 20]).reshape(1, 1, 2, 1))
-        assert_close(image.grad[0, :, :, 0], back)
+        assert_close(image.grad[0, :, :, 0], grad)
 
 
-def test_the_first_of_equals_receives_the_gradient():
+def test_max_pool_gradient_of_equal_entries():
     x = leaf(np.ones((1, 2, 2, 1)))
     ops.max_pool2d(x).backward(np.ones((1, 1, 1, 1)))
     assert_close(x.grad.ravel(), [1, 0, 0, 0])
 
 
 @given(seeds, st.integers(0, 2), st.integers(2, 7), st.integers(2, 7), st.integers(1, 3), st.integers(1, 3))
-def test_pooling_is_a_loop_over_windows_and_drops_what_is_left_over(seed, n, h, w, c, size):
+def test_pooling_equals_reference(seed, n, h, w, c, size):
     size = min(size, h, w)
     x = draw(seed, n, h, w, c)
     for pool, reduction in [(ops.avg_pool2d, np.mean), (ops.max_pool2d, np.max)]:
@@ -263,7 +262,7 @@ def test_pooling_is_a_loop_over_windows_and_drops_what_is_left_over(seed, n, h, 
 
 @pytest.mark.parametrize("pool", [ops.avg_pool2d, ops.max_pool2d])
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_gradients_of_pooling_agree_with_difference_quotients(pool, size, rng):
+def test_gradcheck_of_pooling(pool, size, rng):
     x = draw(rng, 2, 5, 7, 3)
     gradcheck(lambda x: pool(x, kernel_size=size), [x], rng=rng)
     gradcheck(lambda x: pool(ops.transpose(x, (0, 2, 1, 3)), kernel_size=size), [x], rng=rng)
@@ -279,21 +278,21 @@ def test_pooling_keeps_float32(pool, rng):
 
 @pytest.mark.parametrize("pool", [ops.avg_pool2d, ops.max_pool2d])
 @pytest.mark.parametrize("shape", [(1, 1, 4, 1), (1, 4, 1, 1)])
-def test_a_window_that_does_not_fit_is_an_error(pool, shape):
-    with pytest.raises(ShapeError, match="window of 2 x 2 does not fit"):
+def test_window_larger_than_image_raises(pool, shape):
+    with pytest.raises(ShapeError, match="2 x 2 window is larger than"):
         pool(leaf(np.ones(shape)))
 
 
 @pytest.mark.parametrize("pool", [ops.avg_pool2d, ops.max_pool2d])
 @pytest.mark.parametrize("size", [0, -1])
-def test_a_window_without_a_size_is_an_error(pool, size):
+def test_invalid_kernel_size_raises(pool, size):
     with pytest.raises((ShapeError, ConfigError)):
         pool(leaf(np.ones((1, 4, 4, 1))), kernel_size=size)
 
 
 @pytest.mark.parity
 @pytest.mark.parametrize("size", [2, 3])
-def test_pooling_is_that_of_pytorch(size, torch, rng):
+def test_pooling_equals_pytorch(size, torch, rng):
     functional = torch.nn.functional
     for ours, theirs in [(ops.avg_pool2d, functional.avg_pool2d), (ops.max_pool2d, functional.max_pool2d)]:
         assert_parity(

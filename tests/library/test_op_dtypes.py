@@ -1,8 +1,8 @@
-"""What comes in as float32 goes out as float32, from every op and on the way back.
+"""All ops keep the dtype, forward and backward.
 
-One float64 number among float32 arrays, say the result of `np.sqrt`, makes float64 of all that follows, and nothing
-fails: training takes twice the memory and time, and on a GPU far more. Python's own floats adapt to the array they
-meet; NumPy's and CuPy's do not. So this lesson calls every op in both dtypes, with the kernels of a GPU and without.
+A NumPy or CuPy float64 scalar in an op, such as the result of `np.sqrt`, would convert float32 arrays to float64
+without an error, and training would need twice the memory and time. Python floats do not change the dtype. So all ops
+are called in both dtypes, with the GPU kernels and without.
 """
 
 import numpy as np
@@ -11,33 +11,38 @@ from support.arrays import draw
 from support.kernels import DTYPES, kernels_enabled, needs_compiler
 from support.op_arguments import OP_ARGUMENTS
 
-from quatnet import Tensor, ops
+from quatnet import Tensor, ops, paper_code
 
 
-def assert_kept(name, dtype):
+def check_dtype(name, dtype, module=ops):
     shapes, options = OP_ARGUMENTS[name]
     tensors = [Tensor(abs(draw(n, *shape, dtype=dtype)), requires_grad=True) for n, shape in enumerate(shapes)]
-    y = getattr(ops, name)(*([tensors] if name == "concatenate" else tensors), **options)
+    y = getattr(module, name)(*([tensors] if name == "concatenate" else tensors), **options)
     y.backward(draw(9, *y.shape, dtype=dtype))
     assert {str(a.dtype) for a in (y.data, *(tensor.grad for tensor in tensors))} == {np.dtype(dtype).name}
 
 
-def test_every_op_is_here():
+def test_all_ops_are_tested():
     assert set(OP_ARGUMENTS) == set(ops.__all__)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", OP_ARGUMENTS)
-def test_a_dtype_goes_through_an_op_and_back(name, dtype):
-    assert_kept(name, dtype)
+def test_dtype_is_kept(name, dtype):
+    check_dtype(name, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dtype_is_kept_by_the_released_loss(dtype):
+    check_dtype("distillation_loss", dtype, paper_code)
 
 
 @needs_compiler
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", OP_ARGUMENTS)
-def test_with_kernels_too(name, dtype):
+def test_dtype_is_kept_with_kernels(name, dtype):
     with kernels_enabled():
-        assert_kept(name, dtype)
+        check_dtype(name, dtype)
 
 
 ARITHMETIC = {
@@ -51,7 +56,7 @@ ARITHMETIC = {
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ARITHMETIC)
-def test_numbers_of_python_adapt(name, dtype):
+def test_dtype_is_kept_with_python_numbers(name, dtype):
     x = Tensor(draw(0, 3, dtype=dtype), requires_grad=True)
     y = ARITHMETIC[name](x)
     y.backward(draw(9, 3, dtype=dtype))

@@ -1,10 +1,8 @@
-"""Layers that see a quaternion whole, and a law to tell them from the others.
+"""Quaternion-wise ops, encoders and heads, and their equivariance.
 
-A quaternion layer multiplies by its weights from the left, so a constant q on the right goes straight through:
-layer(x ⊗ q) = layer(x) ⊗ q. A unit quaternion on the right turns every quaternion and keeps its length; what looks
-at lengths only, modReLU, pooling by norm, dropout of whole quaternions, lets it through too, and the norm as a head
-does not see it at all. Split activations and the maximum of each component fail the law: an example is enough.
-Encoders lead from real numbers into the quaternions, heads out of them.
+A quaternion layer multiplies by its weights from the left, so layer(x ⊗ q) = layer(x) ⊗ q for a constant q. A unit
+quaternion on the right keeps all norms, so ops that depend on norms only (modReLU, pooling by norm, quaternion dropout)
+are equivariant too, and the norm head is invariant. Componentwise activations and max pooling are not equivariant.
 """
 
 import math
@@ -32,56 +30,56 @@ def leaf(array):
     return Tensor(xp.asarray(array, dtype=np.float64), requires_grad=True)
 
 
-def gradient(function, array, g):
+def gradient(function, array, grad):
     x = leaf(array)
-    function(x).backward(xp.asarray(g, dtype=np.float64))
+    function(x).backward(xp.asarray(grad, dtype=np.float64))
     return x.grad
 
 
 def learned_encoder(channels):
-    """With weights in float64."""
+    """Return an encoder with weights in float64."""
     encoder = LearnedEncoder(channels, rng=np.random.default_rng(0))
     encoder.imaginary.weight.data = encoder.imaginary.weight.data.astype(np.float64)
     return encoder
 
 
-def opened(x):
+def components(x):
     return asnumpy(x).reshape(*x.shape[:-1], 4, x.shape[-1] // 4)
 
 
-# Split activations
+# Componentwise activations
 
 
-def test_a_split_activation_bends_each_component_alone():
+def test_componentwise_relu_worked_example():
     # one quaternion 1 - 2i + 3j - 4k: relu keeps 1 + 3j
     assert_close(ops.relu(leaf([[1, -2, 3, -4]])).data, [[1, 0, 3, 0]])
 
 
-def test_tanh_worked_with_a_pencil():
-    # x = log 3: (3 - 1/3) / (3 + 1/3) = 4/5, slope 1 - 16/25 = 9/25
+def test_tanh_worked_example():
+    # x = log 3: (3 - 1/3) / (3 + 1/3) = 4/5, derivative 1 - 16/25 = 9/25
     x = [0, math.log(3), -math.log(3), 1000]
     assert_close(ops.tanh(leaf(x)).data, [0, 0.8, -0.8, 1])
     assert_close(gradient(ops.tanh, x, [1, 25, 50, 1]), [1, 9, 18, 0])
 
 
 @given(seeds)
-def test_tanh_is_that_of_the_library_with_the_gradient_of_differences(seed):
+def test_tanh_equals_math_module(seed):
     x = draw(seed, 3, 4)
     assert_close(ops.tanh(Tensor(x)).data, [[math.tanh(entry) for entry in row] for row in asnumpy(x)])
     gradcheck(ops.tanh, [x], rng=np.random.default_rng(seed), directions=1)
 
 
-# The length changes, the direction stays: modReLU
+# modReLU
 
 
-def test_mod_relu_worked_with_a_pencil():
-    # |1 + 2i + 2j + 4k| = 5. b = -2: 3/5 of it; b = 5: twice; b = -5 and less: nothing
+def test_mod_relu_worked_example():
+    # |1 + 2i + 2j + 4k| = 5, so the factor is max(5 + b, 0) / 5
     for bias, factor in [(-2, 0.6), (5, 2), (-5, 0), (-9, 0), (0, 1)]:
         assert_close(ops.mod_relu(leaf([[1, 2, 2, 4]]), leaf([bias])).data, factor * np.array([[1.0, 2, 2, 4]]))
 
 
-def test_the_gradient_of_mod_relu_worked_with_a_pencil():
-    # q = 2, b = -1: along q the slope is 1, across it what is left of the length, (2 - 1) / 2; <u, g> goes to b
+def test_gradient_of_mod_relu_worked_example():
+    # q = 2, b = -1: the derivative along q is 1, perpendicular to q it is (2 - 1) / 2; the gradient of b is <u, grad>
     x, bias = leaf([[2, 0, 0, 0]]), leaf([-1])
     ops.mod_relu(x, bias).backward(xp.asarray([[10.0, 20, 30, 40]]))
     assert_close(x.grad, [[10, 10, 15, 20]])
@@ -90,7 +88,7 @@ def test_the_gradient_of_mod_relu_worked_with_a_pencil():
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("bias", [-1.0, 0.0, 1.0])
-def test_zero_stays_zero_and_has_no_gradient(bias):
+def test_mod_relu_of_zero(bias):
     x, b = leaf(np.zeros((1, 4))), leaf([bias])
     y = ops.mod_relu(x, b)
     y.backward(xp.ones((1, 4)))
@@ -101,134 +99,134 @@ def test_zero_stays_zero_and_has_no_gradient(bias):
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("size", [1e-160, 1e160])
-def test_squares_that_a_float_cannot_hold_do_no_harm(size):
-    # |q| = 2 size, so a bias of -size leaves half
+def test_mod_relu_and_norm_do_not_overflow(size):
+    # |q| = 2 size and the bias is -size, so the factor is 1/2
     x, bias = leaf(np.full((1, 4), size)), leaf([-size])
     y = ops.mod_relu(x, bias)
     y.backward(xp.asarray([[2.0, 0, 0, 0]]))
     assert_close(y.data / size, np.full((1, 4), 0.5))
-    assert_close(x.grad, [[1.25, 0.25, 0.25, 0.25]])  # g/2 + <u, g> u/2 with <u, g> = 1
+    assert_close(x.grad, [[1.25, 0.25, 0.25, 0.25]])  # grad/2 + <u, grad> u/2 with <u, grad> = 1
     assert_close(ops.quaternion_norm(x).data / size, [[2]])
 
 
-def test_nan_is_not_hidden():
+def test_nan_is_propagated():
     x = leaf([[math.nan, 0, 0, 0]])
     assert np.isnan(asnumpy(ops.mod_relu(x, leaf([-1])).data)).any()
     assert np.isnan(asnumpy(ops.quaternion_norm(x).data)).all()
 
 
 @given(seeds, st.sampled_from(SHAPES))
-def test_mod_relu_is_the_formula_in_loops(seed, shape):
+def test_mod_relu_equals_reference(seed, shape):
     rng = np.random.default_rng(seed)
     x, bias = draw(rng, *shape), draw(rng, shape[-1] // 4) - 1
-    expected = np.zeros_like(opened(x))
+    expected = np.zeros_like(components(x))
     for *row, c in np.ndindex(*shape[:-1], shape[-1] // 4):
-        q = opened(x)[(*row, slice(None), c)]
-        length = math.sqrt(sum(component**2 for component in q))
+        q = components(x)[(*row, slice(None), c)]
+        norm = math.sqrt(sum(component**2 for component in q))
         for k in range(4):
-            expected[(*row, k, c)] = max(length + float(bias[c]), 0) * q[k] / length
+            expected[(*row, k, c)] = max(norm + float(bias[c]), 0) * q[k] / norm
     assert_close(ops.mod_relu(Tensor(x), Tensor(bias)).data, expected.reshape(shape))
 
 
 @given(seeds, st.floats(-3, 3))
-def test_mod_relu_changes_lengths_only(seed, bias):
+def test_mod_relu_keeps_direction(seed, bias):
     x = draw(seed, 5, 8)
     y = ops.mod_relu(Tensor(x), leaf([bias, bias])).data
     assert_close(norms(y), xp.maximum(norms(x) + bias, 0), atol=1e-9)
-    assert_close((opened(x) * opened(y)).sum(axis=-2), norms(x) * norms(y), atol=1e-9)  # parallel
+    assert_close((components(x) * components(y)).sum(axis=-2), norms(x) * norms(y), atol=1e-9)  # parallel
 
 
-def test_a_mod_relu_layer_starts_as_the_identity(rng):
+def test_mod_relu_layer_is_initially_the_identity(rng):
     layer, x = ModReLU(8), draw(rng, 3, 8, dtype=np.float32)
     assert_close(layer(Tensor(x)).data, x, rtol=1e-6)
     assert {name: p.shape for name, p in layer.named_parameters()} == {"bias": (2,)}
 
 
-# The length alone: the norm head
+# Norm head
 
 
-def test_the_norm_worked_with_a_pencil():
-    # blocks r|i|j|k of two quaternions: 1 + 2i + 2j + 4k, length 5, and 0, whose gradient is 0
+def test_quaternion_norm_worked_example():
+    # blocks r|i|j|k of two quaternions: 1 + 2i + 2j + 4k with norm 5, and 0 with gradient 0
     x = [[1, 0, 2, 0, 2, 0, 4, 0]]
     assert_close(ops.quaternion_norm(leaf(x)).data, [[5, 0]])
     assert_close(gradient(ops.quaternion_norm, x, [[10, 10]]), [[2, 0, 4, 0, 4, 0, 8, 0]])
 
 
 @given(seeds, st.sampled_from(SHAPES))
-def test_the_norm_is_the_root_of_the_sum_of_squares(seed, shape):
+def test_quaternion_norm_equals_reference(seed, shape):
     x = draw(seed, *shape)
     assert_close(ops.quaternion_norm(Tensor(x)).data, norms(x))
 
 
-def test_the_other_head_is_a_real_layer_on_the_blocks(rng):
+def test_linear_head_and_norm_head(rng):
     # one quaternion 1 + 2i + 3j + 4k, all weights 1: 10 from the components, sqrt(30) from the norm
-    whole, norm = Linear(4, 1, rng=rng), NormHead(4, 1, rng=rng)
-    whole.weight.data = xp.ones((4, 1))
+    linear, norm = Linear(4, 1, rng=rng), NormHead(4, 1, rng=rng)
+    linear.weight.data = xp.ones((4, 1))
     norm.linear.weight.data = xp.ones((1, 1))
     x = leaf([[1, 2, 3, 4]])
-    assert_close(whole(x).data, [[10]])
+    assert_close(linear(x).data, [[10]])
     assert_close(norm(x).data, [[math.sqrt(30)]])
 
 
-# The longest of a window: pooling by norm
+# Pooling by norm
 
 
-def test_pooling_by_norm_worked_with_a_pencil():
-    # a window of 1, 2i, -5k and 3 + 3j: -5k is the longest; the maximum of each component mixes pixels: 3 + 2i + 3j
+def test_norm_max_pool_worked_example():
+    # window of 1, 2i, -5k and 3 + 3j: -5k has the largest norm; the componentwise maximum is 3 + 2i + 3j
     window = np.array([[[1.0, 0, 0, 0], [0, 2, 0, 0]], [[0, 0, 0, -5], [3, 0, 3, 0]]])[None]
     assert_close(ops.norm_max_pool2d(leaf(window)).data, [[[[0, 0, 0, -5]]]])
     assert_close(ops.max_pool2d(leaf(window)).data, [[[[3, 2, 3, 0]]]])
-    back = gradient(ops.norm_max_pool2d, window, [[[[1, 2, 3, 4]]]])
+    grad = gradient(ops.norm_max_pool2d, window, [[[[1, 2, 3, 4]]]])
     expected = np.zeros((1, 2, 2, 4))
     expected[0, 1, 0] = [1, 2, 3, 4]
-    assert_close(back, expected)
+    assert_close(grad, expected)
 
 
-def test_of_equally_long_quaternions_the_first_is_kept():
+def test_norm_max_pool_of_equal_norms():
     window = np.array([[[1.0, 0, 0, 0], [0, 1, 0, 0]], [[0, 0, 1, 0], [0, 0, 0, 1]]])[None]
     assert_close(ops.norm_max_pool2d(leaf(window)).data, [[[[1, 0, 0, 0]]]])
 
 
 @given(seeds, st.integers(1, 2), st.integers(2, 5), st.integers(2, 5), st.integers(1, 2), st.integers(1, 3))
-def test_pooling_by_norm_is_a_loop_over_windows(seed, n, h, w, c, size):
+def test_norm_max_pool_equals_reference(seed, n, h, w, c, size):
     size = min(size, h, w)
     x = draw(seed, n, h, w, 4 * c)
     expected = np.zeros((n, h // size, w // size, 4, c))
     for b, i, j, channel in np.ndindex(n, h // size, w // size, c):
-        window = opened(x)[b, i * size : (i + 1) * size, j * size : (j + 1) * size, :, channel].reshape(-1, 4)
+        window = components(x)[b, i * size : (i + 1) * size, j * size : (j + 1) * size, :, channel].reshape(-1, 4)
         expected[b, i, j, :, channel] = max(window, key=lambda q: sum(q**2))
-    found = ops.norm_max_pool2d(Tensor(x), kernel_size=size).data
-    assert_close(found, expected.reshape(found.shape))
+    actual = ops.norm_max_pool2d(Tensor(x), kernel_size=size).data
+    assert_close(actual, expected.reshape(actual.shape))
 
 
-# Whole quaternions are hidden
+# Quaternion dropout
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])
-def test_the_components_of_a_quaternion_stay_or_go_together(rate, rng):
+def test_quaternion_dropout_mask(rate, rng):
     y = asnumpy(ops.quaternion_dropout(Tensor(np.ones((500, 400))), rate, rng=rng, train=True).data)
-    kept = opened(y)
-    assert (kept == kept[:, :1]).all()
-    # of 50,000 quaternions, hidden: rate ± 5 standard deviations of at most 0.0023
-    assert (kept[:, 0] == 0).mean() == pytest.approx(rate, abs=0.012)
+    mask = components(y)
+    assert (mask == mask[:, :1]).all()
+    # 50,000 quaternions: the fraction of zeros is rate ± 5 standard deviations of at most 0.0023
+    assert (mask[:, 0] == 0).mean() == pytest.approx(rate, abs=0.012)
     np.testing.assert_allclose(np.unique(y), [0, 1 / (1 - rate)])
 
 
-def test_what_was_hidden_receives_no_gradient(rng):
+def test_gradient_of_quaternion_dropout(rng):
     x = leaf(np.ones((4, 20)))
     y = ops.quaternion_dropout(x, 0.5, rng=rng, train=True)
     y.backward(xp.full((4, 20), 3.0))
     assert_close(x.grad, 3 * y.data)
 
 
-def test_outside_training_or_at_rate_zero_nothing_is_hidden(rng):
+def test_quaternion_dropout_identity(rng):
     x = leaf(np.ones((1, 4)))
     assert ops.quaternion_dropout(x, 0.5, rng=None, train=False) is x
     assert ops.quaternion_dropout(x, 0.0, rng=rng, train=True) is x
 
 
 @pytest.mark.parametrize(("rate", "seed"), [(1.0, 0), (-0.1, 0), (0.5, None)])
-def test_a_rate_that_cannot_be_or_a_missing_rng_is_an_error(rate, seed):
+def test_quaternion_dropout_errors(rate, seed):
     rng = None if seed is None else np.random.default_rng(seed)
     with pytest.raises(ConfigError, match="0 <= p < 1, and an rng"):
         ops.quaternion_dropout(leaf(np.ones((1, 4))), rate, rng=rng, train=True)
@@ -237,17 +235,17 @@ def test_a_rate_that_cannot_be_or_a_missing_rng_is_an_error(rate, seed):
 # Encoders
 
 
-def test_encoders_worked_with_a_pencil():
-    # two real channels 7 and 9; gradients of the four copies add up, those of the zeros are lost
-    x, g = [[7, 9]], [[1, 2, 10, 20, 100, 200, 1000, 2000]]
+def test_encoders_worked_example():
+    # two real channels 7 and 9; the gradients of the four copies are summed, those of the zeros are dropped
+    x, grad = [[7, 9]], [[1, 2, 10, 20, 100, 200, 1000, 2000]]
     assert_close(ops.repeat_encoder(leaf(x)).data, [[7, 9, 7, 9, 7, 9, 7, 9]])
-    assert_close(gradient(ops.repeat_encoder, x, g), [[1111, 2222]])
+    assert_close(gradient(ops.repeat_encoder, x, grad), [[1111, 2222]])
     assert_close(ops.zero_pad_encoder(leaf(x)).data, [[7, 9, 0, 0, 0, 0, 0, 0]])
-    assert_close(gradient(ops.zero_pad_encoder, x, g), [[1, 2]])
+    assert_close(gradient(ops.zero_pad_encoder, x, grad), [[1, 2]])
 
 
 @given(seeds, st.sampled_from([(3,), (2, 1), (2, 3, 4, 2)]))
-def test_encoders_are_products_of_real_numbers_with_a_constant(seed, shape):
+def test_encoders_are_products_with_a_constant(seed, shape):
     x = draw(seed, *shape)
     real = xp.concatenate([x, xp.zeros((*shape[:-1], 3 * shape[-1]))], axis=-1)
     for encoder, constant in [(ops.repeat_encoder, [1.0, 1, 1, 1]), (ops.zero_pad_encoder, [1.0, 0, 0, 0])]:
@@ -255,13 +253,13 @@ def test_encoders_are_products_of_real_numbers_with_a_constant(seed, shape):
 
 
 @given(seeds, st.floats(-10, 10))
-def test_encoders_commute_with_real_factors(seed, factor):
+def test_encoders_are_homogeneous(seed, factor):
     x = draw(seed, 1, 4, 4, 2)
     for encoder in (ops.repeat_encoder, ops.zero_pad_encoder, learned_encoder(2)):
         assert_close(encoder(Tensor(factor * x)).data, factor * encoder(Tensor(x)).data, atol=1e-9)
 
 
-def test_the_learned_encoder_keeps_the_input_as_real_part(rng):
+def test_learned_encoder_output(rng):
     encoder, x = LearnedEncoder(2, rng=rng), Tensor(draw(rng, 1, 4, 5, 2, dtype=np.float32))
     y = encoder(x)
     assert y.shape == (1, 4, 5, 8)
@@ -271,14 +269,14 @@ def test_the_learned_encoder_keeps_the_input_as_real_part(rng):
     assert isinstance(encoder.imaginary, Conv2d)
 
 
-# The law
+# Equivariance
 
-COMMUTE_WITH_ALL = {
+EQUIVARIANT = {
     "average pool": ops.avg_pool2d,
     "pooling by norm": ops.norm_max_pool2d,
     "dropout": lambda x: ops.quaternion_dropout(x, 0.5, rng=np.random.default_rng(0), train=True),
 }
-FAIL = {
+NOT_EQUIVARIANT = {
     "relu": ops.relu,
     "sigmoid": ops.sigmoid,
     "tanh": ops.tanh,
@@ -288,53 +286,53 @@ FAIL = {
 }
 
 
-@pytest.mark.parametrize("name", COMMUTE_WITH_ALL)
+@pytest.mark.parametrize("name", EQUIVARIANT)
 @given(seeds, quaternions())
-def test_a_quaternion_on_the_right_goes_through(name, seed, q):
-    layer, x = COMMUTE_WITH_ALL[name], draw(seed, 2, 4, 4, 8)
-    q = np.where(np.abs(q) < 1e-3, 0, q)  # products that underflow would make lengths equal that are not
+def test_equivariance_to_quaternions(name, seed, q):
+    layer, x = EQUIVARIANT[name], draw(seed, 2, 4, 4, 8)
+    q = np.where(np.abs(q) < 1e-3, 0, q)  # underflow would make different norms equal
     assert_close(layer(Tensor(times(x, q))).data, times(layer(Tensor(x)).data, q), atol=1e-9)
 
 
 @given(seeds, seeds)
-def test_a_turn_goes_through_mod_relu(seed, other):
+def test_mod_relu_is_equivariant_to_unit_quaternions(seed, other):
     x, u, bias = draw(seed, 3, 8), random_unit(other), leaf([-1.5, 0.5])
     assert_close(ops.mod_relu(Tensor(times(x, u)), bias).data, times(ops.mod_relu(Tensor(x), bias).data, u), atol=1e-9)
 
 
-def test_a_longer_quaternion_does_not_go_through_mod_relu():
-    # q = 2, b = -1: relu(2 - 1) = 1, times 3 is 3; but relu(6 - 1) = 5
+def test_mod_relu_is_not_equivariant_to_scaling():
+    # q = 2, b = -1: relu(2 - 1) = 1, times 3 is 3, but relu(6 - 1) = 5
     x, bias = np.array([[2.0, 0, 0, 0]]), leaf([-1])
     assert_close(ops.mod_relu(Tensor(3 * x), bias).data, [[5, 0, 0, 0]])
     assert_close(3 * ops.mod_relu(Tensor(x), bias).data, [[3, 0, 0, 0]])
 
 
 @given(seeds, seeds)
-def test_the_norm_head_does_not_see_a_turn(seed, other):
+def test_norm_head_is_invariant(seed, other):
     x, head = draw(seed, 3, 8), NormHead(8, 2, rng=np.random.default_rng(seed))
     assert_close(ops.quaternion_norm(Tensor(times(x, random_unit(other)))).data, norms(x))
     assert_close(head(Tensor(times(x, random_unit(other)))).data, head(Tensor(x)).data)
 
 
-def test_a_turn_does_not_go_through_the_split_relu():
+def test_componentwise_relu_is_not_equivariant():
     # x = 1 - i, and i on the right: (1 - i) i = i + 1. relu(1 + i) = 1 + i, but relu(1 - i) i = i
     x = np.array([[1.0, -1, 0, 0]])
     assert_close(ops.relu(Tensor(times(x, I))).data, [[1, 1, 0, 0]])
     assert_close(times(ops.relu(Tensor(x)).data, I), [[0, 1, 0, 0]])
 
 
-@pytest.mark.parametrize("name", FAIL)
-def test_a_turn_does_not_go_through_what_sees_components(name, rng):
-    # i alone swaps components and signs, which tanh would not mind, being odd: (1 + i + j + k) / 2 mixes them
-    x, layer, u = draw(rng, 1, 2, 2, 4), FAIL[name], np.full(4, 0.5)
-    turned, expected = layer(Tensor(times(x, u))).data, times(layer(Tensor(x)).data, u)
-    assert float(xp.abs(turned - expected).max()) > 0.1
+@pytest.mark.parametrize("name", NOT_EQUIVARIANT)
+def test_componentwise_ops_are_not_equivariant(name, rng):
+    # (1 + i + j + k) / 2 mixes the components; i only permutes them with signs, and tanh is odd
+    x, layer, u = draw(rng, 1, 2, 2, 4), NOT_EQUIVARIANT[name], np.full(4, 0.5)
+    actual, expected = layer(Tensor(times(x, u))).data, times(layer(Tensor(x)).data, u)
+    assert float(xp.abs(actual - expected).max()) > 0.1
 
 
 # Gradients, dtypes, errors
 
 
-def dropped(x):
+def quaternion_dropout(x):
     return ops.quaternion_dropout(x, 0.3, rng=np.random.default_rng(7), train=True)
 
 
@@ -342,7 +340,7 @@ IMAGE_OPS = {
     "norm": ops.quaternion_norm,
     "pool": ops.norm_max_pool2d,
     "pool 3": lambda x: ops.norm_max_pool2d(x, kernel_size=3),
-    "dropout": dropped,
+    "dropout": quaternion_dropout,
     "repeat": ops.repeat_encoder,
     "zero pad": ops.zero_pad_encoder,
     "tanh": ops.tanh,
@@ -350,13 +348,13 @@ IMAGE_OPS = {
 
 
 @pytest.mark.parametrize("name", IMAGE_OPS)
-def test_gradients_agree_with_difference_quotients(name, rng):
+def test_gradcheck(name, rng):
     function, x = IMAGE_OPS[name], draw(rng, 2, 4, 5, 8)
     gradcheck(function, [x], rng=rng)
     gradcheck(lambda x: function(ops.transpose(x, (0, 2, 1, 3))), [x], rng=rng)
 
 
-def test_gradients_of_the_learned_encoder_agree_with_difference_quotients(rng):
+def test_gradcheck_of_learned_encoder(rng):
     encoder = learned_encoder(2)
 
     def encode(x, weight):
@@ -367,16 +365,16 @@ def test_gradients_of_the_learned_encoder_agree_with_difference_quotients(rng):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_gradients_of_mod_relu_agree_with_difference_quotients(shape, rng):
+def test_gradcheck_of_mod_relu(shape, rng):
     bias = xp.asarray(rng.uniform(-3, 1, shape[-1] // 4))
     y = ops.mod_relu(Tensor(draw(0, *shape)), Tensor(bias)).data
-    assert 0 < int((norms(y) == 0).sum()) < norms(y).size  # some are stopped, some pass
+    assert 0 < int((norms(y) == 0).sum()) < norms(y).size  # both cases occur
     gradcheck(ops.mod_relu, [draw(0, *shape), bias], rng=rng)
 
 
 @pytest.mark.parametrize("name", IMAGE_OPS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_dtype_is_kept(name, dtype, rng):
+def test_dtype_is_kept(name, dtype, rng):
     x = Tensor(draw(rng, 1, 4, 4, 8, dtype=dtype), requires_grad=True)
     y = IMAGE_OPS[name](x)
     ops.sum(y * y).backward()
@@ -400,32 +398,32 @@ def test_mod_relu_keeps_float32(rng):
     ],
 )
 @pytest.mark.parametrize("channels", [0, 3, 6])
-def test_channels_that_are_no_quaternions_are_an_error(function, channels):
+def test_invalid_channels_raise(function, channels):
     with pytest.raises(ShapeError, match=f"multiple of 4 real channels, in blocks .*, got {channels}"):
         function(leaf(np.ones((1, 2, 2, channels))))
 
 
-def test_layers_refuse_such_channels_before_they_see_data(rng):
+def test_layers_with_invalid_channels_raise(rng):
     for layer in (ModReLU, lambda channels: NormHead(channels, 2, rng=rng)):
         with pytest.raises(ShapeError, match="multiple of 4"):
             layer(6)
 
 
-def test_a_bias_of_another_length_is_an_error():
-    with pytest.raises(ShapeError, match=r"each quaternion, shape \(2,\), got \(8,\)"):
+def test_wrong_bias_shape_raises():
+    with pytest.raises(ShapeError, match=r"each quaternion channel, shape \(2,\), got \(8,\)"):
         ops.mod_relu(leaf(np.ones((3, 8))), leaf(np.ones(8)))
 
 
 @pytest.mark.parametrize("pool", [ops.avg_pool2d, ops.max_pool2d, ops.norm_max_pool2d])
-def test_what_is_no_batch_of_images_cannot_be_pooled(pool):
+def test_pooling_errors(pool):
     with pytest.raises(ShapeError, match=r"images \(N, H, W, C\), got shape \(4, 4, 4\)"):
         pool(leaf(np.ones((4, 4, 4))))
-    with pytest.raises(ShapeError, match="does not fit"):
+    with pytest.raises(ShapeError, match="is larger than"):
         pool(leaf(np.ones((1, 1, 4, 4))))
 
 
 @pytest.mark.parametrize("encoder", [ops.repeat_encoder, ops.zero_pad_encoder])
-def test_a_lone_number_has_no_channels(encoder):
+def test_encoding_a_scalar_raises(encoder):
     with pytest.raises(ShapeError, match="got a scalar"):
         encoder(leaf(3.0))
 
@@ -434,20 +432,20 @@ def test_a_lone_number_has_no_channels(encoder):
 
 
 @pytest.mark.parity
-def test_whole_quaternion_ops_are_those_of_pytorch(torch, rng):
-    def by_length(x, bias):
+def test_equals_pytorch(torch, rng):
+    def mod_relu(x, bias):
         q = x.reshape(2, 6, 5, 4, 2)
-        length = q.norm(dim=3, keepdim=True)
-        return (torch.relu(length + bias) * q / length).reshape(x.shape)
+        norm = q.norm(dim=3, keepdim=True)
+        return (torch.relu(norm + bias) * q / norm).reshape(x.shape)
 
-    def pooled(x):
+    def norm_max_pool(x):
         windows = x[:, :6, :4].reshape(2, 3, 2, 2, 2, 4, 2).permute(0, 1, 3, 5, 6, 2, 4).reshape(2, 3, 2, 4, 2, 4)
-        winner = windows.norm(dim=3, keepdim=True).argmax(dim=-1, keepdim=True)
-        return windows.gather(5, winner.expand(2, 3, 2, 4, 2, 1)).reshape(2, 3, 2, 8)
+        argmax = windows.norm(dim=3, keepdim=True).argmax(dim=-1, keepdim=True)
+        return windows.gather(5, argmax.expand(2, 3, 2, 4, 2, 1)).reshape(2, 3, 2, 8)
 
     x = draw(rng, 2, 6, 5, 8)
-    assert_parity(torch, ops.mod_relu, by_length, [x, xp.asarray([-2.0, 0.5])], rng)
-    assert_parity(torch, ops.norm_max_pool2d, pooled, [x], rng)
+    assert_parity(torch, ops.mod_relu, mod_relu, [x, xp.asarray([-2.0, 0.5])], rng)
+    assert_parity(torch, ops.norm_max_pool2d, norm_max_pool, [x], rng)
     assert_parity(torch, ops.quaternion_norm, lambda x: x.reshape(2, 6, 5, 4, 2).norm(dim=3), [x], rng)
     assert_parity(torch, ops.tanh, torch.tanh, [x], rng)
     assert_parity(torch, ops.repeat_encoder, lambda x: x.repeat(1, 1, 1, 4), [x], rng)

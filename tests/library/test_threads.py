@@ -1,10 +1,8 @@
-"""One formula, any axis, all cores.
+"""Chunked evaluation of the quaternion functions, and the product as complex pairs.
 
-NumPy reads a formula over four rows fastest, and cores are kept busy by pieces that fit their caches. So each
-formula of the algebra is written once, on rows, and `apply_chunked` brings every array into that form: as it is while
-it is small, in pieces when it is large. This file holds the two ways against each other: for any shape, axis,
-dtype and stride, around the size where the way changes, for any number of threads, and at 0, infinity and nan,
-where a shortcut that is right for all neighbors of a number must not be taken for the number itself.
+`apply_chunked` evaluates a formula in one call for small arrays, and in chunks on all cores for large arrays. The
+tests compare both: for any shape, axis, dtype and stride, near the size limit, for any number of threads, and at 0,
+infinity and nan.
 """
 
 import json
@@ -26,16 +24,16 @@ from quatnet.backend import asnumpy, on_gpu
 from quatnet.quaternion import chunks, complex_pairs, hamilton_product
 from quatnet.quaternion.complex_pairs import pair_product
 
-pytestmark = pytest.mark.skipif(on_gpu(), reason="a GPU takes every array whole")
+pytestmark = pytest.mark.skipif(on_gpu(), reason="there are no chunks on a GPU")
 
-OF_ONE = {
+UNARY_FUNCTIONS = {
     name: getattr(quaternion, name) for name in ("exp", "log", "sqrt", "normalize", "inverse", "norm", "squared_norm")
 } | {
     "power": lambda q, axis=-1: quaternion.power(q, 0.3, axis=axis),
     "to_axis_angle": lambda q, axis=-1: quaternion.to_axis_angle(q, axis=axis)[0],
     "to_euler": lambda q, axis=-1: quaternion.to_euler(q, convention="ZYX", axis=axis),
 }
-OF_TWO = {
+BINARY_FUNCTIONS = {
     name: getattr(quaternion, name)
     for name in ("hamilton_product", "divide", "inner_product", "quaternion_power", "geodesic_distance")
 } | {
@@ -46,43 +44,45 @@ OF_TWO = {
 }
 
 
-class Pieces:
-    """Within it, arrays of `large` quaternions and more are cut into pieces of about `piece` bytes."""
+class Chunked:
+    """Context in which arrays of at least `min_size` quaternions are split into chunks of about `chunk_bytes`."""
 
-    def __init__(self, large, piece=512):
-        self.large, self.piece = large, piece
+    def __init__(self, min_size, chunk_bytes=512):
+        self.min_size, self.chunk_bytes = min_size, chunk_bytes
 
     def __enter__(self):
         self.patch = pytest.MonkeyPatch()
         for module in (chunks, complex_pairs):
-            self.patch.setattr(module, "MIN_CHUNKED_SIZE", self.large)
-        self.patch.setattr(threads, "CACHE_BYTES", self.piece)
+            self.patch.setattr(module, "MIN_CHUNKED_SIZE", self.min_size)
+        self.patch.setattr(threads, "CACHE_BYTES", self.chunk_bytes)
 
     def __exit__(self, *error):
         self.patch.undo()
 
 
-def both_ways(function, *arguments, **options):
-    """Return the result of the pieces and that of the whole."""
-    with Pieces(large=2):
-        cut = function(*arguments, **options)
-    with Pieces(large=math.inf):
-        return cut, function(*arguments, **options)
+def with_and_without_chunks(function, *arguments, **options):
+    """Return the results with chunks and without."""
+    with Chunked(min_size=2):
+        chunked = function(*arguments, **options)
+    with Chunked(min_size=math.inf):
+        return chunked, function(*arguments, **options)
 
 
-def assert_alike(function, *arguments, **options):
-    """The same dtype, and numbers a few units in the last place of the largest apart: NumPy rounds the ends of a row
-    in its own way, and a power with a large exponent multiplies that."""
-    cut, whole = both_ways(function, *arguments, **options)
-    assert cut.dtype == whole.dtype
-    places = 64 * float(np.finfo(whole.dtype).eps)
-    assert_close(cut, whole, rtol=places, atol=places * float(np.abs(whole).max(initial=0)))
+def assert_chunks_agree(function, *arguments, **options):
+    """Raise AssertionError unless the results with and without chunks have the same dtype and differ by rounding only.
+
+    NumPy may round the last digit differently at the end of an array, and `power` amplifies the difference.
+    """
+    chunked, direct = with_and_without_chunks(function, *arguments, **options)
+    assert chunked.dtype == direct.dtype
+    tolerance = 64 * float(np.finfo(direct.dtype).eps)
+    assert_close(chunked, direct, rtol=tolerance, atol=tolerance * float(np.abs(direct).max(initial=0)))
 
 
-# A quaternion as two complex numbers, by hand
+# Quaternions as complex pairs
 
 
-def test_a_product_of_pairs_worked_with_a_pencil():
+def test_pair_product_worked_example():
     # 1 + 2i + 3j + 4k = (1 + 2i) + (3 + 4i) j: a = 1 + 2i, b = 3 + 4i, and likewise c = 5 + 6i, d = 7 + 8i
     # ac - b d* = (5 - 12) + (6 + 10)i - (3 + 4i)(7 - 8i) = (-7 + 16i) - (53 + 4i) = -60 + 12i
     # ad + b c* = (7 - 16) + (8 + 14)i + (3 + 4i)(5 - 6i) = (-9 + 22i) + (39 + 2i) = 30 + 24i
@@ -90,170 +90,171 @@ def test_a_product_of_pairs_worked_with_a_pencil():
     assert (first, second) == (-60 + 12j, 30 + 24j)
 
 
-def test_j_conjugates_what_it_passes():
-    # j i = -k = i* j: in pairs, (0 + 1j)(i + 0j) = 0 + i* j
+def test_pair_product_of_j_and_i():
+    # j i = -k = i* j: as pairs, (0 + 1j)(i + 0j) = 0 + i* j
     first, second = pair_product(np.asarray([0, 1 + 0j]), np.asarray([1j, 0]))
     assert (first, second) == (0, -1j)
 
 
-def test_all_sixteen_products_of_units_are_the_same_in_pairs():
+def test_pair_products_of_units():
     for a, b in np.ndindex(4, 4):
         component, sign = oracles.unit_product(a, b)
-        found = np.asarray(pair_product(np.eye(4)[a].view(complex), np.eye(4)[b].view(complex))).view(float)
-        np.testing.assert_array_equal(found.ravel(), sign * np.eye(4)[component])
+        actual = np.asarray(pair_product(np.eye(4)[a].view(complex), np.eye(4)[b].view(complex))).view(float)
+        np.testing.assert_array_equal(actual.ravel(), sign * np.eye(4)[component])
 
 
 @given(quaternions(), quaternions())
-def test_the_product_of_pairs_is_the_sum_over_the_table(p, q):
-    found = np.asarray(pair_product(p.view(complex), q.view(complex))).view(float)
-    assert_close(found.ravel(), oracles.hamilton(p, q), atol=1e-9)
+def test_pair_product_equals_reference(p, q):
+    actual = np.asarray(pair_product(p.view(complex), q.view(complex))).view(float)
+    assert_close(actual.ravel(), oracles.hamilton(p, q), atol=1e-9)
 
 
-# Pieces and the whole
+# With and without chunks
 
 
-@pytest.mark.parametrize("name", OF_ONE)
+@pytest.mark.parametrize("name", UNARY_FUNCTIONS)
 @settings(max_examples=15)
 @given(
     seed=seeds,
-    sides=st.lists(st.integers(0, 30), max_size=3),
-    place=st.integers(0, 3),
+    lengths=st.lists(st.integers(0, 30), max_size=3),
+    axis=st.integers(0, 3),
     step=st.sampled_from([1, 2, -1]),
 )
-def test_pieces_give_what_the_whole_gives_on_any_axis(name, seed, sides, place, step):
-    place %= len(sides) + 1
-    shape = [*sides[:place], 4, *sides[place:]]
-    q = draw(seed, *(side * abs(step) if n != place else side for n, side in enumerate(shape)))
-    q = q[tuple(slice(None, None, step) if n != place else slice(None) for n in range(q.ndim))]
-    assert_alike(OF_ONE[name], q, axis=place)
-    assert_alike(OF_ONE[name], q, axis=place - q.ndim)
+def test_chunks_on_any_axis(name, seed, lengths, axis, step):
+    axis %= len(lengths) + 1
+    shape = [*lengths[:axis], 4, *lengths[axis:]]
+    q = draw(seed, *(length * abs(step) if n != axis else length for n, length in enumerate(shape)))
+    q = q[tuple(slice(None, None, step) if n != axis else slice(None) for n in range(q.ndim))]
+    assert_chunks_agree(UNARY_FUNCTIONS[name], q, axis=axis)
+    assert_chunks_agree(UNARY_FUNCTIONS[name], q, axis=axis - q.ndim)
 
 
-@pytest.mark.parametrize("name", OF_TWO)
+@pytest.mark.parametrize("name", BINARY_FUNCTIONS)
 @settings(max_examples=15)
 @given(
     seed=seeds,
-    sides=st.lists(st.tuples(st.integers(1, 30), st.booleans(), st.booleans()), max_size=3),
-    fewer=st.integers(0, 3),
+    lengths=st.lists(st.tuples(st.integers(1, 30), st.booleans(), st.booleans()), max_size=3),
+    dropped_axes=st.integers(0, 3),
 )
-def test_pieces_broadcast_as_the_whole_does(name, seed, sides, fewer):
+def test_chunks_with_broadcasting(name, seed, lengths, dropped_axes):
     rng = np.random.default_rng(seed)
-    p = draw(rng, *(1 if narrow else side for side, narrow, _ in sides), 4)
-    q = draw(rng, *(1 if narrow else side for side, _, narrow in sides), 4)
-    q = q[(0,) * min(fewer, q.ndim - 1)]
-    assert_alike(OF_TWO[name], p, q)
-    assert_alike(OF_TWO[name], q, p)
+    p = draw(rng, *(1 if is_one else length for length, is_one, _ in lengths), 4)
+    q = draw(rng, *(1 if is_one else length for length, _, is_one in lengths), 4)
+    q = q[(0,) * min(dropped_axes, q.ndim - 1)]
+    assert_chunks_agree(BINARY_FUNCTIONS[name], p, q)
+    assert_chunks_agree(BINARY_FUNCTIONS[name], q, p)
 
 
 @given(seeds, st.lists(st.integers(1, 40), min_size=1, max_size=2))
-def test_numbers_broadcast_in_pieces_too(seed, sides):
+def test_chunks_with_scalar_arguments(seed, lengths):
     rng = np.random.default_rng(seed)
-    q, t = draw(rng, *sides, 4), draw(rng, 3, *sides)
-    assert_alike(quaternion.power, q, t)
-    assert_alike(quaternion.power, q, t[0])
-    assert_alike(quaternion.slerp, q[..., :1, :], q, t)
-    assert_alike(quaternion.from_axis_angle, q[..., 1:], t)
+    q, t = draw(rng, *lengths, 4), draw(rng, 3, *lengths)
+    assert_chunks_agree(quaternion.power, q, t)
+    assert_chunks_agree(quaternion.power, q, t[0])
+    assert_chunks_agree(quaternion.slerp, q[..., :1, :], q, t)
+    assert_chunks_agree(quaternion.from_axis_angle, q[..., 1:], t)
 
 
 @pytest.mark.parametrize("length", [15, 16, 17, 31, 32, 33])
-@pytest.mark.parametrize("name", [*OF_ONE, *OF_TWO])
-def test_no_quaternion_is_lost_where_the_way_changes_or_a_piece_ends(name, length, rng):
-    q = [draw(rng, length, 4) for _ in range(1 if name in OF_ONE else 2)]
-    function = (OF_ONE | OF_TWO)[name]
-    with Pieces(large=16, piece=16 * 2 * 4 * 8):  # pieces of 16 quaternions, pairs and vectors of about that
-        found = function(*q)
+@pytest.mark.parametrize("name", [*UNARY_FUNCTIONS, *BINARY_FUNCTIONS])
+def test_chunk_boundaries(name, length, rng):
+    q = [draw(rng, length, 4) for _ in range(1 if name in UNARY_FUNCTIONS else 2)]
+    function = (UNARY_FUNCTIONS | BINARY_FUNCTIONS)[name]
+    with Chunked(min_size=16, chunk_bytes=16 * 2 * 4 * 8):  # chunks of 16 quaternions, or about 16 pairs or vectors
+        actual = function(*q)
     expected = np.stack([function(*(part[n] for part in q)) for n in range(length)])
-    assert_close(found, expected, rtol=1e-14, atol=1e-14)
+    assert_close(actual, expected, rtol=1e-14, atol=1e-14)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble, np.int64])
-@pytest.mark.parametrize("name", [*OF_ONE, *OF_TWO])
-def test_the_dtype_of_the_pieces_is_that_of_the_whole(name, dtype, rng):
+@pytest.mark.parametrize("name", [*UNARY_FUNCTIONS, *BINARY_FUNCTIONS])
+def test_chunks_keep_the_dtype(name, dtype, rng):
     q = (3 * draw(rng, 20, 4)).astype(dtype)
-    cut, whole = both_ways((OF_ONE | OF_TWO)[name], *[q] if name in OF_ONE else [q, q + 1])
-    assert cut.dtype == whole.dtype
-    assert cut.dtype == dtype or dtype == np.int64
+    arguments = [q] if name in UNARY_FUNCTIONS else [q, q + 1]
+    chunked, direct = with_and_without_chunks((UNARY_FUNCTIONS | BINARY_FUNCTIONS)[name], *arguments)
+    assert chunked.dtype == direct.dtype
+    assert chunked.dtype == dtype or dtype == np.int64
 
 
-def test_two_dtypes_and_strides_that_are_no_pairs_take_the_rows(rng):
+def test_mixed_dtypes_and_strides(rng):
     p, q = draw(rng, 20, 4), draw(rng, 20, 4)
-    assert_alike(hamilton_product, p, q.astype(np.float32))
-    assert_alike(hamilton_product, p.astype(np.float32), q)
-    assert_alike(hamilton_product, p[:, ::-1], q)
-    assert_alike(hamilton_product, np.asfortranarray(p), q)
+    assert_chunks_agree(hamilton_product, p, q.astype(np.float32))
+    assert_chunks_agree(hamilton_product, p.astype(np.float32), q)
+    assert_chunks_agree(hamilton_product, p[:, ::-1], q)
+    assert_chunks_agree(hamilton_product, np.asfortranarray(p), q)
 
 
-def test_a_large_result_lies_in_one_piece_of_memory(rng):
+def test_chunked_result_is_contiguous(rng):
     q = draw(rng, 5, 4, 30)
-    with Pieces(large=2):
+    with Chunked(min_size=2):
         assert quaternion.exp(q, axis=1).flags.c_contiguous
 
 
 # Threads
 
 
-@pytest.mark.parametrize("name", [*OF_ONE, *OF_TWO])
-def test_the_number_of_threads_changes_no_bit(name, rng, monkeypatch):
-    q = [draw(rng, chunks.MIN_CHUNKED_SIZE + 1, 4) for _ in range(1 if name in OF_ONE else 2)]
+@pytest.mark.parametrize("name", [*UNARY_FUNCTIONS, *BINARY_FUNCTIONS])
+def test_result_is_independent_of_the_number_of_threads(name, rng, monkeypatch):
+    q = [draw(rng, chunks.MIN_CHUNKED_SIZE + 1, 4) for _ in range(1 if name in UNARY_FUNCTIONS else 2)]
     results = []
     for count in ("1", "2"):
         monkeypatch.setenv("QUATNET_NUM_THREADS", count)
-        results.append((OF_ONE | OF_TWO)[name](*q))
+        results.append((UNARY_FUNCTIONS | BINARY_FUNCTIONS)[name](*q))
     np.testing.assert_array_equal(*results)
 
 
-def test_the_algebra_may_be_used_inside_work_that_is_spread_already(rng):
+def test_functions_inside_a_parallel_loop(rng):
     q = draw(rng, 4, chunks.MIN_CHUNKED_SIZE, 4)
-    found = list(threads.parallel_map(lambda n: quaternion.exp(q[n]), range(4)))
-    np.testing.assert_array_equal(np.stack(found), quaternion.exp(q))
+    actual = list(threads.parallel_map(lambda n: quaternion.exp(q[n]), range(4)))
+    np.testing.assert_array_equal(np.stack(actual), quaternion.exp(q))
 
 
-# The edges of floating point
+# Limits of floating point
 
 
 SPECIAL = np.asarray(list(product([0.0, -0.0, 1.0, -2.0, 1e-200, 1e200, math.inf, math.nan], repeat=4)))
 
 
-@pytest.mark.parametrize("name", [*OF_ONE, *OF_TWO])
-def test_a_quaternion_does_not_feel_its_neighbors(name, rng):
-    chosen = rng.permutation(len(SPECIAL))[:200]
-    numbers = [SPECIAL[chosen], SPECIAL[chosen[::-1]]][: 1 if name in OF_ONE else 2]
-    if name == "hamilton_product":  # where products overflow, a pair may round inf - inf to inf before it is nan
-        numbers = [np.where(part == 1e200, 1e100, part) for part in numbers]
-    function = (OF_ONE | OF_TWO)[name]
-    with np.errstate(all="ignore"), Pieces(large=2, piece=40 * 2 * 4 * 8):
-        found = function(*numbers)
+@pytest.mark.parametrize("name", [*UNARY_FUNCTIONS, *BINARY_FUNCTIONS])
+def test_special_values_are_independent_of_neighbors(name, rng):
+    selected = rng.permutation(len(SPECIAL))[:200]
+    arguments = [SPECIAL[selected], SPECIAL[selected[::-1]]][: 1 if name in UNARY_FUNCTIONS else 2]
+    if name == "hamilton_product":  # if products overflow, complex pairs may give inf instead of nan
+        arguments = [np.where(part == 1e200, 1e100, part) for part in arguments]
+    function = (UNARY_FUNCTIONS | BINARY_FUNCTIONS)[name]
+    with np.errstate(all="ignore"), Chunked(min_size=2, chunk_bytes=40 * 2 * 4 * 8):
+        actual = function(*arguments)
     with np.errstate(all="ignore"):
-        alone = np.stack([function(*(part[n] for part in numbers)) for n in range(len(chosen))])
-    np.testing.assert_allclose(asnumpy(found), asnumpy(alone), rtol=1e-15, atol=0)
+        separately = np.stack([function(*(part[n] for part in arguments)) for n in range(len(selected))])
+    np.testing.assert_allclose(asnumpy(actual), asnumpy(separately), rtol=1e-15, atol=0)
 
 
 @pytest.mark.parametrize("name", ["exp", "log", "sqrt", "normalize", "norm", "power", "to_euler"])
-def test_one_extreme_number_does_not_move_the_last_bit_of_the_others(name, rng):
+def test_extreme_values_do_not_change_other_results(name, rng):
     q = draw(rng, 100, 4)
     mixed = np.concatenate([q, [[1e-200, 0, 0, 0], [1e300, 1, 1, 1], [0, 0, 0, 0]]])
     with np.errstate(all="ignore"):
-        np.testing.assert_array_equal(OF_ONE[name](mixed)[:100], OF_ONE[name](q))
+        np.testing.assert_array_equal(UNARY_FUNCTIONS[name](mixed)[:100], UNARY_FUNCTIONS[name](q))
 
 
-def test_an_overflow_in_a_thread_is_ignored_or_raised_as_the_caller_says(rng):
-    large = np.full((chunks.MIN_CHUNKED_SIZE, 4), 1e3)
+def test_error_state_in_threads(rng):
+    q = np.full((chunks.MIN_CHUNKED_SIZE, 4), 1e3)
     with np.errstate(all="ignore"):
-        assert np.isinf(quaternion.exp(large)[0, 0])
+        assert np.isinf(quaternion.exp(q)[0, 0])
     with np.errstate(over="raise"), pytest.raises(FloatingPointError):
-        quaternion.exp(large)
+        quaternion.exp(q)
 
 
-# The comparison with other libraries
+# Benchmark against other libraries
 
 
-def test_the_benchmark_runs_with_numpy_alone_and_says_what_is_missing(monkeypatch, capsys, tmp_path):
+def test_benchmark_without_other_libraries(monkeypatch, capsys, tmp_path):
     for name in ("quaternion", "quaternionic"):
-        monkeypatch.setitem(sys.modules, name, None)  # importing it raises ModuleNotFoundError
+        monkeypatch.setitem(sys.modules, name, None)  # import raises ModuleNotFoundError
     algebra.main(["--size", "100", "--repeats", "1", "--json", str(tmp_path / "table.json")])
-    printed = capsys.readouterr().out
-    assert "numpy-quaternion is left out" in printed
-    assert "pip install quaternionic" in printed
+    output = capsys.readouterr().out
+    assert "numpy-quaternion is left out" in output
+    assert "pip install quaternionic" in output
     table = json.loads((tmp_path / "table.json").read_text())["rows"]
     assert [row["operation"] for row in table] == 2 * ["product", "exp", "log", "rotate", "slerp"]
     assert all(row["worst_ulp"] is None or row["worst_ulp"] < 8 for row in table)
