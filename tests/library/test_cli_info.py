@@ -38,7 +38,7 @@ MACHINES = {
     "broken": (install_broken_cupy, r"cannot be imported \(OSError: libcuda.*\): uninstall it, then pip install"),
     "no driver": (
         lambda m: install_fake_cupy(m, count=raises(CudaError(35))),
-        NO_GPU + "CudaError: cudaErrorNumber35: as CUDA puts it.*: install a newer NVIDIA driver",
+        NO_GPU + "CudaError: cudaErrorNumber35: message of CUDA.*: install a newer NVIDIA driver",
     ),
     "no device": (
         lambda m: install_fake_cupy(m, count=raises(CudaError(100))),
