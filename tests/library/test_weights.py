@@ -64,15 +64,15 @@ def test_read_torch_dtypes(dtype, tmp_path):
 
 def test_read_torch_big_endian(tmp_path):
     program, raw = torch_file.state_dict({"x": np.zeros(3, "f4")}), np.array([1, 2, -3], ">f4").tobytes()
-    found = read_torch(torch_file.write_zip(tmp_path / "a.pth", program, {"0": raw}, byte_order="big"))
-    assert_equal(found, {"x": np.array([1, 2, -3], "f4")})
+    loaded = read_torch(torch_file.write_zip(tmp_path / "a.pth", program, {"0": raw}, byte_order="big"))
+    assert_equal(loaded, {"x": np.array([1, 2, -3], "f4")})
 
 
 def test_read_torch_bfloat16(tmp_path):
     # 1.5 is 0x3FC00000, -2 is 0xC0000000 in float32. A bfloat16 is the upper half of a float32
     program = torch_file.dictionary({"x": torch_file.tensor("0", "BFloat16", 2, 0, [2], [1])})
-    found = read_torch(torch_file.write_zip(tmp_path / "a.pth", program, {"0": struct.pack("<HH", 0x3FC0, 0xC000)}))
-    assert_equal(found, {"x": np.array([1.5, -2], "f4")})
+    loaded = read_torch(torch_file.write_zip(tmp_path / "a.pth", program, {"0": struct.pack("<HH", 0x3FC0, 0xC000)}))
+    assert_equal(loaded, {"x": np.array([1.5, -2], "f4")})
 
 
 def test_read_torch_views_of_one_storage(tmp_path):
@@ -82,10 +82,10 @@ def test_read_torch_views_of_one_storage(tmp_path):
         "strided": torch_file.tensor("0", "Float", 6, 1, [3], [2]),
     }
     raw = np.arange(6, dtype="f4").tobytes()
-    found = read_torch(torch_file.write_zip(tmp_path / "a.pth", torch_file.dictionary(entries), {"0": raw}))
-    assert found["contiguous"].tolist() == [[0, 1, 2], [3, 4, 5]]
-    assert found["transposed"].tolist() == [[0, 3], [1, 4], [2, 5]]
-    assert found["strided"].tolist() == [1, 3, 5]
+    loaded = read_torch(torch_file.write_zip(tmp_path / "a.pth", torch_file.dictionary(entries), {"0": raw}))
+    assert loaded["contiguous"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert loaded["transposed"].tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert loaded["strided"].tolist() == [1, 3, 5]
 
 
 @pytest.mark.parametrize("key", ["model", "state_dict"])
@@ -311,8 +311,8 @@ def test_read_torch_damaged_bytes(tmp_path_factory, seed, legacy):
 def test_read_safetensors_bytes(tmp_path):
     header = b'{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"__metadata__":{"made":"by hand"}}'
     (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + struct.pack("<ff", 1, -2))
-    found, metadata = read_safetensors(tmp_path / "a.safetensors")
-    assert_equal(found, {"x": np.array([1, -2], "f4")})
+    loaded, metadata = read_safetensors(tmp_path / "a.safetensors")
+    assert_equal(loaded, {"x": np.array([1, -2], "f4")})
     assert metadata == {"made": "by hand"}
 
 
@@ -320,9 +320,9 @@ def test_read_safetensors_bytes(tmp_path):
 def test_safetensors_round_trip(tmp_path_factory, seed):
     path, arrays = tmp_path_factory.mktemp("round") / "a.safetensors", random_arrays(seed, [*DTYPES, "u8", "u4", "u2"])
     write_safetensors(path, arrays | {"transposed": np.arange(6.0).reshape(2, 3).T}, {"seed": str(seed)})
-    found, metadata = read_safetensors(path)
-    assert found.pop("transposed").tolist() == [[0, 3], [1, 4], [2, 5]]
-    assert_equal(found, arrays)
+    loaded, metadata = read_safetensors(path)
+    assert loaded.pop("transposed").tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert_equal(loaded, arrays)
     assert metadata == {"seed": str(seed)}
 
 
@@ -416,8 +416,8 @@ def test_write_safetensors_unsupported_dtype(tmp_path):
 def test_read_safetensors_bfloat16(shape, tmp_path):
     bits = struct.pack("<HH", 0x3FC0, 0xC000)[: 2 * int(np.prod(shape))]  # 1.5 and -2, see test_read_torch_bfloat16
     write_raw_safetensors(tmp_path / "a.safetensors", "BF16", shape, bits)
-    found, _ = read_safetensors(tmp_path / "a.safetensors")
-    assert_equal(found, {"x": np.array([1.5, -2][: len(bits) // 2], "f4").reshape(shape)})
+    loaded, _ = read_safetensors(tmp_path / "a.safetensors")
+    assert_equal(loaded, {"x": np.array([1.5, -2][: len(bits) // 2], "f4").reshape(shape)})
 
 
 @pytest.mark.parametrize("dtype", ["F8_E4M3", "F8_E5M2"])
@@ -502,12 +502,12 @@ def test_read_torch_files_of_torch_save(legacy, torch, tmp_path):
         "bfloat16": (x / 7).to(torch.bfloat16),
     }
     torch.save({"model": content, "step": 3}, tmp_path / "a.pth", _use_new_zipfile_serialization=not legacy)
-    found = read_torch(tmp_path / "a.pth")
-    assert found.keys() == content.keys()
+    loaded = read_torch(tmp_path / "a.pth")
+    assert loaded.keys() == content.keys()
     for name, tensor in content.items():
         tensor = tensor.float() if name == "bfloat16" else tensor
-        assert (found[name] == tensor.detach().numpy()).all()
-        assert found[name].dtype == tensor.detach().numpy().dtype
+        assert (loaded[name] == tensor.detach().numpy()).all()
+        assert loaded[name].dtype == tensor.detach().numpy().dtype
 
 
 @pytest.mark.parity
@@ -527,8 +527,8 @@ def test_read_torch_checkpoints_of_torch_save(protocol, torch, tmp_path):
         "statistics": [1.5, None, True, 10**30, b"bytes", "text"],
     }
     torch.save(content, tmp_path / "a.pth", pickle_protocol=protocol)
-    found = read_torch(tmp_path / "a.pth")
-    assert_equal(found, {name: tensor.numpy() for name, tensor in model.state_dict().items()})
+    loaded = read_torch(tmp_path / "a.pth")
+    assert_equal(loaded, {name: tensor.numpy() for name, tensor in model.state_dict().items()})
     for name, value in (("whole", model), ("complex", {"x": torch.zeros(2, dtype=torch.complex64)})):
         torch.save(value, tmp_path / f"{name}.pth", pickle_protocol=protocol)
         with pytest.raises(
@@ -563,10 +563,10 @@ def test_cnn14_of_panns_inference(legacy, torch, tmp_path, rng):
     network, waveform = load_network(tmp_path / "it.pth"), 0.1 * rng.standard_normal(64000).astype(np.float32)
     assert network.config == cnn14(527)
     embedding = network.embed(xp.asarray(FrontEnd(clip_seconds=2.0)(waveform, 32000)[None]))
-    found = asnumpy(embedding.data)
+    actual = asnumpy(embedding.data)
     with torch.no_grad():
         expected = {name: each.numpy() for name, each in reference(torch.from_numpy(waveform)[None]).items()}
-    assert np.abs(found - expected["embedding"]).max() <= 1e-4 * expected["embedding"].max()
+    assert np.abs(actual - expected["embedding"]).max() <= 1e-4 * expected["embedding"].max()
     probabilities = 1 / (1 + np.exp(-asnumpy(network.classifier(embedding).data)))
     np.testing.assert_allclose(probabilities, expected["clipwise_output"], rtol=0, atol=1e-4)
 
