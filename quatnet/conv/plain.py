@@ -81,7 +81,7 @@ def check_layout(x: Array, w: Array, groups: int) -> None:
             f"expected x (N, H, W, C) and w (KH, KW, C / groups, O), got {x.shape} and {w.shape} with groups {groups}"
         )
     if groups < 1 or w.shape[3] % groups:
-        raise ShapeError(f"expected filters in {groups} equal groups, got {w.shape[3]} of them: w {w.shape}")
+        raise ShapeError(f"expected a number of filters divisible by groups={groups}, got {w.shape[3]} in w {w.shape}")
     if x.dtype != w.dtype:
         raise ShapeError(f"expected one dtype, got x {x.dtype} and w {w.dtype}; convert one with astype")
 

@@ -1,10 +1,10 @@
 """Convolution with quaternions.
 
-The channels of an image are read as quaternions, four real channels to each, in blocks r|i|j|k; the kernel is
-made of quaternions that multiply from the left: y = Σ w ⊗ x. Done naively that is a Hamilton product per tap
-and channel, and these loops are the oracle here. Done fast, each tap becomes its 4x4 block matrix, and the
-whole is a real convolution, with a quarter of the weights. From the left means: a constant quaternion on the
-right goes straight through, layer(x ⊗ q) = layer(x) ⊗ q, which no other choice of signs would do.
+The channels of an image are read as quaternions, four real channels each, in blocks r|i|j|k. The kernel is made of
+quaternions that multiply from the left: y = Σ w ⊗ x. The reference is a loop with one Hamilton product per tap and
+channel. A faster form replaces each tap by its 4x4 block matrix, which gives a real convolution that has a quarter of
+the weights. Because w multiplies from the left, right multiplication by a quaternion q commutes with the layer:
+layer(x ⊗ q) = layer(x) ⊗ q, which holds for no other choice of signs.
 """
 
 import numpy as np
@@ -14,23 +14,23 @@ from hypothesis import strategies as st
 from support import oracles
 from support.arrays import assert_close, dot, draw
 from support.parity import assert_parity
+from support.right_multiplication import times
 from support.strategies import quaternions, seeds
 from support.torch_networks import block_matrix
-from support.right_multiplication import times
 
 from quatnet import Tensor, ops
 from quatnet.autodiff import gradcheck
 from quatnet.backend import asnumpy, xp
-from quatnet.conv import eight_products as eight_product_form
+from quatnet.conv import eight_products as eight_products_conv
 from quatnet.conv import plain
 from quatnet.errors import ShapeError
 from quatnet.nn import Conv2d, Linear, QuaternionConv2d, QuaternionLinear
 from quatnet.ops.quaternion_blocks import block_weight
 from quatnet.quaternion import eight_products, left_matrix_adjoint
 
-few = st.integers(1, 2)
+small = st.integers(1, 2)
 kernels = st.tuples(st.sampled_from([1, 2, 3]), st.sampled_from([1, 2, 3]))
-steps = st.fixed_dictionaries({"stride": st.integers(1, 2), "padding": st.integers(0, 2)})
+strides_and_paddings = st.fixed_dictionaries({"stride": st.integers(1, 2), "padding": st.integers(0, 2)})
 
 
 def quaternion_conv2d(x, w, **options):
@@ -41,33 +41,33 @@ def quaternion_linear(x, w, bias):
     return ops.quaternion_linear(Tensor(x), Tensor(w), Tensor(bias)).data
 
 
-# By hand
+# Worked examples
 
 
-def test_one_pixel_one_tap_is_one_hamilton_product():
-    # (1 + 2i + 3j + 4k)(5 + 6i + 7j + 8k) = -60 + 12i + 30j + 24k, as in test_01_quaternions; the weight is on the left
+def test_one_pixel_and_one_tap_are_one_hamilton_product():
+    # (1 + 2i + 3j + 4k)(5 + 6i + 7j + 8k) = -60 + 12i + 30j + 24k, as in test_01_quaternions
     x = xp.asarray([5.0, 6, 7, 8]).reshape(1, 1, 1, 4)
     w = xp.asarray([1.0, 2, 3, 4]).reshape(4, 1, 1, 1, 1)
     assert_close(quaternion_conv2d(x, w).ravel(), [-60, 12, 30, 24])
     assert_close(quaternion_linear(x.reshape(1, 4), w.reshape(4, 1, 1), xp.ones(4)).ravel(), [-59, 13, 31, 25])
 
 
-def test_channels_lie_in_blocks():
-    # two quaternion channels: r r i i j j k k. A weight i on channel 0 alone takes r -> i, i -> -r, j -> k, k -> -j
+def test_channels_are_in_blocks():
+    # two quaternion channels: r r i i j j k k. A weight i on channel 0 maps r -> i, i -> -r, j -> k, k -> -j
     x = xp.asarray([1.0, 10, 2, 20, 3, 30, 4, 40]).reshape(1, 1, 1, 8)
     w = xp.zeros((4, 1, 1, 2, 1))
     w[1, 0, 0, 0, 0] = 1
     assert_close(quaternion_conv2d(x, w).ravel(), [-2, 1, -4, 3])
 
 
-def test_the_block_weight_of_one_tap_typed_out():
+def test_block_weight_of_one_tap():
     # row = channel in, column = channel out: the transpose of L(w), since pixels are rows here
     w = xp.asarray([1.0, 2, 3, 4]).reshape(4, 1, 1, 1, 1)
     expected = [[1, 2, 3, 4], [-2, 1, 4, -3], [-3, -4, 1, 2], [-4, 3, -2, 1]]
     assert_close(plain.block_weight(w)[0, 0], expected)
 
 
-def test_a_quarter_of_the_weights_for_the_same_channels(rng):
+def test_quaternion_layers_have_a_quarter_of_the_weights(rng):
     for real, quaternion in [
         (Conv2d(8, 12, rng=rng).weight, QuaternionConv2d(8, 12, rng=rng).weight),
         (Linear(8, 12, rng=rng).weight, QuaternionLinear(8, 12, rng=rng).weight),
@@ -78,8 +78,8 @@ def test_a_quarter_of_the_weights_for_the_same_channels(rng):
 # Against loops
 
 
-@given(seeds, st.integers(0, 2), st.integers(1, 4), st.integers(1, 4), few, few, kernels, steps)
-def test_the_convolution_is_a_loop_of_hamilton_products(seed, n, h, w, c, o, kernel, options):
+@given(seeds, st.integers(0, 2), st.integers(1, 4), st.integers(1, 4), small, small, kernels, strides_and_paddings)
+def test_convolution_is_a_loop_of_hamilton_products(seed, n, h, w, c, o, kernel, options):
     assume(min(h - kernel[0], w - kernel[1]) + 2 * options["padding"] >= 0)
     rng = np.random.default_rng(seed)
     x, weight = draw(rng, n, h, w, 4 * c), draw(rng, 4, *kernel, c, o)
@@ -87,8 +87,8 @@ def test_the_convolution_is_a_loop_of_hamilton_products(seed, n, h, w, c, o, ker
     assert_close(quaternion_conv2d(x, weight, **options), expected)
 
 
-@given(seeds, st.integers(1, 3), few, few)
-def test_the_linear_layer_is_a_loop_of_hamilton_products(seed, n, c, o):
+@given(seeds, st.integers(1, 3), small, small)
+def test_linear_is_a_loop_of_hamilton_products(seed, n, c, o):
     rng = np.random.default_rng(seed)
     x, w, bias = draw(rng, n, 4 * c), draw(rng, 4, c, o), draw(rng, 4 * o)
     pixel, taps = asnumpy(x).reshape(n, 1, 1, 4 * c), asnumpy(w)[:, None, None]
@@ -96,14 +96,14 @@ def test_the_linear_layer_is_a_loop_of_hamilton_products(seed, n, c, o):
     assert_close(quaternion_linear(x, w, bias), expected)
 
 
-def test_the_real_convolution_with_the_block_weight_is_the_same_map(rng):
+def test_real_convolution_with_the_block_weight(rng):
     x, w = draw(rng, 2, 5, 18, 8), draw(rng, 4, 3, 3, 2, 3)
-    found = quaternion_conv2d(x, w, padding=1)
-    assert_close(found, plain.conv2d(x, plain.block_weight(w), padding=1))
+    y = quaternion_conv2d(x, w, padding=1)
+    assert_close(y, plain.conv2d(x, plain.block_weight(w), padding=1))
 
 
-def test_eight_convolutions_give_the_same_as_sixteen(rng):
-    # the identity of test_02_product_as_a_matrix, its entries now kernels and images: 8 convolutions of C/4 channels
+def test_eight_products_of_kernels_and_images(rng):
+    # the identity of test_02_product_as_a_matrix for kernels and images: 8 convolutions of C/4 channels
     x, w = draw(rng, 2, 5, 6, 4, 3), draw(rng, 4, 3, 3, 3, 2)
     calls = []
 
@@ -117,26 +117,25 @@ def test_eight_convolutions_give_the_same_as_sixteen(rng):
     assert calls == [(3, 3, 3, 2)] * 8
 
 
-# The law: what multiplies on the right goes through
+# Equivariance: layer(x ⊗ q) = layer(x) ⊗ q
 
 
-@given(seeds, quaternions(), steps)
-def test_the_convolution_is_equivariant_to_a_quaternion_on_the_right(seed, q, options):
+@given(seeds, quaternions(), strides_and_paddings)
+def test_equivariance_of_the_convolution(seed, q, options):
     rng = np.random.default_rng(seed)
     x, w = draw(rng, 1, 4, 5, 8), draw(rng, 4, 3, 3, 2, 2)
     assert_close(quaternion_conv2d(times(x, q), w, **options), times(quaternion_conv2d(x, w, **options), q), atol=1e-9)
 
 
 @given(seeds, quaternions())
-def test_the_linear_layer_is_equivariant_to_a_quaternion_on_the_right(seed, q):
+def test_equivariance_of_the_linear_layer(seed, q):
     rng = np.random.default_rng(seed)
     x, w, bias = draw(rng, 3, 8), draw(rng, 4, 2, 3), draw(rng, 12)
-    found = quaternion_linear(times(x, q), w, times(bias, q))
-    assert_close(found, times(quaternion_linear(x, w, bias), q), atol=1e-9)
+    y = quaternion_linear(times(x, q), w, times(bias, q))
+    assert_close(y, times(quaternion_linear(x, w, bias), q), atol=1e-9)
 
 
 def test_a_real_convolution_is_not_equivariant(rng):
-    # so the law above says something
     x, w, q = draw(rng, 1, 4, 5, 8), draw(rng, 3, 3, 8, 8), draw(rng, 4)
     difference = plain.conv2d(times(x, q), w) - times(plain.conv2d(x, w), q)
     assert float(xp.abs(difference).max()) > 1
@@ -145,36 +144,36 @@ def test_a_real_convolution_is_not_equivariant(rng):
 # Gradients
 
 
-@given(seeds, kernels, steps)
-def test_gradients_of_the_convolution_agree_with_difference_quotients(seed, kernel, options):
+@given(seeds, kernels, strides_and_paddings)
+def test_convolution_gradients(seed, kernel, options):
     rng = np.random.default_rng(seed)
     x, w = draw(rng, 2, 4, 5, 8), draw(rng, 4, *kernel, 2, 3)
     gradcheck(lambda x, w: ops.quaternion_conv2d(x, w, **options), [x, w], rng=rng, directions=1, tolerance=1e-5)
 
 
-def test_gradients_on_a_wide_map_agree_with_difference_quotients(rng):
+def test_convolution_gradients_of_a_wide_image(rng):
     x, w = draw(rng, 1, 4, 20, 8), draw(rng, 4, 3, 3, 2, 1)
     gradcheck(lambda x, w: ops.quaternion_conv2d(x, w, padding=1), [x, w], rng=rng, tolerance=1e-5)
 
 
-@given(seeds, few, few)
-def test_gradients_of_the_linear_layer_agree_with_difference_quotients(seed, c, o):
+@given(seeds, small, small)
+def test_linear_gradients(seed, c, o):
     rng = np.random.default_rng(seed)
     arrays = [draw(rng, 3, 4 * c), draw(rng, 4, c, o), draw(rng, 4 * o)]
     gradcheck(ops.quaternion_linear, arrays, rng=rng, directions=1)
 
 
-@given(seeds, kernels, few, few)
-def test_opening_a_block_weight_undoes_closing_it(seed, kernel, c, o):
+@given(seeds, kernels, small, small)
+def test_gradient_of_the_block_weight(seed, kernel, c, o):
     rng = np.random.default_rng(seed)
-    w, g = draw(rng, 4, *kernel, c, o), draw(rng, *kernel, 4 * c, 4 * o)
+    w, grad = draw(rng, 4, *kernel, c, o), draw(rng, *kernel, 4 * c, 4 * o)
     tensor = Tensor(w, requires_grad=True)
-    block_weight(tensor).backward(g)
-    assert_close(dot(plain.block_weight(w), g), dot(w, tensor.grad))
-    # every number stands in four places, with its sign, so the adjoint of the block weight is four times w
-    again = Tensor(w, requires_grad=True)
-    block_weight(again).backward(plain.block_weight(w))
-    assert_close(again.grad, 4 * w)
+    block_weight(tensor).backward(grad)
+    assert_close(dot(plain.block_weight(w), grad), dot(w, tensor.grad))
+    # each number occurs four times, with a sign, so the adjoint of the block weight returns 4 w
+    second = Tensor(w, requires_grad=True)
+    block_weight(second).backward(plain.block_weight(w))
+    assert_close(second.grad, 4 * w)
 
 
 def test_float32_stays_float32(rng):
@@ -187,35 +186,35 @@ def test_float32_stays_float32(rng):
 
 @pytest.mark.parity
 @pytest.mark.parametrize("options", [{}, {"padding": 1}, {"stride": 2, "padding": 1}])
-def test_the_convolution_is_that_of_pytorch_with_a_block_matrix_typed_out(options, torch, rng):
-    def theirs(x, w):
+def test_convolution_agrees_with_a_block_matrix_in_pytorch(options, torch, rng):
+    def torch_op(x, w):
         y = torch.nn.functional.conv2d(x.permute(0, 3, 1, 2), block_matrix(torch, w), **options)
         return y.permute(0, 2, 3, 1)
 
     arrays = [draw(rng, 2, 6, 17, 8), draw(rng, 4, 3, 3, 2, 3)]
-    assert_parity(torch, lambda x, w: ops.quaternion_conv2d(x, w, **options), theirs, arrays, rng)
+    assert_parity(torch, lambda x, w: ops.quaternion_conv2d(x, w, **options), torch_op, arrays, rng)
 
 
 @pytest.mark.parity
-def test_the_linear_layer_is_that_of_pytorch_with_a_block_matrix_typed_out(torch, rng):
-    def theirs(x, w, bias):
+def test_linear_agrees_with_a_block_matrix_in_pytorch(torch, rng):
+    def torch_op(x, w, bias):
         return torch.nn.functional.linear(x, block_matrix(torch, w[:, None, None])[:, :, 0, 0], bias)
 
     arrays = [draw(rng, 3, 8), draw(rng, 4, 2, 3), draw(rng, 12)]
-    assert_parity(torch, ops.quaternion_linear, theirs, arrays, rng)
+    assert_parity(torch, ops.quaternion_linear, torch_op, arrays, rng)
 
 
 # Layers
 
 
-@pytest.mark.parametrize(("layer", "twin"), [(QuaternionConv2d, Conv2d), (Conv2d, QuaternionConv2d)])
+@pytest.mark.parametrize("layer", [QuaternionConv2d, Conv2d])
 @pytest.mark.parametrize("kernel", [1, 3, 5])
-def test_a_convolution_layer_keeps_the_size(layer, twin, kernel, rng):
+def test_default_padding_keeps_the_size(layer, kernel, rng):
     x = Tensor(draw(rng, 2, 5, 7, 8, dtype=np.float32))
     assert layer(8, 12, kernel_size=kernel, rng=rng)(x).shape == (2, 5, 7, 12)
 
 
-def test_layers_do_what_their_ops_do(rng):
+def test_layers_agree_with_ops(rng):
     conv, linear = QuaternionConv2d(8, 12, rng=rng), QuaternionLinear(8, 12, rng=rng)
     image, rows = draw(rng, 1, 5, 7, 8, dtype=np.float32), draw(rng, 3, 8, dtype=np.float32)
     assert_close(conv(Tensor(image)).data, quaternion_conv2d(image, conv.weight.data, padding=1))
@@ -223,21 +222,21 @@ def test_layers_do_what_their_ops_do(rng):
     assert_close(linear(Tensor(rows)).data, quaternion_linear(rows, linear.weight.data, linear.bias.data))
 
 
-def test_a_linear_layer_worked_with_a_pencil():
+def test_linear_worked_example():
     # (1, 2) [[1, 10], [100, 1000]] = (201, 2010), plus (5, 6)
     x, w = xp.asarray([[1.0, 2]]), xp.asarray([[1.0, 10], [100, 1000]])
     assert_close(ops.linear(Tensor(x), Tensor(w), Tensor(xp.asarray([5.0, 6]))).data, [[206, 2016]])
     assert_close(ops.linear(Tensor(x), Tensor(w)).data, [[201, 2010]])
 
 
-# Mistakes
+# Errors
 
 
 @pytest.mark.parametrize("layer", [QuaternionConv2d, QuaternionLinear])
 @pytest.mark.parametrize("channels", [(6, 8), (8, 6), (0, 4), (4, 0), (-4, 4)])
 def test_channels_must_be_divisible_by_four(layer, channels, rng):
-    wrong = next(count for count in channels if count % 4 or count < 4)
-    with pytest.raises(ShapeError, match=rf"multiple of 4 real channels.* got {wrong}$"):
+    invalid = next(count for count in channels if count % 4 or count < 4)
+    with pytest.raises(ShapeError, match=rf"multiple of 4 real channels.* got {invalid}$"):
         layer(*channels, rng=rng)
 
 
@@ -250,21 +249,21 @@ def test_channels_must_be_divisible_by_four(layer, channels, rng):
         ((5, 5, 8), (4, 3, 3, 2, 1)),
     ],
 )
-def test_a_convolution_that_does_not_fit_is_an_error_that_shows_both_shapes(x, w):
-    with pytest.raises(ShapeError, match="four times the number of quaternion channels") as raised:
+def test_convolution_shapes_that_do_not_fit(x, w):
+    with pytest.raises(ShapeError, match="four times the number of quaternion channels") as error:
         quaternion_conv2d(np.ones(x), np.ones(w))
-    assert str(x) in str(raised.value)
-    assert str(w) in str(raised.value)
+    assert str(x) in str(error.value)
+    assert str(w) in str(error.value)
 
 
 @pytest.mark.parametrize(("x", "w"), [((2, 4), (4, 2, 1)), ((2, 8), (3, 2, 1)), ((2, 8), (8, 4)), ((8,), (4, 2, 1))])
-def test_a_linear_layer_that_does_not_fit_is_an_error(x, w):
+def test_linear_shapes_that_do_not_fit(x, w):
     with pytest.raises(ShapeError):
         quaternion_linear(np.ones(x), np.ones(w), np.zeros(4))
 
 
 @pytest.mark.parametrize("layer", [Conv2d, QuaternionConv2d])
-def test_a_layer_keeps_the_size_unless_told_otherwise(layer, rng):
+def test_options_and_output_size(layer, rng):
     x = Tensor(xp.ones((1, 7, 9, 4), dtype=np.float32))
     assert layer(4, 8, rng=rng)(x).shape == (1, 7, 9, 8)
     assert layer(4, 8, kernel_size=5, rng=rng)(x).shape == (1, 7, 9, 8)
@@ -272,22 +271,22 @@ def test_a_layer_keeps_the_size_unless_told_otherwise(layer, rng):
     assert layer(4, 8, padding=0, rng=rng)(x).shape == (1, 5, 7, 8)
 
 
-# Eight instead of sixteen
+# Eight products
 
 
-@given(seed=seeds, kernel=kernels, options=steps, channels=few, outputs=few, clips=st.integers(0, 2))
-def test_eight_real_convolutions_give_what_the_block_matrix_gives(seed, kernel, options, channels, outputs, clips):
-    x, w = draw(seed, clips, 5, 6, 4 * channels), draw(seed + 1, 4, *kernel, channels, outputs)
+@given(seed=seeds, kernel=kernels, options=strides_and_paddings, channels=small, outputs=small, batch=st.integers(0, 2))
+def test_eight_products_agree_with_the_block_matrix(seed, kernel, options, channels, outputs, batch):
+    x, w = draw(seed, batch, 5, 6, 4 * channels), draw(seed + 1, 4, *kernel, channels, outputs)
     expected = plain.conv2d(x, plain.block_weight(w), **options)
-    assert_close(eight_product_form.conv2d(x, w, **options), expected, rtol=1e-10, atol=1e-10)
+    assert_close(eight_products_conv.conv2d(x, w, **options), expected, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("options", [{}, {"padding": 1}, {"stride": 2, "padding": 1}])
-def test_the_gradients_of_the_eight_are_hamilton_products_too(options, rng):
+def test_gradients_in_eight_products(options, rng):
     x, w = draw(rng, 2, 5, 4, 8), draw(rng, 4, 3, 3, 2, 3)
     real = plain.block_weight(w)
-    g = draw(rng, *plain.conv2d(x, real, **options).shape)
-    gx = plain.conv2d_input_gradient(g, real, x.shape, **options)
-    assert_close(eight_product_form.input_gradient(g, w, x.shape, **options), gx)
-    gw = left_matrix_adjoint(plain.split_blocks(plain.conv2d_weight_gradient(x, g, (3, 3), **options)), axis=0)
-    assert_close(eight_product_form.weight_gradient(x, g, (3, 3), **options), gw)
+    grad = draw(rng, *plain.conv2d(x, real, **options).shape)
+    grad_x = plain.conv2d_input_gradient(grad, real, x.shape, **options)
+    assert_close(eight_products_conv.input_gradient(grad, w, x.shape, **options), grad_x)
+    grad_w = left_matrix_adjoint(plain.split_blocks(plain.conv2d_weight_gradient(x, grad, (3, 3), **options)), axis=0)
+    assert_close(eight_products_conv.weight_gradient(x, grad, (3, 3), **options), grad_w)

@@ -1,10 +1,10 @@
-"""Convolution the other way: from a small image to a large one.
+"""Transposed convolutions, from a small image to a large one.
 
-A convolution with stride gathers many pixels into one. Transposed, each pixel is spread out again: it adds its
-product with every tap to where that tap would have read it from. As a matrix the one is the transpose of the
-other, which is why this op needs no arithmetic of its own: its forward is the input gradient of a convolution, and
-its gradients are a convolution and a weight gradient. With quaternions the weight stays on the left, y = w ⊗ x, so
-that a quaternion on the right goes through here as well; the true adjoint of a quaternion convolution takes w*.
+A convolution with stride combines many pixels to one. A transposed convolution distributes each pixel: it adds the
+product with each tap to the pixel that the tap reads in the convolution. As matrices one is the transpose of the other,
+so the op needs no arithmetic of its own: its forward pass is the input gradient of a convolution, and its gradients
+are a convolution and a weight gradient. With quaternions the weight is on the left, y = w ⊗ x, so that right
+multiplication by a quaternion commutes with it; the adjoint of a quaternion convolution uses w*.
 """
 
 import numpy as np
@@ -27,139 +27,148 @@ from quatnet.errors import ConfigError, ShapeError
 from quatnet.quaternion import conjugate
 
 kernels = st.tuples(st.integers(1, 3), st.integers(1, 3))
-options = options_of("stride", "padding", "dilation")
-more = st.integers(0, 1)  # output padding
-EVERYTHING = {"stride": (2, 3), "padding": (1, 0), "output_padding": (1, 2), "dilation": (1, 2)}
+any_options = options_of("stride", "padding", "dilation")
+output_paddings = st.integers(0, 1)
+ALL_OPTIONS = {"stride": (2, 3), "padding": (1, 0), "output_padding": (1, 2), "dilation": (1, 2)}
 
 
-def conv_transpose2d(x, w, **chosen):
-    return ops.conv_transpose2d(Tensor(x), Tensor(w), **chosen).data
+def conv_transpose2d(x, w, **options):
+    return ops.conv_transpose2d(Tensor(x), Tensor(w), **options).data
 
 
-def quaternion_conv_transpose2d(x, w, **chosen):
-    return ops.quaternion_conv_transpose2d(Tensor(x), Tensor(w), **chosen).data
+def quaternion_conv_transpose2d(x, w, **options):
+    return ops.quaternion_conv_transpose2d(Tensor(x), Tensor(w), **options).data
 
 
-def with_output_padding(chosen, extra):
-    """As much of `extra` as the strides allow: less than they are, height and width."""
-    return {**chosen, "output_padding": tuple(min(extra, stride - 1) for stride in oracles.as_pair(chosen["stride"]))}
+def with_output_padding(options, extra):
+    """Add an output padding (height, width) of `extra`, limited to the stride - 1."""
+    return {**options, "output_padding": tuple(min(extra, stride - 1) for stride in oracles.as_pair(options["stride"]))}
 
 
-def assume_something_is_left(size, kernel, chosen):
+def assume_positive_size(size, kernel, options):
     names = ("stride", "padding", "output_padding", "dilation")
-    assume(min(oracles.transposed_output_size(size, kernel, *(chosen[name] for name in names))) > 0)
+    assume(min(oracles.transposed_output_size(size, kernel, *(options[name] for name in names))) > 0)
 
 
-# By hand
+# Worked examples
 
 
-def test_pixels_are_spread_out_and_overlaps_add_up():
+def test_overlapping_products_are_added():
     # x = (1, 2), w = (10, 20, 30), stride 2: 10 20 30 . .  plus  . . 20 40 60  is  10 20 50 40 60
     x, w = xp.asarray([1.0, 2]).reshape(1, 1, 2, 1), xp.asarray([10.0, 20, 30]).reshape(1, 3, 1, 1)
     assert_close(conv_transpose2d(x, w, stride=2).ravel(), [10, 20, 50, 40, 60])
-    # padding cuts the ends off, output padding lets the end grow again
+    # padding removes both ends, output padding adds at the end
     assert_close(conv_transpose2d(x, w, stride=2, padding=(0, 1)).ravel(), [20, 50, 40])
     assert_close(conv_transpose2d(x, w, stride=2, padding=(0, 1), output_padding=(0, 1))[0, 0, :, 0], [20, 50, 40, 60])
 
 
-def test_channels_go_in_before_they_come_out():
+def test_channels_of_the_weight():
     # w (KH, KW, C, O) as in conv2d: (1, 2) times the matrix 1 2 3 / 4 5 6 is (9, 12, 15)
     x, w = xp.asarray([1.0, 2]).reshape(1, 1, 1, 2), xp.arange(1.0, 7).reshape(1, 1, 2, 3)
     assert_close(conv_transpose2d(x, w).ravel(), [9, 12, 15])
 
 
-def test_the_quaternion_weight_is_on_the_left():
+def test_quaternion_weight_multiplies_from_the_left():
     # (1 + 2i + 3j + 4k)(5 + 6i + 7j + 8k) = -60 + 12i + 30j + 24k, and twice that at the second tap
     x = xp.asarray([5.0, 6, 7, 8]).reshape(1, 1, 1, 4)
     w = xp.asarray([[1.0, 2, 3, 4], [2, 4, 6, 8]]).T.reshape(4, 1, 2, 1, 1)
     assert_close(quaternion_conv_transpose2d(x, w)[0, 0], [[-60, 12, 30, 24], [-120, 24, 60, 48]])
 
 
-def test_a_size_that_was_rounded_down_comes_back():
-    # kernel 3, stride 2, padding 1: both 7 and 8 pixels become 4, so that 4 become 7 or, padded, 8
+def test_output_padding_selects_the_size():
+    # kernel 3, stride 2, padding 1: 7 and 8 pixels both become 4, so 4 become 7, or 8 with output padding
     assert [output_size(size, 3, 2, 1) for size in (7, 8)] == [4, 4]
     assert [transposed_size(4, 3, 2, 1, extra) for extra in (0, 1)] == [7, 8]
 
 
 @given(st.integers(1, 9), st.integers(1, 4), st.integers(1, 4), st.integers(0, 3), st.integers(1, 3), st.data())
-def test_the_transposed_size_is_one_that_the_convolution_takes_back(size, kernel, stride, padding, dilation, data):
+def test_output_size_inverts_transposed_size(size, kernel, stride, padding, dilation, data):
     extra = data.draw(st.integers(0, stride - 1))
     assume((size - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1 + extra > 0)
-    whole = transposed_size(size, kernel, stride, padding, extra, dilation)
-    assert output_size(whole, kernel, stride, padding, dilation) == size
+    full = transposed_size(size, kernel, stride, padding, extra, dilation)
+    assert output_size(full, kernel, stride, padding, dilation) == size
 
 
 # Against loops
 
 
-@given(seeds, st.integers(0, 2), kernels, options, more, st.integers(1, 2), st.integers(1, 2), st.integers(1, 2))
-def test_the_op_is_a_loop_for_all_options(seed, n, kernel, chosen, extra, g, c, o):
-    chosen = with_output_padding(chosen, extra)
-    assume_something_is_left((3, 4), kernel, chosen)
+@given(
+    seeds,
+    st.integers(0, 2),
+    kernels,
+    any_options,
+    output_paddings,
+    st.integers(1, 2),
+    st.integers(1, 2),
+    st.integers(1, 2),
+)
+def test_conv_transpose2d_is_a_loop_for_all_options(seed, n, kernel, options, extra, g, c, o):
+    options = with_output_padding(options, extra)
+    assume_positive_size((3, 4), kernel, options)
     x, w = draw(seed, n, 3, 4, g * c), draw(seed + 1, *kernel, c, g * o)
-    expected = oracles.conv_transpose2d(asnumpy(x), asnumpy(w), **chosen, groups=g)
-    assert_close(conv_transpose2d(x, w, **chosen, groups=g), expected)
+    expected = oracles.conv_transpose2d(asnumpy(x), asnumpy(w), **options, groups=g)
+    assert_close(conv_transpose2d(x, w, **options, groups=g), expected)
 
 
-@given(seeds, kernels, options, more, st.integers(1, 2), st.integers(1, 2), st.integers(1, 2))
-def test_the_quaternion_op_is_a_loop_of_hamilton_products(seed, kernel, chosen, extra, g, c, o):
-    chosen = with_output_padding(chosen, extra)
-    assume_something_is_left((2, 3), kernel, chosen)
+@given(seeds, kernels, any_options, output_paddings, st.integers(1, 2), st.integers(1, 2), st.integers(1, 2))
+def test_quaternion_conv_transpose2d_is_a_loop_for_all_options(seed, kernel, options, extra, g, c, o):
+    options = with_output_padding(options, extra)
+    assume_positive_size((2, 3), kernel, options)
     x, w = draw(seed, 2, 2, 3, 4 * g * c), draw(seed + 1, 4, *kernel, c, g * o)
-    expected = oracles.quaternion_conv_transpose2d(asnumpy(x), asnumpy(w), **chosen, groups=g)
-    assert_close(quaternion_conv_transpose2d(x, w, **chosen, groups=g), expected)
+    expected = oracles.quaternion_conv_transpose2d(asnumpy(x), asnumpy(w), **options, groups=g)
+    assert_close(quaternion_conv_transpose2d(x, w, **options, groups=g), expected)
 
 
 @given(seeds, st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
-def test_turning_a_kernel_twice_gives_it_back(seed, g, c, o):
+def test_transpose_channels_twice_is_the_identity(seed, g, c, o):
     w = draw(seed, 2, 3, c, g * o)
     assert plain.transpose_channels(w, g).shape == (2, 3, o, g * c)
     assert_close(plain.transpose_channels(plain.transpose_channels(w, g), g), w)
 
 
-# The laws
+# Adjoint and equivariance
 
 
 @given(seeds, st.integers(1, 2))
-def test_it_is_the_adjoint_of_a_convolution(seed, g):
-    # <conv(x, w), y> = <x, conv transposed(y, turned w)>
-    chosen = {"stride": 2, "padding": 1, "dilation": (1, 2), "groups": g}
+def test_adjoint_of_a_convolution(seed, g):
+    # <conv(x, w), z> = <x, conv_transpose(z, w with transposed channels)>
+    options = {"stride": 2, "padding": 1, "dilation": (1, 2), "groups": g}
     x, w = draw(seed, 2, 6, 7, 2 * g), draw(seed + 1, 3, 2, 2, 3 * g)
-    y = plain.conv2d(x, w, **chosen)
+    y = plain.conv2d(x, w, **options)
     z = draw(seed + 2, *y.shape)
-    back = conv_transpose2d(z, plain.transpose_channels(w, g), **chosen, output_padding=(1, 0))
-    assert_close(dot(y, z), dot(x, back))
+    transposed = conv_transpose2d(z, plain.transpose_channels(w, g), **options, output_padding=(1, 0))
+    assert_close(dot(y, z), dot(x, transposed))
 
 
-def test_the_adjoint_of_a_quaternion_convolution_takes_the_conjugate(rng):
-    # <w ⊗ x, y> = <x, w* ⊗ y>
+def test_adjoint_of_a_quaternion_convolution(rng):
+    # <w ⊗ x, z> = <x, w* ⊗ z>
     x, w = draw(rng, 2, 5, 7, 8), draw(rng, 4, 3, 3, 2, 3)
     y = ops.quaternion_conv2d(Tensor(x), Tensor(w), stride=2).data
     z = draw(rng, *y.shape)
-    back = quaternion_conv_transpose2d(z, conjugate(w, axis=0).swapaxes(3, 4), stride=2)
-    assert_close(dot(y, z), dot(x, back))
+    transposed = quaternion_conv_transpose2d(z, conjugate(w, axis=0).swapaxes(3, 4), stride=2)
+    assert_close(dot(y, z), dot(x, transposed))
 
 
 @given(seeds, quaternions(), st.integers(1, 2))
-def test_a_quaternion_on_the_right_goes_through(seed, q, g):
+def test_equivariance_to_right_multiplication(seed, q, g):
     x, w = draw(seed, 1, 3, 4, 16), draw(seed + 1, 4, 2, 3, 4 // g, 2)
-    y = quaternion_conv_transpose2d(x, w, **EVERYTHING, groups=g)
-    assert_close(quaternion_conv_transpose2d(times(x, q), w, **EVERYTHING, groups=g), times(y, q), atol=1e-9)
+    y = quaternion_conv_transpose2d(x, w, **ALL_OPTIONS, groups=g)
+    assert_close(quaternion_conv_transpose2d(times(x, q), w, **ALL_OPTIONS, groups=g), times(y, q), atol=1e-9)
 
 
 # Gradients
 
 
-@pytest.mark.parametrize("chosen", [{}, {"stride": 2, "padding": 1}, {**EVERYTHING, "groups": 2}])
-def test_gradients_agree_with_difference_quotients(chosen, rng):
-    g = chosen.get("groups", 1)
+@pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {**ALL_OPTIONS, "groups": 2}])
+def test_gradients(options, rng):
+    g = options.get("groups", 1)
     arrays = [draw(rng, 2, 3, 4, 4), draw(rng, 3, 2, 4 // g, 6)]
-    gradcheck(lambda x, w: ops.conv_transpose2d(x, w, **chosen), arrays, rng=rng, tolerance=1e-5)
+    gradcheck(lambda x, w: ops.conv_transpose2d(x, w, **options), arrays, rng=rng, tolerance=1e-5)
     arrays = [draw(rng, 2, 3, 4, 16), draw(rng, 4, 3, 2, 4 // g, 2)]
-    gradcheck(lambda x, w: ops.quaternion_conv_transpose2d(x, w, **chosen), arrays, rng=rng, tolerance=1e-5)
+    gradcheck(lambda x, w: ops.quaternion_conv_transpose2d(x, w, **options), arrays, rng=rng, tolerance=1e-5)
 
 
-def test_an_image_that_needs_no_gradient_gets_none(rng):
+def test_no_gradient_for_an_input_without_requires_grad(rng):
     x, w = Tensor(draw(rng, 1, 4, 4, 2)), Tensor(draw(rng, 3, 3, 2, 2), requires_grad=True)
     ops.sum(ops.conv_transpose2d(x, w)).backward()
     assert x.grad is None
@@ -177,54 +186,54 @@ def test_float32_stays_float32(op, shape, rng):
 
 
 @pytest.mark.parity
-@pytest.mark.parametrize("chosen", [{}, {"stride": 2, "padding": 1}, EVERYTHING, {**EVERYTHING, "groups": 2}])
-def test_values_and_gradients_are_those_of_pytorch(chosen, torch, rng):
-    # PyTorch keeps the kernel as (C, O/G, KH, KW): groups lie along the channels that come in
-    g = chosen.get("groups", 1)
+@pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, ALL_OPTIONS, {**ALL_OPTIONS, "groups": 2}])
+def test_agrees_with_pytorch(options, torch, rng):
+    # PyTorch stores the kernel as (C, O/G, KH, KW): groups along the input channels
+    g = options.get("groups", 1)
 
-    def theirs(x, w):
+    def torch_op(x, w):
         kh, kw, c, o = w.shape
         kernel = w.reshape(kh, kw, c, g, o // g).permute(3, 2, 4, 0, 1).reshape(g * c, o // g, kh, kw)
-        return torch.nn.functional.conv_transpose2d(x.permute(0, 3, 1, 2), kernel, **chosen).permute(0, 2, 3, 1)
+        return torch.nn.functional.conv_transpose2d(x.permute(0, 3, 1, 2), kernel, **options).permute(0, 2, 3, 1)
 
     arrays = [draw(rng, 2, 4, 5, 4), draw(rng, 3, 2, 4 // g, 6)]
-    assert_parity(torch, lambda x, w: ops.conv_transpose2d(x, w, **chosen), theirs, arrays, rng)
+    assert_parity(torch, lambda x, w: ops.conv_transpose2d(x, w, **options), torch_op, arrays, rng)
 
 
 @pytest.mark.parity
-def test_the_quaternion_op_is_that_of_pytorch_with_a_block_matrix_typed_out(torch, rng):
-    def theirs(x, w):
+def test_quaternion_op_agrees_with_a_block_matrix_in_pytorch(torch, rng):
+    def torch_op(x, w):
         kernel = block_matrix(torch, w).transpose(0, 1)  # (4C, 4O, KH, KW)
-        return torch.nn.functional.conv_transpose2d(x.permute(0, 3, 1, 2), kernel, **EVERYTHING).permute(0, 2, 3, 1)
+        return torch.nn.functional.conv_transpose2d(x.permute(0, 3, 1, 2), kernel, **ALL_OPTIONS).permute(0, 2, 3, 1)
 
     arrays = [draw(rng, 2, 3, 4, 8), draw(rng, 4, 3, 2, 2, 3)]
-    assert_parity(torch, lambda x, w: ops.quaternion_conv_transpose2d(x, w, **EVERYTHING), theirs, arrays, rng)
+    assert_parity(torch, lambda x, w: ops.quaternion_conv_transpose2d(x, w, **ALL_OPTIONS), torch_op, arrays, rng)
 
 
-# Mistakes
+# Errors
 
 
 @pytest.mark.parametrize(
-    ("w", "chosen", "message"),
+    ("w", "options", "message"),
     [
         ((3, 3, 3, 2), {}, r"\(1, 3, 4, 4\) and \(3, 3, 3, 2\)"),
         ((3, 3, 4), {}, r"w \(KH, KW, C / groups, O\)"),
-        ((3, 3, 2, 3), {"groups": 2}, "filters in 2 equal groups, got 3"),
+        ((3, 3, 2, 3), {"groups": 2}, "filters divisible by groups=2, got 3"),
         ((3, 3, 4, 2), {"output_padding": 1}, r"output padding 1 \(expected 0 to stride - 1\)"),
         ((3, 3, 4, 2), {"stride": 2, "output_padding": (0, 2)}, "output padding 2"),
         ((3, 3, 4, 2), {"output_padding": -1}, "output padding -1"),
         ((3, 3, 4, 2), {"stride": 0}, "stride 0"),
         ((3, 3, 4, 2), {"dilation": 0}, "dilation 0"),
         ((3, 3, 4, 2), {"padding": -1}, "padding -1"),
-        ((1, 1, 4, 2), {"padding": 2}, "padding 2 .*does not spread a size of 3"),
+        ((1, 1, 4, 2), {"padding": 2}, "padding 2 .*does not fit a size of 3"),
     ],
 )
-def test_what_does_not_fit_is_an_error_that_shows_it(w, chosen, message):
+def test_shapes_that_do_not_fit(w, options, message):
     with pytest.raises(ShapeError, match=message.replace(" .*", ".*")):
-        conv_transpose2d(np.ones((1, 3, 4, 4)), np.ones(w), **chosen)
+        conv_transpose2d(np.ones((1, 3, 4, 4)), np.ones(w), **options)
 
 
-def test_mistakes_with_quaternions_and_with_options_are_named_too():
+def test_errors_of_quaternions_and_options():
     with pytest.raises(ShapeError, match="four times the number of quaternion channels"):
         quaternion_conv_transpose2d(np.ones((1, 3, 4, 4)), np.ones((4, 3, 3, 2, 1)))
     with pytest.raises(ShapeError, match="x float64 and w float32"):
