@@ -1,4 +1,4 @@
-"""How Sphinx builds these pages: sphinx-build -W docs build/docs"""
+"""Configuration of Sphinx: sphinx-build -W docs build/docs"""
 
 import sys
 from pathlib import Path
@@ -29,5 +29,5 @@ html_title = f"quatnet {version}"
 html_math_renderer = "mathml"
 html_show_sphinx = html_show_copyright = False
 html_static_path, html_css_files = ["_static"], ["formulas.css"]
-highlight_language = "none"  # an indented formula is no program
+highlight_language = "none"  # indented blocks are formulas
 pygments_style = "tango"

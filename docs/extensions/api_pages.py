@@ -1,4 +1,4 @@
-"""One page for each package of quatnet, written before the build: what it exports, then what its modules add."""
+"""Write one API page per package of quatnet before the build: the exports of the package, then those of its modules."""
 
 import pkgutil
 from importlib import import_module
@@ -10,6 +10,8 @@ import quatnet
 def write_pages(app):
     folder = Path(app.srcdir) / "api"
     folder.mkdir(exist_ok=True)
+    for old_page in folder.glob("*.rst"):
+        old_page.unlink()
     packages = [module.name for module in pkgutil.walk_packages(quatnet.__path__, "quatnet.") if module.ispkg]
     for package in ["quatnet", *packages]:
         (folder / f"{package}.rst").write_text(page(package), encoding="utf-8")
@@ -18,10 +20,12 @@ def write_pages(app):
 def page(package):
     module = import_module(package)
     exported = getattr(module, "__all__", [])
-    modules = [part.name for part in pkgutil.iter_modules(module.__path__) if not part.ispkg]
-    sections = [heading(package, "=") + members(package)]
-    for name in modules:
-        sections.append(heading(f"{package}.{name}", "-") + members(f"{package}.{name}", exported, name in exported))
+    modules = list(pkgutil.iter_modules(module.__path__, f"{package}."))
+    below = [name for part in modules if part.ispkg for name in import_module(part.name).__dict__.get("__all__", [])]
+    sections = [heading(package, "=") + members(package, [name for name in exported if name in below])]
+    for name in (part.name for part in modules if not part.ispkg):
+        hidden = name.rpartition(".")[2] in exported
+        sections.append(heading(name, "-") + members(name, exported, hidden))
     return "\n".join(sections)
 
 
@@ -29,10 +33,13 @@ def heading(title, line):
     return f"{title}\n{line * len(title)}\n\n"
 
 
-def members(module, elsewhere=(), hidden=False):
-    """The docstring of `module` and its public members, without those that its package exports."""
-    no_index = "   :no-index:\n" if hidden else ""  # a function of the same name has the entry in the index
-    return f".. automodule:: {module}\n   :members:\n   :exclude-members: {', '.join(elsewhere)}\n{no_index}"
+def members(module, excluded=(), hidden=False):
+    """Return a directive for the docstring and the public members of `module`, without the `excluded` names.
+
+    The names that a package exports are documented there, and those that a subpackage exports on its own page.
+    """
+    no_index = "   :no-index:\n" if hidden else ""  # an exported function with the same name is in the index
+    return f".. automodule:: {module}\n   :members:\n   :exclude-members: {', '.join(excluded)}\n{no_index}"
 
 
 def setup(app):

@@ -1,4 +1,4 @@
-"""Formulas as MathML, which browsers draw by themselves: no JavaScript, nothing fetched from the web."""
+"""Render formulas as MathML, which browsers display without JavaScript or downloads."""
 
 from docutils import nodes
 from math_core import LatexError, LatexToMathML

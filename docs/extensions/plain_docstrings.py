@@ -1,10 +1,10 @@
-"""Docstrings here are written for help() in a terminal: |q| and q* mean what they say, indented lines are a formula."""
+"""Convert docstrings to reST. They are written for help(): |q| and q* are literal, indented blocks are formulas."""
 
 import re
 
 
 def readable(_app, _what, _name, _object, _options, lines):
-    """Rewrite the lines of a docstring, paragraph by paragraph, so that reST shows them as they stand."""
+    """Escape the lines of a docstring in place, paragraph by paragraph, so that reST shows them unchanged."""
     lines[:] = "\n\n".join(map(as_rest, "\n".join(lines).split("\n\n"))).split("\n")
 
 

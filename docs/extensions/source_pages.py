@@ -1,4 +1,4 @@
-"""A link to a Python file of the project leads to a page that shows it with line numbers."""
+"""Add a page with line numbers for each Python file of the project, and point links to Python files to these pages."""
 
 from pathlib import Path
 
@@ -14,9 +14,9 @@ FOLDERS = ("quatnet", "tests", "examples", "docs/figures")
 
 
 class SourceLinks(SphinxTransform):
-    """Turn what would be a download of a .py file into a reference to its page."""
+    """Replace download links to .py files by references to their pages."""
 
-    default_priority = 800  # before the files of downloads are collected
+    default_priority = 800  # before Sphinx collects the files of downloads
 
     def apply(self):
         for link in list(self.document.findall(download_reference)):

@@ -1,4 +1,4 @@
-"""The table of the units, computed, and the circle by which people remember it."""
+"""The multiplication table of the units, and the circle that summarizes it."""
 
 import numpy as np
 from cells import COMPONENTS, UNITS, cells, headings, signed
@@ -25,7 +25,7 @@ def circle(axes: Axes) -> None:
         x, y = np.cos(angle), np.sin(angle)
         axes.text(x, y, unit, ha="center", va="center", fontsize=20, bbox={"boxstyle": "circle", "facecolor": color})
         start, stop = angle - 0.35, angle - 2 * np.pi / 3 + 0.35
-        ends = [(np.cos(turn), np.sin(turn)) for turn in (stop, start)]
+        ends = [(np.cos(end), np.sin(end)) for end in (stop, start)]
         arrow = {"arrowstyle": "-|>", "connectionstyle": "arc3,rad=-0.25", "color": "black", "mutation_scale": 22}
         axes.annotate("", *ends, arrowprops=arrow)
     axes.text(0, 0, "with the arrows: +\n$ij = k$\n\nagainst them: −\n$ji = -k$", ha="center", va="center", fontsize=12)

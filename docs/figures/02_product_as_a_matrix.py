@@ -1,4 +1,4 @@
-"""The two matrices of a quaternion: four numbers in sixteen places."""
+"""The left and right matrix of a quaternion, colored by component."""
 
 import numpy as np
 from cells import COMPONENTS, cells, headings, signed
@@ -8,15 +8,15 @@ from quatnet.quaternion import left_matrix, right_matrix
 
 
 def matrix(axes, numbers: np.ndarray, letter: str, title: str) -> None:
-    """`numbers` is the matrix of the quaternion (1, 2, 3, 4), so that each entry says which component it is."""
+    """Draw the matrix `numbers` of the quaternion (1, 2, 3, 4). The size of an entry is the number of its component."""
 
     def cell(row: int, column: int) -> tuple[str, str]:
         c = int(abs(numbers[row, column])) - 1
         return signed(numbers[row, column], f"${letter}_{'rijk'[c]}$"), COMPONENTS[c]
 
     cells(axes, 4, 4, cell, size=16)
-    inside = "q" if letter == "p" else "p"
-    headings(axes, [f"${inside}_{c}$" for c in "rijk"], list("rijk"))
+    vector = "q" if letter == "p" else "p"
+    headings(axes, [f"${vector}_{c}$" for c in "rijk"], list("rijk"))
     axes.set_title(title, y=1.1, fontsize=12)
 
 

@@ -1,4 +1,4 @@
-"""Which products p_a q_b enter each component: in the Hamilton product, in ±z, and what is left over."""
+"""The products p_a q_b in each component of the Hamilton product, of ±z, and of their difference."""
 
 import numpy as np
 from cells import WHITE, cells, headings
@@ -8,9 +8,9 @@ from quatnet.quaternion import HADAMARD, hamilton_product
 
 UNITS = np.eye(4)
 PRODUCT = hamilton_product(UNITS[:, None], UNITS[None, :])  # [a, b, component]
-SHARED = np.einsum("cd,da,db->abc", HADAMARD, HADAMARD, HADAMARD) / 4  # what z holds of p_a q_b
+SHARED = np.einsum("cd,da,db->abc", HADAMARD, HADAMARD, HADAMARD) / 4  # coefficients of p_a q_b in z
 SIGN_OF_Z = np.array([-1, 1, 1, 1])
-COLOURS = {-2: "#D6604D", -1: "#F4A582", 0: "#F2F2F2", 1: "#92C5DE", 2: "#4393C3"}
+COLORS = {-2: "#D6604D", -1: "#F4A582", 0: "#F2F2F2", 1: "#92C5DE", 2: "#4393C3"}
 
 
 def draw() -> Figure:
@@ -32,7 +32,7 @@ def draw() -> Figure:
 def grid(axes, signs: np.ndarray) -> None:
     def cell(a: int, b: int) -> tuple[str, str]:
         number = round(signs[a, b])
-        return f"{number:+d}".replace("-", "−") if number else "", COLOURS.get(number, WHITE)
+        return f"{number:+d}".replace("-", "−") if number else "", COLORS.get(number, WHITE)
 
     cells(axes, 4, 4, cell, size=9)
     headings(axes, [f"$q_{b}$" for b in range(4)], [f"$p_{a}$" for a in range(4)], size=9)

@@ -1,4 +1,4 @@
-"""R(q), transposed, is R(q*): why the gradient of a Hamilton product is a Hamilton product."""
+"""R(q), its transpose, and R(q*): the gradient of a Hamilton product is a Hamilton product."""
 
 import numpy as np
 from cells import COMPONENTS, cells, headings, signed

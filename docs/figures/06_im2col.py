@@ -1,4 +1,4 @@
-"""A convolution as one product, and the way back of its gradient, on nine pixels."""
+"""A convolution of nine pixels as one matrix product, and its gradient."""
 
 import numpy as np
 from cells import WHITE, cells
@@ -11,7 +11,7 @@ IMAGE = np.arange(1.0, 10).reshape(1, 3, 3, 1)
 KERNEL = np.array([[1.0], [0], [0], [-1]])
 GRADIENT = np.array([[1.0], [10], [100], [1000]])
 PATCHES = ("#F5B041", "#85C1E9", "#7DCEA0", "#C39BD3")
-GREY = "#E8E8E8"
+GRAY = "#E8E8E8"
 
 
 def table(axes: Axes, numbers: np.ndarray, colors: np.ndarray, title: str) -> None:
@@ -34,12 +34,12 @@ def draw() -> Figure:
     forward, back = figure.subplots(2, 4, width_ratios=[3, 4, 1.5, 2])
     table(forward[0], IMAGE[0, :, :, 0], first, "image x, first patch\nin its color")
     table(forward[1], rows, by_row, "im2col(x): a row for\neach place of the kernel")
-    table(forward[2], KERNEL, np.full((4, 1), GREY), "kernel w,\nas a column")
+    table(forward[2], KERNEL, np.full((4, 1), GRAY), "kernel w,\nas a column")
     table(forward[3], (rows @ KERNEL).reshape(2, 2), patch, "y = im2col(x) @ w")
     table(
         back[0],
         image_gradient[0, :, :, 0],
-        np.full((3, 3), GREY),
+        np.full((3, 3), GRAY),
         "gx = col2im(g @ wᵀ): rows\nadded where they came from",
     )
     table(back[1], back_rows, by_row, "g @ wᵀ: a gradient for\neach entry of the rows")

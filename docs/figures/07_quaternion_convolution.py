@@ -1,4 +1,4 @@
-"""Two taps over three pixels: forward with the weights, back with their conjugates, and one pair for each weight."""
+"""A quaternion convolution of three pixels with two taps: forward, input gradient and weight gradient."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -7,11 +7,11 @@ from matplotlib.figure import Figure
 from quatnet import Tensor, ops
 
 UNITS = np.eye(4)  # 1, i, j, k
-TAPS = [("#0072B2", "-"), ("#D55E00", "--")]  # blue full, orange dashed
+TAPS = [("#0072B2", "-"), ("#D55E00", "--")]  # solid blue, dashed orange
 
 
 def name(q: np.ndarray) -> str:
-    """Write a quaternion of whole numbers as people do: -1 - i."""
+    """Return the usual notation of a quaternion of integers, such as -1 - i."""
     text = ""
     for number, unit in zip(q.round().astype(int), ("", "i", "j", "k"), strict=True):
         if number:
@@ -22,15 +22,15 @@ def name(q: np.ndarray) -> str:
 
 
 def row(axes: Axes, y: float, letter: str, quaternions: np.ndarray) -> None:
-    shift = (3 - len(quaternions)) / 2
-    for place, q in enumerate(quaternions):
+    offset = (3 - len(quaternions)) / 2
+    for position, q in enumerate(quaternions):
         box = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": "0.4"}
-        text = f"${letter}_{place}$ = {name(q)}"
-        axes.text(place + shift, y, text, ha="center", va="center", bbox=box, fontsize=12, zorder=3)
+        text = f"${letter}_{position}$ = {name(q)}"
+        axes.text(position + offset, y, text, ha="center", va="center", bbox=box, fontsize=12, zorder=3)
 
 
 def arrows(axes: Axes, backwards: bool, labels: tuple[str, str]) -> None:
-    """Output h reads the pixels h and h + 1; a gradient takes the same ways back."""
+    """Draw an arrow for each pair of an output h and a tap: output h reads the pixels h and h + 1."""
     for tap, ((color, style), label) in enumerate(zip(TAPS, labels, strict=True)):
         for h in range(2):
             ends = [(h + tap, 0.82), (h + 0.5, 0.2)]

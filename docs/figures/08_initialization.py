@@ -1,4 +1,4 @@
-"""The modulus of drawn quaternion weights against the chi density, and a signal on its way through twelve layers."""
+"""The modulus of random quaternion weights with the chi density, and the size of a signal in twelve layers."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,20 +11,20 @@ SCALES = {2.0: ("#D55E00", "^", "2 s"), 1.0: ("#0072B2", "o", "s"), 0.5: ("#009E
 
 
 def moduli(rng: np.random.Generator) -> np.ndarray:
-    """|w| / s for the weights of one layer; s² = 1 / (2 · 9 · (32 + 32))."""
+    """Return |w| / s for the weights of one layer; s² = 1 / (2 · 9 · (32 + 32))."""
     weight = QuaternionConv2d(128, 128, rng=rng).weight.data
     return np.sqrt((weight**2).sum(axis=0)).ravel() * np.sqrt(2 * 9 * 64)
 
 
 def deviations(factor: float, rng: np.random.Generator) -> list[float]:
-    """Standard deviation of a signal before and after each layer, without anything between the layers."""
-    x, found = Tensor(rng.standard_normal((1, 20, 20, CHANNELS))), []
+    """Return the standard deviation of a signal before the first and after each layer, without activations."""
+    x, result = Tensor(rng.standard_normal((1, 20, 20, CHANNELS))), []
     for _ in range(LAYERS):
-        found.append(float(x.data.std()))
+        result.append(float(x.data.std()))
         layer = QuaternionConv2d(CHANNELS, CHANNELS, kernel_size=1, rng=rng)
         layer.weight.data = layer.weight.data.astype(np.float64) * factor
         x = layer(x)
-    return [*found, float(x.data.std())]
+    return [*result, float(x.data.std())]
 
 
 def draw() -> Figure:

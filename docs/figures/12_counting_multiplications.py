@@ -1,4 +1,4 @@
-"""Where QCNN14 keeps its parameters and spends its multiplications, and what pruning saves, counted three ways."""
+"""Parameters and multiplications of QCNN14 per block, and the multiplications after pruning, counted in three ways."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -14,20 +14,20 @@ BLUE, SKY, ORANGE = "#0072B2", "#56B4E9", "#D55E00"
 
 
 def pruned(ratio: float) -> CNNConfig:
-    """QCNN14 with that share of the filters of blocks 4, 5 and 6 gone."""
+    """Return QCNN14 without the fraction `ratio` of the filters of blocks 4, 5 and 6."""
     full = cnn14(527, quaternion=True)
     late = [tuple(int(width * (1 - ratio)) for width in block) for block in full.widths[3:]]
     return replace(full, widths=(*full.widths[:3], *late))
 
 
 def convolutions(config: CNNConfig) -> list[tuple[int, int]]:
-    """(parameters, outputs) of each convolution: 9 taps, a quarter of the real weights."""
+    """Return (parameters, outputs) of each convolution: 9 taps, a quarter of the real weights."""
     widths = [config.in_channels, *(width for block in config.widths for width in block)]
     return [(9 * before * after // 4, after) for before, after in pairwise(widths)]
 
 
 def torchinfo(config: CNNConfig) -> float:
-    """Its rule for weights called r_weight ...: parameters x outputs, with no map; and the spectrogram's own."""
+    """Return the count of torchinfo for weights named r_weight ...: parameters x outputs, plus the spectrogram."""
     linear = config.widths[-1][-1] * config.embedding // 4 * config.embedding
     return sum(p * outputs for p, outputs in convolutions(config)) + linear + 2 * 513 * 1024 * FRAMES
 
@@ -53,6 +53,6 @@ def draw() -> Figure:
         right.bar(np.arange(4) + 0.27 * (number - 1), heights, 0.27, color=color, hatch=hatch, label=label)
     right.axhline(multiplications(cnn14(527), FRAMES)[0] / 1e9, color="black", linestyle="--", label="CNN14")
     right.set_xticks(range(4), [f"{ratio:.0%}" for ratio in RATIOS])
-    right.set(xlabel="filters pruned in blocks 4 to 6", ylabel="multiplications a clip (G)", title="What is counted")
+    right.set(xlabel="filters pruned in blocks 4 to 6", ylabel="multiplications per clip (G)", title="What is counted")
     right.legend(fontsize=9)
     return figure

@@ -1,8 +1,8 @@
 """Draw the figures of the chapters.
 
-python docs/figures                        all of them, beside this file
-python docs/figures --out DIR 03_eight     those whose name begins so, into DIR
-python docs/figures --check                are the committed figures those of the code?
+python docs/figures                        draw all figures into this folder
+python docs/figures --out DIR 03_eight     draw the figures whose names start with 03_eight into DIR
+python docs/figures --check                check that the committed figures are up to date
 """
 
 import argparse
@@ -19,40 +19,42 @@ STYLE = {"svg.hashsalt": "quatnet", "svg.fonttype": "path", "font.size": 11, "sa
 
 
 def save(script: Path, folder: Path) -> Path:
-    """Draw 03_name.py as 03-name.svg; the same bytes every time."""
+    """Draw 03_name.py as 03-name.svg and return its path. The output is byte-reproducible."""
     path = folder / f"{script.stem.replace('_', '-')}.svg"
     with matplotlib.rc_context(STYLE):
         runpy.run_path(str(script))["draw"]().savefig(path, bbox_inches="tight", metadata={"Date": None})
     return path
 
 
-def words(path: Path) -> list[str]:
-    """Every text of a figure: matplotlib leaves it in a comment beside the outlines of its letters."""
+def texts(path: Path) -> list[str]:
+    """Return all texts of a figure. matplotlib writes each text as a comment next to its glyph outlines."""
     return re.findall(r"<!-- (.*?) -->", path.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def stale(script: Path) -> bool:
-    """Does the committed figure say something else than the code? Outlines may differ between versions."""
+def is_stale(script: Path) -> bool:
+    """Return whether the texts of the committed figure differ. Outlines may differ between matplotlib versions."""
     with tempfile.TemporaryDirectory() as folder:
         drawn = save(script, Path(folder))
         committed = HERE / drawn.name
-        return not committed.exists() or words(committed) != words(drawn)
+        return not committed.exists() or texts(committed) != texts(drawn)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", default=[""], help="beginnings of names, for example 03")
+    parser.add_argument("names", nargs="*", default=[""], help="prefixes of file names, for example 03")
     parser.add_argument("--out", type=Path, default=HERE, help="folder (default: this one)")
-    parser.add_argument("--check", action="store_true", help="fail where a committed figure is not up to date")
-    chosen = parser.parse_args()
-    scripts = sorted(path for name in chosen.names for path in HERE.glob(f"{name}*.py") if path.stem[0].isdigit())
-    if chosen.check:
-        old = [script.name for script in scripts if stale(script)]
-        print(f"out of date, draw them again with python docs/figures: {', '.join(old)}" if old else "figures agree")
-        return bool(old)
-    chosen.out.mkdir(parents=True, exist_ok=True)
+    parser.add_argument("--check", action="store_true", help="fail if a committed figure is not up to date")
+    args = parser.parse_args()
+    scripts = sorted(path for name in args.names for path in HERE.glob(f"{name}*.py") if path.stem[0].isdigit())
+    if args.check:
+        stale = [script.name for script in scripts if is_stale(script)]
+        print(
+            f"out of date, redraw with python docs/figures: {', '.join(stale)}" if stale else "figures are up to date"
+        )
+        return bool(stale)
+    args.out.mkdir(parents=True, exist_ok=True)
     for script in scripts:
-        print(save(script, chosen.out))
+        print(save(script, args.out))
     return 0
 
 
