@@ -11,16 +11,6 @@ from .read import fix_length, read, resample
 from .spectrogram import deltas, log_mel, mel_filterbank, stft_power
 
 __all__ = [
-    "FrontEnd",
-    "deltas",
-    "fix_length",
-    "floored_cells",
-    "log_mel",
-    "mel_filterbank",
-    "mixup",
-    "read",
-    "resample",
-    "spec_augment",
-    "stft_power",
-    "time_shift",
-]
+    "FrontEnd", "deltas", "fix_length", "floored_cells", "log_mel", "mel_filterbank", "mixup", "read", "resample",
+    "spec_augment", "stft_power", "time_shift",
+]  # fmt: skip

@@ -12,20 +12,6 @@ from .shard import ShardFormat
 from .targets import one_hot
 
 __all__ = [
-    "Clip",
-    "Dataset",
-    "PackedClips",
-    "RecordingIndex",
-    "ShardFormat",
-    "audioset",
-    "balanced_batches",
-    "download",
-    "esc50",
-    "features",
-    "gtzan",
-    "index_recordings",
-    "one_hot",
-    "pack",
-    "ravdess",
-    "synthetic",
-]
+    "Clip", "Dataset", "PackedClips", "RecordingIndex", "ShardFormat", "audioset", "balanced_batches", "download",
+    "esc50", "features", "gtzan", "index_recordings", "one_hot", "pack", "ravdess", "synthetic",
+]  # fmt: skip

@@ -9,15 +9,6 @@ from .losses import Loss, append_soft_targets, binary_cross_entropy_loss, cross_
 from .probe import linear_probe
 
 __all__ = [
-    "CachedOutputs",
-    "Loss",
-    "ProjectedStudent",
-    "Student",
-    "append_soft_targets",
-    "binary_cross_entropy_loss",
-    "cross_entropy_loss",
-    "distillation",
-    "feature_matching",
-    "linear_probe",
-    "read_cached_outputs",
-]
+    "CachedOutputs", "Loss", "ProjectedStudent", "Student", "append_soft_targets", "binary_cross_entropy_loss",
+    "cross_entropy_loss", "distillation", "feature_matching", "linear_probe", "read_cached_outputs",
+]  # fmt: skip

@@ -10,29 +10,7 @@ from .network import Network
 from .resnet import ResNet, ResNetConfig, resnet38
 
 __all__ = [
-    "CNN",
-    "NAMES",
-    "CNNConfig",
-    "ChannelGroup",
-    "Config",
-    "LayerShape",
-    "Network",
-    "ResNet",
-    "ResNetConfig",
-    "build",
-    "cnn6",
-    "cnn10",
-    "cnn14",
-    "compile",
-    "config_from_dict",
-    "convert",
-    "from_name",
-    "half_width",
-    "num_filters",
-    "pruned_config",
-    "remaining_filters",
-    "resnet38",
-    "shared_channels",
-    "small_cnn",
-    "with_filters",
-]
+    "CNN", "NAMES", "CNNConfig", "ChannelGroup", "Config", "LayerShape", "Network", "ResNet", "ResNetConfig", "build",
+    "cnn6", "cnn10", "cnn14", "compile", "config_from_dict", "convert", "from_name", "half_width", "num_filters",
+    "pruned_config", "remaining_filters", "resnet38", "shared_channels", "small_cnn", "with_filters",
+]  # fmt: skip

@@ -4,12 +4,6 @@ from .counts import LayerCost, count_parameters, layer_costs, layer_multiplicati
 from .latency import layer_milliseconds, milliseconds_per_clip
 
 __all__ = [
-    "LayerCost",
-    "count_parameters",
-    "layer_costs",
-    "layer_milliseconds",
-    "layer_multiplications",
-    "milliseconds_per_clip",
-    "multiplications",
-    "network_cost",
-]
+    "LayerCost", "count_parameters", "layer_costs", "layer_milliseconds", "layer_multiplications",
+    "milliseconds_per_clip", "multiplications", "network_cost",
+]  # fmt: skip

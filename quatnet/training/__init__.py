@@ -11,22 +11,7 @@ from .transfer import freeze_backbone, with_new_head
 from .weight_average import WeightAverage
 
 __all__ = [
-    "DataLoader",
-    "Progress",
-    "Trainer",
-    "WeightAverage",
-    "accuracy",
-    "augmentation",
-    "confusion_matrix",
-    "default_augmentation",
-    "evaluate",
-    "fit",
-    "freeze_backbone",
-    "load_model",
-    "predict",
-    "result_row",
-    "results_table",
-    "run_metadata",
-    "summarize",
-    "with_new_head",
-]
+    "DataLoader", "Progress", "Trainer", "WeightAverage", "accuracy", "augmentation", "confusion_matrix",
+    "default_augmentation", "evaluate", "fit", "freeze_backbone", "load_model", "predict", "result_row",
+    "results_table", "run_metadata", "summarize", "with_new_head",
+]  # fmt: skip
