@@ -17,7 +17,7 @@ def pair(value: Pair) -> tuple[int, int]:
     """Return an int as a pair (height, width) of equal ints, or a pair unchanged. Raises ConfigError for others."""
     both = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(both) != 2 or not all(isinstance(number, int | np.integer) for number in both):
-        raise ConfigError(f"expected a whole number or a pair (height, width) of them, got {value!r}")
+        raise ConfigError(f"expected an int or a pair (height, width) of ints, got {value!r}")
     return int(both[0]), int(both[1])
 
 
@@ -25,7 +25,7 @@ def single(value: Pair) -> int:
     """Return the one int of a 1d option, given as an int or as a tuple of length 1. Raises ConfigError for others."""
     one = tuple(value) if isinstance(value, tuple | list) else (value,)
     if len(one) != 1:
-        raise ConfigError(f"expected one whole number for the one direction of a signal, got {value!r}")
+        raise ConfigError(f"expected one int for a 1d convolution, got {value!r}")
     return pair(one[0])[0]
 
 

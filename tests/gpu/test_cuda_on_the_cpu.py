@@ -82,7 +82,7 @@ def test_blocks_and_threads_with_three_dimensions():
 
 MISTAKES = {
     "no barrier between the halves": (SUM.replace(BARRIER, ""), "race: write after read"),
-    "no barrier after filling": (SUM.replace("    __syncthreads();\n    for", "    for"), "no thread wrote"),
+    "no barrier after filling": (SUM.replace("    __syncthreads();\n    for", "    for"), "uninitialized"),
     "a barrier for eight threads": (
         SUM.replace("if (threadIdx.x == 0)", "if (threadIdx.x < 8) __syncthreads(); if (i == 0)"),
         "divergent",
@@ -91,7 +91,7 @@ MISTAKES = {
         SUM.replace("    part[threadIdx.x] = ", "if (i >= n) return; part[threadIdx.x] = "),
         "divergent",
     ),
-    "one element not written": (SUM.replace("part[threadIdx.x] = ", "if (i) part[threadIdx.x] = "), "no thread wrote"),
+    "one element not written": (SUM.replace("part[threadIdx.x] = ", "if (i) part[threadIdx.x] = "), "uninitialized"),
     "shared memory too small": (SUM.replace("part[64]", "part[32]"), "index out of bounds"),
     "an index one too large": (SUM.replace("i < n", "i <= n"), "out of bounds: outside of every argument"),
     "an index far too large": (SUM.replace("x[i]", "x[i + 1000000]"), "out of bounds: outside of every argument"),

@@ -121,8 +121,8 @@ FAULTS = {
     ],
     # sums in shared memory
     "normalize": [
-        ("= square;\n    __syncthreads();", "= square;", "no thread wrote"),
-        ("= product;\n    __syncthreads();", "= product;", "no thread wrote"),
+        ("= square;\n    __syncthreads();", "= square;", "uninitialized"),
+        ("= product;\n    __syncthreads();", "= product;", "uninitialized"),
         ("        }\n        __syncthreads();", "        }", "race"),
         ("        }\n        __syncthreads();", "            __syncthreads();\n        }", "divergent"),
         ("if (lane == 0 && c < channels)", "if (lane == 0)", "out of bounds|race"),

@@ -57,7 +57,7 @@ class Kernel:
 
     def _guarded(self, values: list[np.ndarray]) -> list[np.ndarray]:
         """Return copies of the arrays with guard bytes around them; arguments that share memory share a copy."""
-        self.library.cpu_watch_nothing()
+        self.library.cpu_unwatch_all()
         copies: dict[tuple[int, int], np.ndarray] = {}
         for number, value in enumerate(values):
             key = (value.ctypes.data, value.nbytes)
@@ -65,7 +65,7 @@ class Kernel:
                 padded = np.empty(value.nbytes + 2 * GUARD, np.uint8)
                 copies[key] = padded[GUARD : GUARD + value.nbytes].view(value.dtype).reshape(value.shape)
                 copies[key][...] = value
-                self.library.cpu_watch(*map(ctypes.c_void_p, key_of(copies[key])), number)
+                self.library.cpu_watch_range(*map(ctypes.c_void_p, key_of(copies[key])), number)
         return [copies[value.ctypes.data, value.nbytes] if value.ndim else value for value in values]
 
     def _copy_back(self, copies: list[np.ndarray], values: list[np.ndarray]) -> None:

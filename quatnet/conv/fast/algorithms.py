@@ -77,7 +77,7 @@ def is_small(kernel: tuple[int, ...]) -> bool:
 def uses_winograd(
     image: tuple[int, ...], kernel: tuple[int, ...], stride: Pair, padding: Pair, *, transformed: bool = False
 ) -> bool:
-    """Return whether Winograd is the fastest algorithm; `transformed` says that the kernel is transformed already."""
+    """Return whether Winograd is the fastest algorithm; `transformed`: the kernel is transformed already."""
     fits = kernel[1] == TAPS and padding[0] < TAPS and padding[1] < kernel[2]
     min_pixels = MIN_PIXELS_SMALL_KERNEL if transformed or is_small(kernel) else MIN_PIXELS
     if transformed and image[2] > NARROW_WIDTH and math.prod(kernel) <= MAX_TRANSFORMED_SIZE:

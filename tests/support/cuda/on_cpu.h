@@ -1,4 +1,4 @@
-// CUDA C compiled as C++: what a kernel of quatnet uses of it, and no more.
+// Definitions to compile CUDA C as C++: only the features that kernels of quatnet use.
 #pragma once
 #include <cmath>
 

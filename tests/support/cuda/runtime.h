@@ -1,15 +1,15 @@
-// What the scheduler and the checker tell each other.
+// The interface between the scheduler and the checker.
 #pragma once
 #include "on_cpu.h"
 #include <cstddef>
 #include <cstdio>
 
-// Where the running thread is: `epoch` counts the barriers that its block has passed.
-struct Place { unsigned block, thread, epoch; };
-const Place* running();                        // null outside of a kernel
+// The running thread; `epoch` counts the barriers that its block has passed.
+struct ThreadId { unsigned block, thread, epoch; };
+const ThreadId* running();                     // null outside of a kernel
 bool on_stack(const char* address);            // of the running thread
 
-// Ends the launch with a message; a kernel that runs is left at once, before the bad access happens.
+// Ends the launch with a message; a running kernel is left before the invalid access is executed.
 template <class... Values> void fail(const char* format, Values... values);
 bool failed();
 void leave_with_error();
@@ -20,4 +20,4 @@ template <class... Values> void fail(const char* format, Values... values) {
     leave_with_error();
 }
 
-void forget_shared_memory();                   // a new block: nobody has written its shared memory
+void reset_shared_memory();                    // at the start of a block: its shared memory is uninitialized

@@ -1,7 +1,7 @@
-// Runs the threads of a kernel one by one, each on a fiber of its own where it meets a barrier.
+// Runs the threads of a kernel one by one. A thread that waits at a barrier keeps its own fiber.
 //
-// Threads that meet none run back to back on one fiber. Shared memory is full of NaN at the start of each block, and
-// blocks and threads come forward, in reverse, or shuffled: a result that depends on the order shows.
+// Threads without barriers run back to back on one fiber. Shared memory is filled with NaN at the start of each block, and
+// blocks and threads run forward, in reverse, or shuffled, so that results that depend on the order differ.
 #include "runtime.h"
 #include <algorithm>
 #include <cstdint>
@@ -15,7 +15,7 @@ char message[400];
 extern char __start_cuda_shared[] __attribute__((weak, visibility("hidden")));
 extern char __stop_cuda_shared[] __attribute__((weak, visibility("hidden")));
 
-struct Fiber { ucontext_t context; std::vector<char> stack; Place place; int line; };
+struct Fiber { ucontext_t context; std::vector<char> stack; ThreadId id; int line; };
 static const size_t STACK = 64 << 10;
 static std::vector<Fiber*> fibers, idle, waiting;
 static std::vector<unsigned> threads;
@@ -27,12 +27,12 @@ static void (*kernel)(void**);
 static void** arguments;
 static std::minstd_rand shuffler;
 
-const Place* running() { return here ? &here->place : nullptr; }
+const ThreadId* running() { return here ? &here->id : nullptr; }
 bool on_stack(const char* p) { return p >= here->stack.data() && p < here->stack.data() + STACK; }
 bool failed() { return message[0] != 0; }
 
-static void take(unsigned t) {
-    here->place = {block, t, epoch};
+static void set_thread(unsigned t) {
+    here->id = {block, t, epoch};
     threadIdx = {t % blockDim.x, t / blockDim.x % blockDim.y, t / (blockDim.x * blockDim.y)};
 }
 
@@ -55,7 +55,7 @@ extern "C" void cpu_barrier(int line) {
 static void run_threads() {
     for (;;) {
         while (next_thread < threads.size() && !failed()) {
-            take(threads[next_thread++]);
+            set_thread(threads[next_thread++]);
             kernel(arguments);
         }
         idle.push_back(here);
@@ -96,7 +96,7 @@ static void start_block(unsigned number, unsigned size, int order) {
     blockIdx = {number % gridDim.x, number / gridDim.x % gridDim.y, number / (gridDim.x * gridDim.y)};
     threads = counted(size, order);
     if (__start_cuda_shared) memset(__start_cuda_shared, 0xFF, __stop_cuda_shared - __start_cuda_shared);  // NaN
-    forget_shared_memory();
+    reset_shared_memory();
     while (next_thread < threads.size() && !failed()) {
         Fiber* fiber = idle.empty() ? new_fiber() : idle.back();
         if (!idle.empty()) idle.pop_back();
@@ -121,18 +121,18 @@ static void pass_barriers(int order) {
         for (Fiber* fiber : ready) {
             if (failed()) break;
             here = fiber;
-            take(fiber->place.thread);
+            set_thread(fiber->id.thread);
             resume(fiber);
         }
     }
 }
 
-static void forget_fibers() {
+static void delete_fibers() {
     for (Fiber* fiber : fibers) delete fiber;
     fibers.clear(), idle.clear(), waiting.clear();
 }
 
-// `size` is the grid (x, y, z), then the block; `order` 0 forward, 1 reverse, 2 shuffled. Returns null, or what is wrong.
+// `size` is the grid (x, y, z), then the block; `order` 0 forward, 1 reverse, 2 shuffled. Returns null or an error message.
 extern "C" const char* cpu_launch(void (*body)(void**), void** values, const unsigned* size, int order) {
     kernel = body, arguments = values, message[0] = 0, here = nullptr;
     shuffler.seed(1);
@@ -142,6 +142,6 @@ extern "C" const char* cpu_launch(void (*body)(void**), void** values, const uns
         pass_barriers(order);
         if (failed()) break;
     }
-    if (failed()) forget_fibers();
+    if (failed()) delete_fibers();
     return failed() ? message : nullptr;
 }
