@@ -71,42 +71,40 @@ def batch_norm(
         raise ShapeError(f"expected weight and bias of shape {x.shape[-1:]}, got {weight.shape} and {bias.shape}")
     a = x.data
     mean, variance = running_stats or batch_stats or batch_statistics(a)
-    inverse = 1 / xp.sqrt(variance + a.dtype.type(eps))
-    y = _affine(a, weight.data * inverse, bias.data - mean * weight.data * inverse, relu)
+    inv_std = 1 / xp.sqrt(variance + a.dtype.type(eps))
+    y = _affine(a, weight.data * inv_std, bias.data - mean * weight.data * inv_std, relu)
 
     def backward(grad: Array) -> Sequence[Array | None]:
-        if kernels.supports(grad, a, mean, inverse):
+        if kernels.supports(grad, a, mean, inv_std):
             return _gradients_on_gpu(
-                grad, x, y if relu else None, mean, inverse, weight.data, running_stats is not None
+                grad, x, y if relu else None, mean, inv_std, weight.data, running_stats is not None
             )
         out = xp.empty(y.shape, dtype=y.dtype)  # first grad masked by the relu, then the gradient of x
         grad_bias, grad_weight = _parameter_gradients(grad, a, mean, y if relu else None, out)
-        grad_weight = grad_weight * inverse
+        grad_weight = grad_weight * inv_std
         grad = out if relu else grad
         if not x.requires_grad:
             return None, grad_weight, grad_bias
         if running_stats is not None:
-            return grad * (weight.data * inverse), grad_weight, grad_bias
-        linear_terms = _linear_terms(a, mean, inverse, weight.data, grad_weight, grad_bias)
+            return grad * (weight.data * inv_std), grad_weight, grad_bias
+        linear_terms = _linear_terms(a, mean, inv_std, weight.data, grad_weight, grad_bias)
         return _input_gradient(grad, a, *linear_terms, out), grad_weight, grad_bias
 
     return Tensor.from_op(y, (x, weight, bias), backward)
 
 
 def _gradients_on_gpu(
-    grad: Array, x: Tensor, relu: Array | None, mean: Array, inverse: Array, scale: Array, constant: bool
+    grad: Array, x: Tensor, relu: Array | None, mean: Array, inv_std: Array, weight: Array, constant: bool
 ) -> Sequence[Array | None]:
     """Compute the three gradients on a GPU, in two passes over grad, x and the output of the relu."""
     grad_bias, grad_weight = kernels.normalize.gradient_sums(grad, x.data, mean, relu)
-    grad_weight = grad_weight * inverse
+    grad_weight = grad_weight * inv_std
     if not x.requires_grad:
         return None, grad_weight, grad_bias
-    zeros = xp.zeros_like(inverse)
-    linear_terms = (
-        (scale * inverse, zeros, zeros)
-        if constant
-        else _linear_terms(x.data, mean, inverse, scale, grad_weight, grad_bias)
-    )
+    zeros = xp.zeros_like(inv_std)
+    linear_terms = (weight * inv_std, zeros, zeros)
+    if not constant:
+        linear_terms = _linear_terms(x.data, mean, inv_std, weight, grad_weight, grad_bias)
     return kernels.normalize.input_gradient(grad, x.data, *linear_terms, relu), grad_weight, grad_bias
 
 
@@ -176,12 +174,12 @@ def _parameter_gradients(grad: Array, x: Array, mean: Array, relu: Array | None,
 
 
 def _linear_terms(
-    x: Array, mean: Array, inverse: Array, scale: Array, grad_weight: Array, grad_bias: Array
+    x: Array, mean: Array, inv_std: Array, weight: Array, grad_weight: Array, grad_bias: Array
 ) -> tuple[Array, Array, Array]:
-    """Return weight · inverse · (grad - mean(grad) - x̂ mean(grad x̂)) as factors of grad and x, and an offset."""
+    """Return weight · inv_std · (grad - mean(grad) - x̂ mean(grad x̂)) as factors of grad and x, and an offset."""
     count = x.dtype.type(x.size // x.shape[-1])
-    x_factor = -scale * inverse**2 * grad_weight / count
-    return scale * inverse, x_factor, -scale * inverse * grad_bias / count - x_factor * mean
+    x_factor = -weight * inv_std**2 * grad_weight / count
+    return weight * inv_std, x_factor, -weight * inv_std * grad_bias / count - x_factor * mean
 
 
 def _input_gradient(grad: Array, x: Array, factor: Array, x_factor: Array, offset: Array, grad_x: Array) -> Array:

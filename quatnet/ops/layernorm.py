@@ -21,10 +21,10 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, *, eps: float = 1e-5) ->
     a = x.data
 
     def backward(grad: Array) -> Sequence[Array]:
-        normalized, inverse = _normalize(a, eps)
+        normalized, inv_std = _normalize(a, eps)
         rows = tuple(range(grad.ndim - 1))
         grad_normal = grad * weight.data
-        grad_x = inverse * (grad_normal - _mean(grad_normal) - normalized * _mean(grad_normal * normalized))
+        grad_x = inv_std * (grad_normal - _mean(grad_normal) - normalized * _mean(grad_normal * normalized))
         return grad_x, (grad * normalized).sum(axis=rows), grad.sum(axis=rows)
 
     return Tensor.from_op(_normalize(a, eps)[0] * weight.data + bias.data, (x, weight, bias), backward)
@@ -33,8 +33,8 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, *, eps: float = 1e-5) ->
 def _normalize(a: Array, eps: float) -> tuple[Array, Array]:
     """Return rows with mean 0 and variance 1, and the factor 1 / sqrt(variance + eps) of each row."""
     centered = a - _mean(a)
-    inverse = 1 / xp.sqrt(_mean(centered**2) + a.dtype.type(eps))
-    return centered * inverse, inverse
+    inv_std = 1 / xp.sqrt(_mean(centered**2) + a.dtype.type(eps))
+    return centered * inv_std, inv_std
 
 
 def _mean(a: Array) -> Array:

@@ -52,16 +52,16 @@ def quaternion_batch_norm(
         raise ShapeError(f"expected {expected} for x {x.shape}, got {weight.shape} and {bias.shape}")
     rows = rows.reshape(-1, *rows.shape[-2:])
     mean, variance = quaternion_statistics(x.data) if running_stats is None else running_stats
-    inverse = 1 / xp.sqrt(variance + rows.dtype.type(eps))
+    inv_std = 1 / xp.sqrt(variance + rows.dtype.type(eps))
 
     def backward(grad: Array) -> Sequence[Array]:
-        grad_rows, normalized = grad.reshape(rows.shape), (rows - split_components(mean)) * inverse
+        grad_rows, normalized = grad.reshape(rows.shape), (rows - split_components(mean)) * inv_std
         grad_bias, grad_weight = _sum(grad_rows, 0), _sum(grad_rows * normalized, (0, 1))
         if running_stats is None:
             grad_rows = grad_rows - grad_bias / len(rows) - normalized * (grad_weight / (4 * len(rows)))
-        return (grad_rows * (weight.data * inverse)).reshape(grad.shape), grad_weight, merge_components(grad_bias)
+        return (grad_rows * (weight.data * inv_std)).reshape(grad.shape), grad_weight, merge_components(grad_bias)
 
-    y = (rows - split_components(mean)) * (weight.data * inverse) + split_components(bias.data)
+    y = (rows - split_components(mean)) * (weight.data * inv_std) + split_components(bias.data)
     return Tensor.from_op(y.reshape(x.shape), (x, weight, bias), backward)
 
 
