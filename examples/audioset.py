@@ -1,4 +1,4 @@
-"""AudioSet: the five networks of `esc50.py` on 527 classes with several labels per clip, read from packed shards.
+"""Train the five networks of `esc50.py` on AudioSet: 527 classes, several labels per clip, clips in packed shards.
 
     python examples/audioset.py                        a toy data set in the official formats, about a minute
     python examples/audioset.py --data DIR             train on balanced_train_segments.csv, test on eval_segments.csv
@@ -27,12 +27,12 @@ def options() -> argparse.Namespace:
     parser.add_argument("--smoke", action="store_true", help="a tiny run of every step, in seconds")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder with the official tables and the recordings")
     parser.add_argument("--train", default=["balanced_train"], nargs="+", metavar="TABLE", help="tables to train on")
-    parser.add_argument("--packed", type=Path, metavar="DIR", help="folder of the shards (OUT/packed)")
+    parser.add_argument("--packed", type=Path, metavar="DIR", help="folder of the shards (default OUT/packed)")
     parser.add_argument("--verify", action="store_true", help="check every packed clip before training")
     parser.add_argument("--epochs", type=positive_int, help="default 5 for the toy data set, 10 for AudioSet")
     parser.add_argument("--steps", type=positive_int, help="batches per epoch; default 20, 1000 for AudioSet")
-    parser.add_argument("--seed", type=nonnegative_int, default=0, help="of weights, shuffling, augmentation (0)")
-    parser.add_argument("--out", type=Path, default=Path("runs/audioset"), help="folder of results (runs/audioset)")
+    parser.add_argument("--seed", type=nonnegative_int, default=0, help="seed of all random numbers (default 0)")
+    parser.add_argument("--out", type=Path, default=Path("runs/audioset"), help="folder of the results")
     parser.add_argument("--resume", action="store_true", help="continue from the checkpoints in --out")
     return parser.parse_args()
 
@@ -129,7 +129,7 @@ def main() -> None:
         scores = metrics.multi_label_metrics(predict(model, test_set, frontend), targets)
         rows.append({"name": network, **scores, **cost_row(model, example, progress)})
 
-    # 8. Table, summary, results.json and pictures.
+    # 8. Table, summary, results.json and figures.
     summary = training.summarize(rows, len(test_set), metric="mAP")
     print(training.results_table(rows, metric="mAP", extra=("AUC", "d_prime")), summary, sep="\n")
     split = {"name": name, "fold": "eval", "train": len(train_set), "test": len(test_set)}
@@ -143,7 +143,7 @@ def main() -> None:
     plots.accuracy_against_cost(rows, args.out / "accuracy_against_cost.png", metric="mAP")
     plots.pruning(savings, args.out / "pruning.png")
     plots.precision_of_classes(precisions, classes, "quaternion CNN pruned", args.out / "precision_of_classes.png")
-    print(f"results.json, five checkpoints and five pictures are in {args.out}")
+    print(f"results.json, five checkpoints and five figures are in {args.out}")
 
 
 if __name__ == "__main__":

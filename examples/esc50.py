@@ -1,13 +1,13 @@
-"""Environmental sounds: a real CNN, its quaternion counterpart, distillation and pruning, from clips to a table.
+"""Train, distill and prune a quaternion CNN for environmental sounds, and compare it with a real CNN.
 
     python examples/esc50.py                        synthesized sounds, about a minute
     python examples/esc50.py --data DIR [--esc10]   ESC-50 in its official layout
-    python examples/esc50.py --download             the same, downloaded first
+    python examples/esc50.py --download             ESC-50, downloaded first
 
 Five networks are trained: a real CNN, a quaternion CNN of the same widths, a student of half the width from scratch,
 the same student distilled from the quaternion CNN, and the quaternion CNN after filter pruning and fine-tuning.
 
-After A. Singh, M. Plumbley, V. Abrol, Compressing Quaternion Convolutional Neural Networks for Audio Classification,
+Source: A. Singh, M. Plumbley, V. Abrol, Compressing Quaternion Convolutional Neural Networks for Audio Classification,
 2025 (arXiv 2510.21388).
 """
 
@@ -29,10 +29,12 @@ def options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder with meta/ and audio/ of ESC-50")
     parser.add_argument("--download", action="store_true", help="download ESC-50 (600 MB) into --data, or OUT/data")
     parser.add_argument("--esc10", action="store_true", help="use the ten classes of ESC-10 only")
-    parser.add_argument("--fold", type=int, default=1, help="test fold, 1 to 5; the others are trained on (1)")
+    parser.add_argument(
+        "--fold", type=int, default=1, help="test fold, 1 to 5; the other folds are trained on (default 1)"
+    )
     parser.add_argument("--epochs", type=positive_int, help="default 5 for synthesized sounds, 30 ESC-50, 60 ESC-10")
-    parser.add_argument("--seed", type=nonnegative_int, default=0, help="of weights, shuffling, augmentation (0)")
-    parser.add_argument("--out", type=Path, default=Path("runs/esc50"), help="folder of results (runs/esc50)")
+    parser.add_argument("--seed", type=nonnegative_int, default=0, help="seed of all random numbers (default 0)")
+    parser.add_argument("--out", type=Path, default=Path("runs/esc50"), help="folder of the results")
     parser.add_argument("--resume", action="store_true", help="continue from the checkpoints in --out")
     return parser.parse_args()
 
@@ -40,7 +42,7 @@ def options() -> argparse.Namespace:
 def main() -> None:
     args = options()
 
-    # 1. Clips and folds. A clip has a class and a fold. The test fold is not trained on and selects nothing.
+    # 1. Clips and folds. Each clip has a class and a fold. The test fold is used for evaluation only.
     if args.download:
         args.data = datasets.download(args.data or args.out / "data")
     if args.data:
@@ -53,17 +55,18 @@ def main() -> None:
     )
     epochs = args.epochs or (2 if args.smoke else EPOCHS.get(data.name, 5))
 
-    # 2. Front end. Each cell of time and mel frequency is a quaternion: the log-mel and its first three deltas in time.
-    # Features are (clips, frames, mels, 4), cached on disk.
-    frontend = audio.FrontEnd(hop=1280, floor_db=-60.0, clip_seconds=2.0 if args.smoke else 5.0)
+    # 2. Front end. The features (clips, frames, mels, 4) hold a quaternion for each frame and mel bin: r is the log-mel
+    # (dB); i, j and k are the first, second and third delta along time. The features are cached on disk.
+    clip_seconds = 2.0 if args.smoke else 5.0
+    frontend = audio.FrontEnd(sample_rate_hz=32000, hop=1280, mels=64, floor_db=-60.0, clip_seconds=clip_seconds)
     print(frontend)
     features = datasets.features(data.clips, frontend, cache=args.out.parent / "features")
     test = data.folds == args.fold
     train_x, test_x, test_labels = features[~test], features[test], data.labels[test]
     targets = datasets.one_hot(data.labels[~test], len(data.classes), label_smoothing=0.1)
 
-    # 3. Networks: a real CNN; the quaternion CNN of the same widths, which has a quarter of the convolution weights;
-    # two students of half the width.
+    # 3. Networks. The real CNN reads r only. The quaternion CNN has the same numbers of real channels and a quarter of
+    # the convolution weights. The two students have half of its channels.
     real_config = models.small_cnn(len(data.classes), quaternion=False, width=8 if args.smoke else 16)
     quaternion_config = models.small_cnn(len(data.classes), quaternion=True, width=8 if args.smoke else 16)
     student_config = models.half_width(quaternion_config)
@@ -89,21 +92,21 @@ def main() -> None:
     quaternion_progress = training.fit(quaternion_cnn, loader, checkpoint=args.out / "quaternion-CNN.npz", **settings)
     student_progress = training.fit(student, loader, checkpoint=args.out / "student-from-scratch.npz", **settings)
 
-    # 5. Distillation: 0.2 of the cross entropy with the labels + 0.8 of T² KL(teacher || student) at temperature T = 3.
+    # 5. Distillation. The loss is 0.2 · cross entropy + 0.8 · T² KL(teacher || student) at the temperature T = 3.
     soft_loss = distill.distillation(quaternion_cnn, temperature=3.0, alpha=0.8)
     distilled_progress = training.fit(
         distilled, loader, loss=soft_loss, checkpoint=args.out / "student-distilled.npz", **settings
     )
 
-    # 6. Pruning: a quarter of the filters of the last three blocks, those of smallest L1 norm, are removed together
-    # with their batch norms and with the inputs of the next layer. Then the network is fine-tuned at a lower rate.
+    # 6. Pruning. In each layer of the last three blocks the 25 % of the filters with the smallest L1 norm are removed,
+    # with their batch norm entries and the input channels of the next layer. Then the network is fine-tuned.
     last_blocks = range(len(quaternion_config.widths))[-3:]
-    keep_indices = prune.select(quaternion_cnn, 0.25, blocks=last_blocks, criterion=prune.l1)
+    keep_indices = prune.select(quaternion_cnn, ratio=0.25, blocks=last_blocks, criterion=prune.l1)
     pruned = prune.prune_filters(quaternion_cnn, keep_indices)
     finetune = settings | {"max_lr": 1e-3, "epochs": max(1, round(epochs / 3))}
     pruned_progress = training.fit(pruned, loader, checkpoint=args.out / "quaternion-CNN-pruned.npz", **finetune)
 
-    # 7. Evaluation on the test fold: accuracy, parameters, multiplications with 16 and with 8 per quaternion product,
+    # 7. Evaluation on the test fold: accuracy, parameters, multiplications (16 and 8 real ones per quaternion product),
     # milliseconds per clip.
     rows = [
         training.result_row("real CNN", real_cnn, test_x, test_labels, real_progress),
@@ -113,7 +116,7 @@ def main() -> None:
         training.result_row("quaternion CNN pruned", pruned, test_x, test_labels, pruned_progress),
     ]
 
-    # 8. Table, summary, results.json and pictures.
+    # 8. Table, summary, results.json and figures.
     summary = training.summarize(rows, len(test_clips))
     savings = prune.layer_savings(quaternion_cnn.config, pruned.config, frontend.frames)
     print(
@@ -128,15 +131,15 @@ def main() -> None:
     write_json(
         args.out / "results.json", run | {"data": split, "metric": "accuracy", "summary": summary, "models": rows}
     )
-    loudest = int(test_x[..., 0].std(axis=(1, 2)).argmax())  # the test clip whose log-mel varies most: not silence
-    label = data.classes[test_labels[loudest]]
+    example = int(test_x[..., 0].std(axis=(1, 2)).argmax())  # index of a test clip that is not silent
+    label = data.classes[test_labels[example]]
     matrix = training.confusion_matrix(training.predict(pruned, test_x), test_labels)
-    plots.quaternion_input(test_x[loudest], frontend, label, args.out / "quaternion_input.png")
+    plots.quaternion_input(test_x[example], frontend, label, args.out / "quaternion_input.png")
     plots.training_curves(rows, args.out / "training_curves.png")
     plots.accuracy_against_cost(rows, args.out / "accuracy_against_cost.png")
     plots.pruning(savings, args.out / "pruning.png")
     plots.confusion(matrix, data.classes, "quaternion CNN pruned", args.out / "confusion.png")
-    print(f"results.json, five checkpoints and five pictures are in {args.out}")
+    print(f"results.json, five checkpoints and five figures are in {args.out}")
 
 
 if __name__ == "__main__":
