@@ -1,8 +1,38 @@
-"""quatnet: quaternion convolutional networks for audio on NumPy, small enough to be read."""
+"""A deep-learning framework on NumPy and CuPy for quaternion convolutional networks on audio.
+
+`import quatnet as qn` gives `qn.Tensor`, `qn.nn`, `qn.ops`, `qn.optim` and the other packages, which are imported when
+they are first used.
+"""
+
+from importlib import import_module
+from typing import Any
 
 from . import ops
 from .autodiff import Tensor, gradcheck, no_grad
 from .threads import thread_count
 
 __version__ = "0.1.0"
+PACKAGES = (
+    "audio",
+    "datasets",
+    "distill",
+    "models",
+    "nn",
+    "optim",
+    "plots",
+    "profile",
+    "prune",
+    "quaternion",
+    "training",
+)
 __all__ = ["Tensor", "gradcheck", "no_grad", "ops", "thread_count"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in PACKAGES:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *PACKAGES})

@@ -1,0 +1,25 @@
+"""Tests of `import quatnet`: the public packages are attributes, and heavy ones are not imported before their use."""
+
+import subprocess
+import sys
+
+import pytest
+
+import quatnet as qn
+
+
+@pytest.mark.parametrize("name", [*qn.PACKAGES, "ops", "Tensor", "gradcheck", "no_grad"])
+def test_public_attribute(name: str) -> None:
+    assert getattr(qn, name) is not None
+    assert name in dir(qn)
+
+
+def test_unknown_attribute() -> None:
+    with pytest.raises(AttributeError, match="module 'quatnet' has no attribute 'layers'"):
+        qn.layers  # noqa: B018
+
+
+def test_import_does_not_load_scipy_signal_and_matplotlib() -> None:
+    code = "import sys, quatnet; print([m for m in ('scipy.signal', 'matplotlib', 'soundfile') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert run.stdout.strip() == "[]"
