@@ -1,4 +1,4 @@
-"""A quaternion network of your own: layers from `quatnet.nn`, trained and evaluated on synthesized sounds.
+"""A custom quaternion network of `quatnet.nn` layers, trained and evaluated on synthesized sounds.
 
 python examples/custom_network.py [--epochs 8] [--seed 0]
 """
@@ -13,12 +13,15 @@ from quatnet.cli import nonnegative_int, positive_int, run_main
 
 
 class SmallNetwork(nn.Module):
-    """Three quaternion convolutions and a real linear head: (N, frames, mels, 4) -> logits (N, classes)."""
+    """A network of three quaternion convolutions and a real linear head.
+
+    The input has shape (clips, frames, mels, 4). The logits have shape (clips, classes).
+    """
 
     def __init__(self, classes: int, *, rng: np.random.Generator) -> None:
-        self.input_norm = nn.BatchNorm(4)  # one mean and variance for each component r, i, j, k
+        self.input_norm = nn.BatchNorm(4)  # a mean and a variance for each component r, i, j, k
         self.backbone = nn.Sequential(
-            nn.QuaternionConv2d(4, 32, kernel_size=3, rng=rng),  # channels are real ones: 4 are 1 quaternion
+            nn.QuaternionConv2d(4, 32, kernel_size=3, rng=rng),  # 4 real input channels: 1 quaternion channel
             nn.BatchNorm(32),
             nn.ReLU(),
             nn.AvgPool2d(2),
@@ -42,7 +45,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="a tiny run of every step, in seconds")
     parser.add_argument("--epochs", type=positive_int, help="passes over the training clips (8)")
-    parser.add_argument("--seed", type=nonnegative_int, default=0, help="of sounds, weights and shuffling (0)")
+    parser.add_argument("--seed", type=nonnegative_int, default=0, help="seed of sounds, weights and shuffling (0)")
     parser.add_argument("--out", type=Path, default=Path("runs/custom_network"), help="folder of the checkpoint")
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""The Hamilton product step by step: table of units, product by hand and as a matrix, a rotation, and two figures.
+"""Worked example of the Hamilton product, its matrix, and a rotation, with two figures.
 
     python examples/hamilton_tour.py [--out DIR]
 
@@ -18,16 +18,16 @@ from quatnet.conv.plain import block_weight
 from quatnet.quaternion import conjugate, eight_products, hamilton_product, left_matrix
 
 P, Q = np.array([1.0, 2, 3, 4]), np.array([5.0, 6, 7, 8])
-ROTATION = np.array([0.5, 0.5, 0.5, 0.5])  # cos 60° + sin 60° (i + j + k) / √3: 120° about (1, 1, 1)
+ROTATION = np.array([0.5, 0.5, 0.5, 0.5])  # cos 60° + sin 60° (i + j + k) / √3, a rotation by 120° about (1, 1, 1)
 BY_HAND = """    r: 1·5 - 2·6 - 3·7 - 4·8 = -60
     i: 1·6 + 2·5 + 3·8 - 4·7 =  12
     j: 1·7 - 2·8 + 3·5 + 4·6 =  30
     k: 1·8 + 2·7 - 3·6 + 4·5 =  24"""
-COLORS = ("#D9D9D9", "#F5B041", "#85C1E9", "#7DCEA0")  # r gray, i orange, j blue, k green
+COLORS = ("#D9D9D9", "#F5B041", "#85C1E9", "#7DCEA0")  # of the components r, i, j, k: gray, orange, blue, green
 
 
 def format_quaternion(q: np.ndarray) -> str:
-    """Return q as text, such as "5 - 6i + k". Components that are 0 are omitted."""
+    """Return the quaternion q as text, such as "5 - 6i + k". Components that are 0 are omitted."""
     text = " ".join(f"{c:+g}{unit}" for c, unit in zip(asnumpy(q), ("", "i", "j", "k"), strict=True) if c) or "0"
     for unit in "ijk":
         text = text.replace(f"+1{unit}", f"+{unit}").replace(f"-1{unit}", f"-{unit}")
@@ -35,7 +35,7 @@ def format_quaternion(q: np.ndarray) -> str:
 
 
 def rotate(v: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Return the vector q ⊗ v ⊗ q*, v rotated by the unit quaternion q."""
+    """Return the vector v rotated by the unit quaternion q, q ⊗ v ⊗ q*."""
     return asnumpy(hamilton_product(hamilton_product(q, np.concatenate([[0], v])), conjugate(q))[1:])
 
 
@@ -56,10 +56,10 @@ def print_tour() -> None:
 
 
 def plot_rotation(figure: Any) -> None:
-    """Plot three unit vectors, and the path on which each is rotated to the next about (1, 1, 1)."""
+    """Plot three unit vectors and the paths on which a rotation about (1, 1, 1) maps each vector to the next."""
     axes = figure.add_subplot(projection="3d")
     axis = np.ones(3) / np.sqrt(3)
-    half_angles = np.linspace(0, np.pi / 3, 13)  # a rotation by θ has the quaternion of θ/2; here θ is 0 to 120°
+    half_angles = np.linspace(0, np.pi / 3, 13)  # the quaternion of a rotation by θ contains θ/2; θ is 0 to 120°
     quaternions = [np.array([np.cos(half), *(np.sin(half) * axis)]) for half in half_angles]
     axes.plot(*np.outer([0, 1.7], axis).T, color="0.3", linestyle="--")
     axes.text(*(1.75 * axis), "axis (1, 1, 1)", color="0.3", fontsize=12, ha="center")
@@ -78,11 +78,11 @@ def plot_rotation(figure: Any) -> None:
 
 
 def plot_matrices(figure: Any) -> None:
-    """Plot the matrix of one quaternion (left) and of a quaternion layer (right)."""
+    """Plot the matrix of one quaternion (left) and the block matrix of a quaternion layer (right)."""
     from matplotlib.colors import to_rgb
 
     left, right = figure.subplots(1, 2)
-    component = asnumpy(left_matrix([1.0, 2, 3, 4]))  # index of the component, with its sign
+    component = asnumpy(left_matrix([1.0, 2, 3, 4]))  # each entry is ± the number of a component: 1 is r, 4 is k
     left.imshow(np.array([to_rgb(color) for color in COLORS])[np.abs(component).astype(int) - 1])
     for (row, column), number in np.ndenumerate(component):
         name = f"{'−' if number < 0 else '+'}$p_{'rijk'[int(abs(number)) - 1]}$"
@@ -97,7 +97,7 @@ def plot_matrices(figure: Any) -> None:
 
 
 def label_blocks(axes: Any, size: int, name: str) -> None:
-    """Draw lines between the blocks r, i, j, k of `size` cells, and label the blocks."""
+    """Draw lines between the blocks r, i, j, k of `size` rows or columns, and label the blocks."""
     centers = np.arange(4) * size + (size - 1) / 2
     axes.set_xticks(centers, list("rijk"))
     axes.set_yticks(centers, list("rijk"))

@@ -1,13 +1,13 @@
-"""Measure the speed and accuracy of the quaternion algebra, optionally against numpy-quaternion and quaternionic.
+"""Measure the speed and accuracy of the quaternion algebra, optionally compared with numpy-quaternion and quaternionic.
 
     python examples/benchmarks/algebra.py                  # quatnet only
     pip install numpy-quaternion quaternionic mpmath      # two other libraries, and reference values with 50 digits
     python examples/benchmarks/algebra.py --json algebra.json
 
 All libraries run alternately in one process, on the same inputs. The median time is reported. The other libraries
-compute on one thread. They are also timed with the array split over the threads that quatnet uses, and the faster time
-counts. Errors are in units in the last place (ulp) relative to the norm of the result, the maximum over samples that
-include nearly equal rotations.
+compute on one thread. They are also timed with the array split over as many threads as quatnet uses. The faster of the
+two times is reported. Errors are measured in units in the last place (ulp) of the norm of the result. The maximum error
+over all samples is reported. The samples include nearly equal rotations.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def make_inputs(size: int, dtype: type) -> SimpleNamespace:
 
 
 def quatnet_operations(x: SimpleNamespace) -> dict[str, Callable]:
-    """Return one function per operation. It takes a slice of the inputs `x` and returns an array."""
+    """Return one function per operation. Each function takes a slice of the inputs `x` and returns an array."""
     return {
         "product": lambda s: quaternion.hamilton_product(x.a[s], x.b[s]),
         "exp": lambda s: quaternion.exp(x.a[s]),
@@ -86,9 +86,9 @@ OTHER_LIBRARIES = {"numpy-quaternion": numpy_quaternion_operations, "quaternioni
 
 
 def reference_result(x: SimpleNamespace, operation: str, n: int) -> list:
-    """Return the result for sample n with 50 digits.
+    """Return the result of an operation for sample n with 50 digits.
 
-    A quaternion is represented by its 4x4 matrix, since mpmath has exp and log of matrices.
+    A quaternion is represented by its 4x4 matrix, since mpmath computes exp and log of matrices.
     """
     import mpmath as mp
 
@@ -107,7 +107,7 @@ def reference_result(x: SimpleNamespace, operation: str, n: int) -> list:
 
 
 def max_ulp_error(results: np.ndarray, x: SimpleNamespace, operation: str) -> float | None:
-    """Return the largest error of the samples in ulp of the norm of the result, or None without mpmath."""
+    """Return the maximum error over the samples, in ulp of the norm of the result. Return None without mpmath."""
     try:
         import mpmath as mp
     except ImportError:
@@ -118,18 +118,18 @@ def max_ulp_error(results: np.ndarray, x: SimpleNamespace, operation: str) -> fl
 
 
 def available_libraries(x: SimpleNamespace) -> dict[str, dict[str, Callable]]:
-    """Return the operations of each installed library. The other libraries support float64 only."""
+    """Return the operations of each installed library. Libraries other than quatnet support float64 only."""
     libraries = {"quatnet": quatnet_operations(x)}
     for name, operations in OTHER_LIBRARIES.items() if x.a.dtype == np.float64 else ():
         try:
             libraries[name] = operations(x)
         except ImportError as error:
-            print(f"{name} is left out ({error}); pip install {name}")
+            print(f"{name} is not measured ({error}); pip install {name}")
     return libraries
 
 
 def timed_calls(library: str, function: Callable, size: int, pool: ThreadPoolExecutor) -> list[Callable]:
-    """Return the calls to time: on the whole array and, for other libraries, also split over threads."""
+    """Return the calls to time: one on the whole array and, for other libraries, one split over the threads."""
     count = thread_count()
     slices = [slice(n * size // count, (n + 1) * size // count) for n in range(count)]
     whole, split = partial(function, slice(None)), lambda: list(pool.map(function, slices))
@@ -143,7 +143,10 @@ def seconds(call: Callable) -> float:
 
 
 def compare(x: SimpleNamespace, repeats: int) -> Iterator[dict]:
-    """Yield one row per operation and library. The libraries are timed alternately; the first round is a warm-up."""
+    """Yield one result per operation and library.
+
+    The libraries are timed alternately. The first round is a warm-up.
+    """
     libraries = available_libraries(x)
     with ThreadPoolExecutor(thread_count()) as pool:
         for operation in libraries["quatnet"]:

@@ -1,15 +1,14 @@
-"""Measure the time of a training step on this device and compare it with the roofline model.
+"""Measure the time of a training step on this device, and compare the time with the roofline model.
 
     QUATNET_BACKEND=cupy python examples/benchmarks/gpu.py            QCNN14, 32 clips of 10 s
     QUATNET_BACKEND=cupy python examples/benchmarks/gpu.py --network cnn14 --batch 16
 
-Two measurements describe the device: the speed of a large matrix product and the bandwidth of a copy. From them
-`quatnet.profile.roofline` predicts the time of each layer. The measured time of a layer is printed next to the
-prediction. It covers forward and backward pass with batch norm, without the Adam update. A time is the median of
-several runs after one warm-up run. It is measured on the host, which synchronizes with the device before and after a
-run, so it includes the time of Python.
-With NumPy the times are printed without a prediction, since the roofline models the passes of a GPU. `--smoke` takes
-seconds.
+The speed of a large matrix product and the bandwidth of a copy are measured first. `quatnet.profile.roofline` predicts
+the time of each layer from these two numbers. The measured time of a layer is printed next to the prediction. It covers
+forward and backward pass with batch norm, without the Adam update. A time is the median of several runs after one
+warm-up run. Times are measured on the host, which synchronizes with the device before and after a run. They include the
+overhead of Python.
+With NumPy the times are printed without a prediction, since the roofline models the passes of a GPU.
 """
 
 import argparse
@@ -31,7 +30,7 @@ from quatnet.optim import Adam
 from quatnet.profile.roofline import GpuSpec, layer_passes
 
 CLASSES, FRAMES_PER_SECOND = 527, 100
-EXCLUDED = ("pools", "dropout", "weights and Adam")  # categories that are not measured with a layer
+EXCLUDED = ("pools", "dropout", "weights and Adam")  # categories that the time of a layer does not include
 
 
 def parse_options() -> argparse.Namespace:
@@ -56,7 +55,10 @@ def synchronize() -> None:
 
 
 def median_seconds(run: Callable[[], object], runs: int) -> float:
-    """Return the median time of `runs` runs after a warm-up run, which compiles kernels and allocates memory."""
+    """Return the median time of `runs` runs in seconds.
+
+    A warm-up run compiles the CUDA kernels and allocates memory before the timed runs.
+    """
     times = []
     for _ in range(runs + 1):
         synchronize()
@@ -68,7 +70,7 @@ def median_seconds(run: Callable[[], object], runs: int) -> float:
 
 
 def measure_device(args: argparse.Namespace) -> GpuSpec:
-    """Measure the speed of a product of square matrices and the bandwidth of a copy."""
+    """Measure the speed of a product of square matrices, and the bandwidth of a copy."""
     side, elements = (256, 1 << 20) if args.smoke else (8192, 1 << 28) if on_gpu() else (2048, 1 << 25)
     matrix, vector = xp.ones((side, side), dtype=np.float32), xp.ones(elements, dtype=np.float32)
     operations = 2 * side**3 / median_seconds(lambda: matrix @ matrix, args.runs)
@@ -76,7 +78,7 @@ def measure_device(args: argparse.Namespace) -> GpuSpec:
 
 
 def layer_lines(config: CNNConfig, model: CNN, args: argparse.Namespace, spec: GpuSpec) -> Iterator[str]:
-    """Yield a line for each convolution: size of the feature map, channels, measured time and predicted time."""
+    """Yield a line for each convolution, with feature map size, channels, measured time and predicted time."""
     frames = args.seconds * FRAMES_PER_SECOND + 1
     passes = layer_passes(config, frames, args.batch)
     for layer in config.layers(frames):
@@ -89,7 +91,10 @@ def layer_lines(config: CNNConfig, model: CNN, args: argparse.Namespace, spec: G
 
 
 def layer_step(model: CNN, layer: LayerShape, batch: int) -> Callable[[], None]:
-    """Return a function that runs a convolution with batch norm and ReLU, forward and backward, on random inputs."""
+    """Return a function that runs the forward and backward pass of a convolution with batch norm and ReLU.
+
+    The inputs are random.
+    """
     block, _, number = layer.name.removeprefix("blocks.").split(".")
     module: Any = model.blocks[int(block)]
     conv, norm, rng = module.convs[int(number)], module.norms[int(number)], np.random.default_rng(0)
@@ -105,7 +110,7 @@ def layer_step(model: CNN, layer: LayerShape, batch: int) -> Callable[[], None]:
 
 
 def training_step(model: CNN, args: argparse.Namespace) -> Callable[[], None]:
-    """Return a function that runs one training step on random inputs: forward, backward, Adam update."""
+    """Return a function that runs one training step on random inputs, including the Adam update."""
     rng, frames = np.random.default_rng(0), args.seconds * FRAMES_PER_SECOND + 1
     x = rng.standard_normal((args.batch, frames, model.config.mels, 4), dtype=np.float32)
     labels = rng.integers(model.config.classes, size=args.batch)
@@ -120,7 +125,10 @@ def training_step(model: CNN, args: argparse.Namespace) -> Callable[[], None]:
 
 
 def peak_gigabytes() -> float:
-    """Return the size of the device's memory pool, which is its peak; with NumPy, the peak memory of the process."""
+    """Return the peak memory in GB.
+
+    On a GPU it is the size of the memory pool. With NumPy it is the peak resident memory of the process.
+    """
     if on_gpu():
         return xp.get_default_memory_pool().total_bytes() / 1e9
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9

@@ -1,10 +1,10 @@
 """Measure the speed and memory of packing and loading AudioSet.
 
-    python examples/benchmarks/packing.py --clips 20000 --work DIR   needs 12.8 GB in DIR, which are freed at the end
+    python examples/benchmarks/packing.py --clips 20000 --work DIR   writes 12.8 GB to DIR, and deletes them at the end
 
-The script creates a segment table with the given number of clips. The recordings are hard links to sixteen 16-bit
-files of noise. The clips are packed, verified, and converted to features as in evaluation and in balanced training.
-Peak memory is the peak of the whole process.
+The script creates a segment table with the given number of clips. The recordings are hard links to 16 files of noise
+with 16 bits per sample. The clips are packed and verified. They are converted to features as in evaluation and as in
+balanced training. Peak memory is the peak resident memory of the whole process.
 """
 
 import argparse
@@ -43,9 +43,9 @@ def parse_options() -> argparse.Namespace:
 
 
 def create_toy_data(folder: Path, args: argparse.Namespace) -> audioset.Segments:
-    """Write the tables and recordings and return the segments.
+    """Write the tables and the recordings, and return the segments.
 
-    The recordings are noise, since some file systems compress silence.
+    The recordings contain noise, since some file systems compress files of silence.
     """
     rng = np.random.default_rng(args.seed)
     classes = "".join(f'{n},/m/{n:03},"class {n}"\n' for n in range(CLASSES))
@@ -69,7 +69,7 @@ def consume(batches: Iterable) -> None:
 
 
 def clips_per_second(clips: int, work: Callable[[], object]) -> float:
-    """Call `work`, which processes `clips` clips, and return the number of clips per second."""
+    """Call `work`, which processes `clips` clips, and return its speed in clips per second."""
     start = time.perf_counter()
     work()
     return clips / (time.perf_counter() - start)

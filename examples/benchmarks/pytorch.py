@@ -1,11 +1,11 @@
 """Measure the speed and memory of quatnet and, if installed, of PyTorch on this machine.
 
     python examples/benchmarks/pytorch.py --quick     whole networks at batch size 4, a few minutes
-    python examples/benchmarks/pytorch.py             every layer, batch sizes 1 to 16, and growth; an hour or more
+    python examples/benchmarks/pytorch.py             also every layer, and several sizes; an hour or more
 
 quatnet and PyTorch run alternately in one process with the same number of threads. The median time is reported.
-The same run measures the speed of a float32 matrix product. The eight-product limit is the time that the network's
-multiplications, eight per quaternion product, would take at that speed.
+The speed of a float32 matrix product is measured too. The eight-product limit is the time of all multiplications of
+the network at this speed, with eight real multiplications per quaternion product.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def _positive_int(text: str) -> int:
 
 
 def _output_file(text: str) -> Path:
-    """Return the path; raise an error for a missing folder now rather than after an hour of measurements."""
+    """Return the path of an output file. Raise an error before the measurements start if its folder is missing."""
     path = Path(text)
     if path.is_dir() or not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"expected a file in a folder that exists, got {text!r}")
@@ -62,7 +62,7 @@ def _output_file(text: str) -> Path:
 
 
 def run(plan: speed_plan.Plan, settings: Settings) -> dict[str, Any]:
-    """Run all measurements of the plan, print the results, and return them."""
+    """Run all measurements of the plan, and print and return the results."""
     gflops = matmul_gflops(plan.matmul_sizes)
     log(f"\nfloat32 matrix product: {gflops:.1f} GFLOP/s on {settings.threads} threads\n")
     ratio_rows = {name: run_network(job, settings, gflops) for name, job in plan.ratio_jobs.items()}
@@ -105,7 +105,7 @@ def run_layers(plan: speed_plan.Plan, settings: Settings, gflops: float) -> Iter
 
 
 def run_growth(name: str, points: list[tuple[int, speed_networks.Job]], settings: Settings) -> list[dict[str, Any]]:
-    """Measure one growth series. Each number of threads is measured in its own process."""
+    """Measure one series of jobs of growing size. Each number of threads is measured in its own process."""
     log(f"\ngrowth: {name}")
     rows = []
     for value, job in points:

@@ -1,4 +1,4 @@
-"""Measurements of single layers: time of each convolution and its gradients, and the error of each algorithm."""
+"""Measurements of single convolutions: the time of each pass, and the error of each algorithm."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -12,20 +12,20 @@ from quatnet.conv.fast import algorithms, direct, direct_gradients, fused, im2co
 from quatnet.models import CNNConfig
 from quatnet.quaternion import left_matrix_adjoint
 
-ONE = (1, 1)  # stride and padding of every layer
+ONE = (1, 1)  # stride and padding of every convolution
 
 
 class Layer(NamedTuple):
-    """A 3x3 convolution. The field names are keys of the JSON output."""
+    """The shape of a 3x3 convolution. The field names are keys of the JSON output."""
 
     name: str
     height: int
     width: int
-    channels: int  # real input channels
-    outputs: int  # real output channels
+    channels: int  # number of real input channels
+    outputs: int  # number of real output channels
 
     def arrays(self, batch: int, components: int, seed: int) -> list[np.ndarray]:
-        """Return a random float32 image, a kernel (P, 3, 3, C, O) and an upstream gradient."""
+        """Return random float32 images, weights of shape (components, 3, 3, C, O) and an upstream gradient."""
         rng, (_, h, w, c, o) = np.random.default_rng(seed), self
         shapes = (batch, h, w, c), (components, 3, 3, c // components, o // components), (batch, h, w, o)
         return [rng.standard_normal(shape, dtype=np.float32) for shape in shapes]
@@ -42,14 +42,14 @@ def conv_layers(config: CNNConfig, frames: int) -> Iterator[Layer]:
 
 
 def measure_layer(layer: Layer, batch: int, settings: measure.Settings) -> Iterator[dict[str, Any]]:
-    """Yield one row each for the forward pass and both gradients.
+    """Yield the measurements of the forward pass, the input gradient and the weight gradient.
 
-    A row has the seconds per call of quatnet and, if PyTorch is measured, of its variants in both layouts.
+    They have the seconds per call of quatnet. If PyTorch is measured, they also have the seconds of its variants.
     """
     x, w, grad_output = layer.arrays(batch, 4, settings.seed)
     sides = {"quatnet": quatnet_runs(x, w, grad_output)}
     if torch_runs := settings.torch_runs():
-        real_channels = layer.channels if layer.channels > 4 else 1  # the real CNN14 has the log-mel only
+        real_channels = layer.channels if layer.channels > 4 else 1  # the input of CNN14 is the log-mel only
         for variant, layout, runs in torch_runs.layer_runs(x, w, grad_output, real_channels):
             sides[f"{variant}, {layout}"] = runs
     for direction in sides["quatnet"]:
@@ -68,9 +68,9 @@ def quatnet_runs(x: np.ndarray, w: np.ndarray, grad_output: np.ndarray) -> dict[
 
 
 def measure_errors(layers: list[Layer], seed: int) -> dict[str, float]:
-    """Return the largest error of each algorithm over all layers, forward and both gradients.
+    """Return the maximum error of each algorithm over all layers and passes.
 
-    An error is relative to the largest absolute value of the float64 result.
+    The error is relative to the largest absolute value of the float64 result.
     """
     largest: dict[str, float] = {}
     for components, kind in ((4, "quaternion"), (1, "real")):
@@ -82,12 +82,12 @@ def measure_errors(layers: list[Layer], seed: int) -> dict[str, float]:
 
 
 def _layer_errors(x: np.ndarray, w: np.ndarray, grad_output: np.ndarray) -> Iterator[tuple[str, float]]:
-    """Yield pairs of the name of an algorithm in the JSON output and one of its errors."""
+    """Yield pairs of an algorithm and its error in one pass. The names of algorithms are keys of the JSON output."""
     expected = _plain(*(a.astype(np.float64) for a in (x, w, grad_output)))
     for name, algorithm in (("strips", _winograd), ("patched", _im2col), ("direct", _direct)):
         for result, reference in zip(algorithm(x, w, grad_output), expected, strict=True):
             yield name, _relative_error(result, reference)
-    scale, shift = 1.5, -0.25  # exact in float32
+    scale, shift = 1.5, -0.25  # both are exact in float32
     channels = np.ones(grad_output.shape[3], np.float32)
     layer = fused.make_layer(w, scale * channels, shift * channels, pool=False)
     result = fused.apply(x[:, :, :, None], layer).reshape(expected[0].shape)
@@ -119,10 +119,7 @@ def _direct(x: np.ndarray, w: np.ndarray, grad_output: np.ndarray) -> list[np.nd
 
 
 def _plain(x: np.ndarray, w: np.ndarray, grad_output: np.ndarray) -> list[np.ndarray]:
-    """Return the result and both gradients of the plain im2col convolution.
-
-    A quaternion kernel is expanded to its real block matrix.
-    """
+    """Return the result and both gradients of the im2col convolution with the real block matrix of the weight."""
     real = plain.block_weight(w) if len(w) == 4 else w[0]
     grad_w = plain.conv2d_weight_gradient(x, grad_output, real.shape[:2], stride=1, padding=1)
     return [

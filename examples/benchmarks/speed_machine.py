@@ -1,4 +1,4 @@
-"""Metadata of a benchmark: machine, versions, threads, seed."""
+"""Metadata of a benchmark: machine, software versions, number of threads, and seed."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Timing in alternating order, matrix-product speed, peak memory, and functions run in a subprocess."""
+"""Measurement of alternating run times, matrix-product speed, and peak memory."""
 
 import math
 import os
@@ -19,11 +19,11 @@ from threadpoolctl import threadpool_limits
 from quatnet.threads import parallel_map
 
 Run = Callable[[], object]
-STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # Linux
+STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # on Linux only
 
 
 class Settings(NamedTuple):
-    """Settings of all measurements.
+    """The settings of all measurements.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ class Settings(NamedTuple):
     torch : bool
         Whether PyTorch is measured too.
     turn_seconds : float
-        Minimum duration of one turn, and duration of the pause before it. During the pause, idle worker threads of
-        the previously timed side stop spinning.
+        Minimum duration of one turn, and duration of the pause before each turn. The pause ends the busy-wait of the
+        worker threads of the previously timed library.
     compile_seconds : float
         Time limit for `torch.compile`.
     """
@@ -50,26 +50,26 @@ class Settings(NamedTuple):
     compile_seconds: float = 180.0
 
     def torch_runs(self) -> ModuleType | None:
-        """Return the module `torch_runs`, or None if PyTorch is not measured. Only this call imports torch."""
+        """Return the module `torch_runs`, or None if PyTorch is not measured. torch is imported here only."""
         return import_module("torch_runs") if self.torch else None
 
     def apply(self) -> None:
-        """Set the number of threads of all libraries. Must be called before the first computation."""
+        """Set the number of threads of all libraries. Call this method before the first computation."""
         set_threads(self.threads)
         if torch_runs := self.torch_runs():
             torch_runs.set_threads(self.threads)
 
 
 def log(text: str) -> None:
-    """Print `text` and flush, so that progress is visible at once."""
+    """Print `text` and flush the output, so that the progress is displayed at once."""
     print(text, flush=True)
 
 
 def set_threads(count: int) -> None:
-    """Let NumPy and quatnet use `count` threads. Must be called before the first computation of quatnet.
+    """Set the number of threads of NumPy and quatnet. Call this function before the first computation of quatnet.
 
-    At its first computation quatnet looks up the BLAS libraries that it limits to one thread. Calling this function
-    before torch is imported keeps PyTorch's libraries out of that list.
+    In its first computation quatnet lists the loaded BLAS libraries and limits their threads. If torch is imported
+    after this call, the list does not include the BLAS library of PyTorch.
     """
     os.environ["QUATNET_NUM_THREADS"] = str(count)
     threadpool_limits(limits=count)
@@ -77,14 +77,14 @@ def set_threads(count: int) -> None:
 
 
 def time_alternately(sides: dict[str, Run], rounds: int, turn_seconds: float) -> dict[str, dict[str, Any]]:
-    """Return the seconds per call of each side, timed in turn.
+    """Return the seconds per call of each implementation, timed in turn.
 
-    Every round times all sides once. Every second round times them in reverse order.
+    Every round times all implementations once. Every second round reverses the order.
 
     Returns
     -------
     dict
-        For each side: "median", "min", and "runs", the seconds per call in each round.
+        For each implementation: "median", "min", and "runs", the seconds per call in each round.
     """
     repeats = {name: _calls_per_turn(run, turn_seconds) for name, run in sides.items()}
     runs: dict[str, list[float]] = {name: [] for name in sides}
@@ -98,7 +98,7 @@ def time_alternately(sides: dict[str, Run], rounds: int, turn_seconds: float) ->
 
 
 def _calls_per_turn(run: Run, turn_seconds: float) -> int:
-    """Call `run` once as warm-up and return the number of calls that fill a turn."""
+    """Call `run` once as warm-up, and return the number of calls that take at least `turn_seconds`."""
     if seconds_per_call(run) > turn_seconds:
         return 1
     return max(1, math.ceil(turn_seconds / seconds_per_call(run)))
@@ -125,13 +125,13 @@ def matmul_gflops(sizes: tuple[int, ...], rounds: int = 5) -> float:
 
 
 def peak_memory(work: Run) -> dict[str, int] | None:
-    """Return the resident bytes before `work` and the peak during it, or None if the system is not Linux.
+    """Return the resident bytes before `work` and the peak during `work`. Return None if the system is not Linux.
 
-    `ru_maxrss` is not usable here: a new process inherits the peak of its parent.
+    `ru_maxrss` is not used, because a new process inherits the `ru_maxrss` of its parent.
     """
     if not CLEAR_REFS.exists():
         return None
-    CLEAR_REFS.write_text("5")  # resets the recorded peak
+    CLEAR_REFS.write_text("5")  # reset the recorded peak
     before = _status_bytes("VmRSS")
     work()
     return {"before": before, "peak": _status_bytes("VmHWM")}
@@ -143,6 +143,6 @@ def _status_bytes(key: str) -> int:
 
 
 def run_in_subprocess(work: Callable, *arguments: Any) -> Any:
-    """Return `work(*arguments)`, computed in a new process that inherits the environment."""
+    """Return the result of `work(*arguments)` in a new process. The process inherits the environment variables."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(work, *arguments).result()

@@ -16,13 +16,13 @@ from quatnet.profile import layer_costs
 
 LEARNING_RATE = 1e-3
 VARIANTS = ("peers", "expanded", "real")
-MEMORY_STEPS = 2  # the second step holds the optimizer state and the graph at the same time
+MEMORY_STEPS = 2  # the peak is in the second step, which needs the optimizer state and the graph at the same time
 
 
 class Job(NamedTuple):
-    """One measurement of a quaternion network against some `variants` in PyTorch.
+    """A measurement of a quaternion network and its `variants` in PyTorch.
 
-    `work` is "inference" or "step", a training step.
+    `work` is "inference" or "step". A step is a training step.
     """
 
     network: str
@@ -44,17 +44,17 @@ class Job(NamedTuple):
 
     @property
     def products_8(self) -> int:
-        """Number of real multiplications with eight per quaternion product.
+        """Return the number of real multiplications, with eight per quaternion product.
 
-        A training step counts the forward pass, the weight gradients, and the input gradients of all layers but the
-        first.
+        A training step consists of the forward pass, the weight gradients, and the input gradients of all layers except
+        the first layer.
         """
         first, *others = (cost.multiplications_8 for cost in layer_costs(self.config, self.frames))
         return self.batch * (first + sum(others) if self.work == "inference" else 2 * first + 3 * sum(others))
 
 
 def measure_job(job: Job, settings: Settings) -> dict[str, Any]:
-    """Return a row: seconds per batch of quatnet and of each PyTorch variant, and the layouts that were faster."""
+    """Return the seconds per batch of quatnet and of each PyTorch variant, and the faster layout of each variant."""
     sides: dict[str, Callable[[], Any]] = {"quatnet": _quatnet_run(job, settings)}
     layouts: dict[str, str] = {}
     for variant, side in _torch_sides(job, settings):
@@ -66,7 +66,7 @@ def measure_job(job: Job, settings: Settings) -> dict[str, Any]:
 
 
 def _logit_differences(sides: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """Return the largest difference between the logits of PyTorch and quatnet, relative to the largest logit.
+    """Return the maximum difference between the logits of PyTorch and quatnet, relative to the largest logit.
 
     Only variants that compute the same network are compared.
     """
@@ -105,7 +105,7 @@ def _torch_sides(job: Job, settings: Settings) -> Iterator[tuple[str, Any]]:
 
 
 def _torch_run(job: Job, variant: str, settings: Settings) -> Callable[[str], Run]:
-    """Return a function that maps a layout to the PyTorch run of a job."""
+    """Return a function that takes a layout and returns the PyTorch run of a job."""
     model, (x, targets) = job.model(settings.seed, quaternion=variant != "real"), job.clips(settings.seed)
     if job.work == "inference":
         return settings.torch_runs().inference(model, x, variant)
@@ -113,14 +113,17 @@ def _torch_run(job: Job, variant: str, settings: Settings) -> Callable[[str], Ru
 
 
 def measure_memory(job: Job, layouts: dict[str, str], settings: Settings) -> dict[str, dict[str, int] | None]:
-    """Return for each side the bytes before the training steps and at their peak, measured in separate processes."""
+    """Return the memory of each implementation, measured in its own process.
+
+    The two numbers are the resident bytes before the training steps and at the peak of the steps.
+    """
     memory: dict[str, dict[str, int] | None] = {}
     for variant, layout in {"quatnet": "", **layouts}.items():
         log(f"  {variant}")
         try:
             memory[variant] = run_in_subprocess(_peak_of_steps, job, variant, layout, settings)
-        except BrokenProcessPool as error:  # for example killed for lack of memory
-            log(f"  left out: {error}")
+        except BrokenProcessPool as error:  # for example, the process was killed because the memory was full
+            log(f"  not measured: {error}")
             memory[variant] = None
     return memory
 
@@ -133,7 +136,7 @@ def _peak_of_steps(job: Job, variant: str, layout: str, settings: Settings) -> d
 
 
 def measure_in_subprocess(job: Job, settings: Settings) -> dict[str, Any]:
-    """Return `measure_job(job, settings)` from a new process, which may use another number of threads."""
+    """Return `measure_job(job, settings)`, run in a new process so that the number of threads can differ."""
     return run_in_subprocess(_apply_and_measure, job, settings)
 
 

@@ -1,4 +1,4 @@
-"""The measurements of a benchmark: a quick plan, the full plan, and a toy plan for tests."""
+"""Plans of the benchmark: a quick plan, the full plan, and a toy plan for tests."""
 
 from dataclasses import replace
 from itertools import product
@@ -11,29 +11,29 @@ from quatnet import audio
 from quatnet.models import CNNConfig, cnn14, small_cnn
 
 CLASSES = 50
-FRAMES = audio.FrontEnd().frames  # of a clip of 5 s
-SMALL_FRAMES = audio.FrontEnd(hop=1280).frames  # as in examples/esc50.py
+FRAMES = audio.FrontEnd().frames  # number of frames of a clip of 5 s
+SMALL_FRAMES = audio.FrontEnd(hop=1280).frames  # number of frames in examples/esc50.py
 FRAMES_PER_SECOND = 100
 QCNN14, SMALL = cnn14(CLASSES, quaternion=True), small_cnn(CLASSES)
 ALL, PEERS_REAL, PEERS = ("peers", "expanded", "real"), ("peers", "real"), ("peers",)
 
 
 class Plan(NamedTuple):
-    """The measurements of one benchmark.
+    """A list of the measurements of one benchmark.
 
     Parameters
     ----------
     ratio_jobs : dict of str to Job
-        Jobs from which the ratios are computed. Memory is measured for the job "step".
+        Jobs from which the ratios are computed, by name. Memory is measured for the job "step".
     other_jobs : list of Job
-        Jobs for the tables only.
+        Jobs that are included in the tables only.
     layers : list of Layer
-        Convolutions that are timed at each of `batch_sizes`. The errors are measured on these layers too.
+        Convolutions that are timed at each of `batch_sizes`. The errors are also measured with these convolutions.
     batch_sizes : tuple of int
         Batch sizes of the layer measurements.
     growth : dict of str to list of (int, Job)
-        For each series, pairs of the varied value and its job. In the series "threads" the value is the number of
-        threads.
+        For each series, pairs of the varied quantity and the job. In the series "threads" the quantity is the number
+        of threads.
     matmul_sizes : tuple of int
         Sizes of the square matrices for the speed of the matrix product.
     """
@@ -60,7 +60,7 @@ def small_job(work: str, batch: int, variants: tuple[str, ...], *, compiled: boo
 
 
 def quick_plan() -> Plan:
-    """Return a plan of a few minutes: whole networks at batch size 4."""
+    """Return the quick plan, which measures whole networks at batch size 4 in a few minutes."""
     ratio_jobs = {
         "inference": qcnn14_job("inference", 4, ALL, compiled=True),
         "step": qcnn14_job("step", 4, PEERS_REAL),
@@ -82,7 +82,7 @@ def full_plan(threads: int) -> Plan:
 
 
 def growth_jobs(threads: int) -> dict[str, list[tuple[int, Job]]]:
-    """Return inference jobs with growing batch size, widths, clip length, and number of threads."""
+    """Return inference jobs with increasing batch size, widths, clip length, and number of threads."""
     four, one = qcnn14_job("inference", 4, PEERS_REAL), qcnn14_job("inference", 1, PEERS_REAL)
     return {
         "clips in a batch": [(n, four._replace(batch=n)) for n in (1, 2, 4, 8, 16, 32)],
@@ -97,12 +97,12 @@ def _widened_job(factor: int) -> Job:
 
 
 def _powers_of_two(maximum: int) -> list[int]:
-    """Return 1, 2, 4, ... up to `maximum`, and `maximum` itself."""
+    """Return the powers of two up to `maximum`, followed by `maximum` if it is not a power of two."""
     return sorted({2**n for n in range(maximum.bit_length()) if 2**n <= maximum} | {maximum})
 
 
 def toy_plan() -> Plan:
-    """Return a plan of a few seconds for tests. Its times are not meaningful."""
+    """Return the toy plan for tests, which takes a few seconds. The measured times are not meaningful."""
     config, frames = CNNConfig(3, True, ((8,), (16, 16)), embedding=16, mels=8), 24
     small_config = replace(config, input_norm="cell")
     ratio_jobs = {

@@ -1,4 +1,4 @@
-"""Plot the benchmark results: networks, layers and growth, if they were measured."""
+"""Figures of the benchmark results: networks, layers and series of growing jobs."""
 
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ COLORS = {
 }
 LABELS = {"quatnet": "quatnet", **{variant: f"PyTorch, {variant}" for variant in list(COLORS)[1:]}}
 DIRECTIONS = ("forward", "input gradient", "weight gradient")
-BATCH = 4  # batch size of the layer panels, if it was measured
+BATCH = 4  # preferred batch size of the layer panels
 
 
 def plot_results(results: dict[str, Any], path: Path) -> None:
-    """Write a figure of the results of `pytorch.py`. The extension of `path` selects the file format."""
+    """Save a figure of the results of `pytorch.py`. The extension of `path` selects the file format."""
     networks, growth = results["networks"], results["growth"]
     height = 1.5 + 0.22 * sum(len(row["sides"]) + 1 for row in networks)
     heights = [height] + [3.2 * len(DIRECTIONS)] * bool(results["layers"]) + [4.0] * bool(growth)
@@ -41,7 +41,7 @@ def plot_results(results: dict[str, Any], path: Path) -> None:
 
 
 def _plot_networks(figure: Any, rows: list[dict[str, Any]]) -> None:
-    """Plot horizontal bars: the time of each side relative to quatnet, annotated with its milliseconds."""
+    """Plot the time of each implementation relative to quatnet as horizontal bars, annotated with the milliseconds."""
     axis, position, names = figure.subplots(), 0, {}
     for row in rows:
         names[position + (len(row["sides"]) - 1) / 2] = f"{row['network']}\n{row['work']}, batch {row['batch']}"
@@ -65,7 +65,7 @@ def _legend(axis: Any, variants: list[str]) -> None:
 
 
 def _plot_layers(figure: Any, rows: list[dict[str, Any]]) -> None:
-    """Plot bars of milliseconds for each layer, one panel each for the forward pass and both gradients."""
+    """Plot the milliseconds of each layer as bars. Forward pass and both gradients have a panel each."""
     batches = {row["batch"] for row in rows}
     batch = BATCH if BATCH in batches else min(batches)
     panels = zip(figure.subplots(len(DIRECTIONS), 1, sharex=True), DIRECTIONS, strict=True)
@@ -83,13 +83,13 @@ def _plot_layers(figure: Any, rows: list[dict[str, Any]]) -> None:
 
 
 def _label(row: dict[str, Any]) -> str:
-    """Return a label of three short lines, since a panel has a dozen layers."""
+    """Return a label of three short lines. A panel has a dozen labels next to each other."""
     block, *conv = row["name"].split(" conv")
     return "\n".join([block, *(f"conv{number}" for number in conv), f"{row['height']}x{row['width']}"])
 
 
 def _plot_growth(figure: Any, growth: dict[str, list[dict[str, Any]]]) -> None:
-    """Plot milliseconds per clip over the varied value, on logarithmic axes."""
+    """Plot the milliseconds per clip over the varied quantity, on logarithmic axes."""
     for axis, (name, rows) in zip(np.atleast_1d(figure.subplots(1, len(growth))), growth.items(), strict=True):
         values = [row["value"] for row in rows]
         for variant in rows[0]["sides"]:

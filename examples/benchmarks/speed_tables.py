@@ -2,7 +2,7 @@
 
 from typing import Any
 
-RATIOS = {  # name: (job, variant in PyTorch)
+RATIOS = {  # name of the ratio -> (job, PyTorch variant)
     "inference_vs_peers": ("inference", "peers"),
     "inference_vs_expanded": ("inference", "expanded"),
     "inference_vs_real_cnn14": ("inference", "real"),
@@ -38,7 +38,7 @@ def share_of_limit(row: dict[str, Any], gflops: float) -> float:
 
 
 def network_lines(row: dict[str, Any]) -> list[str]:
-    """Return one line per side of a measured job."""
+    """Return one line per implementation of a measured job."""
     quatnet_seconds = row["sides"]["quatnet"]["median"]
     lines = [_side_line("quatnet", row["sides"]["quatnet"], f"{row['share_of_limit']:.0%} of the eight-product limit")]
     for variant, layout in row["layouts"].items():
@@ -53,7 +53,10 @@ def _side_line(name: str, times: dict[str, Any], remark: str) -> str:
 
 
 def milliseconds(seconds: float) -> str:
-    """Return a time in milliseconds with three significant digits, or as an integer from one second on."""
+    """Return a time in milliseconds as text with three significant digits.
+
+    Times of at least one second are rounded to milliseconds.
+    """
     return f"{1000 * seconds:.3g} ms" if seconds < 1 else f"{1000 * seconds:.0f} ms"
 
 
@@ -63,7 +66,10 @@ def layer_header() -> str:
 
 
 def layer_line(row: dict[str, Any]) -> str:
-    """Return one line for a row of `measure_layer`. GFLOP/s counts sixteen multiplications per quaternion product."""
+    """Return one line of text for a measurement of `measure_layer`.
+
+    The column GFLOP/s counts sixteen multiplications per quaternion product.
+    """
     quatnet = row["sides"]["quatnet"]
     ratios = (f"{times / quatnet['median']:12.2f}" for times in layer_times(row).values())
     return (
@@ -74,7 +80,7 @@ def layer_line(row: dict[str, Any]) -> str:
 
 
 def layer_times(row: dict[str, Any]) -> dict[str, float]:
-    """Return the median seconds of each PyTorch variant in its faster layout; an empty dict without PyTorch."""
+    """Return the median seconds of each PyTorch variant in its faster layout. Without PyTorch the dict is empty."""
     times = {
         variant: [side["median"] for name, side in row["sides"].items() if name.startswith(f"{variant},")]
         for variant in VARIANTS
@@ -99,13 +105,13 @@ def memory_growth(sizes: dict[str, int]) -> int:
 
 
 def growth_line(value: int, row: dict[str, Any]) -> str:
-    """Return one line with the milliseconds per clip of every side."""
+    """Return one line with the milliseconds per clip of every implementation."""
     sides = (f"{variant} {1000 * times['median'] / row['batch']:8.2f}" for variant, times in row["sides"].items())
     return f"  {value:4}: {'   '.join(sides)}   ms per clip"
 
 
 def compute_ratios(rows: dict[str, dict[str, Any]], memory: dict[str, Any]) -> dict[str, float | None]:
-    """Return the ratios by name. A ratio that was not measured is None."""
+    """Return a dict from the name of each ratio to its value. A ratio that was not measured is None."""
     ratios: dict[str, float | None] = {}
     for name, (job, variant) in RATIOS.items():
         sides = rows[job]["sides"]

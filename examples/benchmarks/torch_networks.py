@@ -1,11 +1,11 @@
 """The networks of `quatnet.models` in PyTorch, in the variants that other libraries use.
 
-peers         four parameters r, i, j, k; their real block matrix is concatenated in every call
-expanded      the block matrix itself is the parameter: concatenated once, four times as many weights
-speechbrain   the variant `peers` by SpeechBrain's own layer, if SpeechBrain is installed
+peers         the parameters are r, i, j, k; their real block matrix is concatenated in every call
+expanded      the parameter is the block matrix, with four times as many weights; it is concatenated once
+speechbrain   the variant `peers` with the layer of SpeechBrain, if SpeechBrain is installed
 real          the real network with the same widths
 
-Only this file and `torch_runs.py` import torch.
+Only this module and `torch_runs` import torch.
 """
 
 import torch
@@ -18,7 +18,7 @@ LAYOUTS = {"channels first": torch.contiguous_format, "channels last": torch.cha
 
 
 def block_matrix(r, i, j, k):
-    """Return the real kernel (4O, 4C, ...) of a quaternion kernel that multiplies from the left."""
+    """Return the real convolution weight (4O, 4C, ...) of a quaternion weight that multiplies from the left."""
     rows = ([r, -i, -j, -k], [i, r, -k, j], [j, k, r, -i], [k, -j, i, r])
     return torch.cat([torch.cat(row, dim=1) for row in rows], dim=0)
 
@@ -46,7 +46,7 @@ class PeersLayer(nn.Module):
 class RealLayer(nn.Module):
     """A real convolution, or a real linear layer if `kernel_size` is empty.
 
-    The components of a quaternion kernel are loaded as their block matrix.
+    The components of a quaternion weight are loaded as their real block matrix.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: tuple[int, ...], bias: bool) -> None:
@@ -64,7 +64,7 @@ class RealLayer(nn.Module):
 
 
 class SpeechBrainLayer(nn.Module):
-    """SpeechBrain's convolution. Its layout is (N, W, H, C), which it converts to channels first internally."""
+    """The convolution of SpeechBrain. Its layout is (N, W, H, C), which it converts to channels first internally."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: tuple[int, ...], bias: bool) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ LAYERS = {"peers": PeersLayer, "expanded": RealLayer, "real": RealLayer, "speech
 
 
 class Network(nn.Module):
-    """The network of a `CNNConfig`: (N, frames, mels, 4) -> logits."""
+    """The network of a `CNNConfig`. Its input has shape (N, frames, mels, 4), and its output are the logits."""
 
     def __init__(self, config: CNNConfig, variant: str, layout: str) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class Network(nn.Module):
         return self.classifier(torch.relu(self.embedding(h)))
 
     def normalize_input(self, x):
-        h = x[..., : self.config.in_channels]  # (N, T, M, C)
+        h = x[..., : self.config.in_channels]  # (N, frames, mels, channels)
         n, t, m, c = h.shape
         if self.config.input_norm == "mel":
             return self.input_norm(h.permute(0, 2, 1, 3)).permute(0, 3, 2, 1)
@@ -124,7 +124,7 @@ class Network(nn.Module):
 
 @torch.no_grad()
 def from_quatnet(model: CNN, variant: str, layout: str) -> Network:
-    """Return the PyTorch counterpart of a newly initialized quatnet model, with the same weights."""
+    """Return the PyTorch network with the weights of a newly initialized quatnet model."""
     network = Network(model.config, variant, layout)
     convs = [conv for block in model.blocks for conv in block.convs]
     for source, target in zip([*convs, model.embedding], [*network.convs, network.embedding], strict=True):

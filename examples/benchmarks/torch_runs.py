@@ -1,4 +1,4 @@
-"""The PyTorch functions that are timed: functions without arguments, for a given variant, layout and batch."""
+"""PyTorch runs: functions without arguments that compute one batch with a given variant and layout."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ LEARNING_RATE = 1e-3
 
 
 class Side(NamedTuple):
-    """A function to time, and the memory layout that it uses."""
+    """A run and its memory layout."""
 
     run: Run
     layout: str
@@ -32,13 +32,16 @@ def has_speechbrain() -> bool:
     """Return whether SpeechBrain can be imported. If it is installed but cannot be imported, print the reason."""
     try:
         return bool(find_spec("speechbrain") and import_module("speechbrain"))
-    except Exception as error:  # any exception: SpeechBrain imports many packages
-        log(f"  left out: SpeechBrain, {type(error).__name__}: {_first_line(error)}")
+    except Exception as error:  # the packages that SpeechBrain imports can raise any exception
+        log(f"  not measured: SpeechBrain, {type(error).__name__}: {_first_line(error)}")
         return False
 
 
 def fastest_layout(make_run: Callable[[str], Run]) -> Side:
-    """Return the run in the layout whose second call is faster. The other run is freed first."""
+    """Return the run in the faster layout.
+
+    The second calls are compared. The slower run is freed before the faster run is created again.
+    """
     times = {layout: _second_call_seconds(make_run(layout)) for layout in LAYOUTS}
     best = min(times, key=times.__getitem__)
     return Side(make_run(best), best)
@@ -50,7 +53,7 @@ def _second_call_seconds(run: Run) -> float:
 
 
 def inference(model: CNN, x: np.ndarray, variant: str) -> Callable[[str], Run]:
-    """Return a function that maps a layout to the inference run of the batch `x`."""
+    """Return a function that takes a layout and returns the inference run of the batch `x`."""
     return lambda layout: partial(_forward, from_quatnet(model, variant, layout).eval(), torch.from_numpy(x))
 
 
@@ -60,9 +63,9 @@ def _forward(network: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 
 def training_step(model: CNN, x: np.ndarray, targets: np.ndarray, variant: str) -> Callable[[str], Run]:
-    """Return a function that maps a layout to the run of one training step.
+    """Return a function that takes a layout and returns the run of one training step.
 
-    The optimizer is PyTorch's fused Adam, its fastest implementation.
+    The optimizer is fused Adam, the fastest Adam of PyTorch.
     """
 
     def make_run(layout: str) -> Run:
@@ -80,22 +83,22 @@ def _training_step(network: torch.nn.Module, adam: torch.optim.Adam, x: torch.Te
 
 
 def compiled_inference(model: CNN, x: np.ndarray, limit_seconds: float) -> Side | None:
-    """Return inference by `torch.compile` with frozen weights, which folds the batch norms.
+    """Return the inference of `torch.compile` with frozen weights, which folds the batch norms.
 
-    Needs a C++ compiler. If the compilation fails, the reason is printed and None is returned.
+    A C++ compiler is required. If the compilation fails, the reason is printed and None is returned.
     """
     from torch._inductor import config
 
-    config.freezing, config.compile_threads = True, 1  # workers would continue to compile after the time limit
-    torch._dynamo.config.recompile_limit = 64  # networks per process; beyond the limit torch silently runs eagerly
-    torch.compiler.reset()  # otherwise a second batch size is compiled with dynamic shapes
+    config.freezing, config.compile_threads = True, 1  # worker processes would compile on after the time limit
+    torch._dynamo.config.recompile_limit = 64  # after so many networks torch runs eagerly without a warning
+    torch.compiler.reset()  # without a reset, the second batch size is compiled with dynamic shapes
     network = from_quatnet(model, "real", "channels first").eval()
     run = partial(_forward, torch.compile(network), torch.from_numpy(x))
     try:
         with time_limit(limit_seconds):
             run()
-    except Exception as error:  # any exception: compilers fail in many ways
-        log(f"  left out: torch.compile of the real network, {type(error).__name__}: {_first_line(error)}")
+    except Exception as error:  # a compiler can raise any exception
+        log(f"  not measured: torch.compile of the real network, {type(error).__name__}: {_first_line(error)}")
         return None
     return Side(run, "compiled")
 
@@ -106,7 +109,7 @@ def _first_line(error: Exception) -> str:
 
 @contextmanager
 def time_limit(limit_seconds: float) -> Iterator[None]:
-    """Raise TimeoutError inside the block after `limit_seconds`, on systems that have SIGALRM.
+    """Raise TimeoutError in the `with` block after `limit_seconds`, on systems that have SIGALRM.
 
     The exception is raised again every second, because the compiler catches some exceptions.
     """
@@ -129,7 +132,7 @@ def time_limit(limit_seconds: float) -> Iterator[None]:
 def layer_runs(
     x: np.ndarray, w: np.ndarray, grad_output: np.ndarray, real_channels: int
 ) -> Iterator[tuple[str, str, dict[str, Run]]]:
-    """Yield variant, layout and the runs of one 3x3 convolution.
+    """Yield the runs of one 3x3 convolution for each variant and layout.
 
     Parameters
     ----------
@@ -137,13 +140,13 @@ def layer_runs(
     w : array, shape (4, 3, 3, C/4, O/4)
     grad_output : array, shape (N, H, W, O)
     real_channels : int
-        Number of leading channels of `x` that the real convolution reads. It is 1 in the first layer, where the real
-        CNN14 has the log-mel spectrogram only.
+        Number of leading channels of `x` that the real convolution reads. It is 1 in the first layer, since the input
+        of the real CNN14 is the log-mel spectrogram only.
 
     Yields
     ------
     (str, str, dict)
-        The runs are named "forward", "input gradient" and "weight gradient".
+        Variant, layout, and runs. The runs are named "forward", "input gradient" and "weight gradient".
     """
     components = list(torch.from_numpy(w).permute(0, 4, 3, 1, 2))
     block = block_matrix(*components)
