@@ -1,13 +1,13 @@
-"""Compile the kernels for real GPU architectures, which needs no GPU, and check the resources that each kernel needs.
+"""Test the resources of the CUDA kernels, compiled for six GPU architectures. Compilation needs no GPU.
 
-A multiprocessor has 65,536 registers for all of its resident threads. With 64 registers per thread, four blocks of 256
-threads are resident, and some compute while others wait for memory. With more registers fewer blocks fit, and a kernel
-that is bound by memory gets slower. If registers do not suffice, the compiler spills values to memory, which costs the
-traffic that the kernel was written to save. Each kernel therefore has a register budget, close to the measured number,
-and none may spill, on six GPU architectures and in both dtypes. The test prints the table, and so does
-`python -m support.gpu_kernels` in tests/.
+A multiprocessor has 65,536 registers for all of its resident threads. With 64 registers per thread, four thread blocks
+of 256 threads are resident. Some thread blocks compute while others wait for memory. With more registers per thread,
+fewer thread blocks are resident, and a memory-bound kernel is slower. If the registers do not suffice, the compiler
+spills values to memory, which increases the memory traffic. Each kernel therefore has a register budget slightly above
+its measured number of registers. No kernel may spill in either dtype. `python -m support.gpu_kernels` in tests/ prints
+the table of registers.
 
-The results of the kernels are tested on the CPU, with the same source, by the other files of tests/gpu.
+The other test modules of tests/gpu test the results of the kernels. They compile the same source for the CPU.
 """
 
 import pytest
@@ -51,7 +51,7 @@ def test_table_has_a_line_for_each_kernel_and_dtype(capsys):
     assert all(len(line.split()) == 2 + len(ARCHITECTURES) + 4 for line in lines[1:])
 
 
-# Kernels that exceed the budget are detected
+# Detection of kernels that exceed the budget
 
 GREEDY = """
 extern "C" __global__ void __launch_bounds__(256, BLOCKS) greedy(const float* x, float* y, int n) {

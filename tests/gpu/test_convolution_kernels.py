@@ -1,11 +1,11 @@
-"""The kernels of a convolution: im2col, col2im, and the transforms of the eight products.
+"""Test the CUDA kernels of a convolution: im2col, col2im, and the transforms of the eight products.
 
-A convolution on a GPU takes three steps: a kernel writes patches, cuBLAS multiplies matrices, and a kernel adds patches
-up. The time of a kernel is the time of its memory accesses, so steps are fused: the input transform is computed while
-patches are written, and the output transform while patches are added up.
+On a GPU, the im2col kernel of a convolution writes the patches, cuBLAS multiplies matrices, and the col2im kernel adds
+the patches of a gradient. The CUDA kernels are memory-bound, so the transforms are fused with them. The input transform
+is computed while the patches are written, and the output transform while the patches are added.
 
-Each kernel is compared with a few lines of NumPy for many sizes: an empty batch, one pixel, odd and prime sizes, more
-than one block of threads. The order of the threads is drawn too.
+Each kernel is compared with NumPy for random sizes. They include an empty batch, a single pixel, prime numbers, and
+more than one thread block. The order of the threads is random too.
 """
 
 import numpy as np
@@ -34,7 +34,10 @@ MATRICES = {
 
 @st.composite
 def geometries(draw):
-    """Draw an image (N, H, W, C), kernel, output size, stride, padding and dilation that fit together."""
+    """Draw the arguments of im2col with compatible sizes.
+
+    They are the image shape (N, H, W, C), kernel size, output size, stride, padding and dilation.
+    """
     shape = draw(st.tuples(st.integers(0, 2), st.integers(1, 7), st.integers(1, 11), st.sampled_from((1, 3, 67))))
     kernel, stride, dilation = draw(pairs), draw(pairs), draw(pairs)
     padding = draw(st.tuples(st.integers(0, 2), st.integers(0, 2)))
@@ -44,7 +47,10 @@ def geometries(draw):
 
 
 def patch_indices(shape, kernel, size, stride, padding, dilation):
-    """Return the rows and columns of the padded image in each patch: index arrays of shape (OH, OW, KH, KW)."""
+    """Return the row and column indices of the patches in the padded image.
+
+    The index arrays broadcast to shape (output height, output width, kernel height, kernel width).
+    """
     rows, columns = (np.arange(size[n])[:, None] * stride[n] + np.arange(kernel[n]) * dilation[n] for n in range(2))
     return rows[:, None, :, None], columns[None, :, None, :]
 
@@ -52,11 +58,13 @@ def patch_indices(shape, kernel, size, stride, padding, dilation):
 def patches_of(x, geometry):
     pad_h, pad_w = geometry[4]
     padded = np.pad(x, ((0, 0), (pad_h, pad_h), (pad_w, pad_w), *((0, 0) for _ in x.shape[3:])))
-    return padded[(slice(None), *patch_indices(*geometry))]  # (N, OH, OW, KH, KW, ...)
+    return padded[
+        (slice(None), *patch_indices(*geometry))
+    ]  # (N, output height, output width, kernel height, kernel width, ...)
 
 
 def images_of(rows, geometry):
-    """Return the images with the patches added: the adjoint of `patches_of`."""
+    """Return the images that are the sums of their patches. The function is the adjoint of `patches_of`."""
     (n, height, width, _), (pad_h, pad_w) = geometry[0], geometry[4]
     padded = np.zeros((n, height + 2 * pad_h, width + 2 * pad_w, *rows.shape[5:]), rows.dtype)
     np.add.at(padded, (slice(None), *patch_indices(*geometry)), rows)
@@ -203,4 +211,4 @@ def test_grid_covers_every_element(rows, width):
     (grid_x, grid_y), (block_x, block_y) = load.grid_2d(rows, width)
     assert grid_x * block_x >= width
     assert block_x * block_y <= load.THREADS
-    assert grid_y * block_y >= min(rows, load.MAX_GRID_Y * block_y)  # each thread loops over further rows
+    assert grid_y * block_y >= min(rows, load.MAX_GRID_Y * block_y)  # a thread loops over several rows

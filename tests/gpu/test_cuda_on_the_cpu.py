@@ -1,18 +1,18 @@
-"""CUDA kernels on a machine without a GPU: typical mistakes in kernels, and how they are detected.
+"""Test `support.cuda_cpu`, which runs CUDA kernels on the CPU and detects mistakes in them.
 
-A kernel is a C function that thousands of threads run in parallel, each on its own element. Threads are grouped in
-blocks. The threads of a block share some memory and can synchronize at a barrier, `__syncthreads`. Nothing orders
-the work of different blocks. So there are mistakes that NumPy code cannot have:
+A CUDA kernel is a C function. Thousands of threads run the function in parallel, each on its own element. Threads are
+grouped in thread blocks. The threads of a thread block have shared memory and can synchronize at a barrier,
+`__syncthreads`. The order of the thread blocks is undefined. The following mistakes cannot occur in NumPy code:
 
-- a race: two threads access one element, at least one of them writes, and no barrier is between the accesses;
+- a race: two threads access one element without a barrier between the accesses, and at least one thread writes;
 - an index out of bounds, which a GPU often does not report;
 - a read of uninitialized shared memory;
-- a barrier that only some threads of a block reach;
-- an argument of another type than in the signature, which a GPU does not check.
+- a barrier that only some threads of a thread block reach;
+- an argument whose type differs from the signature, which a GPU does not check.
 
-`support.cuda_cpu` compiles the same source as C++ and runs the threads one after the other, in three orders, on NumPy
-arrays. With `check` it checks every access, so that a mistake raises an error even if the result is correct by chance.
-This module puts each mistake into two small kernels, and tests that it is detected.
+`support.cuda_cpu` compiles the source as C++, and runs the threads one after the other in three orders. With `check` it
+checks every memory access. A mistake then raises an error even if the result is correct by chance. Each mistake is
+inserted into two small kernels.
 """
 
 import numpy as np

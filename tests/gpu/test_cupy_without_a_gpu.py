@@ -1,10 +1,10 @@
-"""The real CuPy on a machine without a GPU.
+"""Test CuPy, not the mock, on a machine without a GPU.
 
-CuPy can be installed without a driver (`pip install "cupy-cuda12x==14.*"`). It can then be imported, and kernels can be
-constructed, but nothing is compiled, allocated or computed. So these tests cannot check results. They check that the
-names that quatnet uses exist, which errors CuPy raises before it needs a device, and that quatnet ends with one line
-and an exit code for the error that CuPy raises. Everything runs in separate processes, so that no other test imports a
-CuPy that cannot compute.
+CuPy can be installed without a driver (`pip install "cupy-cuda12x==14.*"`). Without a driver CuPy can be imported, and
+CUDA kernels can be constructed. Compilation, allocation and computation raise errors, so results are not tested. The
+tests check that CuPy has the names that quatnet uses. They check the errors that CuPy raises before it needs a device,
+and the message and exit code of quatnet for these errors. Each test runs Python in a separate process, so that CuPy is
+not imported by other tests.
 """
 
 import ast
@@ -24,7 +24,7 @@ ERROR_LINE = r"QUATNET_BACKEND=cupy, but no GPU works for CuPy \d+\.\d+\.\d+ \(C
 
 
 def unavailable_reason() -> str | None:
-    """Return None if CuPy is installed and finds no GPU, else the reason in one line."""
+    """Return None if CuPy is installed and finds no GPU. Otherwise return the reason in one line."""
     if on_gpu():
         return "the backend is CuPy or the mock CuPy, which all tests use"
     if not any(map(installed, ("cupy-cuda12x", "cupy-cuda13x", "cupy"))):
@@ -47,7 +47,7 @@ pytestmark = pytest.mark.skipif((reason := unavailable_reason()) is not None, re
 
 
 def run(*command: str, backend: str = "numpy") -> subprocess.CompletedProcess:
-    """Run Python with a backend, in the folder of the project."""
+    """Run Python with the given backend in the project folder."""
     environment = os.environ | {"QUATNET_BACKEND": backend}
     return subprocess.run(
         [sys.executable, *command], env=environment, capture_output=True, text=True, timeout=300, cwd=ROOT
@@ -55,14 +55,14 @@ def run(*command: str, backend: str = "numpy") -> subprocess.CompletedProcess:
 
 
 def printed_lines(program: str) -> list[str]:
-    """Return the lines that a program prints."""
+    """Run a Python program and return the lines that it prints."""
     result = run("-c", "import cupy, numpy as np\n" + program)
     assert result.returncode == 0, result.stderr
     return result.stdout.splitlines()
 
 
 def outcomes(*expressions: str) -> list[str]:
-    """Return for each expression the name of the error that it raises, or its value."""
+    """Return the value of each expression, or the name of the exception that it raises."""
     program = """
 def outcome(expression):
     try:
@@ -106,9 +106,9 @@ def test_auto_uses_numpy_and_prints_the_reason():
 def test_failed_use_keeps_the_backend():
     program = """
 import quatnet
-from quatnet.backend import BackendUnavailable, use, xp
+from quatnet.backend import BackendUnavailable, set_backend, xp
 try:
-    use("cupy")
+    set_backend("cupy")
 except BackendUnavailable as error:
     print(error)
 print(xp.zeros(2) @ xp.ones(2))
@@ -143,7 +143,7 @@ print(len([cupy.RawModule(code=source) for source in sources + ["nonsense"]]))
 
 
 def names_of_xp() -> set[str]:
-    """Return every name of the backend that quatnet uses, such as linalg.inv and where."""
+    """Return every name of the backend that quatnet uses, such as "linalg.inv" and "where"."""
     files = (ROOT / "quatnet").rglob("*.py")
     nodes = (node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
     names = (ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute))

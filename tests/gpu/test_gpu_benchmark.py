@@ -1,6 +1,6 @@
-"""The GPU benchmark, tested without a GPU: it runs, synchronizes with the device, and rejects invalid options.
+"""Test the GPU benchmark without a GPU: its output, synchronization with the device, and invalid options.
 
-A GPU computes asynchronously, so a clock without synchronization measures the launches only.
+A GPU computes asynchronously. Without synchronization, the measured time is the time of the kernel launches only.
 """
 
 import subprocess

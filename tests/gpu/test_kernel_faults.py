@@ -1,9 +1,8 @@
-"""Mutation tests of the kernels: one fault at a time is put into the source of a kernel, and must be detected.
+"""Mutation tests of the CUDA kernels. One fault is inserted into the source of a kernel, and must be detected.
 
-`test_cuda_on_the_cpu` tests the detection on two small kernels. Here each kind of kernel of the library (elementwise,
-gathering patches, sums in shared memory, pooling) gets the faults that are likely for it. Some faults end a checked
-launch with a specific error. The others give a different result, for images whose sizes, strides and dilations all
-differ.
+The faults are typical mistakes in elementwise kernels, im2col kernels, sums in shared memory, and pooling kernels. Some
+faults raise a specific error in a checked launch. Other faults change the result. The image sizes, strides and
+dilations all differ, so that the result depends on each of them.
 """
 
 from unittest import mock
@@ -22,7 +21,7 @@ from quatnet.kernels import adam, eight_products, hamilton, load, normalize, pat
 pytestmark = pytest.mark.skipif(
     on_gpu() or unavailable_reason() is not None, reason=str(unavailable_reason() or "the faults are tested on the CPU")
 )
-GEOMETRY = ((3, 2), (4, 9), (2, 1), (1, 2), (1, 3))  # kernel, output size, stride, padding, dilation
+GEOMETRY = ((3, 2), (4, 9), (2, 1), (1, 2), (1, 3))  # kernel size, output size, stride, padding, dilation
 IMAGE = (2, 7, 8, 5)
 
 
@@ -77,7 +76,8 @@ def of_normalize():
 
 
 def of_pooling():
-    x = xp.asarray(np.random.default_rng(0).integers(0, 3, (2, 5, 7, 3)).astype(np.float32))  # with many equal entries
+    # few values, so that many entries are equal
+    x = xp.asarray(np.random.default_rng(0).integers(0, 3, (2, 5, 7, 3)).astype(np.float32))
     y = pooling.average(x, 2)
     return [y, pooling.maximum(x, 2), pooling.average_gradient(y, x.shape, 2), pooling.maximum_gradient(y, x, 2)]
 
@@ -85,7 +85,7 @@ def of_pooling():
 USES = {name.removeprefix("of_"): use for name, use in list(globals().items()) if name.startswith("of_")}
 WRONG_RESULT = "wrong result"
 FAULTS = {
-    # elementwise
+    # elementwise kernels
     "adam": [
         ("if (i >= count) return;", "", "out of bounds"),
         ("exp_avg[i] = m", "exp_avg[0] = m", "race"),
@@ -104,7 +104,7 @@ FAULTS = {
         ("y >= 0 && y < height", "y < height", "out of bounds|wrong result"),
         ("* stride_w - pad_w", "* stride_h - pad_w", WRONG_RESULT),
     ],
-    # gathering
+    # im2col and col2im
     "patches": [
         ("y < height", "y <= height", "out of bounds"),
         ("ky * dilation_h", "ky * dilation_w", WRONG_RESULT),
@@ -119,7 +119,7 @@ FAULTS = {
         ("px >= ow", "px > ow", WRONG_RESULT + "|out of bounds"),
         ("(int)(i / channels) + pad_w", "(int)(i / channels) + pad_h", WRONG_RESULT),
     ],
-    # sums in shared memory
+    # sums in shared memory and pooling
     "normalize": [
         ("= square;\n    __syncthreads();", "= square;", "uninitialized"),
         ("= product;\n    __syncthreads();", "= product;", "uninitialized"),
@@ -141,7 +141,7 @@ FAULTS = {
 
 
 def outcome(file, expected):
-    """Run the kernels of a file and return the message of the error, or whether the result is as expected."""
+    """Run the kernels of a file and return "correct", `WRONG_RESULT`, or the message of the error."""
     try:
         with kernels_on_cpu():
             results = USES[file]()
@@ -166,7 +166,7 @@ def test_kernels_without_a_fault(file, expected):
     ("file", "fault"),
     [pytest.param(file, fault, id=f"{file}-{n}") for file, faults in FAULTS.items() for n, fault in enumerate(faults)],
 )
-def test_a_fault_is_detected(file, fault, expected):
+def test_fault_is_detected(file, fault, expected):
     before, after, message = fault
     source = load.source
     assert before in source(file, "float32")

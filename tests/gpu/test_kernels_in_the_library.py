@@ -1,8 +1,8 @@
-"""Ops with kernels give the same results as without: an op uses a kernel where `kernels.supports` returns True.
+"""Test that the results of ops do not depend on the use of CUDA kernels.
 
-Here the kernels run in the ops that use them on a GPU: convolutions, Hamilton products, batch norms, pools and steps of
-Adam. The reference is the same op without kernels, which other tests compare with loops. The result is compared, and
-each gradient for a random upstream gradient.
+An op uses a CUDA kernel if `kernels.supports` returns True. The tested ops are convolutions, Hamilton products, batch
+norms and pools. Optimizer steps of Adam are tested too. The reference is the same op without CUDA kernels. The results
+are compared, and the gradients for a random upstream gradient.
 """
 
 from unittest import mock
@@ -31,11 +31,11 @@ from quatnet.nn import BatchNorm
 from quatnet.optim import Adam, AdamW
 
 pytestmark = needs_compiler
-TOLERANCE = {np.float32: 2e-5, np.float64: 1e-11}  # relative to the largest number of a result
+TOLERANCE = {np.float32: 2e-5, np.float64: 1e-11}  # relative to the largest absolute value of the array
 
 
 def result_and_gradients(op, arrays, options, constants=()):
-    """Return the result of an op, and its gradients for an upstream gradient that depends on the shape only."""
+    """Return the result and the gradients of an op. The upstream gradient depends on the shape of the result only."""
     tensors = [Tensor(a, requires_grad=n not in constants) for n, a in enumerate(arrays)]
     y = op(*tensors, **options)
     y.backward(draw(7, *y.shape, dtype=arrays[0].dtype))
@@ -54,7 +54,7 @@ def assert_same(op, *arrays, order="forward", constants=(), **options):
         assert_close(a / largest, b / largest, rtol=0, atol=TOLERANCE[arrays[0].dtype.type])
 
 
-# Convolution: an im2col kernel, one matrix product, an output kernel
+# Convolutions
 
 small = st.integers(1, 3)
 pairs = st.tuples(small, small)
@@ -62,7 +62,10 @@ pairs = st.tuples(small, small)
 
 @st.composite
 def convolutions(draw):
-    """Draw sizes (N, H, W), a kernel, channels and filters of a group, and options that fit together."""
+    """Draw the sizes and options of a convolution that fit together.
+
+    They are the image size (N, H, W), the kernel size, the input and output channels of a group, and the options.
+    """
     size, kernel = draw(st.tuples(st.integers(0, 3), st.integers(1, 7), st.integers(1, 11))), draw(pairs)
     options = {
         "stride": draw(pairs),
@@ -95,9 +98,10 @@ def test_quaternion_convolution_in_eight_products(case, dtype, order, seed):
 
 
 def test_eight_products_are_profitable_from_enough_channels_on():
-    # 3 x 3 taps, C = O: 144 C² operations saved, 88 C numbers moved, equal to 64 operations each: from C = 39.1 on
+    # Per pixel and with C input and output channels, the eight products of a 3 x 3 convolution save 144 C² operations.
+    # The transforms move 88 C numbers, each of which takes the time of 64 operations: 144 C² > 64 · 88 C from C = 39.1.
     assert [gpu.is_profitable((4, 3, 3, c, c)) for c in (39, 40)] == [False, True]
-    # 1 x 1: 16 C² against 24 C, from C = 96 on
+    # A 1 x 1 convolution saves 16 C² operations and moves 24 C numbers: 16 C² >= 64 · 24 C from C = 96.
     assert [gpu.is_profitable((4, 1, 1, c, c)) for c in (95, 96)] == [False, True]
 
 
@@ -175,7 +179,7 @@ def test_batch_norm(shape, relu, use_running_stats, x_requires_grad, dtype, orde
 
 
 def test_batch_norm_with_running_statistics_of_another_dtype(rng):
-    # float32 statistics and float64 images: no kernel supports two dtypes
+    # the statistics are float32 and the images float64, and no kernel supports two dtypes
     x, norm = draw(rng, 9, 3), BatchNorm(3)
     with kernels_enabled():
         y = norm(Tensor(x), train=False)
@@ -191,7 +195,8 @@ def test_batch_norm_with_running_statistics_of_another_dtype(rng):
     seed=seeds,
 )
 def test_pooling_windows_that_do_not_divide_the_size(sizes, size, dtype, order, seed):
-    x = xp.asarray(np.random.default_rng(seed).integers(-2, 3, sizes).astype(dtype))  # with many equal entries
+    # few values, so that many entries are equal
+    x = xp.asarray(np.random.default_rng(seed).integers(-2, 3, sizes).astype(dtype))
     assert_same(ops.avg_pool2d, x, order=order, kernel_size=size)
     assert_same(ops.max_pool2d, x, order=order, kernel_size=size)
 
@@ -244,7 +249,7 @@ def test_three_steps_of_adam(optimizer, options, shape, dtype):
 
 @pytest.mark.parametrize("context", [kernels_disabled, kernels_enabled])
 def test_loaded_state_in_column_order_is_updated(context, rng):
-    # regression: a step updated a copy of arrays in column order, with kernels and without
+    # regression test: a step updated a copy of an array in column-major order
     adam = Adam([("p", Tensor(draw(rng, 3, 5), requires_grad=True))])
     adam.load_state_dict({k: np.asfortranarray(v) if v.ndim else v for k, v in adam.state_dict().items()})
     adam.parameters["p"].grad = xp.ones((3, 5))

@@ -1,8 +1,8 @@
-"""The kernels of Hamilton products, batch norm, pooling, and a step of Adam.
+"""Test the CUDA kernels of Hamilton products, batch norm, pooling, and a step of Adam.
 
-These operations are bound by memory. A chain of array expressions reads and writes its arrays once for each operator,
-while a kernel reads and writes each number once. Most kernels use one thread per element. Sums are the exception: a
-block of threads sums a chunk of rows in shared memory, in a fixed order, and array expressions sum the chunks.
+These operations are memory-bound. Array expressions read and write their arrays once for each operator. A kernel reads
+and writes each number once. Most kernels use one thread per element. For a sum, each thread block adds a chunk of rows
+in shared memory in a fixed order, and an array expression adds the results of the chunks.
 """
 
 import numpy as np
@@ -83,7 +83,7 @@ def test_mean_and_variance(rows, channels, dtype, order, seed):
 
 
 def test_variance_with_a_large_mean():
-    # float32 has seven digits: Σ x² / n - mean² would have no correct digit for variance 1 and mean 10000
+    # with the seven digits of float32, the mean of x² minus mean² has no correct digit for variance 1 and mean 10000
     x = draw(0, 5000, 2, dtype=np.float32) + xp.float32(10000)
     with kernels_on_cpu():
         _, variance = normalize.moments(x)
@@ -133,7 +133,7 @@ def images_and_sizes(draw):
 
 
 def windows(x, size):
-    """(N, H, W, C) -> (N, OH, OW, C, size²), the entries of each window."""
+    """Return the entries of each pooling window of an image, (N, H, W, C) -> (N, H // size, W // size, C, size²)."""
     n, height, width, channels = x.shape
     oh, ow = height // size, width // size
     covered = x[:, : oh * size, : ow * size].reshape(n, oh, size, ow, size, channels)
@@ -141,7 +141,7 @@ def windows(x, size):
 
 
 def images_of(entries, shape):
-    """Return images of `shape` with the windows (N, OH, OW, C, size, size), 0 outside of all windows."""
+    """Return images of `shape` from the entries of the windows. Pixels outside of all windows are 0."""
     n, oh, ow, channels, size, _ = entries.shape
     image = np.zeros(shape, entries.dtype)
     image[:, : oh * size, : ow * size] = entries.transpose(0, 1, 4, 2, 5, 3).reshape(n, oh * size, ow * size, channels)
@@ -163,7 +163,8 @@ def test_average_pooling(image, dtype, order, seed):
 @given(image=images_and_sizes(), dtype=dtypes, order=orders, seed=seeds)
 def test_max_pooling_and_the_gradient_of_the_first_maximum(image, dtype, order, seed):
     shape, size = image
-    x = xp.asarray(np.random.default_rng(seed).integers(0, 3, shape).astype(dtype))  # with many equal entries
+    # few values, so that many entries are equal
+    x = xp.asarray(np.random.default_rng(seed).integers(0, 3, shape).astype(dtype))
     with kernels_on_cpu(order):
         y = pooling.maximum(x, size)
         grad = y + 1
@@ -208,7 +209,7 @@ def test_adam_step(count, steps, decay, dtype, order, seed):
     assert updated.dtype == dtype
     for result, expected in ((mean, m), (square, v), (updated, p0 - 0.01 * direction)):
         assert_close(result, expected, **TOLERANCE[dtype])
-    np.testing.assert_array_equal(asnumpy(p), before[0])  # unchanged
+    np.testing.assert_array_equal(asnumpy(p), before[0])  # the inputs are not modified
 
 
 # Arrays that are not contiguous

@@ -1,13 +1,13 @@
-"""The rules of CuPy arrays, which live on a device that cannot access the memory of the host, and the cost of copies.
+"""Test the mock CuPy: its errors, its results, and the recorded copies between host and device.
 
-The interface of CuPy is that of NumPy, with three differences:
+The interface of CuPy differs from the interface of NumPy in three points:
 
-- nothing is converted implicitly: an expression has arrays of the host or of the device, never both;
+- arrays of host and device cannot be combined in an expression, and are not converted implicitly;
 - some functions and keywords of NumPy are missing;
-- reading a number, as in `float(loss)` or `if x.any()`, is a copy that waits for all previous work.
+- conversion to a Python number, as in `float(loss)` or `if x.any()`, synchronizes with the device.
 
-`support.mock_cupy` computes with NumPy, applies these rules, and records the copies, so that all tests can run with it
-without a GPU. This module tests the rules themselves; with CuPy on a GPU it tests that CuPy has the same rules.
+`support.mock_cupy` has the same restrictions, computes with NumPy, and records the copies. With `support.mock_cupy`,
+all tests can run without a GPU. On a GPU, this module tests that CuPy has the same restrictions.
 """
 
 import copy
@@ -125,7 +125,7 @@ def test_kernel_with_a_host_array_fails():
         kernel((1,), (1,), (HOST,))
 
 
-# Errors of the mock only: CuPy accepts these, with an undefined result
+# Errors of the mock CuPy only, in expressions whose result is undefined in CuPy
 
 
 @needs_transfer_counts
@@ -135,7 +135,7 @@ def test_assignment_with_a_repeated_index_fails():
         x[cupy.asarray([0, 0])] = cupy.asarray([1.0, 2.0])
     x[cupy.asarray([2, 0])] = cupy.asarray([1.0, 2.0])
     assert x.tolist() == [2, 0, 1]
-    cupy.add.at(x, cupy.asarray([0, 0]), cupy.asarray([1.0, 2.0]))  # the sum is well defined
+    cupy.add.at(x, cupy.asarray([0, 0]), cupy.asarray([1.0, 2.0]))  # an addition with a repeated index is defined
     assert x.tolist() == [5, 0, 1]
 
 
@@ -145,7 +145,7 @@ def test_uninitialized_memory_is_nan():
         assert bool(cupy.isnan(array).all())
 
 
-# Same as NumPy
+# Results equal to NumPy
 
 
 def test_operators_functions_and_views_return_device_arrays():
@@ -175,7 +175,7 @@ def test_operators_functions_and_views_return_device_arrays():
 def test_dtype_promotion():
     x = device()
     assert (x * 2.0).dtype == (x + np.float32(1)).dtype == (x / 3).dtype == np.float32
-    assert (x * np.float64(2)).dtype == np.float64  # therefore test_op_dtypes tests all ops
+    assert (x * np.float64(2)).dtype == np.float64  # so that ops must not use float64 scalars (test_op_dtypes)
     assert (x * x.sum().astype(np.float64)).dtype == np.float64
 
 
@@ -215,11 +215,11 @@ def test_copies_are_independent():
         (lambda x: float(x.sum()), [], [4]),
         (lambda x: bool((x > 2).any()), [], [1]),
         (lambda x: f"{x.mean():.2f}", [], [4]),
-        (lambda x: x[x > 2], [], [4]),  # the number of entries is read before memory is allocated
+        (lambda x: x[x > 2], [], [4]),  # the number of selected entries is copied to the host
         (lambda x: cupy.nonzero(x), [], [4]),
         (lambda x: [cupy.zeros(3), cupy.full((), 2.0), cupy.arange(3), cupy.eye(2)], [], []),
         (lambda x: [x + 1, 2 * x.T @ x, x[1:], x.sum(axis=0), x[cupy.arange(2)], len(x), x.shape], [], []),
-        (lambda x: x.__setitem__(x > 2, 0), [4], [4]),  # two copies; cupy.where(x > 2, 0, x) needs none
+        (lambda x: x.__setitem__(x > 2, 0), [4], [4]),  # two copies; cupy.where(x > 2, 0, x) makes no copy
         (lambda x: [cupy.where(x > 2, 0, x), x.__setitem__(1, 0), x.__setitem__((..., 0), x[:, 1])], [], []),
     ],
 )
@@ -251,12 +251,12 @@ def test_names_are_those_of_the_installed_cupy():
     program = [sys.executable, support / "cupy_names.py"]
     printed = subprocess.run(program, capture_output=True, text=True, env=environment)
     if "No module named 'cupy'" in printed.stderr:
-        pytest.skip("CuPy is not installed, its names cannot be compared")
+        pytest.skip("CuPy is not installed; install it to compare its names with names.txt")
     assert printed.returncode == 0, printed.stderr
     installed, stored = (
         printed.stdout.splitlines(),
         (support / "mock_cupy" / "cupy" / "names.txt").read_text().splitlines(),
     )
     if installed[0] != stored[0]:
-        pytest.skip(f"{installed[0]} is installed, names.txt is of {stored[0]}: update it with support/cupy_names.py")
+        pytest.skip(f"expected {stored[0]} as in names.txt, got {installed[0]}; update with support/cupy_names.py")
     assert installed == stored

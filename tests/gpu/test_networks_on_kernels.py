@@ -1,7 +1,7 @@
-"""Networks on kernels: a training step, a compiled network, and the use of every kernel.
+"""Test training steps and compiled networks with CUDA kernels.
 
-The reference is the same network without kernels. In float32 both round differently, so the tolerance is relative to
-the largest number of each array.
+The reference is the same network without CUDA kernels. The rounding errors in float32 differ, so the tolerance is
+relative to the largest absolute value of each array.
 """
 
 import re
@@ -31,13 +31,13 @@ def residual(quaternion):
     model = ResNet(config, rng=np.random.default_rng(0))
     for block in model.blocks[1:-1]:
         block.norms[-1].weight.data[...] = (
-            0.5  # initialized to 0, which would hide errors of the convolutions before it
+            0.5  # with the initial value 0, errors of the previous convolutions would have no effect
         )
     return model
 
 
 def train_step(model, x):
-    """Return the loss, each gradient, and the state of the model after one step."""
+    """Return the loss, the gradients, and the state of the model after one training step."""
     targets = xp.asarray(np.eye(3, dtype=np.float32)[[0, 1, 2, 1]])
     loss = ops.cross_entropy(model(x, train=True, rng=np.random.default_rng(1)), targets)
     loss.backward()
@@ -66,7 +66,8 @@ def test_training_step(network, quaternion, eight):
 @pytest.mark.parametrize("network", [small, residual])
 def test_compiled_network(network, quaternion, eight):
     model, x = network(quaternion), draw(0, 2, 33, 64 if network is small else 16, 4, dtype=np.float32)
-    train_step(model, draw(1, 4, *x.shape[1:], dtype=np.float32))  # so that batch norms are not the identity
+    # update the running statistics, so that the batch norms are not the identity
+    train_step(model, draw(1, 4, *x.shape[1:], dtype=np.float32))
     with kernels_disabled(), no_grad():
         expected = model(x).data
     with kernels_enabled(), eight_products_always() if eight else nullcontext():
@@ -84,7 +85,7 @@ def test_compiled_network_transforms_its_kernels_once():
             compiled(x)
 
 
-# Every kernel is used
+# Use of every CUDA kernel
 
 
 def test_every_kernel_is_used():

@@ -1,9 +1,9 @@
-"""Tests that need a GPU: `QUATNET_BACKEND=cupy python -m pytest` runs them with all other tests.
+"""Tests that need a GPU. `QUATNET_BACKEND=cupy python -m pytest` runs them with all other tests.
 
-The other tests then compute with CuPy, and the tests of kernels launch them on the device. This module tests the rest:
-the start-up test of the device, the compilation of every kernel on this machine, bit-identical results of two runs,
-constant memory from step to step, and the time of a training step of the network of the paper.
-No machine of this project has a GPU, so these tests have not been run so far.
+With this backend, the other tests compute with CuPy, and the tests of CUDA kernels launch the kernels on the GPU. This
+module tests the start-up test and the compilation of every kernel. It tests that two runs have bit-identical results,
+and that the memory does not grow from step to step. The time of a training step of QCNN14 is printed.
+These tests have not been run yet.
 """
 
 from argparse import Namespace
@@ -50,7 +50,7 @@ def test_every_kernel_compiles_on_this_machine(file, name, dtype):
         kernel = load.function(file, name, dtype, text)
         kernel.compile()
         assert kernel.num_regs <= 64
-        assert kernel.local_size_bytes == 0  # nothing spilled
+        assert kernel.local_size_bytes == 0  # no register spills
 
 
 def test_two_runs_are_bit_identical():
@@ -65,7 +65,7 @@ def test_memory_does_not_grow_from_step_to_step():
         step()
         gpu.synchronize()
         used.append(xp.get_default_memory_pool().used_bytes())
-    assert used[-1] == used[1]  # the first step allocates the state of Adam
+    assert used[-1] == used[1]  # the optimizer allocates its state in the first step
 
 
 def test_time_of_a_step_of_qcnn14(capsys):

@@ -1,10 +1,10 @@
-"""Training on the device: the same results as NumPy, and no unnecessary copies.
+"""Test training with CuPy: results equal to NumPy, and no unnecessary copies.
 
-On a GPU the host only launches work, and a step is fast if the host does not wait for results. The loss is therefore
-summed on the device, and read every tenth step. Each step copies the batch, and the random numbers, which are drawn on
-the host so that both backends use the same ones. A checkpoint does not depend on the backend.
+On a GPU the host launches kernels, and should not wait for their results. The loss is therefore summed on the device
+and copied to the host every tenth step. Each step copies the batch and random numbers to the device. The random numbers
+are drawn on the host, so that both backends use the same numbers. A checkpoint does not depend on the backend.
 
-Each test runs with CuPy, real or `support.mock_cupy`, and compares with NumPy in the same process.
+Each test runs with CuPy or `support.mock_cupy`, and compares the results with NumPy in the same process.
 """
 
 from collections import Counter
@@ -42,7 +42,7 @@ CONFIG = CNNConfig(3, True, ((8,), (12, 8)), embedding=8, mels=8, block_dropout=
 LABELS = np.arange(24) % 3
 CLIPS = np.random.default_rng(5).standard_normal((24, 12, 8, 4)).astype(np.float32)
 BATCH, STEPS = 2, 12
-READ = [16]  # bytes: loss and number of correct predictions
+READ = [16]  # bytes of a copy of the loss and the number of correct predictions
 
 
 def network(seed: int = 0, quaternion: bool = True) -> CNN:
@@ -93,7 +93,7 @@ every_kind = pytest.mark.parametrize(
 )
 
 
-# The same results
+# Results equal to NumPy
 
 
 @every_kind
@@ -143,7 +143,7 @@ def test_both_backends_prune_the_same_filters():
 
 
 class RecordingGenerator:
-    """A random generator that records the bytes of each array that it returns."""
+    """A random generator that records the size in bytes of each returned array."""
 
     def __init__(self) -> None:
         self.rng, self.drawn = np.random.default_rng(0), []
@@ -158,7 +158,7 @@ class RecordingGenerator:
 @every_kind
 def test_a_step_copies_only_the_batch_random_numbers_and_every_tenth_loss(make):
     with use_backend("cupy"):
-        make().run()  # first run: caches, such as compiled kernels, are not part of a step
+        make().run()  # the first run fills caches, for example with compiled kernels
         run = make()
         run.dropout_rng = RecordingGenerator()
         with cupy.traffic.record() as traffic:
@@ -166,10 +166,10 @@ def test_a_step_copies_only_the_batch_random_numbers_and_every_tenth_loss(make):
     batch = [CLIPS[:BATCH].nbytes, one_hot(LABELS, 3)[:BATCH].nbytes]
     assert len(run.dropout_rng.drawn) == STEPS * (len(CONFIG.widths) + 1)
     assert Counter(traffic.to_device) == Counter(batch * STEPS + run.dropout_rng.drawn)
-    assert traffic.to_host == READ * (len(range(0, STEPS, LOG_INTERVAL)) + 1)  # plus once at the end of the epoch
+    assert traffic.to_host == READ * (len(range(0, STEPS, LOG_INTERVAL)) + 1)  # one more copy at the end of the epoch
     launches = Counter(traffic.launches)
     assert {"moments", "affine", "gradient_sums", "input_gradient", "average", "im2col", "col2im"} <= launches.keys()
-    assert {count % STEPS for count in launches.values()} == {0}  # the same in every step
+    assert {count % STEPS for count in launches.values()} == {0}  # the number of launches is equal in all steps
 
 
 @needs_transfer_counts
@@ -185,7 +185,8 @@ def test_ops_copy_only_random_numbers(name: str):
             grad = xp.ones_like(getattr(ops, name)(*_arguments(name, tensors), **keywords).data)
             with cupy.traffic.record() as traffic:
                 getattr(ops, name)(*_arguments(name, tensors), **keywords).backward(grad)
-    checks = name == "whitening_batch_norm"  # reads whether its matrix was inverted, and copies a table to the device
+    # the op copies to the host whether the inversion succeeded, and copies a table to the device
+    checks = name == "whitening_batch_norm"
     assert len(traffic.to_host) == checks
     assert len(traffic.to_device) == (checks or "rng" in keywords)
 

@@ -1,15 +1,15 @@
-"""A strict mock of CuPy for machines without a GPU: it computes with NumPy and raises the errors of CuPy.
+"""A strict mock of CuPy for machines without a GPU, which computes with NumPy and raises the errors of CuPy.
 
-It replaces CuPy if the parent of this directory is first in the module path. Its arrays are wrappers that NumPy cannot
-convert, so that code that fails on a GPU fails here too:
+The mock is imported as `cupy` if the parent of this directory is first in the module path. Device arrays wrap NumPy
+arrays and have the restrictions of CuPy arrays:
 
-- operations on arrays of the host and of the device raise an error, and nothing is converted implicitly;
+- operations on arrays of both host and device raise an error, and there is no implicit conversion;
 - names and keywords that CuPy does not have are missing (`names.txt`);
-- a sum is an array without axes on the device, and `float` of it is a copy to the host;
+- a sum is a device array without axes, and conversion of the sum to `float` is a copy to the host;
 - uninitialized memory is NaN, and an assignment with a repeated index raises an error.
 
-`traffic.record` records the copies between host and device and the kernel launches. Kernels run on the CPU, compiled by
-g++.
+`traffic.record` records the copies between host and device and the kernel launches. CUDA kernels are compiled by g++
+and run on the CPU.
 """
 
 from types import SimpleNamespace
@@ -34,7 +34,7 @@ def asnumpy(array: object) -> _numpy.ndarray:
 
 
 def get_default_memory_pool() -> SimpleNamespace:
-    """Return an empty pool: the memory belongs to NumPy."""
+    """Return a memory pool of size 0, since NumPy allocates the memory."""
     return SimpleNamespace(total_bytes=lambda: 0, used_bytes=lambda: 0, free_all_blocks=lambda: None)
 
 

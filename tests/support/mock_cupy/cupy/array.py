@@ -1,4 +1,4 @@
-"""The device array: a wrapper of a NumPy array. Copies between host and device are explicit, and recorded."""
+"""The device array, a wrapper of a NumPy array with explicit and recorded copies between host and device."""
 
 from functools import partial
 from typing import Any
@@ -12,11 +12,11 @@ NUMBERS = (bool, int, float, complex, np.generic)
 PLAIN = (*NUMBERS, np.dtype, type, str, slice, type(None), type(...))
 PROPERTIES = ("shape", "size", "ndim", "dtype", "itemsize", "nbytes", "strides", "flags")
 VIEWS = ("T", "mT", "real", "imag")
-COUNT_BYTES = 4  # size of the number of entries that a mask selects, which is read before memory is allocated
+COUNT_BYTES = 4  # size of the number of entries that a mask selects, which is copied to the host
 
 
 class ndarray:
-    """An array that NumPy cannot convert. Uninitialized floats are NaN."""
+    """A device array. It cannot be converted to a NumPy array implicitly. Uninitialized floats are NaN."""
 
     __slots__ = ("__weakref__", "_memory")
     __array_priority__ = 100
@@ -26,7 +26,7 @@ class ndarray:
         self._memory = np.empty(shape, dtype)
         fill_uninitialized(self._memory)
 
-    # From device to host: on a GPU each of these synchronizes
+    # Copies from device to host: on a GPU each of these methods synchronizes
 
     def get(self) -> np.ndarray:
         log("to_host", self.nbytes)
@@ -76,7 +76,7 @@ class ndarray:
             "Please use `.get()` to construct a NumPy array explicitly."
         )
 
-    # On the device
+    # Methods without copies to the host
 
     def __len__(self) -> int:
         return len(self._memory)
@@ -105,7 +105,7 @@ class ndarray:
         if isinstance(value, ndarray) and value.ndim and self._is_repeated(index):
             raise ValueError("an index occurs twice in an assignment: the result is undefined on a GPU")
         if not isinstance(value, ndarray) and any(isinstance(part, np.ndarray) for part in index):
-            log("to_device", self.itemsize)  # CuPy converts the number to an array first
+            log("to_device", self.itemsize)  # CuPy copies the number to the device
         self._memory[index] = to_numpy(value, "__setitem__")
 
     def _is_repeated(self, index: Any) -> bool:
@@ -133,7 +133,7 @@ def fill_uninitialized(memory: np.ndarray) -> None:
 
 
 def wrap(result: Any) -> Any:
-    """Return a result of NumPy with arrays and scalars as device arrays, also within tuples and lists."""
+    """Return a NumPy result with all arrays and scalars converted to device arrays, also within tuples and lists."""
     if isinstance(result, np.ndarray | np.generic):
         array = object.__new__(ndarray)
         array._memory = np.asarray(result)
@@ -146,7 +146,7 @@ def wrap(result: Any) -> Any:
 
 
 def to_numpy(value: Any, function: str) -> Any:
-    """Return the NumPy array of a device array. Raises TypeError for arrays of the host and other objects."""
+    """Return the NumPy array of a device array. Raise TypeError for host arrays and other objects."""
     if isinstance(value, ndarray):
         return value._memory
     if isinstance(value, tuple | list):
@@ -157,7 +157,10 @@ def to_numpy(value: Any, function: str) -> Any:
 
 
 def call(function: Any, name: str, allowed: frozenset[str] | None, *values: Any, **options: Any) -> Any:
-    """Return function(*values, **options) as device arrays. Raises TypeError for keywords that CuPy does not have."""
+    """Call a NumPy function and return the result as device arrays.
+
+    Raise TypeError for keywords that CuPy does not have.
+    """
     unknown = options.keys() - allowed if allowed is not None else ()
     if unknown:
         raise TypeError(f"{name}() got an unexpected keyword argument {sorted(unknown)[0]!r}")
@@ -167,13 +170,13 @@ def call(function: Any, name: str, allowed: frozenset[str] | None, *values: Any,
 
 
 def from_host(array: np.ndarray) -> ndarray:
-    """Return a copy on the device, and record it."""
+    """Return a device copy of a host array, and record the copy."""
     log("to_device", array.nbytes)
     return wrap(array.copy())
 
 
 def to_index(key: Any) -> tuple:
-    """Return an index for NumPy. Copies of lists and host arrays to the device, and counts of masks, are recorded."""
+    """Return an index for NumPy, and record the copies that CuPy makes for lists, host arrays and masks."""
     return tuple(map(_part, key if isinstance(key, tuple) else (key,)))
 
 

@@ -1,14 +1,14 @@
-"""The only device, which computes synchronously."""
+"""The module `cupy.cuda` of the mock, with one synchronous device."""
 
 from types import SimpleNamespace
 
 
 class CUDARuntimeError(RuntimeError):
-    """The error that CuPy raises without a driver."""
+    """An error of the CUDA runtime, which CuPy raises if there is no driver."""
 
 
 class Device:
-    """The CPU as a device."""
+    """The CPU as a CUDA device."""
 
     id, compute_capability = 0, "00"
 
@@ -17,7 +17,7 @@ class Device:
             raise CUDARuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
 
     def synchronize(self) -> None:
-        """Return at once."""
+        """Do nothing, since all operations are synchronous."""
 
 
 PROPERTIES = {"name": b"a mock on the CPU", "major": 0, "minor": 0, "totalGlobalMem": 0}

@@ -1,4 +1,4 @@
-"""The functions of CuPy: NumPy functions for device arrays only, with the names and keywords that CuPy has."""
+"""The functions of CuPy: NumPy functions restricted to device arrays and to the names and keywords of CuPy."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,13 +21,13 @@ DATA_DEPENDENT_SIZE = (
     "flatnonzero",
     "nonzero",
     "unique",
-)  # these synchronize
-ATOMIC = (np.int32, np.uint32, np.uint64, np.float32, np.float64)  # dtypes that CUDA can add to atomically
-SCALAR_RESULTS = ("allclose", "array_equal", "array_equiv", "count_nonzero")  # NumPy returns a Python number
+)  # functions that synchronize on a GPU
+ATOMIC = (np.int32, np.uint32, np.uint64, np.float32, np.float64)  # dtypes with atomic addition in CUDA
+SCALAR_RESULTS = ("allclose", "array_equal", "array_equiv", "count_nonzero")  # Python numbers in NumPy
 
 
 class ufunc:
-    """An elementwise function."""
+    """An elementwise function of device arrays."""
 
     def __init__(self, numpy_function: np.ufunc) -> None:
         self._twin, self.__name__, self.nin, self.nout = (
@@ -62,7 +62,7 @@ class ufunc:
 
 
 def function(name: str, numpy_function: Callable, allowed: frozenset[str] | None) -> Callable:
-    """Return a NumPy function as the function of CuPy."""
+    """Return the CuPy function that corresponds to a NumPy function."""
 
     def on_device(*values: Any, **options: Any) -> Any:
         if name in DATA_DEPENDENT_SIZE or (name == "where" and len(values) == 1):
@@ -79,7 +79,7 @@ def function(name: str, numpy_function: Callable, allowed: frozenset[str] | None
 
 
 def maker(name: str, numpy_function: Callable, allowed: frozenset[str] | None) -> Callable:
-    """Return a function that creates device arrays, from device arrays or by a copy of host data."""
+    """Return a function that creates device arrays from device arrays or from a copy of host data."""
 
     def on_device(value: Any, *values: Any, **options: Any) -> Any:
         if _on_device([value]):
@@ -94,7 +94,7 @@ def maker(name: str, numpy_function: Callable, allowed: frozenset[str] | None) -
 
 
 def module(section: str, numpy_function: ModuleType) -> dict[str, Callable]:
-    """Return the functions of a section of `names.txt` that this NumPy has."""
+    """Return the functions of a section of `names.txt` that exist in the installed NumPy."""
     make = {name: maker for name in FROM_HOST}
     return {
         name: make.get(name, function)(name, getattr(numpy_function, name), allowed)
@@ -104,7 +104,7 @@ def module(section: str, numpy_function: ModuleType) -> dict[str, Callable]:
 
 
 def everything() -> dict[str, Any]:
-    """Return the names that `cupy` shares with `numpy`."""
+    """Return all names that CuPy and NumPy have in common, with their functions."""
     ufuncs = {name: ufunc(getattr(np, name)) for name in names.section("ufuncs") if isinstance(_of(name), np.ufunc)}
     plain = {name: function(name, _of(name), None) for name in names.section("ufuncs").keys() - ufuncs if _of(name)}
     constants = {name: _of(name) for name in names.section("types and constants")}

@@ -1,4 +1,4 @@
-"""CUDA kernels without a GPU: the same source, compiled for the CPU by `support.cuda_cpu`."""
+"""CUDA kernels without a GPU. `support.cuda_cpu` compiles the CUDA source for the CPU."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from .traffic import log
 
 
 class RawModule:
-    """The kernels of one source, compiled at the first launch."""
+    """The CUDA kernels of one source file, compiled at the first launch."""
 
     def __init__(self, code: str) -> None:
         self.code = code
@@ -21,7 +21,7 @@ class RawModule:
 
 
 class RawKernel:
-    """One kernel, launched as in CuPy: kernel(grid, block, arguments)."""
+    """A CUDA kernel, launched as in CuPy by kernel(grid, block, arguments)."""
 
     def __init__(self, code: str, name: str) -> None:
         self.code, self.name = code, name

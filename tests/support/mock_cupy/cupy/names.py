@@ -1,10 +1,10 @@
-"""The names that CuPy shares with NumPy, and their arguments, read from `names.txt` (see `support/cupy_names.py`)."""
+"""The common names of CuPy and NumPy and their arguments, read from `names.txt` (see `support/cupy_names.py`)."""
 
 import re
 from functools import cache
 from pathlib import Path
 
-Names = dict[str, frozenset[str] | None]  # None: any arguments
+Names = dict[str, frozenset[str] | None]  # function -> allowed arguments; None allows all arguments
 
 
 @cache
@@ -17,7 +17,7 @@ def section(title: str) -> Names:
 
 @cache
 def version() -> str:
-    """Return the version of CuPy that `names.txt` describes."""
+    """Return the version of CuPy from which `names.txt` was written."""
     return re.match(r"\[CuPy (\S+)", (Path(__file__).parent / "names.txt").read_text())[1]
 
 

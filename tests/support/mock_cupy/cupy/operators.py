@@ -1,4 +1,4 @@
-"""Operators and NumPy functions for device arrays."""
+"""Operators and NumPy functions of device arrays."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ UNARY = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "inv
 def _forward(function: Any) -> Any:
     def operator(self: ndarray, other: Any) -> Any:
         if not isinstance(other, ndarray) and getattr(other, "__array_priority__", 0) > ndarray.__array_priority__:
-            return NotImplemented  # the operator of the other operand has priority
+            return NotImplemented  # Python then calls the operator of the other operand
         return function(self, other)
 
     return operator

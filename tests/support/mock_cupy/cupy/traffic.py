@@ -1,4 +1,4 @@
-"""Record copies between host and device, and kernel launches."""
+"""Records of the copies between host and device, and of the kernel launches."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Traffic:
-    """Bytes of each copy in either direction, and the name of each launched kernel."""
+    """The record of the bytes of each copy in both directions, and the name of each launched kernel."""
 
     to_device: list[int] = field(default_factory=list)
     to_host: list[int] = field(default_factory=list)
@@ -19,7 +19,7 @@ _active: list[Traffic] = []
 
 @contextmanager
 def record() -> Iterator[Traffic]:
-    """Return a `Traffic` that records all events within the block.
+    """Return a `Traffic` that records all events within the `with` block.
 
     >>> with record() as traffic: total = float(cupy.asarray(numpy.ones(3)).sum())
     >>> traffic.to_device, traffic.to_host
@@ -34,6 +34,6 @@ def record() -> Iterator[Traffic]:
 
 
 def log(kind: str, value: int | str) -> None:
-    """Append an event to all active records."""
+    """Append the bytes of a copy or the name of a kernel to all active records."""
     for traffic in _active:
         getattr(traffic, kind).append(value)
