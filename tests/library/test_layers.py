@@ -1,7 +1,7 @@
-"""Batch normalization, dropout and pooling of real channels.
+"""Test batch normalization, dropout and pooling of real channels.
 
-They treat the four components of a quaternion as four independent channels. test_quaternion_ops and
-test_quaternion_norms test the quaternion-wise ops.
+These ops treat the four components of a quaternion as independent channels. The quaternion-wise ops are tested in
+test_quaternion_ops and test_quaternion_norms.
 """
 
 import math
@@ -30,19 +30,21 @@ def leaf(array):
 
 
 def test_batch_norm_worked_example():
-    # 1 and 3: mean 2, variance 1, so -1 and 1; times 10 plus 5: -5 and 15
+    # x = (1, 3) has mean 2 and variance 1, so the normalized values are -1 and 1
+    # with weight 10 and bias 5 the result is (-5, 15)
     y = ops.batch_norm(leaf([[1], [3]]), leaf([10]), leaf([5]), eps=0)
     assert_close(y.data, [[-5], [15]])
 
 
 def test_batch_norm_with_running_stats():
-    # (7 - 3) / sqrt(4) = 2, times 10 plus 5
+    # the normalized value is (7 - 3) / sqrt(4) = 2, and the result is 10 · 2 + 5 = 25
     y = ops.batch_norm(leaf([[7]]), leaf([10]), leaf([5]), (xp.asarray([3.0]), xp.asarray([4.0])), eps=0)
     assert_close(y.data, [[25]])
 
 
 def test_running_statistics_update():
-    # mean: 0 + 0.1 (2 - 0) = 0.2; the variance of a sample of two is 2: 1 + 0.1 (2 - 1) = 1.1
+    # running mean: 0 + 0.1 (2 - 0) = 0.2
+    # running variance: 1 + 0.1 (2 - 1) = 1.1, since the unbiased variance of (1, 3) is 2
     norm = BatchNorm(1)
     norm(Tensor(np.array([[1.0], [3]], np.float32)), train=True)
     assert_close(norm.running_mean, [0.2], rtol=1e-6)
@@ -88,7 +90,7 @@ def test_batch_statistics_accuracy_in_float32(shape, offset, rng):
 def test_gradcheck_of_batch_norm(shape, fused, rng):
     x, scale, shift = 3 + 2 * draw(rng, *shape), draw(rng, shape[-1]), draw(rng, shape[-1])
     constants = draw(rng, shape[-1]), draw(rng, shape[-1]) ** 2
-    for statistics in (None, constants):  # training, evaluation
+    for statistics in (None, constants):  # training and evaluation mode
         gradcheck(
             lambda x, scale, shift, s=statistics: ops.batch_norm(x, scale, shift, s, relu=fused),
             [x, scale, shift],
@@ -126,7 +128,7 @@ def test_batch_norm_of_transposed_images(axes, rng):
 
 
 def test_batch_norm_in_several_chunks(rng):
-    # large enough for several chunks
+    # the array is large enough for several chunks
     x, scale, shift = draw(rng, 6, 100, 50, 16), draw(rng, 16), draw(rng, 16)
     rows = asnumpy(x).reshape(-1, 16)
     expected = (rows - rows.mean(axis=0)) / np.sqrt(rows.var(axis=0) + 1e-5)
@@ -184,7 +186,7 @@ def test_batch_norm_equals_pytorch(torch, rng):
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 def test_dropout_rate_and_mean(rate, rng):
-    # 10^6 entries: the fraction of zeros is rate ± 5 standard deviations of at most 0.0005
+    # the tolerance is 5 standard deviations; the fraction of zeros among 10^6 entries deviates by at most 0.0005
     y = asnumpy(ops.dropout(Tensor(np.ones((1000, 1000))), rate, rng=rng, train=True).data)
     assert (y == 0).mean() == pytest.approx(rate, abs=0.0025)
     np.testing.assert_allclose(np.unique(y), [0, 1 / (1 - rate)])
@@ -228,8 +230,10 @@ def test_dropout_errors(rate, seed):
 
 
 def test_pooling_worked_example():
-    # 1 2 | 3 4          mean 3.5 5.5    max 6 8
-    # 5 6 | 7 8   of 2x2
+    # the image has two windows of 2 x 2 pixels:
+    # 1 2 | 3 4
+    # 5 6 | 7 8
+    # means 3.5 and 5.5, maxima 6 and 8
     x = np.array([[1.0, 2, 3, 4], [5, 6, 7, 8]]).reshape(1, 2, 4, 1)
     for pool, values, grad in [
         (ops.avg_pool2d, [3.5, 5.5], [[2, 2, 5, 5], [2, 2, 5, 5]]),

@@ -1,8 +1,9 @@
-"""Cross entropy and binary cross entropy with logits.
+"""Test cross entropy and binary cross entropy with logits.
 
-Cross entropy is for single-label targets, binary cross entropy for multi-label targets. Both take logits, because a
-softmax computed first could overflow. Softmax is invariant to a constant added to the logits, so the gradient of an
-example sums to 0. A loss is minimal where the probabilities equal the targets, so its gradient is 0 there.
+Cross entropy is the loss for single-label targets. Binary cross entropy is the loss for multi-label targets. Both
+losses take logits, because a separate softmax could overflow. Softmax is invariant to a constant added to the logits,
+so the gradient of an example sums to 0. A loss is minimal if the probabilities equal the targets, so the gradient is
+then 0.
 """
 
 import math
@@ -35,30 +36,32 @@ def value(tensor):
 
 
 def test_cross_entropy_worked_example():
-    # softmax(log 3, 0) = (3/4, 1/4). Targets: first class, -log(3/4), and second class, -log(1/4)
+    # softmax(log 3, 0) = (3/4, 1/4)
+    # the loss of the first example (class 0) is -log(3/4), the loss of the second example (class 1) is -log(1/4)
     z = leaf([[math.log(3), 0], [math.log(3), 0]])
     loss = ops.cross_entropy(z, np.array([[1, 0], [0, 1]]))
     assert value(loss) == pytest.approx((-math.log(3 / 4) - math.log(1 / 4)) / 2)
-    loss.backward()  # (softmax - target) / 2
+    loss.backward()  # the gradient is (softmax - target) / 2
     assert_close(z.grad, [[-1 / 8, 1 / 8], [3 / 8, -3 / 8]])
 
 
 def test_binary_cross_entropy_worked_example():
-    # σ(log 3) = 3/4 for target 1: -log(3/4); σ(0) = 1/2 for target 0: -log(1/2)
+    # target 1: σ(log 3) = 3/4, loss -log(3/4)
+    # target 0: σ(0) = 1/2, loss -log(1/2)
     z = leaf([[math.log(3), 0]])
     loss = ops.binary_cross_entropy_with_logits(z, np.array([[1, 0]]))
     assert value(loss) == pytest.approx((-math.log(3 / 4) - math.log(1 / 2)) / 2)
-    loss.backward()  # (σ - t) / 2
+    loss.backward()  # the gradient is (sigmoid - target) / 2
     assert_close(z.grad, [[-1 / 8, 1 / 4]])
 
 
 def test_log_softmax_worked_example():
-    # softmax(log 1, log 2, log 5) = (1, 2, 5) / 8
+    # the probabilities are (1, 2, 5) / 8
     assert_close(log_softmax(xp.log(xp.asarray([1.0, 2, 5]))), np.log([1 / 8, 2 / 8, 5 / 8]))
 
 
 def test_cross_entropy_of_equal_logits():
-    # equal logits: probability 1/50 for each class, loss log 50 = 3.912, the initial loss on ESC-50
+    # each class has the probability 1/50, so the loss is log 50 = 3.912, the initial loss on ESC-50
     loss = ops.cross_entropy(leaf(np.zeros((2, 50))), one_hot(np.array([3, 7]), 50))
     assert float(loss.data) == pytest.approx(np.log(50))
 
@@ -98,10 +101,11 @@ def test_gradcheck_of_losses(name, rng):
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_large_logits_do_not_overflow(dtype):
-    # a certain correct prediction has loss 0, a certain wrong prediction has loss 2000
+    # cross entropy: a correct prediction has loss 0, a wrong prediction has loss 2000
     z = np.array([[1000, -1000], [1000, -1000]], dtype)
     t = np.array([[1, 0], [0, 1]])
-    # softmax: (0 + 2000) / 2   binary: (0 + 0 + 1000 + 1000) / 4
+    # cross entropy: (0 + 2000) / 2
+    # binary cross entropy: (0 + 0 + 1000 + 1000) / 4
     for name, target, expected in [("softmax", t, 1000), ("binary", t, 500)]:
         logits = Tensor(z, requires_grad=True)
         loss = LOSSES[name](logits, target)
@@ -198,7 +202,7 @@ def test_empty_batch_raises(name, shape):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_tensor_targets_raise(name):
-    # targets receive no gradient
+    # targets are arrays, since they have no gradient
     with pytest.raises(ShapeError, match="real numbers"):
         LOSSES[name](leaf(np.ones((2, 3))), leaf(np.ones((2, 3))))
 

@@ -1,7 +1,8 @@
-"""Metrics: accuracy and confusion matrix for one label per clip, rankings of the clips for several labels per clip.
+"""Test metrics for single-label and multi-label data.
 
-The ranking metrics average over all thresholds of a class: average precision, and the area under the ROC curve with d'.
-Clips of equal scores are counted together, so the order of the clips must not matter.
+The metrics for one label per clip are accuracy and confusion matrix. The metrics for several labels per clip rank the
+clips by score: average precision, area under the ROC curve, and d'. The result must not depend on the order of clips
+with equal scores.
 """
 
 import math
@@ -36,7 +37,7 @@ def test_accuracy():
 
 
 def test_confusion_matrix():
-    # true 0 predicted 0, true 0 predicted 1, true 1 predicted 1, true 1 predicted 1
+    # the predicted classes are 0, 1, 1, 1, and the true classes are 0, 0, 1, 1
     logits = np.array([[1.0, 0], [0, 1], [0, 1], [0, 1]])
     matrix = confusion_matrix(logits, np.array([0, 0, 1, 1]))
     np.testing.assert_array_equal(matrix, [[1, 1], [0, 2]])
@@ -76,17 +77,19 @@ def test_labels_outside_of_the_classes(label):
 
 
 def test_average_precision() -> None:
-    # precision at the first positive clip 1/1, at the second 2/3; each adds 1/2 of recall: (1 + 2/3) / 2
+    # the precision is 1/1 at the first positive clip and 2/3 at the second
+    # the recall increases by 1/2 at each of the two clips, so the average precision is (1 + 2/3) / 2
     assert one_class(average_precision, [0.9, 0.8, 0.7, 0.1], [1, 0, 1, 0]) == pytest.approx(5 / 6)
 
 
 def test_roc_auc() -> None:
-    # four pairs of a positive and a negative clip: 0.9 is above 0.8 and 0.1, 0.7 is above 0.1
+    # in three of the four pairs the positive clip has the higher score: 0.9 > 0.8, 0.9 > 0.1, 0.7 > 0.1
     assert one_class(roc_auc, [0.9, 0.8, 0.7, 0.1], [1, 0, 1, 0]) == 3 / 4
 
 
 def test_d_prime_of_normal_distributions() -> None:
-    # scores with the distributions N(1, 1) and N(0, 1): their difference is N(1, 2), positive with probability Φ(1/√2)
+    # positive clips have scores of the distribution N(1, 1), negative clips of N(0, 1)
+    # the difference has the distribution N(1, 2), and is positive with the probability Φ(1/√2)
     auc = 0.5 * (1 + math.erf(1 / math.sqrt(2) / math.sqrt(2)))
     assert d_prime(auc) == pytest.approx(1)
     assert d_prime(0.5) == 0
@@ -95,7 +98,7 @@ def test_d_prime_of_normal_distributions() -> None:
 
 @pytest.mark.parametrize(("auc", "published"), [(0.973, 2.732), (0.965, 2.568), (0.971, 2.678)])
 def test_d_prime_of_published_results(auc: float, published: float) -> None:
-    assert d_prime(auc) == pytest.approx(published, abs=0.02)  # the published areas have three digits
+    assert d_prime(auc) == pytest.approx(published, abs=0.02)  # the published values have three digits
 
 
 def test_equal_scores() -> None:
@@ -159,7 +162,7 @@ def test_ranking_metrics_depend_on_the_ranking_only(case: tuple[list[int], list[
             one_class(metric, scores[order], targets[order]),
             one_class(metric, np.exp(scores), targets),
         )
-        np.testing.assert_allclose([shuffled, monotone], expected)  # NaN equals NaN
+        np.testing.assert_allclose([shuffled, monotone], expected)  # assert_allclose treats NaN as equal to NaN
 
 
 def test_random_scores() -> None:

@@ -1,4 +1,4 @@
-"""`Module`: parameters and buffers in nested containers; `Sequential` and the layers without parameters."""
+"""Test `Module` with nested containers, `Sequential`, and layers without parameters."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from quatnet.optim import SGD
 
 
 class Nested(nn.Module):
-    """Layers in a tuple, in a dict with a list, and in a list of lists; a parameter in a list; a buffer in a dict."""
+    """A module with layers, a parameter and a buffer in nested containers."""
 
     def __init__(self, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
@@ -43,7 +43,7 @@ def test_layers_in_containers_are_trained(rng):
     before = net.state_dict()
     SGD(net.parameters(), lr=0.1).step()
     changed = {name for name, array in net.state_dict().items() if not np.array_equal(array, before[name])}
-    # the gradient of a bias before batch norm is 0 up to rounding
+    # a bias before a batch norm has a gradient of 0 up to rounding errors
     assert changed >= {name for name in PARAMETER_NAMES if name.endswith("weight")} - {"grid.0.0.bias"}
 
 

@@ -1,8 +1,8 @@
-"""CNNs built from a config, and their cost.
+"""Test CNNs built from a config, and their numbers of multiplications and parameters.
 
-The same class builds the real and the quaternion network. The cost follows from the shapes: a real convolution needs
-pixels x taps x channels in x channels out multiplications, and a quaternion convolution half as many, since a Hamilton
-product needs 8 of the 16 products of its block matrix. Expected values are computed by hand or published.
+The same class is used for real and quaternion networks. A real convolution needs pixels x taps x input channels x
+output channels multiplications. A quaternion convolution needs half as many, since a Hamilton product needs 8 real
+multiplications and its block matrix has 16 entries. Expected values are computed by hand or published.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ def make_tiny(seed: int = 0, **changes: object) -> CNN:
 
 
 def parameters_from_config(config: CNNConfig) -> int:
-    """Return the number of parameters by formula, without building the network."""
+    """Return the number of parameters, computed from the config without building the network."""
     factor = 4 if config.quaternion else 1
     channels = config.in_channels
     total = 2 * config.mels if config.input_norm == "mel" else 0
@@ -37,23 +37,24 @@ def parameters_from_config(config: CNNConfig) -> int:
 
 def test_multiplications_of_the_first_layer_by_hand() -> None:
     first = next(layer_costs(TINY, frames=10))
-    # 10 x 8 pixels, 9 taps, 4 channels in, 8 out: 80 * 9 * 32 = 23,040 products with 16, half of them with 8
+    # 10 x 8 pixels, 9 taps, 4 input channels and 8 output channels: 80 · 9 · 32 = 23,040 multiplications
+    # with eight multiplications per quaternion product: half of 23,040
     assert (first.multiplications_16, first.multiplications_8) == (23_040, 11_520)
 
 
 @pytest.mark.parametrize(
     ("layer", "options", "pixels", "sixteen", "eight", "parameters"),
     [
-        (nn.Conv2d, {"dilation": 2, "bias": True}, 80, 23_040, 23_040, 296),  # 80 · 9 · 4 · 8, and 8 for the bias
-        (nn.Conv2d, {"groups": 2}, 80, 11_520, 11_520, 144),  # 2 of the 4 input channels per filter
-        (nn.Conv1d, {}, 10, 960, 960, 96),  # 10 · 3 · 4 · 8
-        (nn.ConvTranspose2d, {"stride": 2}, 20, 5_760, 5_760, 288),  # 20 input pixels times 9 · 4 · 8
+        (nn.Conv2d, {"dilation": 2, "bias": True}, 80, 23_040, 23_040, 296),  # 80 · 9 · 4 · 8 products
+        (nn.Conv2d, {"groups": 2}, 80, 11_520, 11_520, 144),  # each filter has 2 of the 4 input channels
+        (nn.Conv1d, {}, 10, 960, 960, 96),  # 10 · 3 · 4 · 8 products
+        (nn.ConvTranspose2d, {"stride": 2}, 20, 5_760, 5_760, 288),  # 20 input pixels, 9 · 4 · 8 products each
         (nn.Linear, {}, 1, 32, 32, 40),
-        (nn.QuaternionConv2d, {}, 80, 23_040, 11_520, 72),  # as in the test above
-        (nn.QuaternionConv1d, {"kernel_size": 5}, 10, 1_600, 800, 40),  # 10 · 5 · 32
+        (nn.QuaternionConv2d, {}, 80, 23_040, 11_520, 72),  # shapes of the test above
+        (nn.QuaternionConv1d, {"kernel_size": 5}, 10, 1_600, 800, 40),  # 10 · 5 · 32 products
         (nn.QuaternionConvTranspose2d, {"stride": 2}, 20, 5_760, 2_880, 72),
         (nn.QuaternionLinear, {"bias": False}, 1, 32, 16, 8),
-        (nn.QuaternionRotationConv2d, {}, 80, 23_040, 23_040, 90),  # 72 + 2 · 9 scales
+        (nn.QuaternionRotationConv2d, {}, 80, 23_040, 23_040, 90),  # 72 weights and 2 · 9 scales
     ],
 )
 def test_layer_multiplications_and_parameters_by_hand(layer, options, pixels, sixteen, eight, parameters) -> None:
@@ -77,7 +78,7 @@ def test_layer_multiplications_of_an_unsupported_layer() -> None:
 
 
 def test_published_multiplications_of_cnn14_and_qcnn14() -> None:
-    # 10 s at 32 kHz with hop 320: 1001 frames; 20.04 G real, 20.153 G and 10.077 G quaternion
+    # a clip of 10 s at 32 kHz has 1001 frames with a hop of 320 samples
     assert multiplications(cnn14(527), 1001) == (20_041_926_656, 20_041_926_656)
     sixteen, eight = multiplications(cnn14(527, quaternion=True), 1001)
     assert (round(sixteen / 1e9, 3), round(eight / 1e9, 3)) == (20.153, 10.077)
@@ -101,11 +102,12 @@ def test_parameter_formula_agrees_with_the_network(quaternion: bool) -> None:
 def test_half_width_has_about_a_quarter_of_the_multiplications() -> None:
     teacher = small_cnn(10, quaternion=True)
     ratio = multiplications(half_width(teacher), 251)[1] / multiplications(teacher, 251)[1]
-    assert 0.2 < ratio < 0.35  # above 1/4, since the first layer always has four input channels
+    assert 0.2 < ratio < 0.35  # the ratio exceeds 1/4, since the first layer of every network has four input channels
 
 
 def test_half_width_rounds_down_to_quaternions() -> None:
-    # widths of a pruned network: 12 real channels are 3 quaternions; half of 3 is rounded to 1, half of 1 to 1
+    # 12 real channels of a pruned network are 3 quaternion channels, and half of 3 is rounded down to 1
+    # the minimum is 1 quaternion channel
     student = half_width(CNNConfig(3, True, ((12,), (4, 20)), embedding=28))
     assert (student.widths, student.embedding) == (((4,), (4, 8)), 12)
     student = half_width(CNNConfig(3, False, ((7,), (1, 8)), embedding=3))
@@ -119,7 +121,7 @@ def test_output_shape_and_independence_of_the_batch(quaternion: bool) -> None:
     logits = asnumpy(model(x).data)
     assert logits.shape == (5, 3)
     assert logits.dtype == np.float32
-    # in evaluation mode, the logits of a clip do not depend on the other clips of the batch
+    # in evaluation mode the logits of a clip do not depend on the other clips of the batch
     np.testing.assert_allclose(asnumpy(model(x[2:3]).data), logits[2:3], rtol=1e-4, atol=1e-5)
 
 
@@ -148,7 +150,7 @@ def test_gradient_of_a_network(quaternion: bool, input_norm: str) -> None:
             setattr(module, key, value)
         return model(x, train=True)
 
-    gradcheck(network, arrays, rng=rng, tolerance=2e-5, directions=1)
+    gradcheck(network, arrays, rng=rng, tolerance=2e-5, num_directions=1)
 
 
 def test_milliseconds_per_clip() -> None:
@@ -182,7 +184,7 @@ def test_input_of_another_shape() -> None:
 @pytest.mark.parity
 @pytest.mark.parametrize("quaternion", [False, True])
 def test_network_agrees_with_pytorch(quaternion: bool, torch) -> None:
-    """Logits and gradients of all parameters in training mode, with the same weights and input."""
+    """Compare logits and gradients of all parameters in training mode, with the same weights and inputs."""
     from support.torch_networks import torch_gradients
 
     config = CNNConfig(

@@ -1,8 +1,8 @@
-"""All ops keep the dtype, forward and backward.
+"""Test that all ops keep the dtype in the forward and backward pass.
 
-A NumPy or CuPy float64 scalar in an op, such as the result of `np.sqrt`, would convert float32 arrays to float64
-without an error, and training would need twice the memory and time. Python floats do not change the dtype. So all ops
-are called in both dtypes, with the GPU kernels and without.
+A NumPy or CuPy float64 scalar, such as the result of `np.sqrt`, converts float32 arrays to float64 without an error.
+Training would then need twice the memory and time. Python floats do not change the dtype. All ops are called with both
+dtypes, with and without CUDA kernels.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
-"""Optimizers, learning-rate schedules, gradient clipping, and weight averaging.
+"""Test optimizers, learning-rate schedules, gradient clipping, and weight averaging.
 
-Single steps are compared with worked examples, and twenty steps of each optimizer with PyTorch.
+Single steps are compared with worked examples. Twenty steps of each optimizer are compared with PyTorch.
 """
 
 import itertools
@@ -36,26 +36,29 @@ def one_step(optimizer, lr, **gradients):
 
 
 def test_sgd_with_momentum():
-    # v = 0.5, θ = 1 - 0.1·0.5 = 0.95; then v = 0.9·0.5 + 0.5 = 0.95, θ = 0.95 - 0.095 = 0.855
+    # first step: velocity v = 0.5, parameter w = 1 - 0.1 · 0.5 = 0.95
+    # second step: v = 0.9 · 0.5 + 0.5 = 0.95, w = 0.95 - 0.1 · 0.95 = 0.855
     optimizer = SGD(parameters(w=[1.0]).items(), momentum=0.9)
     assert one_step(optimizer, 0.1, w=[0.5])["w"] == pytest.approx([0.95])
     assert one_step(optimizer, 0.1, w=[0.5])["w"] == pytest.approx([0.855])
 
 
 def test_sgd_with_weight_decay():
-    # v = 0.5 + 0.1·2 = 0.7, θ = 2 - 0.1·0.7
+    # velocity v = 0.5 + 0.1 · 2 = 0.7, parameter w = 2 - 0.1 · 0.7 = 1.93
     assert one_step(SGD(parameters(w=[2.0]).items(), weight_decay=0.1), 0.1, w=[0.5])["w"] == pytest.approx([1.93])
 
 
 @pytest.mark.parametrize("gradient", [1e-3, 1.0, 1e3])
 def test_first_step_of_adam(gradient):
-    # m̂ = grad, v̂ = grad², so the step is lr · grad / |grad|
+    # no weight decay of the bias-corrected moments are m̂ = grad and v̂ = grad², so the step is lr · grad / |grad|
     values = one_step(Adam(parameters(w=[1.0, 1.0]).items()), 0.1, w=[gradient, -gradient])
     assert values["w"] == pytest.approx([0.9, 1.1], abs=1e-5)
 
 
 def test_second_step_of_adam():
-    # grad = 1, then 0: m = 0.9·0.1 = 0.09, m̂ = 0.09 / (1 - 0.81) = 0.4737; v = 0.999·0.001, v̂ = 0.000999 / 0.001999
+    # the gradients are 1 and 0; the moments after the second step are
+    # m = 0.9 · 0.1 = 0.09, with bias correction m̂ = 0.09 / (1 - 0.9²) = 0.4737
+    # v = 0.999 · 0.001, with bias correction v̂ = 0.000999 / (1 - 0.999²) = 0.000999 / 0.001999
     optimizer = Adam(parameters(w=[0.0]).items())
     one_step(optimizer, 1.0, w=[1.0])
     expected = -1 - 0.4736842 / math.sqrt(0.000999 / 0.001999)
@@ -77,7 +80,8 @@ def test_amsgrad_keeps_the_maximum_of_v():
 
 
 def test_adamw_decays_matrices_only():
-    # the first step of Adam is 0.1 for both; the decay of the matrix is lr · weight_decay · θ = 0.1 · 0.5 · 2 = 0.1
+    # the first step of Adam subtracts 0.1 from both parameters
+    # the weight decay subtracts lr · weight_decay · 2 = 0.1 · 0.5 · 2 = 0.1 from the matrix
     optimizer = AdamW(parameters(matrix=[[2.0]], bias=[2.0]).items(), weight_decay=0.5)
     values = one_step(optimizer, 0.1, matrix=[[1.0]], bias=[1.0])
     assert values["matrix"][0] == pytest.approx([1.8])
@@ -118,7 +122,7 @@ def test_optimizers_minimize_a_quadratic():
 
 # Parity with PyTorch
 
-PAIRS = {  # class in torch.optim, optimizer of quatnet, options of the class in torch.optim
+PAIRS = {  # name -> class of torch.optim, optimizer of quatnet, options of the class of torch.optim
     "sgd": ("SGD", lambda p: SGD(p, weight_decay=0.1), {"momentum": 0.9, "weight_decay": 0.1}),
     "sgd without momentum": ("SGD", lambda p: SGD(p, momentum=0.0), {}),
     "adam": ("Adam", Adam, {}),
@@ -145,7 +149,7 @@ def test_twenty_steps_agree_with_pytorch(name, torch, rng):
     optimizer = make(parameters(**start).items())
     torch_optimizer = getattr(torch.optim, class_name)([{"params": [param]} for param in torch_params], 0.1, **options)
     if class_name == "AdamW":
-        torch_optimizer.param_groups[1]["weight_decay"] = 0.0  # the bias
+        torch_optimizer.param_groups[1]["weight_decay"] = 0.0  # no weight decay of the bias
     for step in range(20):
         lr = 0.1 / (1 + step)
         gradients = [asnumpy(draw(rng, *array.shape)) * (step % 5) for array in start.values()]
@@ -176,7 +180,7 @@ def test_one_cycle_agrees_with_pytorch(total_steps, pct_start, torch):
 
 
 def test_one_cycle():
-    # 100 steps with the maximum at step 0.3·100 - 1 = 29
+    # of 100 steps, step 0.3 · 100 - 1 = 29 has the maximum learning rate
     lrs = [one_cycle(step, 100, max_lr=0.5) for step in range(100)]
     assert lrs[0] == pytest.approx(0.5 / 25)
     assert (max(lrs), lrs.index(max(lrs))) == (0.5, 29)
@@ -200,7 +204,7 @@ def test_cosine():
 
 
 def test_clip_grad_norm():
-    # |(3, 4, 12)| = 13, so the factor is 6.5 / 13 = 1/2
+    # the norm of all gradients is |(3, 4, 12)| = 13, so they are multiplied by 6.5 / 13 = 1/2
     p = parameters(a=[0.0, 0.0], b=[[0.0]], unused=[0.0])
     p["a"].grad, p["b"].grad = xp.asarray([3.0, 4]), xp.asarray([[12.0]])
     assert clip_grad_norm(p.values(), 6.5) == 13
@@ -273,7 +277,8 @@ def test_negative_weight_decay():
 
 
 def test_weight_average():
-    # θ = 1, 2, 3, ...; the average is 1, then 1/11 · 1 + 10/11 · 2 = 21/11, and so on
+    # the parameter is 1, 2, 3, ... after each step
+    # the average is 1 after the first step and 1/11 · 1 + 10/11 · 2 = 21/11 after the second step
     averaged = WeightAverage(SGD(parameters(w=[0.0]).items(), momentum=0.0), decay=0.5)
     expected = 0.0
     for n in range(1, 20):
@@ -283,7 +288,7 @@ def test_weight_average():
     assert averaged.parameters["w"].data.tolist() == [19.0]
     averaged.copy_to_parameters()
     assert asnumpy(averaged.parameters["w"].data) == pytest.approx([expected])
-    assert 17 < expected < 19  # the average lags by about two steps
+    assert 17 < expected < 19  # the average is about two steps behind the parameter
 
 
 def test_weight_average_takes_the_steps_of_its_optimizer():

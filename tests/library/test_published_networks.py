@@ -1,9 +1,8 @@
-"""CNN6, CNN10, CNN14, ResNet38 and their quaternion counterparts.
+"""Test CNN6, CNN10, CNN14, ResNet38 and the quaternion networks with the same widths.
 
-The networks consist of plain blocks, which are sequences of convolutions, and of residual blocks, relu(x + f(x)). Where
-the size of the feature map changes, x is pooled and passed through a 1 x 1 convolution. The numbers of parameters and
-multiplications are compared with the published ones. Logits and gradients are compared with PyTorch, with the same
-weights.
+The networks consist of plain blocks and residual blocks. A plain block is a sequence of convolutions. A residual block
+is relu(x + f(x)). If the sizes of x and f(x) differ, x is pooled and passed through a 1 x 1 convolution. The numbers of
+parameters and multiplications are compared with published numbers. Logits and gradients are compared with PyTorch.
 """
 
 import numpy as np
@@ -76,7 +75,7 @@ def make_network(config, seed=0, **changes):
     ],
 )
 def test_published_parameters_and_multiplications(name: str, parameters: int, sixteen: float, eight: float) -> None:
-    cost = network_cost(from_name(name, 527), 1001)  # 10 s
+    cost = network_cost(from_name(name, 527), 1001)  # a clip of 10 s
     assert cost.parameters == parameters
     assert round(cost.multiplications_16 / 1e9, 3) == sixteen
     assert round(cost.multiplications_8 / 1e9, 3) == eight
@@ -107,18 +106,18 @@ def test_convert_and_half_width() -> None:
 
 
 def test_residual_block_by_hand() -> None:
-    # Batch norm in evaluation mode with mean 0 and variance 1, weight 1 and bias 0 is the identity.
-    # x = 3: relu(3 + 0.25 relu(2 · 3)) = 4.5. x = -1: relu(-1 + 0.25 relu(-2)) = 0.
+    # The batch norms are the identity: running mean 0, running variance 1, weight 1 and bias 0.
+    # The result is relu(x + 0.25 relu(2 x)), which is 4.5 for x = 3 and 0 for x = -1.
     config = ResNetConfig(2, False, ((1,), (1, 1), (1,)), 1, stages=(1,))
     block = ResidualBlock(1, (1, 1), config, shortcut=False, dropout=0.0, rng=np.random.default_rng(0))
     for conv, factor in zip(block.convs, (2.0, 0.25), strict=True):
         conv.weight.data[...] = 0
         conv.weight.data[1, 1] = factor
     x = Tensor(xp.array([3.0, -1.0], dtype=xp.float32).reshape(1, 1, 2, 1))
-    assert block(x, train=False).data.ravel().tolist() == [3, 0]  # the last batch norm weight is 0
+    assert block(x, train=False).data.ravel().tolist() == [3, 0]  # the weight of the last batch norm is initially 0
     block.norms[1].weight.data[...] = 1
     y = asnumpy(block(x, train=False).data.ravel())
-    np.testing.assert_allclose(y, [3 + 0.25 * 6, 0], rtol=1e-4)  # up to eps
+    np.testing.assert_allclose(y, [3 + 0.25 * 6, 0], rtol=1e-4)  # the tolerance includes eps
 
 
 def test_shortcut_pools_and_changes_the_channels() -> None:
@@ -198,7 +197,7 @@ def test_with_new_head_of_a_residual_network() -> None:
 )
 @pytest.mark.parametrize("quaternion", [False, True])
 def test_positions_and_rates_of_dropout(name: str, rates: list[float], quaternion: bool, monkeypatch) -> None:
-    """Dropout follows each block, is inside residual blocks, and precedes the embedding."""
+    """Test that dropout follows each block, is inside residual blocks, and precedes the embedding."""
     used_rates, dropout = [], ops.dropout
 
     def spy(x: Tensor, rate: float, **options) -> Tensor:
@@ -211,7 +210,7 @@ def test_positions_and_rates_of_dropout(name: str, rates: list[float], quaternio
     logits = model(x, train=True, rng=np.random.default_rng(0))
     assert used_rates == rates
     embedding = model.embed(x, train=True, rng=np.random.default_rng(0))
-    assert float(embedding.data.min()) == 0  # output of a relu
+    assert float(embedding.data.min()) == 0  # the embedding is the output of a ReLU
     classified = model.classifier(embedding).data
     np.testing.assert_allclose(asnumpy(classified), asnumpy(logits.data), rtol=1e-5, atol=1e-6)
 
@@ -222,8 +221,10 @@ def test_head_by_hand() -> None:
         model.state_dict()
         | {"embedding.weight": np.eye(2, dtype=np.float32), "embedding.bias": np.array([0, -20.0], "f4")}
     )
-    features = np.array([[[1, 10], [3, 0]], [[5, 2], [7, 4]], [[0, 6], [0, 0]]], np.float32)  # 3 frames of 2 mels
-    # means over mels: 2, 6, 0 and 5, 3, 3; maximum + mean over time: 6 + 8/3, and 5 + 11/3 - 20 < 0
+    # the features have 3 frames, 2 mels and 2 channels
+    features = np.array([[[1, 10], [3, 0]], [[5, 2], [7, 4]], [[0, 6], [0, 0]]], np.float32)
+    # the means over mels are 2, 6, 0 in the first channel and 5, 3, 3 in the second channel
+    # the maximum plus the mean over time is 6 + 8/3 and 5 + 11/3; the ReLU of 5 + 11/3 - 20 is 0
     embedding = asnumpy(model.head(Tensor(xp.asarray(features[None]))).data)
     np.testing.assert_allclose(embedding, [[6 + 8 / 3, 0]], rtol=1e-6)
 
@@ -233,7 +234,7 @@ def test_head_by_hand() -> None:
 
 def test_shared_channels_of_a_residual_network() -> None:
     groups = {group.producers[0]: group for group in shared_channels(TINY)}
-    first = groups["blocks.0.convs.0"]  # the residual blocks of the first stage add to the plain block
+    first = groups["blocks.0.convs.0"]  # residual blocks add their output to the output of the plain block
     assert first.producers == ["blocks.0.convs.0", "blocks.1.convs.1", "blocks.2.convs.1"]
     assert first.norms == ["blocks.0.norms.0", "blocks.1.norms.1", "blocks.2.norms.1"]
     assert first.consumers == ["blocks.1.convs.0", "blocks.2.convs.0", "blocks.3.shortcut", "blocks.3.convs.0"]
@@ -247,7 +248,7 @@ def test_shared_channels_of_a_residual_network() -> None:
 
 @pytest.mark.parametrize("config", [TINY, *NARROW.values()], ids=["tiny", *NARROW])
 def test_consumer_weights_of_masked_channels_have_no_effect(config) -> None:
-    """With batch norm weights and biases of a channel at 0, its weights in the consumers do not affect the logits."""
+    """Test that a channel whose batch norm weights and biases are 0 has no effect on the logits."""
     rng = np.random.default_rng(4)
     x = rng.standard_normal((2, 24, 16, 4)).astype(np.float32)
     producers = [name for group in shared_channels(config) for name in group.producers]
@@ -284,14 +285,16 @@ def test_gradient_of_a_residual_network(quaternion: bool) -> None:
             setattr(module, key, value)
         return model(x, train=True)
 
-    gradcheck(network, [getattr(module, key).data for module, key in attributes], rng=rng, tolerance=2e-5, directions=1)
+    gradcheck(
+        network, [getattr(module, key).data for module, key in attributes], rng=rng, tolerance=2e-5, num_directions=1
+    )
 
 
 @pytest.mark.parity
 @pytest.mark.parametrize("name", NARROW)
 @pytest.mark.parametrize("quaternion", [False, True])
 def test_network_agrees_with_pytorch(name: str, quaternion: bool, torch) -> None:
-    """Logits and gradients of all parameters in training mode, with the same weights and input, to 1e-4."""
+    """Compare logits and gradients of all parameters in training mode, with the same weights and inputs."""
     from support.torch_networks import torch_gradients
 
     model = make_network(NARROW[name], seed=2, quaternion=quaternion, mels=16)

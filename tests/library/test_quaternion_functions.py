@@ -1,9 +1,9 @@
-"""Exponential, logarithm, powers and roots of quaternions, and matrices of them.
+"""Test exponential, logarithm, powers and roots of quaternions, and products of quaternion matrices.
 
-Every quaternion lies in a plane spanned by 1 and an imaginary unit u, u² = -1. In that plane it is the complex number
-|q| (cos θ + u sin θ), and exp, log and sqrt are those of complex numbers. Near 0, near a half turn and near norm 1, the
-textbook formulas lose half of their digits. So the functions are compared with 50 digits of mpmath, and with the
-documented values at 0, infinity and nan.
+Every quaternion q lies in a plane spanned by 1 and an imaginary unit u with u² = -1. In this plane q equals the complex
+number |q| (cos θ + u sin θ), and exp, log and sqrt are the functions of complex numbers. The textbook formulas are
+inaccurate near 0, near θ = π and near |q| = 1. The functions are therefore compared with 50 digits of mpmath. Their
+values at 0, infinity and nan are tested too.
 """
 
 import math
@@ -39,7 +39,7 @@ from quatnet.quaternion import (
 
 ONE, UNIT_I, UNIT_J, UNIT_K = (xp.asarray(unit) for unit in np.eye(4))
 INF, NAN, PI = math.inf, math.nan, math.pi
-# functions of arrays with the components on `axis`
+# functions of quaternion arrays with the components along `axis`
 TO_QUATERNIONS = {
     "exp": exp,
     "log": log,
@@ -62,14 +62,14 @@ ALL = TO_QUATERNIONS | TO_SCALARS
 
 
 def test_exp_of_half_pi_unit():
-    # Euler: e^{u π/2} = cos π/2 + u sin π/2 = u, for every u with u² = -1
+    # Euler's formula for every u with u² = -1: e^{u π/2} = cos π/2 + u sin π/2 = u
     for unit in (UNIT_I, UNIT_J, UNIT_K):
         assert_close(exp(unit * PI / 2), unit)
         assert_close(exp(unit * PI), -ONE)
 
 
 def test_exp_worked_example():
-    # q = 1 + 2i + 4j + 4k: |v| = sqrt(4 + 16 + 16) = 6, u = (1, 2, 2)/3, so e^q = e (cos 6 + u sin 6)
+    # q = 1 + v with v = 2i + 4j + 4k = 6u, where u = (i + 2j + 2k) / 3, so e^q = e (cos 6 + u sin 6)
     c, s = math.e * math.cos(6), math.e * math.sin(6) / 3
     assert_close(exp([1.0, 2, 4, 4]), [c, s, 2 * s, 2 * s])
 
@@ -81,7 +81,7 @@ def test_log_worked_examples():
 
 
 def test_sqrt_worked_examples():
-    # (1 + i + j + k)² = 1 - 3 + 2 (i + j + k) = -2 + 2i + 2j + 2k
+    # the square of 1 + i + j + k is 1 - 3 + 2 (i + j + k) = -2 + 2i + 2j + 2k
     assert_close(sqrt([-2.0, 2, 2, 2]), [1.0, 1.0, 1.0, 1.0])
     np.testing.assert_array_equal(asnumpy(sqrt([-9.0, 0, 0, 0])), [0, 3, 0, 0])
 
@@ -98,24 +98,25 @@ def test_integer_powers_of_units_are_exact():
 
 def test_functions_of_units_are_exact():
     np.testing.assert_array_equal(asnumpy(normalize(3 * np.eye(4))), np.eye(4))
-    np.testing.assert_array_equal(asnumpy(divide(UNIT_K, UNIT_J)), np.eye(4)[1])  # ij = k
+    np.testing.assert_array_equal(asnumpy(divide(UNIT_K, UNIT_J)), np.eye(4)[1])  # k / j = i, since ij = k
     np.testing.assert_array_equal(asnumpy(log(np.eye(4))), np.eye(4) * PI / 2 * [[0], [1], [1], [1]])
     np.testing.assert_array_equal(asnumpy(inner_product(np.eye(4)[:, None], np.eye(4))), np.eye(4))
 
 
 def test_i_to_the_power_j():
-    # log i = i π/2, (log i) j = k π/2, exp(k π/2) = k
+    # i^j = exp((log i) j) with log i = i π/2, so i^j = exp(k π/2) = k
     assert_close(quaternion_power(UNIT_I, UNIT_J), UNIT_K)
 
 
 def test_arithmetic_worked_examples():
-    q = xp.asarray([1.0, -2, 4, 10])  # 1 + 4 + 16 + 100 = 121 = 11²
+    q = xp.asarray([1.0, -2, 4, 10])  # |q|² = 1 + 4 + 16 + 100 = 11²
     assert_close(real_part(q), 1.0)
     assert_close(imaginary_part(q), [-2.0, 4.0, 10.0])
     assert_close(squared_norm(q), 121.0)
     assert_close(normalize(q), [1 / 11, -2 / 11, 4 / 11, 10 / 11])
-    assert_close(inner_product(q, [1.0, 1, 1, -1]), -7.0)  # 1 - 2 + 4 - 10
-    assert_close(divide([-60.0, 12, 30, 24], [5.0, 6, 7, 8]), [1.0, 2, 3, 4])  # the product of test_01_quaternions
+    assert_close(inner_product(q, [1.0, 1, 1, -1]), -7.0)  # 1 - 2 + 4 - 10 = -7
+    # the worked example of test_01_quaternions
+    assert_close(divide([-60.0, 12, 30, 24], [5.0, 6, 7, 8]), [1.0, 2, 3, 4])
 
 
 # Properties
@@ -129,7 +130,7 @@ def test_exp_of_log(q):
 
 @given(quaternions(largest=PI / 2))
 def test_log_of_exp(q):
-    assert_close(log(exp(q)), q, atol=1e-10)  # |v| ≤ sqrt(3) π/2 < π
+    assert_close(log(exp(q)), q, atol=1e-10)  # the norm of the imaginary part is at most sqrt(3) π/2 < π
 
 
 @given(quaternions(largest=3))
@@ -202,7 +203,7 @@ DIFFICULT = [
 
 
 def difficult_quaternions() -> np.ndarray:
-    """Return quaternions with components of very different magnitudes, where textbook formulas fail."""
+    """Return quaternions with components of very different magnitudes, for which textbook formulas are inaccurate."""
     rng = np.random.default_rng(0)
     mixed = [[r, *(s * rng.standard_normal(3))] for r in SIZES for s in SIZES for r in (r, -r) if r or s]
     units = normalize(rng.standard_normal((20, 4)))
@@ -210,7 +211,10 @@ def difficult_quaternions() -> np.ndarray:
 
 
 def complex_reference(mpmath, function, q):
-    """Return f(q) from the complex number r + |v| i with 50 digits, where u = i for real q."""
+    """Return the function of a quaternion r + v with 50 digits.
+
+    The result is computed from the complex number r + |v| i. For v = 0 the imaginary unit is i.
+    """
     with mpmath.workdps(50):
         r, *v = (mpmath.mpf(float(component)) for component in q)
         imaginary_norm = mpmath.sqrt(sum(c * c for c in v))
@@ -220,7 +224,7 @@ def complex_reference(mpmath, function, q):
 
 
 def error_in_ulp(mpmath, actual, expected, eps):
-    """Return |actual - expected| in units of the last place of |expected|."""
+    """Return the norm of actual - expected in units in the last place (ulp) of the norm of expected."""
     with mpmath.workdps(50):
         size = mpmath.sqrt(sum(c * c for c in expected))
         difference = mpmath.sqrt(sum((mpmath.mpf(float(f)) - e) ** 2 for f, e in zip(actual, expected, strict=True)))
@@ -242,11 +246,11 @@ def test_accuracy_against_mpmath(name, dtype):
         error_in_ulp(mpmath, result, complex_reference(mpmath, reference, q), np.finfo(dtype).eps)
         for q, result in zip(numbers, asnumpy(ours(xp.asarray(numbers))), strict=True)
     )
-    assert worst < 8  # exp at |v| near 10 is 10 times as sensitive to the rounding of |v|; the others are below 2
+    assert worst < 8  # only exp of |v| near 10 exceeds 2 ulp, since its error is 10 times the rounding error of |v|
 
 
 def test_log_near_norm_one():
-    # q = 1 + h: ln |q| = h - h²/2 + ..., but log(|q|) would round 1 + h first and be wrong from the 8th digit
+    # for q = 1 + h, ln |q| = h - h²/2 + ..., and log(|q|) would be wrong from the 8th digit because 1 + h is rounded
     h = 2.0**-30
     assert_close(log([1 + h, 0.0, 0, 0])[0], h - h * h / 2 + h**3 / 3, rtol=1e-15, atol=0)
 
@@ -373,13 +377,13 @@ def test_zero_infinity_and_nan_without_warning(function, q, expected):
 
 
 def test_log_and_sqrt_when_norm_overflows():
-    size = 1.5e308  # |q| = 2 · 1.5e308
+    size = 1.5e308  # |q| = 2 · 1.5e308 overflows
     assert_close(log([size] * 4), [math.log(2) + math.log(size), *[PI / 3 / math.sqrt(3)] * 3])
     assert_close(sqrt([size] * 4) / math.sqrt(size), sqrt([1.0] * 4))
 
 
 def test_exp_when_factor_overflows():
-    # e^710 is infinite, but its real matrix e^710 cos 1.57 is e^(710 + ln cos 1.57)
+    # e^710 overflows, but the real part e^710 cos 1.57 = e^(710 + ln cos 1.57) does not
     with np.errstate(over="ignore"):
         actual = exp([710.0, 1.57, 0, 0])
     assert_close(actual[0], math.exp(710 + math.log(math.cos(1.57))), rtol=1e-12, atol=0)

@@ -1,9 +1,9 @@
-"""Layer normalization, quaternion batch normalization and whitening batch normalization.
+"""Test layer normalization, quaternion batch normalization and whitening batch normalization.
 
-Layer normalization uses mean and variance of each row, so the result does not depend on the batch. Quaternion batch
-normalization divides the four components by one number, and is equivariant to unit quaternions on the right. Batch
-normalization with one variance per component is not. Whitening makes the four components uncorrelated, with a
-triangular 4x4 matrix from the Cholesky factor of the covariance.
+Layer normalization computes mean and variance per example, so the result does not depend on the batch. Quaternion batch
+normalization divides the four components by one standard deviation, and is equivariant to multiplication by a unit
+quaternion from the right. Batch normalization with a variance per component is not equivariant. Whitening multiplies
+the four components by the inverse Cholesky factor of their covariance, so that they are uncorrelated.
 """
 
 import math
@@ -34,24 +34,24 @@ def leaf(array):
 
 
 def quaternion_normalized(x, **options):
-    """Return the quaternion batch norm of x with weight 1 and bias 0."""
+    """Return the quaternion batch normalization of x with weight 1 and bias 0."""
     quaternions = x.shape[-1] // 4
     return ops.quaternion_batch_norm(Tensor(x), leaf(np.ones(quaternions)), leaf(np.zeros(x.shape[-1])), **options).data
 
 
 def whiten(x, **options):
-    """Return the whitening batch norm of x with S = I and bias 0."""
+    """Return the whitening batch normalization of x with the identity matrix as weight and bias 0."""
     weight = np.repeat(np.eye(4)[LOWER][:, None], x.shape[-1] // 4, axis=1)
     return ops.whitening_batch_norm(Tensor(x), leaf(weight), leaf(np.zeros(x.shape[-1])), **options).data
 
 
 def channels_of(x):
-    """Return x (..., 4C) as (C, rows, 4)."""
+    """Return an array of shape (C, rows, 4) from x of shape (..., 4C), where C is the number of quaternion channels."""
     return np.moveaxis(asnumpy(x).reshape(-1, 4, x.shape[-1] // 4), -1, 0)
 
 
 def correlated(seed, *shape):
-    """Return activations with nonzero mean whose components are correlated, differently in each channel."""
+    """Return activations with nonzero mean and correlated components. Each channel has another covariance."""
     x = channels_of(draw(seed, *shape))
     mixed = x @ asnumpy(draw(seed + 1, len(x), 4, 4)) + 3
     return xp.asarray(np.moveaxis(mixed, 0, -1).reshape(shape))
@@ -61,7 +61,7 @@ def correlated(seed, *shape):
 
 
 def test_layer_norm_worked_example():
-    # (1, 3): mean 2, variance 1, result (-1, 1); (10, 30) gives the same; times 10 plus 5
+    # both rows are normalized to (-1, 1); with weight 10 and bias 5 the result is (-5, 15)
     y = ops.layer_norm(leaf([[1, 3], [10, 30]]), leaf([10, 10]), leaf([5, 5]), eps=0)
     assert_close(y.data, [[-5, 15], [-5, 15]])
 
@@ -85,7 +85,7 @@ def test_layer_norm_is_independent_of_the_batch(rng):
 
 
 def test_layer_norm_is_not_equivariant():
-    # x = 3 + i + j + k: mean 3/2, variance 3/4. x i = -1 + 3i + j - k: mean 1/2, variance 11/4
+    # x = 3 + i + j + k has mean 3/2 and variance 3/4; x i = -1 + 3i + j - k has mean 1/2 and variance 11/4
     x, i = np.array([[3.0, 1, 1, 1]]), [0.0, 1, 0, 0]
     layer = LayerNorm(4)
     assert_close(layer(Tensor(times(x, i))).data, np.array([[-1.5, 2.5, 0.5, -1.5]]) / math.sqrt(2.75), atol=1e-4)
@@ -96,15 +96,15 @@ def test_layer_norm_is_not_equivariant():
 
 
 def test_quaternion_batch_norm_worked_example():
-    # 1 + 4j and 5 + 4i: mean 3 + 2i + 2j, squared distance 4 + 4 + 4 = 12, variance 12 / 4 = 3
+    # 1 + 4j and 5 + 4i have the mean 3 + 2i + 2j; their squared distance from the mean is 12, so the variance is 12 / 4
     x = leaf([[1, 0, 4, 0], [5, 4, 0, 0]])
     y = ops.quaternion_batch_norm(x, leaf([3]), leaf([0, 0, 0, 7]), eps=0)
-    root = math.sqrt(3)  # 3 · 2 / sqrt(3)
+    root = math.sqrt(3)  # 2 · 3 / sqrt(3) = 2 sqrt(3)
     assert_close(y.data, [[-2 * root, -2 * root, 2 * root, 7], [2 * root, 2 * root, -2 * root, 7]])
 
 
 def test_quaternion_batch_norm_with_running_stats():
-    # (9 - 1, 2, 2, 2) / sqrt(4), times 3
+    # the normalized quaternion is (9 - 1, 2, 2, 2) / sqrt(4), and the weight is 3
     statistics = xp.asarray([1.0, 0, 0, 0]), xp.asarray([4.0])
     y = ops.quaternion_batch_norm(leaf([[9, 2, 2, 2]]), leaf([3]), leaf(np.zeros(4)), statistics, eps=0)
     assert_close(y.data, [[12, 3, 3, 3]])
@@ -118,7 +118,7 @@ def test_quaternion_batch_norm_equals_reference(seed, shape):
         mean = sum(before) / len(before)
         variance = sum(sum((q - mean) ** 2) for q in before) / (4 * len(before))
         np.testing.assert_allclose(after, (before - mean) / math.sqrt(variance), atol=1e-9)
-        assert (after**2).sum(axis=1).mean() == pytest.approx(4)  # E|q|² = 4: the mean of the variances is 1
+        assert (after**2).sum(axis=1).mean() == pytest.approx(4)  # the sum of four variances with mean 1
 
 
 @given(seeds, seeds, st.sampled_from(SHAPES))
@@ -129,15 +129,16 @@ def test_quaternion_batch_norm_is_equivariant(seed, other, shape):
 
 
 def test_batch_norm_is_not_equivariant():
-    # variances 1 and 9 of r and i: both become ±1, and (1 + i) u with u = (3 + 4i) / 5 is (-1 + 7i) / 5. In the other
-    # order, (1 + 3i) u is (-9 + 13i) / 5 and becomes -1 + i
+    # r and i have the variances 1 and 9, so 1 + 3i is normalized to 1 + i; u = (3 + 4i) / 5
+    # normalization first: (1 + i) u = (-1 + 7i) / 5
+    # multiplication first: (1 + 3i) u = (-9 + 13i) / 5 is normalized to -1 + i
     x, u, norm = np.array([[1.0, 3, 0, 0], [-1, -3, 0, 0]]), [0.6, 0.8, 0, 0], BatchNorm(4)
     assert_close(times(norm(Tensor(x), train=True).data, u)[0], [-0.2, 1.4, 0, 0], atol=1e-4)
     assert_close(norm(Tensor(times(x, u)), train=True).data[0], [-1, 1, 0, 0], atol=1e-4)
 
 
 def test_bias_is_not_rotated():
-    # all rows are equal, so the result is the bias
+    # all rows are equal, so the normalized values are 0, and the result is the bias
     x, i = np.ones((3, 4)), [0.0, 1, 0, 0]
     y = ops.quaternion_batch_norm(Tensor(times(x, i)), leaf([1]), leaf([5, 0, 0, 0]))
     assert_close(y.data, np.tile([5.0, 0, 0, 0], (3, 1)))
@@ -157,8 +158,9 @@ def test_sums_in_float32_are_accurate(offset, rng):
 
 
 def test_whitening_worked_example():
-    # r is ±1 and i = r + s with an independent s = ±2: V = [[1, 1], [1, 5]] = L Lᵀ with L = [[1, 0], [1, 2]].
-    # L⁻¹ (r, i) = (r, (i - r) / 2) = (r, s / 2), which are ±1. j = k = 0
+    # The components are r = ±1, i = r + s with an independent s = ±2, and j = k = 0.
+    # The covariance of r and i is [[1, 1], [1, 5]] = L Lᵀ with L = [[1, 0], [1, 2]].
+    # The whitened components are L⁻¹ (r, i) = (r, (i - r) / 2) = (r, s / 2).
     r, s = np.tile([1, 1, -1, -1], 2), np.tile([2, -2, 2, -2], 2)
     x = np.stack([r, r + s, 0 * r, 0 * r], axis=1) + [10.0, 20, 30, 40]
     y = whiten(x, eps=1e-12)
@@ -166,7 +168,8 @@ def test_whitening_worked_example():
 
 
 def test_whitening_weight_is_a_symmetric_matrix():
-    # S = [[0, 1, 2, 3], [1, 0, 0, 0], [2, 0, 0, 0], [3, 0, 0, 0]] and z = (1, 10, 100, 1000): S z = (3210, 1, 2, 3)
+    # the matrix S = [[0, 1, 2, 3], [1, 0, 0, 0], [2, 0, 0, 0], [3, 0, 0, 0]] maps z = (1, 10, 100, 1000) to
+    # S z = (3210, 1, 2, 3)
     weight = np.array([0.0, 1, 0, 2, 0, 0, 3, 0, 0, 0])[:, None]
     statistics = xp.zeros(4), xp.eye(4)[None]
     y = ops.whitening_batch_norm(leaf([[1, 10, 100, 1000]]), leaf(weight), leaf([0, 0, 0, 5]), statistics, eps=0)
@@ -177,7 +180,7 @@ def test_whitening_weight_is_a_symmetric_matrix():
 def test_whitened_components_are_uncorrelated(seed, shape):
     x = correlated(seed, *shape)
     smallest = np.linalg.eigvalsh(asnumpy(whitening_statistics(x)[1])).min()
-    assume(smallest > 1e-6)  # otherwise eps is not negligible
+    assume(smallest > 1e-6)  # so that eps is negligible
     for z in channels_of(whiten(x, eps=1e-12)):
         np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-6)
         np.testing.assert_allclose(z.T @ z / len(z), np.eye(4), atol=1e-4)
@@ -185,7 +188,7 @@ def test_whitened_components_are_uncorrelated(seed, shape):
 
 @given(seeds, st.sampled_from(SHAPES))
 def test_whitening_equals_gram_schmidt(seed, shape):
-    # Cholesky is Gram-Schmidt: subtract the projections on the previous components, then normalize
+    # whitening by the Cholesky factor is equal to the Gram-Schmidt process
     x = correlated(seed, *shape)
     for before, after in zip(channels_of(x), channels_of(whiten(x, eps=1e-12)), strict=True):
         orthonormal: list[np.ndarray] = []
@@ -197,13 +200,13 @@ def test_whitening_equals_gram_schmidt(seed, shape):
 
 @given(seeds, seeds, st.floats(0.1, 10))
 def test_norms_after_whitening_are_invariant(seed, other, norm_p):
-    # |z|² = (q - mean)ᵀ V⁻¹ (q - mean) is invariant to a change of basis
+    # with the covariance V, |z|² = (q - mean)ᵀ V⁻¹ (q - mean) is invariant to a change of basis
     x, p = correlated(seed, 20, 8), norm_p * random_unit(other)
     assert_close(norms(whiten(times(x, p), eps=1e-12)), norms(whiten(x, eps=1e-12)), atol=1e-4)
 
 
 def test_whitening_is_not_equivariant():
-    # both results are uncorrelated; they differ by an orthogonal matrix that is not multiplication by i
+    # both results are uncorrelated, but the orthogonal matrix between them is not the matrix of multiplication by i
     x, i = correlated(0, 20, 4), [0.0, 1, 0, 0]
     actual, expected = whiten(times(x, i)), times(whiten(x), i)
     assert float(xp.abs(actual - expected).max()) > 0.1
@@ -212,8 +215,8 @@ def test_whitening_is_not_equivariant():
 
 
 def test_whitening_of_dependent_components_in_float32(rng):
-    # components that are multiples of one number: a covariance of rank 1, invertible only with eps = 10^-5. Its entries
-    # are up to 10^8, where float32 has a resolution of 8
+    # The components are multiples of one number, so the covariance has rank 1 and is invertible only with eps = 10^-5.
+    # The entries of the covariance are up to 10^8, where the spacing of float32 numbers is 8.
     x = Tensor(draw(rng, 1000, 1, dtype=np.float32) * xp.asarray([100, 300, 7000, 11000], np.float32) / 3)
     layer = WhiteningBatchNorm(4)
     for train in (True, False):
@@ -226,7 +229,9 @@ def test_whitening_of_dependent_components_in_float32(rng):
 
 
 def test_running_statistics_of_quaternion_batch_norm():
-    # rows ±(1, 2, 3, 4): variance 30/4 = 7.5, unbiased 15: 1 + 0.1 (15 - 1) = 2.4; mean (10, 0, 0, 0) / 10
+    # the deviations from the mean are ±(1, 2, 3, 4), so the variance is 30/4 = 7.5, and the unbiased variance is 15
+    # running variance: 1 + 0.1 (15 - 1) = 2.4
+    # running mean: 0.1 (10, 0, 0, 0)
     norm = QuaternionBatchNorm(4)
     row = np.array([1, 2, 3, 4], np.float32)
     norm(Tensor(np.stack([row, -row]) + np.array([10, 0, 0, 0], np.float32)), train=True)
@@ -250,7 +255,7 @@ def test_evaluation_after_many_batches(layer, rng):
     state = norm.state_dict()
     assert_close(norm(x, train=False).data, y.data, rtol=1e-2, atol=1e-2)
     for name, array in norm.state_dict().items():
-        assert_close(array, state[name])  # evaluation does not change them
+        assert_close(array, state[name])  # evaluation does not change the running statistics
 
 
 def test_failed_whitening_keeps_running_statistics():
@@ -263,7 +268,7 @@ def test_failed_whitening_keeps_running_statistics():
 
 
 def test_number_of_parameters():
-    # 1 + 4 and 10 + 4 parameters for each quaternion channel
+    # for each quaternion channel, the weight has 1 or 10 parameters and the bias has 4
     for layer, num_parameters in [(QuaternionBatchNorm, 5), (WhiteningBatchNorm, 14)]:
         assert sum(p.data.size for p in layer(12).parameters()) == 3 * num_parameters
 
@@ -341,7 +346,7 @@ def test_empty_batch_raises():
 
 
 def test_whitening_needs_five_rows():
-    # four centered points span three dimensions, so the covariance is singular
+    # four centered rows span at most three dimensions, so the covariance is singular
     with pytest.raises(WhiteningError, match="at least 5 rows in training, got 4; use a larger batch"):
         whiten(draw(0, 4, 8))
     assert np.isfinite(asnumpy(whiten(draw(0, 5, 8)))).all()
@@ -381,7 +386,7 @@ def test_quaternion_norms_equal_pytorch(torch, rng):
         return y.reshape(x.shape) + bias
 
     def whitening_batch_norm(x, weight, bias):
-        q = x.reshape(-1, 4, 2).permute(2, 1, 0)  # (C, 4, rows)
+        q = x.reshape(-1, 4, 2).permute(2, 1, 0)  # (quaternion channels, components, rows)
         centered = q - q.mean(dim=2, keepdim=True)
         factor = torch.linalg.cholesky(centered @ centered.mT / centered.shape[2] + 1e-5 * torch.eye(4))
         z = torch.linalg.solve_triangular(factor, centered, upper=False)
