@@ -1,4 +1,4 @@
-"""Fixtures and hypothesis profiles of all tests."""
+"""Fixtures and hypothesis profiles for all tests."""
 
 import os
 from importlib.util import find_spec
@@ -14,12 +14,12 @@ from quatnet import threads
 
 settings.register_profile("quatnet", deadline=None, max_examples=50, derandomize="CI" in os.environ)
 settings.register_profile("mock", settings.get_profile("quatnet"), max_examples=15)
-# the mock CuPy computes with NumPy and checks types, names and copies; the values are tested with NumPy itself
+# The mock CuPy computes with NumPy and checks types, names and copies. The NumPy runs test the values.
 settings.load_profile("mock" if counts_transfers else "quatnet")
 
 
 def pytest_report_header(config):
-    """Return the backend and the optional tests that run or are skipped, as lines of the report."""
+    """Return report lines with the backend and with the optional tests that run or are skipped."""
     parity = (
         f"{name} {'runs' if find_spec(name) else 'SKIPPED, not installed'}"
         for name in ("torch", "librosa", "safetensors", "torchlibrosa", "torchaudio")
@@ -45,13 +45,16 @@ def rng():
 
 @pytest.fixture
 def torch():
-    """Return the module torch for the tests marked `parity`, or skip the test."""
+    """Return the module torch, or skip the test if PyTorch is not installed."""
     return pytest.importorskip("torch", reason="torch is not installed")
 
 
 @pytest.fixture
 def with_threads(monkeypatch):
-    """Return a function that sets the number of worker threads and clears the cached pool; BLAS uses up to 2."""
+    """Return a function that sets the number of worker threads and clears the cached pool.
+
+    BLAS uses at most two threads.
+    """
 
     def set_threads(count):
         monkeypatch.setenv("QUATNET_NUM_THREADS", str(count))

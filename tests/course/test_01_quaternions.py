@@ -1,9 +1,9 @@
-"""Quaternions and their product.
+"""Tests of the quaternion algebra.
 
-A quaternion r + xi + yj + zk has four real components. They are stored along one axis of an array, in the order
-r, i, j, k. All of the algebra follows from i² = j² = k² = ijk = -1 (Hamilton, 1843). The first tests check this
-equation and a worked example. The next tests check the properties: the product is associative and not commutative (ij =
-k, ji = -k), norms multiply, and every nonzero quaternion has an inverse.
+A quaternion r + xi + yj + zk has four real components. They are stored along one axis of an array, in the order r, i,
+j, k. The algebra follows from i² = j² = k² = ijk = -1 (Hamilton, 1843). The first tests check this equation and a
+worked example. The other tests check that the product is associative and not commutative, that the norm of a product is
+the product of the norms, and that every nonzero quaternion has an inverse.
 """
 
 import math
@@ -41,7 +41,7 @@ def test_products_of_units():
 
 
 def test_product_worked_example():
-    # (1 + 2i + 3j + 4k)(5 + 6i + 7j + 8k)
+    # The product (1 + 2i + 3j + 4k)(5 + 6i + 7j + 8k) has the components
     # r: 1·5 - 2·6 - 3·7 - 4·8 = 5 - 12 - 21 - 32 = -60
     # i: 1·6 + 2·5 + 3·8 - 4·7 = 6 + 10 + 24 - 28 =  12
     # j: 1·7 - 2·8 + 3·5 + 4·6 = 7 - 16 + 15 + 24 =  30
@@ -50,20 +50,20 @@ def test_product_worked_example():
 
 
 def test_product_is_not_commutative():
-    # the same product in the other order: only the signs of the cross terms change
+    # If the factors of the product are exchanged, only the signs of the cross terms change:
     # i: 6 + 10 - 24 + 28 = 20    j: 7 + 16 + 15 - 24 = 14    k: 8 - 14 + 18 + 20 = 32
     assert_close(hamilton_product([5.0, 6, 7, 8], [1.0, 2, 3, 4]), [-60.0, 20, 14, 32])
 
 
 def test_conjugate_norm_and_inverse_worked_example():
-    q = xp.asarray([1.0, -2, 4, 10])  # 1 + 4 + 16 + 100 = 121 = 11²
+    q = xp.asarray([1.0, -2, 4, 10])  # the squared norm is 1 + 4 + 16 + 100 = 121 = 11²
     assert_close(conjugate(q), [1.0, 2, -4, -10])
     assert_close(norm(q), 11.0)
     assert_close(inverse(q), [1 / 121, 2 / 121, -4 / 121, -10 / 121])
 
 
 def test_rotation_by_a_unit_quaternion():
-    half = math.pi / 4  # a quarter turn about k rotates i to j
+    half = math.pi / 4  # the rotation by a quarter turn about k maps i to j
     q = xp.asarray([math.cos(half), 0, 0, math.sin(half)])
     assert_close(hamilton_product(hamilton_product(q, UNIT_I), conjugate(q)), UNIT_J)
 
@@ -142,12 +142,12 @@ def test_dtype_is_kept(rng, dtype):
     assert {function(q).dtype for function in UNARY_FUNCTIONS} == {np.dtype(dtype)}
 
 
-# Limits of floating point
+# Limits of the floating-point range
 
 
 @pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e38), (np.float32, 1e-38), (np.float64, 1e300)])
 def test_norm_does_not_overflow_or_underflow(dtype, size):
-    # (1e38)² is inf in float32 and (1e-38)² is 0, but the norm is representable
+    # The square of 1e38 overflows in float32 and the square of 1e-38 underflows, but both norms are representable.
     q = xp.asarray([size, -size, size, -size], dtype=dtype)
     assert_close(norm(q) / dtype(size), 2.0, rtol=1e-6)
     assert_close(hamilton_product(q / dtype(size), inverse(q) * dtype(size)), ONE, rtol=1e-6, atol=1e-6)

@@ -1,9 +1,9 @@
-"""The Hamilton product as a real matrix, and with eight multiplications.
+"""Tests of the Hamilton product as a real matrix and of the product with eight multiplications.
 
-For a fixed p, the map q -> p ⊗ q is linear, so it is a real 4x4 matrix L(p). For a fixed q, p -> p ⊗ q is R(q). The 16
-entries of L(p) are 4 numbers with signs, so a quaternion layer has a quarter of the weights of a real layer. As a
-matrix product, p ⊗ q costs 16 real multiplications. Eight are sufficient, also if the components are matrices or
-convolutions, because the order of the factors is kept.
+For a fixed quaternion p, the map q -> p ⊗ q is linear, so it is a real 4x4 matrix L(p). For a fixed q, the map p -> p ⊗
+q is a matrix R(q). The 16 entries of L(p) are the four components of p with signs, so a quaternion layer has a quarter
+of the weights of a real layer. As a matrix product, p ⊗ q costs 16 real multiplications. Eight multiplications are
+sufficient. The components can also be matrices or convolutions, because the order of the factors is kept.
 """
 
 import numpy as np
@@ -27,7 +27,8 @@ from quatnet.quaternion import (
     right_matrix_adjoint,
 )
 
-# The matrices of 1 + 2i + 3j + 4k: column b is p ⊗ unit b (left), unit b ⊗ p (right)
+# LEFT and RIGHT are the matrices of p = 1 + 2i + 3j + 4k. With the unit u_b = 1, i, j, k, column b of LEFT is p ⊗ u_b
+# and column b of RIGHT is u_b ⊗ p.
 LEFT = [[1, -2, -3, -4], [2, 1, -4, 3], [3, 4, 1, -2], [4, -3, 2, 1]]
 RIGHT = [[1, -2, -3, -4], [2, 1, 4, -3], [3, -4, 1, 2], [4, 3, -2, 1]]
 
@@ -76,7 +77,7 @@ def test_matrix_of_product(p, q):
 
 @given(quaternions(), quaternions())
 def test_left_and_right_matrices_commute(p, q):
-    # (p ⊗ x) ⊗ q = p ⊗ (x ⊗ q): associativity in matrix form
+    # associativity, (p ⊗ x) ⊗ q = p ⊗ (x ⊗ q), in matrix form
     assert_close(left_matrix(p) @ right_matrix(q), right_matrix(q) @ left_matrix(p), atol=1e-9)
 
 
@@ -116,17 +117,18 @@ def test_wrong_axis_length_raises(function):
         function(np.ones((4, 3)))
 
 
-# The adjoint: from 16 entries to 4 numbers
+# The adjoint, which maps 16 entries to 4 components
 
 
 def test_adjoint_of_ones_worked_example():
-    # entry (out, in) of L(q) is ± one component; the adjoint sums the signs of each component:
-    # r: four times +      i: -1 +1 -1 +1 = 0      j: -1 +1 +1 -1 = 0      k: -1 -1 +1 +1 = 0
+    # Every entry of L(q) is one component of q with a sign. The adjoint of a matrix of ones sums these signs:
+    # r: +1 +1 +1 +1 = 4      i: -1 +1 -1 +1 = 0      j: -1 +1 +1 -1 = 0      k: -1 -1 +1 +1 = 0
     assert_close(left_matrix_adjoint(np.ones((4, 4))), [4.0, 0, 0, 0])
 
 
 def test_adjoint_of_one_entry_worked_example():
-    # entry (i, j) is +z in R(q), because j ⊗ zk = zi, and -z in L(q), because zk ⊗ j = -zi
+    # For q = zk, the entry in row i and column j is +z in R(q), because j ⊗ zk = zi. The entry is -z in L(q), because
+    # zk ⊗ j = -zi.
     grad = np.zeros((4, 4))
     grad[1, 2] = 1.0
     assert_close(right_matrix_adjoint(grad), [0.0, 0, 0, 1])
@@ -172,7 +174,7 @@ def test_adjoint_of_wrong_shape_raises(adjoint, shape):
 
 
 class CountedProduct:
-    """A product that counts its calls."""
+    """An elementwise or matrix product that counts its calls."""
 
     def __init__(self, multiply):
         self.multiply, self.count = multiply, 0
@@ -183,7 +185,7 @@ class CountedProduct:
 
 
 def test_eight_products_worked_example():
-    # p = 1 + 2i + 3j + 4k, q = 5 + 6i + 7j + 8k
+    # With the Hadamard matrix H, p = 1 + 2i + 3j + 4k and q = 5 + 6i + 7j + 8k:
     # H p = (10, -2, -4, 0), H q = (26, -2, -4, 0), elementwise product (260, 4, 16, 0)
     # H (260, 4, 16, 0) = (280, 272, 248, 240), z = ¼ (280, 272, 248, 240) = (70, 68, 62, 60)
     # r = 2·1·5 - 70 = -60   i = 68 - 2·4·7 = 12   j = 62 - 2·2·8 = 30   k = 60 - 2·3·6 = 24

@@ -1,11 +1,11 @@
-"""Backpropagation through a graph of operations.
+"""Tests of backpropagation through a graph of operations.
 
-Every operation records its parents (its input tensors) and a backward function, which maps the gradient of the result
-to the gradients of the parents. `backward` calls these functions from the last operation to the first; this is the
-chain rule. A tensor that is used twice receives the sum of both gradients. A tensor that was broadcast receives the
-sum over the broadcast axes. `backward` frees the graph, so that the memory of a training step is available to the next
-one (test_autodiff_memory). The graphs here are small enough to check by hand; test_random_graphs covers
-arbitrary graphs, and test_gradcheck checks `gradcheck` itself.
+Every operation records its parents (its input tensors) and a backward function. The backward function maps the gradient
+of the result to the gradients of the parents. `backward` applies the chain rule: it calls the backward functions from
+the last operation to the first. A tensor that is used twice receives the sum of both gradients. A tensor that was
+broadcast receives the sum over the broadcast axes. `backward` frees the graph, so that the next training step can use
+the memory (see test_autodiff_memory). The graphs in this module are small worked examples. test_random_graphs tests
+arbitrary graphs, and test_gradcheck tests the function `gradcheck`.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ def leaf(array):
 
 
 def test_worked_example_of_the_chain_rule():
-    # z = u² with u = x y + 1, at x = 2, y = 3: u = 7, z = 49
+    # For z = u² with u = x y + 1, at x = 2 and y = 3: u = 7, z = 49
     # dz/du = 2·7 = 14,  dz/dx = 14·y = 42,  dz/dy = 14·x = 28
     x, y = leaf(2.0), leaf(3.0)
     z = (x * y + 1.0) ** 2
@@ -41,14 +41,14 @@ def test_worked_example_of_the_chain_rule():
 
 
 def test_tensor_used_several_times_receives_the_sum():
-    # y = x² + 3x, so dy/dx = 2x + 3 = 13 at x = 5; x is used three times
+    # x is used three times in y = x² + 3x, and dy/dx = 2x + 3 = 13 at x = 5
     x = leaf(5.0)
     (x * x + 3.0 * x).backward()
     assert float(x.grad) == 13
 
 
 def test_shared_intermediate_result():
-    # a = 2x, y = a·a + a = 4x² + 2x, dy/dx = 8x + 2 = 26 at x = 3
+    # for a = 2x, y = a·a + a = 4x² + 2x and dy/dx = 8x + 2 = 26 at x = 3
     x = leaf(3.0)
     a = 2.0 * x
     (a * a + a).backward()
@@ -83,7 +83,7 @@ def test_derivative_of_each_operator():
 
 
 def test_gradients_of_a_matrix_product():
-    # Y = A B with G = dL/dY = [[1, 10]]:
+    # For Y = A B and the upstream gradient G = dL/dY = [[1, 10]]:
     # dL/dA = G Bᵀ = [[1·3 + 10·4, 1·5 + 10·6]] = [[43, 65]],  dL/dB = Aᵀ G = [[1, 10], [2, 20]]
     a, b = leaf([[1, 2]]), leaf([[3, 4], [5, 6]])
     (a @ b).backward(xp.asarray([[1.0, 10]]))
@@ -92,17 +92,17 @@ def test_gradients_of_a_matrix_product():
 
 
 def test_broadcast_tensor_receives_the_sum():
-    # the row (2,) is used in 3 rows, the column (3, 1) in 2 columns
+    # The row (2,) is broadcast to 3 rows and the column (3, 1) to 2 columns.
     row, column = leaf([1, 2]), leaf([[1], [2], [3]])
     (row * column).backward(np.ones((3, 2)))
-    assert_close(row.grad, [6, 6])  # 1 + 2 + 3
-    assert_close(column.grad, [[3], [3], [3]])  # 1 + 2
+    assert_close(row.grad, [6, 6])  # the sum of the column is 1 + 2 + 3
+    assert_close(column.grad, [[3], [3], [3]])  # the sum of the row is 1 + 2
 
 
 def test_backward_of_a_leaf():
     x = leaf([1, 2])
     x.backward(xp.asarray([10.0, 20]))
-    x.backward(xp.asarray([1.0, 2]))  # a leaf is not freed, so a second call is allowed
+    x.backward(xp.asarray([1.0, 2]))  # `backward` does not free a leaf, so a second call is allowed
     assert_close(x.grad, [11, 22])
 
 
@@ -128,7 +128,7 @@ def test_operators_are_elementwise(name, shapes, seed):
             i = tuple(0 if n == 1 else k for k, n in zip(index[len(index) - a.ndim :], a.shape, strict=True))
             j = tuple(0 if n == 1 else k for k, n in zip(index[len(index) - b.ndim :], b.shape, strict=True))
             expected[index] = operator(float(a[i]), float(b[j]))
-        assert_close(y.data, expected, rtol=0, atol=0)  # exactly equal
+        assert_close(y.data, expected, rtol=0, atol=0)  # the values are exactly equal
 
 
 @given(seeds, st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))
@@ -141,7 +141,7 @@ def test_matrix_product_equals_three_loops(seed, m, k, n):
             expected[i, j] += float(a[i, t]) * float(b[t, j])
     for y in (leaf(a) @ leaf(b), leaf(a) @ b, a @ leaf(b)):
         assert_close(y.data, expected)
-    gradcheck(lambda a, b: a @ b, [a, b], rng=rng, directions=1)
+    gradcheck(lambda a, b: a @ b, [a, b], rng=rng, num_directions=1)
 
 
 @given(seeds, st.integers(-3, 3) | st.floats(-2, 2))
@@ -149,11 +149,11 @@ def test_value_and_derivative_of_a_power(seed, exponent):
     rng = np.random.default_rng(seed)
     x = 0.5 + draw(rng, 3) ** 2
     assert_close((leaf(x) ** exponent).data, [float(entry) ** exponent for entry in x])
-    gradcheck(lambda x: x**exponent, [x], rng=rng, directions=1)
+    gradcheck(lambda x: x**exponent, [x], rng=rng, num_directions=1)
 
 
 def test_powers_of_zero():
-    # 0⁰ = 1 with derivative 0, 0¹ with derivative 1, 0² with derivative 0
+    # At x = 0, the power x⁰ is 1 with derivative 0, x¹ is 0 with derivative 1, and x² is 0 with derivative 0.
     for exponent, value, derivative in [(0, 1, 0), (1, 0, 1), (2, 0, 0)]:
         x = leaf(0.0)
         y = x**exponent
@@ -166,7 +166,7 @@ def test_gradients_of_broadcast_operands(shapes, seed):
     rng = np.random.default_rng(seed)
     a, b = (1.5 + 0.2 * draw(rng, *shape) ** 2 for shape in shapes.input_shapes)
     for operator in OPERATORS.values():
-        gradcheck(operator, [a, b], rng=rng, directions=1)
+        gradcheck(operator, [a, b], rng=rng, num_directions=1)
 
 
 @given(hnp.mutually_broadcastable_shapes(num_shapes=1, base_shape=(3, 2, 4)), seeds)
@@ -276,7 +276,8 @@ MIXED_DTYPE_OPS = {
 
 @pytest.mark.parametrize("name", MIXED_DTYPE_OPS)
 def test_gradient_has_the_dtype_of_its_tensor(name, rng):
-    # the result is float64, as in NumPy; an update with a float64 gradient would make a float32 weight float64
+    # The result is float64, as in NumPy. A float64 gradient would convert a float32 weight to float64 in an optimizer
+    # step.
     x = Tensor(draw(rng, 2, 2, dtype=np.float32), requires_grad=True)
     y = leaf(draw(rng, 2, 2))
     result = MIXED_DTYPE_OPS[name](x, y)
@@ -285,7 +286,7 @@ def test_gradient_has_the_dtype_of_its_tensor(name, rng):
 
 
 def test_gradients_of_leaves_do_not_share_memory(rng):
-    # backward of + returns the same array for both leaves; each leaf stores a copy
+    # The backward function of `+` returns the same array for both leaves, so each leaf stores a copy.
     x, y, grad = leaf(draw(rng, 3)), leaf(draw(rng, 3)), xp.ones(3)
     (x + y).backward(grad)
     x.grad *= 0.5
@@ -309,7 +310,7 @@ def test_gradient_of_a_sum_is_writable():
     assert_close(x.grad, [0.5, 0.5, 0.5])
 
 
-# A graph is freed by backward
+# `backward` frees the graph
 
 
 def test_second_backward_raises():
@@ -336,7 +337,7 @@ def test_backward_of_an_operation_on_a_freed_result_raises():
     x = leaf(3.0)
     hidden = x * x
     hidden.backward()
-    y = hidden + x  # the value is correct, but the gradient would lack the term of hidden
+    y = hidden + x  # the value of y is correct, but the gradient would lack the term of `hidden`
     assert float(y.data) == 12
     with pytest.raises(GraphFreedError):
         y.backward()

@@ -1,4 +1,4 @@
-"""The gradient of the Hamilton product: a derivation in five steps, with a test for each step.
+"""Tests of the gradient of the Hamilton product, derived in five steps.
 
 1. Write out y = p ⊗ q with i² = j² = k² = -1, ij = k, jk = i, ki = j (test_01_quaternions):
 
@@ -7,19 +7,20 @@
        y_j = p_j q_r + p_k q_i + p_r q_j - p_i q_k
        y_k = p_k q_r - p_j q_i + p_i q_j + p_r q_k
 
-2. Every component of y is a sum of products of p and q, so each partial derivative is one component with its sign. The
-   derivatives by q_i are the column (-p_i, p_r, p_k, -p_j) of the equations in step 1.
-3. By the chain rule, the gradient of q_i is the sum of the upstream gradient g times these derivatives:
+2. Every component of y is a sum of products of components of p and q, so each partial derivative is one component with
+   a sign. The partial derivatives of y with respect to q_i are (-p_i, p_r, p_k, -p_j), the factors of q_i in step 1.
+3. By the chain rule, the gradient of q_i is the sum of the upstream gradient g times these partial derivatives:
 
        grad_q_i = -p_i g_r + p_r g_i + p_k g_j - p_j g_k
 
-   With the matrix L(p) of step 1, y = L(p) q and grad_q = L(p)ᵀ g.
-4. This is the equation of y_i in step 1 with p_i, p_j, p_k negated, and g in place of q. So the transposed matrix of
-   p is the matrix of its conjugate p* = p_r - p_i i - p_j j - p_k k, and the gradients are Hamilton products:
+   Let L(p) be the matrix of the equations in step 1. Then y = L(p) q and grad_q = L(p)ᵀ g.
+4. The gradient of q_i in step 3 is the equation of y_i in step 1 with g in place of q and with p_i, p_j, p_k negated.
+   So the transposed matrix of p is the matrix of the conjugate p* = p_r - p_i i - p_j j - p_k k. The matrix R(q) with
+   y = R(q) p has the same property. The gradients are Hamilton products:
 
-       grad_q = p* ⊗ g        and with y = R(q) p,        grad_p = g ⊗ q*
+       grad_q = p* ⊗ g        and        grad_p = g ⊗ q*
 
-5. The gradients of a quaternion in several products are added.
+5. If a quaternion is a factor of several products, its gradients are added.
 
 The backward pass of a Hamilton product is two Hamilton products, so a faster product also makes the backward pass
 faster.
@@ -51,7 +52,7 @@ def gradients(p, q, g, axis=-1):
 
 
 def test_gradient_of_i_times_j():
-    # y = i ⊗ j = k. The loss is the component k of y, so g = k.
+    # The product is y = i ⊗ j = k. The loss is the component k of y, so the upstream gradient is g = k.
     # grad_p = g ⊗ q* = k ⊗ (-j) = -(kj) = -(-i) = i
     # grad_q = p* ⊗ g = (-i) ⊗ k = -(ik) = -(-j) = j
     _, i, j, k = np.eye(4)
@@ -61,7 +62,8 @@ def test_gradient_of_i_times_j():
 
 
 def test_gradient_of_j_times_i():
-    # y = j ⊗ i = -k, g = k: grad_p = k ⊗ (-i) = -(ki) = -j, grad_q = (-j) ⊗ k = -(jk) = -i
+    # The product is y = j ⊗ i = -k, and g = k.
+    # grad_p = k ⊗ (-i) = -(ki) = -j, grad_q = (-j) ⊗ k = -(jk) = -i
     _, i, j, k = np.eye(4)
     grad_p, grad_q = gradients(j, i, k)
     assert_close(grad_p, -j)
@@ -72,7 +74,7 @@ P, Q = np.array([1.0, 2, 3, 4]), np.array([5.0, 6, 7, 8])
 
 
 def test_gradient_worked_example():
-    # the loss is y_r, so g = 1: step 1 gives grad_p = (q_r, -q_i, -q_j, -q_k) = q* and grad_q = p*
+    # The loss is y_r, so g = 1. Step 1 gives grad_p = (q_r, -q_i, -q_j, -q_k) = q* and grad_q = p*.
     grad_p, grad_q = gradients(P, Q, [1.0, 0, 0, 0])
     assert_close(grad_p, [5, -6, -7, -8])
     assert_close(grad_q, [1, -2, -3, -4])
@@ -82,7 +84,7 @@ def test_gradient_worked_example():
 
 
 def product_equations(p, q):
-    """Return p ⊗ q with the equations of step 1."""
+    """Return p ⊗ q, computed with the equations of step 1."""
     (pr, pi, pj, pk), (qr, qi, qj, qk) = p, q
     return np.array(
         [
@@ -100,10 +102,10 @@ def test_step_1_product_equations(p, q):
 
 
 def test_step_2_partial_derivatives():
-    # y is linear in q, so the derivative by q_i is the change of y for q_i + 1
+    # y is linear in q, so the partial derivative with respect to q_i is the change of y when q_i increases by 1
     pr, pi, pj, pk = P
     assert_close(product_equations(P, Q + np.eye(4)[1]) - product_equations(P, Q), [-pi, pr, pk, -pj])
-    # all 32 derivatives: dy_c / dp_a = ± q_b and dy_c / dq_b = ± p_a, where unit a times unit b is ± unit c
+    # If unit a times unit b is ± unit c, then dy_c / dp_a = ± q_b and dy_c / dq_b = ± p_a.
     for c in range(4):
         grad_p, grad_q = gradients(P, Q, np.eye(4)[c])
         for a, b in np.ndindex(4, 4):
@@ -116,7 +118,7 @@ def test_step_2_partial_derivatives():
 def test_step_3_chain_rule(p, q, g):
     expected_p, expected_q = np.zeros(4), np.zeros(4)
     for a, b in np.ndindex(4, 4):
-        c, sign = oracles.unit_product(a, b)  # y_c has the term ± p_a q_b
+        c, sign = oracles.unit_product(a, b)  # y_c contains the term ± p_a q_b
         expected_p[a] += g[c] * sign * q[b]
         expected_q[b] += g[c] * sign * p[a]
     grad_p, grad_q = gradients(p, q, g)
@@ -146,7 +148,8 @@ def test_step_4_gradients_are_products_with_conjugates(p, q, g):
 
 
 def test_step_5_gradients_are_added():
-    # p is multiplied by i and j, g = 1 for both: grad_p = 1 ⊗ i* + 1 ⊗ j* = -i - j; grad_q = p* for both
+    # The factors of p are i and j, and both products have the upstream gradient 1.
+    # grad_p = 1 ⊗ i* + 1 ⊗ j* = -i - j. The gradients of i and j are p*.
     one, i, j, _ = np.eye(4)
     grad_p, grad_q = gradients(P, np.stack([i, j]), np.stack([one, one]))
     assert_close(grad_p, -i - j)
@@ -158,7 +161,7 @@ def test_step_5_gradients_are_added():
 
 @given(quaternions(), quaternions(), quaternions())
 def test_adjoint_identities(p, q, g):
-    # <p ⊗ q, g> = <p, g ⊗ q*> = <q, p* ⊗ g>
+    # the identities are <p ⊗ q, g> = <p, g ⊗ q*> = <q, p* ⊗ g>
     grad_p, grad_q = gradients(p, q, g)
     loss = dot(hamilton_product(p, q), xp.asarray(g))
     assert loss == pytest.approx(dot(xp.asarray(p), grad_p), abs=1e-8)
@@ -183,16 +186,16 @@ def test_component_axis(seed, axis, broadcast):
     p, q = draw(rng, *shape), draw(rng, *([1, *shape] if broadcast else shape[axis:]))
     product = ops.hamilton_product(Tensor(p), Tensor(q), axis=axis).data
     assert_close(product, hamilton_product(p, q, axis=axis))
-    gradcheck(lambda p, q: ops.hamilton_product(p, q, axis=axis), [p, q], rng=rng, directions=1)
+    gradcheck(lambda p, q: ops.hamilton_product(p, q, axis=axis), [p, q], rng=rng, num_directions=1)
 
 
 def test_gradient_of_square(rng):
-    # d(q²): the gradients of both factors are added
+    # both factors of q² are q, so their gradients are added
     gradcheck(lambda q: ops.hamilton_product(q, q, axis=-2), [draw(rng, 3, 4, 2)], rng=rng)
 
 
 def test_gradient_of_commutator(rng):
-    # [p, q] = p ⊗ q - q ⊗ p: [i, j] = k - (-k) = 2k, and [q, q] = 0
+    # The commutator is [p, q] = p ⊗ q - q ⊗ p, so [i, j] = k - (-k) = 2k and [q, q] = 0.
     def commutator(p, q):
         return ops.hamilton_product(p, q) - ops.hamilton_product(q, p)
 
@@ -226,7 +229,7 @@ def test_non_negative_axis_with_equal_ndim(seed, axis):
         lambda p, q: ops.hamilton_product(p, q, axis=axis),
         [draw(rng, *shape), draw(rng, *broadcast)],
         rng=rng,
-        directions=1,
+        num_directions=1,
     )
 
 
@@ -240,7 +243,7 @@ def test_wrong_axis_length_raises(axis):
 
 
 def test_non_negative_axis_with_different_ndim_raises():
-    # axis 0 holds the components of q (4,), but broadcasting aligns it with the last axis of p (4, 4)
+    # Axis 0 of q (4,) holds the components, but broadcasting aligns this axis with the last axis of p (4, 4).
     with pytest.raises(ShapeError, match=r"expected axis < 0 for shapes \(4, 4\) and \(4,\)"):
         ops.hamilton_product(Tensor(np.ones((4, 4))), Tensor(np.ones(4)), axis=0)
 

@@ -1,10 +1,10 @@
-"""A convolution is one matrix product.
+"""Tests of the convolution as one matrix product.
 
-A 3x3 filter reads nine pixels at a time. With each such patch as a row of a matrix (im2col), all filters at all
-positions are one product: rows times weights. The gradients are those of a matrix product; the input gradient adds
-overlapping patches at the pixels that they cover (col2im, the adjoint of im2col). `quatnet.conv.plain` does this, and
-is compared here with six loops. Training uses `quatnet.conv.dispatch`, which computes the same with faster
-algorithms on all cores; it is compared here with the plain convolution for many shapes.
+A 3x3 filter multiplies patches of nine pixels. im2col copies each patch into a row of a matrix. One matrix product of
+the rows and the weights then applies all filters at all positions. The gradients are those of a matrix product. For the
+input gradient, col2im (the adjoint of im2col) adds overlapping patches at the pixels that they cover.
+`quatnet.conv.plain` implements this algorithm and is compared here with six nested loops. Training uses the faster
+algorithms of `quatnet.conv.dispatch`, which are compared here with the plain convolution for many shapes.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ from quatnet.errors import ShapeError
 sides = st.integers(1, 6)
 kernels = st.tuples(st.sampled_from([1, 2, 3, 5]), st.sampled_from([1, 2, 3, 5]))
 strides_and_paddings = st.fixed_dictionaries({"stride": st.integers(1, 3), "padding": st.integers(0, 3)})
-IMAGE = np.arange(1.0, 10).reshape(1, 3, 3, 1)  # 1 2 3 / 4 5 6 / 7 8 9
+IMAGE = np.arange(1.0, 10).reshape(1, 3, 3, 1)  # the image has the rows 1 2 3 / 4 5 6 / 7 8 9
 
 
 def assume_fit(height, width, kernel, options):
@@ -42,7 +42,7 @@ def test_im2col_of_a_three_by_three_image():
 
 
 def test_im2col_with_padding_and_stride():
-    # corners of the padded image at (0, 0), (0, 2), (2, 0), (2, 2)
+    # the four patches start at (0, 0), (0, 2), (2, 0) and (2, 2) of the padded image
     rows = im2col(xp.asarray(IMAGE), (2, 2), stride=2, padding=1)
     assert_close(rows[0].reshape(4, 4), [[0, 0, 0, 1], [0, 0, 2, 3], [0, 4, 0, 7], [5, 6, 8, 9]])
 
@@ -53,7 +53,7 @@ def test_im2col_keeps_the_channels_of_a_pixel_together():
 
 
 def test_col2im_of_ones_counts_the_patches_of_a_pixel():
-    # 2x2 patches of a 3x3 image: one patch has a corner, two an edge pixel, four the center
+    # A corner pixel of the 3x3 image is in one 2x2 patch, an edge pixel in two patches, and the center in four.
     image = col2im(xp.ones((1, 2, 2, 4)), (1, 3, 3, 1), (2, 2))
     assert_close(image[0, :, :, 0], [[1, 2, 1], [2, 4, 2], [1, 2, 1]])
 
@@ -63,7 +63,8 @@ def test_col2im_of_ones_counts_the_patches_of_a_pixel():
     [(3, 2, 1, 0, 2), (7, 3, 2, 0, 3), (8, 3, 2, 0, 3), (8, 3, 2, 1, 4), (5, 5, 3, 0, 1), (1, 3, 1, 1, 1)],
 )
 def test_output_size(size, kernel, stride, padding, expected):
-    assert output_size(size, kernel, stride, padding) == expected  # floor((size + 2 padding - kernel) / stride) + 1
+    # the formula is floor((size + 2 padding - kernel) / stride) + 1
+    assert output_size(size, kernel, stride, padding) == expected
 
 
 @given(st.integers(1, 20), st.integers(1, 6), st.integers(1, 4), st.integers(0, 3))
@@ -73,7 +74,7 @@ def test_output_size_is_the_number_of_positions(size, kernel, stride, padding):
     assert output_size(size, kernel, stride, padding) == len(positions)
 
 
-# Patches, for any shape
+# Patches of any shape
 
 
 @given(seeds, st.integers(0, 2), sides, sides, st.integers(1, 3), kernels, strides_and_paddings)
@@ -96,19 +97,19 @@ def test_pad(rng):
 
 
 def test_convolution_worked_example():
-    # kernel 1 0 / 0 -1: top left minus bottom right of each patch is always x - (x + 4) = -4
+    # The kernel 1 0 / 0 -1 subtracts the bottom right pixel of each patch from the top left pixel x: x - (x + 4) = -4.
     w = xp.asarray([[1.0, 0], [0, -1]]).reshape(2, 2, 1, 1)
     assert_close(plain.conv2d(xp.asarray(IMAGE), w)[0, :, :, 0], [[-4, -4], [-4, -4]])
 
 
 def test_the_kernel_is_not_flipped():
-    # a correlation: the kernel (1, 2) on the row 1 2 3 gives 1·1 + 2·2 = 5 and 1·2 + 2·3 = 8
+    # conv2d is a correlation: the kernel (1, 2) maps the row 1 2 3 to 1·1 + 2·2 = 5 and 1·2 + 2·3 = 8
     y = ops.conv2d(Tensor(IMAGE[:, :1]), Tensor(np.array([1.0, 2]).reshape(1, 2, 1, 1)))
     assert_close(y.data.ravel(), [5, 8])
 
 
 def test_gradients_worked_example():
-    # y = (w0 x0 + w1 x1, w0 x1 + w1 x2) with x = (1, 2, 3), w = (4, 5), grad = (1, 10)
+    # For y = (w0 x0 + w1 x1, w0 x1 + w1 x2) with x = (1, 2, 3), w = (4, 5) and the upstream gradient (1, 10):
     # grad_x = (w0·1, w1·1 + w0·10, w1·10) = (4, 45, 50), grad_w = (x0·1 + x1·10, x1·1 + x2·10) = (21, 32)
     x = Tensor(IMAGE[:, :1].copy(), requires_grad=True)
     w = Tensor(np.array([4.0, 5]).reshape(1, 2, 1, 1), requires_grad=True)
@@ -117,11 +118,11 @@ def test_gradients_worked_example():
     assert_close(w.grad.ravel(), [21, 32])
 
 
-# Convolution against six loops
+# The plain convolution and six nested loops
 
 
 @given(seeds, st.integers(0, 2), sides, sides, st.integers(1, 3), st.integers(1, 3), kernels, strides_and_paddings)
-def test_plain_convolution_is_six_loops(seed, n, h, w, c, o, kernel, options):
+def test_plain_convolution_equals_loops(seed, n, h, w, c, o, kernel, options):
     assume_fit(h, w, kernel, options)
     rng = np.random.default_rng(seed)
     x, weight = draw(rng, n, h, w, c), draw(rng, *kernel, c, o)
@@ -131,7 +132,7 @@ def test_plain_convolution_is_six_loops(seed, n, h, w, c, o, kernel, options):
 
 @given(seeds, sides, sides, kernels, strides_and_paddings)
 def test_plain_gradients_are_adjoint_to_the_convolution(seed, h, w, kernel, options):
-    # y is linear in x and in w: <conv(x, w), grad> = <x, grad_x> = <w, grad_w>
+    # The convolution is linear in x and in w, so <conv(x, w), grad> = <x, grad_x> = <w, grad_w>.
     assume_fit(h, w, kernel, options)
     rng = np.random.default_rng(seed)
     x, weight = draw(rng, 2, h, w, 2), draw(rng, *kernel, 2, 3)
@@ -141,7 +142,7 @@ def test_plain_gradients_are_adjoint_to_the_convolution(seed, h, w, kernel, opti
     assert_close(dot(y, grad), dot(weight, plain.conv2d_weight_gradient(x, grad, kernel, **options)))
 
 
-# Fast algorithms against the plain convolution
+# Fast algorithms and the plain convolution
 
 
 def assert_same_as_plain(x, w, grad, **options):
@@ -158,16 +159,17 @@ def assert_same_as_plain(x, w, grad, **options):
 
 
 def draw_arguments(rng, shape, kernel, outputs, **options):
-    """Draw x, w and an upstream gradient that fit together."""
+    """Draw x, w and an upstream gradient with compatible shapes."""
     x, w = draw(rng, *shape), draw(rng, *kernel, shape[-1], outputs)
     return x, w, draw(rng, *plain.conv2d(x, w, **options).shape)
 
 
-widths = st.one_of(sides, st.integers(12, 24))  # narrow images, and widths around the thresholds
+# widths of narrow images, and widths around the thresholds of the algorithms
+widths = st.one_of(sides, st.integers(12, 24))
 
 
 @given(seeds, st.integers(0, 3), sides, widths, st.integers(1, 4), st.integers(1, 4), kernels, strides_and_paddings)
-def test_fast_algorithms_are_the_plain_convolution(seed, n, h, w, c, o, kernel, options):
+def test_fast_algorithms_equal_plain_convolution(seed, n, h, w, c, o, kernel, options):
     assume_fit(h, w, kernel, options)
     rng = np.random.default_rng(seed)
     assert_same_as_plain(*draw_arguments(rng, (n, h, w, c), kernel, o, **options), **options)
@@ -228,7 +230,7 @@ def test_arguments_are_not_changed(rng):
         assert_close(array, copy, rtol=0, atol=0)
 
 
-# Any number of threads
+# Number of threads
 
 
 @pytest.mark.parametrize("options", [{"padding": 1}, {"padding": 1, "stride": 2}])
@@ -250,7 +252,7 @@ def test_results_are_bit_identical_for_any_number_of_threads(options, with_threa
             np.testing.assert_array_equal(asnumpy(a), asnumpy(b))
 
 
-# The op
+# The op conv2d
 
 
 @pytest.mark.parametrize("name", ["large kernel across tiles", "kernel of one row", "more padding than kernel"])
@@ -265,7 +267,7 @@ def test_gradients_for_any_stride_and_padding(seed, h, w, kernel, options):
     assume_fit(h, w, kernel, options)
     rng = np.random.default_rng(seed)
     x, weight = draw(rng, 1, h, w, 2), draw(rng, *kernel, 2, 2)
-    gradcheck(lambda x, w: ops.conv2d(x, w, **options), [x, weight], rng=rng, directions=1, tolerance=1e-5)
+    gradcheck(lambda x, w: ops.conv2d(x, w, **options), [x, weight], rng=rng, num_directions=1, tolerance=1e-5)
 
 
 def test_no_gradient_for_an_input_without_requires_grad(rng):
@@ -285,7 +287,7 @@ def test_float32_stays_float32(rng):
 @pytest.mark.parity
 @pytest.mark.parametrize("options", [{}, {"padding": 1}, {"stride": 2}, {"stride": 3, "padding": 2}])
 @pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (5, 5), (3, 1)])
-def test_agrees_with_pytorch(kernel, options, torch, rng):
+def test_conv2d_equals_pytorch(kernel, options, torch, rng):
     def channels_first(x, w):
         y = torch.nn.functional.conv2d(x.permute(0, 3, 1, 2), w.permute(3, 2, 0, 1), **options)
         return y.permute(0, 2, 3, 1)
@@ -309,11 +311,11 @@ def test_agrees_with_pytorch(kernel, options, torch, rng):
         ((1, 5, 5, 3), (3, 3, 3, 4), {"padding": -1}, "padding -1"),
     ],
 )
-def test_shapes_that_do_not_fit(conv2d, x, w, options, message):
+def test_incompatible_shapes(conv2d, x, w, options, message):
     with pytest.raises(ShapeError, match=message):
         conv2d(np.ones(x), np.ones(w), **options)
 
 
-def test_two_dtypes():
+def test_mixed_dtypes():
     with pytest.raises(ShapeError, match="x float64 and w float32"):
         ops.conv2d(Tensor(np.ones((1, 3, 3, 1))), Tensor(np.ones((1, 1, 1, 1), np.float32)))

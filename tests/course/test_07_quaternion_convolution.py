@@ -1,10 +1,10 @@
-"""Convolution with quaternions.
+"""Tests of the quaternion convolution.
 
-The channels of an image are read as quaternions, four real channels each, in blocks r|i|j|k. The kernel is made of
-quaternions that multiply from the left: y = Σ w ⊗ x. The reference is a loop with one Hamilton product per tap and
-channel. A faster form replaces each tap by its 4x4 block matrix, which gives a real convolution that has a quarter of
-the weights. Because w multiplies from the left, right multiplication by a quaternion q commutes with the layer:
-layer(x ⊗ q) = layer(x) ⊗ q, which holds for no other choice of signs.
+Four real channels of an image are one quaternion. The real channels are ordered in blocks r|i|j|k. The weights are
+quaternions w that multiply the input x from the left: y = Σ w ⊗ x. The reference is a loop with one Hamilton product
+per tap and channel. A faster algorithm replaces each w by its 4x4 matrix. The result is a real convolution in which
+each weight occurs four times. Because w multiplies from the left, right multiplication by a quaternion q commutes with
+the layer: layer(x ⊗ q) = layer(x) ⊗ q. No other choice of signs has this property.
 """
 
 import numpy as np
@@ -45,7 +45,7 @@ def quaternion_linear(x, w, bias):
 
 
 def test_one_pixel_and_one_tap_are_one_hamilton_product():
-    # (1 + 2i + 3j + 4k)(5 + 6i + 7j + 8k) = -60 + 12i + 30j + 24k, as in test_01_quaternions
+    # This is the product (1 + 2i + 3j + 4k)(5 + 6i + 7j + 8k) = -60 + 12i + 30j + 24k of test_01_quaternions.
     x = xp.asarray([5.0, 6, 7, 8]).reshape(1, 1, 1, 4)
     w = xp.asarray([1.0, 2, 3, 4]).reshape(4, 1, 1, 1, 1)
     assert_close(quaternion_conv2d(x, w).ravel(), [-60, 12, 30, 24])
@@ -53,7 +53,8 @@ def test_one_pixel_and_one_tap_are_one_hamilton_product():
 
 
 def test_channels_are_in_blocks():
-    # two quaternion channels: r r i i j j k k. A weight i on channel 0 maps r -> i, i -> -r, j -> k, k -> -j
+    # Two quaternion channels have the real channels r r i i j j k k.
+    # The weight i on channel 0 maps r -> i, i -> -r, j -> k, k -> -j.
     x = xp.asarray([1.0, 10, 2, 20, 3, 30, 4, 40]).reshape(1, 1, 1, 8)
     w = xp.zeros((4, 1, 1, 2, 1))
     w[1, 0, 0, 0, 0] = 1
@@ -61,7 +62,7 @@ def test_channels_are_in_blocks():
 
 
 def test_block_weight_of_one_tap():
-    # row = channel in, column = channel out: the transpose of L(w), since pixels are rows here
+    # Rows are input channels and columns are output channels, so the block weight is the transpose of L(w).
     w = xp.asarray([1.0, 2, 3, 4]).reshape(4, 1, 1, 1, 1)
     expected = [[1, 2, 3, 4], [-2, 1, 4, -3], [-3, -4, 1, 2], [-4, 3, -2, 1]]
     assert_close(plain.block_weight(w)[0, 0], expected)
@@ -75,11 +76,11 @@ def test_quaternion_layers_have_a_quarter_of_the_weights(rng):
         assert 4 * quaternion.data.size == real.data.size
 
 
-# Against loops
+# Comparison with loops
 
 
 @given(seeds, st.integers(0, 2), st.integers(1, 4), st.integers(1, 4), small, small, kernels, strides_and_paddings)
-def test_convolution_is_a_loop_of_hamilton_products(seed, n, h, w, c, o, kernel, options):
+def test_convolution_equals_loop_of_hamilton_products(seed, n, h, w, c, o, kernel, options):
     assume(min(h - kernel[0], w - kernel[1]) + 2 * options["padding"] >= 0)
     rng = np.random.default_rng(seed)
     x, weight = draw(rng, n, h, w, 4 * c), draw(rng, 4, *kernel, c, o)
@@ -88,7 +89,7 @@ def test_convolution_is_a_loop_of_hamilton_products(seed, n, h, w, c, o, kernel,
 
 
 @given(seeds, st.integers(1, 3), small, small)
-def test_linear_is_a_loop_of_hamilton_products(seed, n, c, o):
+def test_linear_equals_loop_of_hamilton_products(seed, n, c, o):
     rng = np.random.default_rng(seed)
     x, w, bias = draw(rng, n, 4 * c), draw(rng, 4, c, o), draw(rng, 4 * o)
     pixel, taps = asnumpy(x).reshape(n, 1, 1, 4 * c), asnumpy(w)[:, None, None]
@@ -103,7 +104,7 @@ def test_real_convolution_with_the_block_weight(rng):
 
 
 def test_eight_products_of_kernels_and_images(rng):
-    # the identity of test_02_product_as_a_matrix for kernels and images: 8 convolutions of C/4 channels
+    # The product with eight multiplications (test_02_product_as_a_matrix) is 8 convolutions of C/4 channels.
     x, w = draw(rng, 2, 5, 6, 4, 3), draw(rng, 4, 3, 3, 3, 2)
     calls = []
 
@@ -111,7 +112,7 @@ def test_eight_products_of_kernels_and_images(rng):
         calls.append(kernel.shape)
         return plain.conv2d(image, kernel, padding=1)
 
-    y = eight_products(w, xp.moveaxis(x, 3, 0), convolution)  # (4, N, H, W, O)
+    y = eight_products(w, xp.moveaxis(x, 3, 0), convolution)  # the shape is (4, N, H, W, O)
     expected = quaternion_conv2d(x.reshape(2, 5, 6, 12), w, padding=1).reshape(2, 5, 6, 4, 2)
     assert_close(xp.moveaxis(y, 0, 3), expected)
     assert calls == [(3, 3, 3, 2)] * 8
@@ -135,7 +136,7 @@ def test_equivariance_of_the_linear_layer(seed, q):
     assert_close(y, times(quaternion_linear(x, w, bias), q), atol=1e-9)
 
 
-def test_a_real_convolution_is_not_equivariant(rng):
+def test_real_convolution_is_not_equivariant(rng):
     x, w, q = draw(rng, 1, 4, 5, 8), draw(rng, 3, 3, 8, 8), draw(rng, 4)
     difference = plain.conv2d(times(x, q), w) - times(plain.conv2d(x, w), q)
     assert float(xp.abs(difference).max()) > 1
@@ -148,7 +149,7 @@ def test_a_real_convolution_is_not_equivariant(rng):
 def test_convolution_gradients(seed, kernel, options):
     rng = np.random.default_rng(seed)
     x, w = draw(rng, 2, 4, 5, 8), draw(rng, 4, *kernel, 2, 3)
-    gradcheck(lambda x, w: ops.quaternion_conv2d(x, w, **options), [x, w], rng=rng, directions=1, tolerance=1e-5)
+    gradcheck(lambda x, w: ops.quaternion_conv2d(x, w, **options), [x, w], rng=rng, num_directions=1, tolerance=1e-5)
 
 
 def test_convolution_gradients_of_a_wide_image(rng):
@@ -160,7 +161,7 @@ def test_convolution_gradients_of_a_wide_image(rng):
 def test_linear_gradients(seed, c, o):
     rng = np.random.default_rng(seed)
     arrays = [draw(rng, 3, 4 * c), draw(rng, 4, c, o), draw(rng, 4 * o)]
-    gradcheck(ops.quaternion_linear, arrays, rng=rng, directions=1)
+    gradcheck(ops.quaternion_linear, arrays, rng=rng, num_directions=1)
 
 
 @given(seeds, kernels, small, small)
@@ -170,7 +171,8 @@ def test_gradient_of_the_block_weight(seed, kernel, c, o):
     tensor = Tensor(w, requires_grad=True)
     block_weight(tensor).backward(grad)
     assert_close(dot(plain.block_weight(w), grad), dot(w, tensor.grad))
-    # each number occurs four times, with a sign, so the adjoint of the block weight returns 4 w
+    # Each component of w occurs four times in the block weight. The adjoint multiplies by the same signs, so the
+    # adjoint maps the block weight to 4 w.
     second = Tensor(w, requires_grad=True)
     block_weight(second).backward(plain.block_weight(w))
     assert_close(second.grad, 4 * w)
@@ -223,7 +225,7 @@ def test_layers_agree_with_ops(rng):
 
 
 def test_linear_worked_example():
-    # (1, 2) [[1, 10], [100, 1000]] = (201, 2010), plus (5, 6)
+    # The product (1, 2) [[1, 10], [100, 1000]] is (201, 2010). The bias is (5, 6).
     x, w = xp.asarray([[1.0, 2]]), xp.asarray([[1.0, 10], [100, 1000]])
     assert_close(ops.linear(Tensor(x), Tensor(w), Tensor(xp.asarray([5.0, 6]))).data, [[206, 2016]])
     assert_close(ops.linear(Tensor(x), Tensor(w)).data, [[201, 2010]])
@@ -249,7 +251,7 @@ def test_channels_must_be_divisible_by_four(layer, channels, rng):
         ((5, 5, 8), (4, 3, 3, 2, 1)),
     ],
 )
-def test_convolution_shapes_that_do_not_fit(x, w):
+def test_convolution_incompatible_shapes(x, w):
     with pytest.raises(ShapeError, match="four times the number of quaternion channels") as error:
         quaternion_conv2d(np.ones(x), np.ones(w))
     assert str(x) in str(error.value)
@@ -257,7 +259,7 @@ def test_convolution_shapes_that_do_not_fit(x, w):
 
 
 @pytest.mark.parametrize(("x", "w"), [((2, 4), (4, 2, 1)), ((2, 8), (3, 2, 1)), ((2, 8), (8, 4)), ((8,), (4, 2, 1))])
-def test_linear_shapes_that_do_not_fit(x, w):
+def test_linear_incompatible_shapes(x, w):
     with pytest.raises(ShapeError):
         quaternion_linear(np.ones(x), np.ones(w), np.zeros(4))
 

@@ -1,9 +1,9 @@
-"""Modules and initial weights.
+"""Tests of modules and of the initial weights.
 
 A module holds the parameters of a network by name. The initial weights keep the variance of signals constant across
-layers: for n input quaternions, the variance of y = Σ w ⊗ x is n E|w|² times the variance of x. So E|w|² should be
-1 / n, or 2 / n for a layer after a ReLU, which passes half of the variance. Two initializations satisfy this: weights
-with a random norm (polar) and weights with a constant norm (unitary).
+layers. For n input quaternions and weights w, the variance of y = Σ w ⊗ x is n E|w|² times the variance of x. So E|w|²
+should be 1 / n. After a ReLU, which halves the mean square, E|w|² should be 2 / n. Two initializations satisfy this
+condition: weights with a random norm (polar) and weights with a constant norm (unitary).
 """
 
 import math
@@ -64,7 +64,7 @@ def test_load_state_dict_of_another_network():
     second.load_state_dict(first.state_dict())
     for name, array in first.state_dict().items():
         assert_close(second.state_dict()[name], array, rtol=0, atol=0)
-    # an optimizer references the tensors, so they must not be replaced
+    # An optimizer references the parameter tensors, so `load_state_dict` must not replace the tensors.
     assert all(dict(second.named_parameters())[name] is tensor for name, tensor in parameters.items())
 
 
@@ -90,7 +90,8 @@ def test_load_state_dict_of_other_names_or_shapes_raises(change, message):
 
 
 def test_modulus_of_polar_weights_is_chi_distributed(rng):
-    # chi with 4 degrees of freedom: mean sqrt(2) Γ(5/2) / Γ(2) = 1.880, mean square 4; times the scale
+    # The modulus has a chi distribution with 4 degrees of freedom, times the scale. The mean of the distribution is
+    # sqrt(2) Γ(5/2) / Γ(2) = 1.880, and its mean square is 4.
     w = quaternion_polar((4, 100, 200), 0.5, rng=rng)
     modulus = np.sqrt((w.astype(np.float64) ** 2).sum(axis=0)).ravel() / 0.5
     assert modulus.mean() == pytest.approx(math.sqrt(2) * math.gamma(2.5), rel=0.01)
@@ -99,7 +100,7 @@ def test_modulus_of_polar_weights_is_chi_distributed(rng):
 
 
 def test_component_variances_of_polar_weights(rng):
-    # E[cos²] = 1/2: half of |w|² is in the real part, the other half is divided equally among i, j and k
+    # Because E[cos²] = 1/2, half of |w|² is in the real part. The other half is divided equally among i, j and k.
     w = quaternion_polar((4, 100, 200), 1.0, rng=rng)
     fractions = (w.astype(np.float64) ** 2).mean(axis=(1, 2)) / 4
     np.testing.assert_allclose(fractions, [1 / 2, 1 / 6, 1 / 6, 1 / 6], rtol=0.04)
@@ -107,20 +108,21 @@ def test_component_variances_of_polar_weights(rng):
 
 
 def test_unitary_weights_have_constant_norm_and_uniform_direction(rng):
-    # for a direction uniform on the sphere, the mean square of a component is 1/4 of the squared norm
+    # For a direction uniform on the sphere, the mean square of a component is 1/4 of the squared norm.
     w = quaternion_unitary((4, 100, 200), 0.5, rng=rng)
     np.testing.assert_allclose(np.sqrt((w.astype(np.float64) ** 2).sum(axis=0)), 1, rtol=1e-6)
     np.testing.assert_allclose((w**2).mean(axis=(1, 2)), 1 / 4, rtol=0.03)
     np.testing.assert_allclose(w.mean(axis=(1, 2)), 0, atol=0.02)
-    # on the unit sphere in four dimensions, the real part r has density 2/π sqrt(1 - r²), so P(|r| > 1/2) = 0.391
+    # On the unit sphere in four dimensions, the real part r has the density 2/π sqrt(1 - r²), so P(|r| > 1/2) = 0.391.
     assert (np.abs(w[0]) > 0.5).mean() == pytest.approx(2 / 3 - math.sqrt(3) / (2 * math.pi), abs=0.015)
 
 
 def test_worked_example_of_scales():
-    # 3 x 3 kernel, 2 quaternions in, 6 out: fan_in 18, fan_out 54, so 1 / sqrt(2 · 72) = 1/12, 1 / sqrt(2 · 18) = 1/6
+    # A 3x3 kernel with 2 input and 6 output quaternions has fan_in 18 and fan_out 54.
+    # The scales are 1 / sqrt(2 · 72) = 1/12 (Glorot) and 1 / sqrt(2 · 18) = 1/6 (He).
     assert glorot_scale((4, 3, 3, 2, 6)) == pytest.approx(1 / 12)
     assert he_scale((4, 3, 3, 2, 6)) == pytest.approx(1 / 6)
-    # linear layer: 1 / sqrt(2 (2 + 6)) and 1 / sqrt(2 · 2)
+    # The scales of the linear layer are 1 / sqrt(2 (2 + 6)) and 1 / sqrt(2 · 2).
     assert (glorot_scale((4, 2, 6)), he_scale((4, 2, 6))) == (1 / 4, 1 / 2)
 
 
@@ -138,7 +140,7 @@ INITIALIZERS = {"polar": quaternion_polar, "unitary": quaternion_unitary}
 
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_glorot_scale_keeps_variance_forward_and_backward(name, rng):
-    # 256 quaternions in and out: the mean |w|² of the 65,536 weights deviates by about 1 % from its expectation
+    # With 256 input and 256 output quaternions, the mean |w|² deviates by about 1 % from its expectation.
     shape = (4, 256, 256)
     w = Tensor(INITIALIZERS[name](shape, glorot_scale(shape), rng=rng))
     x = Tensor(draw(rng, 200, 1024, dtype=np.float32), requires_grad=True)
@@ -146,15 +148,17 @@ def test_glorot_scale_keeps_variance_forward_and_backward(name, rng):
     y.backward(draw(rng, *y.shape))
     components = asnumpy(y.data).reshape(200, 4, 256)
     assert components.var() == pytest.approx(asnumpy(x.data).var(), rel=0.04)
-    np.testing.assert_allclose(components.var(axis=(0, 2)), 1, rtol=0.06)  # equal for r, i, j and k
+    np.testing.assert_allclose(components.var(axis=(0, 2)), 1, rtol=0.06)  # the variances of r, i, j and k are equal
     assert asnumpy(x.grad).var() == pytest.approx(1, rel=0.04)
 
 
 @pytest.mark.parametrize("name", INITIALIZERS)
 @pytest.mark.parametrize(("scale", "expected"), [(he_scale, 1.0), (glorot_scale, 2.0**-6)])
 def test_mean_square_after_six_relu_layers(name, scale, expected, rng):
-    # each of the six layers follows a ReLU: He keeps the mean square, Glorot halves it per layer, a factor of 2**-6.
-    # The result for He was 0.67 to 1.26 over 40 seeds, because the 200 rows become similar in deep layers
+    # Each of the six layers follows a ReLU. The He scale keeps the mean square.
+    # The Glorot scale halves the mean square in each layer.
+    # Over 40 seeds, the mean square for He was between 0.67 and 1.26.
+    # The mean square varies because the 200 rows become similar in deep layers.
     x, shape = draw(rng, 200, 1024, dtype=np.float32), (4, 256, 256)
     h, bias = Tensor(x), Tensor(np.zeros(1024, np.float32))
     for _ in range(6):
@@ -196,7 +200,7 @@ def test_scale_of_a_shape_without_channels_raises(shape):
 
 
 def test_xavier_weights_are_uniform(rng):
-    # bound sqrt(6 / (9 (16 + 32))) = 0.1179; the variance is bound² / 3
+    # The weights are uniform with the bound sqrt(6 / (9 (16 + 32))) = 0.1179. Their variance is bound² / 3.
     w = xavier_uniform((3, 3, 16, 32), rng=rng)
     bound = math.sqrt(6 / (9 * 48))
     assert np.abs(w).max() == pytest.approx(bound, rel=0.01)
@@ -209,11 +213,11 @@ def test_xavier_weights_are_uniform(rng):
         (Conv2d, (1, 20, 20, 64), 1.0),
         (QuaternionConv2d, (1, 20, 20, 64), 1.0),
         (Linear, (400, 64), 1.0),
-        (QuaternionLinear, (400, 64), 2.0),  # He scale, for a layer after a ReLU
+        (QuaternionLinear, (400, 64), 2.0),  # the He scale is for a layer after a ReLU
     ],
 )
 def test_output_variance_of_initialized_layers(layer, shape, variance, rng):
-    # as many output as input channels; the border is excluded because of the padding
+    # The numbers of input and output channels are equal. The border is excluded because padding reduces its variance.
     y = asnumpy(layer(64, 64, rng=rng)(Tensor(draw(rng, *shape, dtype=np.float32))).data)
     assert (y[:, 1:-1, 1:-1] if y.ndim == 4 else y).var() == pytest.approx(variance, rel=0.1)
 

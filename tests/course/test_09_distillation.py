@@ -1,9 +1,9 @@
-"""Knowledge distillation: losses between the outputs of a student and a teacher.
+"""Tests of the losses for knowledge distillation from a teacher to a student.
 
-The loss for one label per clip is KL(teacher || student) between the softmax outputs, and the loss for several labels
-per clip is KL(teacher || student) of a Bernoulli distribution per class. A temperature divides the logits of both. The
-released code of the paper applies a sigmoid before the softmax, which leaves a weak training signal. Feature matching
-compares features by their mean squared error.
+For one label per clip, the loss is the Kullback-Leibler divergence KL(teacher || student) between the softmax outputs.
+For several labels per clip, the loss is KL(teacher || student) between two Bernoulli distributions per class. A
+temperature T divides the logits of the student and of the teacher. The released code of the paper applies a sigmoid
+before the softmax, which gives small gradients. Feature matching uses the mean squared error between features.
 """
 
 import math
@@ -43,7 +43,7 @@ def gradient(loss, logits, teacher_logits, **options):
 
 
 def draw_pair(seed, *shape):
-    """Return random student and teacher outputs."""
+    """Draw random logits of a student and of a teacher."""
     both = draw(seed, 2, *shape)
     return both[0], both[1]
 
@@ -52,7 +52,7 @@ def draw_pair(seed, *shape):
 
 
 def test_distillation_loss():
-    # teacher (3/4, 1/4), student (1/2, 1/2), T = 1:
+    # For the teacher (3/4, 1/4), the student (1/2, 1/2) and T = 1:
     # KL(teacher || student) = 3/4 log(3/2) + 1/4 log(1/2) = 0.1308, while KL(student || teacher) = 0.1438
     student, teacher = leaf([[0, 0]]), np.array([[math.log(3), 0]])
     loss = ops.distillation_loss(student, teacher, temperature=1.0)
@@ -62,17 +62,19 @@ def test_distillation_loss():
 
 
 def test_binary_distillation_loss():
-    # probabilities of the teacher (3/4, 1/2), of the student (1/2, 1/2), T = 1. The KL divergence of the first class is
-    # 3/4 log(3/2) + 1/4 log(1/2), of the second class 0; the loss is their mean
+    # The probabilities are (3/4, 1/2) for the teacher and (1/2, 1/2) for the student, with T = 1.
+    # The KL divergence is 3/4 log(3/2) + 1/4 log(1/2) for the first class and 0 for the second class.
+    # The loss is the mean over the classes.
     student, teacher = leaf([[0, 0]]), np.array([[math.log(3), 0]])
     loss = ops.binary_distillation_loss(student, teacher, temperature=1.0)
     assert value(loss) == pytest.approx((0.75 * math.log(3 / 2) + 0.25 * math.log(1 / 2)) / 2)
-    loss.backward()  # (σ(z) - σ(v)) / 2
+    loss.backward()  # for the logits z and the teacher logits v, the gradient is (σ(z) - σ(v)) / 2
     assert_close(student.grad, [[-1 / 8, 0]])
 
 
 def test_paper_code_loss_is_small_for_a_certain_teacher():
-    # the sigmoid outputs are 1 and 0, at T = 2 the softmax of (1/2, 0) is 62 %, while the teacher probability is 100 %
+    # The sigmoid outputs of the teacher are 1 and 0. The softmax of these outputs at T = 2 is 62 % for class 0.
+    # The softmax of the teacher logits is 100 % for class 0.
     loss = paper_code.distillation_loss(leaf([[0, 0]]), np.array([[1000.0, -1000.0]]))
     q = math.exp(0.5) / (math.exp(0.5) + 1)
     assert q == pytest.approx(0.6225, abs=1e-4)
@@ -81,17 +83,17 @@ def test_paper_code_loss_is_small_for_a_certain_teacher():
 
 
 def test_mse_loss():
-    # ((1 - 3)² + (2 - 2)²) / 2
+    # The loss is ((1 - 3)² + (2 - 2)²) / 2 = 2.
     features = leaf([[1, 2]])
     loss = ops.mse_loss(features, np.array([[3, 2]]))
     assert value(loss) == 2
-    loss.backward()  # 2 (f - t) / 2
+    loss.backward()  # for the features f and the targets t, the gradient is 2 (f - t) / 2
     assert_close(features.grad, [[-2, 0]])
 
 
 @pytest.mark.parametrize("name", ["softmax", "bernoulli"])
 def test_temperature_divides_logits_and_multiplies_loss_by_its_square(name):
-    # twice the logits at T = 2 give the same probabilities, so the loss is 2² = 4 times the loss at T = 1
+    # Twice the logits at T = 2 give the same probabilities as at T = 1, so the loss is 2² = 4 times the loss at T = 1.
     student, teacher = np.array([[0.3, -1.0]]), np.array([[2.0, 0.5]])
     loss_1 = DISTILLATION_LOSSES[name](Tensor(student), teacher, temperature=1.0)
     loss_2 = DISTILLATION_LOSSES[name](Tensor(2 * student), 2 * teacher, temperature=2.0)
@@ -99,8 +101,8 @@ def test_temperature_divides_logits_and_multiplies_loss_by_its_square(name):
 
 
 def test_gradient_at_high_temperature(rng):
-    # for high T, softmax(z / T) = (1 + (z - mean) / T) / classes, so the gradient converges to (z - v) / classes;
-    # σ(z / T) = 1/2 + z / 4T, so the gradient of the Bernoulli loss converges to (z - v) / (4 · classes)
+    # For high T, softmax(z / T) is (1 + (z - mean) / T) / classes, so the gradient converges to (z - v) / classes.
+    # For high T, σ(z / T) is 1/2 + z / 4T, so the gradient of the Bernoulli loss converges to (z - v) / (4 · classes).
     z, v = draw(rng, 1, 5), draw(rng, 1, 5)
     z, v = z - z.mean(), v - v.mean()
     for temperature in (1e3, 1e4):
@@ -130,7 +132,7 @@ def test_softmax_is_invariant_to_a_constant(seed, n, size, temperature):
 
 @given(seeds, batch_sizes, sizes)
 def test_bernoulli_gradient_is_the_gradient_of_binary_cross_entropy(seed, n, size):
-    # KL divergence and binary cross entropy differ by the entropy of the teacher, which is constant
+    # KL divergence and binary cross entropy differ by the entropy of the teacher, which does not depend on the student.
     z, v = draw_pair(seed, n, size)
     grad = gradient(ops.binary_distillation_loss, z, v, temperature=1.0)
     assert_close(grad, gradient(ops.binary_cross_entropy_with_logits, z, 1 / (1 + xp.exp(-v))))
@@ -138,7 +140,7 @@ def test_bernoulli_gradient_is_the_gradient_of_binary_cross_entropy(seed, n, siz
 
 @given(seeds, batch_sizes, temperatures)
 def test_softmax_of_two_classes_is_a_bernoulli_distribution(seed, n, temperature):
-    # softmax(z, 0) = (σ(z), 1 - σ(z))
+    # for two classes with the logits (z, 0), the softmax is (σ(z), 1 - σ(z))
     z, v = draw_pair(seed, n, 1)
     bernoulli = ops.binary_distillation_loss(leaf(z), v, temperature=temperature)
     z2, v2 = (xp.concatenate([a, xp.zeros((n, 1))], axis=1) for a in (z, v))
@@ -151,7 +153,7 @@ def test_order_of_the_clips_does_not_matter(seed, n, size, name):
     assert value(LOSSES[name](leaf(z), v)) == pytest.approx(value(LOSSES[name](leaf(z[order]), v[order])))
 
 
-# Reference in loops, and gradients
+# Reference implementation in loops, and gradients
 
 
 @given(seeds, batch_sizes, sizes, temperatures)

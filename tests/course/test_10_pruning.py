@@ -1,10 +1,10 @@
-"""Filter pruning: scores, selection, removal of filters, budgets and rounds.
+"""Tests of filter pruning: scores, selection, removal of filters, budgets and rounds.
 
-A quaternion filter is removed with all four components, together with its batch norm entries and the corresponding
-inputs of the next layers. In a residual network, the same filter is removed from every layer that contributes to the
-same sum. The outputs of the pruned network are equal to those of the unpruned network with the removed filters masked.
-The criteria differ in which filters they remove first. The number of filters follows from a ratio for each layer or
-from a budget for the whole network.
+A quaternion filter is removed with all four components, its batch norm entries and the corresponding inputs of the next
+layers. In a residual network, the same filter is removed from every layer that contributes to the same sum. The outputs
+of the pruned network are equal to those of the unpruned network with the removed filters masked. A criterion assigns a
+score to every filter. The number of removed filters follows from a ratio for each layer or from a budget for the whole
+network.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ from quatnet.prune import (
     layer_savings,
     mask_filters,
     operator_norm_scores,
-    plan,
+    plan_pruning,
     prune_filters,
     prune_gradually,
     ratio_rounds,
@@ -81,35 +81,38 @@ def make_clips(mels: int = 8, frames: int = 9) -> np.ndarray:
 
 def test_l1_and_l2_scores_by_hand() -> None:
     weight = np.zeros((4, 3, 3, 1, 2))
-    weight[0, 0, 0, 0, 0] = 1.5  # filter 0: one large weight in one tap of the real part
-    weight[..., 1] = -0.1  # filter 1: small weights everywhere, 36 * 0.1 = 3.6 > 1.5
+    weight[0, 0, 0, 0, 0] = 1.5  # filter 0 has one large weight in one tap of the real part
+    weight[..., 1] = -0.1  # filter 1 has small weights everywhere, and 36 · 0.1 = 3.6 > 1.5
     np.testing.assert_allclose(l1_scores(weight), [1.5, 3.6])
-    np.testing.assert_allclose(l2_scores(weight), [1.5, 0.6])  # √(36 · 0.01)
+    np.testing.assert_allclose(l2_scores(weight), [1.5, 0.6])  # the L2 norm of filter 1 is √(36 · 0.01) = 0.6
 
 
 def test_paper_code_scores_use_one_tap() -> None:
     weight = np.ones((4, 3, 3, 1, 2))
-    weight[:, 0, 0, 0, 0] = 0.0  # filter 0 is large in all taps but the top left one, and its score is 0
+    weight[:, 0, 0, 0, 0] = 0.0  # the weights of filter 0 are 0 in the top left tap, so its score is 0
     weight[:, :, :, 0, 1] *= 0.01
     np.testing.assert_allclose(paper_code.l1_scores(weight), [0, 1])
-    weight[0, 0, 0, 0] = [3, 1]  # divided by the maximum of each component: (1 + 0 + 0 + 0) / 4, (1/3 + 3) / 4
+    # Each component is divided by its maximum. The scores are (1 + 0 + 0 + 0) / 4 and (1/3 + 3) / 4.
+    weight[0, 0, 0, 0] = [3, 1]
     np.testing.assert_allclose(paper_code.l1_scores(weight), [1 / 4, 10 / 12])
-    np.testing.assert_allclose(paper_code.l1_scores(weight[0]), [1, 1 / 3])  # a real filter is one component
+    np.testing.assert_allclose(paper_code.l1_scores(weight[0]), [1, 1 / 3])  # a real filter has one component
 
 
 def test_geometric_median_score_is_smallest_at_the_center() -> None:
-    weight = np.zeros((1, 1, 2, 5))  # five filters of two weights: the corners of a square and its center
+    # The five filters have two weights each. As points, they are the corners of a square and its center.
+    weight = np.zeros((1, 1, 2, 5))
     weight[0, 0] = np.array([[9, 11], [11, 11], [9, 9], [11, 9], [10, 10]]).T
     scores = geometric_median_scores(weight)
     np.testing.assert_allclose(scores[4], 4 * np.sqrt(2))
-    np.testing.assert_allclose(scores[:4], 4 + 3 * np.sqrt(2))  # 2 + 2 + 2√2 to the other corners, √2 to the center
-    assert np.argmin(l1_scores(weight)) == 2  # the L1 norm removes another filter
+    # the distances of a corner are 2, 2 and 2√2 to the other corners and √2 to the center
+    np.testing.assert_allclose(scores[:4], 4 + 3 * np.sqrt(2))
+    assert np.argmin(l1_scores(weight)) == 2  # the L1 norm would remove another filter
 
 
 def test_operator_norm_scores_by_hand() -> None:
     weight = np.zeros((1, 2, 2, 2))
-    weight[0, :, :, 0] = np.diag([3, 4])  # two taps with different inputs
-    weight[0, :, :, 1] = 2  # two taps with the same combination of inputs
+    weight[0, :, :, 0] = np.diag([3, 4])  # the two taps of filter 0 use different inputs
+    weight[0, :, :, 1] = 2  # the two taps of filter 1 use the same combination of inputs
     np.testing.assert_allclose(operator_norm_scores(weight), [4, 4])
     np.testing.assert_allclose(l2_scores(weight), [5, 4])
 
@@ -120,12 +123,13 @@ def test_operator_norm_bounds_the_gain_for_quaternion_inputs(seed, taps, inputs,
     rng = np.random.default_rng(seed)
     weight = rng.standard_normal((4, 1, taps, inputs, filters))
     x = rng.standard_normal((4, inputs))
-    y = asnumpy(hamilton_product(weight[:, 0], x[:, None, :, None], axis=0)).sum(axis=2)  # (4, taps, filters)
+    # the shape is (4, taps, filters)
+    y = asnumpy(hamilton_product(weight[:, 0], x[:, None, :, None], axis=0)).sum(axis=2)
     gain = np.linalg.norm(y, axis=(0, 1)) / np.linalg.norm(x)
     norms = operator_norm_scores(weight)
     assert (gain <= norms * (1 + 1e-9)).all()
     assert (norms <= l2_scores(weight) * (1 + 1e-9)).all()
-    if inputs == 1:  # |w ⊗ x| = |w| |x|: the gain is the same for every x
+    if inputs == 1:  # because |w ⊗ x| = |w| |x|, the gain is equal for all x
         np.testing.assert_allclose(gain, norms)
 
 
@@ -147,8 +151,8 @@ def test_scores_agree_with_loops(seed: int, components: tuple[int, ...], filters
 
 @pytest.mark.parametrize("name", ["l1", "l2", "geometric_median", "operator_norm"])
 @pytest.mark.parametrize("quaternion", [False, True])
-def test_left_multiplication_by_a_unit_quaternion_changes_only_the_l1_scores(name: str, quaternion: bool) -> None:
-    """L2 norm, distances and operator norm are invariant under w -> q ⊗ w with |q| = 1. The L1 norm is not."""
+def test_scores_after_left_multiplication_by_a_unit_quaternion(name: str, quaternion: bool) -> None:
+    """Test the scores of w and q ⊗ w for |q| = 1. Only the L1 norm is not invariant."""
     rng = np.random.default_rng(0)
     weight = rng.standard_normal((4, 3, 3, 2, 5))
     q = rng.standard_normal(4)
@@ -162,7 +166,7 @@ def test_left_multiplication_by_a_unit_quaternion_changes_only_the_l1_scores(nam
 
 def test_batch_norm_criterion_averages_the_four_channels_of_a_filter() -> None:
     model = make_network()
-    group = shared_channels(SMALL)[0]  # 8 real channels: 2 quaternion filters
+    group = shared_channels(SMALL)[0]  # the 8 real channels are 2 quaternion filters
     model.blocks[0].norms[0].weight.data[...] = xp.asarray([1, 0, -1, 0, 2, 0, 0, 4])
     np.testing.assert_allclose(batch_norm(model.state_dict(), group), [1, 1])
     model.blocks[0].norms[0].weight.data[...] = xp.asarray([3, 1, -3, -1, 3, 1, 3, 1])
@@ -212,30 +216,30 @@ def test_layer_with_zero_weights() -> None:
 
 def test_select_removes_the_lowest_quarter() -> None:
     model = make_network()
-    weight = model.blocks[1].convs[0].weight.data  # 16 real channels: 4 quaternion filters
+    weight = model.blocks[1].convs[0].weight.data  # the 16 real channels are 4 quaternion filters
     weight[...] = xp.asarray([3.0, 1.0, 2.0, 4.0])
     keep = select(model, 0.25, blocks=[1])
     assert list(keep) == ["blocks.1.convs.0"]
     np.testing.assert_array_equal(keep["blocks.1.convs.0"], [0, 2, 3])
 
 
-def test_residual_sum_is_pruned_only_with_all_of_its_blocks() -> None:
+def test_residual_sum_is_pruned_with_all_its_blocks() -> None:
     model = make_network(CONFIGS["resnet38"])
     assert list(select(model, 0.5, blocks=[1, 2])) == ["blocks.1.convs.0", "blocks.2.convs.0"]
     assert "blocks.0.convs.1" in select(model, 0.5, blocks=[0, 1, 2])
 
 
 def test_plan_lists_all_arrays_that_shrink() -> None:
-    slices = plan(SMALL, {"blocks.0.convs.1": np.array([0, 2])})
+    selections = plan_pruning(SMALL, {"blocks.0.convs.1": np.array([0, 2])})
     norms = [f"blocks.0.norms.1.{array}" for array in ("weight", "bias", "running_mean", "running_var")]
-    assert [entry.name for entry in slices] == ["blocks.0.convs.1.weight", *norms, "blocks.1.convs.0.weight"]
-    # quaternion filters 0 and 2 of 3 have the real channels 0, 2 | 3, 5 | 6, 8 | 9, 11
-    np.testing.assert_array_equal(slices[1].indices, [0, 2, 3, 5, 6, 8, 9, 11])
-    assert plan(SMALL, {"blocks.2.convs.1": np.array([1])})[-1].name == "embedding.weight"
+    assert [entry.name for entry in selections] == ["blocks.0.convs.1.weight", *norms, "blocks.1.convs.0.weight"]
+    # With 3 filters per component, filters 0 and 2 have the real channels 0, 2 | 3, 5 | 6, 8 | 9, 11.
+    np.testing.assert_array_equal(selections[1].indices, [0, 2, 3, 5, 6, 8, 9, 11])
+    assert plan_pruning(SMALL, {"blocks.2.convs.1": np.array([1])})[-1].name == "embedding.weight"
 
 
 def test_plan_of_a_residual_sum_lists_all_producers_and_consumers() -> None:
-    names = [entry.name for entry in plan(CONFIGS["resnet38"], {"blocks.0.convs.1": np.array([1])})]
+    names = [entry.name for entry in plan_pruning(CONFIGS["resnet38"], {"blocks.0.convs.1": np.array([1])})]
     assert names[:3] == ["blocks.0.convs.1.weight", "blocks.1.convs.1.weight", "blocks.2.convs.1.weight"]
     consumers = ["blocks.1.convs.0", "blocks.2.convs.0", "blocks.3.shortcut", "blocks.3.convs.0"]
     assert names[-4:] == [f"{name}.weight" for name in consumers]
@@ -257,7 +261,7 @@ def test_pruned_network_equals_masked_network(
     model, x = make_network(CONFIGS[name], quaternion=quaternion), make_clips(16, 40)
     criterion = make_criterion(criterion_name)
     keep = {}
-    for group, ratio in zip(shared_channels(model.config), ratios, strict=False):  # another ratio for each group
+    for group, ratio in zip(shared_channels(model.config), ratios, strict=False):  # each group has its own ratio
         count = model.state_dict()[f"{group.producers[0]}.weight"].shape[-1]
         keep |= select_counts(model, {group.producers[0]: count - int(ratio * count)}, criterion=criterion)
     expected = asnumpy(mask_filters(model, keep)(x).data)
@@ -279,7 +283,8 @@ def test_pruned_network_is_smaller_and_trainable() -> None:
     model = make_network()
     pruned = prune_filters(model, select(model, 0.5))
     assert isinstance(pruned, CNN)
-    assert pruned.config.widths == ((4, 8), (8,), (8, 4))  # 1, 2, 2, 2, 1 of 2, 3, 4, 3, 2 quaternion filters
+    # the layers keep 1, 2, 2, 2, 1 of 2, 3, 4, 3, 2 quaternion filters
+    assert pruned.config.widths == ((4, 8), (8,), (8, 4))
     assert count_parameters(pruned) < count_parameters(model) / 1.5
     assert multiplications(pruned.config, 9)[1] < multiplications(model.config, 9)[1] / 1.5
     logits = pruned(make_clips(), train=True, rng=np.random.default_rng(0))
@@ -342,7 +347,7 @@ def test_budget_is_met_with_as_many_filters_as_possible(name: str, shares: tuple
     cost = network_cost(prune_filters(model, keep).config, 40)
     assert cost.multiplications_8 <= budget.multiplications
     assert cost.parameters == count_parameters(prune_filters(model, keep)) <= budget.parameters
-    # one more filter, the last one removed, exceeds the budget
+    # The budget would be exceeded if the filter that was removed last were kept.
     criterion, arrays = make_criterion(criterion_name), model.state_dict()
     scores = {group.producers[0]: criterion(arrays, group) for group in shared_channels(model.config)}
     removed = {name: max(np.delete(part, keep[name]), default=-1) for name, part in scores.items()}
@@ -353,16 +358,18 @@ def test_budget_is_met_with_as_many_filters_as_possible(name: str, shares: tuple
 
 def test_budget_removes_the_lowest_scores_of_all_layers() -> None:
     model = make_network(CNNConfig(3, False, ((4,), (4,)), embedding=4, mels=8), quaternion=False)
-    model.blocks[0].convs[0].weight.data[...] = xp.asarray([8, 8, 8, 8])  # scores 1, 1, 1, 1
-    model.blocks[1].convs[0].weight.data[...] = xp.asarray([1, 1, 3, 3])  # scores 0.5, 0.5, 1.5, 1.5
+    model.blocks[0].convs[0].weight.data[...] = xp.asarray([8, 8, 8, 8])  # the four filters have the score 1
+    # the filters have the scores 0.5, 0.5, 1.5 and 1.5
+    model.blocks[1].convs[0].weight.data[...] = xp.asarray([1, 1, 3, 3])
     full = network_cost(model.config, 8)
     counts = {}
     for excess in (1, 500, 1000):
         keep = select_for_budget(model, Budget(full.multiplications_8 - excess, full.parameters, 8))
         counts[excess] = {name: list(filters) for name, filters in keep.items()}
     first, second = "blocks.0.convs.0", "blocks.1.convs.0"
-    # a filter of the second layer has 9 · 4 products on 4 x 4 pixels, and 4 in the embedding: 580
-    assert counts[1] == counts[500] == {first: [0, 1, 2, 3], second: [0, 2, 3]}  # the first of equal scores is kept
+    # A filter of the second layer costs 9 · 4 multiplications on each of 4 x 4 pixels and 4 in the embedding: 580.
+    # of two equal scores, the first filter is kept
+    assert counts[1] == counts[500] == {first: [0, 1, 2, 3], second: [0, 2, 3]}
     assert counts[1000] == {first: [0, 1, 2, 3], second: [2, 3]}
 
 
@@ -376,7 +383,7 @@ def test_budget_keeps_one_filter_in_each_layer() -> None:
     for limits in ((cost.multiplications_8 - 1, cost.parameters), (cost.multiplications_8, cost.parameters - 1)):
         with pytest.raises(ConfigError, match=f"with one filter in each layer the network {message} than"):
             select_for_budget(model, Budget(*limits, 9))
-        with pytest.raises(ConfigError, match=message):  # before the first round
+        with pytest.raises(ConfigError, match=message):  # the error is raised before the first round
             budget_rounds(SMALL, Budget(*limits, 9), 2)
 
 
@@ -385,7 +392,7 @@ def test_budget_from_reference() -> None:
     cost = network_cost(real, 9)
     assert budget_from_reference(real, 9) == Budget(cost.multiplications_8 // 2, cost.parameters // 5, 9)
     for shares in ({"multiplications": 0.0}, {"parameters": -1.0}, {"parameters": float("nan")}):
-        with pytest.raises(ConfigError, match="expected shares above 0"):
+        with pytest.raises(ConfigError, match="expected multiplications and parameters above 0"):
             budget_from_reference(real, 9, **shares)
 
 
@@ -447,7 +454,8 @@ def test_layer_savings_and_their_table() -> None:
     rows = {row.name: row for row in layer_savings(SMALL, pruned.config, 9)}
     assert rows["blocks.1.convs.0"][1:5] == (4, 3, 9 * 12 * 4 + 32, (9 * 12 * 4 + 32) // 4)
     assert rows["blocks.0.convs.1"].parameters_saved == 0
-    assert rows["blocks.2.convs.0"].parameters_saved == 9 * 4 * 3  # inputs: 9 taps of 4 components in 3 filters
+    # each of the 3 filters loses inputs with 9 taps of 4 components
+    assert rows["blocks.2.convs.0"].parameters_saved == 9 * 4 * 3
     network_row = rows["network"]
     assert network_row[1:3] == (14, 13)
     assert network_row.parameters_saved == count_parameters(model) - count_parameters(pruned)

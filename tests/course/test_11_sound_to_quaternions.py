@@ -1,9 +1,9 @@
-"""Chapter 11: from a waveform to quaternion features.
+"""Tests of the steps from a waveform to quaternion features.
 
-The steps are: read and resample the waveform, power spectrogram (short-time Fourier transform), mel filterbank,
-decibels, delta features. The log-mel value and its first, second and third delta are the four components of a
-quaternion. Each step is tested against a worked example and against loops that follow its formula; the mel
-spectrogram is also compared with librosa. The last section tests the augmentation of training batches.
+The steps are reading and resampling, the power spectrogram (short-time Fourier transform), the mel filterbank, the
+conversion to decibels, and the delta features. The four components of a quaternion are the log-mel value and its first,
+second and third delta. Each step is compared with a worked example and with loops that follow the formula of the step.
+The mel spectrogram is also compared with librosa. The last section tests the augmentation of training batches.
 """
 
 import cmath
@@ -44,18 +44,18 @@ def noise(samples, seed=0):
     return (0.1 * np.random.default_rng(seed).standard_normal(samples)).astype(np.float32)
 
 
-# ---- reading -----------------------------------------------------------------------------------------
+# Reading
 
 
 @pytest.mark.parametrize(
     ("name", "subtype", "error"),
     [
-        ("a.wav", "PCM_U8", 1 / 128),  # 8 bits: steps of 2 / 256
+        ("a.wav", "PCM_U8", 1 / 128),  # 8 bits per sample give steps of 2 / 256
         ("a.wav", "PCM_16", 1e-4),
         ("a.wav", "PCM_24", 1e-6),
         ("a.wav", "FLOAT", 0),
         ("a.flac", "PCM_16", 1e-4),
-        ("a.ogg", "VORBIS", 0.05),  # lossy
+        ("a.ogg", "VORBIS", 0.05),  # Vorbis is a lossy format
     ],
 )
 def test_read_formats(tmp_path, name, subtype, error):
@@ -85,8 +85,8 @@ def test_read_unreadable_file(tmp_path, name):
 
 
 def test_read_empty_file(tmp_path):
-    (tmp_path / "empty.wav").write_bytes(b"")  # no header
-    soundfile.write(tmp_path / "header.wav", np.zeros(0), 8000)  # a header, no samples
+    (tmp_path / "empty.wav").write_bytes(b"")  # the file has no header
+    soundfile.write(tmp_path / "header.wav", np.zeros(0), 8000)  # the file has a header and no samples
     with pytest.raises(DataError, match=r"empty\.wav"):
         read(tmp_path / "empty.wav")
     with pytest.raises(DataError, match=r"header\.wav: .*no samples"):
@@ -100,19 +100,20 @@ def test_read_non_finite_samples(tmp_path, value):
         read(tmp_path / "invalid.wav")
 
 
-# ---- resampling and length ---------------------------------------------------------------------------
+# Resampling and length
 
 
 @pytest.mark.parametrize("from_hz", [8000, 11025, 22050, 44100, 48000])
 def test_resample_preserves_frequency_and_level(from_hz):
     y = resample(sine(440, from_hz), from_hz, 32000)
-    np.testing.assert_allclose(y[1000:-1000], sine(440, 32000)[1000:-1000], atol=5e-3)  # 1 % of the level 0.5
+    # the tolerance is 1 % of the level 0.5
+    np.testing.assert_allclose(y[1000:-1000], sine(440, 32000)[1000:-1000], atol=5e-3)
 
 
 def test_resample_removes_frequencies_above_nyquist():
     y = resample(
         sine(7000, 32000), 32000, 8000
-    )  # Nyquist frequency: 4000 Hz; without a filter the tone is aliased to 1000 Hz
+    )  # the Nyquist frequency is 4000 Hz, so without a filter the tone would be aliased to 1000 Hz
     assert np.abs(y[100:-100]).max() < 0.5 * 1e-2
 
 
@@ -144,18 +145,20 @@ def test_fix_length():
         fix_length(x, 0)
 
 
-# ---- the spectrogram ---------------------------------------------------------------------------------
+# Power spectrogram
 
 
 def test_stft_power_of_cosine():
-    # Window 4: h = 0, 1/2, 1, 1/2. x = 1, 0, -1, 0, 1, ...: the frame centered on sample 4 is -1, 0, 1, 0.
-    # h x = 0, 0, 1, 0 is an impulse, so |X|² = 1 in all three bins.
+    # For window = 4, the Hann window is h = 0, 1/2, 1, 1/2. The signal is x = 1, 0, -1, 0, 1, ...
+    # The frame centered on sample 4 is -1, 0, 1, 0. The windowed frame is the impulse 0, 0, 1, 0.
+    # So |X|² = 1 in all three bins.
     x = np.array([1, 0, -1, 0, 1, 0, -1, 0, 1], np.float32)
     np.testing.assert_allclose(stft_power(x, window=4, hop=4)[1], [1, 1, 1], atol=1e-6)
 
 
 def test_stft_power_of_constant():
-    # Bin 0: Σ h = window / 2 = 4, squared 16. Bin 1: cosine term of the window, -4 / 2, squared 4. Other bins: 0.
+    # Bin 0 is the sum of the Hann window, 8 / 2 = 4, squared: 16.
+    # Bin 1 is the coefficient of the cosine term of the window, -4 / 2, squared: 4. The other bins are 0.
     power = stft_power(np.ones(32, np.float32), window=8, hop=4)
     np.testing.assert_allclose(power, np.broadcast_to([16, 4, 0, 0, 0], (9, 5)), atol=1e-5)
 
@@ -178,8 +181,8 @@ def stft_in_loops(x, window, hop):
         for f in range(half + 1):
             total = 0j
             for n in range(window):
-                index = abs(t * hop + n - half)  # reflection at the start
-                index = last - abs(last - index)  # reflection at the end
+                index = abs(t * hop + n - half)  # reflects the index at the first sample
+                index = last - abs(last - index)  # reflects the index at the last sample
                 h = 0.5 - 0.5 * math.cos(2 * math.pi * n / window)
                 total += h * float(x[index]) * cmath.exp(-2j * math.pi * f * n / window)
             power[t, f] = abs(total) ** 2
@@ -199,11 +202,11 @@ def test_stft_power_rejects_short_waveforms():
         stft_power(noise(512))
 
 
-# ---- mel ---------------------------------------------------------------------------------------------
+# Mel filterbank
 
 
 def test_mel_filters_have_area_one():
-    # One bin per Hz, so that the sum over bins is the integral over frequency.
+    # The bins are 1 Hz apart, so the sum over the bins is the integral over frequency.
     filters = mel_filterbank(sample_rate_hz=32000, window=32000, mels=40, low_hz=50.0, high_hz=14000.0)
     np.testing.assert_allclose(filters.sum(axis=0), 1, atol=1e-3)
 
@@ -233,13 +236,13 @@ def test_mel_filterbank_matches_loops():
 
 @pytest.mark.parametrize("hz", [100, 440, 1000, 5000, 12000])
 def test_sine_peaks_in_mel_bin_of_its_frequency(hz):
-    gains = mel_in_loops(**MEL)[round(hz * 1024 / 32000)]  # gain of each filter at the nearest bin
+    gains = mel_in_loops(**MEL)[round(hz * 1024 / 32000)]  # gain of each mel filter at the bin nearest to the frequency
     energies = log_mel(stft_power(sine(hz, 32000)), mel_filterbank(**MEL))[50]
     assert gains[energies.argmax()] >= 0.3 * gains.max() > 0
 
 
 def test_log_mel_worked_example():
-    # Power 1, 10 and 0 with a filter of gain 1: 0 dB, 10 dB, and the floor 1e-10 = -100 dB.
+    # With a filter of gain 1, the powers 1, 10 and 0 have the levels 0 dB, 10 dB and -100 dB (the floor 1e-10).
     energies = log_mel(np.array([[1.0], [10.0], [0.0]]), np.ones((1, 1)))
     np.testing.assert_allclose(energies, [[0], [10], [-100]])
 
@@ -256,7 +259,7 @@ def test_mel_filterbank_is_read_only():
 
 @pytest.mark.parametrize(("sample_rate_hz", "window", "hop", "mels"), [(32000, 1024, 320, 64), (22050, 512, 200, 40)])
 def test_mel_spectrogram_matches_librosa(sample_rate_hz, window, hop, mels):
-    librosa = pytest.importorskip("librosa", reason="needs librosa")
+    librosa = pytest.importorskip("librosa", reason="librosa is not installed")
     x = noise(sample_rate_hz)
     band = {
         "sample_rate_hz": sample_rate_hz,
@@ -273,7 +276,7 @@ def test_mel_spectrogram_matches_librosa(sample_rate_hz, window, hop, mels):
     np.testing.assert_allclose(actual, expected.T, rtol=1e-4)
 
 
-# ---- deltas ------------------------------------------------------------------------------------------
+# Delta features
 
 features = hnp.arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(1, 3)), elements=st.floats(-100, 100))
 
@@ -283,7 +286,8 @@ def test_deltas_of_constant():
 
 
 def test_deltas_of_ramp():
-    # Inner frames: (1 (s - -s) + 2 (2s - -2s)) / 10 = s. First frame, c_-1 = c_-2 = c_0: (s + 2·2s) / 10 = s/2.
+    # For a ramp c with the slope s, the delta of an inner frame is (1 (s - -s) + 2 (2s - -2s)) / 10 = s.
+    # For the first frame, c_-1 = c_-2 = c_0, so the delta is (s + 2·2s) / 10 = s/2.
     ramp = 3.0 * np.arange(8)[:, None]
     np.testing.assert_allclose(deltas(ramp)[:, 0], [1.5, 2.4, 3, 3, 3, 3, 2.4, 1.5])
 
@@ -309,7 +313,7 @@ def test_deltas_dtype_and_empty_input():
         deltas(np.ones((0, 64)))
 
 
-# ---- the front end -----------------------------------------------------------------------------------
+# Front end
 
 
 def test_components_are_log_mel_and_deltas():
@@ -330,7 +334,7 @@ def test_front_end_shape_and_dtype(samples, sample_rate_hz, hop):
 
 
 def test_front_end_frames():
-    assert FrontEnd().frames == 501  # 1 + 5 · 32000 / 320
+    assert FrontEnd().frames == 501  # the number of frames is 1 + 5 · 32000 / 320
     assert FrontEnd(clip_seconds=10).frames == 1001
 
 
@@ -361,7 +365,7 @@ def test_doubled_level_adds_six_decibels_and_keeps_deltas():
         ("mels", 0, "mels"),
         ("mels", 500, "fewer mels"),
         ("sample_rate_hz", 0, "sample_rate_hz"),
-        ("clip_seconds", 0.016, "clip_seconds"),  # 512 samples: half a window
+        ("clip_seconds", 0.016, "clip_seconds"),  # 512 samples are half a window
         ("clip_seconds", math.inf, "clip_seconds"),
         ("clip_seconds", math.nan, "clip_seconds"),
     ],
@@ -386,7 +390,7 @@ def test_front_end_rejects_invalid_waveforms(waveform, error, message):
         FrontEnd()(waveform, 44100)
 
 
-# ---- augmentation ------------------------------------------------------------------------------------
+# Augmentation
 
 batches = st.builds(
     lambda seed, shape, dtype: np.random.default_rng(seed).standard_normal((*shape, 4)).astype(dtype),
@@ -420,9 +424,9 @@ def test_spec_augment_fills_masks_with_mean(x, seed):
         masked = (after != before).any(axis=-1)
         mean = before.mean(axis=(0, 1))
         np.testing.assert_allclose(after[masked], np.broadcast_to(mean, after[masked].shape), atol=1e-5)
-        rows, columns = masked.all(axis=1), masked.all(axis=0)  # a masked cell is in a fully masked row or column
+        rows, columns = masked.all(axis=1), masked.all(axis=0)  # every masked cell is in a fully masked row or column
         np.testing.assert_array_equal(masked, rows[:, None] | columns)
-        if before.shape[0] > 6 and before.shape[1] > 4:  # otherwise the masks can cover the whole clip
+        if before.shape[0] > 6 and before.shape[1] > 4:  # in smaller clips, the masks can cover the whole clip
             assert rows.sum() <= 2 * 3
             assert columns.sum() <= 2 * 2
 
@@ -439,7 +443,7 @@ def test_spec_augment_mask_widths_and_positions():
 
 
 def test_mixup_worked_example():
-    # With clips of zeros and of ones, each mixed clip is constant and equal to the weight of the clip of ones.
+    # One clip is 0 and the other is 1. Each mixed clip is constant and equal to the weight of the second clip.
     x = np.stack([np.zeros((2, 3, 4)), np.ones((2, 3, 4))])
     y, t = mixup(x, np.eye(2), rng=np.random.default_rng(3), alpha=1.0)
     assert (t != np.eye(2)).any(), "the permutation of this seed must swap the two clips"
@@ -462,7 +466,7 @@ def test_mixup_draws_lambda_per_clip():
     t = mixup(np.zeros((200, 1, 1, 4)), np.eye(200), rng=np.random.default_rng(0), alpha=1.0)[1]
     weights = np.diag(t)
     assert len(np.unique(weights)) > 190
-    assert abs(weights.mean() - 0.5) < 0.1  # the mean of Beta(1, 1)
+    assert abs(weights.mean() - 0.5) < 0.1  # the mean of Beta(1, 1) is 0.5
 
 
 @given(batches, seeds)

@@ -1,9 +1,9 @@
-"""Counts of multiplications, additions and memory, the count of torchinfo, and the command `profile`.
+"""Tests of the counts of multiplications, additions and memory, of torchinfo's count, and of `profile`.
 
-Eight products instead of sixteen need few more additions: the transforms are computed once per input and output
-quaternion, and the number of additions between the products is halved with the number of products. The formula for the
-additions is checked with objects that count the operations applied to them. The published figures of torchinfo are
-reproduced to the last digit from its formula, which is wrong for quaternion layers.
+The product with eight multiplications transforms each input and output quaternion once. Therefore it adds few
+additions, and it halves the additions between the products. The formula for the additions is checked with objects that
+count the operations applied to them. The formula of torchinfo reproduces all digits of its published counts. These
+counts are wrong for quaternion layers.
 """
 
 import json
@@ -41,7 +41,9 @@ from quatnet.prune import prune_filters, select
 from quatnet.quaternion import eight_products
 
 TINY = CNNConfig(3, True, ((8,), (8, 12)), embedding=8, mels=8)
-PAPER = [  # p, parameters, multiplications in G with 16 and with 8, torchinfo's figure
+# The columns are the ratio p, the parameters, the multiplications with 16 and with 8 products, and torchinfo's count.
+# The last three columns are in units of 10⁹.
+PAPER = [
     (0.0, 21_012_431, 20.153, 10.077, 36.33),
     (0.25, 12_673_487, 15.753, 7.877, 16.70),
     (0.5, 6_620_111, 12.525, 6.263, 6.34),
@@ -50,7 +52,10 @@ PAPER = [  # p, parameters, multiplications in G with 16 and with 8, torchinfo's
 
 
 class CountingNumber:
-    """Number without a value that counts additions and multiplications, except those on the kernel alone."""
+    """A number without a value that counts its additions and multiplications.
+
+    Operations on kernel weights alone are not counted.
+    """
 
     additions = multiplications = 0
 
@@ -70,7 +75,7 @@ class CountingNumber:
             assert not other.is_kernel
             CountingNumber.multiplications += 1
             return CountingNumber()
-        return self  # a constant, part of the prepared kernel
+        return self  # multiplications by constants belong to the preparation of the kernel and are not counted
 
     __rmul__ = __mul__
 
@@ -81,16 +86,19 @@ def counting_array(*shape: int, is_kernel: bool = False) -> np.ndarray:
 
 
 def test_layer_cost_by_hand() -> None:
-    # 10 x 8 pixels, 9 taps, 1 input quaternion, 2 output quaternions.
-    # 16 products: 8 real outputs, each the sum of 36 products, with 35 additions.
-    # 8 products: 8 additions for the input quaternion, 8 for each of the 8 x 2 sums, 12 for each output quaternion.
+    # The layer has 10 x 8 pixels, 9 taps, 1 input quaternion and 2 output quaternions.
+    # With 16 products, each of the 8 real outputs is a sum of 36 products and has 35 additions.
+    # With 8 products, the additions are
+    # 8 for the input quaternion,
+    # 8 for each of the 8 x 2 sums of products, and
+    # 12 for each output quaternion.
     first = next(layer_costs(TINY, frames=10))
     assert first == LayerCost(
         "blocks.0.convs.0",
         parameters=4 * 9 * 1 * 2 + 2 * 8,
         multiplications_16=80 * 9 * 4 * 8,
         multiplications_8=80 * 9 * 1 * 2 * 8,
-        multiplications_winograd=80 * 9 * 4 * 8,  # few channels: 16 products; few pixels: no Winograd
+        multiplications_winograd=80 * 9 * 4 * 8,  # few channels use 16 products, and few pixels do not use Winograd
         additions_16=80 * 8 * 35,
         additions_8=80 * (8 + 8 * 2 * 8 + 12 * 2),
         activation_bytes=80 * 8 * 4,
@@ -107,7 +115,7 @@ def test_operation_counts_agree_with_counting_numbers(channels: int, outputs: in
         counting_array(4, outputs, channels, is_kernel=True), counting_array(4, channels, 1), lambda w, x: w @ x
     )
     assert CountingNumber.multiplications == layer.multiplications_8
-    assert CountingNumber.additions == layer.additions_8 - 4 * outputs  # without the bias
+    assert CountingNumber.additions == layer.additions_8 - 4 * outputs  # the additions of the bias are subtracted
 
 
 def test_network_cost_is_the_sum_of_its_layers_and_the_input_norm() -> None:
@@ -118,10 +126,10 @@ def test_network_cost_is_the_sum_of_its_layers_and_the_input_norm() -> None:
     assert total.parameters == count_parameters(CNN(TINY, rng=np.random.default_rng(0)))
 
 
-@pytest.mark.skipif(on_gpu(), reason="algorithms of the CPU")
+@pytest.mark.skipif(on_gpu(), reason="the algorithms run on the CPU only")
 @pytest.mark.parametrize("quaternion", [False, True])
 def test_winograd_count_equals_the_multiplications_performed(quaternion: bool, monkeypatch) -> None:
-    # Feature maps of 7 columns are tiled without padding between rows. Winograd is used from 256 pixels on.
+    # Feature maps with 7 columns are tiled without padding between the rows. Winograd is used for 256 pixels and more.
     config = CNNConfig(3, quaternion, ((64, 64),), embedding=4, mels=7)
     conv = build(config, rng=np.random.default_rng(0)).blocks[0].convs[1]
     multiply, products = winograd_conv._multiply, []
@@ -141,7 +149,7 @@ def test_winograd_count_equals_the_multiplications_performed(quaternion: bool, m
 
 
 def test_fewer_than_16_quaternion_channels_use_16_products() -> None:
-    narrow = CNNConfig(3, True, ((60, 60),), embedding=4, mels=7)  # 15 quaternion channels
+    narrow = CNNConfig(3, True, ((60, 60),), embedding=4, mels=7)  # 60 real channels are 15 quaternion channels
     cost = list(layer_costs(narrow, 36))[1]
     assert cost.multiplications_winograd == cost.multiplications_16
 
@@ -153,7 +161,7 @@ def test_additions_of_real_layers() -> None:
     assert classifier.additions_16 == classifier.additions_8 == 3 * 5
 
 
-# torchinfo
+# Count of torchinfo
 
 
 @pytest.mark.parametrize(("p", "parameters", "sixteen", "eight", "torchinfo"), PAPER)
@@ -169,10 +177,10 @@ def test_pruned_qcnn14_has_the_published_counts(p, parameters, sixteen, eight, t
 def test_torchinfo_count_is_correct_for_real_layers_only() -> None:
     spectrogram = 2 * 513 * 1024 * 1001
     real, quaternion = cnn14(527), cnn14(527, quaternion=True)
-    others = 128 + 2 * 8064 + 2048 + 527  # batch norm weights and biases, linear biases
+    others = 128 + 2 * 8064 + 2048 + 527  # weights and biases of the batch norms, and biases of the linear layers
     expected = network_cost(real, 1001).multiplications_16
     assert torchinfo_mult_adds(real, 1001) == spectrogram + expected + others
-    # the published saving of 70 % compared with CNN14, and the actual saving with 16 products
+    # The published saving compared with CNN14 is 70 %. The actual saving with 16 products is 37.5 %.
     assert (
         round(1 - torchinfo_mult_adds(pruned_config(quaternion, 0.5), 1001) / torchinfo_mult_adds(real, 1001), 2)
         == 0.70
@@ -228,7 +236,7 @@ def test_pruned_config_with_invalid_ratio(ratio: float) -> None:
         pruned_config(cnn14(10), ratio)
 
 
-# Latency
+# Latency of layers
 
 
 def test_layer_milliseconds_of_every_layer() -> None:
@@ -238,7 +246,7 @@ def test_layer_milliseconds_of_every_layer() -> None:
     assert min(times.values()) > 0
 
 
-# The command
+# The command `profile`
 
 
 def run_profile(capsys, *arguments: str) -> str:

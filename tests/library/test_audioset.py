@@ -1,7 +1,7 @@
-"""AudioSet: tables, packed shards, class-balanced sampling, and the toy data set.
+"""Tests of AudioSet: tables, packed shards, class-balanced sampling, and the toy data set.
 
-Recordings are packed once into shards of clips of equal length, each with a checksum. Packing can be interrupted and
-continued. Missing and unreadable recordings are counted, and damaged shards raise an error. Class-balanced sampling
+Recordings are packed once into shards of clips of equal length. Each shard has a checksum. Packing can be interrupted
+and continued. Missing and unreadable recordings are counted. Damaged shards raise an error. Class-balanced sampling
 draws every class equally often.
 """
 
@@ -41,7 +41,10 @@ def tables(folder: Path, rows: str = ROWS, classes: str = CLASSES) -> Segments:
 
 
 def make_table(folder: Path, *, clips: int = 11, classes: int = 3) -> tuple[Segments, RecordingIndex]:
-    """Write a table and recordings. Clip n has the level n/100 and label n % classes; 2 is missing, 5 unreadable."""
+    """Write a table and recordings, of which clip 2 is missing and clip 5 is unreadable.
+
+    Clip n has the amplitude n / 100 and the label n % classes.
+    """
     names = [f"clip{n:07}" for n in range(clips)]
     labels = "".join(f'{n},/m/{n},"class {n}"\n' for n in range(classes))
     rows = "".join(f'{name}, 0.000, 10.000, "/m/{n % classes}"\n' for n, name in enumerate(names))
@@ -54,7 +57,7 @@ def make_table(folder: Path, *, clips: int = 11, classes: int = 3) -> tuple[Segm
     return segments, index_recordings(folder / "audio")
 
 
-# The tables
+# Tables
 
 
 def test_read_segments(tmp_path: Path) -> None:
@@ -160,8 +163,9 @@ def test_pack_order_and_counts(tmp_path: Path) -> None:
 def test_pack_converts_recordings(tmp_path: Path) -> None:
     segments = tables(tmp_path)
     stereo = np.stack([np.full(4410, 0.5), np.full(4410, -0.1)], axis=1)
-    soundfile.write(tmp_path / "Y--PJHxphWEs.wav", stereo, 44100)  # 0.1 s, cut to 0.05 s
-    soundfile.write(tmp_path / "Y-0RWZT-miFs.wav", np.full(100, 1.0), 8000)  # 0.0125 s, padded
+    soundfile.write(tmp_path / "Y--PJHxphWEs.wav", stereo, 44100)  # the recording of 0.1 s is cropped to 0.05 s
+    # the recording of 0.0125 s is padded to 0.05 s
+    soundfile.write(tmp_path / "Y-0RWZT-miFs.wav", np.full(100, 1.0), 8000)
     pack(segments, index_recordings(tmp_path), tmp_path / "packed", FORMAT)
     packed = PackedClips(segments, tmp_path / "packed", FORMAT)
     np.testing.assert_allclose(packed.waveform(0)[50:350], 0.2, atol=0.01)
@@ -178,7 +182,7 @@ def test_pack_keeps_existing_shards(tmp_path: Path) -> None:
 
 
 def peak_memory_of_packing(folder: Path, clips: int) -> int:
-    """Return the peak memory in bytes of packing, checking and reading clips of 32 kB."""
+    """Return the peak memory in bytes for packing, checking and reading clips of 32 kB."""
     shard_format = ShardFormat(sample_rate_hz=8000, clip_seconds=2.0, shard_clips=80)
     folder.mkdir()
     rows = "".join(f'clip{n:07}, 0.000, 10.000, "/m/09x0r"\n' for n in range(clips))
@@ -201,7 +205,7 @@ def peak_memory_of_packing(folder: Path, clips: int) -> int:
 
 def test_memory_does_not_grow_with_number_of_clips(tmp_path: Path) -> None:
     peaks = [peak_memory_of_packing(tmp_path / str(clips), clips) for clips in (80, 400)]
-    assert peaks[1] - peaks[0] < 320 * 32_000 / 3  # 32 kB per clip; the memory of the threads varies by 1 MB
+    assert peaks[1] - peaks[0] < 320 * 32_000 / 3  # each clip has 32 kB, and the memory of the threads varies by 1 MB
 
 
 KILLED_SCRIPT = """
@@ -228,7 +232,7 @@ def test_packing_continues_after_killed_process(tmp_path: Path) -> None:
     process = subprocess.run(command, capture_output=True, check=False, text=True)
     assert process.returncode == 9, process.stderr[-1000:]
     names = {path.name for path in (tmp_path / "packed").iterdir() if not path.name.startswith(".")}
-    assert names == {"00000.int16", "00000.json"}  # the second shard contains the clip that stops the process
+    assert names == {"00000.int16", "00000.json"}  # the process stops at a clip of the second shard
     with pytest.raises(DataError, match=r"00001\.json is not a shard description"):
         PackedClips(segments, tmp_path / "packed", FORMAT)
     pack(segments, files, tmp_path / "packed", FORMAT)
@@ -259,7 +263,7 @@ def test_damaged_shard(tmp_path: Path, damage: str) -> None:
         content[900] ^= 1
         samples_path.write_bytes(content)
         packed = PackedClips(segments, tmp_path / "packed", FORMAT)
-        packed.waveform(3)  # the neighboring clip is valid
+        packed.waveform(3)  # the neighboring clip is valid and raises no error
         for read in (lambda: packed.waveform(4), packed.verify):
             with pytest.raises(DataError, match=r"00001\.int16 is damaged at clip0000006; delete .*00001\.json"):
                 read()
@@ -270,7 +274,7 @@ def test_damaged_shard(tmp_path: Path, damage: str) -> None:
         samples_path.unlink()
     else:
         json_path.write_text(
-            {"no json": "not json", "empty json": "{}", "other json": '{"of": 1, "shards": 2}'}[damage]
+            {"no json": "not json", "empty json": "{}", "other json": '{"identity": 1, "shards": 2}'}[damage]
         )
     with pytest.raises(DataError, match=r"00001.*(expected 2400|is not a shard description|of another table)"):
         PackedClips(segments, tmp_path / "packed", FORMAT)
@@ -333,7 +337,7 @@ def test_balanced_batches(tmp_path: Path) -> None:
     batches = list(epoch(np.random.default_rng(0)))
     assert [(x.shape, t.shape) for x, t in batches] == [((6, 13, 8, 4), (6, 3))] * 3
     for x, targets in batches:
-        np.testing.assert_array_equal(targets.sum(axis=0), [2, 2, 2])  # three classes, equally often
+        np.testing.assert_array_equal(targets.sum(axis=0), [2, 2, 2])  # the three classes are drawn equally often
         for clip_features, target in zip(x, targets, strict=True):
             clips = [c for c in range(9) if np.array_equal(packed.targets([c])[0], target)]
             assert any(np.array_equal(packed.features([c], FRONTEND)[0], clip_features) for c in clips)
@@ -363,7 +367,7 @@ def test_clips_by_class(tmp_path: Path) -> None:
         assert group.tolist() == [clip for clip in range(9) if packed.rows[clip] % 3 == label]
 
 
-# The sampler
+# Sampler
 
 groups = st.lists(st.lists(st.integers(0, 99), max_size=6, unique=True), min_size=1, max_size=6)
 
@@ -406,13 +410,15 @@ def test_toy_data_set(tmp_path: Path) -> None:
     for table in audioset.TABLES:
         segments = audioset.read_segments(tmp_path / table, tmp_path / LABELS)
         assert len(segments.classes) == 527
-        assert 1 <= min(np.diff(segments.offsets)) < max(np.diff(segments.offsets)) <= 3  # several labels per clip
+        # clips have up to three labels
+        assert 1 <= min(np.diff(segments.offsets)) < max(np.diff(segments.offsets)) <= 3
         pack(segments, index_recordings(tmp_path / "audio"), tmp_path / segments.name, FORMAT)
         reports.append(PackedClips(segments, tmp_path / segments.name, FORMAT))
     assert [len(packed) + packed.missing + len(packed.unreadable) for packed in reports] == [16, 12, 12]
     assert all(packed.missing == 1 and len(packed.unreadable) == 1 for packed in reports)
     stems = [path.stem for path in (tmp_path / "audio").rglob("*.wav")]
-    assert {len(stem) for stem in stems} >= {12}  # Y and the video id of 11 characters; others have a start time
+    # the 12 characters are Y and the video id, and other names also have a start time
+    assert {len(stem) for stem in stems} >= {12}
     assert {len(stem) > 12 for stem in stems} == {True, False}
 
 

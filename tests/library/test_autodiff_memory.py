@@ -1,8 +1,8 @@
-"""The memory of a graph is freed by reference counting, without the garbage collector.
+"""Tests that the memory of a graph is freed by reference counting, without the garbage collector.
 
-CPython frees an object when its last reference is deleted; only objects in a reference cycle wait for the garbage
-collector. A graph must not contain a cycle, because the graph of a training step holds gigabytes. These tests disable
-the collector and check with weak references that tensors and arrays are freed.
+CPython frees an object when its last reference is deleted. Objects in a reference cycle are freed only by the garbage
+collector. A graph must not contain a cycle, because the graph of a training step can hold gigabytes. These tests
+disable the garbage collector and check with weak references that tensors and arrays are freed.
 """
 
 import gc
@@ -45,7 +45,7 @@ ALL_OPS = {
 
 @pytest.fixture
 def no_garbage_collector():
-    """Disable the garbage collector: objects in a reference cycle are not freed."""
+    """Disable the garbage collector, so that objects in a reference cycle are not freed."""
     gc.disable()
     yield
     gc.enable()
@@ -74,7 +74,8 @@ def test_backward_frees_the_graph_of_a_live_loss(name, rng, no_garbage_collector
 
 
 def test_backward_frees_nodes_before_it_ends(no_garbage_collector):
-    # loss = sum(last), last = 2 middle, middle = x: backward of middle runs after `last` is freed
+    # With middle = x, last = 2 middle and loss = sum(last), the backward function of `middle` runs after `last` is
+    # freed.
     alive = []
 
     def backward(grad):
@@ -128,7 +129,7 @@ def test_backward_of_a_long_chain_does_not_recurse(no_garbage_collector):
 
 @pytest.mark.parametrize("name", CHAIN_OPS)
 def test_deleting_a_long_chain_does_not_recurse(name, no_garbage_collector):
-    # each node references its parent: nested deallocation must not overflow the stack
+    # Each node references its parent. Nested deallocation must not overflow the stack.
     first = CHAIN_OPS[name](leaf(1.0))
     ref = weakref.ref(first)
     y = chain(first, CHAIN_OPS[name])

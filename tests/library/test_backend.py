@@ -1,7 +1,8 @@
-"""Selection of the backend, and parallel loops.
+"""Tests of the backend selection and of parallel loops.
 
-`QUATNET_BACKEND` selects the backend when quatnet is imported. If it is not available, the error is one line, and
-there is no fallback. Parallel loops split arrays into chunks, which do not depend on the number of threads.
+`QUATNET_BACKEND` selects the backend when quatnet is imported. If the backend is not available, quatnet raises an error
+with a message of one line and does not use another backend. Parallel loops split arrays into chunks, which do not
+depend on the number of threads.
 """
 
 import os
@@ -24,7 +25,7 @@ CAPTURED = {"capture_output": True, "text": True, "timeout": 120}
 
 
 def import_quatnet(**environment: str) -> subprocess.CompletedProcess:
-    """Import quatnet in a subprocess, and print the array module and the number of threads."""
+    """Run a subprocess that imports quatnet and prints the array module and the number of threads."""
     program = "import quatnet; from quatnet.backend import xp; print(xp.__name__, quatnet.thread_count())"
     other_variables = {name: value for name, value in os.environ.items() if not name.startswith("QUATNET_")}
     command = [sys.executable, "-c", program]
@@ -52,7 +53,7 @@ for use in (backend.check_backend, backend.on_gpu, lambda: backend.xp.zeros(3)):
         use()
     except backend.ConfigError as error:
         print(error)
-backend.use("numpy")
+backend.set_backend("numpy")
 print(backend.xp.zeros(1))
 """
     run = subprocess.run([sys.executable, "-c", program], env=os.environ | {"QUATNET_BACKEND": "gpu"}, **CAPTURED)
@@ -68,10 +69,10 @@ def test_number_of_threads_from_environment() -> None:
 def test_use_changes_xp(monkeypatch: pytest.MonkeyPatch) -> None:
     install_fake_cupy(monkeypatch).here = True
     with restore_backend():
-        backend.use("cupy")
-        assert xp.here  # the module `xp` imported above has changed
+        backend.set_backend("cupy")
+        assert xp.here  # `set_backend` has changed the module `xp` that is imported above
         assert backend.on_gpu()
-        backend.use("numpy")
+        backend.set_backend("numpy")
         assert not hasattr(xp, "here")
         assert xp.zeros is np.zeros
         assert not backend.on_gpu()
@@ -81,7 +82,7 @@ def test_failed_use_keeps_xp(monkeypatch: pytest.MonkeyPatch) -> None:
     without_cupy(monkeypatch)
     before = dict(vars(xp))
     with pytest.raises(BackendUnavailable):
-        backend.use("cupy")
+        backend.set_backend("cupy")
     assert vars(xp) == before
 
 
@@ -90,15 +91,15 @@ def test_load_unknown_backend_raises() -> None:
         backend.load_backend("jax")
 
 
-@given(length=st.integers(0, 500), bytes_each=st.integers(1, 3 << 20))
-def test_chunk_slices_cover_the_range(length: int, bytes_each: int) -> None:
-    chunks = threads.chunk_slices(length, bytes_each)
+@given(length=st.integers(0, 500), bytes_per_item=st.integers(1, 3 << 20))
+def test_chunk_slices_cover_the_range(length: int, bytes_per_item: int) -> None:
+    chunks = threads.chunk_slices(length, bytes_per_item)
     assert [n for chunk in chunks for n in range(length)[chunk]] == list(range(length))
     if backend.on_gpu():
-        assert len(chunks) == min(1, length)  # one chunk on a GPU
+        assert len(chunks) == min(1, length)  # a GPU uses one chunk
         return
     assert all(
-        chunk.stop - chunk.start == 1 or (chunk.stop - chunk.start) * bytes_each <= threads.CACHE_BYTES
+        chunk.stop - chunk.start == 1 or (chunk.stop - chunk.start) * bytes_per_item <= threads.CACHE_BYTES
         for chunk in chunks
     )
 
@@ -113,7 +114,8 @@ def test_nested_single_threaded_blas() -> None:
 
     with threadpool_limits(2):
         with threads.single_threaded_blas():
-            threads.parallel_for(lambda _: None, range(3))  # also limits BLAS, and must keep the outer limit
+            # `parallel_for` also limits BLAS, and must keep the outer limit
+            threads.parallel_for(lambda _: None, range(3))
             assert blas_threads() == {1}
         assert blas_threads() == {2}
 
@@ -130,7 +132,7 @@ def test_nested_parallel_map() -> None:
     program = """
 from quatnet.threads import parallel_map
 print(list(parallel_map(lambda n: sum(parallel_map(lambda m: m, range(n))), range(50))))
-"""  # in a subprocess with a timeout, in case of a deadlock
+"""  # the subprocess has a timeout in case of a deadlock
     expected = f"{[n * (n - 1) // 2 for n in range(50)]}\n"
     command, environment = [sys.executable, "-c", program], os.environ | {"QUATNET_NUM_THREADS": "2"}
     assert subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20).stdout == expected

@@ -1,8 +1,8 @@
 """Tests of examples/benchmarks/pytorch.py and its modules.
 
-Two libraries are timed alternately, so that a load on the machine affects both. The first call is a warm-up and is
-not counted. The median is reported. Both libraries must compute the same results. A value that was not measured is
-None. No test depends on the speed of the machine.
+Two libraries are timed alternately, so that a load on the machine affects both libraries. The first call is a warm-up
+and is not counted. The result is the median. Both libraries must compute the same outputs. A value that was not
+measured is None. The tests do not depend on the speed of the machine.
 """
 
 import json
@@ -59,7 +59,7 @@ def test_alternating_order_and_uncounted_warm_up():
 
 
 def test_median_and_minimum(monkeypatch):
-    clock = iter([0, 1, 0, 5, 0, 2, 0, 3])  # the warm-up takes 1; the runs 5, 2 and 3
+    clock = iter([0, 1, 0, 5, 0, 2, 0, 3])  # the warm-up takes 1 second, and the runs take 5, 2 and 3 seconds
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
     times = speed_measure.time_alternately({"a": lambda: None}, 3, 0.0)["a"]
     assert times == {"median": 3, "min": 2, "runs": [5, 2, 3]}
@@ -67,20 +67,22 @@ def test_median_and_minimum(monkeypatch):
 
 def test_short_calls_are_repeated(monkeypatch):
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    clock = iter([0, 0.3, 0, 0.25, 0, 1.2])  # warm-up, one call to estimate, then a turn of 1 / 0.25 = 4 calls
+    # the times are a warm-up, one call for the estimate, and 1 / 0.25 = 4 calls
+    clock = iter([0, 0.3, 0, 0.25, 0, 1.2])
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
     assert speed_measure.time_alternately({"a": lambda: None}, 1, 1.0)["a"]["runs"] == [0.3]
 
 
 @pytest.mark.skipif(not speed_measure.CLEAR_REFS.exists(), reason="needs /proc of Linux")
 def test_peak_memory_excludes_earlier_peak():
-    # in a new process: a process that has run many tests may have 64 MB of free memory and would not grow
+    # A new process is used, because after many tests a process may have 64 MB of free memory, so that its memory would
+    # not grow.
     memory = speed_measure.run_in_subprocess(peak_of_64_megabytes)
     assert 56 << 20 < memory["peak"] - memory["before"] < 80 << 20
 
 
 def peak_of_64_megabytes():
-    np.ones(96 << 20, np.uint8)  # freed; blocks of this size are returned to the system
+    np.ones(96 << 20, np.uint8)  # this array is freed, and its memory is returned to the operating system
     return speed_measure.peak_memory(lambda: np.ones(64 << 20, np.uint8))
 
 
@@ -88,8 +90,9 @@ def peak_of_64_megabytes():
 
 
 def test_products_8_of_a_job():
-    # One block of 4 -> 8 real channels on 24 x 8 pixels: 9 kernel positions, half of the real multiplications.
-    # Then linear layers 8 -> 4 (halved too) and 4 -> 3. A step has no gradient of the network input.
+    # A convolution from 4 to 8 real channels on 24 x 8 pixels has 9 taps and half of the real multiplications.
+    # The linear layers map 8 to 4 values (also with half of the multiplications) and 4 to 3 values.
+    # A training step computes no gradient of the network input.
     config = speed_plan.CNNConfig(3, True, ((8,),), embedding=4, mels=8)
     first, rest = 24 * 8 * 9 * 4 * 8 // 2, 8 * 4 // 2 + 4 * 3
     job = speed_networks.Job("any", config, 24, "inference", 2)
@@ -115,7 +118,7 @@ def test_ratios():
 
 
 def test_share_of_limit():
-    # 3e9 multiplications are 6e9 operations: 0.06 s at 100 GFLOP/s; measured: 0.24 s
+    # 3e9 multiplications are 6e9 operations, which take 0.06 s at 100 GFLOP/s. The measured time is 0.24 s.
     row = {"products_8": 3_000_000_000, "sides": {"quatnet": {"median": 0.24}}}
     assert speed_tables.share_of_limit(row, 100.0) == pytest.approx(0.25)
 

@@ -1,4 +1,7 @@
-"""Cached teacher outputs: `.npz` files of logits or embeddings by clip name, and the linear probe on embeddings."""
+"""Tests of cached teacher outputs and of the linear probe on embeddings.
+
+Cached outputs are `.npz` files with logits or embeddings by clip name.
+"""
 
 from pathlib import Path
 
@@ -14,8 +17,8 @@ from quatnet.errors import ConfigError, DataError, ShapeError
 
 
 def test_linear_probe_worked_example() -> None:
-    # Embeddings -1 and 1 and weights (-w, w): the loss w² + 2c log(1 + e^-2w) is minimal where w = 2c σ(-2w).
-    # For w = log(2) / 2, σ(-2w) = 1/3, so c = 3/4 log 2
+    # With the embeddings -1 and 1 and the weights (-w, w), the loss is w² + 2c log(1 + e^-2w).
+    # The minimum of the loss is at w = 2c σ(-2w). For w = log(2) / 2, σ(-2w) is 1/3, so c = 3/4 log 2.
     w, c = np.log(2) / 2, 0.75 * np.log(2)
     probe = linear_probe(np.array([[-1.0], [1.0]]), np.array([0, 1]), 2, inverse_penalty=c)
     np.testing.assert_allclose(probe(np.array([[1.0], [3.0]])), [[-w, w], [-3 * w, 3 * w]], atol=1e-4)
@@ -46,7 +49,7 @@ def test_linear_probe_agrees_with_scikit_learn(rng: np.random.Generator) -> None
     reference = linear_model.LogisticRegression(C=0.1, tol=1e-8, max_iter=1000)
     s = (x - x.mean(axis=0)) / x.std(axis=0)
     actual, expected = linear_probe(x, labels, 3, inverse_penalty=0.1)(x), reference.fit(s, labels).decision_function(s)
-    # the loss does not depend on a constant that is added to all biases
+    # a constant that is added to all biases does not change the loss
     centered = [logits - logits.mean(axis=1, keepdims=True) for logits in (actual, expected)]
     np.testing.assert_allclose(*centered, atol=1e-3)
 
@@ -112,7 +115,7 @@ def test_missing_and_damaged_files(tmp_path: Path) -> None:
     for name, content in {"half": complete[: len(complete) // 2], "text": b"clip,logits"}.items():
         (tmp_path / name).write_bytes(content)
     for name in ("half", "text", "array.npy"):
-        with pytest.raises(DataError, match=r"truncated or no \.npz file"):
+        with pytest.raises(DataError, match=r"truncated or not an \.npz file"):
             read_cached_outputs(tmp_path / name)
 
 

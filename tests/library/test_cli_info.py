@@ -1,9 +1,9 @@
-"""The command `info`, and one-line errors on machines without a working GPU.
+"""Tests of the command `info` and of the error messages on machines without a working GPU.
 
-CuPy needs a device, a driver and several CUDA libraries, and some of them fail only when they are first used. quatnet
-therefore runs a start-up test: an allocation, the compilation of a kernel, and a matrix product. If the test fails, the
-library, the examples and the commands end with one line that states the reason and a remedy. `python -m quatnet info`
-prints the reason too.
+CuPy needs a device, a driver and several CUDA libraries. Some errors occur only when a library is first used. quatnet
+therefore runs a start-up test: an allocation, the compilation of a CUDA kernel, and a matrix product. If the test
+fails, the library, the examples and the commands raise an error with the reason and a remedy in one line. `python -m
+quatnet info` also prints the reason.
 """
 
 import os
@@ -118,7 +118,7 @@ def test_examples_use_run_main() -> None:
     assert all(start.strip().startswith("run_main(main") for start in starts)
 
 
-# python -m quatnet
+# The commands of python -m quatnet
 
 
 def test_report_and_usage_without_a_command(capsys, monkeypatch) -> None:
@@ -150,7 +150,7 @@ def test_report_with_a_working_gpu(monkeypatch) -> None:
     cupy.cuda.runtime.getDeviceProperties = lambda device: properties if device == 1 else None
     assert info.start_up_test().startswith("passed the start-up test in 0.")
     with restore_backend():
-        backend.use("cupy")
+        backend.set_backend("cupy")
         assert info.backend().startswith("cupy ")
         assert info.device() == "Some GPU, compute capability 8.6, 16.0 GB, driver for CUDA 12.8"
 

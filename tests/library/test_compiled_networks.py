@@ -1,8 +1,8 @@
-"""Networks compiled for inference.
+"""Tests of networks compiled for inference.
 
-In evaluation mode, a batch norm is a scale and a shift per channel. `compile` applies convolution, batch norm, relu and
-average pool to one tile at a time while the tile is in cache, and transforms the kernels once. The outputs are compared
-with those of the network, also after a training step.
+In evaluation mode, a batch norm is a scale and a shift per channel. `compile` transforms the convolution kernels once.
+Convolution, batch norm, relu and average pool are then applied to one tile at a time while the tile is in cache. The
+outputs are compared with those of the uncompiled network, also after a training step.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from quatnet.conv.fast import algorithms, fused
 from quatnet.models import CNN, CNNConfig, compile, compiled, small_cnn
 from quatnet.optim import Adam
 
-pytestmark = pytest.mark.skipif(on_gpu(), reason="fused layers of the CPU; test_networks_on_kernels tests a GPU")
+pytestmark = pytest.mark.skipif(on_gpu(), reason="fused layers run on the CPU; GPUs have test_networks_on_kernels")
 
 
 def make_network(*, quaternion, seed=0, classes=3):
@@ -41,11 +41,12 @@ def assert_same_logits(model, compiled_model, x):
     assert np.abs(logits - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
-# By hand
+# Worked example
 
 
 def test_fused_layer_by_hand():
-    # kernel 1, scale 2, shift -3: x = [[1, -1], [3, 5]], 2x - 3 = [[-1, -5], [3, 7]], relu [[0, 0], [3, 7]], mean 2.5
+    # The kernel is 1, the scale is 2 and the shift is -3. For x = [[1, -1], [3, 5]]:
+    # 2x - 3 = [[-1, -5], [3, 7]], relu(2x - 3) = [[0, 0], [3, 7]], and the mean is 2.5.
     weight = np.zeros((1, 3, 3, 1, 1))
     weight[0, 1, 1] = 1
     x = np.array([[1.0, -1], [3, 5]]).reshape(1, 2, 2, 1, 1)
@@ -53,7 +54,7 @@ def test_fused_layer_by_hand():
     assert_close(fused.apply(x, layer), np.full((1, 1, 1, 1, 1), 2.5))
 
 
-# Against the separate ops
+# Comparison with the separate ops
 
 
 @pytest.mark.parametrize("pool", [True, False])
@@ -61,7 +62,7 @@ def test_fused_layer_by_hand():
 @pytest.mark.parametrize("shape", [(1, 5, 4), (2, 37, 31), (3, 64, 9), (9, 7, 5), (0, 40, 40)])
 @pytest.mark.parametrize("direct", [False, True])
 def test_fused_layer_equals_the_separate_ops(direct, shape, components, pool, rng, monkeypatch):
-    if direct:  # the algorithm for large kernels and small feature maps
+    if direct:  # the direct algorithm is selected for large kernels and small feature maps
         monkeypatch.setattr(algorithms, "uses_winograd", lambda *_, **__: False)
         monkeypatch.setattr(algorithms, "uses_im2col", lambda *_: False)
     x, weight = draw(rng, *shape, components * 16), draw(rng, components, 3, 3, 16, 18)

@@ -1,7 +1,7 @@
-"""Conversion of a real network to its quaternion counterpart.
+"""Tests of the conversion of a real network to a quaternion network.
 
 Both networks have the same config, in which the widths are numbers of real channels. Each quaternion convolution has a
-quarter of the weights of the real one. The weights are drawn from the generator and have to be trained.
+quarter of the weights of the real convolution. The new weights are random and have to be trained.
 """
 
 from dataclasses import replace
@@ -25,12 +25,14 @@ def parameter_sizes(model):
 
 def test_parameter_sizes_by_hand(rng):
     real, quaternion = parameter_sizes(CNN(REAL, rng=rng)), parameter_sizes(convert(REAL, rng=rng))
-    # the first convolution has 1 or 4 input channels: 9 · 1 · 8 = 72, and 9 · 4 · 8 / 4 = 72
+    # The real first convolution has 1 input channel and 9 · 1 · 8 = 72 weights.
+    # The quaternion first convolution has 4 input channels and 9 · 4 · 8 / 4 = 72 weights.
     assert (real["blocks.0.convs.0.weight"], quaternion["blocks.0.convs.0.weight"]) == (72, 72)
-    # second block: 9 · 8 · 12 = 864, and a quarter; embedding: 12 · 8 = 96, and a quarter
+    # The real layers have 9 · 8 · 12 = 864 weights in the second block and 12 · 8 = 96 in the embedding.
+    # The quaternion layers have a quarter of these weights.
     assert (real["blocks.1.convs.1.weight"], quaternion["blocks.1.convs.1.weight"]) == (864, 216)
     assert (real["embedding.weight"], quaternion["embedding.weight"]) == (96, 24)
-    # all other arrays have equal sizes
+    # The sizes of all other arrays are equal.
     others = [name for name in real if "convs" not in name and name != "embedding.weight"]
     assert [quaternion[name] for name in others] == [real[name] for name in others]
     assert quaternion.keys() == real.keys()

@@ -1,9 +1,9 @@
-"""Convolution layers: parameters, options and calls.
+"""Tests of the parameters, options and calls of convolution layers.
 
-Every layer counts real channels, four per quaternion, and has the same arguments, so that a real layer can be replaced
-by a quaternion layer with a quarter of the weights. Without bias the linear quaternion layers are equivariant to right
-multiplication by a quaternion, like their ops. A bias breaks the equivariance, because it is not multiplied. The
-rotation layer has other properties (`test_rotation_convolution`).
+All layers have the same arguments and count real channels, four per quaternion. A quaternion layer with a quarter of
+the weights can therefore replace a real layer. Without bias, the linear quaternion layers are equivariant to right
+multiplication by a quaternion. A bias breaks the equivariance, because the bias is not multiplied.
+`test_rotation_convolution` tests the properties of the rotation layer.
 """
 
 import numpy as np
@@ -58,7 +58,7 @@ def test_explicit_padding_of_transposed_layers(layer):
     x = Tensor(draw_input(layer, 1))
     assert make_layer(layer, 16, 8, stride=2, padding=0, output_padding=0)(x).shape == (2, 11, 13, 8)
     assert make_layer(layer, 16, 8, stride=2, padding=(0, 1), output_padding=(1, 0))(x).shape == (2, 12, 11, 8)
-    # an output padding of 0 or 1 is chosen to come closest to stride times the size
+    # By default, the output padding (0 or 1) makes the output size as close as possible to stride times the input size.
     assert make_layer(layer, 16, 8, stride=2, padding=0)(x).shape == (2, 11, 13, 8)
     assert make_layer(layer, 16, 8, stride=2, padding=2)(x).shape == (2, 8, 10, 8)
 
@@ -119,7 +119,7 @@ def test_bias_is_optional(layer):
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("groups", [1, 4])
 def test_initialization_keeps_the_variance(layer, groups):
-    # as many channels out as in, without the edges, which depend on the padding
+    # The numbers of input and output channels are equal. The border is excluded because it depends on the padding.
     x = draw(1, *((8, 60) if layer in CONV1D else (2, 16, 16)), 64, dtype=np.float32)
     y = asnumpy(make_layer(layer, 64, 64, groups=groups)(Tensor(x)).data)
     inside = y[:, 1:-1] if layer in CONV1D else y[:, 1:-1, 1:-1]
@@ -156,7 +156,7 @@ def test_equivariance_without_bias(layer, seed, q):
 
 @pytest.mark.parametrize("layer", [*EQUIVARIANT, nn.QuaternionLinear])
 def test_bias_breaks_equivariance(layer, rng):
-    # layer(x ⊗ q) - layer(x) ⊗ q = bias - bias ⊗ q
+    # The difference layer(x ⊗ q) - layer(x) ⊗ q is bias - bias ⊗ q.
     q = draw(rng, 4, dtype=np.float32)
     x = draw(rng, 3, 8, dtype=np.float32) if layer is nn.QuaternionLinear else draw_input(layer, 1, channels=8)
     model = make_layer(layer, 8, 12, bias=True)

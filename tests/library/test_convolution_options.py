@@ -1,10 +1,10 @@
-"""Options of convolutions: dilation, pairs (height, width), groups, and 1d convolutions.
+"""Tests of the options of convolutions: dilation, (height, width) pairs, groups, and 1d convolutions.
 
-With dilation the taps of a kernel are apart, so that its receptive field grows with the same number of weights. Groups
-split the channels into parts that are convolved separately; a group of a quaternion layer is a range of quaternions,
-so that each of the four blocks r|i|j|k is split. A 1d convolution is a 2d convolution of an image of height one. The
-plain convolution supports all options, and is compared with loops. Right multiplication by a quaternion commutes with
-the convolution for all options.
+Dilation increases the distance between the taps of a kernel, so that the receptive field grows with the same number of
+weights. Groups split the channels into parts that are convolved separately. A group of a quaternion layer is a range of
+quaternions, so each of the four blocks r|i|j|k is split. A 1d convolution is a 2d convolution of an image of height
+one. The plain convolution supports all options and is compared with loops. Right multiplication by a quaternion
+commutes with the convolution for all options.
 """
 
 import numpy as np
@@ -39,29 +39,33 @@ def assume_fit(x, kernel, options):
 
 
 def test_dilation_of_five_pixels():
-    # taps 1 and 10, two apart, on 1 2 3 4 5: 1·1 + 10·3 = 31, 1·2 + 10·4 = 42, 1·3 + 10·5 = 53
+    # The taps 1 and 10 are two pixels apart. On the row 1 2 3 4 5, the outputs are
+    # 1·1 + 10·3 = 31, 1·2 + 10·4 = 42, 1·3 + 10·5 = 53.
     x, w = xp.arange(1.0, 6).reshape(1, 1, 5, 1), xp.asarray([1.0, 10]).reshape(1, 2, 1, 1)
     assert_close(ops.conv2d(Tensor(x), Tensor(w), dilation=2).data.ravel(), [31, 42, 53])
     assert_close(ops.conv1d(Tensor(x[:, 0]), Tensor(w[0]), dilation=2).data.ravel(), [31, 42, 53])
 
 
 def test_pairs_are_height_and_width():
-    # 1 2 3 / 4 5 6 / 7 8 9 with one tap: every second row, all columns, one zero left and right
+    # The kernel has one tap of weight 1. With stride (2, 1) and padding (0, 1), the output has every second row of the
+    # image 1 2 3 / 4 5 6 / 7 8 9 and one zero at the left and right.
     x, w = xp.arange(1.0, 10).reshape(1, 3, 3, 1), xp.ones((1, 1, 1, 1))
     y = ops.conv2d(Tensor(x), Tensor(w), stride=(2, 1), padding=(0, 1)).data
     assert_close(y[0, :, :, 0], [[0, 1, 2, 3, 0], [0, 7, 8, 9, 0]])
 
 
 def test_groups_of_channels():
-    # channels 1 2 | 3 4, filters (10, 100) | (1000, 10000): 1·10 + 2·100 = 210 and 3·1000 + 4·10000 = 43000
+    # Group 0 has the channels 1 2 and the filter (10, 100), so the output is 1·10 + 2·100 = 210.
+    # Group 1 has the channels 3 4 and the filter (1000, 10000), so the output is 3·1000 + 4·10000 = 43000.
     x = xp.asarray([1.0, 2, 3, 4]).reshape(1, 1, 1, 4)
     w = xp.asarray([[10.0, 1000], [100, 10000]]).reshape(1, 1, 2, 2)
     assert_close(ops.conv2d(Tensor(x), Tensor(w), groups=2).data.ravel(), [210, 43000])
 
 
 def test_groups_of_quaternions():
-    # r r i i j j k k; filter 0 is i on quaternion 0 = 1 + 2i + 3j + 4k: -2 + 1i - 4j + 3k;
-    # filter 1 is 2 on quaternion 1 = 10 + 20i + 30j + 40k
+    # The channels are r r i i j j k k. Filter 0 is i, filter 1 is 2.
+    # The product of i and quaternion 0 is i ⊗ (1 + 2i + 3j + 4k) = -2 + 1i - 4j + 3k.
+    # The product of 2 and quaternion 1 is 2 (10 + 20i + 30j + 40k).
     x = xp.asarray([1.0, 10, 2, 20, 3, 30, 4, 40]).reshape(1, 1, 1, 8)
     w = xp.zeros((4, 1, 1, 1, 2))
     w[1, 0, 0, 0, 0], w[0, 0, 0, 0, 1] = 1, 2
@@ -77,11 +81,11 @@ def test_output_size_with_dilation(size, kernel, stride, padding, dilation, expe
     assert output_size(size, kernel, stride, padding, dilation) == expected
 
 
-# Against loops
+# Comparison with loops
 
 
 @given(seeds, st.integers(0, 2), kernels, any_options, groups, st.integers(1, 2), st.integers(1, 2))
-def test_conv2d_is_a_loop_for_all_options(seed, n, kernel, options, g, c, o):
+def test_conv2d_equals_loops_for_all_options(seed, n, kernel, options, g, c, o):
     assume_fit((4, 6), kernel, options)
     x, w = draw(seed, n, 4, 6, g * c), draw(seed + 1, *kernel, c, g * o)
     expected = oracles.conv2d(asnumpy(x), asnumpy(w), **options, groups=g)
@@ -90,7 +94,7 @@ def test_conv2d_is_a_loop_for_all_options(seed, n, kernel, options, g, c, o):
 
 
 @given(seeds, kernels, any_options, groups, st.integers(1, 2), st.integers(1, 2))
-def test_quaternion_conv2d_is_a_loop_for_all_options(seed, kernel, options, g, c, o):
+def test_quaternion_conv2d_equals_loops_for_all_options(seed, kernel, options, g, c, o):
     assume_fit((3, 5), kernel, options)
     x, w = draw(seed, 1, 3, 5, 4 * g * c), draw(seed + 1, 4, *kernel, c, g * o)
     expected = oracles.quaternion_conv2d(asnumpy(x), asnumpy(w), **options, groups=g)
@@ -132,8 +136,8 @@ def test_im2col_and_col2im_are_adjoint_for_all_options(seed, kernel, options):
         {},
     ],
 )
-def test_slices_of_the_batch_give_the_same(options, monkeypatch, rng):
-    monkeypatch.setattr(threads, "CACHE_BYTES", 1)  # one slice for each image
+def test_batch_slices_do_not_change_results(options, monkeypatch, rng):
+    monkeypatch.setattr(threads, "CACHE_BYTES", 1)  # each image is one slice
     x, w = draw(rng, 5, 6, 20, 4), draw(rng, 3, 2, 4 // options.get("groups", 1), 2)
     y = dispatch.conv2d(x, w, **options)
     assert_close(y, plain.conv2d(x, w, **options))
@@ -144,15 +148,16 @@ def test_slices_of_the_batch_give_the_same(options, monkeypatch, rng):
     assert_close(grad_w, plain.conv2d_weight_gradient(x, grad, (3, 2), **options))
 
 
-@pytest.mark.skipif(on_gpu(), reason="a GPU has no slices for cores")
+@pytest.mark.skipif(on_gpu(), reason="a GPU uses no batch slices")
 def test_batch_slices_fit_into_the_cache(monkeypatch):
-    # 3 x 5 pixels out, 2 x 2 taps, 6 channels of 8 bytes: 15 · 4 · 48 = 2880 bytes of patches per image; two images fit
+    # The output has 3 x 5 pixels, and each pixel uses 2 x 2 taps of 6 channels with 8 bytes.
+    # The patches of an image have 15 · 4 · 48 = 2880 bytes, so two images fit into the cache.
     monkeypatch.setattr(threads, "CACHE_BYTES", 2 * 2880)
     x, y = np.zeros((5, 4, 6, 6)), np.zeros((5, 3, 5, 1))
     assert dispatch._batch_slices(x, y, (2, 2)) == [slice(0, 2), slice(2, 4), slice(4, 5)]
 
 
-@pytest.mark.skipif(on_gpu(), reason="the fast algorithms are for NumPy")
+@pytest.mark.skipif(on_gpu(), reason="the fast algorithms need NumPy")
 def test_options_of_the_fast_algorithms():
     assert dispatch.fast_options((2, 1), 1, (1, 1)) == ((2, 1), (1, 1))
     assert dispatch.fast_options(1, 1, (1, 2)) is None
@@ -191,7 +196,7 @@ def test_conv2d_gradients_for_all_options(seed, kernel, options, g):
     assume_fit((4, 6), kernel, options)
     rng = np.random.default_rng(seed)
     arrays = [draw(rng, 2, 4, 6, 2 * g), draw(rng, *kernel, 2, 2 * g)]
-    gradcheck(lambda x, w: ops.conv2d(x, w, **options, groups=g), arrays, rng=rng, directions=1, tolerance=1e-5)
+    gradcheck(lambda x, w: ops.conv2d(x, w, **options, groups=g), arrays, rng=rng, num_directions=1, tolerance=1e-5)
 
 
 @pytest.mark.parametrize("g", [1, 2])
@@ -297,6 +302,6 @@ def test_options_of_conv1d_are_single_numbers():
         (ops.quaternion_conv1d, (1, 5, 4), (3, 3, 1, 1), {}, r"w \(4, KH, KW, C / groups, O\)"),
     ],
 )
-def test_shapes_that_do_not_fit(op, x, w, options, message):
+def test_incompatible_shapes(op, x, w, options, message):
     with pytest.raises(ShapeError, match=message):
         op(Tensor(np.ones(x)), Tensor(np.ones(w)), **options)

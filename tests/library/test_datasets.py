@@ -1,7 +1,7 @@
-"""The ESC-50 loader, the synthesized data set, the feature cache and the download.
+"""Tests of the ESC-50 loader, the synthesized data set, the feature cache and the download.
 
-The folds of ESC-50 are official: clips of one source and class are in one fold. Invalid tables, interrupted downloads,
-damaged or unsafe archives and damaged cache files must each raise one clear error and leave no partial files.
+The folds of ESC-50 are official. Clips of one source and class are in one fold. Invalid tables, interrupted downloads,
+damaged or unsafe archives and damaged cache files must raise an error and leave no partial files.
 """
 
 import csv
@@ -35,7 +35,10 @@ CATEGORIES = {0: "dog", 1: "rooster", 5: "cat"}
 
 
 def make_esc50_folder(root: Path, *, clips: int = 10) -> Path:
-    """Write a small data set in the official layout: three classes, two folds, two takes per source, 0.5 s clips."""
+    """Write a small data set in the official layout.
+
+    The data set has three classes, two folds and two takes of 0.5 s per source.
+    """
     (root / "meta").mkdir(parents=True)
     (root / "audio").mkdir()
     rng = np.random.default_rng(0)
@@ -54,7 +57,7 @@ def test_esc50_folder_or_its_parent(tmp_path: Path) -> None:
     root = make_esc50_folder(tmp_path / "ESC-50-master")
     data = esc50.load(root)
     assert data.name == "ESC-50"
-    assert data.classes == ("dog", "rooster", "cat")  # in the order of the targets 0, 1, 5
+    assert data.classes == ("dog", "rooster", "cat")  # the classes are in the order of the targets 0, 1, 5
     assert [clip.label for clip in data.clips][:3] == [2, 1, 0]
     assert [clip.name for clip in esc50.load(tmp_path).clips] == [clip.name for clip in data.clips]
     waveform, rate_hz = data.clips[0].source()
@@ -171,7 +174,8 @@ def test_synthesized_set_is_not_linearly_separable(tmp_path: Path) -> None:
     data = synthetic.load(clips_per_class=10)
     x = features(data.clips, FrontEnd(hop=1280, floor_db=-60.0), cache=tmp_path)[..., 0].mean(axis=1)
     accuracies = [linear_accuracy(x, data.labels, data.folds == fold) for fold in range(1, 6)]
-    assert 0.25 < np.mean(accuracies) < 0.75  # chance: 0.1; CNN on fold 1: 0.79 after 5 epochs, 0.85 after 8
+    # The accuracy by chance is 0.1. The accuracy of a CNN on fold 1 is 0.79 after 5 epochs and 0.85 after 8 epochs.
+    assert 0.25 < np.mean(accuracies) < 0.75
 
 
 def test_synthesized_set_rejects_too_few_clips() -> None:
@@ -221,7 +225,8 @@ def test_feature_key_depends_on_front_end_and_clips(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["truncated", "flipped bit", "another array", "without checksum"])
 def test_damaged_feature_file_is_recomputed(tmp_path: Path, capsys, how: str) -> None:
     clips, source = make_clips()
-    first = features(clips, FRONTEND, cache=tmp_path).copy()  # not a memory map of the file that is damaged below
+    # the copy is needed because the memory-mapped file is damaged below
+    first = features(clips, FRONTEND, cache=tmp_path).copy()
     (path,) = tmp_path.glob("*.npy")
     content = bytearray(path.read_bytes())
     if how == "truncated":
@@ -238,7 +243,7 @@ def test_damaged_feature_file_is_recomputed(tmp_path: Path, capsys, how: str) ->
     assert source.calls == calls + 4
     assert "is damaged; computing the features again" in capsys.readouterr().out
     features(clips, FRONTEND, cache=tmp_path)
-    assert source.calls == calls + 4  # the new file is valid
+    assert source.calls == calls + 4  # the new cache file is valid and is not computed again
 
 
 KILLED_SCRIPT = """
@@ -254,7 +259,7 @@ features(clips, FrontEnd(hop=1280, clip_seconds=0.5, mels=16), cache=Path(sys.ar
 
 def test_killed_process_leaves_no_feature_file(tmp_path: Path) -> None:
     process = subprocess.run([sys.executable, "-c", KILLED_SCRIPT, str(tmp_path)], capture_output=True, check=False)
-    assert process.returncode == 9  # os._exit skips finally blocks
+    assert process.returncode == 9  # os._exit skips finally clauses
     assert len(list(tmp_path.glob(".*.part"))) == 1
     assert not list(tmp_path.glob("*.npy"))
     clips, source = make_clips(1)
@@ -268,7 +273,7 @@ def test_features_are_a_read_only_memory_map(tmp_path: Path) -> None:
         x = features(clips, FRONTEND, cache=tmp_path)
         assert isinstance(x, np.memmap)
         assert not x.flags.writeable
-        assert x[np.array([True, False, True, False])].flags.writeable  # a copy
+        assert x[np.array([True, False, True, False])].flags.writeable  # the selection is a copy
 
 
 def test_unreadable_clip_error_and_no_feature_file(tmp_path: Path) -> None:
@@ -304,15 +309,15 @@ def make_archive(
 
 
 class Server:
-    """An HTTP server of one file that records the requested ranges and can be made faulty.
+    """An HTTP server of one file that records the requested ranges and can respond incorrectly.
 
     Attributes
     ----------
     interruptions : number of responses to interrupt in the middle
-    supports_ranges : whether range requests are honored
-    length_error : added to all announced lengths
-    chunked : send chunked responses, without a length
-    shift : added to the start of announced ranges
+    supports_ranges : whether range requests are supported
+    length_error : bytes added to all announced lengths
+    chunked : whether responses are chunked, without a length
+    shift : bytes added to the start of announced ranges
     """
 
     def __init__(self, content: bytes) -> None:
@@ -394,7 +399,7 @@ def test_download_resumes_after_interruption(server: Server, tmp_path: Path) -> 
 
 
 def test_download_resumes_chunked_response(server: Server, tmp_path: Path) -> None:
-    server.interruptions, server.chunked = 1, True  # as GitHub sends archives
+    server.interruptions, server.chunked = 1, True  # GitHub sends archives as chunked responses
     download_from(server, tmp_path)
     assert server.ranges == [None, f"bytes={len(server.content) // 2}-"]
 
@@ -407,7 +412,7 @@ def test_download_restarts_after_wrong_range(server: Server, tmp_path: Path) -> 
 
 
 def test_download_resumes_partial_file_of_earlier_call(server: Server, tmp_path: Path) -> None:
-    server.interruptions = 4  # number of attempts per call
+    server.interruptions = 4  # each call makes four attempts
     with pytest.raises(DataError, match="try again to resume"):
         download_from(server, tmp_path)
     size = (tmp_path / "esc50.zip.part").stat().st_size
@@ -470,7 +475,7 @@ def _flip_byte(content: bytes) -> bytes:
 
 
 def _flip_deflated_byte() -> bytes:
-    """Return an archive in which the first byte of the compressed table is inverted: an invalid deflate stream."""
+    """Return an archive with an invalid deflate stream: the first byte of the compressed table is inverted."""
     content = bytearray(make_archive(compression=zipfile.ZIP_DEFLATED))
     content[30 + len("ESC-50-master/meta/esc50.csv")] ^= 0xFF
     return bytes(content)
@@ -527,7 +532,7 @@ def test_dataset_labels_and_folds() -> None:
 
 def test_esc10_needs_only_its_own_recordings(tmp_path: Path) -> None:
     root = make_esc50_folder(tmp_path)
-    for path in (root / "audio").glob("*-5.wav"):  # target 5 is not in ESC-10
+    for path in (root / "audio").glob("*-5.wav"):  # ESC-10 has no target 5
         path.unlink()
     assert len(esc50.load(root, esc10=True).clips) == 6
     with pytest.raises(DataError, match="4 of 10 recordings are missing"):

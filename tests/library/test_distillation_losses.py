@@ -1,4 +1,4 @@
-"""Distillation losses: large logits, dtypes, errors, and parity with PyTorch."""
+"""Tests of distillation losses with large logits, different dtypes and invalid arguments, and parity with PyTorch."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,8 @@ def leaf(array):
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_large_logits(dtype):
-    # T = 2. The student is certain of class 0 in both clips, the teacher of class 0 and then of class 1
+    # The student has probability 1 for class 0 in both clips. The teacher has probability 1 for class 0 in the first
+    # clip and for class 1 in the second clip. The temperature is 2.
     z = np.array([[1000, -1000], [1000, -1000]], dtype)
     v = np.array([[1000, -1000], [-1000, 1000]])
     for name, expected in {"softmax": 4 * 1000 / 2, "bernoulli": 4 * (500 + 500) / 4}.items():

@@ -1,7 +1,7 @@
-"""Shape ops, reductions and elementwise ops.
+"""Tests of shape ops, reductions and elementwise ops.
 
-For each op there is a worked example, a reference in loops for random shapes, a gradient check against difference
-quotients, and a test of its errors. Values and gradients are compared with PyTorch.
+Each op has a worked example, a reference in loops for random shapes, a gradient check with finite differences, and a
+test of its errors. Values and gradients are compared with PyTorch.
 """
 
 import math
@@ -49,7 +49,7 @@ def test_gradient_of_reshape_and_transpose():
 
 
 def test_gradient_of_repeated_index():
-    # x[[0, 2, 0]] with grad = (1, 10, 100): entry 0 receives 1 + 100, entry 1 receives 0, entry 2 receives 10
+    # For x[[0, 2, 0]] and grad = (1, 10, 100), the gradient is 1 + 100 for entry 0, 0 for entry 1 and 10 for entry 2.
     assert_close(gradient(lambda x: ops.getitem(x, [0, 2, 0]), [7, 8, 9], [1, 10, 100]), [101, 0, 10])
 
 
@@ -74,7 +74,7 @@ def test_reshape_keeps_c_order(seed, lengths, unknown):
     entries = (float(entry) for row in x for entry in row)
     for index in np.ndindex(*lengths):
         assert float(y[index]) == next(entries)
-    gradcheck(lambda x: ops.reshape(x, shape), [x], rng=rng, directions=1)
+    gradcheck(lambda x: ops.reshape(x, shape), [x], rng=rng, num_directions=1)
 
 
 @given(seeds, st.permutations(range(4)))
@@ -85,7 +85,7 @@ def test_transpose_any_axes(seed, axes):
     assert y.shape == tuple(x.shape[axis] for axis in axes)
     for index in np.ndindex(*y.shape):
         assert y[index] == x[tuple(index[axes.index(axis)] for axis in range(4))]
-    gradcheck(lambda x: ops.transpose(x, axes), [x], rng=rng, directions=1)
+    gradcheck(lambda x: ops.transpose(x, axes), [x], rng=rng, num_directions=1)
 
 
 @given(seeds, st.permutations(range(4)), st.permutations(range(4)))
@@ -100,7 +100,7 @@ INDICES = hnp.basic_indices((3, 4, 2)) | hnp.integer_array_indices((3, 4, 2)) | 
 
 @given(seeds, INDICES)
 def test_getitem_any_index(seed, index):
-    # the position of each entry is tracked, and the gradients of its copies are summed
+    # The array `positions` has the index of each entry of x. The gradients of all copies of an entry are summed.
     rng = np.random.default_rng(seed)
     positions = np.arange(24).reshape(3, 4, 2)
     x = leaf(draw(rng, 3, 4, 2))
@@ -112,7 +112,7 @@ def test_getitem_any_index(seed, index):
         expected[position] += part
     y.backward(xp.asarray(grad))
     assert_close(x.grad, expected.reshape(3, 4, 2))
-    gradcheck(lambda x: ops.getitem(x, index), [x.data], rng=rng, directions=1)
+    gradcheck(lambda x: ops.getitem(x, index), [x.data], rng=rng, num_directions=1)
 
 
 @given(seeds, st.lists(st.integers(0, 3), min_size=1, max_size=4), st.integers(-3, 2))
@@ -125,7 +125,7 @@ def test_concatenate_any_axis(seed, lengths, axis):
     assert result.shape[axis] == len(slices)
     for actual, expected in zip(xp.moveaxis(result.data, axis, 0), slices, strict=True):
         assert_close(actual, expected, rtol=0, atol=0)
-    gradcheck(lambda *parts: ops.concatenate(parts, axis=axis), arrays, rng=rng, directions=1)
+    gradcheck(lambda *parts: ops.concatenate(parts, axis=axis), arrays, rng=rng, num_directions=1)
 
 
 # Shape: errors
@@ -187,7 +187,7 @@ def test_max_worked_example():
 
 
 def groups(x, axis):
-    """Return index of the result -> list of the entries that a reduction over `axis` combines."""
+    """Return a dictionary that maps each index of the result to the list of entries that are reduced over `axis`."""
     axes = range(x.ndim) if axis is None else [a % x.ndim for a in np.atleast_1d(axis)]
     groups = {}
     for index in np.ndindex(x.shape):
@@ -205,19 +205,19 @@ def test_sum_and_mean_equal_reference(data, seed, shape):
     for index, entries in combined.items():
         assert float(total[index]) == pytest.approx(sum(entries), rel=1e-11, abs=1e-11)
         assert float(mean[index]) == pytest.approx(sum(entries) / len(entries), rel=1e-11, abs=1e-11)
-    gradcheck(lambda x: ops.sum(x, axis=axis), [x], rng=rng, directions=1)
-    gradcheck(lambda x: ops.mean(x, axis=axis), [x], rng=rng, directions=1)
+    gradcheck(lambda x: ops.sum(x, axis=axis), [x], rng=rng, num_directions=1)
+    gradcheck(lambda x: ops.mean(x, axis=axis), [x], rng=rng, num_directions=1)
 
 
 @given(st.data(), seeds, hnp.array_shapes(max_dims=4, max_side=3))
 def test_max_equals_reference(data, seed, shape):
     rng, axis = np.random.default_rng(seed), data.draw(st.integers(-len(shape), len(shape) - 1))
-    # distinct values, so that the maximum is differentiable
+    # the entries are distinct, so the maximum is differentiable
     x = xp.asarray(rng.permutation(math.prod(shape)).reshape(shape).astype(float))
     y = ops.max(Tensor(x), axis=axis).data
     for index, entries in groups(asnumpy(x), axis).items():
         assert float(y[index]) == sorted(entries)[-1]
-    gradcheck(lambda x: ops.max(x, axis=axis), [x], rng=rng, directions=1)
+    gradcheck(lambda x: ops.max(x, axis=axis), [x], rng=rng, num_directions=1)
 
 
 def test_sum_and_mean_of_scalar():
@@ -257,11 +257,11 @@ def test_max_axis_errors(shape, axis):
 
 def test_relu_worked_example():
     assert_close(ops.relu(leaf([-2, 0, 3])).data, [0, 0, 3])
-    assert_close(gradient(ops.relu, [-2, 0, 3], [10, 20, 30]), [0, 0, 30])  # 0 at x = 0
+    assert_close(gradient(ops.relu, [-2, 0, 3], [10, 20, 30]), [0, 0, 30])  # the gradient is 0 at x = 0
 
 
 def test_exp_log_sigmoid_worked_examples():
-    # σ(log 3) = 3 / (3 + 1) = 0.75, and σ' = σ (1 - σ) = 0.1875
+    # The sigmoid at log 3 is σ = 3 / (3 + 1) = 0.75, and its derivative is σ (1 - σ) = 0.1875.
     assert_close(ops.exp(leaf([0, math.log(2)])).data, [1, 2])
     assert_close(gradient(ops.exp, [0, math.log(2)], [1, 10]), [1, 20])
     assert_close(ops.log(leaf([1, math.e])).data, [0, 1])
@@ -301,7 +301,7 @@ def test_log_equals_math_module(value):
 
 @given(seeds)
 def test_identities_of_activations(seed):
-    # log(exp(x)) = x, relu(x) - relu(-x) = x, σ(-x) = 1 - σ(x)
+    # The identities are log(exp(x)) = x, relu(x) - relu(-x) = x, and σ(-x) = 1 - σ(x).
     x = Tensor(draw(seed, 10))
     assert_close(ops.log(ops.exp(x)).data, x.data)
     assert_close((ops.relu(x) - ops.relu(-x)).data, x.data)

@@ -1,4 +1,4 @@
-"""The example scripts are run with --smoke, and their files are checked."""
+"""Tests that run the example scripts with --smoke and check their output files."""
 
 import ast
 import json
@@ -22,14 +22,14 @@ def run_example(*arguments: str | Path, example: str = "esc50") -> subprocess.Co
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Folder and output of a small run of examples/esc50.py."""
+    """Run examples/esc50.py with --smoke, and return its output folder and its printed output."""
     out = tmp_path_factory.mktemp("smoke")
     run = run_example("--smoke", "--out", out)
     assert run.returncode == 0, run.stderr[-2000:]
     return out, run.stdout
 
 
-def test_esc50_writes_results_checkpoints_and_pictures(smoke: tuple[Path, str]) -> None:
+def test_esc50_output_files(smoke: tuple[Path, str]) -> None:
     out, printed = smoke
     results = check_results(out)
     assert results["seed"] == 0
@@ -39,7 +39,7 @@ def test_esc50_writes_results_checkpoints_and_pictures(smoke: tuple[Path, str]) 
     assert "blocks.4.convs.0" in printed
 
 
-def test_esc50_compares_networks_of_the_right_sizes(smoke: tuple[Path, str]) -> None:
+def test_esc50_network_sizes(smoke: tuple[Path, str]) -> None:
     real, quaternion, student, distilled, pruned = json.loads((smoke[0] / "results.json").read_text())["models"]
     assert quaternion["parameters"] < 0.5 * real["parameters"]
     assert quaternion["multiplications_8"] * 2 < 1.01 * quaternion["multiplications_16"] + 1e4
@@ -47,7 +47,7 @@ def test_esc50_compares_networks_of_the_right_sizes(smoke: tuple[Path, str]) -> 
     assert pruned["parameters"] < quaternion["parameters"]
 
 
-def test_esc50_resumed_after_the_end_trains_nothing_again(smoke: tuple[Path, str]) -> None:
+def test_esc50_resume_after_the_last_epoch(smoke: tuple[Path, str]) -> None:
     before = json.loads((smoke[0] / "results.json").read_text())
     run = run_example("--smoke", "--out", smoke[0], "--resume")
     assert run.returncode == 0, run.stderr[-2000:]
@@ -56,9 +56,9 @@ def test_esc50_resumed_after_the_end_trains_nothing_again(smoke: tuple[Path, str
         assert (old["accuracy"], old["train_seconds"]) == (new["accuracy"], new["train_seconds"])
 
 
-@pytest.mark.skipif(uses_mock, reason="CUDA kernels run slowly on the CPU; esc50 is run there, the others are like it")
+@pytest.mark.skipif(uses_mock, reason="CUDA kernels are slow on the CPU, so only esc50 is run there")
 @pytest.mark.parametrize("name", FIVE_NETWORKS[1:])
-def test_the_other_data_sets_have_the_same_experiment(tmp_path: Path, name: str) -> None:
+def test_other_data_sets(tmp_path: Path, name: str) -> None:
     run = run_example("--smoke", "--out", tmp_path, example=name)
     assert run.returncode == 0, run.stderr[-2000:]
     results = check_results(tmp_path)
@@ -66,7 +66,7 @@ def test_the_other_data_sets_have_the_same_experiment(tmp_path: Path, name: str)
     assert "synthesized" in run.stdout
 
 
-def test_a_custom_network_is_trained_and_evaluated(tmp_path: Path) -> None:
+def test_custom_network(tmp_path: Path) -> None:
     run = run_example("--smoke", "--out", tmp_path, example="custom_network")
     assert run.returncode == 0, run.stderr[-2000:]
     assert re.search(r"accuracy on 10 test clips: \d+\.\d%", run.stdout)
@@ -78,8 +78,8 @@ def test_a_custom_network_is_trained_and_evaluated(tmp_path: Path) -> None:
     [
         ("esc50", ["--data", "nowhere"], "DataError: .*nowhere"),
         ("esc50", ["--smoke", "--fold", "9"], "DataError: .*fold"),
-        ("esc50", ["--smoke", "--epochs", "0"], "argument --epochs: expected a integer of at least 1, got '0'"),
-        ("esc50", ["--smoke", "--seed", "-1"], "argument --seed: expected a integer of at least 0, got '-1'"),
+        ("esc50", ["--smoke", "--epochs", "0"], "argument --epochs: expected an integer of at least 1, got '0'"),
+        ("esc50", ["--smoke", "--seed", "-1"], "argument --seed: expected an integer of at least 0, got '-1'"),
         ("gtzan", ["--data", "nowhere"], "DataError: .*no folders blues/ to rock/ in nowhere"),
         ("gtzan", ["--smoke", "--fold", "11"], "DataError: .*its folds are"),
         ("ravdess", ["--data", "nowhere"], "DataError: .*no folders Actor_01/"),
@@ -88,7 +88,7 @@ def test_a_custom_network_is_trained_and_evaluated(tmp_path: Path) -> None:
         ("audioset", ["--smoke", "--epochs", "0"], "argument --epochs"),
     ],
 )
-def test_a_wrong_option_is_one_clear_line(tmp_path: Path, example: str, arguments: list[str], message: str) -> None:
+def test_invalid_option_error(tmp_path: Path, example: str, arguments: list[str], message: str) -> None:
     run = run_example(*arguments, "--out", tmp_path, example=example)
     assert run.returncode != 0
     assert "Traceback" not in run.stderr
@@ -99,7 +99,7 @@ LINES = {"esc50": 220, "gtzan": 150, "ravdess": 150, "audioset": 150, "custom_ne
 
 
 @pytest.mark.parametrize("name", LINES)
-def test_an_example_is_one_short_file_that_imports_quatnet_only(name: str) -> None:
+def test_example_length_and_imports(name: str) -> None:
     text = (EXAMPLES / f"{name}.py").read_text()
     modules = {
         (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name).split(".")[0]

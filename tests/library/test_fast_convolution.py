@@ -1,10 +1,10 @@
-"""Fast convolution algorithms: fewer multiplications, and tiles that stay in cache.
+"""Tests of the fast convolution algorithms.
 
-Two identities save multiplications without changing the result. Winograd's F(4, 3) computes four neighboring outputs of
-three taps from six products instead of twelve. The eight products compute a quaternion product from eight real ones
-instead of sixteen. Each identity transforms its operands by sums, multiplies, and transforms the products by sums, so
-both can be combined: a quaternion convolution then takes a quarter of its multiplications. Each algorithm is compared
-with `quatnet.conv.plain`.
+Two identities reduce the number of multiplications. Winograd's F(4, 3) computes four neighboring outputs of three taps
+with six multiplications instead of twelve. The product with eight multiplications replaces the 16 multiplications of a
+Hamilton product. Each identity transforms its operands by sums, multiplies, and transforms the products by sums. Both
+identities can be combined, so that a quaternion convolution needs a quarter of the multiplications. The algorithms
+process tiles that fit into the cache. Each algorithm is compared with `quatnet.conv.plain`.
 """
 
 from fractions import Fraction
@@ -32,13 +32,13 @@ from quatnet.conv.fast.component_transforms import left_transform, output_transf
 from quatnet.quaternion import hamilton_product, left_matrix_adjoint
 
 components = st.sampled_from([1, 4])
-pytestmark = pytest.mark.skipif(on_gpu(), reason="the fast algorithms are for NumPy")
+pytestmark = pytest.mark.skipif(on_gpu(), reason="the fast algorithms need NumPy")
 
 # Four outputs from six products
 
 
 def test_winograd_for_taps_that_copy_one_input():
-    # taps (1, 0, 0): y = (d0, d1, d2, d3); taps (0, 0, 1): y = (d2, d3, d4, d5)
+    # The taps (1, 0, 0) give y = (d0, d1, d2, d3). The taps (0, 0, 1) give y = (d2, d3, d4, d5).
     inputs, taps, outputs = winograd.matrices()
     d = np.array([3.0, 1, 4, 1, 5, 9])
     for tap, expected in (([1, 0, 0], [3, 1, 4, 1]), ([0, 1, 0], [1, 4, 1, 5]), ([0, 0, 1], [4, 1, 5, 9])):
@@ -53,7 +53,7 @@ def test_winograd_is_exact_in_fractions():
 
 
 def exact(number: float) -> Fraction:
-    """Return the fraction of which `number` is the rounded value; the denominators divide 405."""
+    """Return the fraction that `number` approximates, for denominators that divide 405."""
     return Fraction(number).limit_denominator(5000)
 
 
@@ -61,7 +61,7 @@ def exact(number: float) -> Fraction:
 
 
 @given(seeds)
-def test_eight_elementwise_products_are_a_hamilton_product(seed):
+def test_eight_elementwise_products_equal_hamilton_product(seed):
     p, q = draw(seed, 4, 3), draw(seed + 1, 4, 3)
     products = (left_transform(4) @ p) * (right_transform(4) @ q)
     assert_close(output_transform(4) @ products, hamilton_product(p, q, axis=0))
@@ -75,7 +75,7 @@ def test_transforms_of_the_conjugate(seed):
     assert_close(output_transform(4, conjugate=True) @ products, hamilton_product(q, p, axis=0))
 
 
-def test_a_real_number_has_one_transformed_component():
+def test_real_number_has_one_transformed_component():
     assert left_transform(1) == right_transform(1) == output_transform(1) == [[1]]
 
 
@@ -84,7 +84,7 @@ def test_a_real_number_has_one_transformed_component():
 
 @given(seeds)
 def test_combined_transforms_of_six_rows_of_quaternions(seed):
-    # expected: y[r] = Σ_i w[i] ⊗ x[r + i], rows along axis 0, components along axis 1
+    # The expected result is y[r] = Σ_i w[i] ⊗ x[r + i]. Axis 0 has the rows and axis 1 has the components.
     x, w, dtype = draw(seed, 6, 4), draw(seed + 1, 3, 4), np.dtype(np.float64)
     y = [sum(hamilton_product(w[i], x[r + i]) for i in range(3)) for r in range(4)]
     images = transforms.input_transform(4, dtype) @ x.ravel()
@@ -94,7 +94,7 @@ def test_combined_transforms_of_six_rows_of_quaternions(seed):
 
 @given(seeds, components)
 def test_gradient_transforms_are_adjoint_to_the_product(seed, parts):
-    # <w ⊗ x, grad> = <w, grad ⊗ x*> = <x, w* ⊗ grad> for one row tile: 6 rows of x, 4 rows of grad
+    # One row tile has 6 rows of x and 4 rows of grad: <w ⊗ x, grad> = <w, grad ⊗ x*> = <x, w* ⊗ grad>.
     dtype = np.dtype(np.float64)
     x, w, grad = draw(seed, 6, parts), draw(seed + 1, parts, 3), draw(seed + 2, 4, parts)
     images = transforms.input_transform(parts, dtype) @ x.ravel()
@@ -135,7 +135,7 @@ def test_even_slices_have_nearly_equal_lengths(length, max_length):
     assert max(lengths, default=0) - min(lengths, default=0) <= 1
 
 
-# Each algorithm against the plain convolution
+# Each algorithm and the plain convolution
 
 ALGORITHMS = {
     "winograd": (
@@ -231,7 +231,9 @@ CASES = {
 }
 
 
-SELECTED = {  # image and real kernel, stride -> the algorithms of the result and of both gradients
+# The values are the shape of the image, the shape of the kernel, the stride, and the algorithms that are selected for
+# the result, the input gradient and the weight gradient.
+SELECTED = {
     "many pixels": ((16, 31, 16, 64), (1, 3, 3, 64, 64), (1, 1), "winograd winograd winograd"),
     "few pixels, large kernel": ((4, 31, 4, 1024), (1, 3, 3, 1024, 64), (1, 1), "direct direct direct"),
     "few pixels, small kernel": ((4, 31, 4, 64), (1, 3, 3, 64, 64), (1, 1), "winograd winograd winograd"),
@@ -242,7 +244,7 @@ SELECTED = {  # image and real kernel, stride -> the algorithms of the result an
 
 
 @pytest.mark.parametrize("name", SELECTED)
-def test_the_algorithm_is_selected_by_shapes_alone(name, monkeypatch):
+def test_algorithm_depends_on_shapes_only(name, monkeypatch):
     image, kernel, stride, expected = SELECTED[name]
     modules = {"winograd": [winograd_conv], "im2col": [im2col_conv], "direct": [direct, direct_gradients]}
     called = []
@@ -258,7 +260,7 @@ def test_the_algorithm_is_selected_by_shapes_alone(name, monkeypatch):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_selected_algorithm_computes_the_same(name, rng):
+def test_selected_algorithm_equals_plain_convolution(name, rng):
     image, kernel = CASES[name]
     assert_same("selected", draw(rng, *image), draw(rng, *kernel), (1, 1), (1, 1), rng)
 
@@ -272,7 +274,7 @@ def test_views_that_are_not_contiguous(algorithm, view, rng):
 
 @pytest.mark.parametrize("algorithm", ["winograd", "im2col", "direct"])
 @pytest.mark.parametrize("parts", [1, 4])
-def test_float32_has_five_digits(algorithm, parts, rng):
+def test_float32_accuracy(algorithm, parts, rng):
     x = draw(rng, 2, 62, 8, parts * 64, dtype=np.float32)
     w = draw(rng, parts, 3, 3, 64, 64, dtype=np.float32)
     assert_same(algorithm, x, w, (1, 1), (1, 1), rng, tolerance=1e-5)
@@ -291,8 +293,8 @@ def test_gradients_are_adjoint_to_the_convolution(algorithm, rng):
 @pytest.mark.parametrize("algorithm", ["winograd", "im2col", "direct"])
 @pytest.mark.parametrize("case", [((5, 8, 4, 512), (4, 3, 3, 128, 600)), ((5, 40, 30, 64), (1, 3, 3, 64, 130))])
 def test_results_are_bit_identical_for_any_number_of_threads(algorithm, case, with_threads, monkeypatch, rng):
-    # regression: a thread returned its workspace, and its next block overwrote the gradient before it was added
-    monkeypatch.setattr(direct, "KERNEL_BYTES", 1 << 18)  # many blocks for each thread
+    # Regression test: the workspace of a thread was reused for the next tile before the gradient in it was added.
+    monkeypatch.setattr(direct, "KERNEL_BYTES", 1 << 18)  # small limits give each thread many tiles
     monkeypatch.setattr(direct, "IMAGE_BYTES", 1 << 18)
     monkeypatch.setattr(im2col_conv, "PATCHES_BYTES", 1 << 18)
     x, w = (draw(rng, *shape, dtype=np.float32) for shape in case)

@@ -1,4 +1,4 @@
-"""`training.fit` and what surrounds it: batches, label smoothing, augmentation, results, pictures, JSON files."""
+"""Tests of `training.fit`, batches, label smoothing, augmentation, results, plots and JSON files."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ LABELS = np.arange(24) % 3
 
 
 def clips() -> np.ndarray:
-    """24 clips (12 frames, 8 mels) of three classes that differ in the mel bin of their energy."""
+    """Return 24 clips (12 frames, 8 mels) of three classes that differ in the mel bin with the highest energy."""
     x = np.random.default_rng(0).standard_normal((24, 12, 8, 4)).astype(np.float32)
     for clip, label in zip(x, LABELS, strict=True):
         clip[:, 2 * label] += 3
@@ -33,7 +33,7 @@ def loader(**options) -> training.DataLoader:
     return training.DataLoader(clips(), datasets.one_hot(LABELS, 3), batch_size=7, **options)
 
 
-def test_an_epoch_has_every_clip_once_in_batches_of_nearly_equal_size():
+def test_epoch_has_every_clip_once():
     x, targets = np.arange(24.0)[:, None], datasets.one_hot(LABELS, 3)
     batches = list(training.DataLoader(x, targets, batch_size=7)(np.random.default_rng(0)))
     assert [len(inputs) for inputs, _ in batches] == [6, 6, 6, 6]
@@ -43,7 +43,7 @@ def test_an_epoch_has_every_clip_once_in_batches_of_nearly_equal_size():
     assert len(training.DataLoader(x, targets, batch_size=7)) == 4
 
 
-def test_a_loader_without_clips_or_with_another_number_of_targets_is_an_error():
+def test_invalid_loader_arguments():
     with pytest.raises(ShapeError, match="got 24 inputs, 23 targets"):
         training.DataLoader(clips(), datasets.one_hot(LABELS[1:], 3))
     with pytest.raises(ShapeError, match="got 0 inputs"):
@@ -60,7 +60,7 @@ def test_label_smoothing():
         datasets.one_hot(LABELS, 3, label_smoothing=1.5)
 
 
-def test_fit_learns_three_classes_and_records_the_test_accuracy():
+def test_fit_learns_three_classes():
     model = network()
     progress = training.fit(model, loader(), epochs=30, max_lr=0.02, test=(clips(), LABELS))
     assert [sorted(epoch) for epoch in progress.history] == [["accuracy", "loss", "test_accuracy"]] * 30
@@ -68,7 +68,7 @@ def test_fit_learns_three_classes_and_records_the_test_accuracy():
     assert training.evaluate(model, clips(), LABELS) == progress.history[-1]["test_accuracy"] > 0.9
 
 
-def test_a_resumed_fit_has_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_resumed_fit_is_bit_identical(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     whole, stopped, resumed = network(), network(), network(seed=1)
     options = {"epochs": 3, "checkpoint": tmp_path / "run.npz", "metadata": {"data": "toy"}}
     training.fit(whole, loader(), **options | {"checkpoint": None})
@@ -90,7 +90,7 @@ def test_a_resumed_fit_has_the_same_bits(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 class OwnNetwork(nn.Module):
-    """A network that has no config."""
+    """A network without a config."""
 
     def __init__(self, seed: int = 0) -> None:
         self.layers = nn.Sequential(nn.Flatten(), nn.Linear(12 * 8 * 4, 3, rng=np.random.default_rng(seed)))
@@ -101,7 +101,7 @@ class OwnNetwork(nn.Module):
         return self.layers(Tensor(x), train=train, rng=rng)
 
 
-def test_a_network_without_a_config_is_trained_saved_and_resumed(tmp_path: Path):
+def test_fit_of_network_without_config(tmp_path: Path):
     path, model = tmp_path / "own.npz", OwnNetwork()
     training.fit(model, loader(), epochs=5, checkpoint=path)
     assert training.evaluate(model, clips(), LABELS) > 0.9
@@ -113,14 +113,14 @@ def test_a_network_without_a_config_is_trained_saved_and_resumed(tmp_path: Path)
 
 
 def rows() -> list[dict]:
-    """Two networks' results, the second with fewer parameters, for five places."""
+    """Return five result rows with equal parameters and different accuracies."""
     model, x = network(), clips()
     progress = Progress(seconds=1.5, history=[{"loss": 1.0, "accuracy": 0.5, "test_accuracy": 0.5}] * 2)
     row = training.result_row("a", model, x, LABELS, progress)
     return [row | {"name": name, "accuracy": a} for name, a in zip("abcde", (0.5, 0.75, 0.25, 0.5, 0.5), strict=True)]
 
 
-def test_a_row_has_the_figures_of_a_network():
+def test_result_row_values():
     row = rows()[0]
     assert row.keys() >= {"name", "accuracy", "parameters", "multiplications_16", "multiplications_8", "ms_per_clip"}
     assert row["parameters"] == sum(p.size for p in network().parameters())
@@ -128,13 +128,13 @@ def test_a_row_has_the_figures_of_a_network():
     assert row["train_seconds"] == 1.5
 
 
-def test_the_table_has_a_line_for_each_network():
+def test_results_table_lines():
     table = training.results_table(rows()).splitlines()
     assert [line.split()[0] for line in table if line] == ["network", *"abcde"]
     assert " 75.0% " in table[3]
 
 
-def test_the_summary_compares_the_networks():
+def test_summary_compares_networks():
     summary = training.summarize(rows(), clips=400)
     assert "100% of the parameters of the real CNN, and 25.0 points more accuracy." in summary
     assert "of the real CNN, and the same accuracy." in summary
@@ -142,7 +142,7 @@ def test_the_summary_compares_the_networks():
     assert "One standard error on 400 test clips is 2.5 points." in summary
 
 
-def test_pictures_are_drawn(tmp_path: Path):
+def test_plots_are_written(tmp_path: Path):
     model = network()
     pruned = models.pruned_config(model.config, 0.5)
     from quatnet.prune import layer_savings
@@ -159,13 +159,13 @@ def test_pictures_are_drawn(tmp_path: Path):
         assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 20
 
 
-def test_without_matplotlib_a_picture_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_error_without_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ConfigError, match=r"pip install \"quatnet-numpy\[examples\]\""):
         plots.training_curves(rows(), tmp_path / "curves.png")
 
 
-def test_a_json_file_is_written_completely_or_not_at_all(tmp_path: Path):
+def test_write_json_is_atomic(tmp_path: Path):
     path = tmp_path / "folder" / "results.json"
     write_json(path, {"a": [1, 2]})
     assert json.loads(path.read_text()) == {"a": [1, 2]}
@@ -177,7 +177,7 @@ def test_a_json_file_is_written_completely_or_not_at_all(tmp_path: Path):
     assert [p.name for p in path.parent.iterdir()] == ["results.json"]
 
 
-def test_the_metadata_of_a_run_names_the_command_and_the_versions():
+def test_run_metadata():
     run = training.run_metadata(seed=3)
     assert run["seed"] == 3
     assert run["versions"].keys() == {"quatnet", "numpy", "python"}

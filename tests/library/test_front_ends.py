@@ -1,10 +1,10 @@
-"""Variants of the front end, and the front end of the paper's released code.
+"""Tests of the front-end variants and of the front end in the paper's released code.
 
-`FrontEnd` takes the logarithm first and computes deltas along time. The released code computes differences of the
-power along frequency, before the logarithm; many are negative and are lost. `PaperCodeFrontEnd` reproduces these
-defects for comparison. The variant "repeat" repeats the log-mel spectrogram. The defects are shown on worked
-examples. The features are compared with a separate implementation on PyTorch, and with torchlibrosa and torchaudio
-where these are installed.
+`FrontEnd` takes the logarithm first and computes deltas along time. The released code computes differences of the power
+along frequency before the logarithm. Many differences are negative, have no logarithm and are replaced by the floor.
+`PaperCodeFrontEnd` reproduces these defects for comparison. The variant "repeat" repeats the log-mel spectrogram. The
+defects are shown on worked examples. The features are compared with a separate implementation in PyTorch, and with
+torchlibrosa and torchaudio if these packages are installed.
 """
 
 import math
@@ -38,13 +38,14 @@ def import_or_skip(name):
     try:
         return import_module(name)
     except ImportError:
-        pytest.skip(f"needs {name}")
+        pytest.skip(f"{name} is not installed")
 
 
 def torchaudio_deltas(monkeypatch):
-    """Return torchaudio's `compute_deltas`, imported without the compiled part of the package.
+    """Return `compute_deltas` of torchaudio, imported without the compiled part of the package.
 
-    The function is plain Python. The compiled part does not load with another build of PyTorch, for example with CUDA.
+    The function is plain Python. The compiled part cannot be loaded with another build of PyTorch, for example with
+    CUDA.
     """
     compiled = ModuleType("torchaudio._extension")
     vars(compiled).update(
@@ -55,26 +56,27 @@ def torchaudio_deltas(monkeypatch):
 
 
 def clip(seconds=2.0):
-    return synthetic.load(clips_per_class=5, seed=0, clip_seconds=seconds).clips[0].source()[0]  # a synthesized dog
+    # the first clip is a synthesized dog
+    return synthetic.load(clips_per_class=5, seed=0, clip_seconds=seconds).clips[0].source()[0]
 
 
 # Worked examples
 
 
 def test_negative_differences_are_kept_by_deltas_and_lost_by_paper_code():
-    # One bin with 40, 30, 20, 10, 0 dB. Delta in the middle: (1 (10 - 30) + 2 (0 - 40)) / 10 = -10 dB a frame.
+    # The mel bin has 40, 30, 20, 10 and 0 dB. The delta in the middle is (1 (10 - 30) + 2 (0 - 40)) / 10 = -10 dB.
     power = 10.0 ** np.arange(4, -1, -1)[:, None]
     assert delta_components(power, np.eye(1), **FLOOR)[2, 0, 1] == pytest.approx(-10)
-    # Delta of the power along time: (1 (10 - 1000) + 2 (1 - 10000)) / 10 < 0, so the log-mel is at the floor.
+    # The delta of the power along time is (1 (10 - 1000) + 2 (1 - 10000)) / 10 < 0. The log-mel value is at the floor.
     assert log_mel(deltas(power), np.eye(1), **FLOOR)[2, 0] == pytest.approx(-100)
 
 
 def test_paper_code_differences_along_frequency():
-    # One frame with power 1, 2, 4, 8, 16: the difference in the middle is (1 (8 - 2) + 2 (16 - 1)) / 10 = 3.6.
+    # The frame has the power 1, 2, 4, 8, 16. The difference in the middle is (1 (8 - 2) + 2 (16 - 1)) / 10 = 3.6.
     power = 2.0 ** np.arange(5)[None]
     rising, falling = (paper_code_components(p, np.eye(5), **FLOOR)[0, 2, 1] for p in (power, power[:, ::-1]))
     assert rising == pytest.approx(10 * math.log10(3.6))
-    assert falling == pytest.approx(-100)  # -3.6 has no logarithm
+    assert falling == pytest.approx(-100)  # the difference is -3.6 and has no logarithm
 
 
 def test_paper_code_differences_do_not_depend_on_frame_order():
@@ -104,7 +106,7 @@ def test_components_match_log_mel_and_paper_code_matches_loops(seed, frames, bin
     for component in range(4):
         for t, f in np.ndindex(frames, bins):
             level = 10 * math.log10(max(p[t, f], 1e-10))
-            if abs(p[t, f]) > 1e-12:  # closer to 0, the sign depends on rounding
+            if abs(p[t, f]) > 1e-12:  # for values closer to 0, the sign depends on rounding
                 assert results["paper_code"][t, f, component] == pytest.approx(level, abs=1e-3)
         ends = [[min(max(f + n, 0), bins - 1) for n in (-2, -1, 1, 2)] for f in range(bins)]
         p = np.array([[(2 * (r[d] - r[a]) + r[c] - r[b]) / 10 for a, b, c, d in ends] for r in p])
@@ -129,7 +131,7 @@ def test_repr_contains_variant():
 def test_feature_cache_distinguishes_variants(tmp_path):
     clips = [Clip("noise", 0, 1, lambda: (np.random.default_rng(0).standard_normal(8000), 8000), key="noise")]
     front_ends = {name: front_end_of(name, clip_seconds=0.5) for name in COMPONENTS}
-    for _ in range(2):  # computed, then read from the cache
+    for _ in range(2):  # the features are first computed and then read from the cache
         cached = {name: features(clips, front_end, cache=tmp_path)[0] for name, front_end in front_ends.items()}
         for name, front_end in front_ends.items():
             np.testing.assert_array_equal(cached[name], front_end(*clips[0].source()))
@@ -150,7 +152,7 @@ def test_feature_cache_distinguishes_subclasses(tmp_path):
 
 
 def test_floored_cells_worked_example():
-    # Four cells: r is at the floor in one, i is exactly 0 in two, j is at the floor in three, k in none
+    # In the four cells, r is at the floor once, i is 0 twice, j is at the floor three times, and k is never floored.
     cells = np.array([[-100, 0, -100, 1], [-50, 0, -100, 2], [0, 3, -100, 3], [1, -2, 5, -4]], np.float32)
     np.testing.assert_array_equal(floored_cells(cells, floor_db=-100.0), [1 / 4, 2 / 4, 3 / 4, 0])
 
@@ -185,16 +187,16 @@ def test_floored_cells_rejects_invalid_shapes(shape):
         floored_cells(np.ones(shape), **FLOOR)
 
 
-# Reference implementations. Both sides are float32: a cell far below the loudest cell of its frame has rounding errors.
+# Reference implementations in float32, with rounding errors in cells far below the loudest cell of the frame
 
 
 def rounding_error(sizes):
-    """Return an upper bound of the rounding error of an energy whose summands have absolute values `sizes`."""
+    """Return an upper bound of the rounding error of an energy. `sizes` are the absolute values of the summands."""
     return 1e-2 * sizes + 1e-5 * sizes[..., :1].max(axis=1, keepdims=True)
 
 
 def assert_levels_match(actual, energies, sizes):
-    """Compare levels in dB where the energy is larger than its rounding error."""
+    """Assert that levels in dB agree where the energy is larger than its rounding error."""
     error = rounding_error(sizes)
     reliable = np.abs(energies) > error
     np.testing.assert_allclose(actual[reliable], 10 * np.log10(energies.clip(1e-10))[reliable], rtol=0, atol=1e-3)
@@ -214,7 +216,10 @@ def sound(name):
 
 
 def assert_log_mel_matches(actual, expected):
-    """Compare levels to 1e-3 dB, or 1e-2 dB in cells more than 60 dB below the loudest cell of their frame."""
+    """Assert that levels agree within 1e-3 dB.
+
+    The tolerance is 1e-2 dB in cells more than 60 dB below the loudest cell of their frame.
+    """
     quiet = expected < expected.max(axis=1, keepdims=True) - 60
     assert (np.abs(actual - expected) <= np.where(quiet, 1e-2, 1e-3)).all()
     assert quiet.mean() < 0.2
@@ -237,16 +242,16 @@ def test_paper_code_matches_torchaudio_deltas(torch, monkeypatch):
 @pytest.mark.parity
 @pytest.mark.parametrize("name", ["a dog", "noise"])
 def test_paper_code_matches_torchlibrosa_and_torchaudio(name, torch, monkeypatch):
-    """Follow the first lines of the released network: spectrogram, differences, stack, log-mel."""
+    """Test the released steps with torchlibrosa: spectrogram, differences, stack, log-mel."""
     spectrogram, mel = panns_layers()
     compute_deltas, x = torchaudio_deltas(monkeypatch), sound(name)
     with torch.no_grad():
-        powers = [spectrogram(torch.tensor(x)[None])]  # (1, 1, frames, bins)
+        powers = [spectrogram(torch.tensor(x)[None])]  # the shape is (1, 1, frames, bins)
         for _ in range(3):
             powers.append(compute_deltas(powers[-1]))
         expected = mel(torch.cat(powers, dim=1))[0].permute(1, 2, 0).numpy()
     energies, sizes = released_energies(torch, x)
-    reliable = np.abs(energies) > 3 * rounding_error(sizes)  # includes negative energies: both sides at the floor
+    reliable = np.abs(energies) > 3 * rounding_error(sizes)  # for negative energies, both results are at the floor
     actual = PaperCodeFrontEnd(clip_seconds=2.0)(x, 32000)
     np.testing.assert_allclose(actual[reliable], expected[reliable], rtol=0, atol=1e-3)
     assert reliable.mean(axis=(0, 1)).min() > 0.6

@@ -1,8 +1,8 @@
-"""`gradcheck` accepts correct gradients and rejects wrong ones.
+"""Tests that `gradcheck` accepts correct gradients and rejects wrong gradients.
 
-The other test files rely on `gradcheck`, which compares a gradient with finite differences along a random direction.
-Here it receives wrong gradients: a missing transpose, a wrong sign, a missing sum after broadcasting, a missing parent.
-`gradcheck` must reject each one and name the argument.
+`gradcheck` compares a gradient with finite differences along a random direction. Other test modules depend on it. The
+wrong gradients here have a missing transpose, a wrong sign, a missing sum after broadcasting, or a missing parent.
+`gradcheck` must reject each wrong gradient and name the argument.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ MATRIX = np.arange(9.0).reshape(3, 3)
 
 
 def with_backward(backward, forward=lambda a: xp.asarray(MATRIX) @ a):
-    """Return an op with the given forward, by default y = M x, and the given backward."""
+    """Return an op with the given forward function (by default MATRIX @ x) and the given backward function."""
     return lambda x: Tensor.from_op(forward(x.data), (x,), backward)
 
 
@@ -70,11 +70,12 @@ def test_rejects_missing_sum_after_broadcasting(rng):
 
 
 def test_cotangent_of_ones_does_not_detect_a_transposed_gradient(rng):
-    # y = x + xᵀ, so grad_x = grad + gradᵀ; the wrong 2 grad has the same sum, and is correct for a symmetric grad
+    # For y = x + xᵀ, the gradient of x is grad + gradᵀ. The wrong gradient 2 grad has the same sum of entries, and is
+    # correct if grad is symmetric.
     wrong = with_backward(lambda grad: (2.0 * grad,), forward=lambda a: a + a.T)
     x = Tensor(draw(rng, 3, 3), requires_grad=True)
     wrong(x).backward(xp.ones((3, 3)))
-    assert float(x.grad.sum()) == 18  # equals the finite difference: each entry of x occurs twice in y
+    assert float(x.grad.sum()) == 18  # the sum equals the finite difference, because each entry of x occurs twice in y
     with pytest.raises(GradientError):
         gradcheck(wrong, [x.data], rng=rng)
 
@@ -110,7 +111,7 @@ def test_rejects_missing_parent(rng):
 
 
 def test_rejects_in_place_change_of_the_upstream_gradient(rng):
-    # correct here, but both operands of x + y receive the same array
+    # The gradient is correct here, but in x + y both operands receive the same array.
     def backward(grad):
         grad_x = grad * 2.0
         grad *= 0.0
@@ -121,7 +122,7 @@ def test_rejects_in_place_change_of_the_upstream_gradient(rng):
 
 
 def test_rejects_relu_at_zero():
-    # at 0, the central difference of relu is direction / 2 and the gradient is 0
+    # At 0, the central difference of relu is direction / 2, but the gradient is 0.
     with pytest.raises(GradientError):
         gradcheck(ops.relu, [np.zeros(3)], rng=np.random.default_rng(0))
 

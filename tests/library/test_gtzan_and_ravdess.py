@@ -1,7 +1,7 @@
-"""The loaders of GTZAN and RAVDESS and their synthesized counterparts.
+"""Tests of the loaders of GTZAN and RAVDESS and of their synthesized counterparts.
 
-RAVDESS is split by actor. GTZAN has ten folds by file number, and a fault-filtered split that keeps the clips of an
-artist in one part. Invalid file names raise an error; unreadable recordings are skipped and counted.
+RAVDESS is split by actor. GTZAN has ten folds by file number and a fault-filtered split. The fault-filtered split keeps
+the clips of an artist in one part. Invalid file names raise an error. Unreadable recordings are skipped and counted.
 """
 
 import shutil
@@ -21,7 +21,7 @@ SILENCE = np.zeros(220)
 
 
 def make_gtzan_folder(root: Path, *, clips: int = 12, suffix: str = "wav") -> Path:
-    """Write ten genres with a few clips of 10 ms. jazz.00005 is unreadable, like one clip of the usual copies."""
+    """Write ten genres with a few clips of 10 ms. jazz.00005 is unreadable, as in the usual copies of GTZAN."""
     for genre in gtzan.GENRES:
         (root / genre).mkdir(parents=True)
         for number in range(clips):
@@ -31,7 +31,7 @@ def make_gtzan_folder(root: Path, *, clips: int = 12, suffix: str = "wav") -> Pa
 
 
 def make_ravdess_folder(root: Path, *, actors: int = 24) -> Path:
-    """Write one clip of each actor and emotion."""
+    """Write one clip for each actor and emotion."""
     for actor in range(1, actors + 1):
         (root / f"Actor_{actor:02}").mkdir(parents=True)
         for emotion in range(1, 9):
@@ -46,10 +46,10 @@ def test_gtzan_folds(tmp_path: Path) -> None:
     data = gtzan.load(make_gtzan_folder(tmp_path))
     folds = {clip.name: clip.fold for clip in data.clips}
     assert folds["blues.00000.wav"] == 1
-    assert folds["blues.00011.wav"] == 2  # file 12
-    assert folds["classical.00000.wav"] == 3  # file 13
+    assert folds["blues.00011.wav"] == 2  # blues.00011 is the 12th file
+    assert folds["classical.00000.wav"] == 3  # classical.00000 is the 13th file
     assert folds["jazz.00004.wav"] == 1 + (5 * 12 + 4) % 10
-    assert folds["jazz.00006.wav"] == 1 + (5 * 12 + 6) % 10  # the unreadable file counts
+    assert folds["jazz.00006.wav"] == 1 + (5 * 12 + 6) % 10  # the unreadable file is counted in the file number
     assert {clip.label for clip in data.clips if clip.name.startswith("rock")} == {9}
 
 
@@ -73,7 +73,7 @@ def test_filtered_lists_are_disjoint_and_of_published_size() -> None:
     assert len(train | valid | test) == 930
     assert {genre for genre, _ in train} == {genre for genre, _ in test} == set(gtzan.GENRES)
     assert all(0 <= number <= 99 for _, number in train | valid | test)
-    # entries of the lists in torchaudio
+    # These files are in the lists of torchaudio.
     assert {("blues", 29), ("rock", 99), ("jazz", 54)} <= train
     assert {("blues", 12), ("rock", 90), ("hiphop", 0)} <= test
 
@@ -134,7 +134,7 @@ def test_parse_name_worked_example() -> None:
 @given(st.tuples(*(st.integers(1, maximum) for maximum in ravdess.MAX_VALUES)))
 def test_parse_name_round_trip(values: tuple[int, ...]) -> None:
     path = Path(f"Actor_{values[-1]:02}") / ("-".join(f"{value:02}" for value in values) + ".wav")
-    if values[2:4] == (1, 2):  # neutral, strong
+    if values[2:4] == (1, 2):  # the values are neutral speech of strong intensity, which RAVDESS does not contain
         with pytest.raises(DataError, match="no neutral speech of strong intensity"):
             ravdess.parse_name(path)
     else:
@@ -189,7 +189,7 @@ def test_ravdess_archive_is_extracted_once(tmp_path: Path) -> None:
     data = ravdess.load(archive)
     assert len(data.clips) == 16
     assert sorted(path.name for path in tmp_path.iterdir()) == [archive.stem, archive.name, "source"]
-    archive.write_bytes(archive.read_bytes()[:100])  # the archive is not opened again
+    archive.write_bytes(archive.read_bytes()[:100])  # the archive is damaged, but it is not opened again
     assert [clip.name for clip in ravdess.load(archive).clips] == [clip.name for clip in data.clips]
 
 

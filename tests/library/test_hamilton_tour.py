@@ -1,4 +1,4 @@
-"""examples/hamilton_tour.py: printed products and rotations, and the two figures."""
+"""Tests of examples/hamilton_tour.py: printed products and rotations, and the two figures."""
 
 import os
 import subprocess
@@ -30,8 +30,9 @@ def test_printed_table_products_and_rotations(tour):
     lines = [line.split() for line in process.stdout.splitlines()]
     for row in ("1 i j k", "i -1 k -j", "j -k -1 i", "k j -i -1"):
         assert row.split() in lines
-    assert process.stdout.count("-60 + 12i + 30j + 24k") == 3  # hamilton_product, matrix, eight_products
-    assert process.stdout.count("-60 + 20i + 14j + 32k") == 1  # q ⊗ p
+    # printed for hamilton_product, the matrix and eight_products
+    assert process.stdout.count("-60 + 12i + 30j + 24k") == 3
+    assert process.stdout.count("-60 + 20i + 14j + 32k") == 1  # printed for the product q ⊗ p
     for start, end in ("ij", "jk", "ki"):
         assert [start, "to", end] in lines
 
@@ -62,6 +63,6 @@ def test_message_without_matplotlib(tmp_path):
     paths = [str(tmp_path), str(TOUR.parent.parent), os.environ.get("PYTHONPATH", "")]
     process = run("--out", str(tmp_path), PYTHONPATH=os.pathsep.join(paths), PYTHONUTF8="1")
     assert process.returncode == 1
-    assert "p ⊗ q" in process.stdout  # the text is printed before the figures
+    assert "p ⊗ q" in process.stdout  # the text is printed before the figures are drawn
     assert "Traceback" not in process.stderr
     assert 'pip install "quatnet-numpy[examples]"' in process.stderr

@@ -1,4 +1,6 @@
-"""Helpers of several test modules. This package is imported before quatnet, and selects the module `cupy`.
+"""Helpers of several test modules.
+
+This package is imported before quatnet and selects the backend:
 
 python -m pytest                          NumPy
 QUATNET_BACKEND=mock python -m pytest     the mock CuPy of `mock_cupy`, without a GPU
@@ -18,4 +20,4 @@ if os.environ.get("QUATNET_BACKEND") == "mock":
     paths = [str(HERE / "mock_cupy"), str(HERE.parent)]
     sys.path[:0] = paths
     os.environ["PYTHONPATH"] = os.pathsep.join([*paths, *filter(None, [os.environ.get("PYTHONPATH")])])
-    os.environ["QUATNET_BACKEND"] = "cupy"  # also for processes that the tests start
+    os.environ["QUATNET_BACKEND"] = "cupy"  # sets the backend for subprocesses too

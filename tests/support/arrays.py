@@ -1,4 +1,4 @@
-"""Random arrays of the tested backend, and comparisons on the host."""
+"""Random arrays on the tested backend, and comparisons on the CPU."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from quatnet.backend import Array, asnumpy, xp
 
 
 def draw(seed: int | np.random.Generator, *shape: int, dtype: type = np.float64) -> Array:
-    """Return standard normal numbers, from a seed or from the current state of a Generator."""
+    """Return standard normal numbers from a seed or from a Generator."""
     return xp.asarray(np.random.default_rng(seed).standard_normal(shape).astype(dtype))
 
 
@@ -16,7 +16,7 @@ def dot(a: Array, b: Array) -> float:
 
 
 def assert_close(actual: Array, expected: Array, *, rtol: float = 1e-11, atol: float = 1e-11) -> None:
-    """Raise AssertionError unless the shapes are equal (without broadcasting) and all entries agree."""
+    """Assert that the shapes are equal (without broadcasting) and that all entries agree within the tolerances."""
     actual, expected = asnumpy(actual), asnumpy(expected)
     assert actual.shape == expected.shape, f"expected shape {expected.shape}, got {actual.shape}"
     np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol)

@@ -1,8 +1,8 @@
-"""Print the names of the installed CuPy and their arguments, in the format that the mock CuPy reads.
+"""Script that prints the names of the installed CuPy and their arguments for the mock CuPy.
 
     python tests/support/cupy_names.py > tests/support/mock_cupy/cupy/names.txt
 
-A GPU is not needed. Only names that NumPy has too are listed, because the mock computes with NumPy.
+The script needs no GPU. It lists only names that NumPy also has, because the mock computes with NumPy.
 """
 
 import inspect
@@ -14,14 +14,14 @@ import numpy
 
 
 def functions(module: ModuleType, numpy_module: ModuleType) -> list[str]:
-    """Return the functions of both modules with the names of their arguments, (*) where these are unknown."""
+    """Return the functions of both modules with the names of their arguments, or (*) if the names are unknown."""
     return [
         name + _arguments(getattr(module, name)) for name in _shared(module, numpy_module) if _kind(module, name) == "f"
     ]
 
 
 def others(kind: str) -> list[str]:
-    """Return the ufuncs (kind u), or the types and constants (kind c) that CuPy imports from NumPy."""
+    """Return the names of the ufuncs (kind u), or of the types and constants (kind c) that CuPy imports from NumPy."""
     return [name for name in _shared(cupy, numpy) if _kind(cupy, name) == kind]
 
 
@@ -42,7 +42,7 @@ def _kind(module: ModuleType, name: str) -> str:
 def _arguments(function: object) -> str:
     try:
         parameters = inspect.signature(function).parameters.values()
-    except ValueError:  # compiled function without a signature
+    except ValueError:  # the signatures of compiled functions are unknown
         return "(*)"
     has_var_keyword = any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters)
     return "(*)" if has_var_keyword else f"({' '.join(parameter.name for parameter in parameters)})"

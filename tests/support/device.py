@@ -1,4 +1,8 @@
-"""The CuPy that the tests use: the real one or the mock if it is the backend, the mock if the backend is NumPy."""
+"""Selection of the CuPy module for the tests.
+
+If the backend is NumPy, the tests use the mock CuPy. Otherwise, the tests use the CuPy of the backend, which is CuPy
+itself or the mock.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -16,20 +20,20 @@ def find_cupy() -> ModuleType:
 
 
 cupy = find_cupy()
-counts_transfers = hasattr(cupy, "traffic")  # only the mock CuPy does
-uses_mock = on_gpu() and counts_transfers  # the mock CuPy is the backend of all tests
+counts_transfers = hasattr(cupy, "traffic")  # only the mock CuPy counts transfers
+uses_mock = on_gpu() and counts_transfers  # true if the mock CuPy is the backend of all tests
 
 
 @contextmanager
 def use_backend(name: str) -> Iterator[None]:
-    """Use NumPy ("numpy") or the CuPy of the tests ("cupy") in this block."""
+    """Use NumPy ("numpy") or the CuPy module of the tests ("cupy") in a `with` statement."""
     before = "cupy" if on_gpu() else "numpy"
     with mock.patch.dict(sys.modules, cupy=cupy):
-        backend.use(name)
+        backend.set_backend(name)
         try:
             yield
         finally:
-            backend.use(before)
+            backend.set_backend(before)
 
 
 def backend_description() -> str:

@@ -1,6 +1,6 @@
-"""Compile every kernel of quatnet with its generated formulas, and compare its resources with a budget.
+"""Resource usage of every CUDA kernel of quatnet, and the limits for it.
 
-python -m support.gpu_kernels    (from tests/) prints the resources of each kernel, for six GPU architectures
+`python -m support.gpu_kernels` (in the folder tests) prints the resources of each kernel for six GPU architectures.
 """
 
 from collections import defaultdict
@@ -14,10 +14,11 @@ from quatnet.kernels.formulas import linear
 
 from .nvrtc import Usage, compile_for_gpu, unavailable_reason
 
-# Volta V100, Turing T4, Ampere A100 and RTX 30, Ada RTX 40 and L4, Hopper H100
+# V100 (Volta), T4 (Turing), A100 and RTX 30 (Ampere), L4 and RTX 40 (Ada), H100 (Hopper)
 ARCHITECTURES = ("sm_70", "sm_75", "sm_80", "sm_86", "sm_89", "sm_90")
-MAX_REGISTERS = 64  # four blocks of 256 threads then share the 65,536 registers of a multiprocessor
-# (file, kernel) -> registers in float32, in float64, and bytes of shared memory: the measured numbers plus a margin
+MAX_REGISTERS = 64  # a multiprocessor with 65,536 registers then runs four blocks of 256 threads
+# Each (file, CUDA kernel) has limits for the registers in float32, the registers in float64, and the bytes of shared
+# memory. The limits are the measured values plus a margin.
 BUDGETS = {
     ("adam", "adam"): (36, 34, 0),
     ("output_transform", "output_transform"): (42, 46, 0),
@@ -28,7 +29,7 @@ BUDGETS = {
     ("normalize", "affine"): (32, 34, 0),
     ("normalize", "gradient_sums"): (62, 64, 4096),  # two float64 for each of 256 threads
     ("normalize", "input_gradient"): (34, 40, 0),
-    ("normalize", "moments"): (48, 54, 6144),  # three
+    ("normalize", "moments"): (48, 54, 6144),  # three float64 for each of 256 threads
     ("patches", "col2im"): (48, 50, 0),
     ("patches", "im2col"): (42, 41, 0),
     ("input_transform", "input_transform"): (48, 56, 0),
@@ -38,11 +39,11 @@ BUDGETS = {
     ("pooling", "maximum"): (62, 64, 0),
     ("pooling", "maximum_gradient"): (50, 50, 0),
 }
-Key = tuple[str, str, str]  # file, kernel, dtype
+Key = tuple[str, str, str]  # (file, CUDA kernel, dtype)
 
 
 def formulas(file: str) -> list[str]:
-    """Return the formulas that `quatnet.kernels` puts before a file: one for each matrix of the eight products."""
+    """Return the sources that `quatnet.kernels` generates for a file: one for each matrix of the eight products."""
     matrices = [
         matrix @ conjugate
         for matrix in (component_transforms.LEFT, component_transforms.RIGHT, component_transforms.OUTPUT.T)
@@ -57,19 +58,19 @@ def formulas(file: str) -> list[str]:
 
 
 def compiled(file: str, dtype: str, architecture: str) -> Iterator[tuple[Key, Usage]]:
-    """Compile a file with each of its formulas, and yield the resource usage of its kernels."""
+    """Yield the resource usage of the CUDA kernels of a file, compiled with each generated source."""
     for text in formulas(file):
         for name, usage in compile_for_gpu(load.source(file, dtype, text), architecture).items():
             yield (file, name, dtype), usage
 
 
 def maximum(usages: list[Usage]) -> Usage:
-    """Return the maximum of each field."""
+    """Return the maximum of each field of the usages."""
     return Usage(*(max(column) for column in zip(*usages, strict=True)))
 
 
 def table() -> str:
-    """Return a line for each kernel and dtype: maximum registers by architecture, and other resources."""
+    """Return a table of the registers per architecture and the other resources of each CUDA kernel and dtype."""
     lines = [f"{'kernel':28} {'dtype':8} {' '.join(ARCHITECTURES)}  allowed  stack  spilled  shared (bytes)"]
     for file, number in np.ndindex(len(files := _files()), len(load.C_TYPES)):
         lines += _lines(files[file], number)
@@ -77,7 +78,7 @@ def table() -> str:
 
 
 def _lines(file: str, number: int) -> Iterator[str]:
-    """Yield the lines of the kernels of a file, for dtype `number`."""
+    """Yield the table lines of the CUDA kernels of a file. `number` is the index of the dtype."""
     dtype, usages = list(load.C_TYPES)[number], defaultdict(lambda: defaultdict(list))
     for architecture in ARCHITECTURES:
         for (_, name, _), usage in compiled(file, dtype, architecture):

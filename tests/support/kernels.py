@@ -1,4 +1,4 @@
-"""Run kernels in tests: on the CPU, thread by thread with checks, or unchanged with CuPy or the mock CuPy."""
+"""Context managers that run CUDA kernels on a GPU, on the mock CuPy, or thread by thread on the CPU."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ needs_compiler = pytest.mark.skipif(not on_gpu() and unavailable_reason() is not
 
 @contextmanager
 def kernels_on_cpu(order: str = "forward") -> Iterator[None]:
-    """Let `quatnet.kernels` run on NumPy arrays: on the CPU, with every access checked and the threads in `order`."""
+    """Run `quatnet.kernels` on NumPy arrays on the CPU, with access checks and the threads in the given order."""
     if on_gpu():
         yield
         return
@@ -39,22 +39,22 @@ def kernels_on_cpu(order: str = "forward") -> Iterator[None]:
 
 @contextmanager
 def kernels_enabled(order: str = "forward") -> Iterator[None]:
-    """Let all of quatnet use its kernels, as on a GPU."""
+    """Use the CUDA kernels in all of quatnet, as on a GPU."""
     with kernels_on_cpu(order), mock.patch.object(kernels, "supports", load.supports if on_gpu() else _supports):
         yield
 
 
 def _supports(*arrays: np.ndarray) -> bool:
-    """Return the same as `kernels.supports`, for NumPy arrays."""
+    """Return the result of `kernels.supports` for NumPy arrays."""
     dtypes = {str(array.dtype) for array in arrays}
     return len(dtypes) == 1 and dtypes <= load.C_TYPES.keys()
 
 
 def kernels_disabled() -> mock._patch:
-    """Let all of quatnet compute without its kernels, on a GPU too: the reference."""
+    """Use no CUDA kernels, not even on a GPU, to compute reference values."""
     return mock.patch.object(kernels, "supports", return_value=False)
 
 
 def eight_products_always() -> mock._patch:
-    """Let convolutions on kernels use eight products for few channels too."""
+    """Use eight products in CUDA convolutions with few channels too."""
     return mock.patch.object(gpu, "FLOPS_PER_ELEMENT_MOVED", 0)

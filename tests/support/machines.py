@@ -1,4 +1,4 @@
-"""Simulated machines for tests: with a GPU, without one, without a driver, a library or memory."""
+"""Simulated machines with a GPU, without a GPU, and without a driver, a library or memory."""
 
 import builtins
 import sys
@@ -14,7 +14,7 @@ from quatnet.backend import xp
 
 @contextmanager
 def restore_backend() -> Iterator[None]:
-    """Restore the backend after the block, even if the CuPy of the block cannot be imported again."""
+    """Restore the backend at the end of a `with` statement, even if CuPy cannot be imported again."""
     before = dict(vars(xp))
     try:
         yield
@@ -24,11 +24,11 @@ def restore_backend() -> Iterator[None]:
 
 
 def without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cupy", None)  # importing it raises ModuleNotFoundError
+    monkeypatch.setitem(sys.modules, "cupy", None)  # `import cupy` then raises ModuleNotFoundError
 
 
 class CudaError(RuntimeError):
-    """A replacement for CUDARuntimeError, with its attribute `status`."""
+    """Replacement for CuPy's CUDARuntimeError, with its attribute `status`."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"cudaErrorNumber{status}: message of CUDA\nmore lines")
@@ -47,7 +47,7 @@ def twice(grid: tuple, block: tuple, arrays: tuple) -> None:
 
 
 def install_fake_cupy(monkeypatch: pytest.MonkeyPatch, *, count=lambda: 1, kernel=twice, **names) -> types.ModuleType:
-    """Install a fake CuPy that passes the start-up test, computed by NumPy; `names` replace its functions."""
+    """Install a NumPy-based fake CuPy that passes the start-up test. `names` replace functions of the fake."""
     cupy = types.ModuleType("cupy")
     cupy.cuda = types.SimpleNamespace(runtime=types.SimpleNamespace(getDeviceCount=count))
     module = types.SimpleNamespace(get_function=lambda name: kernel)
@@ -58,7 +58,10 @@ def install_fake_cupy(monkeypatch: pytest.MonkeyPatch, *, count=lambda: 1, kerne
 
 
 def install_broken_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make `import cupy` fail as CuPy does: with a message of several lines, whose cause is the original error."""
+    """Make `import cupy` raise the same errors as a broken CuPy.
+
+    The ImportError has a message of several lines, and its cause is the original error.
+    """
 
     def broken(name: str, *rest: object) -> types.ModuleType:
         if name == "cupy":

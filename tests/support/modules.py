@@ -1,4 +1,4 @@
-"""Attributes of a module that hold its parameters, so that a test can replace them by other tensors."""
+"""Iteration over the parameters of a module, to replace them by other tensors."""
 
 from collections.abc import Iterator
 

@@ -1,7 +1,7 @@
-"""Compile CUDA sources for a GPU architecture with NVRTC, which needs no GPU, and read the resource usage of kernels.
+"""Compilation of CUDA sources with NVRTC, to read the resource usage of CUDA kernels without a GPU.
 
 NVRTC is the compiler that CuPy uses. `pip install nvidia-cuda-nvrtc-cu12==12.9.86` installs the last version that
-supports sm_70. `unavailable_reason` returns None if it is installed.
+supports sm_70.
 """
 
 import ctypes
@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 PACKAGE = "nvidia-cuda-nvrtc-cu12==12.9.86"
 VERSION = (12, 9)
-OPTIONS = ("--ftz=true", "--ptxas-options=-v")  # CuPy passes the first one: subnormal float32 are 0
-NUMBERS = {  # patterns in the log of ptxas
+OPTIONS = ("--ftz=true", "--ptxas-options=-v")  # CuPy passes `--ftz=true`, which flushes subnormal float32 to 0
+NUMBERS = {  # the patterns match the log of ptxas
     "registers": r"Used (\d+) registers",
     "stack": r"(\d+) bytes stack frame",
     "stores": r"(\d+) bytes spill stores",
@@ -24,7 +24,10 @@ NUMBERS = {  # patterns in the log of ptxas
 
 
 class Usage(NamedTuple):
-    """Resources of a kernel: registers per thread; bytes of stack, of spilled stores and loads, of shared memory."""
+    """Resource usage of a CUDA kernel.
+
+    The fields are registers per thread and the bytes of stack, spilled stores, spilled loads and shared memory.
+    """
 
     registers: int
     stack: int
@@ -34,11 +37,11 @@ class Usage(NamedTuple):
 
 
 class CompileError(RuntimeError):
-    """NVRTC cannot compile a source, or its log has no resource usage."""
+    """The error if NVRTC cannot compile a source, or if the log of ptxas contains no resource usage."""
 
 
 def unavailable_reason() -> str | None:
-    """Return None if NVRTC 12.9 is installed, else the reason in one line."""
+    """Return None if NVRTC 12.9 is installed, or the reason in one line."""
     if _path() is None:
         return f"NVRTC is not installed: no kernel is compiled for a GPU; pip install {PACKAGE}"
     major, minor = ctypes.c_int(), ctypes.c_int()
@@ -49,7 +52,10 @@ def unavailable_reason() -> str | None:
 
 @cache
 def compile_for_gpu(source: str, architecture: str) -> dict[str, Usage]:
-    """Return the resource usage of each kernel on an architecture such as sm_70. Raises CompileError."""
+    """Return the resource usage of each CUDA kernel of a source, compiled for an architecture such as sm_70.
+
+    Raises CompileError.
+    """
     library, program = _library(), ctypes.c_void_p()
     library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None)
     options = [option.encode() for option in (f"--gpu-architecture={architecture}", *OPTIONS)]
@@ -63,7 +69,8 @@ def compile_for_gpu(source: str, architecture: str) -> dict[str, Usage]:
 
 def _usage(log: str) -> Usage:
     matches = {name: re.search(pattern, log) for name, pattern in NUMBERS.items()}
-    missing = [name for name, match in matches.items() if not match and name != "shared"]  # omitted where it is 0
+    # ptxas omits `shared` if it is 0
+    missing = [name for name, match in matches.items() if not match and name != "shared"]
     if missing:
         raise CompileError(f"expected {missing} in the log of ptxas, got {log!r}")
     return Usage(**{name: int(match[1]) if match else 0 for name, match in matches.items()})
@@ -78,7 +85,7 @@ def _log(program: ctypes.c_void_p) -> str:
 
 
 def _path() -> Path | None:
-    """Return the path of the library; the namespace package `nvidia` may consist of several folders."""
+    """Return the path of the NVRTC library. The namespace package `nvidia` may consist of several folders."""
     package = importlib.util.find_spec("nvidia")
     folders = package.submodule_search_locations if package else None
     paths = [path for folder in folders or [] for path in Path(folder).glob("cuda_nvrtc/lib/libnvrtc.so.*")]

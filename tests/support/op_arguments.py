@@ -3,7 +3,7 @@
 import numpy as np
 
 DROPOUT = {"p": 0.3, "rng": np.random.default_rng(0), "train": True}
-# name of the op -> shapes of its tensors, other arguments
+# The values are the shapes of the tensor arguments and the other arguments of each op.
 OP_ARGUMENTS = {
     "avg_pool2d": (((2, 4, 4, 3),), {}),
     "batch_norm": (((5, 3), (3,), (3,)), {"relu": True}),

@@ -1,9 +1,9 @@
-"""Reference implementations in plain loops, slow and simple."""
+"""Reference implementations in plain loops."""
 
 import numpy as np
 
 UNITS = ("1", "i", "j", "k")
-# Multiplication table, row times column, from i² = j² = k² = ijk = -1
+# The multiplication table follows from i² = j² = k² = ijk = -1. Rows are left factors and columns are right factors.
 TABLE = """
     1   i   j   k
     i  -1   k  -j
@@ -13,13 +13,13 @@ TABLE = """
 
 
 def unit_product(a: int, b: int) -> tuple[int, int]:
-    """Return (component, sign) of the product of units a and b, from the table."""
+    """Return (component, sign) of the product of the units with the indices a and b."""
     entry = TABLE.split()[4 * a + b]
     return UNITS.index(entry.lstrip("-")), -1 if entry.startswith("-") else 1
 
 
 def hamilton(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Return the product of two quaternions (4,), or arrays (4, ...) of equal shape, unit by unit."""
+    """Return the Hamilton product of two quaternions (4,) or arrays (4, ...) of equal shape, computed unit by unit."""
     result = np.zeros(np.shape(p))
     for a, b in np.ndindex(4, 4):
         component, sign = unit_product(a, b)
@@ -45,7 +45,7 @@ def connections(small, large, kernel, stride, padding, dilation):
 
 
 def output_size(size, kernel, stride, padding, dilation):
-    """Return (height, width) of the output of a convolution, counted with `range`."""
+    """Return (height, width) of the output of a convolution, with the positions counted by `range`."""
     options = zip(size, kernel, as_pair(stride), as_pair(padding), as_pair(dilation), strict=True)
     return [len(range(0, n + 2 * p - d * (k - 1), s)) for n, k, s, p, d in options]
 
@@ -59,7 +59,10 @@ def transposed_output_size(size, kernel, stride, padding, output_padding, dilati
 
 
 def conv2d(x, w, stride=1, padding=0, dilation=1, groups=1):
-    """Return the correlation of x (N, H, W, C) and w (KH, KW, C/G, O), in loops over pixels, taps and filters."""
+    """Return the correlation of x (N, H, W, C) and w (KH, KW, C/G, O) with loops over pixels, taps and filters.
+
+    G is the number of groups.
+    """
     size = output_size(x.shape[1:3], w.shape[:2], stride, padding, dilation)
     y = np.zeros((len(x), *size, w.shape[3]))
     for to, source, tap in connections(size, x.shape[1:3], w.shape[:2], stride, padding, dilation):
@@ -68,7 +71,10 @@ def conv2d(x, w, stride=1, padding=0, dilation=1, groups=1):
 
 
 def conv_transpose2d(x, w, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
-    """Return the transposed convolution: each pixel of x (N, H, W, C) adds its products with w (KH, KW, C/G, O)."""
+    """Return the transposed convolution of x (N, H, W, C) and w (KH, KW, C/G, O).
+
+    Each pixel of x adds its products with w to the output. G is the number of groups.
+    """
     size = transposed_output_size(x.shape[1:3], w.shape[:2], stride, padding, output_padding, dilation)
     y = np.zeros((len(x), *size, w.shape[3]))
     for source, to, tap in connections(x.shape[1:3], size, w.shape[:2], stride, padding, dilation):
@@ -85,12 +91,15 @@ def _add_real(y, to, x, source, w, groups):
 
 
 def rotation(w, x):
-    """Return the rotation w ⊗ x ⊗ w* / |w|², where w* = (r, -i, -j, -k)."""
+    """Return w ⊗ x ⊗ w* / |w|², the rotation of x by w. The conjugate of w is w* = (r, -i, -j, -k)."""
     return hamilton(hamilton(w, x), w * np.array([1, -1, -1, -1])) / (w @ w)
 
 
 def quaternion_conv2d(x, w, stride=1, padding=0, dilation=1, groups=1, product=hamilton):
-    """Return the correlation of x (N, H, W, 4C) and w (4, KH, KW, C/G, O), with product(w, x) per tap and channel."""
+    """Return the correlation of x (N, H, W, 4C) and w (4, KH, KW, C/G, O), with product(w, x) per tap and channel.
+
+    G is the number of groups.
+    """
     size = output_size(x.shape[1:3], w.shape[1:3], stride, padding, dilation)
     y = np.zeros((len(x), *size, 4, w.shape[4]))
     for to, source, (i, j) in connections(size, x.shape[1:3], w.shape[1:3], stride, padding, dilation):
@@ -99,7 +108,10 @@ def quaternion_conv2d(x, w, stride=1, padding=0, dilation=1, groups=1, product=h
 
 
 def quaternion_conv_transpose2d(x, w, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
-    """Return the transposed convolution: each pixel of x (N, H, W, 4C) adds w ⊗ x for w (4, KH, KW, C/G, O)."""
+    """Return the transposed convolution of x (N, H, W, 4C) and w (4, KH, KW, C/G, O).
+
+    Each pixel of x adds w ⊗ x to the output. G is the number of groups.
+    """
     size = transposed_output_size(x.shape[1:3], w.shape[1:3], stride, padding, output_padding, dilation)
     y = np.zeros((len(x), *size, 4, w.shape[4]))
     for source, to, (i, j) in connections(x.shape[1:3], size, w.shape[1:3], stride, padding, dilation):

@@ -19,7 +19,7 @@ def assert_parity(
     rng: np.random.Generator,
     tolerance: float = 1e-9,
 ) -> None:
-    """Raise AssertionError unless both functions give the same value and the same gradient for each array."""
+    """Assert that two functions give equal values and gradients within the tolerance."""
     our_tensors = [Tensor(array, requires_grad=True) for array in arrays]
     torch_tensors = [torch.tensor(asnumpy(array), requires_grad=True) for array in arrays]
     y, expected = ours(*our_tensors), theirs(*torch_tensors)

@@ -1,4 +1,4 @@
-"""State dicts with the parameter names and layouts of the published PANNs and QPANN checkpoints."""
+"""State dicts in the format of the published PANNs and QPANN checkpoints."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from quatnet.models import build
 
 
 def published_state_dict(config):
-    """Return a network of quatnet and its state dict in the published format; independent of `quatnet.weights`."""
+    """Return a quatnet network and its state dict in the published format, without `quatnet.weights`."""
     network = build(config, rng=np.random.default_rng(0))
     state_dict = {}
     for key, array in network.state_dict().items():

@@ -1,4 +1,4 @@
-"""Check of the files that an experiment writes."""
+"""Test helper for the files that an experiment writes."""
 
 import json
 from pathlib import Path
@@ -21,17 +21,19 @@ PLOT_OF_METRIC = {"accuracy": "confusion", "mAP": "precision_of_classes"}
 
 
 def check_results(out: Path) -> dict:
-    """Return the content of results.json. Raises AssertionError unless results, checkpoints and plots are complete."""
+    """Return the content of results.json. Assert that results, checkpoints and plots are complete."""
     results = json.loads((out / "results.json").read_text())
     assert len(results["models"]) == 5
     for row in results["models"]:
-        assert row.keys() >= KEYS, f"missing: {KEYS - row.keys()}"
+        assert row.keys() >= KEYS, f"missing keys in results.json: {KEYS - row.keys()}"
         assert 0 <= row[results["metric"]] <= 1
         assert min(row[key] for key in KEYS - {"name"}) > 0
         checkpoint = load_model(out / f"{row['name'].replace(' ', '-')}.npz")
         assert sum(tensor.data.size for tensor in checkpoint.parameters()) == row["parameters"]
     for plot in [*PLOTS, PLOT_OF_METRIC[results["metric"]]]:
         pixels = matplotlib.image.imread(out / f"{plot}.png")
-        assert min(pixels.shape[:2]) > 300, f"{plot}.png is only {pixels.shape}"
-        assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 50, f"{plot}.png is blank"
+        assert min(pixels.shape[:2]) > 300, f"expected more than 300 x 300 pixels in {plot}.png, got {pixels.shape}"
+        assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 50, (
+            f"expected more than 50 colors in {plot}.png"
+        )
     return results

@@ -1,4 +1,4 @@
-"""Multiplication of quaternion channels by a constant quaternion on the right, to test equivariance."""
+"""Right multiplication of quaternion channels by a constant quaternion, to test equivariance."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def random_unit(seed: int) -> np.ndarray:
 
 
 def norms(x: Array) -> Array:
-    """Return |q| for every quaternion of x (..., 4C)."""
+    """Return the norm of every quaternion of x (..., 4C)."""
     return xp.sqrt((_components(x) ** 2).sum(axis=-2))
 
 

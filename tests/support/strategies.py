@@ -1,4 +1,4 @@
-"""Hypothesis strategies: seeds of random arrays, shapes, quaternions and convolution options."""
+"""Hypothesis strategies for seeds, shapes, quaternions and convolution options."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -13,7 +13,10 @@ def quaternions(largest: float = 10.0) -> st.SearchStrategy[np.ndarray]:
 
 
 def options_of(*names: str) -> st.SearchStrategy[dict]:
-    """Draw the options (stride, padding, ...) as 1 or 2 (padding also 0), an integer or a (height, width) pair."""
+    """Return a strategy for convolution options such as stride and padding.
+
+    Each value is an integer or a (height, width) pair. The integers are 1 or 2, and also 0 for padding.
+    """
 
     def values(name: str) -> st.SearchStrategy:
         integers = st.integers(0 if "padding" in name else 1, 2)

@@ -1,4 +1,4 @@
-"""Write files of `torch.save` opcode by opcode, without PyTorch: the zip archive, or the stream used before 2020."""
+"""Writer of `torch.save` files without PyTorch, as zip archives or in the legacy format used before 2020."""
 
 import io
 import pickle
@@ -23,7 +23,7 @@ def integer_tuple(values):
 
 
 def tensor(key, storage_type, storage_size, offset, shape, strides, *, legacy=False):
-    """Return the call of `_rebuild_tensor_v2` for a view of the storage `key`."""
+    """Return the pickle opcodes that call `_rebuild_tensor_v2` for a view of the storage `key`."""
     storage = b"(" + string("storage") + f"ctorch\n{storage_type}Storage\n".encode()
     storage += string(key) + string("cpu") + integer(storage_size)
     storage += (b"N" if legacy else b"") + b"tQ"
@@ -40,12 +40,12 @@ def tensor(key, storage_type, storage_size, offset, shape, strides, *, legacy=Fa
 
 
 def dictionary(entries):
-    """Return a dictionary of values by name. The values are opcodes."""
+    """Return the pickle opcodes of a dictionary. The values are given as opcodes."""
     return b"}(" + b"".join(string(name) + value for name, value in entries.items()) + b"u"
 
 
 def state_dict(arrays, *, legacy=False):
-    """Return a state dict in which each array has its own storage in C order."""
+    """Return the opcodes of a state dict in which each array has its own storage in C order."""
     entries = {}
     for key, (name, array) in enumerate(arrays.items()):
         strides = [s // array.itemsize for s in array.copy(order="C").strides]
@@ -59,7 +59,7 @@ def storage_bytes(arrays):
 
 
 def write_zip(path, program, storages, *, byte_order="little", compression=zipfile.ZIP_STORED):
-    """Write the zip archive: the pickle program of the object, and the bytes of each storage."""
+    """Write the zip archive with the pickle program and the bytes of each storage."""
     with zipfile.ZipFile(path, "w", compression) as archive:
         archive.writestr("it/data.pkl", b"\x80\x02" + program + b".")
         archive.writestr("it/byteorder", byte_order)
@@ -70,7 +70,7 @@ def write_zip(path, program, storages, *, byte_order="little", compression=zipfi
 
 
 def write_stream(path, program, storages, itemsize=4):
-    """Write the stream used before 2020."""
+    """Write the legacy format that `torch.save` used before 2020."""
     file = io.BytesIO()
     for header in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}):
         pickle.dump(header, file, protocol=2)

@@ -1,10 +1,10 @@
-"""PyTorch implementation of the networks, built from their configuration: channels first, block weights."""
+"""PyTorch implementation of the networks, with channels first and quaternion weights as block matrices."""
 
 from quatnet.backend import asnumpy
 
 
 def block_matrix(torch, w):
-    """Return `w` (4, KH, KW, C, O) as a real kernel (4O, 4C, KH, KW), with the signs written as in the paper."""
+    """Return `w` (4, KH, KW, C, O) as a real kernel (4O, 4C, KH, KW), with the signs of the paper."""
     r, i, j, k = (part.permute(3, 2, 0, 1) for part in w)
     rows = [[r, -i, -j, -k], [i, r, -k, j], [j, k, r, -i], [k, -j, i, r]]
     return torch.cat([torch.cat(row, dim=1) for row in rows], dim=0)
@@ -16,7 +16,7 @@ def forward(torch, config, p, x):
     def norm(h, prefix):
         return functional.batch_norm(h, None, None, p[f"{prefix}.weight"], p[f"{prefix}.bias"], training=True)
 
-    h = torch.from_numpy(x)[..., : config.in_channels].permute(0, 3, 1, 2)  # (N, C, T, M)
+    h = torch.from_numpy(x)[..., : config.in_channels].permute(0, 3, 1, 2)  # the shape is (N, C, T, M)
     if config.input_norm == "mel":
         h = norm(h.permute(0, 3, 1, 2), "input_norm").permute(0, 2, 3, 1)
     else:
@@ -65,7 +65,7 @@ def forward(torch, config, p, x):
 
 
 def torch_gradients(torch, model, x, cotangent):
-    """Return the logits and the gradients of all parameters, as arrays."""
+    """Return the logits and the gradients of all parameters, as NumPy arrays."""
     p = {name: torch.tensor(asnumpy(t.data).copy(), requires_grad=True) for name, t in model.named_parameters()}
     logits = forward(torch, model.config, p, x)
     logits.backward(torch.from_numpy(cotangent))

@@ -1,4 +1,4 @@
-"""The published networks in PyTorch, with the parameter names of the published state dicts."""
+"""PyTorch implementation of the published networks, with the parameter names of the published state dicts."""
 
 
 def make_panns(torch, config):
@@ -90,7 +90,8 @@ def make_panns(torch, config):
             self.fc_audioset = nn.Linear(config.embedding, config.classes)
 
         def forward(self, x):
-            x = self.bn0(x[..., : config.in_channels].permute(0, 2, 1, 3)).permute(0, 3, 2, 1)  # (N, C, T, M)
+            # the shape is (N, C, T, M)
+            x = self.bn0(x[..., : config.in_channels].permute(0, 2, 1, 3)).permute(0, 3, 2, 1)
             if hasattr(config, "stages"):
                 x = functional.avg_pool2d(self.conv_block1(x), 2)
                 x = self.conv_block_after1(functional.avg_pool2d(self.resnet(x), 2))
