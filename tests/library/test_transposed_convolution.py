@@ -187,7 +187,7 @@ def test_float32_stays_float32(op, shape, rng):
 
 @pytest.mark.parity
 @pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, ALL_OPTIONS, {**ALL_OPTIONS, "groups": 2}])
-def test_agrees_with_pytorch(options, torch, rng):
+def test_equals_pytorch(options, torch, rng):
     # PyTorch stores the kernel as (C, O/G, KH, KW): groups along the input channels
     g = options.get("groups", 1)
 
@@ -228,7 +228,7 @@ def test_quaternion_op_agrees_with_a_block_matrix_in_pytorch(torch, rng):
         ((1, 1, 4, 2), {"padding": 2}, "padding 2 .*does not fit a size of 3"),
     ],
 )
-def test_shapes_that_do_not_fit(w, options, message):
+def test_incompatible_shapes(w, options, message):
     with pytest.raises(ShapeError, match=message.replace(" .*", ".*")):
         conv_transpose2d(np.ones((1, 3, 4, 4)), np.ones(w), **options)
 
