@@ -50,7 +50,7 @@ def test_sgd_with_weight_decay():
 
 @pytest.mark.parametrize("gradient", [1e-3, 1.0, 1e3])
 def test_first_step_of_adam(gradient):
-    # no weight decay of the bias-corrected moments are m̂ = grad and v̂ = grad², so the step is lr · grad / |grad|
+    # the bias-corrected moments are m̂ = grad and v̂ = grad², so the step is lr · grad / |grad|
     values = one_step(Adam(parameters(w=[1.0, 1.0]).items()), 0.1, w=[gradient, -gradient])
     assert values["w"] == pytest.approx([0.9, 1.1], abs=1e-5)
 
@@ -263,7 +263,7 @@ def test_state_dict_is_a_copy():
 def test_load_state_dict_of_another_optimizer(other):
     optimizer = SGD(parameters(w=[1.0]).items())
     one_step(optimizer, 0.1, w=[1.0])
-    with pytest.raises(CheckpointError, match="does not belong to SGD"):
+    with pytest.raises(CheckpointError, match="expected the state of SGD"):
         optimizer.load_state_dict(other().state_dict())
     assert int(optimizer.state_dict()["steps"]) == 1
 
@@ -311,7 +311,7 @@ def test_resumed_weight_average():
         one_step(optimizer, 0.1, w=[0.25])
         optimizer.copy_to_parameters()
     np.testing.assert_array_equal(asnumpy(uninterrupted.parameters["w"].data), asnumpy(resumed.parameters["w"].data))
-    with pytest.raises(CheckpointError, match="does not belong to WeightAverage"):
+    with pytest.raises(CheckpointError, match="expected the state of WeightAverage"):
         resumed.load_state_dict(Adam(parameters(w=[1.0]).items()).state_dict())
 
 

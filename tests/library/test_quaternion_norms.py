@@ -339,15 +339,17 @@ def test_invalid_channels_raise(layer):
 
 
 def test_empty_batch_raises():
-    with pytest.raises(ShapeError, match="at least one row"):
+    with pytest.raises(ShapeError, match="at least one entry per channel"):
         quaternion_normalized(xp.ones((0, 4)))
-    with pytest.raises(WhiteningError, match="at least 5 rows in training, got 0"):
+    with pytest.raises(WhiteningError, match="at least 5 quaternions per channel in training, got 0"):
         whiten(xp.ones((0, 4)))
 
 
 def test_whitening_needs_five_rows():
     # four centered rows span at most three dimensions, so the covariance is singular
-    with pytest.raises(WhiteningError, match="at least 5 rows in training, got 4; use a larger batch"):
+    with pytest.raises(
+        WhiteningError, match="at least 5 quaternions per channel in training, got 4; use a larger batch"
+    ):
         whiten(draw(0, 4, 8))
     assert np.isfinite(asnumpy(whiten(draw(0, 5, 8)))).all()
     assert issubclass(WhiteningError, QuatnetError)

@@ -1,8 +1,9 @@
-"""Quaternion-wise ops, encoders and heads, and their equivariance.
+"""Test quaternion-wise ops, encoders and heads, and their equivariance.
 
-A quaternion layer multiplies by its weights from the left, so layer(x ⊗ q) = layer(x) ⊗ q for a constant q. A unit
-quaternion on the right keeps all norms, so ops that depend on norms only (modReLU, pooling by norm, quaternion dropout)
-are equivariant too, and the norm head is invariant. Componentwise activations and max pooling are not equivariant.
+A quaternion layer multiplies by its weights from the left, so layer(x ⊗ q) = layer(x) ⊗ q for every quaternion q.
+Multiplication by a unit quaternion from the right keeps all norms. modReLU, pooling by norm and quaternion dropout
+depend on norms only, and are therefore equivariant. The norm head is invariant. Componentwise activations and max
+pooling are not equivariant.
 """
 
 import math
@@ -37,7 +38,7 @@ def gradient(function, array, grad):
 
 
 def learned_encoder(channels):
-    """Return an encoder with weights in float64."""
+    """Return a learned encoder with float64 weights."""
     encoder = LearnedEncoder(channels, rng=np.random.default_rng(0))
     encoder.imaginary.weight.data = encoder.imaginary.weight.data.astype(np.float64)
     return encoder
@@ -51,12 +52,12 @@ def components(x):
 
 
 def test_componentwise_relu_worked_example():
-    # one quaternion 1 - 2i + 3j - 4k: relu keeps 1 + 3j
+    # the input is one quaternion 1 - 2i + 3j - 4k, and its ReLU is 1 + 3j
     assert_close(ops.relu(leaf([[1, -2, 3, -4]])).data, [[1, 0, 3, 0]])
 
 
 def test_tanh_worked_example():
-    # x = log 3: (3 - 1/3) / (3 + 1/3) = 4/5, derivative 1 - 16/25 = 9/25
+    # tanh(log 3) = (3 - 1/3) / (3 + 1/3) = 4/5, and the derivative is 1 - 16/25 = 9/25
     x = [0, math.log(3), -math.log(3), 1000]
     assert_close(ops.tanh(leaf(x)).data, [0, 0.8, -0.8, 1])
     assert_close(gradient(ops.tanh, x, [1, 25, 50, 1]), [1, 9, 18, 0])
@@ -66,20 +67,21 @@ def test_tanh_worked_example():
 def test_tanh_equals_math_module(seed):
     x = draw(seed, 3, 4)
     assert_close(ops.tanh(Tensor(x)).data, [[math.tanh(entry) for entry in row] for row in asnumpy(x)])
-    gradcheck(ops.tanh, [x], rng=np.random.default_rng(seed), directions=1)
+    gradcheck(ops.tanh, [x], rng=np.random.default_rng(seed), num_directions=1)
 
 
 # modReLU
 
 
 def test_mod_relu_worked_example():
-    # |1 + 2i + 2j + 4k| = 5, so the factor is max(5 + b, 0) / 5
+    # the norm of 1 + 2i + 2j + 4k is 5, so the factor is max(5 + bias, 0) / 5
     for bias, factor in [(-2, 0.6), (5, 2), (-5, 0), (-9, 0), (0, 1)]:
         assert_close(ops.mod_relu(leaf([[1, 2, 2, 4]]), leaf([bias])).data, factor * np.array([[1.0, 2, 2, 4]]))
 
 
 def test_gradient_of_mod_relu_worked_example():
-    # q = 2, b = -1: the derivative along q is 1, perpendicular to q it is (2 - 1) / 2; the gradient of b is <u, grad>
+    # for q = 2 and bias -1, the derivative is 1 in the direction of q, and (2 - 1) / 2 in perpendicular directions
+    # the partial derivative with respect to the bias is the inner product of q / |q| and the upstream gradient
     x, bias = leaf([[2, 0, 0, 0]]), leaf([-1])
     ops.mod_relu(x, bias).backward(xp.asarray([[10.0, 20, 30, 40]]))
     assert_close(x.grad, [[10, 10, 15, 20]])
@@ -100,12 +102,12 @@ def test_mod_relu_of_zero(bias):
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("size", [1e-160, 1e160])
 def test_mod_relu_and_norm_do_not_overflow(size):
-    # |q| = 2 size and the bias is -size, so the factor is 1/2
+    # the norm is |q| = 2 size and the bias is -size, so the factor is 1/2
     x, bias = leaf(np.full((1, 4), size)), leaf([-size])
     y = ops.mod_relu(x, bias)
     y.backward(xp.asarray([[2.0, 0, 0, 0]]))
     assert_close(y.data / size, np.full((1, 4), 0.5))
-    assert_close(x.grad, [[1.25, 0.25, 0.25, 0.25]])  # grad/2 + <u, grad> u/2 with <u, grad> = 1
+    assert_close(x.grad, [[1.25, 0.25, 0.25, 0.25]])  # grad/2 + <u, grad> u/2 with u = q / |q|
     assert_close(ops.quaternion_norm(x).data / size, [[2]])
 
 
@@ -133,7 +135,7 @@ def test_mod_relu_keeps_direction(seed, bias):
     x = draw(seed, 5, 8)
     y = ops.mod_relu(Tensor(x), leaf([bias, bias])).data
     assert_close(norms(y), xp.maximum(norms(x) + bias, 0), atol=1e-9)
-    assert_close((components(x) * components(y)).sum(axis=-2), norms(x) * norms(y), atol=1e-9)  # parallel
+    assert_close((components(x) * components(y)).sum(axis=-2), norms(x) * norms(y), atol=1e-9)  # y is parallel to x
 
 
 def test_mod_relu_layer_is_initially_the_identity(rng):
@@ -146,7 +148,7 @@ def test_mod_relu_layer_is_initially_the_identity(rng):
 
 
 def test_quaternion_norm_worked_example():
-    # blocks r|i|j|k of two quaternions: 1 + 2i + 2j + 4k with norm 5, and 0 with gradient 0
+    # the channels r r i i j j k k contain the quaternions 1 + 2i + 2j + 4k with norm 5, and 0 with gradient 0
     x = [[1, 0, 2, 0, 2, 0, 4, 0]]
     assert_close(ops.quaternion_norm(leaf(x)).data, [[5, 0]])
     assert_close(gradient(ops.quaternion_norm, x, [[10, 10]]), [[2, 0, 4, 0, 4, 0, 8, 0]])
@@ -159,7 +161,8 @@ def test_quaternion_norm_equals_reference(seed, shape):
 
 
 def test_linear_head_and_norm_head(rng):
-    # one quaternion 1 + 2i + 3j + 4k, all weights 1: 10 from the components, sqrt(30) from the norm
+    # the quaternion is 1 + 2i + 3j + 4k and all weights are 1
+    # the linear head adds the components to 10, and the result of the norm head is the norm, sqrt(30)
     linear, norm = Linear(4, 1, rng=rng), NormHead(4, 1, rng=rng)
     linear.weight.data = xp.ones((4, 1))
     norm.linear.weight.data = xp.ones((1, 1))
@@ -172,7 +175,7 @@ def test_linear_head_and_norm_head(rng):
 
 
 def test_norm_max_pool_worked_example():
-    # window of 1, 2i, -5k and 3 + 3j: -5k has the largest norm; the componentwise maximum is 3 + 2i + 3j
+    # in the window of 1, 2i, -5k and 3 + 3j, -5k has the largest norm; the componentwise maximum is 3 + 2i + 3j
     window = np.array([[[1.0, 0, 0, 0], [0, 2, 0, 0]], [[0, 0, 0, -5], [3, 0, 3, 0]]])[None]
     assert_close(ops.norm_max_pool2d(leaf(window)).data, [[[[0, 0, 0, -5]]]])
     assert_close(ops.max_pool2d(leaf(window)).data, [[[[3, 2, 3, 0]]]])
@@ -207,7 +210,7 @@ def test_quaternion_dropout_mask(rate, rng):
     y = asnumpy(ops.quaternion_dropout(Tensor(np.ones((500, 400))), rate, rng=rng, train=True).data)
     mask = components(y)
     assert (mask == mask[:, :1]).all()
-    # 50,000 quaternions: the fraction of zeros is rate ± 5 standard deviations of at most 0.0023
+    # the tolerance is 5 standard deviations; the standard deviation of the fraction of zeros is at most 0.0023
     assert (mask[:, 0] == 0).mean() == pytest.approx(rate, abs=0.012)
     np.testing.assert_allclose(np.unique(y), [0, 1 / (1 - rate)])
 
@@ -236,7 +239,8 @@ def test_quaternion_dropout_errors(rate, seed):
 
 
 def test_encoders_worked_example():
-    # two real channels 7 and 9; the gradients of the four copies are summed, those of the zeros are dropped
+    # the real channels are 7 and 9
+    # repeat_encoder adds the gradients of the four copies; zero_pad_encoder drops the gradients of the zeros
     x, grad = [[7, 9]], [[1, 2, 10, 20, 100, 200, 1000, 2000]]
     assert_close(ops.repeat_encoder(leaf(x)).data, [[7, 9, 7, 9, 7, 9, 7, 9]])
     assert_close(gradient(ops.repeat_encoder, x, grad), [[1111, 2222]])
@@ -290,7 +294,7 @@ NOT_EQUIVARIANT = {
 @given(seeds, quaternions())
 def test_equivariance_to_quaternions(name, seed, q):
     layer, x = EQUIVARIANT[name], draw(seed, 2, 4, 4, 8)
-    q = np.where(np.abs(q) < 1e-3, 0, q)  # underflow would make different norms equal
+    q = np.where(np.abs(q) < 1e-3, 0, q)  # for tiny q, different norms would underflow to equal norms
     assert_close(layer(Tensor(times(x, q))).data, times(layer(Tensor(x)).data, q), atol=1e-9)
 
 
@@ -301,7 +305,7 @@ def test_mod_relu_is_equivariant_to_unit_quaternions(seed, other):
 
 
 def test_mod_relu_is_not_equivariant_to_scaling():
-    # q = 2, b = -1: relu(2 - 1) = 1, times 3 is 3, but relu(6 - 1) = 5
+    # q = 2 and bias -1: 3 relu(2 - 1) = 3, but relu(3 · 2 - 1) = 5
     x, bias = np.array([[2.0, 0, 0, 0]]), leaf([-1])
     assert_close(ops.mod_relu(Tensor(3 * x), bias).data, [[5, 0, 0, 0]])
     assert_close(3 * ops.mod_relu(Tensor(x), bias).data, [[3, 0, 0, 0]])
@@ -315,7 +319,7 @@ def test_norm_head_is_invariant(seed, other):
 
 
 def test_componentwise_relu_is_not_equivariant():
-    # x = 1 - i, and i on the right: (1 - i) i = i + 1. relu(1 + i) = 1 + i, but relu(1 - i) i = i
+    # x = 1 - i is multiplied by i from the right: relu((1 - i) i) = relu(1 + i) = 1 + i, but relu(1 - i) i = i
     x = np.array([[1.0, -1, 0, 0]])
     assert_close(ops.relu(Tensor(times(x, I))).data, [[1, 1, 0, 0]])
     assert_close(times(ops.relu(Tensor(x)).data, I), [[0, 1, 0, 0]])
@@ -323,7 +327,7 @@ def test_componentwise_relu_is_not_equivariant():
 
 @pytest.mark.parametrize("name", NOT_EQUIVARIANT)
 def test_componentwise_ops_are_not_equivariant(name, rng):
-    # (1 + i + j + k) / 2 mixes the components; i only permutes them with signs, and tanh is odd
+    # u = (1 + i + j + k) / 2 mixes the components; tanh is equivariant to i, which permutes the components up to sign
     x, layer, u = draw(rng, 1, 2, 2, 4), NOT_EQUIVARIANT[name], np.full(4, 0.5)
     actual, expected = layer(Tensor(times(x, u))).data, times(layer(Tensor(x)).data, u)
     assert float(xp.abs(actual - expected).max()) > 0.1
@@ -368,7 +372,7 @@ def test_gradcheck_of_learned_encoder(rng):
 def test_gradcheck_of_mod_relu(shape, rng):
     bias = xp.asarray(rng.uniform(-3, 1, shape[-1] // 4))
     y = ops.mod_relu(Tensor(draw(0, *shape)), Tensor(bias)).data
-    assert 0 < int((norms(y) == 0).sum()) < norms(y).size  # both cases occur
+    assert 0 < int((norms(y) == 0).sum()) < norms(y).size  # some quaternions are 0 and some are not
     gradcheck(ops.mod_relu, [draw(0, *shape), bias], rng=rng)
 
 

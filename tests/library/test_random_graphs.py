@@ -1,11 +1,10 @@
-"""Random computation graphs: values, gradients and errors are compared with a reference without a tape.
+"""Test values, gradients and errors of random computation graphs.
 
-Hypothesis builds a graph step by step: leaves with and without a gradient, operations with broadcasting, indexing and
-concatenation, tensors that are used several times, and calls of `backward` in between. The reference stores every
-operation as (function, indices of its inputs) and evaluates the operations with NumPy. Its derivatives come from the
-complex-step method: f(x + ih) = f(x) + ih f'(x) - ..., so Im f(x + ih) / h is the derivative up to rounding for
-h = 1e-30. The reference uses no chain rule and no order of nodes. After each step, the values, the gradients and the
-errors must agree.
+Hypothesis adds leaves and operations to a graph in random order, and calls `backward` in between. The operations
+include broadcasting, indexing and concatenation. A tensor can be the input of several operations. The reference is a
+list of operations, each with the indices of its inputs, which is evaluated with NumPy. The reference computes
+derivatives by the complex-step method: f(x + ih) = f(x) + ih f'(x) - ..., so Im f(x + ih) / h is the derivative up to
+rounding for h = 1e-30. It uses neither the chain rule nor an order of nodes.
 """
 
 import numpy as np
@@ -29,7 +28,7 @@ SHAPES = [(), (4,), (2, 1), (2, 2, 4), (2, 4)]
 
 
 def evaluate(operations, replaced):
-    """Return the values of all operations in order; `replaced` maps indices of leaves to other values."""
+    """Return the values of all operations. `replaced` maps the indices of some leaves to other values."""
     values = []
     for index, (function, inputs) in enumerate(operations):
         values.append(replaced[index] if index in replaced else function(*(values[i] for i in inputs)))
@@ -37,7 +36,7 @@ def evaluate(operations, replaced):
 
 
 def derivative(operations, root, leaf, cotangent):
-    """Return d<cotangent, root>/d(leaf), computed one entry of the leaf at a time."""
+    """Return the gradient of the inner product of `cotangent` and `root` with respect to `leaf`, entry by entry."""
     value = operations[leaf][0]()
     result = np.zeros(value.shape)
     for index in np.ndindex(value.shape):
@@ -68,7 +67,7 @@ def has_axes(x):
 
 
 def is_differentiable(x):
-    """Return whether no entry is near 0 and no two entries are near each other: rounding cannot change their order."""
+    """Return whether all entries and their differences are far from 0, so that rounding cannot change their order."""
     return has_axes(x) and np.diff(np.sort(np.append(x, 0))).min() > 1e-6
 
 
@@ -88,7 +87,7 @@ def have_equal_rows(x, y):
     return x.ndim > 0 and y.ndim > 0 and x.shape[1:] == y.shape[1:]
 
 
-AXES = (1, 2, 0)  # not its own inverse
+AXES = (1, 2, 0)  # a permutation that differs from its inverse
 COLUMN = np.array([[[0.5]], [[-2.0]]])
 UNARY = {
     "negate": (lambda x: -x, lambda x: -x, always),
@@ -134,7 +133,7 @@ BINARY = {
 
 
 def weights(x):
-    """Return numbers without a pattern in the shape of `x`."""
+    """Return different weights in the shape of `x`."""
     return np.cos(np.arange(x.size)).reshape(x.shape)
 
 
@@ -143,17 +142,17 @@ def add_to_loss(x, loss):
 
 
 class RandomGraphs(RuleBasedStateMachine):
-    """Tensors, reference operations and values with the same indices, and the expected gradients."""
+    """A state machine with lists of tensors, reference operations and values, and a dict of expected gradients."""
 
     def __init__(self):
         super().__init__()
         self.tensors, self.operations, self.values = [], [], []
-        self.parents = {}  # index of a recorded result -> indices of its inputs; a leaf has no entry
+        self.parents = {}  # index of a recorded result -> indices of its inputs; leaves are not included
         self.gradients = {}  # index of a leaf -> expected gradient
         self.freed = set()
 
     def append(self, tensor, function, inputs=()):
-        """Append a tensor and its reference operation; both values must agree."""
+        """Append a tensor and its reference operation, and compare their values."""
         value = function(*(self.values[i] for i in inputs)).real
         assert_close(tensor.data, value, rtol=1e-9, atol=1e-9)
         self.tensors.append(tensor)
@@ -170,28 +169,28 @@ class RandomGraphs(RuleBasedStateMachine):
         with no_grad():
             tensor = function(*(self.tensors[i] for i in inputs))
         value = reference(*(self.values[i] for i in inputs)).real
-        self.append(tensor, lambda: value)  # a constant for all later operations
+        self.append(tensor, lambda: value)  # later operations use the result as a constant
         assert not tensor.requires_grad
 
     def draw_input(self, data, is_valid):
-        """Draw the index of one of the last five valid tensors with few and small entries; None without any."""
+        """Draw the index of one of the last five valid tensors with few and small entries. Return None without any."""
         indices = [
             i for i, v in enumerate(self.values) if v.size <= 32 and np.abs(v).max(initial=0) < 20 and is_valid(v)
         ]
         return data.draw(st.sampled_from(indices[-5:])) if indices else None
 
     def ancestors(self, root):
-        """Return `root` and all tensors that it was computed from."""
+        """Return the set of the index `root` and the indices of all tensors from which `root` was computed."""
         result = {root}
         while new := {p for i in result for p in self.parents.get(i, ())} - result:
             result |= new
         return result
 
-    # Build the graph
+    # Construction of the graph
 
     @initialize(seed=seeds, grad_shapes=st.sets(st.sampled_from(SHAPES), min_size=1))
     def create_leaves(self, seed, grad_shapes):
-        """Create a leaf of each shape; those of `grad_shapes` require a gradient."""
+        """Create a leaf of each shape. Leaves with shapes in `grad_shapes` require a gradient."""
         for shape in SHAPES:
             array = np.random.default_rng(seed).standard_normal(shape)
             self.append(Tensor(xp.asarray(array), requires_grad=shape in grad_shapes), lambda array=array: array)
@@ -209,7 +208,7 @@ class RandomGraphs(RuleBasedStateMachine):
         if None not in inputs:
             (self.apply if record else self.apply_no_grad)(function, reference, *inputs)
 
-    # Backpropagate
+    # Backpropagation
 
     @precondition(lambda self: len(self.parents) > len(self.freed) + 3)
     @rule(data=st.data(), seed=seeds)
@@ -229,7 +228,7 @@ class RandomGraphs(RuleBasedStateMachine):
             self.update_expected(root, cotangent)
 
     def update_expected(self, root, cotangent):
-        """Add a derivative to the expected gradient of every leaf of `root`; mark the other ancestors as freed."""
+        """Add the derivatives of `root` to the expected gradients of its leaves. Mark the other ancestors as freed."""
         for i in self.ancestors(root):
             if i in self.parents:
                 self.freed.add(i)
@@ -245,8 +244,8 @@ class RandomGraphs(RuleBasedStateMachine):
                 assert_close(tensor.grad, self.gradients[i], rtol=1e-9, atol=1e-9 * largest)
 
     def teardown(self):
-        """Backpropagate a loss of all results that are not freed; then `backward` of every tensor must raise."""
-        loss = 0  # the index of the first leaf
+        """Backpropagate a loss of all results that are not freed. Afterwards `backward` of every tensor must raise."""
+        loss = 0  # index of the first leaf
         for i in [i for i in self.parents if not self.freed & self.ancestors(i)]:
             self.apply(add_to_loss, lambda x, y: (x * weights(x)).sum() + y.sum(), i, loss)
             loss = len(self.tensors) - 1

@@ -1,4 +1,4 @@
-"""Tests of examples/reproduce/experiment.py: the five networks with transfer, distillation and pruning options."""
+"""Test examples/reproduce/experiment.py with options of transfer learning, distillation and pruning."""
 
 import re
 import subprocess
@@ -34,7 +34,7 @@ def assert_one_line_error(run: subprocess.CompletedProcess, pattern: str) -> Non
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Folder and stdout of a small run without options."""
+    """Run the example with `--smoke`, and return the output folder and stdout."""
     out = tmp_path_factory.mktemp("smoke")
     run = run_experiment("--smoke", "--out", out)
     assert run.returncode == 0, run.stderr[-2000:]
@@ -103,7 +103,7 @@ def test_temperature_and_alpha_and_resume_with_other_values(tmp_path: Path) -> N
         run = run_experiment(*arguments, *option)
         assert run.returncode == 0, run.stderr[-2000:]
         losses.append([row["history"][0]["loss"] for row in check_results(tmp_path)["models"]])
-    assert losses[0][3] == losses[0][2]  # alpha 0: no soft loss, as from scratch
+    assert losses[0][3] == losses[0][2]  # with alpha 0 the loss is the loss of training from scratch
     assert losses[1][3] != losses[1][2]
     run = run_experiment(*arguments, "--temperature", "4", "--resume")
     assert "CheckpointError: " in run.stderr
@@ -112,7 +112,7 @@ def test_temperature_and_alpha_and_resume_with_other_values(tmp_path: Path) -> N
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    return synthetic.load(clips_per_class=5, seed=0)  # the clips of --smoke
+    return synthetic.load(clips_per_class=5, seed=0)  # the data set of --smoke
 
 
 def teacher_file(path: Path, **arrays: np.ndarray) -> Path:
@@ -122,7 +122,7 @@ def teacher_file(path: Path, **arrays: np.ndarray) -> Path:
 
 @pytest.fixture
 def embeddings(data: Dataset, tmp_path: Path) -> Path:
-    """File of embeddings that form one cluster per class."""
+    """Return a file of embeddings with one cluster per class."""
     rng = np.random.default_rng(0)
     values = np.eye(10)[data.labels] + 0.1 * rng.standard_normal((50, 10))
     order = rng.permutation(50)
@@ -180,7 +180,7 @@ def test_transfer_with_frozen_backbone(smoke: tuple[Path, str], tmp_path: Path) 
 
 
 def test_transfer_of_published_residual_network(tmp_path: Path) -> None:
-    widths = ((8, 8), (8, 8), (8, 12), (12, 12))  # as after pruning: half of 12 channels is no multiple of 4
+    widths = ((8, 8), (8, 8), (8, 12), (12, 12))  # half of 12 channels is not a multiple of 4, as after pruning
     _, arrays = published_state_dict(ResNetConfig(527, True, widths, embedding=12, stages=(1, 1)))
     write_safetensors(tmp_path / "resnet.safetensors", {name: array.copy() for name, array in arrays.items()})
     out = tmp_path / "out"
@@ -203,14 +203,14 @@ def test_transfer_of_published_residual_network(tmp_path: Path) -> None:
         (["--data", "nowhere"], "DataError: .*nowhere"),
         (["--smoke", "--fold", "9"], "DataError: .*fold"),
         (["--smoke", "--epochs", "0"], "epochs"),
-        (["--smoke", "--rounds", "0"], "argument --rounds: expected a integer of at least 1, got '0'"),
+        (["--smoke", "--rounds", "0"], "argument --rounds: expected an integer of at least 1, got '0'"),
         (
             ["--smoke", "--budget", "0.5", "none"],
             "argument --budget: expected a number above 0, such as 0.5, got 'none'",
         ),
         (["--smoke", "--criterion", "gm"], "argument --criterion: invalid choice: 'gm'"),
         (["--smoke", "--budget", "0.001", "0.2"], "ConfigError: with one filter in each layer the network still costs"),
-        (["--smoke", "--seed", "-1"], "argument --seed: expected a integer of at least 0, got '-1'"),
+        (["--smoke", "--seed", "-1"], "argument --seed: expected an integer of at least 0, got '-1'"),
         (["--smoke", "--temperature", "0"], "argument --temperature: expected a number above 0"),
         (["--smoke", "--alpha", "1.5"], "ConfigError: expected 0 <= alpha <= 1"),
         (["--smoke", "--freeze"], "ConfigError: --freeze trains the classifier of a pretrained network"),

@@ -1,7 +1,7 @@
-"""Tests of examples/reproduce: names of rows, paired statistics, records of runs, and the tables of docs/results.md.
+"""Test examples/reproduce: row names, paired statistics, recorded runs, and the tables of docs/results.md.
 
-A row is a data set, a network and a change. A run is a row on one fold with one seed. Diverged runs are recorded as
-failed and excluded from means.
+A row of a results table is a data set, a network and a change. A run trains a row on one fold with one seed. Diverged
+runs are recorded as failed and excluded from means.
 """
 
 import json
@@ -101,7 +101,7 @@ def run(fold: int, seed: int, accuracy: float | None = None, **more) -> dict:
 
 
 def test_error_has_variance_of_folds_and_seeds() -> None:
-    # fold means 0.5 and 0.7 have an error of 0.1, seed means 0.5 and 0.7 too; the residuals are 0
+    # the means over folds and the means over seeds are 0.5 and 0.7, with a standard error of 0.1; the residuals are 0
     grid = {(fold, seed): 0.4 + 0.2 * fold + 0.2 * seed for fold in (0, 1) for seed in (0, 1)}
     assert mean_and_error(grid) == pytest.approx((0.6, np.hypot(0.1, 0.1)))
 
@@ -116,7 +116,7 @@ def test_variance_of_mean_is_unbiased() -> None:
 
 
 def test_missing_seeds_are_averaged_per_fold() -> None:
-    # fold means 0.5 and 0.7: mean 0.6, standard deviation 0.1·√2, divided by √2 for two folds
+    # the fold means 0.5 and 0.7 have the standard deviation 0.1 √2, so the standard error of two folds is 0.1
     result = mean_and_error(accuracies([run(1, 0, 0.4), run(1, 1, 0.6), run(2, 0, 0.7)]))
     assert result == pytest.approx((0.6, 0.1))
     assert result.to_text() == "60.0 ± 10.0"
@@ -204,7 +204,7 @@ def test_row_with_scaled_learning_rate(factor: float, tmp_path: Path, monkeypatc
 
 
 def test_latency_table(tmp_path: Path) -> None:
-    one_thread = {"quaternion-16/prune-l1-0.5": [0.9, 1.0, 1.3], "real-8": [0.5, 0.5, 0.5]}  # quartiles
+    one_thread = {"quaternion-16/prune-l1-0.5": [0.9, 1.0, 1.3], "real-8": [0.5, 0.5, 0.5]}  # quartiles of the times
     one_thread |= {"PyTorch real-16": [1.0, 2.0, 2.1], "PyTorch real-8": [1.5, 1.5, 1.7]}
     two_threads = one_thread | {"PyTorch real-16, compiled": [1.2, 1.25, 1.3]}
     milliseconds = {"1": one_thread, "2": two_threads}
@@ -238,7 +238,7 @@ def test_time_networks(torch) -> None:
 @pytest.mark.skipif(on_gpu(), reason="latency is measured on the CPU")
 def test_torch_compile_has_no_limit_below_number_of_networks(torch, monkeypatch) -> None:
     torch_runs = Settings(threads=1, rounds=1, seed=0, torch=True).torch_runs()
-    monkeypatch.setattr(torch, "compile", lambda network: network)  # the real one takes seconds
+    monkeypatch.setattr(torch, "compile", lambda network: network)  # the compilation would take seconds
     model, clip = CNN(network_config("real-4", 10), rng=np.random.default_rng(0)), np.zeros((1, 32, 64, 4), np.float32)
     assert torch_runs.compiled_inference(model, clip, 60.0)
     assert torch._dynamo.config.recompile_limit >= len(latency.PYTORCH_NETWORKS) > 8
@@ -289,7 +289,7 @@ def test_rows_with_cached_teacher(tmp_path: Path) -> None:
     distilled, best = (records.read_runs(row_from_name(row), tmp_path / "records")[0] for row in rows)
     assert distilled["command"].endswith("--teacher FILE")
     assert best["epochs"] == distillation_rows.BEST_EPOCHS
-    assert best["accuracy"] > distilled["accuracy"]  # after 100 epochs instead of 2
+    assert best["accuracy"] > distilled["accuracy"]  # trained for 100 epochs instead of 2
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_tables_of_pages_are_up_to_date() -> None:
 
 def test_records_have_known_rows_and_whole_numbers_of_correct_clips() -> None:
     files = sorted(path for path in records.RECORDS.rglob("*.json") if path.name != "latency.json")
-    assert files, "docs/results has no records"
+    assert files, "expected records in docs/results, got none"
     for path in files:
         row = row_from_name(path.relative_to(records.RECORDS).with_suffix("").as_posix())
         for each in records.read_runs(row, records.RECORDS):

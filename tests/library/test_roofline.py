@@ -1,9 +1,9 @@
-"""Roofline model of a training step, computed from the data sheet of a GPU.
+"""Test the roofline model of a training step, computed from the data sheet of a GPU.
 
-The time of a pass over memory is the larger of its memory time and its arithmetic time. Plotted over operations per
-byte, the maximum throughput rises linearly up to a constant: a roofline. Fewer bytes make a layer on the rising part
-faster, fewer operations a layer on the constant part. The formulas for the bytes are compared with the sizes of the
-arrays passed to the kernels.
+The time of a CUDA kernel is the maximum of its memory time and its arithmetic time. Plotted over operations per byte,
+the maximum throughput increases linearly up to a constant. A memory-bound kernel, on the linear part, is faster with
+fewer bytes. A compute-bound kernel is faster with fewer operations. The formulas for the bytes are compared with the
+sizes of the arrays passed to the kernels.
 """
 
 from collections import Counter
@@ -20,17 +20,17 @@ from quatnet.kernels import load
 from quatnet.models import CNNConfig, LayerShape, cnn14
 from quatnet.profile import layer_costs, roofline
 from quatnet.profile.counts import num_weights
-from quatnet.profile.roofline import A100, H100, GpuSpec, Pass
+from quatnet.profile.roofline import A100, H100, GpuSpec, KernelCost
 
 SPEC = GpuSpec("test", operations=100.0, tensor_operations=800.0, bandwidth=40.0)
 QCNN14 = cnn14(527, quaternion=True)
 
 
 def test_time_of_memory_bound_and_compute_bound_passes():
-    assert Pass("products", elements=10).seconds(SPEC) == 1  # 40 bytes
-    assert Pass("products", elements=10, operations=50).seconds(SPEC) == 1
-    assert Pass("products", elements=10, operations=300).seconds(SPEC) == 3
-    assert roofline.memory_bound_fraction([Pass("a", 10, 300), Pass("b", 10)], SPEC) == 0.25
+    assert KernelCost("products", elements=10).seconds(SPEC) == 1  # 40 bytes
+    assert KernelCost("products", elements=10, operations=50).seconds(SPEC) == 1
+    assert KernelCost("products", elements=10, operations=300).seconds(SPEC) == 3
+    assert roofline.memory_bound_fraction([KernelCost("a", 10, 300), KernelCost("b", 10)], SPEC) == 0.25
 
 
 def test_operations_per_byte_of_a100_and_h100():
@@ -49,7 +49,7 @@ def test_operations_agree_with_layer_costs():
 
 def test_uses_eight_products_for_wide_layers():
     *convolutions, embedding, classifier = map(roofline.uses_eight_products, QCNN14.layers(1001))
-    assert convolutions == sorted(convolutions)  # False for narrow, True for wide layers
+    assert convolutions == sorted(convolutions)  # False for narrow layers, True for wide layers
     assert not convolutions[0]
     assert convolutions[-1]
     assert not embedding
@@ -57,14 +57,14 @@ def test_uses_eight_products_for_wide_layers():
     assert not any(roofline.uses_eight_products(layer) for layer in cnn14(527).layers(1001))
 
 
-def elements_by_category(passes: list[Pass]) -> dict[str, list[int]]:
+def elements_by_category(passes: list[KernelCost]) -> dict[str, list[int]]:
     return {
         category: [each.elements for each in passes if each.category == category] for category in roofline.CATEGORIES
     }
 
 
 def test_passes_of_a_convolution_by_hand():
-    pixels, channels = 32 * 250 * 16, 64  # quaternions, in and out
+    pixels, channels = 32 * 250 * 16, 64  # number of pixels, number of quaternion input and output channels
     plain, fused = (
         elements_by_category(roofline.layer_passes(QCNN14, 1001, 32, fused=fused)["blocks.2.convs.1"])
         for fused in (False, True)
@@ -81,7 +81,7 @@ def test_passes_of_a_convolution_by_hand():
 
 # Comparison with the arrays passed to the kernels
 
-KERNELS = {  # by category; both transforms are used for components and for weights
+KERNELS = {  # category -> CUDA kernels; both transforms are applied to components and to weights
     "patches": "im2col col2im input_transform_im2col output_transform_col2im",
     "components and weights": "input_transform output_transform",
     "batch norm and relu": "moments affine gradient_sums input_gradient",
@@ -90,7 +90,10 @@ KERNELS = {  # by category; both transforms are used for components and for weig
 
 
 def count_elements(layer: LayerShape, rng: np.random.Generator) -> Counter:
-    """Run a layer with batch norm and pool, forward and backward. Return the elements of all kernel arguments."""
+    """Run the forward and backward pass of a layer with batch norm and pool.
+
+    Return the number of elements of all kernel arguments by category.
+    """
     elements: Counter = Counter()
     category = {name: category for category, names in KERNELS.items() for name in names.split()}
 
@@ -128,11 +131,11 @@ def test_passes_agree_with_the_kernel_arguments(widths, kernel_size, rng):
     expected: Counter = Counter()
     for each in roofline.layer_passes(config, 10, batch=2)[layer.name]:
         expected[each.category] += each.elements
-    del expected["products"]  # computed by cuBLAS
+    del expected["products"]  # computed by cuBLAS instead of a kernel of quatnet
     expected["components and weights"] = expected.pop("components", 0) + expected.pop("weights and Adam")
-    expected["components and weights"] -= 7 * num_weights(layer)  # without the Adam update
+    expected["components and weights"] -= 7 * num_weights(layer)  # the layer runs without the Adam update
     elements = count_elements(layer, rng)
-    if not roofline.uses_eight_products(layer):  # the block matrix of the weight is not built by a kernel
+    if not roofline.uses_eight_products(layer):  # the block matrix is computed without a CUDA kernel
         del expected["components and weights"]
     assert elements == +expected
 
@@ -159,7 +162,7 @@ def test_categories_add_up_to_the_total():
 
 def test_host_elements_by_hand():
     config = CNNConfig(3, True, ((8,), (16,)), embedding=4, mels=8)
-    pixels = 2 * 10 * 8  # after the pool 5 x 4; no pool after the last block
+    pixels = 2 * 10 * 8  # 2 clips of 10 frames and 8 mels; the first block pools 10 x 8 to 5 x 4
     assert roofline.host_elements(config, 10, batch=2) == 4 * pixels + 2 * 20 * 8 + 2 * 20 * 16
 
 

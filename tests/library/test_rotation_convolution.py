@@ -1,10 +1,14 @@
-"""Convolution by rotations.
+"""Test the convolution by rotations.
 
-A quaternion w rotates space: x -> w ⊗ x ⊗ w* / |w|² rotates the imaginary part of x, a vector, and keeps the real part.
-In this convolution each tap rotates its pixel and scales it by a number s, and the results are added. The op is not
-linear in w, and right multiplication by a quaternion does not commute with it. Other properties hold and are tested
-here: the real part is an ordinary convolution with s, norms are kept, the result depends on the direction of w only,
-and a rotation of the input is equivalent to a rotation of the weights.
+The map x -> w ⊗ x ⊗ w* / |w|² rotates the imaginary part of a quaternion x and keeps the real part. In this convolution
+each tap has a quaternion weight w and a real scale s. It rotates its pixel by w and multiplies the result by s. The
+results of all taps are added. The op is not linear in w, and it does not commute with right multiplication by a
+quaternion. The op has the following properties:
+
+- the real part of the result is a real convolution with the scales;
+- a kernel of one tap keeps norms up to the scale;
+- the result depends on the direction of w only;
+- a rotation of the input is equivalent to a rotation of the weights.
 """
 
 import numpy as np
@@ -46,14 +50,16 @@ def draw_arguments(seed, *, g=1, n=2, c=2, o=3):
 
 
 def test_rotation_by_90_degrees():
-    # w = 1 + k rotates by 90 degrees about k: i -> j, j -> -i. So 5 + 1i + 2j + 3k -> 5 - 2i + 1j + 3k, times s = 10
+    # w = 1 + k rotates by 90 degrees about k: i to j, j to -i, and therefore 5 + i + 2j + 3k to 5 - 2i + j + 3k
+    # the scale is 10
     x = xp.asarray([5.0, 1, 2, 3]).reshape(1, 1, 1, 4)
     w = xp.asarray([1.0, 0, 0, 1]).reshape(4, 1, 1, 1, 1)
     assert_close(rotation_conv2d(x, w, xp.full((1, 1, 1, 1), 10.0)).ravel(), [50, -20, 10, 30])
 
 
 def test_two_channels_are_rotated_separately_and_added():
-    # r r i i j j k k: i about i by 180 degrees stays i; j about k by 180 degrees becomes -j. Scales 1 and 2
+    # the first channel, i, is rotated by 180 degrees about i to i; its scale is 1
+    # the second channel, j, is rotated by 180 degrees about k to -j; its scale is 2
     x = xp.asarray([0.0, 0, 1, 0, 0, 1, 0, 0]).reshape(1, 1, 1, 8)
     w = xp.zeros((4, 1, 1, 2, 1))
     w[1, 0, 0, 0, 0], w[3, 0, 0, 1, 0] = 1, 1
@@ -61,13 +67,13 @@ def test_two_channels_are_rotated_separately_and_added():
     assert_close(rotation_conv2d(x, w, s).ravel(), [0, 1, -2, 0])
 
 
-# Against loops, and against the matrix of a rotation
+# Comparison with loops and with rotation matrices
 
 
 @given(seeds, any_options, st.integers(1, 2))
 def test_op_is_a_loop_of_rotations(seed, options, g):
     x, w, s = draw_arguments(seed, g=g, n=1, c=3 - g, o=1)
-    scaled = np.concatenate([asnumpy(w), asnumpy(s)[None]])  # five numbers per tap: w and s
+    scaled = np.concatenate([asnumpy(w), asnumpy(s)[None]])  # five numbers per tap: four components of w, and s
 
     def rotate(weight, pixel):
         return weight[4] * oracles.rotation(weight[:4], pixel)
@@ -80,7 +86,7 @@ def test_op_is_a_loop_of_rotations(seed, options, g):
 def test_blocks_are_one_and_a_rotation_matrix(seed):
     w = draw(seed, 4, 5)
     w = w / quaternion.norm(w, axis=0)
-    blocks = xp.moveaxis(rotation_matrices(Tensor(w)).data, 2, 0)  # (5, 4, 4)
+    blocks = xp.moveaxis(rotation_matrices(Tensor(w)).data, 2, 0)  # five matrices of shape (4, 4)
     assert_close(blocks[:, 1:, 1:], to_matrix(w.T))
     assert_close(blocks[:, 0], xp.asarray([[1.0, 0, 0, 0]] * 5))
     assert_close(blocks[:, :, 0], xp.asarray([[1.0, 0, 0, 0]] * 5))
@@ -108,7 +114,7 @@ def test_imaginary_part_depends_on_the_imaginary_part_only(seed):
 
 @given(seeds)
 def test_one_tap_keeps_norms(seed):
-    # a kernel of one tap and one channel: |y| = |s| |x| at every pixel
+    # with one tap and one channel, the norm of every pixel is multiplied by |s|
     x, w, s = draw(seed, 2, 4, 5, 4), draw(seed + 1, 4, 1, 1, 1, 1), draw(seed + 2, 1, 1, 1, 1)
     y = rotation_conv2d(x, w, s)
     assert_close(quaternion.norm(y), quaternion.norm(x) * float(xp.abs(s).ravel()[0]))
@@ -131,7 +137,7 @@ def test_gradient_is_orthogonal_to_the_weights(seed):
 
 @given(seeds)
 def test_rotation_of_the_input_is_a_rotation_of_the_weights(seed):
-    # w ⊗ (p ⊗ x ⊗ p*) ⊗ w* = (w ⊗ p) ⊗ x ⊗ (w ⊗ p)*
+    # for a rotation p of the input, w ⊗ (p ⊗ x ⊗ p*) ⊗ w* = (w ⊗ p) ⊗ x ⊗ (w ⊗ p)*
     x, w, s = draw_arguments(seed)
     p = draw(seed + 3, 4)
     p = p / quaternion.norm(p)
@@ -195,7 +201,7 @@ def test_agrees_with_a_rotation_matrix_in_pytorch(options, torch, rng):
 @pytest.mark.parametrize("scale", [(2, 3, 2), (4, 2, 3, 2, 3), (2, 3, 2, 1)])
 def test_shape_of_the_scale(scale):
     x, w, _ = draw_arguments(0)
-    with pytest.raises(ShapeError, match=r"a scale of dtype float64 and shape \(2, 3, 2, 3\), got float64 \("):
+    with pytest.raises(ShapeError, match=r"expected scale of dtype float64 and shape \(2, 3, 2, 3\), got float64 \("):
         rotation_conv2d(x, w, np.ones(scale))
     with pytest.raises(ShapeError, match="got float32"):
         rotation_conv2d(x, w, np.ones((2, 3, 2, 3), np.float32))

@@ -1,9 +1,9 @@
-"""Rotations in space as unit quaternions.
+"""Test rotations in space as unit quaternions.
 
-v -> q v q⁻¹ rotates the vector v about the imaginary part of q, by twice the angle of q as a complex number. The tests
-cover rotated vectors, conversions (axis and angle, 3x3 matrix, Euler angles), interpolation, means and random
-rotations. The references are SciPy and 50 digits of mpmath. q and -q are the same rotation, so comparisons ignore the
-sign.
+The map v -> q v q⁻¹ rotates a vector v about the imaginary part of the quaternion q. The quaternion of a rotation by θ
+is cos(θ/2) + u sin(θ/2) with a unit vector u. Conversions to axis and angle, 3x3 matrices and Euler angles are tested,
+and interpolation, means and random rotations. The references are SciPy and 50 digits of mpmath. The quaternions q and
+-q are the same rotation, so comparisons ignore the sign.
 """
 
 import math
@@ -49,7 +49,7 @@ CONVENTIONS += [convention.lower() for convention in CONVENTIONS]
 
 
 def ones(q, axis):
-    """Return the vector (1, 1, 1) along `axis`, with the dtype and number of axes of q."""
+    """Return the vector (1, 1, 1) along `axis`, with the dtype and the number of axes of q."""
     return xp.moveaxis(xp.ones((1,) * (q.ndim - 1) + (3,), q.dtype), -1, axis)
 
 
@@ -63,7 +63,7 @@ UNARY_FUNCTIONS = {
 
 
 def assert_same_rotation(actual, expected, atol=1e-11):
-    """Raise AssertionError unless the rotations are equal. q and -q are the same rotation."""
+    """Raise AssertionError unless two rotations are equal. The quaternions q and -q are the same rotation."""
     sign = xp.where(inner_product(actual, expected) < 0, -1.0, 1.0)[..., None]
     assert_close(actual * sign, expected, atol=atol)
 
@@ -77,14 +77,14 @@ def scipy_rotation(q):
 
 def test_quarter_turn_about_z():
     q = from_axis_angle([0.0, 0, 1], PI / 2)
-    assert_close(q, [H, 0.0, 0.0, H])  # half of the angle
+    assert_close(q, [H, 0.0, 0.0, H])  # cos 45° + k sin 45°, with half the angle of the rotation
     assert_close(rotate(q, [1.0, 0, 0]), [0.0, 1.0, 0.0])
     assert_close(rotate(q, [0.0, 1, 0]), [-1.0, 0.0, 0.0])
     assert_close(rotate(q, [0.0, 0, 1]), [0.0, 0.0, 1.0])
 
 
 def test_half_turns_and_third_of_a_turn_are_exact():
-    # i v (-i): y and z change sign; (1 + i + j + k)/2 maps x to y, y to z, z to x
+    # the rotation by i negates y and z; the rotation by (1 + i + j + k) / 2 maps x to y, y to z, and z to x
     v = [1.0, 2, 3]
     np.testing.assert_array_equal(asnumpy(rotate(UNIT_I, v)), [1, -2, -3])
     np.testing.assert_array_equal(asnumpy(rotate(UNIT_J, v)), [-1, 2, -3])
@@ -99,11 +99,13 @@ def test_rotate_with_extreme_norms(size):
 
 
 def test_rotate_worked_example():
-    # q = 1 + u, u = (1, 2, 0), |q|² = 6, and v = (0, 3, 1): w = u × v = (2·1 - 0·3, 0·0 - 1·1, 1·3 - 2·0) = (2, -1, 3)
+    # The formula is v + 2 (r w + u × w) / |q|², with w = u × v and the quaternion q with real part r and vector part u.
+    # Here r = 1, u = (1, 2, 0), |q|² = 6 and v = (0, 3, 1).
+    # w = (2·1 - 0·3, 0·0 - 1·1, 1·3 - 2·0) = (2, -1, 3)
     # u × w = (2·3 + 0·1, 0·2 - 1·3, -1·1 - 2·2) = (6, -3, -5), and r w + u × w = (8, -4, -2)
     # v + 2/6 (8, -4, -2) = (8/3, 3 - 4/3, 1 - 2/3)
     assert_close(rotate([1.0, 1, 2, 0], [0.0, 3, 1]), [8 / 3, 5 / 3, 1 / 3])
-    # u × v is the imaginary part of u ⊗ v, whose real part is -u·v = -6
+    # the product u ⊗ v has the real part -u·v = -6 and the imaginary part u × v
     assert_close(hamilton_product([0.0, 1, 2, 0], [0.0, 0, 3, 1]), [-6.0, 2, -1, 3])
 
 
@@ -205,9 +207,9 @@ def test_matrix_axes(rng):
 
 
 def test_euler_angles_worked_examples():
-    # a quarter turn about z, then about the rotated x: (1 + k)(1 + i)/2 = (1 + i + j + k)/2
+    # a quarter turn about z and a quarter turn about the rotated x: (1 + k)(1 + i)/2 = (1 + i + j + k)/2
     assert_close(from_euler([PI / 2, 0.0, PI / 2], convention="ZYX"), [0.5, 0.5, 0.5, 0.5])
-    # about the fixed axes, later rotations multiply from the left: (1 + i)(1 + k)/2 = (1 + i - j + k)/2
+    # for fixed axes, later rotations are multiplied from the left: (1 + i)(1 + k)/2 = (1 + i - j + k)/2
     assert_close(from_euler([PI / 2, 0.0, PI / 2], convention="zyx"), [0.5, 0.5, -0.5, 0.5])
 
 
@@ -269,7 +271,7 @@ def test_slerp_has_constant_speed(seed, t):
 @pytest.mark.parametrize("angle", [0.0, 1e-300, 1e-16, 1e-8, PI - 1e-8, 2 * PI - 1e-8, 2 * PI])
 @pytest.mark.parametrize("t", [0.0, 0.25, 1.0])
 def test_slerp_accuracy_near_equal_and_opposite_ends(angle, t):
-    # the ends differ by `angle` about z; from half a turn on, the arc in the other direction is shorter
+    # the ends differ by `angle` about z; above half a turn, the arc in the other direction is shorter
     shorter = angle if angle < PI else angle - 2 * PI
     sign = 1 if angle < PI else -1
     q = sign * from_axis_angle([0.0, 0, 1], shorter)
@@ -287,7 +289,7 @@ def test_slerp_ends_and_shape(rng):
 def test_squad_with_equal_steps_is_slerp():
     keys = from_axis_angle([0.0, 1, 0], np.arange(4) * 0.7)
     a, b = squad_control(keys[0], keys[1], keys[2]), squad_control(keys[1], keys[2], keys[3])
-    assert_close(a, keys[1])  # the logarithms of opposite rotations add up to 0
+    assert_close(a, keys[1])  # the logarithms of the two opposite rotations add up to 0
     t = xp.linspace(0, 1, 5)
     assert_close(squad(keys[1], a, b, keys[2], t), slerp(keys[1], keys[2], t))
 
@@ -337,18 +339,18 @@ def test_mean_axes(rng):
             other = 3 - over - axis
             moved = xp.moveaxis(q, (0, 1, 2), (other, over, axis))
             moved_weights = weights if other < over else weights.T
-            actual = mean_rotation(moved, moved_weights, over=over, axis=axis)
+            actual = mean_rotation(moved, moved_weights, sample_axis=over, axis=axis)
             assert actual.shape == ((3, 4) if other < axis else (4, 3))
             expected = xp.stack([mean_rotation(q[n], weights[n]) for n in range(3)])
             assert_close(actual if other < axis else actual.T, expected)
-            assert_close(mean_rotation(moved, moved_weights, over=over - 3, axis=axis - 3), actual)
+            assert_close(mean_rotation(moved, moved_weights, sample_axis=over - 3, axis=axis - 3), actual)
 
 
 def test_random_rotations_are_uniform_and_reproducible():
     q = random_rotations((20_000,), rng=np.random.default_rng(0))
     assert_close(norm(q), np.ones(20_000))
-    assert_close(q.T @ q / 20_000, np.eye(4) / 4, atol=0.01)  # uniform on the sphere: variance 1/4 each
-    # the angle has the density (1 - cos θ)/π on [0, π], so its mean is π/2 + 2/π
+    assert_close(q.T @ q / 20_000, np.eye(4) / 4, atol=0.01)  # on the unit sphere each component has the variance 1/4
+    # the angle θ has the density (1 - cos θ)/π on [0, π], so the mean angle is π/2 + 2/π
     assert_close(to_axis_angle(q)[1].mean(), PI / 2 + 2 / PI, atol=0.02)
     np.testing.assert_array_equal(asnumpy(q[:3]), asnumpy(random_rotations((3,), rng=np.random.default_rng(0))))
     assert random_rotations((2, 3), rng=np.random.default_rng(0), dtype=np.float32, axis=0).shape == (4, 2, 3)
@@ -431,5 +433,5 @@ def test_wrong_shapes_raise():
             from_matrix(np.ones(shape))
     with pytest.raises(ShapeError, match="at least one"):
         mean_rotation(np.ones((0, 4)))
-    with pytest.raises(ShapeError, match="over=0"):
+    with pytest.raises(ShapeError, match="sample_axis=0"):
         mean_rotation(np.ones(4))

@@ -1,7 +1,7 @@
-"""Distillation with teacher networks, several teachers, cached teacher outputs, and embeddings.
+"""Test distillation with teacher networks, cached teacher outputs, and embeddings.
 
-Teacher networks compute their outputs for each training batch. Cached outputs are appended to the targets, so shuffling
-and mixup apply to both.
+Teacher networks compute their outputs for each training batch. Cached outputs are appended to the targets, so that they
+are shuffled and mixed together with the targets.
 """
 
 from collections.abc import Callable
@@ -57,7 +57,7 @@ def gradient(loss: Callable, logits: np.ndarray, *batch: np.ndarray) -> np.ndarr
 
 
 def constant_teachers(*logits: np.ndarray) -> list[Callable]:
-    """Return teachers with the given logits for any input."""
+    """Return teachers whose logits do not depend on the input."""
     return [lambda _, logits=array: SimpleNamespace(data=logits) for array in logits]
 
 
@@ -85,7 +85,7 @@ def test_soft_loss_of_each_kind(kind: str | tuple) -> None:
 def test_several_teachers_equal_one_with_mean_softmax(seed: int, temperature: float) -> None:
     z, a, b = (asnumpy(draw(seed + n, 3, 3)) for n in range(3))
     p, q = (np.exp(v / temperature) / np.exp(v / temperature).sum(axis=1, keepdims=True) for v in (a, b))
-    one_teacher = temperature * np.log((p + q) / 2)  # its softmax at T is the mean
+    one_teacher = temperature * np.log((p + q) / 2)  # the softmax at this temperature is the mean of p and q
     both, one = (
         distillation(*constant_teachers(*logits), temperature=temperature, alpha=0.7)
         for logits in ([a, b], [one_teacher])
@@ -166,7 +166,7 @@ def test_cached_logits_give_the_loss_of_the_network() -> None:
 @settings(max_examples=20)
 @given(seeds, st.integers(1, 9))
 def test_soft_targets_are_shuffled_and_mixed_with_their_clips(seed: int, batch_size: int) -> None:
-    # targets, teacher outputs and all features of clip n are n, so they remain equal after mixup
+    # targets, teacher outputs and all features of clip n are equal to n, so the arrays are equal after mixup too
     number = np.arange(7, dtype=np.float32)
     x, outputs = np.broadcast_to(number[:, None, None, None], (7, 2, 3, 4)), np.repeat(number[:, None], 5, axis=1)
     targets = append_soft_targets(np.repeat(number[:, None], 2, axis=1), outputs)
@@ -199,7 +199,7 @@ def test_projected_student_outputs() -> None:
     student = ProjectedStudent(inner, 5, rng=np.random.default_rng(0))
     assert_close(student(inputs()).data, inner(inputs()).data)
     outputs = student(inputs(), train=True, rng=np.random.default_rng(0)).data
-    inner.load_state_dict(network().state_dict())  # restore the running statistics
+    inner.load_state_dict(network().state_dict())  # reset the running statistics
     embedding = inner.embed(inputs(), train=True, rng=np.random.default_rng(0))
     expected = [inner.classifier(embedding).data, student.projection(embedding).data]
     assert_close(outputs, np.concatenate(expected, axis=1), rtol=1e-5, atol=1e-6)
@@ -209,12 +209,14 @@ def test_projected_student_outputs() -> None:
 
 
 def test_feature_matching_worked_example() -> None:
-    # cross entropy of two equal logits: log 2; mean squared error of (1, 2) and (3, 2): (4 + 0) / 2 = 2
+    # the cross entropy of two equal logits is log 2
+    # the mean squared error of the features (1, 2) and (3, 2) is (4 + 0) / 2 = 2
     student = SimpleNamespace(config=SimpleNamespace(classes=2), embedding_size=2)
     loss = feature_matching(student, alpha=0.25)
     outputs, targets = np.array([[0.0, 0, 1, 2]]), np.array([[1.0, 0, 3, 2]])
     assert float(loss(Tensor(outputs), targets, outputs).data) == pytest.approx(0.75 * np.log(2) + 0.25 * 2)
-    # logits: 3/4 (1/2 - 1), 3/4 (1/2); features: 1/4 · 2 (1 - 3) / 2
+    # gradient of the logits: 3/4 (1/2 - 1) and 3/4 · 1/2
+    # gradient of the first feature: 1/4 · 2 (1 - 3) / 2
     assert_close(gradient(loss, outputs, targets, outputs), [[-0.375, 0.375, -0.5, 0]])
 
 
@@ -241,14 +243,14 @@ def test_network_and_projection_are_trained(size: int, tmp_path: Path) -> None:
     assert start.keys() - changed == {
         "network.classifier.weight",
         "network.classifier.bias",
-    }  # alpha = 1 ignores the labels
+    }  # with alpha = 1 the loss does not depend on the labels
     assert ("projection.weight" in changed) == (size != 8)
     write(tmp_path / "network.npz", inner, {})
     assert_close(load_model(tmp_path / "network.npz")(x).data, student(x).data)
 
 
 def test_accuracy_ignores_appended_features() -> None:
-    # the features of 100 are larger than all logits
+    # the features are 100, which is larger than all logits
     inner, x = network(), inputs()
     student = ProjectedStudent(inner, 4, rng=np.random.default_rng(0))
     labels = predict_in_training(inner, x).argmax(axis=1)
@@ -268,7 +270,7 @@ def test_accuracy_ignores_appended_features() -> None:
 def predict_in_training(model: CNN, x: np.ndarray) -> np.ndarray:
     copy = network()
     copy.load_state_dict(model.state_dict())
-    dropout_rng = np.random.default_rng([0, 1])  # as in Trainer
+    dropout_rng = np.random.default_rng([0, 1])  # the generator of Trainer
     return asnumpy(copy(x, train=True, rng=dropout_rng).data)
 
 

@@ -1,4 +1,4 @@
-"""Methods, comparisons and conversions of `Tensor`."""
+"""Test methods, comparisons and conversions of `Tensor`."""
 
 import numpy as np
 import pytest

@@ -1,8 +1,8 @@
-"""Chunked evaluation of the quaternion functions, and the product as complex pairs.
+"""Test the chunked evaluation of quaternion functions, and the Hamilton product of complex pairs.
 
-`apply_chunked` evaluates a formula in one call for small arrays, and in chunks on all cores for large arrays. The
-tests compare both: for any shape, axis, dtype and stride, near the size limit, for any number of threads, and at 0,
-infinity and nan.
+`apply_chunked` evaluates a function in one call for small arrays, and in chunks on all cores for large arrays. The
+results with and without chunks are compared for random shapes, axes, dtypes, strides and numbers of threads. Sizes near
+the limit and the values 0, infinity and nan are tested too.
 """
 
 import json
@@ -45,7 +45,7 @@ BINARY_FUNCTIONS = {
 
 
 class Chunked:
-    """Context in which arrays of at least `min_size` quaternions are split into chunks of about `chunk_bytes`."""
+    """A context in which arrays of at least `min_size` quaternions are split into chunks of about `chunk_bytes`."""
 
     def __init__(self, min_size, chunk_bytes=512):
         self.min_size, self.chunk_bytes = min_size, chunk_bytes
@@ -61,7 +61,7 @@ class Chunked:
 
 
 def with_and_without_chunks(function, *arguments, **options):
-    """Return the results with chunks and without."""
+    """Return the results of a function with chunks and without chunks."""
     with Chunked(min_size=2):
         chunked = function(*arguments, **options)
     with Chunked(min_size=math.inf):
@@ -69,9 +69,9 @@ def with_and_without_chunks(function, *arguments, **options):
 
 
 def assert_chunks_agree(function, *arguments, **options):
-    """Raise AssertionError unless the results with and without chunks have the same dtype and differ by rounding only.
+    """Raise AssertionError unless the results with and without chunks have the same dtype and agree up to rounding.
 
-    NumPy may round the last digit differently at the end of an array, and `power` amplifies the difference.
+    NumPy may round the last digit differently at the end of an array. `power` increases this difference.
     """
     chunked, direct = with_and_without_chunks(function, *arguments, **options)
     assert chunked.dtype == direct.dtype
@@ -83,7 +83,8 @@ def assert_chunks_agree(function, *arguments, **options):
 
 
 def test_pair_product_worked_example():
-    # 1 + 2i + 3j + 4k = (1 + 2i) + (3 + 4i) j: a = 1 + 2i, b = 3 + 4i, and likewise c = 5 + 6i, d = 7 + 8i
+    # The product of the pairs a + b j and c + d j is (ac - b d*) + (ad + b c*) j.
+    # 1 + 2i + 3j + 4k = (1 + 2i) + (3 + 4i) j, so a = 1 + 2i and b = 3 + 4i. The other pair is c = 5 + 6i, d = 7 + 8i.
     # ac - b d* = (5 - 12) + (6 + 10)i - (3 + 4i)(7 - 8i) = (-7 + 16i) - (53 + 4i) = -60 + 12i
     # ad + b c* = (7 - 16) + (8 + 14)i + (3 + 4i)(5 - 6i) = (-9 + 22i) + (39 + 2i) = 30 + 24i
     first, second = pair_product(np.asarray([1 + 2j, 3 + 4j]), np.asarray([5 + 6j, 7 + 8j]))
@@ -91,7 +92,7 @@ def test_pair_product_worked_example():
 
 
 def test_pair_product_of_j_and_i():
-    # j i = -k = i* j: as pairs, (0 + 1j)(i + 0j) = 0 + i* j
+    # j i = -k = i* j, so the product of the pairs (0, 1) and (i, 0) is (0, i*)
     first, second = pair_product(np.asarray([0, 1 + 0j]), np.asarray([1j, 0]))
     assert (first, second) == (0, -1j)
 
@@ -160,7 +161,7 @@ def test_chunks_with_scalar_arguments(seed, lengths):
 def test_chunk_boundaries(name, length, rng):
     q = [draw(rng, length, 4) for _ in range(1 if name in UNARY_FUNCTIONS else 2)]
     function = (UNARY_FUNCTIONS | BINARY_FUNCTIONS)[name]
-    with Chunked(min_size=16, chunk_bytes=16 * 2 * 4 * 8):  # chunks of 16 quaternions, or about 16 pairs or vectors
+    with Chunked(min_size=16, chunk_bytes=16 * 2 * 4 * 8):  # chunks of about 16 quaternions
         actual = function(*q)
     expected = np.stack([function(*(part[n] for part in q)) for n in range(length)])
     assert_close(actual, expected, rtol=1e-14, atol=1e-14)
@@ -219,7 +220,7 @@ SPECIAL = np.asarray(list(product([0.0, -0.0, 1.0, -2.0, 1e-200, 1e200, math.inf
 def test_special_values_are_independent_of_neighbors(name, rng):
     selected = rng.permutation(len(SPECIAL))[:200]
     arguments = [SPECIAL[selected], SPECIAL[selected[::-1]]][: 1 if name in UNARY_FUNCTIONS else 2]
-    if name == "hamilton_product":  # if products overflow, complex pairs may give inf instead of nan
+    if name == "hamilton_product":  # if products overflow, the result of complex pairs may be inf instead of nan
         arguments = [np.where(part == 1e200, 1e100, part) for part in arguments]
     function = (UNARY_FUNCTIONS | BINARY_FUNCTIONS)[name]
     with np.errstate(all="ignore"), Chunked(min_size=2, chunk_bytes=40 * 2 * 4 * 8):
@@ -250,7 +251,7 @@ def test_error_state_in_threads(rng):
 
 def test_benchmark_without_other_libraries(monkeypatch, capsys, tmp_path):
     for name in ("quaternion", "quaternionic"):
-        monkeypatch.setitem(sys.modules, name, None)  # import raises ModuleNotFoundError
+        monkeypatch.setitem(sys.modules, name, None)  # the import raises ModuleNotFoundError
     algebra.main(["--size", "100", "--repeats", "1", "--json", str(tmp_path / "table.json")])
     output = capsys.readouterr().out
     assert "numpy-quaternion is not measured" in output

@@ -1,7 +1,7 @@
-"""Training loop: batches, metrics of an epoch, checkpoints, Ctrl-C, and resuming.
+"""Test the training loop: batches, metrics, checkpoints, Ctrl-C, and resuming.
 
-All randomness of a run comes from two generators whose states are in the checkpoint. So a run that was killed and
-resumed must end with the same bits as an uninterrupted trainer.
+A run draws all random numbers from two generators, and their states are saved in the checkpoint. The weights of a
+killed and resumed run must therefore be bit-identical to the weights of an uninterrupted run.
 """
 
 import json
@@ -30,7 +30,7 @@ LABELS = np.arange(24) % 3
 
 
 def clips() -> np.ndarray:
-    """Return 24 clips of three classes: noise with periodic frames, noise with periodic mel bands, and noise."""
+    """Return 24 clips of three classes: noise with periodic frames, noise with periodic mel bands, and plain noise."""
     x = np.random.default_rng(5).standard_normal((24, 12, 8, 4)).astype(np.float32)
     x[LABELS == 0, ::3, :, 0] += 3
     x[LABELS == 1, :, ::3, 0] += 3
@@ -61,7 +61,7 @@ def equal(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
 
 
 def test_weights_do_not_depend_on_the_number_of_threads(with_threads) -> None:
-    # bit-identical: the chunks depend on the size of the arrays only, and their results are joined in order
+    # the results are bit-identical, because the chunks depend on the array sizes only and are joined in order
     states = []
     for count in (1, 2, 2, 5):
         with_threads(count)
@@ -97,7 +97,7 @@ def test_weights_depend_on_the_seed_only() -> None:
 
 
 class Killed(Exception):
-    """Simulates a killed process."""
+    """An exception that simulates a killed process."""
 
 
 @pytest.mark.parametrize("epochs_done", [1, 2, 3])
@@ -159,7 +159,7 @@ def test_killed_process_is_resumed_bit_identically(tmp_path: Path, signal_number
         stderr=subprocess.PIPE,
         text=True,
     )
-    for _ in range(5):  # five of twelve steps: within the second epoch
+    for _ in range(5):  # step 5 of 12 is in the second epoch
         process.stdout.readline()
     process.send_signal(signal_number)
     _, stderr = process.communicate(timeout=60)
@@ -168,13 +168,13 @@ def test_killed_process_is_resumed_bit_identically(tmp_path: Path, signal_number
     resumed.load()
     if signal_number == signal.SIGINT:
         assert "stopped in epoch 2 of 4: saved in" in stderr
-        assert resumed.progress.step > 0  # saved after the step, not only after the epoch
+        assert resumed.progress.step > 0  # the checkpoint was saved within an epoch
     resumed.run()
     assert equal(uninterrupted.model.state_dict(), resumed.model.state_dict())
 
 
 def test_ctrl_c_without_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer, before = make_trainer(), signal.getsignal(signal.SIGINT)  # SIG_IGN in a background process
+    trainer, before = make_trainer(), signal.getsignal(signal.SIGINT)  # the handler is SIG_IGN in a background process
     monkeypatch.setattr(trainer, "_show", lambda bar: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(TrainingStopped, match="nothing was saved"):
         trainer.run()
@@ -190,7 +190,7 @@ def test_keep_best(tmp_path: Path) -> None:
 
     trainer = make_trainer(tmp_path / "run.npz", evaluate=evaluate, keep_best=True)
     trainer.run()
-    assert equal(trainer.model.state_dict(), states[1])  # the first of two epochs with the highest accuracy
+    assert equal(trainer.model.state_dict(), states[1])  # weights of the first of two epochs with the highest accuracy
     assert equal(checkpoint.load_model(tmp_path / "run.npz").state_dict(), states[1])
 
 
@@ -199,7 +199,7 @@ def test_load_model(tmp_path: Path) -> None:
     trainer.run()
     loaded = checkpoint.load_model(tmp_path / "run.npz")
     np.testing.assert_array_equal(predict(loaded, clips()), predict(trainer.model, clips()))
-    assert os.listdir(tmp_path) == ["run.npz"]  # no temporary file is left
+    assert os.listdir(tmp_path) == ["run.npz"]  # the temporary file was deleted
 
 
 def test_failed_write_keeps_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +223,7 @@ def test_truncated_checkpoint(tmp_path: Path) -> None:
     content = (tmp_path / "run.npz").read_bytes()
     for length in [0, 1, 100, *range(1000, len(content), len(content) // 7)]:
         (tmp_path / "truncated.npz").write_bytes(content[:length])
-        with pytest.raises(CheckpointError, match=r"truncated\.npz is truncated or no quatnet checkpoint"):
+        with pytest.raises(CheckpointError, match=r"truncated\.npz is truncated or not a quatnet checkpoint"):
             checkpoint.load_model(tmp_path / "truncated.npz")
 
 
@@ -266,7 +266,7 @@ def test_checkpoint_of_another_run(tmp_path: Path) -> None:
         make_trainer(tmp_path / "run.npz", epochs=2).load()
     other = make_trainer(tmp_path / "run.npz", epochs=1)
     other.optimizer = SGD(other.model.parameters())
-    with pytest.raises(CheckpointError, match="does not belong to SGD"):
+    with pytest.raises(CheckpointError, match="expected the state of SGD"):
         other.load()
 
 

@@ -1,4 +1,4 @@
-"""Transfer learning.
+"""Test transfer learning.
 
 The classifier of a trained network is replaced by a new one for other classes. The backbone is either fine-tuned or
 frozen.

@@ -1,10 +1,10 @@
-"""Transposed convolutions, from a small image to a large one.
+"""Test transposed convolutions.
 
-A convolution with stride combines many pixels to one. A transposed convolution distributes each pixel: it adds the
-product with each tap to the pixel that the tap reads in the convolution. As matrices one is the transpose of the other,
-so the op needs no arithmetic of its own: its forward pass is the input gradient of a convolution, and its gradients
-are a convolution and a weight gradient. With quaternions the weight is on the left, y = w ⊗ x, so that right
-multiplication by a quaternion commutes with it; the adjoint of a quaternion convolution uses w*.
+A transposed convolution multiplies each pixel by each tap, and adds the product to the output pixel that the tap reads
+in the convolution. Its matrix is the transpose of the matrix of a convolution. The forward pass is the input gradient
+of a convolution. The input gradient is a convolution, and the weight gradient is the weight gradient of a convolution.
+A quaternion weight multiplies from the left, y = w ⊗ x, so the op commutes with right multiplication by a quaternion.
+The adjoint of a quaternion convolution is a transposed convolution with the conjugate weight w*.
 """
 
 import numpy as np
@@ -41,7 +41,7 @@ def quaternion_conv_transpose2d(x, w, **options):
 
 
 def with_output_padding(options, extra):
-    """Add an output padding (height, width) of `extra`, limited to the stride - 1."""
+    """Return `options` with the output padding `extra` (height, width), limited to the stride minus 1."""
     return {**options, "output_padding": tuple(min(extra, stride - 1) for stride in oracles.as_pair(options["stride"]))}
 
 
@@ -54,29 +54,34 @@ def assume_positive_size(size, kernel, options):
 
 
 def test_overlapping_products_are_added():
-    # x = (1, 2), w = (10, 20, 30), stride 2: 10 20 30 . .  plus  . . 20 40 60  is  10 20 50 40 60
+    # x = (1, 2), w = (10, 20, 30), stride 2:
+    # 1 · w:  10 20 30  .  .
+    # 2 · w:   .  . 20 40 60
+    # sum:    10 20 50 40 60
     x, w = xp.asarray([1.0, 2]).reshape(1, 1, 2, 1), xp.asarray([10.0, 20, 30]).reshape(1, 3, 1, 1)
     assert_close(conv_transpose2d(x, w, stride=2).ravel(), [10, 20, 50, 40, 60])
-    # padding removes both ends, output padding adds at the end
+    # padding crops the result at both ends, and output padding extends it at the end
     assert_close(conv_transpose2d(x, w, stride=2, padding=(0, 1)).ravel(), [20, 50, 40])
     assert_close(conv_transpose2d(x, w, stride=2, padding=(0, 1), output_padding=(0, 1))[0, 0, :, 0], [20, 50, 40, 60])
 
 
 def test_channels_of_the_weight():
-    # w (KH, KW, C, O) as in conv2d: (1, 2) times the matrix 1 2 3 / 4 5 6 is (9, 12, 15)
+    # as in conv2d, the weight has shape (1, 1, input channels, output channels)
+    # the row vector (1, 2) times the matrix [[1, 2, 3], [4, 5, 6]] is (9, 12, 15)
     x, w = xp.asarray([1.0, 2]).reshape(1, 1, 1, 2), xp.arange(1.0, 7).reshape(1, 1, 2, 3)
     assert_close(conv_transpose2d(x, w).ravel(), [9, 12, 15])
 
 
 def test_quaternion_weight_multiplies_from_the_left():
-    # (1 + 2i + 3j + 4k)(5 + 6i + 7j + 8k) = -60 + 12i + 30j + 24k, and twice that at the second tap
+    # (1 + 2i + 3j + 4k)(5 + 6i + 7j + 8k) = -60 + 12i + 30j + 24k; the weight of the second tap is doubled
     x = xp.asarray([5.0, 6, 7, 8]).reshape(1, 1, 1, 4)
     w = xp.asarray([[1.0, 2, 3, 4], [2, 4, 6, 8]]).T.reshape(4, 1, 2, 1, 1)
     assert_close(quaternion_conv_transpose2d(x, w)[0, 0], [[-60, 12, 30, 24], [-120, 24, 60, 48]])
 
 
 def test_output_padding_selects_the_size():
-    # kernel 3, stride 2, padding 1: 7 and 8 pixels both become 4, so 4 become 7, or 8 with output padding
+    # a convolution with kernel size 3, stride 2 and padding 1 maps 7 and 8 pixels to 4 pixels
+    # the transposed convolution maps 4 pixels to 7 pixels, or to 8 pixels with output padding
     assert [output_size(size, 3, 2, 1) for size in (7, 8)] == [4, 4]
     assert [transposed_size(4, 3, 2, 1, extra) for extra in (0, 1)] == [7, 8]
 
@@ -89,7 +94,7 @@ def test_output_size_inverts_transposed_size(size, kernel, stride, padding, dila
     assert output_size(full, kernel, stride, padding, dilation) == size
 
 
-# Against loops
+# Comparison with loops
 
 
 @given(
@@ -131,7 +136,7 @@ def test_transpose_channels_twice_is_the_identity(seed, g, c, o):
 
 @given(seeds, st.integers(1, 2))
 def test_adjoint_of_a_convolution(seed, g):
-    # <conv(x, w), z> = <x, conv_transpose(z, w with transposed channels)>
+    # for all x and z, <conv(x, w), z> = <x, conv_transpose(z, w with transposed channels)>
     options = {"stride": 2, "padding": 1, "dilation": (1, 2), "groups": g}
     x, w = draw(seed, 2, 6, 7, 2 * g), draw(seed + 1, 3, 2, 2, 3 * g)
     y = plain.conv2d(x, w, **options)
@@ -141,7 +146,7 @@ def test_adjoint_of_a_convolution(seed, g):
 
 
 def test_adjoint_of_a_quaternion_convolution(rng):
-    # <w ⊗ x, z> = <x, w* ⊗ z>
+    # for all x and z, <w ⊗ x, z> = <x, w* ⊗ z>
     x, w = draw(rng, 2, 5, 7, 8), draw(rng, 4, 3, 3, 2, 3)
     y = ops.quaternion_conv2d(Tensor(x), Tensor(w), stride=2).data
     z = draw(rng, *y.shape)
@@ -188,7 +193,7 @@ def test_float32_stays_float32(op, shape, rng):
 @pytest.mark.parity
 @pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, ALL_OPTIONS, {**ALL_OPTIONS, "groups": 2}])
 def test_equals_pytorch(options, torch, rng):
-    # PyTorch stores the kernel as (C, O/G, KH, KW): groups along the input channels
+    # in PyTorch the weight has shape (C, O/G, KH, KW), with G groups of the C input and O output channels
     g = options.get("groups", 1)
 
     def torch_op(x, w):

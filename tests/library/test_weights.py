@@ -1,8 +1,8 @@
-"""Published weights: PyTorch files, safetensors files, and networks from published parameter names.
+"""Test readers of PyTorch and safetensors files, and networks with published parameter names.
 
-A PyTorch file is a pickle, and a pickle can call any function. `read_torch` reads it with a restricted unpickler that
-creates tensors only. Damaged and malicious files must raise CheckpointError, and must neither run code, nor allocate
-memory that the file only claims, nor take exponential time.
+A PyTorch file is a pickle, and a pickle can call any function. `read_torch` has a restricted unpickler that creates
+tensors only. Damaged and malicious files must raise CheckpointError. They must not run code, allocate more memory than
+the size of the file, or take exponential time.
 """
 
 import datetime
@@ -69,7 +69,7 @@ def test_read_torch_big_endian(tmp_path):
 
 
 def test_read_torch_bfloat16(tmp_path):
-    # 1.5 is 0x3FC00000, -2 is 0xC0000000 in float32. A bfloat16 is the upper half of a float32
+    # a bfloat16 is the upper half of a float32: 1.5 is 0x3FC00000, and -2 is 0xC0000000
     program = torch_file.dictionary({"x": torch_file.tensor("0", "BFloat16", 2, 0, [2], [1])})
     loaded = read_torch(torch_file.write_zip(tmp_path / "a.pth", program, {"0": struct.pack("<HH", 0x3FC0, 0xC000)}))
     assert_equal(loaded, {"x": np.array([1.5, -2], "f4")})
@@ -91,7 +91,7 @@ def test_read_torch_views_of_one_storage(tmp_path):
 @pytest.mark.parametrize("key", ["model", "state_dict"])
 def test_read_torch_state_dict_inside_a_checkpoint(key, tmp_path):
     arrays = random_arrays(0)
-    sampler = b"cnumpy.core.multiarray\n_reconstruct\n)R" + b"}b"  # a NumPy array, as in the checkpoints of PANNs
+    sampler = b"cnumpy.core.multiarray\n_reconstruct\n)R" + b"}b"  # NumPy array in a checkpoint of PANNs
     program = torch_file.dictionary({"sampler": sampler, key: torch_file.state_dict(arrays), "step": b"K\x07"})
     assert_equal(
         read_torch(torch_file.write_zip(tmp_path / "a.pth", program, torch_file.storage_bytes(arrays))), arrays
@@ -152,18 +152,21 @@ def test_read_torch_not_a_torch_file(tmp_path):
         read_torch(compressed)
     for content in (b"", b"RIFF", b"\x80\x02K\x01.", b"PK\x03\x04"):
         (tmp_path / "b.pth").write_bytes(content)
-        with pytest.raises(CheckpointError, match=r"damaged|neither a zip archive nor a stream"):
+        with pytest.raises(CheckpointError, match=r"damaged|expected a zip archive or a stream"):
             read_torch(tmp_path / "b.pth")
 
 
 def nested_pairs(depth, innermost=b")"):
-    """Return the opcodes of pairs of the same pair, nested `depth` times: 2^depth leaves in 2·depth bytes."""
+    """Return the opcodes of nested pairs. Both elements of a pair are the same pair.
+
+    A nesting of depth d has 2^d leaves in 2 d bytes.
+    """
     return innermost + b"2\x86" * depth
 
 
 SIX_FLOATS = torch_file.tensor("0", "Float", 6, 0, [6], [1])
 STORAGE = b"(" + torch_file.string("storage") + b"ctorch\nFloatStorage\n"
-MALICIOUS = {  # effect on a reader without checks -> pickle program
+MALICIOUS = {  # effect without a restricted unpickler -> pickle program
     "exponential time: hash of a key": b"}" + nested_pairs(80) + b"Ns",
     "exponential time: hash of one of several keys": b"}(" + nested_pairs(80) + b"Nu",
     "stack overflow in a hash": b"}" + b")" + b"\x85" * 300_000 + b"Ns",
@@ -220,7 +223,7 @@ def test_read_torch_ignores_other_objects_of_a_checkpoint(tmp_path):
 
 
 def peak_memory(function):
-    """Return the peak of the allocated memory during a call in bytes."""
+    """Return the peak of the allocated memory during a call, in bytes."""
     tracemalloc.start()
     try:
         function()
@@ -233,7 +236,7 @@ def test_read_torch_does_not_copy_a_shared_storage(tmp_path):
     size = 1_000_000
     entries = {str(n): torch_file.tensor("0", "Byte", size, 0, [size], [1]) for n in range(1000)}
     path = torch_file.write_zip(tmp_path / "a.pth", torch_file.dictionary(entries), {"0": bytes(size)})
-    assert peak_memory(lambda: read_torch(path)) < 20e6  # copies would be 1 GB
+    assert peak_memory(lambda: read_torch(path)) < 20e6  # copies would need 1 GB
     path = torch_file.write_stream(tmp_path / "b.pth", torch_file.dictionary(entries), {"0": bytes(size)}, 1)
     assert peak_memory(lambda: read_torch(path)) < 20e6
 
@@ -241,12 +244,12 @@ def test_read_torch_does_not_copy_a_shared_storage(tmp_path):
 def test_read_torch_overlapping_archive_members(tmp_path):
     path = torch_file.write_zip(tmp_path / "a.pth", torch_file.dictionary({"x": SIX_FLOATS}), {"0": bytes(24)})
     content = path.read_bytes()
-    (start,) = struct.unpack("<I", content[-6:-2])  # of the central directory
+    (start,) = struct.unpack("<I", content[-6:-2])  # start of the central directory
     entry = content[start : content.index(b"PK\x01\x02", start + 4)]
     repeated = content[:start] + entry * 60 + content[start:-22]
     length, count = len(repeated) - start, 60 + content[start:].count(b"PK\x01\x02")
     path.write_bytes(repeated + struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count, count, length, start, 0))
-    for n in range(60):  # give each entry a different name
+    for n in range(60):  # change the name of each entry
         position = start + n * len(entry) + 46
         content = bytearray(path.read_bytes())
         content[position : position + 2] = f"{n:02}".encode()
@@ -371,7 +374,7 @@ def test_read_safetensors_invalid_header(header, tmp_path):
     with pytest.raises(CheckpointError, match=r"a\.safetensors"):
         read_safetensors(tmp_path / "a.safetensors")
     with pytest.raises(CheckpointError, match="damaged"):
-        read_safetensors(tmp_path)  # a directory
+        read_safetensors(tmp_path)  # the path of a directory
 
 
 def test_read_safetensors_overlapping_tensors_are_not_read(tmp_path):
@@ -414,7 +417,7 @@ def test_write_safetensors_unsupported_dtype(tmp_path):
 
 @pytest.mark.parametrize("shape", [[2], [2, 1], []])
 def test_read_safetensors_bfloat16(shape, tmp_path):
-    bits = struct.pack("<HH", 0x3FC0, 0xC000)[: 2 * int(np.prod(shape))]  # 1.5 and -2, see test_read_torch_bfloat16
+    bits = struct.pack("<HH", 0x3FC0, 0xC000)[: 2 * int(np.prod(shape))]  # 1.5 and -2, as in test_read_torch_bfloat16
     write_raw_safetensors(tmp_path / "a.safetensors", "BF16", shape, bits)
     loaded, _ = read_safetensors(tmp_path / "a.safetensors")
     assert_equal(loaded, {"x": np.array([1.5, -2][: len(bits) // 2], "f4").reshape(shape)})
@@ -553,7 +556,7 @@ def test_load_network_logits_of_pytorch(name, torch, tmp_path, rng):
 @pytest.mark.parity
 @pytest.mark.parametrize("legacy", [False, True])
 def test_cnn14_of_panns_inference(legacy, torch, tmp_path, rng):
-    """Compare embedding and probabilities with the class of the authors, in full size and saved by PyTorch."""
+    """Compare embedding and probabilities with Cnn14 of panns_inference in full size, saved by PyTorch."""
     reference = panns_cnn14(torch)
     torch.save(
         {"iteration": 1, "model": reference.state_dict()},
@@ -572,12 +575,12 @@ def test_cnn14_of_panns_inference(legacy, torch, tmp_path, rng):
 
 
 def panns_cnn14(torch):
-    """Return Cnn14 of panns_inference, without running the `__init__` of the package, which downloads a file."""
+    """Return Cnn14 of panns_inference. The `__init__` of the package is not run, since it downloads a file."""
     for name in ("librosa", "torchlibrosa"):
         pytest.importorskip(name, reason=f"{name} is not installed")
     package = find_spec("panns_inference")
     if package is None:
-        pytest.skip("panns_inference is not installed")
+        pytest.skip("panns_inference is not installed; pip install panns_inference")
     folder = ModuleType("panns_inference")
     folder.__path__ = list(package.submodule_search_locations)
     with pytest.MonkeyPatch.context() as patch:
@@ -587,6 +590,6 @@ def panns_cnn14(torch):
     torch.manual_seed(0)
     network = models.Cnn14(32000, 1024, 320, 64, 50, 14000, 527)
     torch_panns.randomize_batch_norms(torch, network)
-    network.bn0.running_mean.fill_(-25)  # dB
+    network.bn0.running_mean.fill_(-25)  # in dB
     network.bn0.running_var.fill_(150)
     return network.eval()
