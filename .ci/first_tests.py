@@ -10,7 +10,7 @@ FIRST_TESTS = {
     "01_quaternions": "_hamilton_product conjugate inverse vector_norm",
     "threads": "pair_product",
     "02_product_as_a_matrix": "_left _right _fill_matrix left_matrix_adjoint"
-    " right_matrix_adjoint _columns HADAMARD eight_products _butterfly",
+    " right_matrix_adjoint _columns HADAMARD eight_products _hadamard_transform",
     "04_chain_rule 05_hamilton_gradient": "autodiff/tensor.py autodiff/tape.py autodiff/arrays.py",
     "elementwise_ops quaternion_ops": "ops/activations.py autodiff/reduce.py autodiff/shape.py",
     "05_hamilton_gradient": "ops/hamilton.py",
@@ -36,7 +36,8 @@ FIRST_TESTS = {
     " paper_code/filter_scores.py",
     "quaternion_norms": "ops/layernorm.py ops/quaternion_batchnorm.py ops/whitening.py",
 }
-SIGN_COUNTS = {"_hamilton_product": 12, "_butterfly": 8, "eight_products": 4}  # number of mutants that flip a sign
+# Number of mutants that flip a sign
+SIGN_COUNTS = {"_hamilton_product": 12, "_hadamard_transform": 8, "eight_products": 4}
 COMMUTE = "left and right matrices commute, and the adjoint reads the same entries"
 CHUNKING = "changes the number of rows per thread only"
 # Equivalent mutants, which change no result: (function, before, after) -> reason

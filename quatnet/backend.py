@@ -1,9 +1,11 @@
-"""Array backend: NumPy, or CuPy if `QUATNET_BACKEND` selects it. No other module imports cupy.
+"""Array backend: NumPy or CuPy. No other module imports cupy.
 
-`QUATNET_BACKEND` is read once, at import: `numpy` (default), `cupy`, or `auto` (CuPy if a GPU works, else NumPy). `use`
-changes the backend later. If `cupy` is selected and not available, there is no fallback to NumPy: the first use of `xp`
-raises an error, and `check_backend` raises it at once. Only the import succeeds, so that `python -m quatnet` can report
-the reason.
+The environment variable `QUATNET_BACKEND` is read once, at import. Its values are `numpy` (default), `cupy`, and
+`auto`, which is CuPy if a GPU works and NumPy otherwise. `set_backend` changes the backend later.
+
+If `QUATNET_BACKEND` is `cupy` and CuPy is not available, there is no fallback to NumPy. The import of quatnet succeeds,
+so that `python -m quatnet` can report the reason. The first access to an attribute of `xp` raises an error.
+`check_backend` raises this error directly.
 """
 
 import os
@@ -18,32 +20,32 @@ from .errors import BackendUnavailable, ConfigError, QuatnetError
 Array = Any  # numpy.ndarray or cupy.ndarray
 BACKENDS = ("numpy", "cupy", "auto")
 INSTALL_HINT = 'pip install "quatnet-numpy[cuda12]", or [cuda13] for a driver of CUDA 13'
-CUDA_ERROR_HINTS = {  # CUDA status: how to fix it
+CUDA_ERROR_HINTS = {  # CUDA status: instruction for the user
     35: "install a newer NVIDIA driver; `nvidia-smi` shows the installed version",
     100: "check that `nvidia-smi` lists a GPU, and check CUDA_VISIBLE_DEVICES, which is {visible}",
-    209: "this CuPy does not support this GPU; old GPUs need [cuda12], the newest may need [cuda13]",
+    209: "this CuPy does not support this GPU; old GPUs need [cuda12], the newest GPUs may need [cuda13]",
     999: "restart the NVIDIA driver or the machine",
 }
 TEST_KERNEL = 'extern "C" __global__ void twice(const float* x, float* y) { y[threadIdx.x] = 2 * x[threadIdx.x]; }'
 
 
 def gpu_unavailable_reason() -> str | None:
-    """Return None if CuPy and a GPU work on this machine, else one line with the reason and how to fix it.
+    """Return None if CuPy and a GPU work on this machine, else one line with the reason and an instruction.
 
-    A start-up test allocates memory, compiles a kernel and multiplies matrices, so that missing CUDA libraries are
-    detected before training starts.
+    A start-up test allocates memory, compiles a CUDA kernel and multiplies matrices. The test detects missing CUDA
+    libraries before training starts.
     """
     try:
         import cupy
     except ModuleNotFoundError as error:
         return f"CuPy is not installed ({_first_line(error)}): {INSTALL_HINT}"
-    except Exception as error:  # a broken installation, or two CuPy packages
+    except Exception as error:  # the installation is damaged, or two CuPy packages are installed
         return f"CuPy cannot be imported ({_first_line(error)}): uninstall it, then {INSTALL_HINT}"
     devices = 0
     try:
         devices = cupy.cuda.runtime.getDeviceCount()
         correct = devices and _passes_test(cupy)
-    except Exception as error:  # no driver, no device, or a missing CUDA library
+    except Exception as error:  # the driver, the device or a CUDA library is missing
         return f"no GPU works for CuPy {cupy.__version__} ({_first_line(error)}): {_hint(error, devices)}"
     if not devices:
         return f"CuPy {cupy.__version__} finds no GPU: {_fill_in_visible_devices(CUDA_ERROR_HINTS[100])}"
@@ -51,7 +53,7 @@ def gpu_unavailable_reason() -> str | None:
 
 
 def _passes_test(cupy: Any) -> bool:
-    """Return whether a compiled kernel (NVRTC), a matrix product (cuBLAS) and CuPy's own kernels compute correctly."""
+    """Return whether the results of a CUDA kernel (NVRTC), cuBLAS and the kernels of CuPy are correct."""
     ones = cupy.ones((2, 2), cupy.float32)
     twos = cupy.empty((2, 2), cupy.float32)
     cupy.RawModule(code=TEST_KERNEL).get_function("twice")((1,), (4,), (ones, twos))
@@ -59,7 +61,7 @@ def _passes_test(cupy: Any) -> bool:
 
 
 def _hint(error: Exception, devices: int) -> str:
-    status = getattr(error, "status", None)  # set by CUDARuntimeError, but not for a missing library
+    status = getattr(error, "status", None)  # CUDARuntimeError has a status, an error for a missing library has none
     if isinstance(error, MemoryError):
         return "free memory on the GPU; `nvidia-smi` lists the processes that use it"
     if status is None:
@@ -75,20 +77,23 @@ def _fill_in_visible_devices(hint: str) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    """Return type and first line of the error, or of its cause, because CuPy wraps errors into long messages."""
+    """Return the type and first line of the cause of `error`, or of `error` itself if there is no cause.
+
+    CuPy wraps errors into long messages. The message of the cause is short.
+    """
     inner = error.__cause__ or error
     return f"{type(inner).__name__}: {(str(inner).strip().splitlines() or [''])[0]}"
 
 
 def load_backend(name: str) -> ModuleType:
-    """Return the array module for the backend `name`: `numpy`, `cupy` or `auto`.
+    """Return the module `numpy` or `cupy` for the backend `name`: `numpy`, `cupy` or `auto`.
 
     Raises
     ------
     ConfigError
-        `name` is not one of the three names.
+        `name` is not `numpy`, `cupy` or `auto`.
     BackendUnavailable
-        `name` is `cupy`, and no GPU is available.
+        `name` is `cupy`, and CuPy or a GPU is not available.
     """
     if name not in BACKENDS:
         raise ConfigError(f"QUATNET_BACKEND={name!r}: expected one of {', '.join(BACKENDS)}")
@@ -102,13 +107,13 @@ def load_backend(name: str) -> ModuleType:
     return cupy
 
 
-xp: Any = ModuleType("xp")  # a module with the attributes of the selected array module
+xp: Any = ModuleType("xp")  # a module with the attributes of numpy or cupy
 
 
-def use(name: str) -> None:
-    """Select the backend `name`. Call it before arrays are created: existing arrays are not moved.
+def set_backend(name: str) -> None:
+    """Select the backend `name`. Existing arrays are not moved to the new backend.
 
-    Raises ConfigError or BackendUnavailable like `load_backend`, and then keeps the current backend.
+    Raises ConfigError or BackendUnavailable like `load_backend`. In this case the backend does not change.
     """
     module = load_backend(name)
     vars(xp).clear()
@@ -126,14 +131,14 @@ def check_backend() -> None:
 
 
 def requested_backend() -> str:
-    """Return the value of `QUATNET_BACKEND`, by default `numpy`."""
+    """Return the value of `QUATNET_BACKEND` in lower case, by default `numpy`."""
     return os.environ.get("QUATNET_BACKEND", "numpy").strip().lower()
 
 
 def _select_backend() -> None:
-    """Select the backend given by the environment. If that fails, every attribute of `xp` raises the error."""
+    """Select the backend given by `QUATNET_BACKEND`. On failure, every attribute of `xp` raises the error."""
     try:
-        use(requested_backend())
+        set_backend(requested_backend())
     except QuatnetError as error:
         vars(xp).clear()
         vars(xp)["__getattr__"] = partial(_raise, error)
@@ -147,5 +152,5 @@ _select_backend()
 
 
 def asnumpy(array: Array) -> numpy.ndarray:
-    """Return the array on the host, as a NumPy array of the same shape and dtype. A NumPy array is not copied."""
+    """Return `array` as a NumPy array of the same shape and dtype. A NumPy array is not copied."""
     return array.get() if hasattr(array, "get") else numpy.asarray(array)

@@ -1,37 +1,43 @@
-"""Exceptions of quatnet. Their messages state what was expected, what was received and how to fix it."""
+"""Exceptions of quatnet."""
 
 
 class QuatnetError(Exception):
-    """Base class of all exceptions that quatnet raises."""
+    """Base class of the exceptions of quatnet.
+
+    A message states the expected value, the received value, and what to change.
+    """
 
 
 class ShapeError(QuatnetError, ValueError):
-    """An array has the wrong shape, layout or dtype."""
+    """Exception for an array with an invalid shape, layout or dtype."""
 
 
 class ConfigError(QuatnetError, ValueError):
-    """An option has an invalid value."""
+    """Exception for an option with an invalid value."""
 
 
 class GraphFreedError(QuatnetError, RuntimeError):
-    """`backward` was called a second time on a graph that was freed."""
+    """Exception for a second call of `backward` on the same graph."""
 
 
 class DataError(QuatnetError, ValueError):
-    """A recording or a data set is missing, unreadable, or has an unexpected format."""
+    """Exception for a recording or data set that is missing, unreadable or in an unexpected format."""
 
 
 class CheckpointError(QuatnetError, ValueError):
-    """A checkpoint is truncated, was not written by quatnet, or does not fit the model."""
+    """Exception for a checkpoint that is truncated, was not written by quatnet, or does not match the model."""
 
 
 class BackendUnavailable(QuatnetError, RuntimeError):
-    """The backend selected by `QUATNET_BACKEND` is not available on this machine."""
+    """Exception for a backend that is selected but not available on this machine."""
 
 
 class MissingPackageError(QuatnetError, ImportError):
-    """An optional package that the called function needs is not installed."""
+    """Exception for an optional package that is required but not installed."""
 
 
 class TrainingStopped(QuatnetError):
-    """Training was interrupted by Ctrl-C. If a checkpoint path is given, the state after the last step is saved."""
+    """Exception for training that was interrupted by Ctrl-C.
+
+    If a checkpoint path is given, the state after the last step is saved.
+    """

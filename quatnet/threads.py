@@ -1,8 +1,8 @@
-"""Parallel loops over chunks of arrays: one worker thread per core, with single-threaded BLAS in each worker.
+"""Parallel loops over chunks of arrays, with one worker thread per core and single-threaded BLAS in each worker.
 
-NumPy releases the global interpreter lock while it computes, so threads are sufficient. The chunks depend on the size
-of the arrays only, and results are returned in order, so a sum over chunks is bit-identical for any number of threads.
-A parallel loop inside a worker runs serially.
+NumPy releases the global interpreter lock during a computation, so threads are sufficient. The chunks depend only on
+the sizes of the arrays. Results are returned in order. A sum over chunks is therefore bit-identical for any number of
+threads. A parallel loop inside a worker runs serially.
 """
 
 import os
@@ -20,22 +20,24 @@ from threadpoolctl import ThreadpoolController
 from .backend import Array, on_gpu, xp
 from .errors import ConfigError
 
-# After a large block was freed once, glibc keeps freed memory for the next array, which avoids new page faults
-# (docs/decisions/0007). No page of this block is touched, so it needs no memory.
+# glibc raises its mmap threshold when a large allocation is freed. Later arrays then reuse freed memory without page
+# faults (docs/decisions/0007). This array needs no physical memory, because none of its pages is accessed.
 numpy.empty(31 << 20, numpy.uint8)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-CACHE_BYTES = 4 << 20  # fits the cache, and is large compared with the overhead of a task (measured)
+CACHE_BYTES = 4 << 20  # bytes per chunk: a chunk fits the cache, and its work exceeds the task overhead (measured)
 
 
 def thread_count() -> int:
-    """Return `QUATNET_NUM_THREADS`, by default the number of cores available to this process.
+    """Return the number of threads, given by `QUATNET_NUM_THREADS`.
+
+    The default is the number of cores available to this process.
 
     Raises
     ------
     ConfigError
-        The variable is not an integer of at least 1.
+        `QUATNET_NUM_THREADS` is not an integer of at least 1.
     """
     text = os.environ.get("QUATNET_NUM_THREADS", "").strip() or str(_available_cores())
     if not text.isdigit() or int(text) < 1:
@@ -66,10 +68,10 @@ def _blas_controller() -> ThreadpoolController:
 
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
-    """Limit BLAS to one thread, because its rounding depends on the number of threads.
+    """Limit BLAS to one thread within a `with` statement, because its rounding depends on the number of threads.
 
-    Entering the context takes some microseconds, but almost no time inside another such context. A training step or a
-    network therefore enters it once.
+    The `with` statement takes several microseconds. A nested `with` statement takes almost no time. A training step or
+    a network therefore contains one outer `with` statement.
     """
     if getattr(_thread_state, "blas_is_limited", False):
         yield
@@ -82,23 +84,27 @@ def single_threaded_blas() -> Iterator[None]:
             _thread_state.blas_is_limited = False
 
 
-def chunk_slices(length: int, bytes_each: int) -> list[slice]:
-    """Split range(length) into slices of about `CACHE_BYTES`, or return a single slice on a GPU."""
-    step = max(1, length if on_gpu() else CACHE_BYTES // max(1, bytes_each))
+def chunk_slices(length: int, bytes_per_item: int) -> list[slice]:
+    """Return range(length) split into slices of about `CACHE_BYTES` bytes. A GPU uses one slice."""
+    step = max(1, length if on_gpu() else CACHE_BYTES // max(1, bytes_per_item))
     return [slice(start, min(start + step, length)) for start in range(0, length, step)]
 
 
 def parallel_map(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """Yield work(item) for each item, in order, computed on all cores with the NumPy error state of the caller."""
+    """Yield work(item) for each item, in order.
+
+    The calls run on all cores, with the NumPy error state of the caller.
+    """
     if getattr(_thread_state, "is_worker", False) or on_gpu():
-        # A worker that waits for other workers could deadlock. A GPU needs no workers.
+        # A worker that waits for other workers could cause a deadlock. Computation on a GPU needs no workers.
         yield from map(work, items)
         return
     with single_threaded_blas():
         if len(items) < 2 or thread_count() == 1:
             yield from map(work, items)
         else:
-            contexts = [copy_context() for _ in items]  # a context holds np.errstate, and cannot be shared by threads
+            # A context contains np.errstate. Two threads cannot enter the same context.
+            contexts = [copy_context() for _ in items]
             yield from _pool().map(lambda context, item: context.run(work, item), contexts, items)
 
 
@@ -109,7 +115,7 @@ def parallel_for(work: Callable[[Item], object], items: Sequence[Item]) -> None:
 
 
 def parallel_ufunc(ufunc: Callable[..., Array], a: Array, b: Array) -> Array:
-    """Return ufunc(a, b), computed on all cores, for arrays of equal dtype and shape with at least one axis."""
+    """Return ufunc(a, b), computed on all cores. `a` and `b` have equal dtype and shape, and at least one axis."""
     result = xp.empty(a.shape, dtype=a.dtype)
 
     def work(chunk: slice) -> None:
@@ -120,9 +126,9 @@ def parallel_ufunc(ufunc: Callable[..., Array], a: Array, b: Array) -> Array:
 
 
 def matmul(a: Array, b: Array) -> Array:
-    """Return a @ b for matrices (M, K) and (K, N), computed in column chunks on all cores.
+    """Return a @ b for matrices (M, K) and (K, N), computed in chunks of columns on all cores.
 
-    The threads of BLAS are not used, because they keep spinning after their work and block the cores for our threads.
+    BLAS threads are not used, because they busy-wait after a product and reduce the speed of the worker threads.
     """
     result = xp.empty((len(a), b.shape[1]), dtype=xp.result_type(a, b))
     parallel_for(

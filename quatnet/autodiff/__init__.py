@@ -1,4 +1,4 @@
-"""Reverse-mode automatic differentiation: a `Tensor` records operations, and `backward` applies the chain rule."""
+"""Reverse-mode automatic differentiation of tensor operations."""
 
 from .gradcheck import gradcheck
 from .tape import no_grad

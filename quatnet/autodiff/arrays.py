@@ -1,13 +1,13 @@
-"""Checks and conversions of the arrays of an operation."""
+"""Validation, conversion and broadcasting of the operands of an operation."""
 
 from ..backend import Array, xp
 from ..errors import ShapeError
 
 
 def as_array(value: object) -> Array:
-    """Return `value` as an array. Raises ShapeError unless it consists of real numbers, in rows of equal length."""
+    """Return `value` as an array. Raises ShapeError unless `value` is a regular array of real numbers."""
     if type(value) in (bool, int, float):
-        return xp.full((), value)  # on a GPU, `asarray` would copy from the host
+        return xp.full((), value)  # `xp.asarray` would copy the number from the host to the GPU
     try:
         array = xp.asarray(value)
     except (TypeError, ValueError) as error:
@@ -18,13 +18,15 @@ def as_array(value: object) -> Array:
 
 
 def check_broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> None:
-    """Raise ShapeError unless the shapes `a` and `b` broadcast."""
+    """Raise ShapeError unless the shapes `a` and `b` broadcast against each other."""
     if any(m != n and 1 not in (m, n) for m, n in zip(reversed(a), reversed(b), strict=False)):
-        raise ShapeError(f"shapes {a} and {b} do not broadcast: aligned at the end, lengths must be equal or 1")
+        raise ShapeError(
+            f"shapes {a} and {b} do not broadcast: compared from the last axis, lengths must be equal or 1"
+        )
 
 
 def unbroadcast(grad: Array, shape: tuple[int, ...]) -> Array:
-    """Return `grad` summed over the broadcast axes: the gradient of an array of `shape` before broadcasting."""
+    """Return `grad` summed over its broadcast axes, which gives the gradient of an array of shape `shape`."""
     if grad.shape == shape:
         return grad
     grad = grad.sum(axis=tuple(range(grad.ndim - len(shape))))

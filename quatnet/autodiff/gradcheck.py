@@ -1,4 +1,4 @@
-"""Numerical check of gradients by directional finite differences."""
+"""Comparison of gradients with finite differences along random directions."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +10,7 @@ from .tensor import Tensor
 
 
 class GradientError(QuatnetError, ArithmeticError):
-    """A gradient disagrees with the finite difference."""
+    """Exception for a gradient that differs from the finite difference."""
 
 
 def gradcheck(
@@ -20,28 +20,30 @@ def gradcheck(
     rng: np.random.Generator,
     eps: float = 1e-6,
     tolerance: float = 1e-6,
-    directions: int = 3,
+    num_directions: int = 3,
 ) -> None:
     """Raise GradientError unless the gradients of `function(*tensors)` agree with central differences.
 
-    For a random cotangent c and a random direction u of one argument, the directional derivative
-    <c, (f(x + eps u) - f(x - eps u)) / (2 eps)> must equal <gradient, u>. Both c and u are random, because a constant
-    c or u does not detect some wrong gradients, such as a transposed one.
+    For the function f, one argument x, a random cotangent c and a random direction u, the directional derivative
+    <c, (f(x + eps u) - f(x - eps u)) / (2 eps)> must equal <gradient, u>. Constant c and u would not detect some wrong
+    gradients, such as a transposed gradient.
 
     Parameters
     ----------
-    arrays : float64 arrays, the arguments of `function`; ShapeError for another dtype
+    arrays : arguments of `function`, float64 arrays
     rng : generator of the cotangent and the directions
-    eps : step of the difference, in units of the arguments
-    tolerance : largest allowed difference, relative to the maximum of 1 and both absolute values
-    directions : number of directions per argument
+    eps : step of the finite difference
+    tolerance : largest allowed difference, relative to the maximum of 1 and the absolute values of both derivatives
+    num_directions : number of random directions per argument
+
+    Raises ShapeError if an array is not float64.
     """
     arrays = [xp.asarray(array) for array in arrays]
     if any(array.dtype != np.float64 for array in arrays):
-        raise ShapeError(f"gradcheck needs float64, got {[str(array.dtype) for array in arrays]}")
+        raise ShapeError(f"gradcheck needs float64 arrays, got {[str(array.dtype) for array in arrays]}")
     cotangent, gradients = _backward(function, arrays, rng)
     for position, (array, gradient) in enumerate(zip(arrays, gradients, strict=True)):
-        for _ in range(directions):
+        for _ in range(num_directions):
             direction = xp.asarray(rng.standard_normal(array.shape))
             numerical = _central_difference(function, arrays, position, direction, cotangent, eps)
             _compare(f"argument {position}", gradient, direction, numerical, tolerance)
@@ -50,7 +52,7 @@ def gradcheck(
 def _backward(
     function: Callable[..., Tensor], arrays: Sequence[Array], rng: np.random.Generator
 ) -> tuple[Array, list[Array]]:
-    """Return a random cotangent and the gradient of every argument; an argument without `.grad` has gradient 0."""
+    """Return a random cotangent and the gradient of every argument. The gradient of an unused argument is 0."""
     tensors = [Tensor(array.copy(), requires_grad=True) for array in arrays]
     result = function(*tensors)
     if not isinstance(result, Tensor):
@@ -59,7 +61,7 @@ def _backward(
     grad = cotangent.copy()
     result.backward(grad)
     if (grad != cotangent).any():
-        raise GradientError("backward modified its argument in place; other tensors may share this gradient array")
+        raise GradientError("backward modified its argument in place; modify a copy, since tensors may share gradients")
     return cotangent, [xp.zeros_like(t.data) if t.grad is None else t.grad for t in tensors]
 
 
@@ -71,7 +73,7 @@ def _central_difference(
     cotangent: Array,
     eps: float,
 ) -> float:
-    """Return <cotangent, (f(x + eps u) - f(x - eps u)) / (2 eps)> for the argument x at `position`, u = `direction`."""
+    """Return the central difference of <cotangent, function> along `direction` of the argument at `position`."""
     plus, minus = list(arrays), list(arrays)
     plus[position] = arrays[position] + eps * direction
     minus[position] = arrays[position] - eps * direction
@@ -82,8 +84,11 @@ def _central_difference(
 def _compare(name: str, gradient: Array, direction: Array, numerical: float, tolerance: float) -> None:
     if gradient.shape != direction.shape or gradient.dtype != direction.dtype:
         raise GradientError(
-            f"{name} is {direction.shape} {direction.dtype}, its gradient {gradient.shape} {gradient.dtype}"
+            f"{name} is {direction.shape} {direction.dtype}, its gradient {gradient.shape} {gradient.dtype}; "
+            "backward must return a gradient of the same shape and dtype"
         )
     analytical = float(asnumpy((gradient * direction).sum()))
     if not abs(analytical - numerical) <= tolerance * max(1.0, abs(analytical), abs(numerical)):
-        raise GradientError(f"{name}: gradient gives {analytical:.10g}, differences {numerical:.10g}")
+        raise GradientError(
+            f"{name}: gradient gives {analytical:.10g}, differences give {numerical:.10g}; check backward"
+        )

@@ -1,4 +1,4 @@
-"""Differentiable reductions along axes. Each raises ShapeError for an axis that does not exist."""
+"""Differentiable reductions along axes. Every reduction raises ShapeError for an axis that does not exist."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -21,21 +21,21 @@ def sum(x: Tensor, *, axis: Axis = None) -> Tensor:
 
 
 def mean(x: Tensor, *, axis: Axis = None) -> Tensor:
-    """Return the mean of `x` over `axis`, by default over all axes. Raises ShapeError if these axes are empty."""
+    """Return the mean of `x` over `axis`, by default over all axes. Raises ShapeError if `axis` has length 0."""
     count = math.prod(x.shape[a] for a in _normalize_axes(x, axis))
     if not count:
-        raise ShapeError(f"the mean of no numbers: shape {x.shape} is empty along axis {axis}")
+        raise ShapeError(f"expected at least one number to average: shape {x.shape} is empty along axis {axis}")
     return sum(x, axis=axis) * (1 / count)
 
 
 def max(x: Tensor, *, axis: int) -> Tensor:
-    """Return the largest entry of `x` along `axis`. Raises ShapeError if the axis is empty.
+    """Return the largest entry of `x` along `axis`. Raises ShapeError if `axis` has length 0.
 
-    The first of several equal entries receives the gradient.
+    If several entries are equal to the maximum, the first of these entries receives the gradient.
     """
     axes = _normalize_axes(x, axis)
     if len(axes) != 1 or not x.shape[axes[0]]:
-        raise ShapeError(f"expected one axis that is not empty, got axis={axis} of shape {x.shape}")
+        raise ShapeError(f"expected one axis that is not empty, got axis={axis} for shape {x.shape}")
     argmax = xp.expand_dims(x.data.argmax(axis=axis), axis)
     shape, dtype = x.shape, x.data.dtype
 
@@ -53,5 +53,5 @@ def _normalize_axes(x: Tensor, axis: Axis) -> tuple[int, ...]:
     axes = tuple(range(ndim) if axis is None else axis if isinstance(axis, Iterable) else (axis,))
     nonnegative = {a % ndim for a in axes if -ndim <= a < ndim}
     if len(nonnegative) != len(axes):
-        raise ShapeError(f"expected axes from {-ndim} to {ndim - 1} of shape {x.shape}, each once, got axis={axis}")
+        raise ShapeError(f"expected axes from {-ndim} to {ndim - 1} for shape {x.shape}, each once, got axis={axis}")
     return tuple(sorted(nonnegative))

@@ -8,19 +8,21 @@ from .tensor import Tensor
 
 
 def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Return `x` reshaped to `shape`; one length may be -1. Raises ShapeError if the number of entries differs."""
+    """Return `x` reshaped to `shape`, where one length may be -1. Raises ShapeError if the sizes differ."""
     x_shape = x.shape
     try:
         y = x.data.reshape(shape)
     except (TypeError, ValueError):
-        raise ShapeError(f"the {x.data.size} entries of shape {x_shape} do not fit into shape {shape}") from None
+        raise ShapeError(
+            f"expected a shape of {x.data.size} entries for a tensor of shape {x_shape}, got shape {shape}"
+        ) from None
     return Tensor.from_op(y, (x,), lambda grad: (grad.reshape(x_shape),))
 
 
 def transpose(x: Tensor, axes: Sequence[int]) -> Tensor:
     """Return `x` with its axes in the order `axes`. Raises ShapeError unless `axes` contains each axis once."""
     if sorted(axes) != list(range(len(x.shape))):
-        raise ShapeError(f"expected each axis of shape {x.shape} once, 0 to {len(x.shape) - 1}, got {axes}")
+        raise ShapeError(f"expected each axis of shape {x.shape} once, from 0 to {len(x.shape) - 1}, got {axes}")
     inverse = [list(axes).index(axis) for axis in range(len(axes))]
     return Tensor.from_op(x.data.transpose(axes), (x,), lambda grad: (grad.transpose(inverse),))
 
@@ -28,13 +30,13 @@ def transpose(x: Tensor, axes: Sequence[int]) -> Tensor:
 def getitem(x: Tensor, index: object) -> Tensor:
     """Return x[index]. Raises ShapeError if `index` is out of bounds.
 
-    An entry that `index` selects several times receives the sum of the gradients.
+    If `index` selects an entry several times, the gradient of this entry is the sum over the selections.
     """
     shape, dtype = x.shape, x.data.dtype
     try:
         y = x.data[index]
     except IndexError as error:
-        raise ShapeError(f"index {index} does not fit shape {shape}: {error}") from None
+        raise ShapeError(f"expected an index within shape {shape}, got {index}: {error}") from None
 
     def backward(grad: Array) -> Sequence[Array]:
         grad_x = xp.zeros(shape, dtype=dtype)
@@ -45,7 +47,7 @@ def getitem(x: Tensor, index: object) -> Tensor:
 
 
 def concatenate(tensors: Sequence[Tensor], *, axis: int = -1) -> Tensor:
-    """Return the tensors concatenated along `axis`. Raises ShapeError if the other axes differ."""
+    """Return the tensors concatenated along `axis`. Raises ShapeError if the lengths of other axes differ."""
     shapes = [tensor.shape for tensor in tensors]
     if len({_without_axis(shape, axis) for shape in shapes}) != 1:
         raise ShapeError(f"expected shapes that agree except along axis {axis}, got {shapes}")

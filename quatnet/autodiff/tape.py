@@ -1,8 +1,8 @@
-"""The tape: a graph of nodes, and backpropagation through it.
+"""Computation graph and backpropagation.
 
-A `Node` holds its parents (the inputs of its operation) and a backward function, which maps the gradient of the node to
-one gradient per parent. `backpropagate` calls each backward function once, children before parents, and frees the graph
-as it proceeds.
+The parents of a `Node` are the inputs of its operation. The backward function of a node maps the gradient of the node
+to one gradient per parent. `backpropagate` calls each backward function once, children before parents. It frees each
+node after its backward function was called.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ _recording: ContextVar[bool] = ContextVar("recording", default=True)
 
 @contextmanager
 def no_grad() -> Iterator[None]:
-    """Disable the recording of graphs in this block, which saves memory during evaluation."""
+    """Disable the recording of graphs within a `with` statement, to save memory during evaluation."""
     token = _recording.set(False)
     try:
         yield
@@ -27,7 +27,7 @@ def no_grad() -> Iterator[None]:
 
 
 class Node:
-    """An array in the graph: a leaf, which accumulates `.grad`, or the result of an operation."""
+    """A node of the computation graph: a leaf with a gradient in `.grad`, or the result of an operation."""
 
     __slots__ = ("__weakref__", "_backward", "_parents", "data", "grad", "requires_grad")
 
@@ -40,7 +40,7 @@ class Node:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Length of each axis."""
+        """Shape of the array: the length of each axis."""
         return self.data.shape
 
     def _record(self, parents: Sequence["Node"], backward: Backward) -> None:
@@ -55,12 +55,12 @@ class Node:
 def data_of(node: Node) -> Array:
     """Return the array of a tensor. Raises ShapeError for any other type."""
     if not isinstance(node, Node):
-        raise ShapeError(f"expected a Tensor, got {type(node).__name__}; wrap it: Tensor(array)")
+        raise ShapeError(f"expected a Tensor, got {type(node).__name__}; convert it with Tensor(array)")
     return node.data
 
 
 def backpropagate(root: Node, grad: Array) -> None:
-    """Add the gradient of <root, grad> to `.grad` of every leaf, and free the graph."""
+    """Add the gradient of the inner product <root, grad> to `.grad` of every leaf, and free the graph."""
     grads = {id(root): grad}
     order = _children_before_parents(root)
     while order:
@@ -71,18 +71,21 @@ def backpropagate(root: Node, grad: Array) -> None:
 
 
 def apply_backward(node: Node, grad: Array | None) -> list[tuple[Node, Array]]:
-    """Return (parent, gradient) for each parent that requires one, and free the node; a leaf accumulates `grad`."""
+    """Return (parent, gradient) for each parent that requires a gradient, and free `node`.
+
+    If `node` is a leaf, add `grad` to its `.grad` and return an empty list.
+    """
     parents, backward = node._parents, node._backward
     if backward is None:
-        if grad is not None:  # copied, because `grad` may be the caller's array or shared with another leaf
+        if grad is not None:  # copy `grad`, because the caller or another leaf may use the same array
             node.grad = xp.array(grad if node.grad is None else node.grad + grad)
         return []
     node._parents, node._backward = (), _freed
     grads = [None] * len(parents) if grad is None else backward(grad)
     if len(grads) != len(parents):
-        raise ShapeError(f"expected one gradient per parent, {len(parents)}, from backward; got {len(grads)}")
+        raise ShapeError(f"expected {len(parents)} gradients from backward, one per parent; got {len(grads)}")
     pairs = [(p, g) for p, g in zip(parents, grads, strict=True) if p.requires_grad and g is not None]
-    # an operation on float32 and float64 gives float64; the gradient of a float32 parent is float32 again
+    # The result of float32 and float64 operands is float64. The gradient of the float32 operand is cast to float32.
     return [(p, g if p.data.dtype == node.data.dtype else g.astype(p.data.dtype)) for p, g in pairs]
 
 
@@ -93,9 +96,9 @@ def _freed(_grad: Array) -> Sequence[Array | None]:
 
 
 def _children_before_parents(root: Node) -> list[Node]:
-    """Return `root` and its ancestors in depth-first postorder, without recursion.
+    """Return `root` and its ancestors in depth-first postorder. Raises GraphFreedError if a node was freed.
 
-    Raises GraphFreedError if a node was already freed.
+    The traversal is iterative, because deep graphs exceed the recursion limit of Python.
     """
     order: list[Node] = []
     seen: set[int] = set()

@@ -1,7 +1,8 @@
-"""The `Tensor`: an array that is a node of the computation graph.
+"""Tensors: arrays that are nodes of the computation graph.
 
-An operation computes its result on plain arrays. It passes the result, its parents (the input tensors) and a backward
-function to `Tensor.from_op`. The backward function maps the gradient of the result to one gradient per parent.
+An operation computes its result with plain arrays. The operation passes the result, its parents (the input tensors)
+and a backward function to `Tensor.from_op`. The backward function maps the gradient of the result to one gradient per
+parent.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,53 +18,55 @@ from .tape import Backward, Node, backpropagate
 
 
 class Tensor(Node):
-    """An array with arithmetic, methods and operations that can be differentiated.
+    """An array with differentiable arithmetic, methods and operations.
 
     Parameters
     ----------
     array : array-like of real numbers; an array is not copied
-    requires_grad : let `backward` accumulate the gradient of this tensor in `.grad`, an array of the same shape
+    requires_grad : whether `backward` accumulates the gradient of this tensor in `.grad`, an array of the same shape
 
     Raises
     ------
     ShapeError
-        `array` does not hold real numbers, or `requires_grad` is set and its dtype is not floating point.
+        `array` does not consist of real numbers, or `requires_grad` is true and the dtype is not floating point.
 
     >>> x = Tensor([1.0, 2.0], requires_grad=True)
     >>> (x * x).sum().backward(); x.grad
     array([2., 4.])
     """
 
-    __array_ufunc__ = None  # array + tensor calls Tensor.__radd__ instead of a loop over the elements
-    __array_priority__ = 1000  # the same for CuPy
-    __hash__ = object.__hash__  # by identity, although == compares elements
+    __array_ufunc__ = None  # for array + tensor, NumPy calls Tensor.__radd__ instead of a loop over the elements
+    __array_priority__ = 1000  # for array + tensor, CuPy calls Tensor.__radd__
+    __hash__ = object.__hash__  # tensors are hashed by identity, although == compares elements
     __slots__ = ()
 
     def __init__(self, array: Array, requires_grad: bool = False) -> None:
         super().__init__(as_array(array), requires_grad)
         if requires_grad and self.data.dtype.kind != "f":
-            raise ShapeError(f"a gradient needs a float array, got dtype {self.data.dtype}; convert it first")
+            raise ShapeError(f"requires_grad=True needs a float array, got dtype {self.data.dtype}; convert it first")
 
     @staticmethod
     def from_op(data: Array, parents: Sequence["Tensor"], backward: Backward) -> "Tensor":
-        """Return the tensor of `data`, the result of an operation on `parents`.
+        """Return a tensor with `data`, the result of an operation on `parents`.
 
-        `backward(grad)` returns one gradient, or None, per parent. Raises ShapeError if a parent is not a tensor.
+        `backward(grad)` returns one gradient or None per parent. Raises ShapeError if a parent is not a tensor.
         """
         result = Tensor(data)
         result._record(parents, backward)
         return result
 
     def backward(self, grad: Array | None = None) -> None:
-        """Add the gradient of <self, grad> to `.grad` of every leaf that requires a gradient.
+        """Add the gradient of the inner product <self, grad> to `.grad` of every leaf that requires a gradient.
 
-        `grad` has the shape of this tensor; the default is 1 for a tensor of one entry. The graph is freed, so a
-        second call raises GraphFreedError.
+        `grad` has the shape of this tensor. The default for a tensor of one entry is 1. `backward` frees the graph. A
+        second call therefore raises GraphFreedError.
         """
         if not self.requires_grad:
-            raise ShapeError("backward from a tensor that depends on nothing with requires_grad=True")
+            raise ShapeError("backward needs a tensor that depends on a tensor with requires_grad=True")
         if grad is None and self.data.size != 1:
-            raise ShapeError(f"backward needs grad= for a result of shape {self.shape}; or reduce it to a number")
+            raise ShapeError(
+                f"backward needs grad= for a tensor of shape {self.shape}; pass grad, or reduce the tensor first"
+            )
         grad = xp.ones_like(self.data) if grad is None else as_array(grad).astype(self.data.dtype, copy=False)
         if grad.shape != self.shape:
             raise ShapeError(f"expected a gradient of shape {self.shape}, got {grad.shape}")
@@ -99,9 +102,9 @@ class Tensor(Node):
         return Tensor.from_op(a / b, (self, other), backward)
 
     def __pow__(self, exponent: float) -> "Tensor":
-        """Return aⁿ for a number n. For a tensor n, use exp(log(a) * n)."""
+        """Return self to the power of one number. For a tensor exponent n, use exp(log(self) * n)."""
         if as_array(exponent).shape:
-            raise ShapeError(f"expected one number as exponent, got shape {as_array(exponent).shape}")
+            raise ShapeError(f"expected one number as exponent, got an array of shape {as_array(exponent).shape}")
         a, n = self.data, float(exponent)
 
         def backward(grad: Array) -> Sequence[Array]:
@@ -110,7 +113,7 @@ class Tensor(Node):
         return Tensor.from_op(a**n, (self,), backward)
 
     def __matmul__(self, other: "Operand") -> "Tensor":
-        """Return (..., M, K) @ (..., K, N) -> (..., M, N), with broadcasting of the leading axes."""
+        """Return the matrix product, (..., M, K) @ (..., K, N) -> (..., M, N). The leading axes broadcast."""
         other = _tensor(other, self)
         a, b = self.data, other.data
         if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
@@ -141,7 +144,7 @@ class Tensor(Node):
     __radd__ = __add__
     __rmul__ = __mul__
 
-    # Comparison: returns a tensor of booleans without gradient
+    # Comparison: each operator returns a tensor of booleans without gradient
 
     def __eq__(self, other: object) -> "Tensor":  # type: ignore[override]
         return self._compare(other, "__eq__")
@@ -166,7 +169,7 @@ class Tensor(Node):
         check_broadcast(self.shape, array.shape)
         return Tensor(getattr(self.data, name)(array))
 
-    # Shape and reduction: each method calls the op of the same name
+    # Shape and reduction: each method calls the function of the same name in `quatnet.ops`
 
     def __getitem__(self, index: object) -> "Tensor":
         from .shape import getitem
@@ -174,31 +177,31 @@ class Tensor(Node):
         return getitem(self, index)
 
     def reshape(self, *shape: int) -> "Tensor":
-        """Return `ops.reshape`; the shape is given as separate numbers or as one tuple."""
+        """Return the tensor reshaped to `shape`, separate numbers or one tuple. See `ops.reshape`."""
         from .shape import reshape
 
         return reshape(self, _unpack(shape))
 
     def transpose(self, *axes: int) -> "Tensor":
-        """Return `ops.transpose`; without `axes` the order of the axes is reversed."""
+        """Return the tensor with its axes in the order `axes`, by default reversed. See `ops.transpose`."""
         from .shape import transpose
 
         return transpose(self, _unpack(axes) or tuple(reversed(range(self.ndim))))
 
     def sum(self, axis: "Axis" = None) -> "Tensor":
-        """Return `ops.sum` over `axis`, by default over all axes."""
+        """Return the sum over `axis`, by default over all axes. See `ops.sum`."""
         from .reduce import sum
 
         return sum(self, axis=axis)
 
     def mean(self, axis: "Axis" = None) -> "Tensor":
-        """Return `ops.mean` over `axis`, by default over all axes."""
+        """Return the mean over `axis`, by default over all axes. See `ops.mean`."""
         from .reduce import mean
 
         return mean(self, axis=axis)
 
     def max(self, axis: int) -> "Tensor":
-        """Return `ops.max` along `axis`."""
+        """Return the largest entry along `axis`. See `ops.max`."""
         from .reduce import max
 
         return max(self, axis=axis)
@@ -207,7 +210,7 @@ class Tensor(Node):
 
     @property
     def T(self) -> "Tensor":
-        """The tensor with its axes reversed."""
+        """Transpose of the tensor: all axes in reverse order."""
         return self.transpose()
 
     @property
@@ -222,19 +225,19 @@ class Tensor(Node):
 
     @property
     def dtype(self) -> numpy.dtype:
-        """Type of the entries."""
+        """Data type of the entries."""
         return self.data.dtype
 
     def detach(self) -> "Tensor":
-        """Return a tensor that shares the array and has no gradient."""
+        """Return a tensor with the same array and without gradient."""
         return Tensor(self.data)
 
     def numpy(self) -> numpy.ndarray:
-        """Return a NumPy array; with the NumPy backend, the array shares memory with the tensor."""
+        """Return the entries as a NumPy array. With the NumPy backend, the array shares memory with the tensor."""
         return asnumpy(self.data)
 
     def item(self) -> float:
-        """Return the only entry as a Python number. Raises ShapeError unless the size is 1."""
+        """Return the entry of a tensor of size 1 as a Python number. Raises ShapeError for any other size."""
         if self.size != 1:
             raise ShapeError(f"item() needs a tensor of one entry, got shape {self.shape}")
         return asnumpy(self.data).item()
@@ -247,7 +250,7 @@ class Tensor(Node):
 
     def __len__(self) -> int:
         if not self.shape:
-            raise ShapeError("a tensor without axes has no length")
+            raise ShapeError("a tensor without axes has no length; use item() for its value")
         return self.shape[0]
 
     def __iter__(self) -> Iterator["Tensor"]:
@@ -257,10 +260,12 @@ class Tensor(Node):
         return f"Tensor({self.data!r}, requires_grad={self.requires_grad})"
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
-        raise ShapeError("a Tensor is not a NumPy array: use .numpy(), or quatnet.ops for a gradient")
+        raise ShapeError("expected a NumPy array, got a Tensor: use .numpy(), or a function of quatnet.ops")
 
     def __array_function__(self, function: Callable[..., Any], *_: Any) -> NoReturn:
-        raise ShapeError(f"{function.__name__} of NumPy does not take a Tensor: use quatnet.ops, or .numpy() first")
+        raise ShapeError(
+            f"NumPy's {function.__name__} does not accept a Tensor: use quatnet.ops, or call .numpy() first"
+        )
 
 
 Operand = Tensor | Array | float
@@ -268,7 +273,7 @@ Axis = int | tuple[int, ...] | None
 
 
 def _tensor(value: Operand, like: Tensor) -> Tensor:
-    """Return `value` as a tensor; a constant is converted to the dtype of `like`, so that 2.0 * x keeps float32."""
+    """Return `value` as a tensor. A constant is cast to the dtype of `like`, so that 2.0 * x keeps float32."""
     if isinstance(value, Tensor):
         return value
     array = as_array(value)
@@ -276,7 +281,7 @@ def _tensor(value: Operand, like: Tensor) -> Tensor:
 
 
 def _operand(value: Operand, like: Tensor) -> Tensor:
-    """Return the other operand as a tensor. Raises ShapeError unless the two shapes broadcast."""
+    """Return `value` as a tensor. Raises ShapeError unless its shape broadcasts with the shape of `like`."""
     other = _tensor(value, like)
     check_broadcast(like.shape, other.shape)
     return other
@@ -287,7 +292,7 @@ def _unpack(lengths: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def _matmul(a: Array, b: Array) -> Array:
-    """Return a @ b; two matrices are multiplied on all cores."""
+    """Return a @ b. The product of two matrices is computed on all cores."""
     if a.ndim == b.ndim == 2:
         return matmul(a, b)
     with single_threaded_blas():

@@ -29,23 +29,31 @@ def affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
     return y
 
 
-def gradient_sums(grad: Array, x: Array, mean: Array, relu: Array | None) -> Array:
+def gradient_sums(grad: Array, x: Array, mean: Array, relu_output: Array | None) -> Array:
     """Return Σ grad and Σ grad · (x - mean), (2, C).
 
-    `relu` is the output of a relu after the batch norm, or None; where it is not positive, the gradient is 0.
+    `relu_output` is the output of a relu after the batch norm, or None; where it is not positive, the gradient is 0.
     """
     rows, out, chunk, size = _chunks(x)
-    arrays = (x if relu is None else relu, mean)
-    options = ints(x.shape[-1], relu is not None)
+    arrays = (x if relu_output is None else relu_output, mean)
+    options = ints(x.shape[-1], relu_output is not None)
     launch(("normalize", "gradient_sums"), size, grad, x, *arrays, out, rows, chunk, *options)
     return out.sum(axis=1).astype(x.dtype)
 
 
-def input_gradient(grad: Array, x: Array, factor: Array, slope: Array, offset: Array, relu: Array | None) -> Array:
-    """Return factor · grad + slope · x + offset for each channel, with grad = 0 where `relu` is not positive."""
+def input_gradient(
+    grad: Array, x: Array, factor: Array, slope: Array, offset: Array, relu_output: Array | None
+) -> Array:
+    """Return factor · grad + slope · x + offset for each channel, with grad = 0 where `relu_output` is not positive."""
     rows, channels, grad_x = x.size // x.shape[-1], x.shape[-1], xp.empty(x.shape, dtype=x.dtype)
-    arrays = (grad, x, x if relu is None else relu, factor, slope, offset, grad_x)
-    launch(("normalize", "input_gradient"), grid_2d(rows, channels), *arrays, rows, *ints(channels, relu is not None))
+    arrays = (grad, x, x if relu_output is None else relu_output, factor, slope, offset, grad_x)
+    launch(
+        ("normalize", "input_gradient"),
+        grid_2d(rows, channels),
+        *arrays,
+        rows,
+        *ints(channels, relu_output is not None),
+    )
     return grad_x
 
 

@@ -1,7 +1,7 @@
-"""Layers: a `Module` holds parameters, and calling it applies ops to a tensor.
+"""Neural network layers.
 
-Every layer is called as layer(x, train=..., rng=...). `train` selects batch statistics and dropout; `rng` draws the
-dropout mask. Layers that need neither ignore both.
+Every layer is called as layer(x, train=..., rng=...). `train=True` selects batch statistics and dropout. `rng` is the
+generator of the dropout mask. Layers without batch statistics and dropout ignore `train` and `rng`.
 """
 
 from .activations import Dropout, ModReLU, QuaternionDropout, QuaternionNorm, ReLU

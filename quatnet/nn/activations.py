@@ -11,17 +11,17 @@ from .module import Module, parameter
 
 
 class ReLU(Module):
-    """max(x, 0), `ops.relu`; componentwise on quaternion channels."""
+    """Activation layer max(x, 0), see `ops.relu`. On quaternion channels, the layer is componentwise."""
 
     def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         return ops.relu(x)
 
 
 class ModReLU(Module):
-    """`ops.mod_relu` with one trainable bias per quaternion channel; the initial bias 0 is the identity.
+    """Activation layer modReLU with one trainable bias per quaternion channel, see `ops.mod_relu`.
 
-    The layer commutes with the product by a unit quaternion on the right. Raises ShapeError unless `num_features`,
-    the number of real channels, is a multiple of 4.
+    The biases are initially 0, so that the initial layer is the identity. The layer commutes with the product by a unit
+    quaternion on the right. Raises ShapeError unless `num_features`, the number of real channels, is a multiple of 4.
     """
 
     def __init__(self, num_features: int) -> None:
@@ -32,14 +32,17 @@ class ModReLU(Module):
 
 
 class QuaternionNorm(Module):
-    """The norm of each quaternion, `ops.quaternion_norm`: (..., 4C) -> (..., C) real."""
+    """Layer that computes the norm of each quaternion, (..., 4C) -> (..., C), see `ops.quaternion_norm`."""
 
     def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         return ops.quaternion_norm(x)
 
 
 class Dropout(Module):
-    """Set each entry to 0 with probability `p` in training, `ops.dropout`; training requires `rng`."""
+    """Dropout layer: in training, each entry is set to 0 with probability `p`, see `ops.dropout`.
+
+    A call with `train=True` requires `rng`.
+    """
 
     op: Callable[..., Tensor] = staticmethod(ops.dropout)
 
@@ -51,6 +54,9 @@ class Dropout(Module):
 
 
 class QuaternionDropout(Dropout):
-    """Set each quaternion to 0 with probability `p` in training, `ops.quaternion_dropout`; training requires `rng`."""
+    """Dropout layer: in training, each quaternion is set to 0 with probability `p`, see `ops.quaternion_dropout`.
+
+    A call with `train=True` requires `rng`.
+    """
 
     op = staticmethod(ops.quaternion_dropout)

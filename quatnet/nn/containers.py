@@ -1,4 +1,4 @@
-"""`Sequential`, which applies layers in order, and `Flatten`."""
+"""Sequential container and flatten layer."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,7 +12,9 @@ Layer = Callable[..., Tensor]
 
 
 class Sequential(Module):
-    """Apply `layers` in order; each is a module, or a function called as layer(x, train=..., rng=...).
+    """Network that applies `layers` in order.
+
+    Each layer is a module, or a function that is called as layer(x, train=..., rng=...).
 
     >>> import numpy as np; from quatnet import nn
     >>> rng = np.random.default_rng(0)
@@ -40,7 +42,7 @@ class Sequential(Module):
 
 
 class Flatten(Module):
-    """Flatten all axes but the first: (N, ...) -> (N, product of the other lengths)."""
+    """Layer that flattens all axes except the first: (N, ...) -> (N, product of the other lengths)."""
 
     def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         return ops.reshape(x, (x.shape[0], -1))

@@ -16,36 +16,40 @@ from .module import Module, parameter
 def real_weights(
     kernel_size: tuple[int, ...], in_channels: int, out_channels: int, groups: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return initial weights (*kernel_size, C/G, O); each of the G groups is drawn as a separate convolution."""
+    """Return initial weights (*kernel_size, C/G, O) for C input channels, O output channels and G groups.
+
+    The weights of each group are drawn as those of a separate convolution.
+    """
     c, o = channels_per_group(groups, in_channels, out_channels)
     return np.concatenate([xavier_uniform((*kernel_size, c, o), rng=rng) for _ in range(groups)], axis=-1)
 
 
 def channels_per_group(groups: int, *channels: int) -> list[int]:
-    """Return each count of `channels` divided by `groups`. Raises ShapeError if a count is not divisible."""
+    """Return each number of `channels` divided by `groups`. Raises ShapeError if a number is not divisible."""
     if groups < 1 or any(count % groups for count in channels):
-        raise ShapeError(f"expected channels in {groups} equal groups, got {channels}")
+        raise ShapeError(f"expected numbers of channels that are divisible by groups={groups}, got {channels}")
     return [count // groups for count in channels]
 
 
 class Convolution(Module):
-    """Base class: a weight, an optional bias, and the options of a convolution op.
+    """Base class of the convolution layers.
 
-    A subclass sets `op`, `init_weight` (a function such as `real_weights`) and `ndim`, the number of spatial axes.
+    A subclass defines the convolution `op`, the function `init_weight` for the initial weights, and `ndim`, the number
+    of spatial axes.
 
     Parameters
     ----------
     in_channels, out_channels : number of real channels of input and output
-    kernel_size, stride, padding, dilation : a number, or in 2d a pair (height, width).
+    kernel_size, stride, padding, dilation : an integer, or for 2d convolutions a pair (height, width).
         The default padding keeps the size if the stride is 1 and the kernel size is odd.
-    groups : number of groups; the filters of a group receive the input channels of that group only
-    bias : add a trainable number to each output channel, initially 0
+    groups : number of groups; the filters of a group use the input channels of this group only
+    bias : whether a trainable bias, initially 0, is added to each output channel
     rng : generator of the initial weights
 
     Raises
     ------
     ShapeError
-        The channels (in a quaternion layer, the quaternion channels) are not divisible by `groups`.
+        A number of channels (in a quaternion layer, quaternion channels) is not divisible by `groups`.
     ConfigError
         A kernel size or dilation is less than 1, or an option is neither an integer nor a pair of integers.
     """
@@ -90,14 +94,15 @@ class Convolution(Module):
         return tuple(size // 2 for size in self.effective_kernel_size)
 
     def _per_axis(self, value: Pair) -> tuple[int, ...]:
-        """Return an option as one number per spatial axis."""
+        """Return the option `value` as one integer per spatial axis."""
         return pair(value) if self.ndim == 2 else (single(value),)
 
 
 class TransposedConvolution(Convolution):
-    """Base class of the transposed convolutions; by default the output is `stride` times as large as the input.
+    """Base class of the transposed convolution layers.
 
-    `output_padding`, a number or a pair from 0 to stride - 1, is added to the size of the output.
+    With the default options, the output is `stride` times as large as the input. `output_padding` is added to the size
+    of the output. It is an integer or a pair (height, width), from 0 to stride - 1.
     """
 
     def __init__(
@@ -119,25 +124,25 @@ class TransposedConvolution(Convolution):
         return tuple((size - 1) // 2 for size in self.effective_kernel_size)
 
     def _default_output_padding(self) -> Pair:
-        """Return stride - effective kernel size + 2 padding per axis, clipped to 0 ... stride - 1."""
+        """Return stride - effective kernel size + 2 · padding per axis, clipped to the range from 0 to stride - 1."""
         strides, paddings = self._per_axis(self.stride), self._per_axis(self.padding)
         differences = (s - k + 2 * p for s, k, p in zip(strides, self.effective_kernel_size, paddings, strict=True))
         return tuple(min(max(0, difference), s - 1) for difference, s in zip(differences, strides, strict=True))
 
 
 class Conv1d(Convolution):
-    """Cross-correlation of a signal with a real kernel: (N, L, C) -> (N, OL, O)."""
+    """Real 1d convolution layer, (N, L, C) -> (N, OL, O). See `ops.conv1d`."""
 
     op, init_weight, ndim = staticmethod(ops.conv1d), staticmethod(real_weights), 1
 
 
 class Conv2d(Convolution):
-    """Cross-correlation with a real kernel: (N, H, W, C) -> (N, OH, OW, O)."""
+    """Real 2d convolution layer, (N, H, W, C) -> (N, OH, OW, O). See `ops.conv2d`."""
 
     op, init_weight = staticmethod(ops.conv2d), staticmethod(real_weights)
 
 
 class ConvTranspose2d(TransposedConvolution):
-    """Transposed convolution with a real kernel, the adjoint of `Conv2d`: (N, H, W, C) -> (N, OH, OW, O)."""
+    """Real transposed 2d convolution layer, the adjoint of `Conv2d`: (N, H, W, C) -> (N, OH, OW, O)."""
 
     op, init_weight = staticmethod(ops.conv_transpose2d), staticmethod(real_weights)

@@ -1,7 +1,7 @@
-"""Trainable layers from real to quaternion channels and back; `ops` has the encoders without parameters.
+"""Trainable layers from real to quaternion channels, and from quaternion to real channels.
 
-A real head that uses all four components needs no layer of its own: the blocks r|i|j|k are real channels, so
-`Linear(in_features, out_features)` is that head.
+`ops.encoders` has the encoders without parameters. `Linear` is a head from quaternion to real channels that uses all
+four components, because the blocks r|i|j|k are real channels.
 """
 
 import numpy as np
@@ -15,12 +15,12 @@ from .module import Module
 
 
 class LearnedEncoder(Module):
-    """x + i f(x) + j g(x) + k h(x): (N, H, W, C) real -> (N, H, W, 4C), with f, g, h one real convolution.
+    """Trainable encoder from C real to C quaternion channels: (N, H, W, C) -> (N, H, W, 4C).
 
-    The encoder is linear: a real factor of the input is a factor of the output.
+    The output is x + i f(x) + j g(x) + k h(x). f, g and h are linear functions, computed by one real convolution.
 
-    Source: C. Gaudet, A. Maida, Deep quaternion networks, 2018. Their imaginary parts come from a deeper block of
-    batch norms, ReLUs and two convolutions.
+    Source: C. Gaudet, A. Maida, Deep quaternion networks, 2018. There, the imaginary parts are computed by batch norms,
+    ReLUs and two convolutions.
     """
 
     def __init__(self, channels: int, kernel_size: int = 3, *, rng: np.random.Generator) -> None:
@@ -31,9 +31,9 @@ class LearnedEncoder(Module):
 
 
 class NormHead(Module):
-    """|q| @ weight + bias: (N, in_features) in blocks r|i|j|k -> (N, out_features) real.
+    """Linear layer on the norms of quaternion features: (N, in_features) in blocks r|i|j|k -> (N, out_features).
 
-    The output is invariant to a product of every input with a unit quaternion on the right.
+    The output |q| @ weight + bias does not change if all inputs q are multiplied by a unit quaternion on the right.
     Raises ShapeError unless `in_features` is a multiple of 4.
     """
 

@@ -1,7 +1,9 @@
-"""Initial weights, drawn on the host, so that all backends start from the same weights.
+"""Weight initialization.
 
-A quaternion weight is drawn with a scale σ such that E|w|² = 4 σ². For n input quaternions, the variance of a component
-of y = Σ w ⊗ x is n E|w|² = 4 n σ² times the variance of a component of x; the scales below make this factor 1 or 2.
+Weights are drawn on the host, so that the initial weights are the same for all backends. A quaternion weight w is drawn
+with a scale σ such that its mean square norm E|w|² is 4 σ². For n input quaternions x, the variance of a component of
+y = Σ w ⊗ x is 4 n σ² times the variance of a component of x. `glorot_scale` and `he_scale` set this factor to about 1
+and to 2.
 """
 
 import math
@@ -12,7 +14,10 @@ from ..errors import ShapeError
 
 
 def xavier_uniform(shape: tuple[int, ...], *, rng: np.random.Generator) -> np.ndarray:
-    """Return weights (*kernel_size, C, O), uniform in ±sqrt(6 / (fan_in + fan_out)); a fan is channels x kernel taps.
+    """Return weights (*kernel_size, C, O), uniform in [-b, b) with b = sqrt(6 / (fan_in + fan_out)).
+
+    fan_in and fan_out are the numbers of input channels C and output channels O, multiplied by the number of kernel
+    taps.
 
     Source: X. Glorot, Y. Bengio, Understanding the difficulty of training deep networks, 2010, eq. 16.
     """
@@ -22,14 +27,14 @@ def xavier_uniform(shape: tuple[int, ...], *, rng: np.random.Generator) -> np.nd
 
 
 def quaternion_polar(shape: tuple[int, ...], scale: float, *, rng: np.random.Generator) -> np.ndarray:
-    """Return quaternion weights of `shape` (4, ...), drawn as m (cos θ + u sin θ).
+    """Return quaternion weights m (cos θ + u sin θ) of `shape` (4, ...) with random m, θ and u.
 
     The modulus m is `scale` times a chi-distributed number with 4 degrees of freedom. The angle θ is uniform in
-    (-π, π). The imaginary unit quaternion u consists of three uniform(-1, 1) numbers, normalized.
-    Raises ShapeError if the first length is not 4.
+    [-π, π). The imaginary unit quaternion u is a normalized vector of three numbers that are uniform in [-1, 1).
+    Raises ShapeError if the first length of `shape` is not 4.
 
-    Source: T. Parcollet and others, Quaternion recurrent neural networks, 2019, section 3.4; u as in the code of
-    A. Singh and others, 2025.
+    Source: T. Parcollet and others, Quaternion recurrent neural networks, 2019, section 3.4. The distribution of u is
+    that of the code of A. Singh and others, 2025.
     """
     quaternion_shape = _quaternion_shape(shape)
     modulus = scale * np.sqrt(rng.chisquare(4, quaternion_shape))
@@ -41,19 +46,20 @@ def quaternion_polar(shape: tuple[int, ...], scale: float, *, rng: np.random.Gen
 
 
 def quaternion_unitary(shape: tuple[int, ...], scale: float, *, rng: np.random.Generator) -> np.ndarray:
-    """Return quaternion weights of `shape` (4, ...), all of norm 2 · `scale`, with directions uniform on the sphere.
+    """Return quaternion weights of `shape` (4, ...) with norm 2 · `scale` and directions uniform on the sphere.
 
-    The norm is the root mean square norm of `quaternion_polar`, so both initializations use the same scales;
-    scale 1/2 gives unit quaternions. Raises ShapeError if the first length is not 4.
+    The norm equals the root mean square norm of `quaternion_polar`, so both initializations use the same scales.
+    `scale` = 1/2 gives unit quaternions. Raises ShapeError if the first length of `shape` is not 4.
     """
     weight = rng.standard_normal((4, *_quaternion_shape(shape)))
     return (2 * scale * weight / np.sqrt((weight**2).sum(axis=0))).astype(np.float32)
 
 
 def glorot_scale(shape: tuple[int, ...]) -> float:
-    """Return σ = 1 / sqrt(2 (fan_in + fan_out)), which keeps the variance of signals and gradients in linear layers.
+    """Return the scale σ = 1 / sqrt(2 (fan_in + fan_out)), which keeps the variance of signals and gradients.
 
-    `shape` is (4, *kernel_size, C, O); a fan is quaternion channels x kernel taps. Raises ShapeError for another shape.
+    `shape` is (4, *kernel_size, C, O). fan_in and fan_out are the numbers of quaternion channels C and O, multiplied by
+    the number of kernel taps. Raises ShapeError for another shape.
 
     Source: X. Glorot, Y. Bengio, 2010, eq. 12; C. Gaudet, A. Maida, Deep quaternion networks, 2018.
     """
@@ -61,9 +67,9 @@ def glorot_scale(shape: tuple[int, ...]) -> float:
 
 
 def he_scale(shape: tuple[int, ...]) -> float:
-    """Return σ = 1 / sqrt(2 fan_in): twice the variance, because a ReLU passes half of it.
+    """Return the scale σ = 1 / sqrt(2 fan_in) for layers before a ReLU, which halves the mean square of its input.
 
-    `shape` is as for `glorot_scale`. Raises ShapeError for another shape.
+    `shape` and fan_in are as in `glorot_scale`. Raises ShapeError for another shape.
 
     Source: K. He and others, Delving deep into rectifiers, 2015, eq. 10; C. Gaudet, A. Maida, 2018.
     """
@@ -72,7 +78,9 @@ def he_scale(shape: tuple[int, ...]) -> float:
 
 def _quaternion_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     if shape[:1] != (4,):
-        raise ShapeError(f"expected the shape (4, ...) of quaternion weights, components first, got {tuple(shape)}")
+        raise ShapeError(
+            f"expected the shape (4, ...) of quaternion weights, with the components first, got {tuple(shape)}"
+        )
     return tuple(shape[1:])
 
 

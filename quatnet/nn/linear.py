@@ -10,13 +10,13 @@ from .module import Module, parameter
 
 
 class Linear(Module):
-    """x @ weight + bias: (N, in_features) -> (N, out_features).
+    """Real linear layer x @ weight + bias, (N, in_features) -> (N, out_features).
 
     Parameters
     ----------
     in_features, out_features : length of the last axis of input and output
-    bias : add a trainable number to each output, initially 0
-    rng : generator of the initial weights, Xavier uniform
+    bias : whether a trainable bias, initially 0, is added to each output
+    rng : generator of the initial weights, which are drawn by `xavier_uniform`
     """
 
     def __init__(self, in_features: int, out_features: int, *, bias: bool = True, rng: np.random.Generator) -> None:
@@ -28,10 +28,10 @@ class Linear(Module):
 
 
 class QuaternionLinear(Module):
-    """weight ⊗ x + bias: (N, in_features) -> (N, out_features), both counted in real channels.
+    """Quaternion linear layer weight ⊗ x + bias, (N, in_features) -> (N, out_features).
 
-    Without bias, layer(x ⊗ q) = layer(x) ⊗ q for a constant quaternion q. Raises ShapeError unless `in_features` and
-    `out_features` are multiples of 4.
+    `in_features` and `out_features` are numbers of real channels. Without bias, layer(x ⊗ q) = layer(x) ⊗ q for a
+    constant quaternion q. Raises ShapeError unless `in_features` and `out_features` are multiples of 4.
     """
 
     def __init__(self, in_features: int, out_features: int, *, bias: bool = True, rng: np.random.Generator) -> None:

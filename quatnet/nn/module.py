@@ -1,4 +1,4 @@
-"""The base class of all layers and networks."""
+"""Base class of all layers and networks."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -10,15 +10,15 @@ Setter = Callable[[Array], None]
 
 
 def parameter(array: Array) -> Tensor:
-    """Return a trainable tensor of a host array, copied to the device of the backend."""
+    """Return a trainable tensor with the entries of `array`, on the device of the backend."""
     return Tensor(xp.asarray(array), requires_grad=True)
 
 
 class Module:
-    """A layer or a network. Its attributes are its parameters, buffers and submodules.
+    """Base class of a layer or network with parameters, buffers and submodules as attributes.
 
-    A `Tensor` is a parameter, an array is a buffer (such as running statistics), a `Module` is a submodule. All three
-    are also found inside lists, tuples and dicts, nested to any depth. A subclass defines `__call__`.
+    An attribute of type `Tensor` is a parameter. An array is a buffer, such as running statistics. A `Module` is a
+    submodule. Items of nested lists, tuples and dicts are found too. A subclass defines `__call__`.
 
     >>> import numpy as np; from quatnet import nn
     >>> layer = nn.Linear(3, 2, rng=np.random.default_rng(0))
@@ -27,11 +27,11 @@ class Module:
     """
 
     def parameters(self) -> Iterator[Tensor]:
-        """Yield every trainable tensor once, for an optimizer."""
+        """Yield every trainable tensor once."""
         return (tensor for _, tensor in self.named_parameters())
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield (dotted name, tensor) for every trainable tensor; a shared tensor is yielded once."""
+        """Yield (dotted name, tensor) for every trainable tensor. A tensor with several names is yielded once."""
         seen: set[int] = set()
         for name, value, _ in self._entries():
             if isinstance(value, Tensor) and value.requires_grad and id(value) not in seen:
@@ -39,13 +39,13 @@ class Module:
                 yield name, value
 
     def state_dict(self) -> dict[str, Array]:
-        """Return {dotted name: host copy} of all parameters and buffers; a name is, e.g., `blocks.0.convs.1.weight`."""
+        """Return NumPy copies of all parameters and buffers by dotted name, such as `blocks.0.convs.1.weight`."""
         return {name: asnumpy(_array(value)).copy() for name, value, _ in self._entries()}
 
     def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
-        """Set every parameter and buffer to a C-ordered copy of its array; each keeps its current dtype.
+        """Set every parameter and buffer to a C-ordered copy of the array with its dotted name. Dtypes do not change.
 
-        Raises CheckpointError if names or shapes differ; the module is then unchanged.
+        Raises CheckpointError if names or shapes differ. In this case the module does not change.
         """
         entries = {name: (value, set_array) for name, value, set_array in self._entries()}
         _check_arrays({name: _array(value).shape for name, (value, _) in entries.items()}, arrays)
@@ -53,7 +53,10 @@ class Module:
             set_array(xp.array(arrays[name], dtype=_array(value).dtype, order="C"))
 
     def _entries(self, prefix: str = "", parents: tuple[int, ...] = ()) -> Iterator[tuple[str, Tensor | Array, Setter]]:
-        """Yield (dotted name, tensor or array, setter of the array); references to parent modules are skipped."""
+        """Yield (dotted name, tensor or array, setter) for every parameter and buffer.
+
+        The setter is a function that replaces the array. References to parent modules are skipped.
+        """
         if id(self) in parents:
             return
         for key, value in vars(self).items():
@@ -66,7 +69,11 @@ class Module:
                     yield name, item, self._buffer_setter(key, item)
 
     def _buffer_setter(self, key: str, array: Array) -> Setter:
-        """Return a function that rebinds attribute `key`, or overwrites `array` in place if it is in a container."""
+        """Return a function that replaces the buffer `array`.
+
+        The function assigns the new array to the attribute `key`. If this attribute is a container, `array` is
+        overwritten in place.
+        """
 
         def set_array(new: Array) -> None:
             if vars(self)[key] is array:
@@ -85,7 +92,10 @@ def _tensor_setter(tensor: Tensor) -> Setter:
 
 
 def _flatten(name: str, value: object) -> Iterator[tuple[str, object]]:
-    """Yield (dotted name, item) for every item of nested lists, tuples and dicts; any other `value` is one item."""
+    """Yield (dotted name, item) for every item of nested lists, tuples and dicts.
+
+    If `value` has another type, yield (name, value).
+    """
     if isinstance(value, list | tuple | dict):
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:
@@ -108,6 +118,6 @@ def _check_arrays(expected: Mapping[str, tuple[int, ...]], arrays: Mapping[str, 
     ]
     if missing or unexpected or wrong_shape:
         raise CheckpointError(
-            f"the arrays do not match this model; missing: {missing or 'none'}; unexpected: {unexpected or 'none'}; "
+            f"expected the arrays of this model; missing: {missing or 'none'}; unexpected: {unexpected or 'none'}; "
             f"wrong shape: {'; '.join(wrong_shape) or 'none'}"
         )

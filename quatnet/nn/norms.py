@@ -1,4 +1,7 @@
-"""Normalization layers. `num_features` is the number of real channels, the length of the last axis."""
+"""Normalization layers.
+
+`num_features` is the number of real channels, which is the length of the last axis.
+"""
 
 import numpy as np
 
@@ -13,17 +16,17 @@ from .module import Module, parameter
 
 
 class BatchNorm(Module):
-    """Batch normalization over all axes but the last, `ops.batch_norm`, with running statistics for evaluation.
+    """Batch normalization layer over all axes except the last, see `ops.batch_norm`.
+
+    A call with `train=True` normalizes with the statistics of the batch and updates the running statistics. A call with
+    `train=False` normalizes with the running statistics. A call with `relu=True` also applies a ReLU.
 
     Parameters
     ----------
     num_features : length of the last axis
-    eps : added to the variance
+    eps : number added to the variance
     momentum : weight of the batch statistics in the updated running statistics
-    affine : train `weight` and `bias`; otherwise they stay 1 and 0
-
-    A call with `train=True` normalizes by the statistics of the batch and updates the running statistics. `relu=True`
-    applies max(·, 0) in the same pass over memory.
+    affine : whether `weight` and `bias` are trained; otherwise `weight` is 1 and `bias` is 0
     """
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
@@ -46,10 +49,10 @@ class BatchNorm(Module):
 
 
 class QuaternionBatchNorm(Module):
-    """`ops.quaternion_batch_norm`, one variance per quaternion channel, with running statistics for evaluation.
+    """Batch normalization layer with one variance per quaternion channel, see `ops.quaternion_batch_norm`.
 
-    In training, and while the bias is 0, the layer commutes with the product by a unit quaternion on the right.
-    Raises ShapeError unless `num_features` is a multiple of 4.
+    In training with bias 0, the layer commutes with the product by a unit quaternion on the right. Running statistics
+    are used in evaluation. Raises ShapeError unless `num_features` is a multiple of 4.
     """
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
@@ -72,11 +75,12 @@ class QuaternionBatchNorm(Module):
 
 
 class WhiteningBatchNorm(Module):
-    """`ops.whitening_batch_norm`, which decorrelates the four components, with running statistics for evaluation.
+    """Batch normalization layer that decorrelates the four components, see `ops.whitening_batch_norm`.
 
-    `weight` is the lower triangle of a symmetric 4 x 4 matrix per quaternion channel, initially the identity; each
-    component then has variance 1, as after `BatchNorm`. Training needs at least 5 rows. The layer does not commute
-    with a product by a quaternion. Raises ShapeError unless `num_features` is a multiple of 4.
+    `weight` is the lower triangle of a symmetric 4x4 matrix per quaternion channel. The initial matrix is the identity,
+    which gives each component the variance 1, as in `BatchNorm`. Training needs at least 5 quaternions per channel.
+    Running statistics are used in evaluation. The layer does not commute with a product by a quaternion. Raises
+    ShapeError unless `num_features` is a multiple of 4.
     """
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
@@ -85,14 +89,14 @@ class WhiteningBatchNorm(Module):
         self.weight = parameter(np.repeat(identity[np.tril_indices(4)][:, None], num_quaternions, axis=1))
         self.bias = parameter(np.zeros(num_features, np.float32))
         self.running_mean = xp.zeros(num_features, dtype=np.float32)
-        self.running_cov = xp.tile(xp.eye(4), (num_quaternions, 1, 1))  # float64; the reason is given in ops/whitening
+        self.running_cov = xp.tile(xp.eye(4), (num_quaternions, 1, 1))  # float64, see ops/whitening.py
         self.eps, self.momentum = eps, momentum
 
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
         if not train:
             running = self.running_mean, self.running_cov
             return ops.whitening_batch_norm(x, self.weight, self.bias, running, eps=self.eps)
-        # an error in this call leaves the running statistics unchanged
+        # If this call raises an error, the running statistics do not change.
         y = ops.whitening_batch_norm(x, self.weight, self.bias, eps=self.eps)
         mean, covariance = whitening_statistics(x.data)
         self.running_mean = _moving_average(self.running_mean, mean, self.momentum)
@@ -101,9 +105,10 @@ class WhiteningBatchNorm(Module):
 
 
 class LayerNorm(Module):
-    """`ops.layer_norm` over the last axis, for real channels; training and evaluation compute the same.
+    """Layer normalization over the last axis, see `ops.layer_norm`.
 
-    The layer does not commute with a product by a quaternion on the right.
+    The output is the same in training and evaluation. The layer does not commute with a product by a quaternion on the
+    right.
     """
 
     def __init__(self, num_features: int, *, eps: float = 1e-5) -> None:
@@ -120,6 +125,6 @@ def _moving_average(running: Array, batch: Array, momentum: float) -> Array:
 
 
 def _bessel_correction(x: Tensor) -> float:
-    """Return n / (n - 1) for n rows, the factor between the variance of the batch and its unbiased estimate."""
+    """Return n / (n - 1) for n entries per channel, the factor from the biased to the unbiased variance."""
     count = x.data.size // x.shape[-1]
     return count / max(1, count - 1)

@@ -1,4 +1,4 @@
-"""Pooling layers over feature maps (N, H, W, C)."""
+"""Pooling layers for feature maps (N, H, W, C)."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from .module import Module
 
 
 class Pool2d(Module):
-    """Base class of the pooling layers: non-overlapping windows of `kernel_size` x `kernel_size`."""
+    """Base class of the pooling layers, with non-overlapping windows of `kernel_size` x `kernel_size` pixels."""
 
     op: Callable[..., Tensor]
 
@@ -22,18 +22,18 @@ class Pool2d(Module):
 
 
 class AvgPool2d(Pool2d):
-    """The mean of each window, `ops.avg_pool2d`."""
+    """Average pooling layer, see `ops.avg_pool2d`."""
 
     op = staticmethod(ops.avg_pool2d)
 
 
 class MaxPool2d(Pool2d):
-    """The largest entry of each window, `ops.max_pool2d`; componentwise on quaternion channels."""
+    """Max pooling layer, see `ops.max_pool2d`. On quaternion channels, the layer is componentwise."""
 
     op = staticmethod(ops.max_pool2d)
 
 
 class NormMaxPool2d(Pool2d):
-    """The quaternion of the largest norm in each window, `ops.norm_max_pool2d`."""
+    """Pooling layer that selects the quaternion with the largest norm in each window, see `ops.norm_max_pool2d`."""
 
     op = staticmethod(ops.norm_max_pool2d)

@@ -1,7 +1,8 @@
-"""Quaternion convolution layers. `in_channels` and `out_channels` count real channels, four per quaternion.
+"""Quaternion convolution layers.
 
-Without bias, every layer here except `QuaternionRotationConv2d` satisfies layer(x ⊗ q) = layer(x) ⊗ q for a constant
-quaternion q. A bias breaks this property, because the bias is not multiplied by q.
+`in_channels` and `out_channels` are numbers of real channels, four per quaternion channel. Without bias, every layer of
+this module except `QuaternionRotationConv2d` satisfies layer(x ⊗ q) = layer(x) ⊗ q for a constant quaternion q. A layer
+with bias does not have this property, because the bias is not multiplied by q.
 """
 
 from typing import Any
@@ -29,39 +30,45 @@ def quaternion_weights(
 def rotation_weights(
     kernel_size: tuple[int, ...], in_channels: int, out_channels: int, groups: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return initial weights (4, *kernel_size, C/G, O) of norm 1, uniform over all rotations."""
+    """Return initial weights (4, *kernel_size, C/G, O) of norm 1, uniform over all rotations.
+
+    C and O are the numbers of quaternion channels, and G is the number of groups.
+    """
     inputs, filters = quaternion_channels(in_channels), quaternion_channels(out_channels)
     c, _ = channels_per_group(groups, inputs, filters)
     return quaternion_unitary((4, *kernel_size, c, filters), 0.5, rng=rng)
 
 
 class QuaternionConv1d(Convolution):
-    """Cross-correlation of a signal with a quaternion kernel from the left: (N, L, C) -> (N, OL, O)."""
+    """Quaternion 1d convolution layer, (N, L, C) -> (N, OL, O). See `ops.quaternion_conv1d`."""
 
     op, init_weight, ndim = staticmethod(ops.quaternion_conv1d), staticmethod(quaternion_weights), 1
 
 
 class QuaternionConv2d(Convolution):
-    """Cross-correlation with a quaternion kernel from the left: (N, H, W, C) -> (N, OH, OW, O).
+    """Quaternion 2d convolution layer, (N, H, W, C) -> (N, OH, OW, O). See `ops.quaternion_conv2d`.
 
-    `weight` (4, KH, KW, C/4, O/4) has a quarter of the numbers of the `weight` of `Conv2d`.
+    C and O are the numbers of real channels. `weight` (4, KH, KW, C/4, O/4) has a quarter of the entries of the
+    `weight` of `Conv2d`.
     """
 
     op, init_weight = staticmethod(ops.quaternion_conv2d), staticmethod(quaternion_weights)
 
 
 class QuaternionConvTranspose2d(TransposedConvolution):
-    """Transposed convolution with a quaternion kernel from the left: (N, H, W, C) -> (N, OH, OW, O)."""
+    """Transposed quaternion 2d convolution layer, (N, H, W, C) -> (N, OH, OW, O).
+
+    See `ops.quaternion_conv_transpose2d`.
+    """
 
     op, init_weight = staticmethod(ops.quaternion_conv_transpose2d), staticmethod(quaternion_weights)
 
 
 class QuaternionRotationConv2d(Convolution):
-    """Cross-correlation with scaled rotations: (N, H, W, C) -> (N, OH, OW, O).
+    """Convolution layer with scaled rotations, (N, H, W, C) -> (N, OH, OW, O). See `ops.quaternion_rotation_conv2d`.
 
-    `weight` (4, KH, KW, C/4, O/4) holds the rotations and `scale` (KH, KW, C/4, O/4) their real factors: five numbers
-    for every four of `QuaternionConv2d`. The layer does not commute with a product by a quaternion on the right;
-    `ops.quaternion_rotation_conv2d` states its equivariance.
+    The rotations are `weight` (4, KH, KW, C/4, O/4). Their real factors are `scale` (KH, KW, C/4, O/4). The layer has
+    5/4 of the parameters of `QuaternionConv2d`, and does not commute with a product by a quaternion on the right.
     """
 
     op, init_weight = staticmethod(ops.quaternion_rotation_conv2d), staticmethod(rotation_weights)

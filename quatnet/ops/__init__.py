@@ -1,4 +1,7 @@
-"""Differentiable operations on tensors. Each is one function: the forward computation, then its inner `backward`."""
+"""Differentiable operations on tensors.
+
+Each operation is one function, which computes the result and defines an inner function `backward`.
+"""
 
 from ..autodiff.reduce import max, mean, sum
 from ..autodiff.shape import concatenate, getitem, reshape, transpose

@@ -1,7 +1,7 @@
 """Elementwise ops.
 
-On quaternion channels they are componentwise: each component is an independent real number. They are not equivariant to
-multiplication by a quaternion on the right. The ops of `quaternion_activations` are.
+On quaternion channels, these ops are componentwise: each component is an independent real number. Unlike the ops of
+`quaternion_activations`, these ops are not equivariant to multiplication by a quaternion on the right.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from ..backend import Array, xp
 
 
 def relu(x: Tensor) -> Tensor:
-    """Return max(x, 0). On quaternion channels this is the componentwise relu."""
+    """Return max(x, 0). On quaternion channels, this op is componentwise."""
     y = xp.maximum(data_of(x), 0)
 
     def backward(grad: Array) -> Sequence[Array]:
@@ -22,19 +22,19 @@ def relu(x: Tensor) -> Tensor:
 
 
 def exp(x: Tensor) -> Tensor:
-    """Return eˣ."""
+    """Return the exponential eˣ."""
     y = xp.exp(data_of(x))
     return Tensor.from_op(y, (x,), lambda grad: (grad * y,))
 
 
 def log(x: Tensor) -> Tensor:
-    """Return the natural logarithm: -inf at 0, and nan for negative numbers, as in NumPy."""
+    """Return the natural logarithm. As in NumPy, the logarithm of 0 is -inf, and of a negative number nan."""
     a = data_of(x)
     return Tensor.from_op(xp.log(a), (x,), lambda grad: (grad / a,))
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    """Return 1 / (1 + e⁻ˣ), computed from e^-|x| to avoid overflow."""
+    """Return the sigmoid 1 / (1 + e⁻ˣ), computed from e^-|x| to avoid overflow."""
     a = data_of(x)
     y = xp.exp(xp.minimum(a, 0)) / (1 + xp.exp(-xp.abs(a)))
     return Tensor.from_op(y, (x,), lambda grad: (grad * y * (1 - y),))

@@ -1,7 +1,8 @@
-"""Batch normalization over the last axis, and dropout.
+"""Batch normalization and dropout.
 
-Both process the data in chunks that fit the cache. An image row, W pixels of C channels, is handled as one row of W·C
-numbers, with the factors of the channels repeated W times. NumPy's inner loops then run over W·C entries, not over C.
+Both ops process the data in chunks that fit the cache. In batch normalization, an image row of W pixels and C channels
+is treated as W·C numbers, and the factors of the channels are repeated W times. The inner loops of NumPy then have
+length W·C instead of C.
 """
 
 from collections.abc import Sequence
@@ -18,15 +19,17 @@ MAX_ROWS = 8192
 
 
 def batch_statistics(x: Array) -> tuple[Array, Array]:
-    """Return mean and biased variance of `x` (..., C) over all axes except the last, two arrays (C,).
+    """Return the mean (C,) and the biased variance (C,) of `x` (..., C) over all axes except the last.
 
-    Each chunk is centered on its own mean while it is in the cache. The statistics of the chunks are combined in
-    float64, so float32 data keep their accuracy over millions of rows. Raises ShapeError for an empty batch.
+    Each chunk is centered with its own mean. The statistics of the chunks are combined in float64, so the result is
+    accurate for millions of float32 entries. Raises ShapeError for an empty batch.
 
     Source: T. F. Chan, G. H. Golub, R. J. LeVeque, Algorithms for computing the sample variance, 1983, eq. 1.5.
     """
     if x.size == 0:
-        raise ShapeError(f"batch statistics need at least one row, got shape {x.shape}; skip empty batches")
+        raise ShapeError(
+            f"batch statistics need at least one entry per channel, got shape {x.shape}; skip empty batches"
+        )
     if kernels.supports(x):
         mean, variance = kernels.normalize.moments(x)
         return mean.astype(x.dtype), variance.astype(x.dtype)
@@ -57,13 +60,13 @@ def batch_norm(
     ----------
     x : tensor (..., C)
     weight, bias : tensors (C,)
-    running_stats : running (mean, variance) for evaluation, constants. By default the statistics of `x` are used, and
-        the gradient passes through them.
-    relu : whether max(·, 0) is applied in the same pass over memory
+    running_stats : running (mean, variance) for evaluation, constants. By default the statistics of `x` are used. The
+        gradient is then also propagated through the statistics.
+    relu : whether max(·, 0) is applied to the result in the same pass over memory
     eps : number added to the variance
     batch_stats : (mean, variance) of `x`, if they are already computed
 
-    Raises ShapeError if the channels differ.
+    Raises ShapeError if the numbers of channels differ.
 
     Source: S. Ioffe, C. Szegedy, Batch normalization, 2015.
     """
@@ -79,7 +82,7 @@ def batch_norm(
             return _gradients_on_gpu(
                 grad, x, y if relu else None, mean, inv_std, weight.data, running_stats is not None
             )
-        out = xp.empty(y.shape, dtype=y.dtype)  # first grad masked by the relu, then the gradient of x
+        out = xp.empty(y.shape, dtype=y.dtype)  # buffer for grad masked by the ReLU, and then for the gradient of x
         grad_bias, grad_weight = _parameter_gradients(grad, a, mean, y if relu else None, out)
         grad_weight = grad_weight * inv_std
         grad = out if relu else grad
@@ -87,25 +90,28 @@ def batch_norm(
             return None, grad_weight, grad_bias
         if running_stats is not None:
             return grad * (weight.data * inv_std), grad_weight, grad_bias
-        linear_terms = _linear_terms(a, mean, inv_std, weight.data, grad_weight, grad_bias)
-        return _input_gradient(grad, a, *linear_terms, out), grad_weight, grad_bias
+        coefficients = _input_gradient_coefficients(a, mean, inv_std, weight.data, grad_weight, grad_bias)
+        return _input_gradient(grad, a, *coefficients, out), grad_weight, grad_bias
 
     return Tensor.from_op(y, (x, weight, bias), backward)
 
 
 def _gradients_on_gpu(
-    grad: Array, x: Tensor, relu: Array | None, mean: Array, inv_std: Array, weight: Array, constant: bool
+    grad: Array, x: Tensor, relu_output: Array | None, mean: Array, inv_std: Array, weight: Array, constant: bool
 ) -> Sequence[Array | None]:
-    """Compute the three gradients on a GPU, in two passes over grad, x and the output of the relu."""
-    grad_bias, grad_weight = kernels.normalize.gradient_sums(grad, x.data, mean, relu)
+    """Return the gradients of x, weight and bias, computed on a GPU in two passes over memory.
+
+    If `constant` is true, the statistics are constants.
+    """
+    grad_bias, grad_weight = kernels.normalize.gradient_sums(grad, x.data, mean, relu_output)
     grad_weight = grad_weight * inv_std
     if not x.requires_grad:
         return None, grad_weight, grad_bias
     zeros = xp.zeros_like(inv_std)
-    linear_terms = (weight * inv_std, zeros, zeros)
+    coefficients = (weight * inv_std, zeros, zeros)
     if not constant:
-        linear_terms = _linear_terms(x.data, mean, inv_std, weight, grad_weight, grad_bias)
-    return kernels.normalize.input_gradient(grad, x.data, *linear_terms, relu), grad_weight, grad_bias
+        coefficients = _input_gradient_coefficients(x.data, mean, inv_std, weight, grad_weight, grad_bias)
+    return kernels.normalize.input_gradient(grad, x.data, *coefficients, relu_output), grad_weight, grad_bias
 
 
 def _image_rows(x: Array) -> Array:
@@ -113,7 +119,7 @@ def _image_rows(x: Array) -> Array:
 
 
 def _chunk_slices(rows: Array) -> list[slice]:
-    """Split the rows so that two arrays of a chunk fit the cache, and float32 sums have at most `MAX_ROWS` terms."""
+    """Return slices of `rows` such that two arrays fit the cache, and a float32 sum has at most `MAX_ROWS` terms."""
     return chunk_slices(len(rows), max(2 * rows[:1].nbytes, CACHE_BYTES // MAX_ROWS))
 
 
@@ -122,17 +128,20 @@ def _repeat(channel: Array, rows: Array) -> Array:
 
 
 def _column_sums(rows: Array, channels: int) -> Array:
-    """Return the sums per channel, as a product with ones: several times faster than sum(axis=0)."""
+    """Return the sum of each channel, computed as a product with ones, which is faster than sum(axis=0)."""
     return (xp.ones(len(rows), dtype=rows.dtype) @ rows).reshape(-1, channels).sum(axis=0)
 
 
 def _column_products(a: Array, b: Array, channels: int) -> Array:
-    """Return Σ a · b per channel without a temporary array."""
+    """Return the sum of a · b for each channel, computed without a temporary array."""
     return xp.einsum("ij,ij->j", a, b).reshape(-1, channels).sum(axis=0)
 
 
 def _moments(rows: Array, channels: int) -> tuple[int, Array, Array]:
-    """Return number of rows, mean, and sum of squared deviations, corrected by the remaining mean."""
+    """Return the number of entries, the mean and the sum of squared deviations of each channel.
+
+    The rounding error of the mean is corrected with the mean of the centered entries.
+    """
     count = rows.size // channels
     mean = _column_sums(rows, channels) / rows.dtype.type(count)
     centered = rows - _repeat(mean, rows)
@@ -152,38 +161,45 @@ def _affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
         out = xp.multiply(rows[chunk], factors, out=result[chunk])
         out += offsets
         if relu:
-            xp.maximum(out, zeros, out=out)  # three times as fast as with the scalar 0
+            xp.maximum(out, zeros, out=out)  # three times as fast as xp.maximum with the scalar 0
 
     parallel_for(work, _chunk_slices(rows))
     return y
 
 
-def _parameter_gradients(grad: Array, x: Array, mean: Array, relu: Array | None, masked: Array) -> Array:
-    """Return Σ grad and Σ grad · (x - mean), (2, C). With `relu`, grad is masked first and stored in `masked`."""
+def _parameter_gradients(grad: Array, x: Array, mean: Array, relu_output: Array | None, masked: Array) -> Array:
+    """Return the sums of grad and of grad · (x - mean) for each channel, shape (2, C).
+
+    If `relu_output` is given, grad is first set to 0 where `relu_output` is 0, and stored in `masked`.
+    """
     channels, rows, grad_rows, masked_rows = x.shape[-1], _image_rows(x), _image_rows(grad), _image_rows(masked)
-    means, relu_rows = _repeat(mean, rows), None if relu is None else _image_rows(relu)
+    means, relu_output_rows = _repeat(mean, rows), None if relu_output is None else _image_rows(relu_output)
 
     def work(chunk: slice) -> Array:
         masked_grad = grad_rows[chunk]
-        if relu_rows is not None:
-            masked_grad = xp.multiply(masked_grad, relu_rows[chunk] > 0, out=masked_rows[chunk])
+        if relu_output_rows is not None:
+            masked_grad = xp.multiply(masked_grad, relu_output_rows[chunk] > 0, out=masked_rows[chunk])
         centered = rows[chunk] - means
         return xp.stack([_column_sums(masked_grad, channels), _column_products(centered, masked_grad, channels)])
 
     return sum(parallel_map(work, _chunk_slices(rows)))
 
 
-def _linear_terms(
+def _input_gradient_coefficients(
     x: Array, mean: Array, inv_std: Array, weight: Array, grad_weight: Array, grad_bias: Array
 ) -> tuple[Array, Array, Array]:
-    """Return weight · inv_std · (grad - mean(grad) - x̂ mean(grad x̂)) as factors of grad and x, and an offset."""
+    """Return the factor of grad, the factor of x and the offset in the input gradient.
+
+    With the normalized input x̂ = (x - mean) · inv_std, the input gradient is
+    weight · inv_std · (grad - mean(grad) - x̂ · mean(grad · x̂)).
+    """
     count = x.dtype.type(x.size // x.shape[-1])
     x_factor = -weight * inv_std**2 * grad_weight / count
     return weight * inv_std, x_factor, -weight * inv_std * grad_bias / count - x_factor * mean
 
 
 def _input_gradient(grad: Array, x: Array, factor: Array, x_factor: Array, offset: Array, grad_x: Array) -> Array:
-    """Write factor · grad + x_factor · x + offset into `grad_x`."""
+    """Return factor · grad + x_factor · x + offset, stored in `grad_x`."""
     rows, grad_rows, result = _image_rows(x), _image_rows(grad), _image_rows(grad_x)
     factors, x_factors, offsets = (_repeat(v, rows) for v in (factor, x_factor, offset))
 
@@ -197,12 +213,12 @@ def _input_gradient(grad: Array, x: Array, factor: Array, x_factor: Array, offse
 
 
 def dropout(x: Tensor, p: float, *, rng: np.random.Generator | None, train: bool) -> Tensor:
-    """Set each entry to 0 with probability `p` and divide the others by 1 - p. Return `x` if `train` is false.
+    """Return `x` with each entry set to 0 with probability `p`, and the other entries divided by 1 - p.
 
-    Raises ConfigError if `p` is not in [0, 1), or `rng` is missing in training.
+    If `train` is false, return `x`. Raises ConfigError if `p` is not in [0, 1), or if `rng` is None in training.
     """
     if not 0 <= p < 1 or (train and p and rng is None):
-        raise ConfigError(f"dropout needs 0 <= p < 1, and an rng to train; got p={p}, rng={rng}")
+        raise ConfigError(f"dropout needs 0 <= p < 1, and an rng in training; got p={p}, rng={rng}")
     if not train or p == 0 or rng is None:
         return x
     keep = rng.random(x.shape, dtype=np.float32) >= p

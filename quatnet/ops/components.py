@@ -1,19 +1,22 @@
-"""Conversion between activations (..., 4C) in four blocks r|i|j|k and quaternions with a component axis."""
+"""Conversion between activations (..., 4C) in blocks r|i|j|k and quaternions (..., 4, C) with a component axis."""
 
 from ..backend import Array, xp
 from ..errors import ShapeError
-from ..quaternion.norms import polar
+from ..quaternion.norms import norm_and_direction
 
 
 def quaternion_channels(channels: int) -> int:
-    """Return channels / 4. Raises ShapeError unless `channels` is a positive multiple of 4."""
+    """Return the number of quaternion channels for `channels` real channels.
+
+    Raises ShapeError unless `channels` is a positive multiple of 4.
+    """
     if channels < 4 or channels % 4:
         raise ShapeError(f"expected a positive multiple of 4 real channels, in blocks r|i|j|k, got {channels}")
     return channels // 4
 
 
 def split_components(x: Array) -> Array:
-    """Return `x` (..., 4C) as (..., 4, C). Raises ShapeError unless the channels are a multiple of 4."""
+    """Return `x` (..., 4C) as (..., 4, C). Raises ShapeError unless the last length is a positive multiple of 4."""
     return x.reshape(*x.shape[:-1], 4, quaternion_channels(x.shape[-1] if x.ndim else 0))
 
 
@@ -22,7 +25,10 @@ def merge_components(q: Array) -> Array:
     return q.reshape(*q.shape[:-2], 4 * q.shape[-1])
 
 
-def norm_and_direction(q: Array) -> tuple[Array, Array]:
-    """Return |q| (..., 1, C) and q / |q| (..., 4, C) of `q` (..., 4, C). The direction of 0 is 0."""
-    norm, direction = polar(xp.moveaxis(q, -2, 0))
+def quaternion_norm_and_direction(q: Array) -> tuple[Array, Array]:
+    """Return the norm |q| (..., 1, C) and the direction q / |q| (..., 4, C) of `q` (..., 4, C).
+
+    The direction of 0 is 0.
+    """
+    norm, direction = norm_and_direction(xp.moveaxis(q, -2, 0))
     return xp.expand_dims(norm, -2), xp.moveaxis(direction, 0, -2)

@@ -1,8 +1,7 @@
-"""Real convolutions, and transposed convolution. `quatnet.conv` has the arithmetic.
+"""Real convolution and transposed convolution. The algorithms are in `quatnet.conv`.
 
-`stride`, `padding`, `dilation` and `output_padding` are an integer, or a pair (height, width). With `groups` G,
-channels and filters are split into G groups of consecutive channels, and a filter uses the channels of its own group
-only.
+`stride`, `padding`, `dilation` and `output_padding` are an integer, or a pair (height, width). With `groups` G, input
+channels and filters are split into G groups of consecutive channels. A filter uses the channels of its own group only.
 """
 
 from collections.abc import Sequence
@@ -17,10 +16,11 @@ from ..errors import ShapeError
 
 
 def conv2d(x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1) -> Tensor:
-    """Return the correlation of `x` (N, H, W, C) with `w` (KH, KW, C/G, O): (N, OH, OW, O).
+    """Return the cross-correlation (N, OH, OW, O) of `x` (N, H, W, C) with `w` (KH, KW, C/G, O).
 
-    OH = floor((H + 2 padding - dilation (KH - 1) - 1) / stride) + 1, and likewise OW. Raises ShapeError if channels,
-    groups, dtypes or sizes do not fit, ConfigError for an option that is neither an integer nor a pair.
+    OH = floor((H + 2 padding - dilation (KH - 1) - 1) / stride) + 1, and likewise for OW. Raises ShapeError if
+    channels, groups, dtypes or sizes do not match. Raises ConfigError for an option that is neither an integer nor a
+    pair of integers.
     """
     a, b = x.data, w.data
     options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
@@ -33,9 +33,9 @@ def conv2d(x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilatio
 
 
 def conv1d(x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1) -> Tensor:
-    """Return the correlation of `x` (N, L, C) with `w` (K, C/G, O): (N, OL, O), computed as an image of height 1.
+    """Return the cross-correlation (N, OL, O) of `x` (N, L, C) with `w` (K, C/G, O), computed with images of height 1.
 
-    OL = floor((L + 2 padding - dilation (K - 1) - 1) / stride) + 1. Raises ShapeError like `conv2d`.
+    OL = floor((L + 2 padding - dilation (K - 1) - 1) / stride) + 1. Raises ShapeError and ConfigError like `conv2d`.
     """
     if x.data.ndim != 3 or w.data.ndim != 3:
         raise ShapeError(f"expected x (N, L, C) and w (K, C / groups, O), got {x.shape} and {w.shape}")
@@ -46,7 +46,7 @@ def conv1d(x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilatio
 
 
 def signal_to_image(x: Tensor, padding: Pair) -> Tensor:
-    """Return a signal (N, L, C), padded with `padding` zeros at both ends, as an image of height 1."""
+    """Return the signal `x` (N, L, C), with `padding` zeros at both ends, as an image of height 1."""
     pad_width, length = single(padding), x.shape[1]
     if pad_width < 0:
         raise ShapeError(f"expected a padding of at least 0, got {padding}")
@@ -58,7 +58,7 @@ def signal_to_image(x: Tensor, padding: Pair) -> Tensor:
 
 
 def image_to_signal(x: Tensor) -> Tensor:
-    """Return an image of height 1 as a signal: (N, 1, L, C) -> (N, L, C)."""
+    """Return the image `x` (N, 1, L, C) of height 1 as a signal (N, L, C)."""
     return reshape(x, (x.shape[0], x.shape[2], x.shape[3]))
 
 
@@ -72,19 +72,19 @@ def conv_transpose2d(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Return the transposed convolution of `x` (N, H, W, C) and `w` (KH, KW, C/G, O): (N, OH, OW, O).
+    """Return the transposed convolution (N, OH, OW, O) of `x` (N, H, W, C) with `w` (KH, KW, C/G, O).
 
-    Every pixel x[h, v] adds x[h, v] @ w[i, j] to row h stride + i dilation - padding of the result, and likewise for
-    columns:
+    The pixel of `x` in row h and the kernel tap in row i contribute to row h · stride + i · dilation - padding of the
+    result, and likewise for columns. The height of the result is
 
-        OH = (H - 1) stride - 2 padding + dilation (KH - 1) + 1 + output_padding, and likewise OW.
+        OH = (H - 1) stride - 2 padding + dilation (KH - 1) + 1 + output_padding
 
-    The op is the input gradient of a `conv2d` from O to C channels with the same options, so forward and input gradient
-    exchange their roles. `output_padding`, 0 to stride - 1, selects one of the output sizes that such a `conv2d` maps
-    to the same H. Raises ShapeError and ConfigError like `conv2d`.
+    and likewise for the width OW. The op is the input gradient of a `conv2d` from O to C channels with the same
+    options. Such a `conv2d` maps several input sizes to the same H. `output_padding`, from 0 to stride - 1, selects one
+    of these sizes as OH. Raises ShapeError and ConfigError like `conv2d`.
     """
     plain.check_layout(x.data, w.data, groups)
-    a, b = x.data, plain.transpose_channels(w.data, groups)  # kernel of the conv2d: (KH, KW, O/G, C)
+    a, b = x.data, plain.transpose_channels(w.data, groups)  # convolution kernel of the conv2d: (KH, KW, O/G, C)
     options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     arguments = zip(a.shape[1:3], b.shape[:2], *map(pair, (stride, padding, output_padding, dilation)), strict=True)
     oh, ow = (transposed_size(*each) for each in arguments)

@@ -1,8 +1,8 @@
-"""Distillation losses: differences between student and teacher outputs, averaged over the batch.
+"""Knowledge distillation losses, averaged over the batch.
 
-The teacher outputs are an array of the same shape as the student outputs, (N, classes) or (N, features). They receive
-no gradient. All losses raise ShapeError if the shapes differ, and ConfigError if the temperature is not finite and
-positive.
+The teacher outputs are an array without gradient. Its shape is that of the student outputs, (N, classes) or
+(N, features). All losses raise ShapeError if the shapes differ. Losses with a temperature raise ConfigError unless the
+temperature is finite and positive.
 """
 
 import math
@@ -17,10 +17,11 @@ from .losses import log_softmax
 
 
 def distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: float = 2.0) -> Tensor:
-    """Return T²/N Σ KL(softmax(teacher_logits / T) || softmax(logits / T)) for the temperature T.
+    """Return T²/N Σ KL(softmax(teacher_logits / T) || softmax(logits / T)) for N examples and the temperature T.
 
-    A high temperature shows which wrong classes are similar for the teacher. The gradient of the KL divergence scales
-    with 1/T², and the factor T² compensates for that: it is T (softmax(logits / T) - softmax(teacher_logits / T)) / N.
+    A high temperature increases the soft targets of the wrong classes. The gradient of the KL divergence is
+    proportional to 1/T² for large T, which the factor T² compensates for. The gradient of the loss is
+    T (softmax(logits / T) - softmax(teacher_logits / T)) / N.
 
     Source: G. Hinton, O. Vinyals, J. Dean, Distilling the knowledge in a neural network, 2015, section 2.
     """
@@ -36,12 +37,15 @@ def distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: flo
 
 
 def binary_distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: float = 2.0) -> Tensor:
-    """Return T² times the mean of KL(σ(v) || σ(z)) over examples and classes, for multi-label classification.
+    """Return the distillation loss for multi-label classification.
 
-    Each class is a Bernoulli variable. With z = logits / T, v = teacher_logits / T and s(a) = log(1 + eᵃ):
-    KL = σ(v) log(σ(v) / σ(z)) + (1 - σ(v)) log((1 - σ(v)) / (1 - σ(z))) = s(z) - s(v) - σ(v) (z - v).
-    The gradient is T (σ(z) - σ(v)) / (N · classes). For T = 1 this is the gradient of
-    `binary_cross_entropy_with_logits` with targets σ(v).
+    The loss is T² · KL(σ(v) || σ(z)), averaged over N examples and all classes, with the temperature T, the sigmoid σ,
+    z = logits / T and v = teacher_logits / T. Each class is a Bernoulli variable. With s(a) = log(1 + eᵃ),
+
+        KL = σ(v) log(σ(v) / σ(z)) + (1 - σ(v)) log((1 - σ(v)) / (1 - σ(z))) = s(z) - s(v) - σ(v) (z - v).
+
+    The gradient is T (σ(z) - σ(v)) / (N · classes). For T = 1, the gradient equals that of
+    `binary_cross_entropy_with_logits` with the targets σ(v).
     """
     temperature = _checked_temperature(temperature)
     v = _as_teacher(teacher_logits, logits) / temperature
@@ -56,11 +60,12 @@ def binary_distillation_loss(logits: Tensor, teacher_logits: Array, *, temperatu
 
 
 def mse_loss(features: Tensor, teacher_features: Array) -> Tensor:
-    """Return the mean of (f - t)² over examples and entries of `features` f and `teacher_features` t, both (N, size).
+    """Return the mean squared error (f - t)² between `features` f and `teacher_features` t, both (N, size).
 
     The gradient is 2 (f - t) / (N · size).
 
-    Source: A. Romero and others, FitNets: hints for thin deep nets, 2015, equation 3, with a mean instead of a sum.
+    Source: A. Romero and others, FitNets: hints for thin deep nets, 2015, equation 3, here with a mean instead of a
+    sum.
     """
     difference = features.data - _as_teacher(teacher_features, features)
 
@@ -73,11 +78,14 @@ def mse_loss(features: Tensor, teacher_features: Array) -> Tensor:
 def _checked_temperature(temperature: float) -> float:
     if not 0 < temperature < math.inf:
         raise ConfigError(f"expected a finite temperature above 0, got {temperature}")
-    return float(temperature)  # a NumPy float64 would turn float32 into float64
+    return float(temperature)  # with a NumPy float64, float32 logits would be cast to float64
 
 
 def _as_teacher(teacher_outputs: Array, student: Tensor) -> Array:
-    """Return the teacher outputs in the dtype of the student. Raises ShapeError for other shapes or no examples."""
+    """Return the teacher outputs in the dtype of the student outputs.
+
+    Raises ShapeError if the shapes differ, or if there are no examples.
+    """
     teacher_outputs = as_array(teacher_outputs).astype(student.data.dtype, copy=False)
     if teacher_outputs.shape != student.shape or teacher_outputs.ndim != 2 or not teacher_outputs.size:
         raise ShapeError(

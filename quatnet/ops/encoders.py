@@ -1,6 +1,6 @@
-"""Encoders from real to quaternion channels without parameters. `nn.LearnedEncoder` has parameters.
+"""Linear encoders from real to quaternion channels without parameters.
 
-Both are linear maps.
+`nn.LearnedEncoder` is an encoder with parameters.
 """
 
 from ..autodiff import Tensor
@@ -10,12 +10,12 @@ from ..errors import ShapeError
 
 
 def repeat_encoder(x: Tensor) -> Tensor:
-    """Return x (1 + i + j + k): (..., C) real -> (..., 4C), each component a copy. Raises ShapeError for a scalar."""
+    """Return x (1 + i + j + k) for real `x`, (..., C) -> (..., 4C). Raises ShapeError for a scalar."""
     return concatenate([_with_channels(x)] * 4)
 
 
 def zero_pad_encoder(x: Tensor) -> Tensor:
-    """Return x + 0i + 0j + 0k: (..., C) real -> (..., 4C). Raises ShapeError for a scalar."""
+    """Return x + 0i + 0j + 0k for real `x`, (..., C) -> (..., 4C). Raises ShapeError for a scalar."""
     shape = (*_with_channels(x).shape[:-1], 3 * x.shape[-1])
     return concatenate([x, Tensor(xp.zeros(shape, dtype=x.data.dtype))])
 

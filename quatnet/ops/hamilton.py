@@ -8,25 +8,27 @@ from ..autodiff.arrays import check_broadcast, unbroadcast
 from ..autodiff.tape import data_of
 from ..backend import Array
 from ..errors import ShapeError
-from ..quaternion.chunks import checked
+from ..quaternion.chunks import as_quaternion_array
 
 
 def hamilton_product(p: Tensor, q: Tensor, *, axis: int = -1) -> Tensor:
-    """Return p ⊗ q along `axis`. The other axes broadcast; `axis` must be negative if p and q differ in `ndim`.
+    """Return the Hamilton product p ⊗ q along `axis`. The other axes broadcast.
 
-    The product is linear in each factor, p ⊗ q = L(p) q = R(q) p. For an upstream gradient `grad`, the gradients are
-    R(q)ᵀ grad for p and L(p)ᵀ grad for q. The transpose of these matrices is the matrix of the conjugate:
+    The product is linear in each factor, p ⊗ q = L(p) q = R(q) p with 4x4 matrices L(p) and R(q). For an upstream
+    gradient `grad`, the gradients are R(q)ᵀ grad for p and L(p)ᵀ grad for q. The transposed matrices are the matrices
+    of the conjugate quaternions, R(q)ᵀ = R(q*) and L(p)ᵀ = L(p*). The gradients therefore are
 
         grad_p = grad ⊗ q*        grad_q = p* ⊗ grad
 
-    Raises ShapeError unless `axis` has length 4 in p and q, and the other axes broadcast.
+    Raises ShapeError unless `axis` has length 4 in p and q, and the other axes broadcast. If p and q differ in `ndim`,
+    `axis` must be negative.
     """
     a, b = data_of(p), data_of(q)
     if axis >= 0 and a.ndim != b.ndim:
-        raise ShapeError(f"expected axis < 0 for shapes {a.shape} and {b.shape} of different ndim, got {axis}")
+        raise ShapeError(f"expected axis < 0 for shapes {a.shape} and {b.shape} of different ndim, got axis={axis}")
     check_broadcast(a.shape, b.shape)
     if a.shape == b.shape and kernels.supports(a, b):
-        y = kernels.hamilton.product(checked(a, axis), b, axis)
+        y = kernels.hamilton.product(as_quaternion_array(a, axis), b, axis)
         return Tensor.from_op(y, (p, q), lambda grad: kernels.hamilton.gradients(a, b, grad, axis))
 
     def backward(grad: Array) -> Sequence[Array]:

@@ -1,4 +1,4 @@
-"""Layer normalization: each row is normalized independently of the rest of the batch."""
+"""Layer normalization over the last axis."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ from ..errors import ShapeError
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, *, eps: float = 1e-5) -> Tensor:
     """Return weight · (x - mean) / sqrt(variance + eps) + bias, with mean and variance over the last axis.
 
-    `x` is (..., C), `weight` and `bias` are (C,). On quaternion channels, mean and variance are over the four
-    components of all channels. The mean is a multiple of 1 + i + j + k, so the op is not equivariant to multiplication
-    by a quaternion on the right. Raises ShapeError if the channels differ.
+    `x` is (..., C), `weight` and `bias` are (C,). For quaternion channels, the mean is over the four components of all
+    channels, so a multiple of 1 + i + j + k is subtracted from each quaternion. The op is therefore not equivariant to
+    multiplication by a quaternion on the right. Raises ShapeError if the numbers of channels differ.
 
     Source: J. L. Ba, J. R. Kiros, G. E. Hinton, Layer normalization, 2016.
     """
@@ -31,7 +31,7 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, *, eps: float = 1e-5) ->
 
 
 def _normalize(a: Array, eps: float) -> tuple[Array, Array]:
-    """Return rows with mean 0 and variance 1, and the factor 1 / sqrt(variance + eps) of each row."""
+    """Return `a` with mean 0 and variance 1 along the last axis, and the factor 1 / sqrt(variance + eps)."""
     centered = a - _mean(a)
     inv_std = 1 / xp.sqrt(_mean(centered**2) + a.dtype.type(eps))
     return centered * inv_std, inv_std

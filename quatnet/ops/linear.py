@@ -1,4 +1,4 @@
-"""Linear ops, real and quaternion: a matrix product and an optional bias."""
+"""Real and quaternion linear ops."""
 
 from ..autodiff import Tensor
 from ..autodiff.shape import reshape
@@ -7,15 +7,15 @@ from .quaternion_conv import quaternion_conv2d
 
 
 def linear(x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return x @ w + bias for `x` (N, C), `w` (C, O), `bias` (O,) or None."""
+    """Return x @ w + bias for `x` (N, C) and `w` (C, O). `bias` is (O,) or None."""
     return x @ w if bias is None else x @ w + bias
 
 
 def quaternion_linear(x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return w ⊗ x + bias for `x` (N, 4C) in blocks r|i|j|k, `w` (4, C, O), `bias` (4O,) or None: (N, 4O).
+    """Return w ⊗ x + bias (N, 4O) for `x` (N, 4C) in blocks r|i|j|k and `w` (4, C, O). `bias` is (4O,) or None.
 
-    Computed as `quaternion_conv2d` of 1x1 images. Without bias, x ⊗ q gives (w ⊗ x) ⊗ q for any constant quaternion q.
-    Raises ShapeError for other shapes.
+    The op is computed as `quaternion_conv2d` of images with one pixel. Without bias, f(x ⊗ q) = f(x) ⊗ q for any
+    constant quaternion q. Raises ShapeError for other shapes.
     """
     if w.data.ndim != 3 or w.shape[0] != 4 or x.data.ndim != 2 or x.shape[1] != 4 * w.shape[1]:
         raise ShapeError(f"expected x (N, 4C) and w (4, C, O), got {x.shape} and {w.shape}")

@@ -1,6 +1,7 @@
-"""Losses on logits, averaged over the batch. They are computed without overflow in log and exp.
+"""Classification losses on logits, averaged over the batch.
 
-All losses take `logits` and `targets` of the same shape (N, classes), and raise ShapeError otherwise.
+All losses raise ShapeError unless `logits` and `targets` have the same shape (N, classes). The losses are computed
+without overflow in exp and log.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from ..errors import ShapeError
 
 
 def log_softmax(logits: Array) -> Array:
-    """Return log(softmax(logits)) along the last axis, for plain arrays."""
+    """Return log(softmax(logits)) along the last axis of an array."""
     shifted = logits - logits.max(axis=-1, keepdims=True)
     return shifted - xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
 
@@ -20,8 +21,8 @@ def log_softmax(logits: Array) -> Array:
 def cross_entropy(logits: Tensor, targets: Array) -> Tensor:
     """Return the cross entropy -1/N Σ targets · log softmax(logits), averaged over N examples.
 
-    `targets` (N, classes) are class probabilities: one-hot, smoothed or mixed. The gradient is
-    (softmax(logits) - targets) / N if the targets of each example sum to 1.
+    `targets` (N, classes) are class probabilities, such as one-hot, smoothed or mixed targets. If the targets of each
+    example sum to 1, the gradient is (softmax(logits) - targets) / N.
     """
     targets = _as_targets(targets, logits)
     log_p = log_softmax(logits.data)
@@ -33,9 +34,10 @@ def cross_entropy(logits: Tensor, targets: Array) -> Tensor:
 
 
 def binary_cross_entropy_with_logits(logits: Tensor, targets: Array) -> Tensor:
-    """Return the mean of -t log σ(z) - (1 - t) log(1 - σ(z)) over examples and classes, for multi-label targets t.
+    """Return the binary cross entropy, averaged over N examples and all classes, for multi-label targets.
 
-    Computed as max(z, 0) - z t + log(1 + e^-|z|). The gradient is (σ(z) - t) / (N · classes).
+    For a logit z, a target t and the sigmoid σ, the binary cross entropy is -t log σ(z) - (1 - t) log(1 - σ(z)). It is
+    computed as max(z, 0) - z t + log(1 + e^-|z|). The gradient is (σ(z) - t) / (N · classes).
     """
     targets = _as_targets(targets, logits)
     z = logits.data
@@ -50,7 +52,10 @@ def binary_cross_entropy_with_logits(logits: Tensor, targets: Array) -> Tensor:
 
 
 def _as_targets(targets: Array, logits: Tensor) -> Array:
-    """Return `targets` as an array in the dtype of `logits`. Raises ShapeError for other shapes or no examples."""
+    """Return `targets` as an array in the dtype of `logits`.
+
+    Raises ShapeError if the shapes differ, or if there are no examples.
+    """
     targets = as_array(targets).astype(logits.data.dtype, copy=False)
     if targets.shape != logits.shape or targets.ndim != 2 or not targets.size:
         raise ShapeError(

@@ -1,4 +1,7 @@
-"""Pooling over square windows without overlap. Rows and columns that do not fill a window are dropped."""
+"""Pooling over square windows without overlap.
+
+Rows and columns at the border that do not fill a window are dropped.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,8 +14,8 @@ from ..threads import chunk_slices, parallel_for
 from .components import merge_components, split_components
 
 
-def _corners(x: Array, kernel_size: int) -> Iterator[Array]:
-    """Yield kernel_size² views of `x`. Each view holds one entry of every window."""
+def _window_entries(x: Array, kernel_size: int) -> Iterator[Array]:
+    """Yield kernel_size² views of `x`. Each view contains the entries at one position of all windows."""
     if kernel_size < 1:
         raise ShapeError(f"expected kernel_size of at least 1, got {kernel_size}")
     height, width = x.shape[1] // kernel_size * kernel_size, x.shape[2] // kernel_size * kernel_size
@@ -30,33 +33,33 @@ def _images(x: Tensor) -> Array:
 
 
 def avg_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
-    """Return the mean over each window: (N, H, W, C) -> (N, H // kernel_size, W // kernel_size, C).
+    """Return the mean of each window: (N, H, W, C) -> (N, H // kernel_size, W // kernel_size, C).
 
-    On quaternion channels, avg_pool2d(x ⊗ q) = avg_pool2d(x) ⊗ q, because the op is linear. Raises ShapeError if the
-    window is larger than the image.
+    For quaternion channels and a constant quaternion q, avg_pool2d(x ⊗ q) = avg_pool2d(x) ⊗ q, because the op is
+    linear. Raises ShapeError if the window is larger than the image.
     """
     a = _images(x)
-    next(_corners(a, kernel_size))  # raises if the window is larger than the image
+    next(_window_entries(a, kernel_size))  # raises if the window is larger than the image
     if kernels.supports(a):
         y = kernels.pooling.average(a, kernel_size)
         return Tensor.from_op(y, (x,), lambda grad: (kernels.pooling.average_gradient(grad, a.shape, kernel_size),))
     y = xp.empty((len(a), a.shape[1] // kernel_size, a.shape[2] // kernel_size, a.shape[3]), dtype=a.dtype)
 
     def forward(clips: slice) -> None:
-        corners = _corners(a[clips], kernel_size)
+        entries = _window_entries(a[clips], kernel_size)
         window_sum = y[clips]
-        window_sum[...] = next(corners)
-        for corner in corners:
-            window_sum += corner
+        window_sum[...] = next(entries)
+        for entry in entries:
+            window_sum += entry
         window_sum *= 1 / kernel_size**2
 
     def backward(grad: Array) -> Sequence[Array]:
         grad_x = xp.empty(a.shape, dtype=a.dtype)
 
         def work(clips: slice) -> None:
-            share = grad[clips] * a.dtype.type(1 / kernel_size**2)
-            for corner in _corners(grad_x[clips], kernel_size):
-                corner[...] = share
+            grad_per_entry = grad[clips] * a.dtype.type(1 / kernel_size**2)
+            for entry in _window_entries(grad_x[clips], kernel_size):
+                entry[...] = grad_per_entry
             grad_x[clips, kernel_size * y.shape[1] :] = 0  # rows and columns outside all windows
             grad_x[clips, :, kernel_size * y.shape[2] :] = 0
 
@@ -70,44 +73,45 @@ def avg_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
 def max_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
     """Return the maximum of each window: (N, H, W, C) -> (N, H // kernel_size, W // kernel_size, C).
 
-    The first of equal entries receives the gradient. On quaternion channels the op is componentwise: the four
-    components of a result may come from four pixels, and the op is not equivariant. Raises ShapeError if the window is
-    larger than the image.
+    If several entries are equal to the maximum, the first of these entries receives the gradient. On quaternion
+    channels, the op is componentwise, so the four components of a result may be those of four pixels. The op is not
+    equivariant to multiplication by a quaternion. Raises ShapeError if the window is larger than the image.
     """
     a = _images(x)
-    next(_corners(a, kernel_size))  # raises if the window is larger than the image
+    next(_window_entries(a, kernel_size))  # raises if the window is larger than the image
     if kernels.supports(a):
         y = kernels.pooling.maximum(a, kernel_size)
         return Tensor.from_op(y, (x,), lambda grad: (kernels.pooling.maximum_gradient(grad, a, kernel_size),))
-    corners = xp.stack(list(_corners(a, kernel_size)))
-    argmax = corners.argmax(axis=0)
+    entries = xp.stack(list(_window_entries(a, kernel_size)))
+    argmax = entries.argmax(axis=0)
 
     def backward(grad: Array) -> Sequence[Array]:
         grad_x = xp.zeros(a.shape, dtype=a.dtype)
-        for index, corner in enumerate(_corners(grad_x, kernel_size)):
-            corner[...] = grad * (argmax == index)
+        for index, entry in enumerate(_window_entries(grad_x, kernel_size)):
+            entry[...] = grad * (argmax == index)
         return (grad_x,)
 
-    return Tensor.from_op(corners.max(axis=0), (x,), backward)
+    return Tensor.from_op(entries.max(axis=0), (x,), backward)
 
 
 def norm_max_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
-    """Return the quaternion with the largest norm in each window, the first of equal norms.
+    """Return the quaternion with the largest norm in each window, the first if norms are equal.
 
-    (N, H, W, 4C) in blocks r|i|j|k -> (N, H // kernel_size, W // kernel_size, 4C). Since |q ⊗ p| = |q| |p|, the same
-    pixel is selected for x ⊗ p, and norm_max_pool2d(x ⊗ p) = norm_max_pool2d(x) ⊗ p for every p. Raises ShapeError if
-    the window is larger than the image, or the channels are not a multiple of 4.
+    The result for `x` (N, H, W, 4C) in blocks r|i|j|k is (N, H // kernel_size, W // kernel_size, 4C). Since
+    |q ⊗ p| = |q| |p|, the same pixels are selected for x and x ⊗ p with a constant quaternion p. Therefore
+    norm_max_pool2d(x ⊗ p) = norm_max_pool2d(x) ⊗ p. Raises ShapeError if the window is larger than the image, or if the
+    number of channels is not a multiple of 4.
 
     Source: G. Altamirano, Geometric methods of perceptual organization for computer vision, 2017.
     """
     q = split_components(_images(x))
-    corners = xp.stack(list(_corners(q, kernel_size)))  # (kernel_size², N, OH, OW, 4, C)
-    argmax = norm(corners, axis=-2).argmax(axis=0)[..., None, :]
+    entries = xp.stack(list(_window_entries(q, kernel_size)))  # (kernel_size², N, OH, OW, 4, C)
+    argmax = norm(entries, axis=-2).argmax(axis=0)[..., None, :]
 
     def backward(grad: Array) -> Sequence[Array]:
         grad_q = xp.zeros(q.shape, dtype=q.dtype)
-        for index, corner in enumerate(_corners(grad_q, kernel_size)):
-            corner[...] = split_components(grad) * (argmax == index)
+        for index, entry in enumerate(_window_entries(grad_q, kernel_size)):
+            entry[...] = split_components(grad) * (argmax == index)
         return (merge_components(grad_q),)
 
-    return Tensor.from_op(merge_components(xp.take_along_axis(corners, argmax[None], axis=0)[0]), (x,), backward)
+    return Tensor.from_op(merge_components(xp.take_along_axis(entries, argmax[None], axis=0)[0]), (x,), backward)

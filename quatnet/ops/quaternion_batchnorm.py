@@ -12,7 +12,10 @@ from .components import merge_components, split_components
 
 
 def quaternion_statistics(x: Array) -> tuple[Array, Array]:
-    """Return the mean (4C,) and E|q - mean|² / 4 (C,) of `x` (..., 4C). Raises ShapeError for an empty batch."""
+    """Return the mean (4C,) and the variance (C,) of the quaternions `x` (..., 4C).
+
+    The variance is the mean of |q - mean|² / 4. Raises ShapeError for an empty batch.
+    """
     mean, variance = batch_statistics(x)
     return mean, split_components(variance).mean(axis=0)
 
@@ -25,23 +28,22 @@ def quaternion_batch_norm(
     *,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Return weight · (q - mean) / sqrt(variance + eps) + bias, with one scale for the four components.
+    """Return weight · (q - mean) / sqrt(variance + eps) + bias, with one variance for the four components.
 
-    The variance E|q - mean|² / 4 is the mean of the variances of the components, so the components of the result have
-    a variance of about 1, as in `batch_norm`. The source omits the 4, which halves the result. In training and with
-    bias 0, f(x ⊗ u) = f(x) ⊗ u for a unit quaternion u.
+    The variance is the mean of |q - mean|² / 4, which is the mean of the variances of the components. The components of
+    the normalized quaternions therefore have a variance of about 1, as in `batch_norm`. The source omits the factor
+    1/4, which halves the normalized quaternions. In training with bias 0, f(x ⊗ u) = f(x) ⊗ u for a unit quaternion u.
 
     Parameters
     ----------
     x : tensor (..., 4C) in blocks r|i|j|k
     weight : real tensor (C,)
     bias : tensor (4C,)
-    running_stats : running (mean, variance) as returned by `quaternion_statistics` for evaluation, constants. By
-    default
-        the statistics of `x` are used, and the gradient passes through them.
+    running_stats : running (mean, variance) as returned by `quaternion_statistics`, constants for evaluation. By
+        default the statistics of `x` are used. The gradient is then also propagated through the statistics.
     eps : number added to the variance
 
-    Raises ShapeError if the channels differ.
+    Raises ShapeError if the numbers of channels differ.
 
     Source: Q. Yin and others, Quaternion convolutional neural network for color image classification and
     forensics, 2019.
@@ -66,5 +68,5 @@ def quaternion_batch_norm(
 
 
 def _sum(a: Array, axis: int | tuple[int, ...]) -> Array:
-    """Return the sum, accumulated in float64: float32 would lose digits over millions of rows."""
+    """Return the sum along `axis`, accumulated in float64, since float32 loses digits for millions of terms."""
     return a.sum(axis=axis, dtype=np.float64).astype(a.dtype)

@@ -1,4 +1,7 @@
-"""Quaternion kernels expanded to real kernels (16 real products for one quaternion product), and groups of blocks."""
+"""Expansion of quaternion convolution kernels to real convolution kernels, and channel order for groups.
+
+A real convolution with an expanded kernel computes 16 real products for each quaternion product.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,8 +13,8 @@ from ..errors import ShapeError
 from ..quaternion import left_matrix, left_matrix_adjoint
 
 
-def check(x: Tensor, w: Tensor, groups: int) -> None:
-    """Raise ShapeError unless `x` is (N, H, W, 4C) and `w` (4, KH, KW, C / groups, O), with O in equal groups."""
+def check_conv_shapes(x: Tensor, w: Tensor, groups: int) -> None:
+    """Raise ShapeError unless `x` is (N, H, W, 4C), `w` is (4, KH, KW, C / groups, O), and `groups` divides O."""
     if w.data.ndim != 5 or w.shape[0] != 4 or x.data.ndim != 4 or x.shape[-1] != 4 * groups * w.shape[3]:
         raise ShapeError(
             f"expected x (N, H, W, 4C) and w (4, KH, KW, C / groups, O), got {x.shape} and {w.shape} with groups "
@@ -22,7 +25,7 @@ def check(x: Tensor, w: Tensor, groups: int) -> None:
 
 
 def block_weight(w: Tensor) -> Tensor:
-    """Return the real kernel (KH, KW, 4C, 4O) equivalent to the quaternion kernel `w` (4, KH, KW, C, O)."""
+    """Return the real convolution kernel (KH, KW, 4C, 4O) equivalent to the quaternion one `w` (4, KH, KW, C, O)."""
 
     def backward(grad: Array) -> Sequence[Array]:
         return (left_matrix_adjoint(grad, axis=0),)
@@ -31,7 +34,10 @@ def block_weight(w: Tensor) -> Tensor:
 
 
 def merge_blocks(blocks: Tensor) -> Tensor:
-    """Return 4x4 real blocks (4 out, 4 in, KH, KW, C, O) as one real kernel (KH, KW, 4C, 4O)."""
+    """Return a real convolution kernel (KH, KW, 4C, 4O) that consists of 4x4 `blocks` (4, 4, KH, KW, C, O).
+
+    The first two axes of `blocks` are the output component and the input component.
+    """
 
     def backward(grad: Array) -> Sequence[Array]:
         return (plain.split_blocks(grad),)
@@ -40,19 +46,19 @@ def merge_blocks(blocks: Tensor) -> Tensor:
 
 
 def apply_real_op(op: Callable[..., Tensor], x: Tensor, w: Tensor, groups: int, **options: Any) -> Tensor:
-    """Return the real `op` of `x` and a real kernel `w` whose last axes are in blocks r|i|j|k.
+    """Return the real convolution `op` of `x` and a real convolution kernel `w`, with channels in blocks r|i|j|k.
 
-    A real op expects the channels of a group to be contiguous. With groups, the blocks are therefore moved inside the
-    groups, and back in the result.
+    A real op needs contiguous channels in each group. With groups, the channels are therefore reordered from components
+    of groups to groups of components. The channels of the result are reordered back.
     """
     if groups == 1:
         return op(x, w, **options)
-    y = op(swap_levels(x, 4, groups), swap_levels(w, 4, groups), groups=groups, **options)
-    return swap_levels(y, groups, 4)
+    y = op(transpose_channel_blocks(x, 4, groups), transpose_channel_blocks(w, 4, groups), groups=groups, **options)
+    return transpose_channel_blocks(y, groups, 4)
 
 
-def swap_levels(x: Tensor, outer: int, inner: int) -> Tensor:
-    """Swap the two outer levels of the last axis: (..., outer inner C) -> (..., inner outer C)."""
+def transpose_channel_blocks(x: Tensor, outer: int, inner: int) -> Tensor:
+    """Return `x` with the last axis reordered from (outer, inner, C) to (inner, outer, C), flattened."""
 
     def backward(grad: Array) -> Sequence[Array]:
         return (_swap(grad, inner, outer),)

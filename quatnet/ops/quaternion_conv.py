@@ -1,7 +1,8 @@
-"""Quaternion convolutions, and transposed quaternion convolution.
+"""Quaternion convolution and transposed quaternion convolution.
 
-The last axis of an image (N, H, W, 4C) holds four blocks r|i|j|k. In a kernel (4, KH, KW, C/G, O), C and O are numbers
-of quaternion channels. With `groups` G, each of the four blocks is split into G groups of consecutive channels.
+The last axis of an image (N, H, W, 4C) consists of four blocks r|i|j|k. In a convolution kernel (4, KH, KW, C/G, O), C
+and O are the numbers of quaternion channels. With `groups` G, each of the four blocks is split into G groups of
+consecutive channels.
 
 The ops are equivariant to multiplication by a constant quaternion q on the right, op(x ⊗ q) = op(x) ⊗ q, because
 (w ⊗ x) ⊗ q = w ⊗ (x ⊗ q).
@@ -21,20 +22,21 @@ from ..conv.fast import algorithms
 from ..conv.im2col import Pair, pair, single
 from ..errors import ShapeError
 from .conv import conv2d, conv_transpose2d, image_to_signal, signal_to_image
-from .quaternion_blocks import apply_real_op, block_weight, check
+from .quaternion_blocks import apply_real_op, block_weight, check_conv_shapes
 
 
 def quaternion_conv2d(
     x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
 ) -> Tensor:
-    """Return the quaternion correlation y = Σ_taps w ⊗ x.
+    """Return the quaternion cross-correlation Σ w ⊗ x, summed over kernel taps and input channels.
 
-    `x` is (N, H, W, 4C) in blocks r|i|j|k, and `w` is (4, KH, KW, C/G, O), the left factor. The result is
-    (N, OH, OW, 4O), with OH and OW as in `conv2d`. A quaternion product takes 8 real products, or 16 with dilation or
-    groups (`quatnet.conv.fast`). On a GPU it takes 8 if `conv.gpu.is_profitable`. Raises ShapeError if channels,
-    groups, dtypes or sizes do not fit.
+    `x` is (N, H, W, 4C) in blocks r|i|j|k. `w` is (4, KH, KW, C/G, O). The result is (N, OH, OW, 4O), with OH and OW as
+    in `conv2d`. Raises ShapeError if channels, groups, dtypes or sizes do not match.
+
+    On the CPU, a quaternion product is computed with 8 real products, or with 16 if there is dilation or groups
+    (`quatnet.conv.fast`). On a GPU, it is computed with 8 real products if `conv.gpu.is_profitable`.
     """
-    check(x, w, groups)
+    check_conv_shapes(x, w, groups)
     a, b = x.data, w.data
     algorithm_and_options = _eight_product_algorithm(a, b, stride, padding, dilation, groups)
     if algorithm_and_options is None:
@@ -51,7 +53,7 @@ def quaternion_conv2d(
 def _eight_product_algorithm(
     x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> tuple[ModuleType, tuple] | None:
-    """Return the module that uses 8 real products and its options, or None if 16 products are used."""
+    """Return a module for convolution with 8 real products and its options, or None if 16 products are used."""
     if kernels.supports(x, w):
         return (gpu, (pair(stride), pair(padding), pair(dilation), groups)) if gpu.is_profitable(w.shape) else None
     fast = fast_options(stride, padding, dilation)
@@ -61,7 +63,10 @@ def _eight_product_algorithm(
 def quaternion_conv1d(
     x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
 ) -> Tensor:
-    """Return y = Σ_taps w ⊗ x for a signal `x` (N, L, 4C) and `w` (4, K, C/G, O): (N, OL, 4O), sizes as in `conv1d`."""
+    """Return the quaternion cross-correlation (N, OL, 4O) of a signal `x` (N, L, 4C) with `w` (4, K, C/G, O).
+
+    OL is as in `conv1d`. Raises ShapeError like `quaternion_conv2d`.
+    """
     if x.data.ndim != 3 or w.data.ndim != 4:
         raise ShapeError(f"expected x (N, L, 4C) and w (4, K, C / groups, O), got {x.shape} and {w.shape}")
     kernel = reshape(w, (w.shape[0], 1, *w.shape[1:]))
@@ -79,13 +84,13 @@ def quaternion_conv_transpose2d(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Return the transposed quaternion convolution of `x` (N, H, W, 4C) and `w` (4, KH, KW, C/G, O): (N, OH, OW, 4O).
+    """Return the transposed quaternion convolution (N, OH, OW, 4O) of `x` (N, H, W, 4C) with `w` (4, KH, KW, C/G, O).
 
-    OH and OW are those of `conv_transpose2d`. Every pixel x[h, v] adds w[i, j] ⊗ x[h, v] to the result. The op is the
-    adjoint of `quaternion_conv2d` with w* replaced by w. Raises ShapeError if channels, groups, dtypes or sizes do not
-    fit.
+    OH and OW are as in `conv_transpose2d`. Each kernel tap w and each pixel x contribute w ⊗ x to one pixel of the
+    result. The op is the adjoint of a `quaternion_conv2d` with the conjugate weights w*. Raises ShapeError if channels,
+    groups, dtypes or sizes do not match.
     """
-    check(x, w, groups)
+    check_conv_shapes(x, w, groups)
     options: dict[str, Any] = {
         "stride": stride,
         "padding": padding,

@@ -1,4 +1,4 @@
-"""Quaternion convolution by kernel: each weight rotates its input instead of multiplying it from the left."""
+"""Quaternion rotation convolution, in which each weight rotates its input."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from ..conv.im2col import Pair
 from ..errors import ShapeError
 from ..quaternion import conjugate, left_matrix, left_matrix_adjoint, right_matrix
 from .conv import conv2d
-from .quaternion_blocks import apply_real_op, check, merge_blocks
+from .quaternion_blocks import apply_real_op, check_conv_shapes, merge_blocks
 
 
 def quaternion_rotation_conv2d(
@@ -22,36 +22,39 @@ def quaternion_rotation_conv2d(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Return y = Σ_taps s (w ⊗ x ⊗ w*) / |w|²: each weight w rotates its input, and s scales it.
+    """Return y = Σ s (w ⊗ x ⊗ w*) / |w|², summed over kernel taps and input channels.
 
-    `x` is (N, H, W, 4C), `w` (4, KH, KW, C/G, O), `scale` s (KH, KW, C/G, O). The op is not linear in w, and not
-    equivariant to multiplication by a quaternion on the right. It has these properties:
+    Each weight w rotates its input x, and the real factor s scales the result. `x` is (N, H, W, 4C), `w` is
+    (4, KH, KW, C/G, O), and `scale` contains s, (KH, KW, C/G, O). The op is not linear in w. The op is not equivariant
+    to multiplication by a quaternion on the right. The op has these properties:
 
-    - The real part of y is the real convolution of the real part of x with s, and does not depend on w.
-    - The imaginary parts of y depend on the imaginary parts of x only. For a single tap, |y| = |s| |x|.
+    - The real part of y is the real convolution of the real part of x with s. It does not depend on w.
+    - The imaginary parts of y depend only on the imaginary parts of x. If the sum has one term, |y| = |s| |x|.
     - Norm and sign of w have no effect, so the gradient of w is orthogonal to w.
-    - Rotating the input is rotating the weights: p ⊗ x ⊗ p* / |p|² for x equals w ⊗ p for w.
+    - For a constant quaternion p, the input p ⊗ x ⊗ p* / |p|² with the weights w gives the same result as the input x
+      with the weights w ⊗ p.
 
-    Without s, all taps would have the same magnitude. Without the division, s would be |w|² and never negative. A
-    weight of 0 gives nan. Raises ShapeError if channels, groups, dtypes or sizes do not fit.
+    The factors s allow terms of different magnitude and sign. A weight of 0 gives nan. Raises ShapeError if channels,
+    groups, dtypes or sizes do not match.
 
-    Source: X. Zhu and others, Quaternion convolutional neural networks, 2018 (there s = |w|); T. Parcollet and
-    others, SpeechBrain, 2021 (a trained s; there the real part is set to 0, here it is kept).
+    Source: X. Zhu and others, Quaternion convolutional neural networks, 2018, with s = |w|. T. Parcollet and others,
+    SpeechBrain, 2021, with trained s and a real part of 0. Here the real part is kept.
     """
-    check(x, w, groups)
+    check_conv_shapes(x, w, groups)
     if scale.shape != w.shape[1:] or scale.data.dtype != w.data.dtype:
         raise ShapeError(
-            f"expected a scale of dtype {w.data.dtype} and shape {w.shape[1:]}, got {scale.data.dtype} {scale.shape}"
+            f"expected scale of dtype {w.data.dtype} and shape {w.shape[1:]}, got {scale.data.dtype} {scale.shape}"
         )
     kernel = merge_blocks(rotation_matrices(w) * (scale / sum(w * w, axis=0)))
     return apply_real_op(conv2d, x, kernel, groups, stride=stride, padding=padding, dilation=dilation)
 
 
 def rotation_matrices(w: Tensor) -> Tensor:
-    """Return the matrices M = L(w) R(w*) of x -> w ⊗ x ⊗ w*: (4, ...) -> (4 out, 4 in, ...).
+    """Return the 4x4 matrices of x -> w ⊗ x ⊗ w*, (4, ...) -> (4, 4, ...). The first axis is the output component.
 
-    The gradient follows from the product rule. Since (w ⊗ x)* = x* ⊗ w*, R(w*) = K L(w) K with the matrix K of
-    conjugation, so the gradient of R is expressed by the adjoint of L.
+    The matrix is L(w) R(w*) with the matrices L of left multiplication and R of right multiplication. The gradient is
+    computed by the product rule. Since (w ⊗ x)* = x* ⊗ w*, R(w*) = K L(w) K with the matrix K of conjugation. The
+    gradient of R is therefore computed with the adjoint of L.
     """
     a = xp.moveaxis(w.data, 0, -1)
     left, right = left_matrix(a), right_matrix(conjugate(a))

@@ -1,8 +1,8 @@
-"""Whitening batch normalization: the four components of a quaternion become uncorrelated.
+"""Whitening batch normalization, which decorrelates the four components of quaternions.
 
-The quaternions of a channel are stored as columns, in arrays (C, 4, rows), so that one batched matrix product with
-(C, 4, 4) processes all channels. The 4x4 matrices are computed in float64, because float32 has too few digits to invert
-the covariance of strongly correlated components.
+The N quaternions of each of C channels are stored as the columns of a matrix, in arrays (C, 4, N). One batched product
+with matrices (C, 4, 4) then processes all channels. The 4x4 matrices are computed in float64. The precision of float32
+is not sufficient to invert the covariance of strongly correlated components.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,14 @@ from .components import merge_components, split_components
 
 
 class WhiteningError(QuatnetError, ArithmeticError):
-    """The covariance of the four components cannot be inverted."""
+    """Exception for a covariance of the four components that cannot be inverted."""
 
 
 def _symmetric_entries() -> np.ndarray:
-    """Return E (10, 16): column 4a + b has a 1 in the row of the lower-triangle entry for (a, b) and (b, a)."""
+    """Return the matrix (10, 16) that maps a lower triangle, as a row vector, to a symmetric 4x4 matrix.
+
+    Column 4a + b has a 1 in the row of the entry (a, b) or (b, a) of the lower triangle.
+    """
     entry = np.zeros((4, 4), int)
     entry[np.tril_indices(4)] = range(10)
     return np.eye(10)[np.maximum(entry, entry.T).ravel()].T
@@ -31,17 +34,21 @@ _ENTRIES = _symmetric_entries()
 
 
 def whitening_statistics(x: Array) -> tuple[Array, Array]:
-    """Return the mean (4C,) and the biased covariance (C, 4, 4) in float64 of `x` (..., 4C) over all rows.
+    """Return the mean (4C,) and the biased covariance (C, 4, 4) of the quaternions `x` (..., 4C).
+
+    The covariance is float64.
 
     Raises
     ------
     WhiteningError
-        Fewer than 5 rows. Their covariance has no inverse.
+        A channel has fewer than 5 quaternions, so that the covariance has no inverse.
     """
     columns = _columns(x).astype(np.float64)
     count = columns.shape[2]
     if count < 5:
-        raise WhiteningError(f"whitening needs at least 5 rows in training, got {count}; use a larger batch")
+        raise WhiteningError(
+            f"whitening needs at least 5 quaternions per channel in training, got {count}; use a larger batch"
+        )
     mean = columns.mean(axis=2)  # (C, 4)
     columns -= mean[:, :, None]
     return merge_components(mean.T).astype(x.dtype), _matmul(columns, _transpose(columns)) / count
@@ -55,34 +62,38 @@ def whitening_batch_norm(
     *,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Return S W (q - mean) + bias with W = L⁻¹ for the Cholesky factor L of covariance + eps I = L Lᵀ.
+    """Return S W (q - mean) + bias, with the whitening matrix W and a trained symmetric 4x4 matrix S per channel.
 
-    z = W (q - mean) has covariance I. S is a trained symmetric 4x4 matrix for each channel. With the gradient
-    grad_z of z,
+    W is the inverse L⁻¹ of the Cholesky factor L, covariance + eps I = L Lᵀ with the identity matrix I. The covariance
+    of z = W (q - mean) is I, except for eps. With the gradient grad_z of z, the gradient of q is
 
-        grad_q = Wᵀ (grad_z - mean(grad_z) - P z)        P: lower triangle of mean(grad_z zᵀ), mirrored.
+        grad_q = Wᵀ (grad_z - mean(grad_z) - P z)
 
-    Only the lower triangle occurs because L is lower triangular. The op is not equivariant: for x ⊗ u, all z of a
-    channel are multiplied by an orthogonal matrix that is not a multiplication by u. In training and up to eps, |z|
-    does not change when x is multiplied by a nonzero quaternion.
+    where P is the symmetric matrix with the lower triangle of mean(grad_z zᵀ). Only the lower triangle is used, because
+    L is lower triangular.
+
+    The op is not equivariant to multiplication by a quaternion u. For x ⊗ u, all z of a channel are multiplied by an
+    orthogonal matrix, which is not the matrix of multiplication by u. In training, except for eps, |z| does not change
+    if x is multiplied by a nonzero quaternion.
 
     Parameters
     ----------
     x : tensor (..., 4C) in blocks r|i|j|k
     weight : tensor (10, C), the lower triangle of S row by row
     bias : tensor (4C,)
-    running_stats : running (mean, covariance) as returned by `whitening_statistics` for evaluation, constants. By
-        default the statistics of `x` are used, and the gradient passes through them.
+    running_stats : running (mean, covariance) as returned by `whitening_statistics`, constants for evaluation. By
+        default the statistics of `x` are used. The gradient is then also propagated through the statistics.
     eps : number added to the diagonal of the covariance
 
     Raises
     ------
     ShapeError
-        The channels differ.
+        The numbers of channels differ.
     WhiteningError
-        Fewer than 5 rows; nan or infinity; components that are linearly dependent up to rounding.
+        A channel has fewer than 5 quaternions in training, the covariance has nan or infinite entries, or the
+        components are linearly dependent up to rounding.
 
-    Source: C. Gaudet, A. Maida, Deep quaternion networks, 2018. Their initial S is I / 2.
+    Source: C. Gaudet, A. Maida, Deep quaternion networks, 2018. There, the initial S is I / 2.
     """
     columns = _columns(x.data)
     if weight.shape != (10, len(columns)) or bias.shape != x.shape[-1:]:
@@ -125,12 +136,12 @@ def _inverse_factor(covariance: Array, eps: float) -> Array:
 
 
 def _covariance_term(product: Array, w: Array) -> Array:
-    """Return Wᵀ P W, where P is the mirrored lower triangle of `product`."""
+    """Return wᵀ P w, where P is the symmetric matrix with the lower triangle of `product`."""
     return _transpose(w) @ (xp.tril(product) + _transpose(xp.tril(product, -1))) @ w
 
 
 def _matmul(left: Array, right: Array) -> Array:
-    """Return the matrix products of all channels, distributed over the threads."""
+    """Return the matrix products of all channels, computed on all cores."""
     y = xp.empty((*left.shape[:2], right.shape[2]), dtype=right.dtype)
     chunks = chunk_slices(len(right), max(left[:1].nbytes, right[:1].nbytes))
     parallel_for(lambda chunk: xp.matmul(left[chunk], right[chunk], out=y[chunk]), chunks)
@@ -142,7 +153,7 @@ def _transpose(matrices: Array) -> Array:
 
 
 def _columns(x: Array) -> Array:
-    """Return (..., 4C) as a contiguous array (C, 4, rows), as BLAS needs it."""
+    """Return `x` (..., 4C) as a contiguous array (C, 4, N) of the N quaternions of each channel."""
     q = split_components(x)
     return xp.ascontiguousarray(q.reshape(-1, *q.shape[-2:]).transpose(2, 1, 0))
 

@@ -1,4 +1,4 @@
-"""Optimizers, and learning-rate schedules as functions of the step."""
+"""Optimizers and learning rate schedules."""
 
 from .optimizers import SGD, Adam, AdamW, Optimizer, clip_grad_norm
 from .schedules import cosine, one_cycle

@@ -1,4 +1,4 @@
-"""Optimizers. Each has state arrays per parameter and updates the parameters in `step`."""
+"""Optimizers with state arrays for each parameter."""
 
 from collections.abc import Iterable, Mapping
 
@@ -14,21 +14,21 @@ Params = Iterable[Tensor] | Iterable[tuple[str, Tensor]]
 
 
 class Optimizer:
-    """Base class of all optimizers.
+    """Base class of the optimizers.
 
     Parameters
     ----------
-    params : `model.parameters()`, or `model.named_parameters()`, whose names are used in `state_dict`
+    params : `model.parameters()` or `model.named_parameters()`; `state_dict` contains the names
     lr : default learning rate
     weight_decay : L2 penalty
 
     Raises
     ------
     ConfigError
-        `params` is empty or has items that are not tensors, or `lr` or `weight_decay` is negative.
+        `params` is empty or contains items that are not tensors, or `lr` or `weight_decay` is negative.
     """
 
-    slots: tuple[str, ...] = ()  # names of the state arrays of each parameter
+    state_names: tuple[str, ...] = ()  # names of the state arrays of each parameter
 
     def __init__(self, params: Params, lr: float = 1e-3, *, weight_decay: float = 0.0) -> None:
         self.parameters = _by_name(params)
@@ -36,79 +36,85 @@ class Optimizer:
             raise ConfigError(f"expected lr >= 0 and weight_decay >= 0, got {lr} and {weight_decay}")
         self.lr, self.weight_decay, self.steps = lr, weight_decay, 0
         self.state = {
-            f"{slot}/{name}": xp.zeros(tensor.shape, dtype=tensor.data.dtype)
+            f"{state_name}/{name}": xp.zeros(tensor.shape, dtype=tensor.data.dtype)
             for name, tensor in self.parameters.items()
-            for slot in self.slots
+            for state_name in self.state_names
         }
 
     def step(self, *, lr: float | None = None) -> None:
-        """Update every parameter that has a gradient. `lr` replaces the learning rate of the optimizer in this step."""
+        """Update every parameter that has a gradient. `lr` is the learning rate of this step, by default `self.lr`."""
         self.steps += 1
-        lr = float(self.lr if lr is None else lr)  # a NumPy float64 would turn float32 parameters into float64
+        lr = float(self.lr if lr is None else lr)  # with a NumPy float64, float32 parameters would be cast to float64
         for name, tensor in self.parameters.items():
             if tensor.grad is not None:
                 tensor.data = self._updated(name, tensor, lr)
 
     def zero_grad(self) -> None:
-        """Clear the gradients of all parameters."""
+        """Set the gradients of all parameters to None."""
         for tensor in self.parameters.values():
             tensor.grad = None
 
     def _updated(self, name: str, tensor: Tensor, lr: float) -> Array:
-        """Return the updated parameter, a new array that is computed in chunks on all cores."""
+        """Return the updated parameter as a new array, computed in chunks on all cores."""
         updated = xp.empty(tensor.shape, dtype=tensor.data.dtype)
-        state = [self.state[f"{slot}/{name}"] for slot in self.slots]
-        new, old, grad, *slots = (array.reshape(-1) for array in (updated, tensor.data, tensor.grad, *state))
+        state = [self.state[f"{state_name}/{name}"] for state_name in self.state_names]
+        new, old, grad, *state = (array.reshape(-1) for array in (updated, tensor.data, tensor.grad, *state))
 
         def update(chunk: slice) -> None:
-            slot_chunks = [slot[chunk] for slot in slots]
-            direction = self._direction(old[chunk], grad[chunk], *slot_chunks, decays=tensor.data.ndim > 1)
+            chunks = [array[chunk] for array in (old, grad, *state)]
+            direction = self._compute_update(*chunks, apply_weight_decay=tensor.data.ndim > 1)
             xp.subtract(old[chunk], xp.multiply(direction, lr, out=direction), out=new[chunk])
 
         parallel_for(update, chunk_slices(new.size, 8 * new.itemsize))
         return updated
 
     def state_dict(self) -> dict[str, Array]:
-        """Return a NumPy copy of the number of steps and of the state arrays."""
+        """Return the number of steps and the state arrays, as NumPy copies."""
         return {"steps": np.asarray(self.steps)} | {k: asnumpy(v).copy() for k, v in self.state.items()}
 
     def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
-        """Load a `state_dict()`. Raises CheckpointError if it is from other parameters or another optimizer."""
+        """Set the number of steps and the state arrays to those of a `state_dict()`.
+
+        Raises CheckpointError if names or shapes differ, as for another optimizer or other parameters.
+        """
         if arrays.keys() != {"steps", *self.state} or any(
             arrays[key].shape != value.shape for key, value in self.state.items()
         ):
-            raise CheckpointError(f"the optimizer state does not belong to {type(self).__name__} on this model")
+            raise CheckpointError(f"expected the state of {type(self).__name__} for this model; other names or shapes")
         self.steps = int(arrays["steps"])
         self.state = {key: xp.array(arrays[key], order="C") for key in self.state}
 
-    def _direction(self, p: Array, grad: Array, *slots: Array, decays: bool) -> Array:
-        """Return a new array, the update of `p` divided by the learning rate. `slots` are updated in place.
+    def _compute_update(self, p: Array, grad: Array, *state: Array, apply_weight_decay: bool) -> Array:
+        """Return the update of `p`, divided by the learning rate, as a new array. `state` is updated in place.
 
-        `decays` is true for parameters that AdamW decays.
+        `apply_weight_decay` is whether AdamW applies weight decay to `p`.
         """
         raise NotImplementedError
 
 
 def _by_name(params: Params) -> dict[str, Tensor]:
-    """Return the parameters by name. The name of an unnamed parameter is its position."""
+    """Return the parameters as a dict by name. The name of an unnamed parameter is its position."""
     items = list(params) if isinstance(params, Iterable) else [params]
     pairs = [item if isinstance(item, tuple) else (str(i), item) for i, item in enumerate(items)]
     if not pairs or not all(isinstance(tensor, Tensor) for _, tensor in pairs):
-        raise ConfigError(f"expected tensors such as model.parameters(), got {type(params).__name__}")
+        raise ConfigError(f"expected at least one tensor, as in model.parameters(), got {type(params).__name__}")
     return dict(pairs)
 
 
 class SGD(Optimizer):
-    """v <- momentum · v + grad + weight_decay · θ, then θ <- θ - lr · v."""
+    """Stochastic gradient descent with momentum.
 
-    slots = ("velocity",)
+    A step sets the velocity v to momentum · v + grad + weight_decay · θ, and the parameter θ to θ - lr · v.
+    """
+
+    state_names = ("velocity",)
 
     def __init__(self, params: Params, lr: float = 1e-3, *, momentum: float = 0.9, weight_decay: float = 0.0) -> None:
         super().__init__(params, lr, weight_decay=weight_decay)
         self.momentum = momentum
 
-    def _direction(self, p: Array, grad: Array, *slots: Array, decays: bool) -> Array:
-        (velocity,) = slots
+    def _compute_update(self, p: Array, grad: Array, *state: Array, apply_weight_decay: bool) -> Array:
+        (velocity,) = state
         velocity *= self.momentum
         velocity += grad
         velocity += self.weight_decay * p
@@ -116,11 +122,14 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """θ <- θ - lr · m̂ / (sqrt(v̂) + eps), where m̂ and v̂ are running means of grad and grad² with bias correction.
+    """Adam optimizer.
 
-    The weight decay is added to the gradient. `amsgrad` uses the maximum of v over all steps.
+    A step sets the parameter θ to θ - lr · m̂ / (sqrt(v̂) + eps). m̂ and v̂ are the running means m of grad and v of grad²
+    with bias correction. weight_decay · θ is added to the gradient. With `amsgrad`, v is replaced by its maximum over
+    all steps.
 
-    Source: D. Kingma, J. Ba, Adam, 2015, algorithm 1; S. Reddi and others, On the convergence of Adam, 2018.
+    Source: D. Kingma, J. Ba, Adam, 2015, algorithm 1. S. Reddi and others, On the convergence of Adam and beyond, 2018,
+    for `amsgrad`.
     """
 
     def __init__(
@@ -133,23 +142,23 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
         amsgrad: bool = False,
     ) -> None:
-        self.slots = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if amsgrad else ("exp_avg", "exp_avg_sq")
+        self.state_names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if amsgrad else ("exp_avg", "exp_avg_sq")
         super().__init__(params, lr, weight_decay=weight_decay)
         self.betas, self.eps, self.amsgrad = betas, eps, amsgrad
 
     def _updated(self, name: str, tensor: Tensor, lr: float) -> Array:
-        state = [self.state[f"{slot}/{name}"] for slot in self.slots]
+        state = [self.state[f"{state_name}/{name}"] for state_name in self.state_names]
         if self.amsgrad or not kernels.supports(tensor.data, tensor.grad, *state):
             return super()._updated(name, tensor, lr)
         options = {"lr": lr, "eps": self.eps} | self._kernel_decay(tensor)
         return kernels.adam.step(tensor.data, tensor.grad, *state, betas=self.betas, steps=self.steps, **options)
 
     def _kernel_decay(self, tensor: Tensor) -> dict[str, float]:
-        """Return the arguments of the kernel for the weight decay, which is added to the gradient."""
+        """Return the weight decay arguments of the CUDA kernel. The weight decay of Adam is added to the gradient."""
         return {"decay": self.weight_decay, "decoupled_decay": 0.0}
 
-    def _direction(self, p: Array, grad: Array, *slots: Array, decays: bool) -> Array:
-        return self._adapted(grad + self.weight_decay * p if self.weight_decay else grad, *slots)
+    def _compute_update(self, p: Array, grad: Array, *state: Array, apply_weight_decay: bool) -> Array:
+        return self._adapted(grad + self.weight_decay * p if self.weight_decay else grad, *state)
 
     def _adapted(self, grad: Array, exp_avg: Array, exp_avg_sq: Array, *max_exp_avg_sq: Array) -> Array:
         beta1, beta2 = self.betas
@@ -165,7 +174,9 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay of parameters with at least two axes, so not of biases and norms.
+    """Adam optimizer with decoupled weight decay.
+
+    The weight decay applies to parameters with at least two axes, but not to biases and normalization parameters.
 
     Source: I. Loshchilov, F. Hutter, Decoupled weight decay regularization, 2019, algorithm 2.
     """
@@ -173,18 +184,18 @@ class AdamW(Adam):
     def _kernel_decay(self, tensor: Tensor) -> dict[str, float]:
         return {"decay": 0.0, "decoupled_decay": self.weight_decay if tensor.data.ndim > 1 else 0.0}
 
-    def _direction(self, p: Array, grad: Array, *slots: Array, decays: bool) -> Array:
-        direction = self._adapted(grad, *slots)
-        if decays:
+    def _compute_update(self, p: Array, grad: Array, *state: Array, apply_weight_decay: bool) -> Array:
+        direction = self._adapted(grad, *state)
+        if apply_weight_decay:
             direction += self.weight_decay * p
         return direction
 
 
 def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> Array:
-    """Scale all gradients so that their total norm is at most `max_norm`, and return their total norm before that.
+    """Scale all gradients so that their total norm is at most `max_norm`. Return the total norm before scaling.
 
-    The total norm is the Euclidean norm of all entries. It is returned as a 0-d array on the device, because reading
-    its value synchronizes a GPU.
+    The total norm is the Euclidean norm of all entries of all gradients. The return value is a 0-d array, because
+    conversion to a Python number would synchronize the GPU.
     """
     pairs = [(tensor, tensor.grad) for tensor in parameters if tensor.grad is not None]
     norm = xp.sqrt(sum((grad.astype(np.float64) ** 2).sum() for _, grad in pairs))

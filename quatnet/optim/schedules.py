@@ -1,15 +1,15 @@
-"""Learning-rate schedules: functions of the step."""
+"""Learning rate schedules as functions of the step."""
 
 import math
 
 
 def one_cycle(step: int, total_steps: int, *, max_lr: float, pct_start: float = 0.3, div_factor: float = 25.0) -> float:
-    """Return the learning rate of `step` in range(total_steps): it rises to `max_lr` and then falls to about 0.
+    """Return the learning rate of `step` in range(total_steps) for the one-cycle schedule.
 
-    Both phases are half a cosine. The first learning rate is max_lr / div_factor, and the rise takes the fraction
-    `pct_start` of the steps.
+    The learning rate increases from max_lr / div_factor to `max_lr` in the fraction `pct_start` of the steps, and then
+    decreases to about 0. Both phases follow half a period of a cosine.
 
-    Source: L. Smith, N. Topin, Super-convergence, 2018; two cosine phases as in OneCycleLR of PyTorch.
+    Source: L. Smith, N. Topin, Super-convergence, 2018. The two cosine phases are those of OneCycleLR of PyTorch.
     """
     peak = max(1.0, pct_start * total_steps - 1)
     if step <= peak:
@@ -18,7 +18,10 @@ def one_cycle(step: int, total_steps: int, *, max_lr: float, pct_start: float = 
 
 
 def cosine(step: int, total_steps: int, *, max_lr: float) -> float:
-    """Return max_lr · (1 + cos(π step / total_steps)) / 2, which falls from `max_lr` to about 0."""
+    """Return the learning rate max_lr · (1 + cos(π step / total_steps)) / 2 of `step`.
+
+    The learning rate decreases from `max_lr` to about 0.
+    """
     return _cosine(max_lr, 0.0, step / total_steps)
 
 

@@ -1,10 +1,10 @@
-"""Quaternion algebra on plain arrays: any float dtype, any axis of length 4 in the order r, i, j, k.
+"""Quaternion algebra on plain arrays of any float dtype.
 
-The signs of the product are written once, in `product.py`. Everything else is derived from it.
+The components r, i, j, k lie along any axis of length 4. The signs of the Hamilton product are written once, in
+`product.py`. All other functions are derived from this product.
 """
 
 from .arithmetic import divide, imaginary_part, inner_product, normalize, real_part, squared_norm
-from .chunks import checked
 from .eight_multiplications import HADAMARD, eight_products
 from .euler import from_euler, to_euler
 from .functions import exp, log, power, quaternion_power, sqrt
@@ -16,7 +16,7 @@ from .rotation import from_axis_angle, from_matrix, rotate, to_axis_angle, to_ma
 from .statistics import mean_rotation, random_rotations
 
 __all__ = [
-    "HADAMARD", "checked", "conjugate", "divide", "eight_products", "exp", "from_axis_angle", "from_euler",
+    "HADAMARD", "conjugate", "divide", "eight_products", "exp", "from_axis_angle", "from_euler",
     "from_matrix", "geodesic_distance", "hamilton_product", "imaginary_part", "inner_product", "inverse", "left_matrix",
     "left_matrix_adjoint", "log", "matrix_product", "mean_rotation", "norm", "normalize", "power", "quaternion_power",
     "random_rotations", "real_part", "right_matrix", "right_matrix_adjoint", "rotate", "slerp", "sqrt", "squad",

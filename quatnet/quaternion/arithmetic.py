@@ -1,23 +1,28 @@
-"""Parts, inner product, normalization and division of quaternions."""
+"""Real and imaginary part, inner product, normalization and division of quaternions."""
 
 from ..backend import Array, xp
-from .chunks import apply_chunked, checked
-from .norms import polar, unit_vector, zero_to_nan
+from .chunks import apply_chunked, as_quaternion_array
+from .norms import norm_and_direction, unit_vector, zero_to_nan
 from .product import conjugate, hamilton_product
 
 
 def real_part(q: Array, *, axis: int = -1) -> Array:
-    """Return r of r + xi + yj + zk, without `axis`. Raises ShapeError unless `axis` has length 4."""
-    return xp.moveaxis(checked(q, axis), axis, 0)[0, ...]
+    """Return the real part r of r + xi + yj + zk, without `axis`. Raises ShapeError unless `axis` has length 4."""
+    return xp.moveaxis(as_quaternion_array(q, axis), axis, 0)[0, ...]
 
 
 def imaginary_part(q: Array, *, axis: int = -1) -> Array:
-    """Return (x, y, z) of r + xi + yj + zk, length 3 along `axis`. Raises ShapeError unless `axis` has length 4."""
-    return xp.moveaxis(xp.moveaxis(checked(q, axis), axis, 0)[1:], 0, axis)
+    """Return the imaginary part (x, y, z) of r + xi + yj + zk along `axis`.
+
+    Raises ShapeError unless `axis` has length 4.
+    """
+    return xp.moveaxis(xp.moveaxis(as_quaternion_array(q, axis), axis, 0)[1:], 0, axis)
 
 
 def inner_product(p: Array, q: Array, *, axis: int = -1) -> Array:
-    """Return <p, q> = Σ p_c q_c, the real part of p* ⊗ q, without `axis`. The other axes broadcast.
+    """Return the inner product of p and q over their four components, without `axis`. The other axes broadcast.
+
+    The inner product <p, q> is the real part of p* ⊗ q.
 
     Raises
     ------
@@ -28,11 +33,11 @@ def inner_product(p: Array, q: Array, *, axis: int = -1) -> Array:
     def formula(p: Array, q: Array) -> Array:
         return (p * q).sum(axis=0)[None]
 
-    return apply_chunked(formula, checked(p, axis), checked(q, axis), axis=axis).squeeze(axis)
+    return apply_chunked(formula, as_quaternion_array(p, axis), as_quaternion_array(q, axis), axis=axis).squeeze(axis)
 
 
 def squared_norm(q: Array, *, axis: int = -1) -> Array:
-    """Return |q|² = r² + x² + y² + z², without `axis`. Squares may overflow or underflow.
+    """Return |q|² = r² + x² + y² + z², without `axis`. The squares may overflow or underflow.
 
     Raises
     ------
@@ -43,22 +48,23 @@ def squared_norm(q: Array, *, axis: int = -1) -> Array:
 
 
 def normalize(q: Array, *, axis: int = -1) -> Array:
-    """Return q / |q|, of norm 1, for any q except 0, however small or large.
+    """Return the unit quaternion q / |q|. The squares in |q| neither overflow nor underflow.
 
-    0 and nan give nan. An infinite q gives the direction of its infinite components: (inf, 1, 0, -inf) gives
-    (1, 0, 0, -1) / sqrt(2). Raises ShapeError unless `axis` has length 4.
+    The result for 0 and nan is nan. The result for an infinite q is the direction of its infinite components, for
+    example (1, 0, 0, -1) / sqrt(2) for (inf, 1, 0, -inf). Raises ShapeError unless `axis` has length 4.
     """
-    return apply_chunked(unit_vector, checked(q, axis), axis=axis)
+    return apply_chunked(unit_vector, as_quaternion_array(q, axis), axis=axis)
 
 
 def divide(p: Array, q: Array, *, axis: int = -1) -> Array:
     """Return p ⊗ q⁻¹, the solution x of x ⊗ q = p. All axes except `axis` broadcast.
 
-    q = 0 gives nan. An infinite q gives 0 for every finite p. Raises ShapeError unless `axis` has length 4.
+    The result is nan for q = 0. For an infinite q and a finite p, the result is 0. Raises ShapeError unless `axis` has
+    length 4.
     """
 
     def formula(p: Array, q: Array) -> Array:
-        size, direction = polar(q)
+        size, direction = norm_and_direction(q)
         return hamilton_product(p, conjugate(direction, axis=0), axis=0) / zero_to_nan(size)
 
-    return apply_chunked(formula, checked(p, axis), checked(q, axis), axis=axis)
+    return apply_chunked(formula, as_quaternion_array(p, axis), as_quaternion_array(q, axis), axis=axis)

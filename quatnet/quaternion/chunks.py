@@ -1,9 +1,11 @@
-"""Apply a formula on quaternion components along any axis, in chunks on several threads for large arrays.
+"""Application of a formula to quaternion components along any axis, with threads for large arrays.
 
-A formula takes arrays with the components along axis 0, and returns such an array or a tuple of components. Small
-arrays are passed in one call. Large arrays are split along their longest axis into chunks that fit the cache, with
-contiguous components, and the chunks are distributed over the threads. The split depends on the size only, so the
-number of threads does not change the result. NumPy may round the last digit differently at the end of a chunk.
+A formula is a function of arrays with the components along axis 0. It returns an array with the components along
+axis 0, or a tuple of components. For small arrays, the formula is called once. Large arrays are split along their
+longest axis into chunks that fit the cache, and the chunks are distributed over the threads.
+
+The chunks depend on the array sizes only, so the number of threads does not change the result. NumPy may round the
+last digit differently at the end of a chunk.
 """
 
 import math
@@ -15,7 +17,7 @@ from ..backend import Array, on_gpu, xp
 from ..errors import ShapeError
 from ..threads import chunk_slices, parallel_for
 
-MIN_CHUNKED_SIZE = 1 << 17  # number of quaternions from which chunks are faster (measured, docs/decisions/0007)
+MIN_CHUNKED_SIZE = 1 << 17  # number of quaternions above which chunks are faster (measured, docs/decisions/0007)
 
 
 def apply_chunked(
@@ -25,10 +27,10 @@ def apply_chunked(
 
     Parameters
     ----------
-    formula : function of arrays whose components lie along axis 0
-    *arrays : components along `axis`; the other axes broadcast
+    formula : function of arrays with the components along axis 0
+    *arrays : arrays with the components along `axis`; the other axes broadcast
     scalars : arrays without a component axis, which broadcast against the other axes of `arrays`
-    contiguous : whether chunks are copied to contiguous memory first; False if the formula gains less than that costs
+    contiguous : whether each chunk is first copied to contiguous memory
     """
     arrays = tuple(_components_first(array, axis) for array in arrays)
     ndim = max(*(array.ndim - 1 for array in arrays), *(scalar.ndim for scalar in scalars), 0)
@@ -46,13 +48,13 @@ def apply_chunked(
 
 
 def _components_first(array: Array, axis: int) -> Array:
-    """Move `axis` to the front: xp.moveaxis in a third of its time, which matters for small arrays."""
+    """Return `array` with `axis` moved to the front. This transposition is three times as fast as xp.moveaxis."""
     position = axis % array.ndim
     return array.transpose(position, *range(position), *range(position + 1, array.ndim))
 
 
 def _components_to(array: Array, axis: int) -> Array:
-    """Move the first axis to `axis`."""
+    """Return `array` with its first axis moved to `axis`."""
     position = axis % array.ndim
     return array.transpose(*range(1, position + 1), 0, *range(position + 1, array.ndim))
 
@@ -65,7 +67,7 @@ def _in_chunks(
     axis: int,
     prepare: Callable,
 ) -> Array:
-    """Apply the formula to chunks of the longest axis, and write them into the result."""
+    """Return the result of the formula, computed for chunks of the longest axis."""
     empty = formula(*(array[..., :0] for array in arrays), *(scalar[..., :0] for scalar in scalars))
     position = axis % (len(shape) + 1)
     result = np.empty((*shape[:position], len(empty), *shape[position:]), empty[0].dtype)
@@ -79,17 +81,22 @@ def _in_chunks(
             _select(target, chunk, axes_after)[...] = component
 
     itemsize = empty[0].dtype.itemsize
-    bytes_each = 2 * len(arrays[0]) * itemsize * math.prod(shape) // shape[longest]  # one input and the result
-    parallel_for(work, chunk_slices(shape[longest], bytes_each))
+    bytes_per_item = (
+        2 * len(arrays[0]) * itemsize * math.prod(shape) // shape[longest]
+    )  # bytes of one input and the result
+    parallel_for(work, chunk_slices(shape[longest], bytes_per_item))
     return result
 
 
 def _select(array: Array, chunk: slice, axes_after: int) -> Array:
-    """Return the chunk of the axis that `axes_after` axes follow; all of `array` if that axis has length 1."""
+    """Return a chunk of the axis of `array` that is followed by `axes_after` axes.
+
+    If this axis has length 1, it broadcasts, and `array` is returned.
+    """
     return array if array.shape[-1 - axes_after] == 1 else array[(..., chunk, *(slice(None),) * axes_after)]
 
 
-def checked(q: Array, axis: int) -> Array:
+def as_quaternion_array(q: Array, axis: int) -> Array:
     """Return `q` as an array. Raises ShapeError if `axis` does not exist or does not have length 4."""
     q = xp.asarray(q)
     if not -q.ndim <= axis < q.ndim or q.shape[axis] != 4:
@@ -99,7 +106,7 @@ def checked(q: Array, axis: int) -> Array:
     return q
 
 
-def checked_vectors(v: Array, axis: int) -> Array:
+def as_vector_array(v: Array, axis: int) -> Array:
     """Return `v` as an array. Raises ShapeError if `axis` does not exist or does not have length 3."""
     v = xp.asarray(v)
     if not -v.ndim <= axis < v.ndim or v.shape[axis] != 3:

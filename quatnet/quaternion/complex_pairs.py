@@ -1,7 +1,7 @@
 """Hamilton product of quaternions viewed as pairs of complex numbers (Cayley-Dickson construction).
 
-q = a + bj with a = r + xi and b = y + zi. In memory, r, x, y, z already are these two complex numbers. Since
-j c = c* j for every complex c,
+A quaternion r + xi + yj + zk equals a + bj with the complex numbers a = r + xi and b = y + zi. The memory layout
+r, x, y, z is also the memory layout of a, b. Since j c = c* j for every complex number c,
 
     (a + bj)(c + dj) = ac + b j d j + a d j + b j c = (ac - b d*) + (ad + b c*) j
 """
@@ -15,13 +15,16 @@ COMPLEX = {np.dtype(np.float32): np.complex64, np.dtype(np.float64): np.complex1
 
 
 def pair_product(p: Array, q: Array) -> tuple[Array, Array]:
-    """Return the two complex components of (a + bj)(c + dj) for p = (a, b) and q = (c, d)."""
+    """Return the two complex components of (a + bj)(c + dj) for the pairs p = (a, b) and q = (c, d)."""
     (a, b), (c, d) = p, q
     return a * c - b * d.conj(), a * d + b * c.conj()
 
 
 def product_as_complex_pairs(p: Array, q: Array, axis: int) -> Array | None:
-    """Return p ⊗ q if complex arithmetic is faster: for large arrays with contiguous components. Else return None."""
+    """Return p ⊗ q for large arrays with contiguous components, for which complex arithmetic is faster.
+
+    Return None for all other arrays.
+    """
     small = max(p.size, q.size) < 4 * MIN_CHUNKED_SIZE
     if small or on_gpu() or not all(_is_complex_pair(factor, axis) for factor in (p, q)) or p.dtype != q.dtype:
         return None

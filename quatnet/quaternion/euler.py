@@ -1,8 +1,10 @@
-"""Conversion between quaternions and Euler angles, in all twelve axis sequences, intrinsic and extrinsic.
+"""Conversion between quaternions and Euler angles, for all twelve axis sequences, intrinsic and extrinsic.
 
-A convention is three letters. Upper case ("ZYX") is intrinsic: each rotation is about an axis of the rotated body, so
-q = z(a₀) ⊗ y(a₁) ⊗ x(a₂). "ZYX" is yaw, pitch and roll. Lower case ("xyz") is extrinsic: the axes are fixed, so
-later rotations multiply from the left, q = z(a₂) ⊗ y(a₁) ⊗ x(a₀).
+A convention consists of three letters. With x(a) the rotation by the angle a about the x axis, likewise y(a) and z(a):
+
+- Upper case is intrinsic: each rotation is about an axis of the rotated body. "ZYX" (yaw, pitch, roll) with the angles
+  a₀, a₁, a₂ is q = z(a₀) ⊗ y(a₁) ⊗ x(a₂).
+- Lower case is extrinsic: the axes are fixed. "xyz" is q = z(a₂) ⊗ y(a₁) ⊗ x(a₀).
 """
 
 import math
@@ -11,21 +13,21 @@ import numpy as np
 
 from ..backend import Array, asnumpy, xp
 from ..errors import ConfigError
-from .chunks import apply_chunked, checked, checked_vectors
+from .chunks import apply_chunked, as_quaternion_array, as_vector_array
 from .norms import unit_vector
 from .product import hamilton_product
 from .rotation import from_axis_angle
 
 
 def from_euler(angles_rad: Array, *, convention: str, axis: int = -1) -> Array:
-    """Return the unit quaternion of three angles along `axis`, in the order of the letters of `convention`.
+    """Return the unit quaternion for three angles along `axis`, in the order of the letters of `convention`.
 
     Raises
     ------
     ShapeError
         `axis` does not have length 3.
     ConfigError
-        `convention` is not three letters of XYZ, or of xyz, or two neighboring letters are equal.
+        `convention` does not consist of three letters of XYZ or of xyz, or two neighboring letters are equal.
     """
     letters = _letters(convention)
 
@@ -34,29 +36,30 @@ def from_euler(angles_rad: Array, *, convention: str, axis: int = -1) -> Array:
         first, second, third = rotations if convention.isupper() else rotations[::-1]
         return hamilton_product(hamilton_product(first, second, axis=0), third, axis=0)
 
-    return apply_chunked(formula, checked_vectors(angles_rad, axis), axis=axis)
+    return apply_chunked(formula, as_vector_array(angles_rad, axis), axis=axis)
 
 
 def _axis_rotation(letter: int, angle: Array) -> Array:
-    """Return the rotation by `angle` about the axis 1, 2 or 3, components along axis 0."""
+    """Return the rotation by `angle` about the x, y or z axis for `letter` = 1, 2 or 3, components along axis 0."""
     direction = xp.eye(3, dtype=angle.dtype)[letter - 1]
     return from_axis_angle(direction.reshape(3, *(1,) * angle.ndim), angle, axis=0)
 
 
 def to_euler(q: Array, *, convention: str, axis: int = -1) -> Array:
-    """Return three angles along `axis` for which `from_euler` returns q or -q up to its norm; nan for 0 and nan.
+    """Return the three Euler angles of the rotation q along `axis`. The angles of 0 and nan are nan.
 
-    The middle angle lies in [-π/2, π/2] for three different letters, and in [0, π] for sequences such as "ZXZ". The
-    outer angles lie in [-π, π]. At the ends of the middle range (gimbal lock), only the sum or the difference of the
-    outer angles is determined, and one valid pair is returned.
+    `from_euler` converts the angles to q / |q| or -q / |q|. The middle angle lies in [-π/2, π/2] for three different
+    letters, and in [0, π] for sequences such as "ZXZ". The outer angles lie in [-π, π]. At the ends of the range of
+    the middle angle (gimbal lock), only the sum or the difference of the outer angles is determined. One valid pair is
+    then returned.
 
-    With i, j, k the units of the three letters, q ⊗ (1 + s e_j) is a rotation about i, j, i whose middle angle is
-    larger by a quarter turn, if the letters differ. In i(α) ⊗ j(β) ⊗ i(γ), the components 1 and i determine α + γ,
-    and the components j and i ⊗ j determine α - γ.
+    Let i, j, k be the units of the three letters, and let s be the sign of k in j ⊗ i. In i(α) ⊗ j(β) ⊗ i(γ), the
+    components 1 and i determine α + γ, and the components j and i ⊗ j determine α - γ. If the letters differ,
+    q ⊗ (1 + s j) is such a product about i, j, i. Its middle angle is larger by a quarter turn.
 
-    Raises ShapeError unless `axis` has length 4, ConfigError like `from_euler`.
+    Raises ShapeError unless `axis` has length 4, and ConfigError like `from_euler`.
 
-    Source: E. Bernardes and S. Viollet, 2022, written with products.
+    Source: E. Bernardes and S. Viollet, 2022, here written with Hamilton products.
     """
     i, j, k = _letters(convention)[:: 1 if convention.isupper() else -1]
     other = 6 - i - j
@@ -71,7 +74,7 @@ def to_euler(q: Array, *, convention: str, axis: int = -1) -> Array:
         angles = _three_angles(q[0], q[i], c, d, side, shift)
         return angles if convention.isupper() else angles[::-1]
 
-    return apply_chunked(formula, checked(q, axis), axis=axis)
+    return apply_chunked(formula, as_quaternion_array(q, axis), axis=axis)
 
 
 def _three_angles(a: Array, b: Array, c: Array, d: Array, side: int, shift: float) -> list[Array]:
@@ -85,13 +88,13 @@ def _wrap(angle: Array) -> Array:
 
 
 def _sign(a: int, b: int, c: int) -> int:
-    """Return the sign of e_c in e_a ⊗ e_b."""
+    """Return the sign of the unit c in the product of the units a and b."""
     units = xp.eye(4)
     return int(asnumpy(hamilton_product(units[a], units[b]))[c])
 
 
 def _letters(convention: str) -> list[int]:
-    """Return the component index 1, 2 or 3 of each letter."""
+    """Return the component index of each letter: 1 for x, 2 for y, 3 for z."""
     letters = ["xyz".find(letter) + 1 for letter in convention.lower()]
     one_case = convention.isupper() or convention.islower()
     if not one_case or len(letters) != 3 or 0 in letters or not np.diff(letters).all():

@@ -1,28 +1,29 @@
 """Exponential, logarithm, powers and square root of quaternions, on plain arrays.
 
-q = |q| (cos θ + u sin θ) lies in the plane spanned by 1 and its imaginary unit u, where u² = -1. In that plane these
-functions are the functions of a complex number, with principal values: θ in [0, π]. A negative real number lies in
-all of these planes. For it u = i is chosen, so that log(-1) = πi and sqrt(-1) = i.
+A quaternion q = |q| (cos θ + u sin θ) with the unit u, u² = -1, lies in the plane of 1 and u. In this plane, these
+functions are the principal values of the complex functions, with θ in [0, π]. A negative real number lies in the planes
+of all u. For negative real numbers, u = i is chosen, so that log(-1) = πi and sqrt(-1) = i.
 
-Errors are a few units in the last place of the norm of the result. All functions raise ShapeError unless `axis` has
-length 4, keep the dtype, and return nan for nan. A result that overflows warns like NumPy's `exp`.
+Rounding errors are a few units in the last place of the norm of the result. All functions raise ShapeError unless
+`axis` has length 4. They keep the dtype, and nan propagates. Overflow raises the same warning as NumPy's `exp`.
 """
 
 import numpy as np
 
 from ..backend import Array, xp
-from .chunks import apply_chunked, checked
+from .chunks import apply_chunked, as_quaternion_array
 from .norms import ratio, safe_scale, vector_norm, zero_to_one
 from .product import hamilton_product
 from .trigonometry import cos_sin, cos_sin_pi, pi
 
 
 def exp(q: Array, *, axis: int = -1) -> Array:
-    """Return e^q = e^r (cos |v| + v/|v| sin |v|) for q = r + v with imaginary part v.
+    """Return e^q = e^r (cos |v| + v/|v| sin |v|) for q with real part r and imaginary part v.
 
-    exp(0) = 1. r = -inf gives 0. r = inf gives infinity in every nonzero component. An infinite v gives nan.
+    The result is 1 for q = 0, and 0 for r = -inf. For r = inf, every nonzero component is infinite. The result for an
+    infinite v is nan.
     """
-    return apply_chunked(_exp, checked(q, axis), axis=axis)
+    return apply_chunked(_exp, as_quaternion_array(q, axis), axis=axis)
 
 
 def _exp(q: Array) -> Array:
@@ -31,16 +32,17 @@ def _exp(q: Array) -> Array:
     angle = xp.where(xp.isinf(angle) | xp.isnan(real), np.nan, angle)
     cosine, sine = cos_sin(angle)
     direction = xp.stack([cosine, *(imaginary * ratio(sine, angle))])
-    half_power = xp.exp(real / 2)  # e^r in two factors: e^710 overflows, but e^710 cos 1.57 does not
+    half_power = xp.exp(real / 2)  # e^r is applied as two factors, because e^710 overflows and e^710 cos 1.57 does not
     return _multiply(half_power, _multiply(half_power, direction))
 
 
 def log(q: Array, *, axis: int = -1) -> Array:
-    """Return log q = ln |q| + u θ, the inverse of `exp`, with θ in [0, π].
+    """Return log q = ln |q| + u θ, the inverse of `exp`, with the unit u of q and θ in [0, π].
 
-    log(0) = -inf + 0u. An infinite q has the real part inf and the angle of its infinite components.
+    The result for q = 0 has the real part -inf and the imaginary part 0. The result for an infinite q has the real part
+    inf and the angle of the infinite components.
     """
-    return apply_chunked(_log, checked(q, axis), axis=axis)
+    return apply_chunked(_log, as_quaternion_array(q, axis), axis=axis)
 
 
 def _log(q: Array) -> tuple[Array, ...]:
@@ -51,12 +53,13 @@ def _log(q: Array) -> tuple[Array, ...]:
 
 
 def sqrt(q: Array, *, axis: int = -1) -> Array:
-    """Return the square root with real part ≥ 0: (|q| + q) / sqrt(2 (|q| + r)); sqrt(0) = 0.
+    """Return the square root of q = r + v with real part ≥ 0, (|q| + q) / sqrt(2 (|q| + r)). The root of 0 is 0.
 
-    With a = sqrt((|q| + |r|) / 2), which is free of cancellation, and b = |v| / 2a, the root is a + ub for r ≥ 0 and
-    b + ua for r < 0. An infinite q gives infinity in every nonzero component of the root of its direction.
+    Let u = v / |v|, a = sqrt((|q| + |r|) / 2) and b = |v| / 2a. The root is a + ub for r ≥ 0, and b + ua for r < 0.
+    The sum in a has no cancellation. For an infinite q, every nonzero component of the root of its direction is
+    infinite.
     """
-    return apply_chunked(_sqrt, checked(q, axis), axis=axis)
+    return apply_chunked(_sqrt, as_quaternion_array(q, axis), axis=axis)
 
 
 def _sqrt(q: Array) -> Array:
@@ -70,12 +73,17 @@ def _sqrt(q: Array) -> Array:
 
 
 def power(q: Array, exponent: Array, *, axis: int = -1) -> Array:
-    """Return q^t = |q|^t (cos tθ + u sin tθ) for real t, a number or an array that broadcasts without `axis`.
+    """Return q^t = |q|^t (cos tθ + u sin tθ) for the real `exponent` t, where q has the unit u and the angle θ.
 
-    q^0 = 1 for every q except nan, including 0. 0^t = 0 for t > 0, and nan for t < 0, like `inverse`. An infinite t
-    gives nan. t is converted to the dtype of q. Angles are computed in half turns, so that i² = -1 exactly.
+    t is a number, or an array that broadcasts against q without `axis`. t is converted to the dtype of q.
+
+    - q^0 = 1 for every q except nan, also for q = 0.
+    - 0^t = 0 for t > 0, and nan for t < 0, like `inverse`.
+    - The result for an infinite t is nan.
+
+    Angles are computed in half turns, so that i² = -1 exactly.
     """
-    return apply_chunked(_power, checked(q, axis), scalars=(xp.asarray(exponent),), axis=axis)
+    return apply_chunked(_power, as_quaternion_array(q, axis), scalars=(xp.asarray(exponent),), axis=axis)
 
 
 def _power(q: Array, t: Array) -> Array:
@@ -85,33 +93,38 @@ def _power(q: Array, t: Array) -> Array:
     t = t.astype(angle.dtype)
     t = xp.where(xp.isinf(t) | ((total == 0) & (t < 0)), np.nan, t)
     cosine, sine = cos_sin_pi(t * (angle / pi(angle.dtype)))
-    norm_power = xp.sqrt(total) ** t * scale**t  # |q| may overflow or underflow, so the factors are raised separately
+    norm_power = (
+        xp.sqrt(total) ** t * scale**t
+    )  # |q| may overflow or underflow, so each factor is raised to the power t
     return _multiply(norm_power, xp.stack([cosine, *(v * (sine / v_norm))]))
 
 
 def quaternion_power(p: Array, exponent: Array, *, axis: int = -1) -> Array:
-    """Return p^q = exp(log p ⊗ q) for quaternion exponents q. All axes except `axis` broadcast.
+    """Return p^q = exp(log p ⊗ q) for the quaternion `exponent` q. All axes except `axis` broadcast.
 
-    0^0 = 1. 0^q = 0 if Re q > 0, and nan for all other q. Infinities give nan. For real q the result is that of
-    `power` up to rounding. The order log p ⊗ q is a convention; q ⊗ log p gives the same where p and q commute.
+    0^0 = 1. If q has a positive real part, 0^q = 0. For all other q, 0^q is nan. The result for an infinite p or q is
+    nan. For real q, the result equals that of `power` up to rounding. The order log p ⊗ q is a convention. The order
+    does not matter if p and q commute.
     """
-    return apply_chunked(_quaternion_power, checked(p, axis), checked(exponent, axis), axis=axis)
+    return apply_chunked(
+        _quaternion_power, as_quaternion_array(p, axis), as_quaternion_array(exponent, axis), axis=axis
+    )
 
 
 def _quaternion_power(p: Array, q: Array) -> Array:
     p, q = (xp.where(xp.isfinite(operand).all(axis=0), operand, np.nan) for operand in (p, q))
     zero = (p == 0).all(axis=0)
-    logarithm = xp.stack(_log(xp.where(zero, xp.ones_like(p), p)))  # 1 is a placeholder for 0
+    logarithm = xp.stack(_log(xp.where(zero, xp.ones_like(p), p)))  # log 0 is not used, so 0 is replaced by 1
     limit = xp.where(q[0] > 0, xp.zeros_like(q[0]), np.nan)
     result = _exp(hamilton_product(logarithm, q, axis=0))
     return xp.where(zero & (q != 0).any(axis=0), limit, result)
 
 
 def _imaginary_direction(q: Array, scaled: Array) -> tuple[Array, Array, Array]:
-    """Return v and |v| with u = v / |v|, and the norm of the imaginary part of `scaled`, for atan2.
+    """Return v and |v| for the unit u = v / |v| of q, and the norm of the imaginary part of `scaled`.
 
-    u = i for a negative real number, and 0 for a positive one and for 0. θ is computed with atan2, because
-    acos(r / |q|) would lose half of the digits near 0 and near π.
+    u is i for a negative real number, and 0 for a nonnegative real number. The third result is an argument of atan2 for
+    the angle θ. The formula acos(r / |q|) would lose half of the digits near 0 and near π.
     """
     v, scale, total = safe_scale(q[1:])
     v_norm = xp.sqrt(total)
@@ -123,9 +136,10 @@ def _imaginary_direction(q: Array, scaled: Array) -> tuple[Array, Array, Array]:
 
 
 def _log_norm(real: Array, imaginary_norm: Array, scale: Array, total: Array) -> Array:
-    """Return ln(s sqrt(t)) for the scale s and t = r² + |v|².
+    """Return ln(scale · sqrt(total)), where total = real² + imaginary_norm².
 
-    Near 1, log1p of t - 1 = (|r| - 1)(|r| + 1) + |v|² avoids cancellation.
+    For `total` near 1, log1p(total - 1) avoids cancellation, with
+    total - 1 = (|real| - 1)(|real| + 1) + imaginary_norm².
     """
     excess = (xp.abs(real) - 1) * (xp.abs(real) + 1) + imaginary_norm * imaginary_norm
     with np.errstate(divide="ignore", over="ignore"):  # ln 0 = -inf
@@ -133,5 +147,5 @@ def _log_norm(real: Array, imaginary_norm: Array, scale: Array, total: Array) ->
 
 
 def _multiply(factor: Array, q: Array) -> Array:
-    """Return factor · q, where a component of 0 stays 0 even if the factor is infinite."""
+    """Return factor · q. A component 0 of q gives 0 even if `factor` is infinite."""
     return factor * q if xp.isfinite(factor).all() else xp.where(q == 0, 0, factor) * q

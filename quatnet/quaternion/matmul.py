@@ -1,4 +1,4 @@
-"""Product of quaternion matrices, from 8 or 16 products of real matrices."""
+"""Product of quaternion matrices, computed with 8 or 16 products of real matrices."""
 
 from collections.abc import Callable
 
@@ -7,22 +7,25 @@ import numpy as np
 from ..backend import Array, on_gpu, xp
 from ..errors import ConfigError, ShapeError
 from ..threads import parallel_map
-from .chunks import checked
+from .chunks import as_quaternion_array
 from .eight_multiplications import eight_products
 from .real_matrices import left_matrix
 
 
 def matrix_product(p: Array, q: Array, *, axis: int = 0, products: int = 8) -> Array:
-    """Return the product of quaternion matrices, entry (m, n) = Σ_k p[m, k] ⊗ q[k, n].
+    """Return the product of two quaternion matrices. Its entry (m, n) is Σ_k p[m, k] ⊗ q[k, n].
 
-    `axis` holds the components. Of the other axes, the last two are the matrix, and the axes before them broadcast.
-    8 products need half of the multiplications. Their rounding error is relative to the largest component, while 16
-    products round each component at its own scale, and one infinity or nan may turn all four components to nan.
+    The components lie along `axis`. The last two of the other axes are the rows and columns of the matrices. The axes
+    before rows and columns broadcast.
+
+    With 8 products, half of the multiplications are needed. The rounding error is then relative to the largest
+    component, and an infinity or nan may propagate to all four components. With 16 products, the rounding error is
+    relative to each component.
 
     Parameters
     ----------
     p, q : float arrays, shapes (4, ..., M, K) and (4, ..., K, N) for `axis` 0
-    products : 8 or 16 real matrix products
+    products : number of real matrix products, 8 or 16
 
     Raises
     ------
@@ -31,19 +34,22 @@ def matrix_product(p: Array, q: Array, *, axis: int = 0, products: int = 8) -> A
     ConfigError
         `products` is neither 8 nor 16.
     """
-    p, q = (xp.moveaxis(checked(factor, axis), axis, 0) for factor in (p, q))
+    p, q = (xp.moveaxis(as_quaternion_array(factor, axis), axis, 0) for factor in (p, q))
     if p.ndim < 3 or q.ndim < 3 or p.shape[-1] != q.shape[-2]:
         raise ShapeError(
             f"expected matrices of shapes (..., M, K) and (..., K, N), got {p.shape[1:]} and {q.shape[1:]}"
         )
     if products not in (8, 16):
-        raise ConfigError(f"products={products!r}: expected 8 or 16 products of real matrices")
+        raise ConfigError(f"expected products=8 or 16 products of real matrices, got products={products!r}")
     product = _in_column_chunks(_eight_products if products == 8 else _sixteen_products, p, q)
     return xp.moveaxis(product, 0, axis)
 
 
 def _in_column_chunks(product: Callable[[Array, Array], Array], p: Array, q: Array) -> Array:
-    """Apply `product` to a few wide column chunks of q in parallel, so that the additions use several cores too."""
+    """Return product(p, q), computed for wide chunks of the columns of q in parallel.
+
+    The additions then also run on several cores.
+    """
     columns = q.shape[-1]
     width = max(128, -(-columns // 4)) if not on_gpu() else columns
     if columns < 2 * width:
@@ -57,7 +63,10 @@ def _eight_products(p: Array, q: Array) -> Array:
 
 
 def _sixteen_products(p: Array, q: Array) -> Array:
-    """Multiply the block matrix L(p), shape (4M, 4K), by the components of q stacked as rows, shape (4K, N)."""
+    """Return the product computed as one real matrix product of shapes (4M, 4K) and (4K, N).
+
+    The left factor is the block matrix L(p). The right factor is the vertical stack of the components of q.
+    """
     (rows, inner), columns = p.shape[-2:], q.shape[-1]
     blocks = xp.moveaxis(left_matrix(p, axis=0), (0, 1), (-4, -2))  # (..., 4 out, M, 4 in, K)
     stacked = xp.moveaxis(q, 0, -3)

@@ -1,8 +1,8 @@
-"""Norms and directions of vectors whose components lie along axis 0, without overflow or underflow.
+"""Norms and directions of vectors along axis 0, without overflow or underflow.
 
-In float64 the squares of numbers beyond 1e154 overflow, and those of numbers below 1e-154 underflow. Only in these
-cases the vectors are first divided by a power of two near their largest component, which is exact. The test for
-such cases runs on NumPy only, because on a GPU it would need a synchronization.
+In float64, the square of a number above 1e154 overflows, and the square of a number below 1e-154 underflows. In such
+cases, the vectors are first divided by a power of two near their largest component. This division is exact. On a GPU,
+the vectors are always scaled, because a test for such cases would need a synchronization.
 """
 
 from functools import cache
@@ -13,10 +13,11 @@ from ..backend import Array, on_gpu, xp
 
 
 def safe_scale(v: Array) -> tuple[Array, Array, Array]:
-    """Return v / s, s and |v / s|², where s = 1 if |v|² is safe to compute, else a power of two near |v|.
+    """Return v / s, the scale s, and |v / s|².
 
-    A zero vector stays 0, with s = 0. If a component is infinite, infinite components become ±1, finite components
-    become 0, and s is infinite. A nan spreads to all components.
+    s is 1 if |v|² neither overflows nor underflows. Otherwise, s is a power of two near |v|. For v = 0, v / s and s are
+    0. If a component of v is infinite, s is infinite. In v / s, infinite components are then ±1, and finite components
+    are 0. A nan propagates to all components.
     """
     v = v if v.dtype.kind == "f" else v.astype(np.float64)
     total = sum_of_squares(v)
@@ -34,36 +35,39 @@ def safe_scale(v: Array) -> tuple[Array, Array, Array]:
 
 @cache
 def _smallest_safe(dtype: np.dtype) -> np.floating:
-    """Return the smallest sum of squares for which terms that underflow are below the rounding error."""
+    """Return the smallest sum of squares that underflow in one of its terms does not change."""
     return np.finfo(dtype).tiny / np.finfo(dtype).eps
 
 
 def sum_of_squares(v: Array) -> Array:
-    """Return |v|². `einsum` reads `v` once, and does not warn on overflow."""
+    """Return |v|², computed with einsum, which reads `v` once and does not warn on overflow."""
     return xp.einsum("a...,a...->...", v, v)
 
 
 def vector_norm(v: Array) -> Array:
-    """Return |v|."""
+    """Return the Euclidean norm |v|."""
     _, scale, total = safe_scale(v)
     return xp.sqrt(total) * scale
 
 
-def polar(v: Array) -> tuple[Array, Array]:
-    """Return |v| and v / |v|. The direction of 0 is 0; an infinite v has the direction of its infinite components."""
+def norm_and_direction(v: Array) -> tuple[Array, Array]:
+    """Return the norm |v| and the direction v / |v|.
+
+    The direction of 0 is 0. The direction of an infinite v is that of its infinite components.
+    """
     scaled, scale, total = safe_scale(v)
     root = xp.sqrt(total)
     return root * scale, scaled / zero_to_one(root)
 
 
 def unit_vector(v: Array) -> Array:
-    """Return v / |v|, and nan for 0."""
+    """Return the unit vector v / |v|, or nan for v = 0."""
     scaled, _, total = safe_scale(v)
     return scaled / xp.sqrt(zero_to_nan(total))
 
 
 def ratio(a: Array, b: Array) -> Array:
-    """Return a / b, and 1 where both are 0."""
+    """Return a / b, or 1 where a and b are 0."""
     zero = b == 0
     return (a + zero) / (b + zero) if on_gpu() or zero.any() else a / b
 

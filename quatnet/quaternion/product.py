@@ -1,13 +1,13 @@
 """Hamilton product, conjugate, norm and inverse of quaternions.
 
-The signs of the Hamilton product are written once, in `_hamilton_product`. The 4x4 matrices, their adjoints and
-every gradient in quatnet are derived from it, or tested against it.
+The signs of the Hamilton product are written once, in `_hamilton_product`. The 4x4 matrices, their adjoints and all
+gradients in quatnet are derived from this function or tested against it.
 """
 
 from ..backend import Array, xp
-from .chunks import apply_chunked, checked
+from .chunks import apply_chunked, as_quaternion_array
 from .complex_pairs import product_as_complex_pairs
-from .norms import polar, vector_norm, zero_to_nan
+from .norms import norm_and_direction, vector_norm, zero_to_nan
 
 
 def _hamilton_product(p: Array, q: Array) -> tuple[Array, ...]:
@@ -21,10 +21,10 @@ def _hamilton_product(p: Array, q: Array) -> tuple[Array, ...]:
 
 
 def hamilton_product(p: Array, q: Array, *, axis: int = -1) -> Array:
-    """Return p ⊗ q for quaternions along `axis`. All other axes broadcast as in NumPy.
+    """Return the Hamilton product p ⊗ q along `axis`. All other axes broadcast as in NumPy.
 
-    Large arrays with `axis` last are multiplied as pairs of complex numbers (`complex_pairs`), which may change the
-    rounding of the last digit.
+    If `axis` is the last axis, large arrays are multiplied as pairs of complex numbers (`complex_pairs`). The rounding
+    of the last digit may then differ.
 
     Parameters
     ----------
@@ -40,28 +40,31 @@ def hamilton_product(p: Array, q: Array, *, axis: int = -1) -> Array:
     >>> hamilton_product([0.0, 1, 0, 0], [0.0, 0, 1, 0])  # i ⊗ j = k
     array([0., 0., 0., 1.])
     """
-    p, q = checked(p, axis), checked(q, axis)
+    p, q = as_quaternion_array(p, axis), as_quaternion_array(q, axis)
     result = product_as_complex_pairs(p, q, axis)
     return apply_chunked(_hamilton_product, p, q, axis=axis) if result is None else result
 
 
 def conjugate(q: Array, *, axis: int = -1) -> Array:
-    """Return q* = r - xi - yj - zk. Raises ShapeError unless `axis` has length 4."""
-    q = checked(q, axis)
-    signs = xp.where(xp.arange(4), -1, 1).astype(q.dtype)  # computed on the device of q: a list would be copied to it
+    """Return the conjugate q* = r - xi - yj - zk. Raises ShapeError unless `axis` has length 4."""
+    q = as_quaternion_array(q, axis)
+    signs = xp.where(xp.arange(4), -1, 1).astype(q.dtype)  # a list would be copied from the host to the GPU
     return q * signs.reshape((4,) + (1,) * (q.ndim - 1 - axis % q.ndim))
 
 
 def norm(q: Array, *, axis: int = -1) -> Array:
-    """Return |q| = sqrt(r² + x² + y² + z²), without `axis`. The squares neither overflow nor underflow."""
-    return apply_chunked(lambda q: vector_norm(q)[None], checked(q, axis), axis=axis).squeeze(axis)
+    """Return the norm |q| = sqrt(r² + x² + y² + z²), without `axis`. The squares neither overflow nor underflow."""
+    return apply_chunked(lambda q: vector_norm(q)[None], as_quaternion_array(q, axis), axis=axis).squeeze(axis)
 
 
 def inverse(q: Array, *, axis: int = -1) -> Array:
-    """Return q⁻¹ = q* / |q|², so that q ⊗ q⁻¹ = 1. The inverse of 0 is nan, that of an infinite q is 0."""
+    """Return the inverse q⁻¹ = q* / |q|², which satisfies q ⊗ q⁻¹ = 1.
+
+    The inverse of 0 is nan. The inverse of an infinite q is 0. Raises ShapeError unless `axis` has length 4.
+    """
 
     def formula(q: Array) -> Array:
-        size, direction = polar(q)
+        size, direction = norm_and_direction(q)
         return conjugate(direction, axis=0) / zero_to_nan(size)
 
-    return apply_chunked(formula, checked(q, axis), axis=axis)
+    return apply_chunked(formula, as_quaternion_array(q, axis), axis=axis)

@@ -1,8 +1,8 @@
-"""Quaternions as rotations in space: q rotates the vector v to q v q⁻¹, and -q is the same rotation.
+"""Quaternions as rotations in three dimensions.
 
-The rotation by the angle θ about the unit vector u is q = cos θ/2 + u sin θ/2. All functions normalize q first, so q
-may have any norm except 0; q = 0 gives nan. The dtype is kept. All functions raise ShapeError unless `axis` has length
-4 (3 for vectors).
+A quaternion q rotates a vector v to q v q⁻¹. -q represents the same rotation. The rotation by the angle θ about the
+unit vector u is q = cos θ/2 + u sin θ/2. All functions normalize q first. The result for q = 0 is nan. The dtype is
+kept. All functions raise ShapeError unless `axis` has length 4 for quaternions and 3 for vectors.
 """
 
 import numpy as np
@@ -10,28 +10,31 @@ import numpy as np
 from ..backend import Array, xp
 from ..errors import ShapeError
 from .arithmetic import normalize
-from .chunks import apply_chunked, checked, checked_vectors
-from .norms import polar, safe_scale, unit_vector
+from .chunks import apply_chunked, as_quaternion_array, as_vector_array
+from .norms import norm_and_direction, safe_scale, unit_vector
 from .product import conjugate
 from .real_matrices import left_matrix, right_matrix
 from .trigonometry import cos_sin
 
 
 def rotate(q: Array, v: Array, *, axis: int = -1) -> Array:
-    """Return the rotated vectors q v q⁻¹, length 3 along `axis` like v. All other axes broadcast.
+    """Return the rotated vectors q v q⁻¹, with length 3 along `axis`. All other axes broadcast.
 
-    The rotation is counterclockwise when its axis points toward the viewer. A v that is not finite gives nan.
+    The rotation is counterclockwise when its axis points toward the viewer. The result for a v that is not finite is
+    nan.
 
-    >>> rotate([0.5, 0.5, 0.5, 0.5], [1.0, 0, 0])  # 120° about (1, 1, 1) rotates x to y
+    >>> rotate([0.5, 0.5, 0.5, 0.5], [1.0, 0, 0])  # the rotation by 120° about (1, 1, 1) maps the x axis to the y axis
     array([0., 1., 0.])
     """
-    return apply_chunked(_rotate, checked(q, axis), checked_vectors(v, axis), axis=axis)
+    return apply_chunked(_rotate, as_quaternion_array(q, axis), as_vector_array(v, axis), axis=axis)
 
 
 def _rotate(q: Array, v: Array) -> Array:
-    """With q = r + u of norm 1, q v q⁻¹ = v + r w + u × w where w = 2 u × v: half of the multiplications.
+    """Return q v q⁻¹, computed with half of the multiplications of two Hamilton products.
 
-    Source: the formula of O. Rodrigues, 1840.
+    For q of norm 1 with real part r and imaginary part u, q v q⁻¹ = v + r w + u × w with w = 2 u × v.
+
+    Source: O. Rodrigues, 1840.
     """
     q = unit_vector(q)
     v = v if xp.isfinite(v).all() else xp.where(xp.isfinite(v), v, np.nan)
@@ -40,7 +43,7 @@ def _rotate(q: Array, v: Array) -> Array:
 
 
 def _cross(u: Array, v: Array) -> Array:
-    """Return the cross product u × v, components along axis 0."""
+    """Return the cross product u × v, with the components along axis 0."""
     product = xp.empty(xp.broadcast(u, v).shape, xp.result_type(u, v))
     for c, (a, b) in enumerate(((1, 2), (2, 0), (0, 1))):
         xp.multiply(u[a], v[b], out=product[c, ...])
@@ -51,55 +54,58 @@ def _cross(u: Array, v: Array) -> Array:
 def from_axis_angle(direction: Array, angle_rad: Array, *, axis: int = -1) -> Array:
     """Return q = cos θ/2 + u sin θ/2 for θ = `angle_rad` and the unit vector u = `direction` / |`direction`|.
 
-    `direction` has length 3 along `axis`; a direction of 0 gives nan. `angle_rad` broadcasts against `direction`
-    without `axis`, and is converted to its dtype.
+    `direction` has length 3 along `axis`. The result for a direction of 0 is nan. `angle_rad` broadcasts against
+    `direction` without `axis`. `angle_rad` is converted to the dtype of `direction`.
     """
 
     def formula(direction: Array, angle: Array) -> tuple[Array, ...]:
-        length, u = polar(direction)
+        length, u = norm_and_direction(direction)
         half = angle.astype(u.dtype) / 2
         cosine, sine = cos_sin(xp.where(xp.isinf(half) | (length == 0), np.nan, half))
         return cosine, *(u * sine)
 
-    return apply_chunked(formula, checked_vectors(direction, axis), scalars=(xp.asarray(angle_rad),), axis=axis)
+    return apply_chunked(formula, as_vector_array(direction, axis), scalars=(xp.asarray(angle_rad),), axis=axis)
 
 
 def to_axis_angle(q: Array, *, axis: int = -1) -> tuple[Array, Array]:
-    """Return the unit vector u (length 3 along `axis`) and θ in [0, π] (without `axis`); u = (1, 0, 0) if θ = 0.
+    """Return the axis of rotation u, with length 3 along `axis`, and the angle θ in [0, π], without `axis`.
 
-    θ = 2 atan2(|v|, |r|) keeps all digits near 0 and near π. acos does not.
+    u is a unit vector. If θ = 0, u = (1, 0, 0). For q with real part r and imaginary part v, θ = 2 atan2(|v|, |r|).
+    This formula keeps all digits near 0 and near π. A formula with acos loses half of the digits.
     """
 
     def formula(q: Array) -> tuple[Array, ...]:
         q, _, total = safe_scale(q)
-        length, u = polar(q[1:])
+        length, u = norm_and_direction(q[1:])
         u = xp.where(q[0] < 0, -u, u)
         x = xp.where(length == 0, 1, u[0])
         zero = total == 0
         angle = 2 * xp.arctan2(length, xp.abs(q[0]))
         return tuple(xp.where(zero, np.nan, component) for component in (x, u[1], u[2], angle))
 
-    components = xp.moveaxis(apply_chunked(formula, checked(q, axis), axis=axis), axis, 0)
+    components = xp.moveaxis(apply_chunked(formula, as_quaternion_array(q, axis), axis=axis), axis, 0)
     return xp.moveaxis(components[:3], 0, axis), components[3, ...]
 
 
 def to_matrix(q: Array, *, axis: int = -1) -> Array:
-    """Return the 3x3 matrix M with M v = q v q⁻¹. `axis` is replaced by two axes (3 out, 3 in).
+    """Return the 3x3 rotation matrix M of q, M v = q v q⁻¹. `axis` is replaced by two axes, output and input component.
 
-    M is L(q) R(q*) without the row and the column of the real part.
+    M is the matrix L(q) R(q*) without its first row and first column, where L is `left_matrix` and R is `right_matrix`.
     """
-    q = normalize(xp.moveaxis(checked(q, axis), axis, -1))
+    q = normalize(xp.moveaxis(as_quaternion_array(q, axis), axis, -1))
     matrix = (left_matrix(q) @ right_matrix(conjugate(q)))[..., 1:, 1:]
     position = axis % q.ndim
     return xp.moveaxis(matrix, (-2, -1), (position, position + 1))
 
 
 def from_matrix(matrix: Array, *, axis: int = -2) -> Array:
-    """Return q with r ≥ 0 for 3x3 rotation matrices on `axis` and the axis after it; nan for nan.
+    """Return the quaternion q with real part ≥ 0 for 3x3 rotation matrices along `axis` and the next axis.
 
-    The matrices are not checked to be rotations. The 16 matrices L(e_a) R(e_b)* of the units are orthogonal to each
-    other, and 1 ⊕ M = Σ q_a q_b L(e_a) R(e_b)*. So q_a q_b = <L(e_a) R(e_b)*, 1 ⊕ M> / 4. The column with the
-    largest diagonal entry is free of cancellation.
+    A nan in a matrix propagates. The matrices are not checked to be rotations.
+
+    With the units e_a and e_b, the 16 matrices L(e_a) R(e_b*) are orthogonal to each other. The 4x4 block-diagonal
+    matrix D of 1 and M is Σ q_a q_b L(e_a) R(e_b*), so q_a q_b = <L(e_a) R(e_b*), D> / 4. The column of q_a q_b with
+    the largest diagonal entry has no cancellation.
 
     Source: S. W. Shepperd, 1978, for the choice of the column.
     """
@@ -116,5 +122,7 @@ def _matrices_last(matrix: Array, axis: int) -> Array:
     matrix = xp.asarray(matrix)
     position = axis % matrix.ndim if matrix.ndim else 0
     if not -matrix.ndim <= axis < matrix.ndim or matrix.shape[position : position + 2] != (3, 3):
-        raise ShapeError(f"expected 3x3 matrices from axis {axis} on, got shape {matrix.shape}; pass axis=...")
+        raise ShapeError(
+            f"expected 3x3 matrices along axis {axis} and the next axis, got shape {matrix.shape}; pass axis=..."
+        )
     return xp.moveaxis(matrix, (position, position + 1), (-2, -1))

@@ -1,4 +1,4 @@
-"""Cosine and sine, computed together."""
+"""Joint computation of cosine and sine."""
 
 import numpy as np
 
@@ -8,16 +8,16 @@ from ..backend import Array, xp
 def cos_sin(x: Array) -> tuple[Array, Array]:
     """Return cos x and sin x, computed from t = tan(x/2): cos x = 2 / (1 + t²) - 1, sin x = 2t / (1 + t²).
 
-    This needs one transcendental function instead of two, and NumPy vectorizes `tan`.
+    These formulas need one transcendental function, which NumPy vectorizes.
     """
     t = xp.tan(x / 2)
-    with np.errstate(over="ignore"):  # t² = inf in float16 correctly gives cos x = -1
+    with np.errstate(over="ignore"):  # in float16, t² may overflow to inf, which correctly gives cos x = -1
         factor = 2 / (1 + t * t)
     return factor - 1, factor * t
 
 
 def cos_sin_pi(x: Array) -> tuple[Array, Array]:
-    """Return cos πx and sin πx. Multiples of a quarter turn are removed first, so they add no rounding error."""
+    """Return cos πx and sin πx. Multiples of a quarter turn are subtracted first and add no rounding error."""
     quarters = xp.rint(2 * x)
     cosine, sine = cos_sin((x - quarters / 2) * pi(x.dtype))
     odd, negative = quarters % 2 == 1, quarters % 4 >= 2
@@ -26,5 +26,5 @@ def cos_sin_pi(x: Array) -> tuple[Array, Array]:
 
 
 def pi(dtype: np.dtype) -> Array:
-    """Return π in the precision of `dtype`."""
+    """Return the number π as an array of dtype `dtype`."""
     return xp.arccos(xp.asarray(-1, dtype=dtype))

@@ -1,4 +1,4 @@
-"""Weight averaging: an exponential moving average of the parameters over the training steps."""
+"""Exponential moving average of the parameters over the training steps."""
 
 from collections.abc import Mapping
 
@@ -12,25 +12,25 @@ from ..optim import Optimizer
 class WeightAverage(Optimizer):
     """Exponential moving average a <- d · a + (1 - d) · θ of the parameters θ of an optimizer.
 
-    `step` takes a step of `optimizer` and updates the average. `copy_to_parameters` sets the parameters to the average
-    at the end of the training. The running statistics of batch norms belong to the weights without averaging: run a
-    few batches in training mode after `copy_to_parameters` to update them.
+    `step` performs a step of `optimizer` and updates the average a with decay d. `copy_to_parameters` sets the
+    parameters to the average at the end of the training. The running statistics of batch norms are not averaged. Run a
+    few batches in training mode after `copy_to_parameters` to update the running statistics.
 
     Parameters
     ----------
-    optimizer : takes the steps
-    decay : d; the average extends over about 1 / (1 - d) steps. In step n, d is at most (n - 1) / (n + 9), so that
-        the influence of the initial weights decreases quickly
+    optimizer : optimizer that updates the parameters
+    decay : decay d. The average extends over about 1 / (1 - d) steps. In step n, d is at most (n - 1) / (n + 9), so
+        that the influence of the initial weights decreases quickly
 
     Raises
     ------
     ConfigError
         `decay` is not in [0, 1).
 
-    Source: B. Polyak, A. Juditsky, Acceleration of stochastic approximation by averaging, 1992 (the idea).
+    Source: B. Polyak, A. Juditsky, Acceleration of stochastic approximation by averaging, 1992.
     """
 
-    slots = ("average",)
+    state_names = ("average",)
 
     def __init__(self, optimizer: Optimizer, *, decay: float = 0.999) -> None:
         if not 0 <= decay < 1:
@@ -54,11 +54,14 @@ class WeightAverage(Optimizer):
             tensor.data = self.state[f"average/{name}"].copy()
 
     def state_dict(self) -> dict[str, Array]:
-        """Return a NumPy copy of the average and of the state of `optimizer`, whose names start with `optimizer/`."""
+        """Return a NumPy copy of the average and of the state of `optimizer`.
+
+        The names of the optimizer state start with `optimizer/`.
+        """
         return super().state_dict() | {f"optimizer/{key}": a for key, a in self.optimizer.state_dict().items()}
 
     def load_state_dict(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Load a `state_dict()`. Raises CheckpointError if it is from other parameters or another optimizer."""
+        """Load a `state_dict()`. Raises CheckpointError if the parameters or the optimizer do not match."""
         inner = {key: array for key, array in arrays.items() if key.startswith("optimizer/")}
         super().load_state_dict({key: array for key, array in arrays.items() if key not in inner})
         self.optimizer.load_state_dict({key.removeprefix("optimizer/"): array for key, array in inner.items()})

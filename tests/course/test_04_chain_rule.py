@@ -366,7 +366,7 @@ def test_backward_of_the_sum_of_two_losses():
 
 
 def test_backward_of_an_array_without_grad_raises():
-    with pytest.raises(ShapeError, match=r"grad= for a result of shape \(3,\)"):
+    with pytest.raises(ShapeError, match=r"grad= for a tensor of shape \(3,\)"):
         (leaf([1, 2, 3]) * 2.0).backward()
 
 
@@ -409,14 +409,14 @@ def test_exponent_other_than_one_number_raises(exponent):
 
 def test_op_of_an_array_raises():
     for op in (ops.relu, ops.exp, ops.sigmoid, lambda x: ops.hamilton_product(x, x)):
-        with pytest.raises(ShapeError, match=r"expected a Tensor, got ndarray; wrap it"):
+        with pytest.raises(ShapeError, match=r"expected a Tensor, got ndarray; convert it"):
             op(np.ones(4))
 
 
 def test_backward_with_too_few_gradients_raises():
     x, y = leaf([1, 2]), leaf([3, 4])
     result = Tensor.from_op(x.data * y.data, (x, y), lambda grad: (grad * y.data,))
-    with pytest.raises(ShapeError, match=r"one gradient per parent, 2, from backward; got 1"):
+    with pytest.raises(ShapeError, match=r"expected 2 gradients from backward, one per parent; got 1"):
         result.backward(np.ones(2))
 
 

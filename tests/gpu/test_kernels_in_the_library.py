@@ -214,7 +214,7 @@ def test_pooling_windows_that_do_not_divide_the_size(sizes, size, dtype, order, 
         (ops.conv2d, ((1, 5, 5, 3), (3, 3, 2, 4)), {}, "expected x"),
         (ops.conv2d, ((1, 2, 5, 3), (3, 3, 3, 4)), {}, "does not fit a size of 2"),
         (ops.quaternion_conv2d, ((1, 2, 5, 8), (4, 3, 3, 2, 4)), {}, "does not fit a size of 2"),
-        (ops.batch_norm, ((0, 3), (3,), (3,)), {}, "at least one row"),
+        (ops.batch_norm, ((0, 3), (3,), (3,)), {}, "at least one entry per channel"),
     ],
 )
 def test_errors_are_the_same_with_kernels(op, shapes, options, message, rng):
