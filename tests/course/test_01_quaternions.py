@@ -1,9 +1,9 @@
 """Tests of the quaternion algebra.
 
-A quaternion r + xi + yj + zk has four real components. They are stored along one axis of an array, in the order r, i,
+A quaternion r + xi + yj + zk has four real components. An array has the components along one axis, in the order r, i,
 j, k. The algebra follows from i² = j² = k² = ijk = -1 (Hamilton, 1843). The first tests check this equation and a
-worked example. The other tests check that the product is associative and not commutative, that the norm of a product is
-the product of the norms, and that every nonzero quaternion has an inverse.
+worked example. The other tests check three properties. The product is associative and not commutative. The norm of a
+product is the product of the norms. Every nonzero quaternion has an inverse.
 """
 
 import math

@@ -1,10 +1,10 @@
 """Tests of the convolution as one matrix product.
 
 A 3x3 filter multiplies patches of nine pixels. im2col copies each patch into a row of a matrix. One matrix product of
-the rows and the weights then applies all filters at all positions. The gradients are those of a matrix product. For the
-input gradient, col2im (the adjoint of im2col) adds overlapping patches at the pixels that they cover.
-`quatnet.conv.plain` implements this algorithm and is compared here with six nested loops. Training uses the faster
-algorithms of `quatnet.conv.dispatch`, which are compared here with the plain convolution for many shapes.
+the rows and the weights then applies all filters at all positions. The gradients follow from the gradients of a matrix
+product. For the input gradient, col2im (the adjoint of im2col) adds overlapping patches at the pixels that the patches
+cover. `quatnet.conv.plain` implements this algorithm and is compared here with six nested loops. Training uses the
+faster algorithms of `quatnet.conv.dispatch`, which are compared here with the plain convolution for many shapes.
 """
 
 import numpy as np

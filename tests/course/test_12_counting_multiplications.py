@@ -1,8 +1,8 @@
 """Tests of the counts of multiplications, additions and memory, of torchinfo's count, and of `profile`.
 
-The product with eight multiplications transforms each input and output quaternion once. Therefore it adds few
-additions, and it halves the additions between the products. The formula for the additions is checked with objects that
-count the operations applied to them. The formula of torchinfo reproduces all digits of its published counts. These
+The product with eight multiplications transforms each input and output quaternion only once, so the transforms need few
+additions. The number of additions between the products is halved. The formula for the additions is checked with objects
+that count the operations applied to them. The formula of torchinfo reproduces all digits of the published counts. These
 counts are wrong for quaternion layers.
 """
 

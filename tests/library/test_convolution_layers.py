@@ -25,7 +25,7 @@ EQUIVARIANT = [nn.QuaternionConv1d, nn.QuaternionConv2d, nn.QuaternionConvTransp
 
 
 def draw_input(layer, seed, channels=16):
-    """Draw a signal (2, 9, C) or an image (2, 5, 6, C) in float32."""
+    """Draw two float32 signals of 9 samples, or two float32 images of 5 x 6 pixels."""
     return draw(seed, *((2, 9) if layer in CONV1D else (2, 5, 6)), channels, dtype=np.float32)
 
 

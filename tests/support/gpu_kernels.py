@@ -1,4 +1,4 @@
-"""Resource usage of every CUDA kernel of quatnet, and the limits for it.
+"""Resource usage of every CUDA kernel of quatnet, with a limit for each resource.
 
 `python -m support.gpu_kernels` (in the folder tests) prints the resources of each kernel for six GPU architectures.
 """

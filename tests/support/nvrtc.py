@@ -37,7 +37,7 @@ class Usage(NamedTuple):
 
 
 class CompileError(RuntimeError):
-    """The error if NVRTC cannot compile a source, or if the log of ptxas contains no resource usage."""
+    """The error for a source that NVRTC cannot compile, or for a ptxas log without resource usage."""
 
 
 def unavailable_reason() -> str | None:

@@ -1,4 +1,7 @@
-"""Reference implementations in plain loops."""
+"""Reference implementations in plain loops.
+
+The shapes have N images of H rows and W columns, C input channels, O output channels, and kernels of KH x KW taps.
+"""
 
 import numpy as np
 

@@ -6,7 +6,7 @@ from quatnet.models import build
 
 
 def published_state_dict(config):
-    """Return a quatnet network and its state dict in the published format, without `quatnet.weights`."""
+    """Return a quatnet network and its state dict in the published format, made without `quatnet.weights`."""
     network = build(config, rng=np.random.default_rng(0))
     state_dict = {}
     for key, array in network.state_dict().items():
