@@ -24,7 +24,7 @@ def gradcheck(
 ) -> None:
     """Raise GradientError unless the gradients of `function(*tensors)` agree with central differences.
 
-    For the function f, one argument x, a random cotangent c and a random direction u, the directional derivative
+    Let f be the function, x one argument, c a random cotangent and u a random direction. The directional derivative
     <c, (f(x + eps u) - f(x - eps u)) / (2 eps)> must equal <gradient, u>. Constant c and u would not detect some wrong
     gradients, such as a transposed gradient.
 

@@ -23,7 +23,7 @@ class Tensor(Node):
     Parameters
     ----------
     array : array-like of real numbers; an array is not copied
-    requires_grad : whether `backward` accumulates the gradient of this tensor in `.grad`, an array of the same shape
+    requires_grad : whether `backward` accumulates the gradient of this tensor in `.grad`
 
     Raises
     ------

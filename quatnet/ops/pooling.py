@@ -105,7 +105,7 @@ def norm_max_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
     Source: G. Altamirano, Geometric methods of perceptual organization for computer vision, 2017.
     """
     q = split_components(_images(x))
-    entries = xp.stack(list(_window_entries(q, kernel_size)))  # (kernel_size², N, OH, OW, 4, C)
+    entries = xp.stack(list(_window_entries(q, kernel_size)))  # shape (kernel_size², N, OH, OW, 4, C)
     argmax = norm(entries, axis=-2).argmax(axis=0)[..., None, :]
 
     def backward(grad: Array) -> Sequence[Array]:

@@ -49,7 +49,7 @@ def whitening_statistics(x: Array) -> tuple[Array, Array]:
         raise WhiteningError(
             f"whitening needs at least 5 quaternions per channel in training, got {count}; use a larger batch"
         )
-    mean = columns.mean(axis=2)  # (C, 4)
+    mean = columns.mean(axis=2)  # shape (C, 4)
     columns -= mean[:, :, None]
     return merge_components(mean.T).astype(x.dtype), _matmul(columns, _transpose(columns)) / count
 

@@ -166,7 +166,7 @@ class Adam(Optimizer):
         exp_avg += (1 - beta1) * grad
         exp_avg_sq *= beta2
         exp_avg_sq += (1 - beta2) * grad * grad
-        for maximum in max_exp_avg_sq:  # amsgrad
+        for maximum in max_exp_avg_sq:  # nonempty only with amsgrad
             exp_avg_sq = xp.maximum(maximum, exp_avg_sq, out=maximum)
         denominator = xp.sqrt(exp_avg_sq / (1 - beta2**self.steps))
         denominator += self.eps
@@ -199,7 +199,7 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> Array:
     """
     pairs = [(tensor, tensor.grad) for tensor in parameters if tensor.grad is not None]
     norm = xp.sqrt(sum((grad.astype(np.float64) ** 2).sum() for _, grad in pairs))
-    factor = max_norm / xp.maximum(norm, max_norm)  # 1 where norm <= max_norm
+    factor = max_norm / xp.maximum(norm, max_norm)  # the factor is 1 if norm <= max_norm
     for tensor, grad in pairs:
         tensor.grad = grad * factor.astype(grad.dtype)
     return norm

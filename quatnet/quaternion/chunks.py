@@ -81,9 +81,8 @@ def _in_chunks(
             _select(target, chunk, axes_after)[...] = component
 
     itemsize = empty[0].dtype.itemsize
-    bytes_per_item = (
-        2 * len(arrays[0]) * itemsize * math.prod(shape) // shape[longest]
-    )  # bytes of one input and the result
+    # The memory of an item consists of one input and the result.
+    bytes_per_item = 2 * len(arrays[0]) * itemsize * math.prod(shape) // shape[longest]
     parallel_for(work, chunk_slices(shape[longest], bytes_per_item))
     return result
 

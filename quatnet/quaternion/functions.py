@@ -93,9 +93,8 @@ def _power(q: Array, t: Array) -> Array:
     t = t.astype(angle.dtype)
     t = xp.where(xp.isinf(t) | ((total == 0) & (t < 0)), np.nan, t)
     cosine, sine = cos_sin_pi(t * (angle / pi(angle.dtype)))
-    norm_power = (
-        xp.sqrt(total) ** t * scale**t
-    )  # |q| may overflow or underflow, so each factor is raised to the power t
+    # |q| may overflow or underflow, so each of its factors is raised to the power t.
+    norm_power = xp.sqrt(total) ** t * scale**t
     return _multiply(norm_power, xp.stack([cosine, *(v * (sine / v_norm))]))
 
 
@@ -142,7 +141,7 @@ def _log_norm(real: Array, imaginary_norm: Array, scale: Array, total: Array) ->
     total - 1 = (|real| - 1)(|real| + 1) + imaginary_norm².
     """
     excess = (xp.abs(real) - 1) * (xp.abs(real) + 1) + imaginary_norm * imaginary_norm
-    with np.errstate(divide="ignore", over="ignore"):  # ln 0 = -inf
+    with np.errstate(divide="ignore", over="ignore"):  # the logarithm of 0 is -inf
         return xp.where(total > 0.5, xp.log1p(excess), xp.log(total)) / 2 + xp.log(scale)
 
 

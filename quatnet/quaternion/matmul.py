@@ -68,7 +68,7 @@ def _sixteen_products(p: Array, q: Array) -> Array:
     The left factor is the block matrix L(p). The right factor is the vertical stack of the components of q.
     """
     (rows, inner), columns = p.shape[-2:], q.shape[-1]
-    blocks = xp.moveaxis(left_matrix(p, axis=0), (0, 1), (-4, -2))  # (..., 4 out, M, 4 in, K)
+    blocks = xp.moveaxis(left_matrix(p, axis=0), (0, 1), (-4, -2))  # shape (..., 4, M, 4, K)
     stacked = xp.moveaxis(q, 0, -3)
     left = blocks.reshape(*blocks.shape[:-4], 4 * rows, 4 * inner)
     product = left @ stacked.reshape(*stacked.shape[:-3], 4 * inner, columns)

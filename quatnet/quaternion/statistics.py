@@ -47,7 +47,7 @@ def mean_rotation(q: Array, weights: Array | None = None, *, sample_axis: int = 
     """
     q = as_quaternion_array(q, axis)
     rotations = _unit_quaternions(q, sample_axis, axis)
-    products = rotations[..., :, None] * rotations[..., None, :]  # (..., N, 4, 4)
+    products = rotations[..., :, None] * rotations[..., None, :]  # shape (..., N, 4, 4)
     if weights is not None:
         weights = xp.broadcast_to(xp.asarray(weights), real_part(q, axis=axis).shape)
         products = products * _axes_last(xp.expand_dims(weights, axis), sample_axis, axis)[..., None]
