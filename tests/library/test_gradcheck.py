@@ -1,8 +1,8 @@
 """Tests that `gradcheck` accepts correct gradients and rejects wrong gradients.
 
 `gradcheck` compares a gradient with finite differences along a random direction. Other test modules use
-`gradcheck`. The wrong gradients here have a missing transpose, a wrong sign, a missing sum after broadcasting, or a missing parent.
-`gradcheck` must reject each wrong gradient and name the argument.
+`gradcheck`. The wrong gradients here have a missing transpose, a wrong sign, a missing sum after broadcasting, or
+a missing parent. `gradcheck` must reject each wrong gradient and name the argument.
 """
 
 import numpy as np
