@@ -8,9 +8,9 @@
     python examples/reproduce --tables                                update the tables of docs/results.md
     python examples/reproduce smoke/quaternion-4/prune-l1-0.5         a small row on synthesized sounds, in seconds
 
-DIR holds ESC-50 and RAVDESS in their official layouts (docs/data-sets.md). Each run is recorded when it ends, in
+DIR contains ESC-50 and RAVDESS in their official layouts (docs/data-sets.md). The result of each run is saved in
 docs/results or in the folder of --records. Checkpoints are written to the folder of --out. Ctrl-C saves a checkpoint,
-and --resume continues from it. `rows.py` describes the rows, `run_row.py` trains and evaluates one.
+and --resume continues from the checkpoint. The rows are defined in `rows.py`.
 """
 
 import argparse
@@ -48,12 +48,12 @@ def parse_args() -> argparse.Namespace:
 def select_rows(args: argparse.Namespace) -> list[Row]:
     names = [*args.rows, *QUESTIONS.get(args.question, [])]
     if not names and not args.list:
-        raise SystemExit("no rows given: name rows or a --question; --list shows them")
+        raise SystemExit("no rows given: pass names of rows or a --question; --list prints the rows")
     return [row_from_name(name) for name in names or [name for rows in QUESTIONS.values() for name in rows]]
 
 
 def select_splits(row: Row, args: argparse.Namespace) -> list[tuple[int, int]]:
-    """Return the folds and seeds to run. --fold and --seed accept values that are not in SPLITS."""
+    """Return the (fold, seed) pairs to run. --fold and --seed accept values that are not in SPLITS."""
     folds, seeds = (list(dict.fromkeys(split[axis] for split in SPLITS[row.dataset])) for axis in (0, 1))
     folds = folds if args.fold is None else [args.fold]
     seeds = seeds if args.seed is None else [args.seed]
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def run_splits(row: Row, splits: list[tuple[int, int]], args: argparse.Namespace) -> None:
-    """Run a row on folds and seeds, and record each result when it is complete."""
+    """Run a row for each (fold, seed) pair, and record each result at the end of the run."""
     paths = Paths(args.data, args.out, args.teacher, args.resume)
     recorded = {(run["fold"], run["seed"]): outcome(run) for run in records.read_runs(row, args.records)}
     for fold, seed in splits:

@@ -1,4 +1,4 @@
-"""AudioSet: clips with several labels each, packed into shards, for which the front end runs batch by batch."""
+"""Multi-label task of packed AudioSet clips, whose features are computed batch by batch."""
 
 import argparse
 from functools import partial
@@ -19,7 +19,7 @@ from quatnet.training.metrics import average_precision, d_prime, mean_over_class
 
 
 def pack_tables(args: argparse.Namespace, names: list[str], files: RecordingIndex, format_: ShardFormat) -> PackedClips:
-    """Pack the clips of segment tables that are not packed yet, and print how many recordings are missing."""
+    """Pack the clips of segment tables that are not packed yet, and print the number of missing recordings."""
     tables = [args.data / f"{name}_segments.csv" for name in names]
     segments = audioset.concatenate([audioset.read_segments(table, args.data / audioset.LABELS) for table in tables])
     folder = (args.packed or args.out / "packed") / segments.name
@@ -32,7 +32,7 @@ def pack_tables(args: argparse.Namespace, names: list[str], files: RecordingInde
 
 
 def multi_label_task(train: PackedClips, test: PackedClips, frontend: audio.FrontEnd, steps_per_epoch: int) -> Task:
-    """Return the task of clips with several labels. Test clips are not trained on and choose nothing."""
+    """Return the task of clips with several labels. Test clips are used for evaluation only."""
     test_targets, example = test.targets(range(len(test))), test.features([0], frontend)[0]
 
     def batches(config: TrainConfig) -> Batches:

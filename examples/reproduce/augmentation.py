@@ -1,10 +1,10 @@
-"""Accuracy with and without augmentation for several lengths of training, on ESC-10 or RAVDESS.
+"""Measure the accuracy with and without augmentation for several numbers of epochs, on ESC-10 or RAVDESS.
 
     python examples/reproduce/augmentation.py esc10 --data DIR --epochs 5 10 20 60 --seeds 0 1 2
 
-Trains the quaternion CNN of `examples/esc50.py` with the augmentation variants none, shift (time shift) and full (time
-shift, SpecAugment and mixup). Seed s tests on fold 1 + s. Each result is one line of JSON in --out, and what is in the
-file already is not trained again.
+The quaternion CNN of `examples/esc50.py` is trained with the augmentation variants none, shift (time shift) and full
+(time shift, SpecAugment and mixup). The test fold of seed s is 1 + s. Each result is one line of JSON in the file of
+--out. Trainings whose result is in the file are skipped.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def train(data: datasets.Dataset, features: np.ndarray, epochs: int, seed: int, variant: str) -> float:
-    """Return the accuracy on fold 1 + seed of a network that is trained on the other folds."""
+    """Return the accuracy on fold 1 + seed of a network trained on the other folds."""
     test, classes = data.folds == 1 + seed, len(data.classes)
     model = models.build(models.small_cnn(classes, quaternion=True, width=16), rng=np.random.default_rng(seed))
     targets = datasets.one_hot(data.labels[~test], classes, label_smoothing=0.1)

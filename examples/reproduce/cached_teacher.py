@@ -1,4 +1,4 @@
-"""Teacher logits for distillation, read from a file with the outputs of any network."""
+"""Teacher logits for distillation, read from a file of cached network outputs."""
 
 from pathlib import Path
 
@@ -13,19 +13,19 @@ from quatnet.training import accuracy
 def cached_teacher_logits(path: Path, data: Dataset, fold: int) -> np.ndarray:
     """Return the teacher logits (N, classes) of the training clips.
 
-    If the file holds embeddings, a linear probe trained on the training clips computes the logits.
+    If the file contains embeddings, the logits are computed by a linear probe that is trained on the training clips.
 
     Raises
     ------
     DataError
-        The file cannot be read, has no entry for a clip, or has logits for another number of classes.
+        If the file cannot be read, lacks a clip, or has another number of classes.
     """
     cached, (train_clips, _) = read_cached_outputs(path), data.split(fold)
     outputs = cached.select([clip.name for clip in train_clips])
     if cached.kind == "embedding":
         return probe_logits(cached, data, fold)
     if outputs.shape[1] != len(data.classes):
-        raise DataError(f"{path} has logits of {outputs.shape[1]} classes, and {data.name} has {len(data.classes)}")
+        raise DataError(f"{path}: expected logits of {len(data.classes)} classes, got {outputs.shape[1]}")
     return outputs
 
 

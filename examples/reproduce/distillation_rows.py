@@ -1,4 +1,4 @@
-"""Training of the rows with a teacher: a network of the results, or the cached outputs of a strong network."""
+"""Training of the rows with a teacher network or with cached teacher outputs."""
 
 from dataclasses import replace
 
@@ -16,10 +16,10 @@ BEST = replace(FROM_SCRATCH, mixup_alpha=1.0)
 
 
 def distill(run: Run, epochs: int) -> TrainResult:
-    """Train a student with a teacher: TEACHER, or cached outputs for the option "strong".
+    """Train a student by distillation from TEACHER or, with the option "strong", from cached teacher outputs.
 
-    With a ratio in the option, such as "own-0.5", the student has the pruned size and is trained for as many epochs
-    as `train_pruned_size`.
+    With a prune ratio in the option, such as "own-0.5", the student has the pruned size. It is then trained for as many
+    epochs as in `train_pruned_size`.
     """
     teacher_name, _, ratio = run.row.option.partition("-")
     student = run.init_model(pruned_size(run) if ratio else run.config)
@@ -33,13 +33,13 @@ def distill(run: Run, epochs: int) -> TrainResult:
 
 
 def train_best(run: Run, _epochs: int) -> TrainResult:
-    """Train with cached teacher outputs and mixup alpha 1 for 100 epochs; the result has the averaged weights."""
+    """Train for 100 epochs with cached teacher outputs and mixup alpha 1, and return the averaged weights."""
     model = run.init_model(run.config)
     average = WeightAverage(BEST.optimizer(model.parameters()))
     result = run.train(model, BEST_EPOCHS, config=BEST, task=run.task.for_student(), optimizer=average)
     average.copy_to_parameters()
     rng = np.random.default_rng([run.seed, 3])
-    with no_grad():  # updates the running statistics for the averaged weights
+    with no_grad():  # update the running statistics for the averaged weights
         for x, _ in run.task.batches(BEST)(rng):
             model(x, train=True, rng=rng)
     return result

@@ -7,9 +7,15 @@
     python examples/reproduce/experiment.py --dataset ravdess --budget 0.5 0.2 --rounds 3 --criterion geometric_median
     python examples/reproduce/experiment.py --dataset audioset --data DIR --train balanced_train unbalanced_train
 
-The networks are a real CNN, a quaternion CNN of the same widths, a student of half the width trained from scratch, the
-same student distilled from the quaternion CNN, and the quaternion CNN after pruning and fine-tuning. Without options
-the training is that of examples/esc50.py, gtzan.py, ravdess.py and audioset.py.
+The five networks are:
+
+- a real CNN;
+- a quaternion CNN of the same widths;
+- a student of half the width, trained from scratch;
+- the same student, distilled from the quaternion CNN;
+- the quaternion CNN after pruning and fine-tuning.
+
+The default options are the settings of examples/esc50.py, gtzan.py, ravdess.py and audioset.py.
 """
 
 import argparse
@@ -54,7 +60,7 @@ from quatnet.training.results import cost_row
 from quatnet.weights import load_network
 
 NAMES = ["real CNN", "quaternion CNN", "student from scratch", "student distilled", "quaternion CNN pruned"]
-PRUNE_RATIO = 0.25  # of the filters of the last blocks, unless --budget is given
+PRUNE_RATIO = 0.25  # fraction of the filters of the last blocks, without --budget
 
 
 def run_experiment(task: Task, args: argparse.Namespace, epochs: int) -> None:
@@ -71,7 +77,7 @@ def run_experiment(task: Task, args: argparse.Namespace, epochs: int) -> None:
         config: TrainConfig = task.config,
         **options: Any,
     ) -> dict[str, Any]:
-        """Train and evaluate a network; return its row of the results."""
+        """Train and evaluate a network, and return its results."""
         steps = task.steps_per_epoch(config)
         teacher = {key: task.metadata[key] for key in ("teacher",) if key in task.metadata}
         trainer = Trainer(
@@ -83,7 +89,7 @@ def run_experiment(task: Task, args: argparse.Namespace, epochs: int) -> None:
             schedule=lambda step: config.schedule(step, epochs * steps, max_lr=config.max_lr),
             seed=args.seed,
             loss=task.loss,
-            evaluate=lambda model: task.metric(task.predict_test(model)),  # for the training curves
+            evaluate=lambda model: task.metric(task.predict_test(model)),  # metric of the training curves
             path=args.out / f"{name.replace(' ', '-')}.npz",
             metric=task.metric_name,
             metadata=metadata | teacher | options,
@@ -99,7 +105,7 @@ def run_experiment(task: Task, args: argparse.Namespace, epochs: int) -> None:
         return build(config, rng=np.random.default_rng(args.seed))
 
     def train_full_width(name: str, config: Config) -> tuple[Network, dict[str, Any]]:
-        """Train from scratch, or fine-tune the network of --init with the transfer settings."""
+        """Train a network from scratch, or fine-tune the network of --init with the transfer settings."""
         model = pretrained.get(config.quaternion)
         if model is None:
             model = init_model(config)
@@ -112,7 +118,7 @@ def run_experiment(task: Task, args: argparse.Namespace, epochs: int) -> None:
     pretrained = load_pretrained(args, classes)
     options = {"temperature": args.temperature, "alpha": args.alpha}
     soft_loss = {key: value for key, value in options.items() if value is not None}
-    task.distillation_loss(**soft_loss)  # refuses wrong values before anything is trained
+    task.distillation_loss(**soft_loss)  # raise an error for invalid values before the first training
     configs = {kind: small_cnn(classes, quaternion=kind, width=8 if args.smoke else 16) for kind in (False, True)}
     configs |= {kind: model.config for kind, model in pretrained.items()}
     selectors = pruning_selectors(args, quaternion=configs[True], real=configs[False], frames=frames)
@@ -151,12 +157,12 @@ def run_experiment(task: Task, args: argparse.Namespace, epochs: int) -> None:
 
 
 def load_pretrained(args: argparse.Namespace, classes: int) -> dict[bool, Network]:
-    """Return the networks of --init with new classifiers, by `config.quaternion`.
+    """Return a dict from `config.quaternion` to the network of --init, with a new classifier.
 
-    They are checkpoints (.npz) or published weights. Raises ConfigError for two networks of the same kind.
+    The files are checkpoints (.npz) or published weights. Raise ConfigError for two networks of the same kind.
     """
     if args.freeze and not args.init:
-        raise ConfigError("--freeze trains the classifier of a pretrained network: give --init CHECKPOINT")
+        raise ConfigError("--freeze trains the classifier of a pretrained network: pass --init CHECKPOINT")
     models = [load_model(path) if path.suffix == ".npz" else load_network(path) for path in args.init]
     pretrained = {
         model.config.quaternion: with_new_head(model, classes, rng=np.random.default_rng(args.seed)) for model in models
@@ -168,7 +174,7 @@ def load_pretrained(args: argparse.Namespace, classes: int) -> dict[bool, Networ
 
 
 def pruning_selectors(args: argparse.Namespace, quaternion: Config, real: Config, frames: int) -> list[Selector]:
-    """Return the function that selects the filters to keep, for each round."""
+    """Return the functions that select the filters to keep, one for each pruning round."""
     criterion = build_criterion(args.criterion, args.seed)
     if args.budget:
         budget = budget_from_reference(real, frames, multiplications=args.budget[0], parameters=args.budget[1])

@@ -1,4 +1,4 @@
-"""Command line options of experiment.py."""
+"""Command-line options of experiment.py."""
 
 import argparse
 import math
@@ -23,7 +23,7 @@ DATASETS_OF_OPTION = {
 
 
 def parse_args(description: str) -> argparse.Namespace:
-    """Return the options. An option that does not apply to the data set is an error."""
+    """Return the command-line options. Options that do not apply to the data set raise an error."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", choices=DATASETS, required=True)
     parser.add_argument("--data", type=Path, metavar="DIR", help="the recordings; synthesized sounds without it")

@@ -1,4 +1,4 @@
-"""The tasks of experiment.py: data set, front end and number of epochs."""
+"""Tasks of experiment.py: data set, front end and number of epochs."""
 
 import argparse
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from quatnet import audio, datasets
 from quatnet.datasets import ShardFormat, gtzan, index_recordings, ravdess, synthetic
 from quatnet.datasets.synthetic import toy_audioset
 
-EPOCHS = {"ESC-50": 30, "ESC-10": 60, "GTZAN": 30, "GTZAN, filtered": 60, "RAVDESS": 40}  # of recordings
+EPOCHS = {"ESC-50": 30, "ESC-10": 60, "GTZAN": 30, "GTZAN, filtered": 60, "RAVDESS": 40}  # on recordings
 SYNTHESIZED_EPOCHS, SMOKE_EPOCHS = 5, 2
 AUDIOSET_EPOCHS, AUDIOSET_STEPS = 10, 1000
 FILTERED_TEST_FOLD = 2
@@ -52,9 +52,7 @@ def audioset_task(args: argparse.Namespace) -> tuple[Task, int]:
     if synthesized:
         settings = {"clips": 60 if args.smoke else 300, "seed": args.seed, "clip_seconds": clip_seconds}
         args.data = toy_audioset.write(args.out / "toy_audioset", **settings)
-        print(
-            "A toy data set of synthesized sounds: its results say little about recordings; --data DIR takes AudioSet."
-        )
+        print("A toy data set of synthesized sounds: its results are not meaningful for recordings; pass --data DIR.")
     files, format_ = index_recordings(args.data), ShardFormat(clip_seconds=clip_seconds)
     train, test = (pack_tables(args, tables, files, format_) for tables in (args.train, ["eval"]))
     frontend = _frontend(args, hop=1280, clip_seconds=clip_seconds)

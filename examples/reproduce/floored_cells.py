@@ -1,10 +1,10 @@
-"""Measure the fraction of floored cells of each front end, in each of the four components.
+"""Measure the fraction of floored feature cells of each front end, in each of the four components.
 
     python examples/reproduce/floored_cells.py               synthesized sounds
     python examples/reproduce/floored_cells.py --data DIR    real recordings: ESC-50 in its official layout
 
-A cell is floored if its level is at the floor, or if a delta is exactly 0. Digital silence is floored in every front
-end: its fraction is that of component r.
+A cell of the log-mel spectrogram is floored if its level is at the floor. A cell of a delta is floored if it is exactly
+0. Cells of digital silence are floored in every front end.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from quatnet.paper_code import PaperCodeFrontEnd
 
 
 def floored_fractions(clips: list[datasets.Clip], frontend: FrontEnd) -> np.ndarray:
-    """Return the fractions (4,) of floored cells, averaged over clips."""
+    """Return the fraction of floored cells of each component, averaged over the clips."""
     fractions = [
         floored_cells(frontend(*clip.source()), floor_db=frontend.floor_db)
         for clip in tqdm(clips, desc=frontend.variant, unit="clip")

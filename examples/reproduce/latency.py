@@ -1,8 +1,8 @@
-"""Milliseconds per clip of the networks of the results, timed in turn with PyTorch's real networks in one process.
+"""Milliseconds per clip of the networks of docs/results.md, compared with PyTorch.
 
-One process is started for each number of threads, which is the same for quatnet and PyTorch. The networks of quatnet
-are compiled (`quatnet.models.compile`). Each is compared with PyTorch's real network of the same width, in eager mode
-and by `torch.compile` if a C++ compiler is installed.
+A process is started for each number of threads. quatnet and PyTorch run alternately in this process, with the same
+number of threads. The networks of quatnet are compiled (`quatnet.models.compile`). Each network is compared with the
+real PyTorch network of the same width, in eager mode and, if a C++ compiler is installed, with `torch.compile`.
 """
 
 import json
@@ -24,18 +24,18 @@ from quatnet.models import CNN, CNNConfig, compile
 sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from speed_measure import Settings, run_in_subprocess, time_alternately
 
-FRAMES, CLASSES = 126, 10  # clips of ESC-10
+FRAMES, CLASSES = 126, 10  # shape of the ESC-10 task
 UNPRUNED = (*NETWORKS, "real-20", "real-32", "real-64", "quaternion-40", "quaternion-64")
 PRUNED = (
     *(f"quaternion-16/prune-l1-{target}" for target in PRUNE_TARGETS),
     "quaternion-16/prune-random-budget",
     "real-16/prune-l1-budget",
 )
-QUARTILES = (25, 50, 75)  # over the rounds, percent
+QUARTILES = (25, 50, 75)  # percentiles over the rounds
 
 
 def real_counterpart(name: str) -> str:
-    """Return the real network of the same width: "real-16" for "quaternion-16/prune-l1-0.5"."""
+    """Return the name of the real network of the same width: "real-16" for "quaternion-16/prune-l1-0.5"."""
     return f"real-{name.partition('/')[0].partition('-')[2]}"
 
 
@@ -43,7 +43,7 @@ PYTORCH_NETWORKS = tuple(dict.fromkeys(map(real_counterpart, UNPRUNED)))
 
 
 def measure(folder: Path, *, threads: tuple[int, ...] = (1, 2), rounds: int = 7) -> None:
-    """Write milliseconds per clip for each number of threads to `latency.json` in the records."""
+    """Measure the milliseconds per clip for each number of threads, and write them to `latency.json` in `folder`."""
     configs = {name: network_config(name, CLASSES) for name in UNPRUNED} | pruned_configs(folder)
     times = {
         str(count): run_in_subprocess(time_networks, configs, Settings(count, rounds, 0, torch=True))
@@ -54,7 +54,7 @@ def measure(folder: Path, *, threads: tuple[int, ...] = (1, 2), rounds: int = 7)
 
 
 def pruned_configs(folder: Path) -> dict[str, CNNConfig]:
-    """Return the configs of the pruned networks in the first run of each row. Rows without runs are left out."""
+    """Return the config of the pruned network in the first run of each row. Rows without runs are skipped."""
     runs = {name: records.read_runs(row_from_name(f"esc10/{name}"), folder) for name in PRUNED}
     widths = {name: next((run["widths"] for run in each if "widths" in run), None) for name, each in runs.items()}
     unpruned = {name: network_config(name.partition("/")[0], CLASSES) for name in PRUNED}
@@ -86,14 +86,14 @@ def _init_model(config: CNNConfig, settings: Settings) -> CNN:
 
 
 def read_medians(folder: Path) -> dict[str, dict[str, float]]:
-    """Return the median milliseconds by number of threads and network; empty without `latency.json`."""
+    """Return the median milliseconds by number of threads and network. Without `latency.json` the dict is empty."""
     path = folder / "latency.json"
     times = json.loads(path.read_text())["milliseconds"] if path.exists() else {}
     return {threads: {name: median for name, (_, median, _) in each.items()} for threads, each in times.items()}
 
 
 def latency_table(folder: Path) -> list[list[str]]:
-    """Return the milliseconds of each network and of PyTorch's real network of the same width, eager or compiled."""
+    """Return a table of the milliseconds of each network and of the real PyTorch network of the same width."""
     medians = read_medians(folder)
     heads = [f"{side}, {count} thread{'s' if count != '1' else ''}" for count in medians for side in ("ms", "PyTorch")]
     names = [name for name in next(iter(medians.values()), {}) if not name.startswith("PyTorch")]

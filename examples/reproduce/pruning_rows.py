@@ -1,4 +1,4 @@
-"""Training of the rows without a teacher: from scratch, pruned and fine-tuned, and their baselines."""
+"""Training of the rows without a teacher: training from scratch, pruning with fine-tuning, and baselines."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from train_config import FROM_SCRATCH
 from quatnet.models import CNNConfig
 from quatnet.prune import Selector, prune_filters
 
-FINETUNE_RATIO = 1 / 3  # fine-tuning epochs for each training epoch
+FINETUNE_RATIO = 1 / 3  # number of fine-tuning epochs divided by the number of training epochs
 FINETUNE = replace(FROM_SCRATCH, max_lr=FROM_SCRATCH.max_lr / 4)
 
 
@@ -38,18 +38,18 @@ def finetune_unpruned(run: Run, epochs: int) -> TrainResult:
 
 
 def train_pruned_size(run: Run, epochs: int) -> TrainResult:
-    """Train a network of the pruned size from scratch, for as many epochs as training and fine-tuning together."""
+    """Train a network of the pruned size from scratch, for as many epochs as training plus fine-tuning."""
     return run.train(run.init_model(pruned_size(run)), epochs + finetune_epochs(epochs))
 
 
 def train_at_distillation_cost(run: Run, epochs: int) -> TrainResult:
-    """Train with as many multiplications as distilling a student of the pruned size from TEACHER takes.
+    """Train with as many multiplications as the distillation of a student of the pruned size from TEACHER.
 
-    For the option "scratch" a network of the pruned size is trained from scratch, otherwise the base network is
-    trained, pruned and fine-tuned. The number of epochs follows from the cost.
+    With the option "scratch", a network of the pruned size is trained from scratch. With other options, the base
+    network is trained, pruned and fine-tuned. The number of epochs is computed from the number of multiplications.
     """
     student, teacher = pruned_size(run), network_config(TEACHER, len(run.task.classes))
-    # multiplications per clip
+    # numbers of multiplications per clip
     teacher_forward, student_step = run.forward_multiplications(teacher), 3 * run.forward_multiplications(student)
     cost = 3 * teacher_forward * epochs + (teacher_forward + student_step) * (epochs + finetune_epochs(epochs))
     if run.row.option.startswith("scratch"):
@@ -61,7 +61,7 @@ def train_at_distillation_cost(run: Run, epochs: int) -> TrainResult:
 
 
 def pruned_size(run: Run) -> CNNConfig:
-    """Return the config after pruning by the ratio in the option of the row. It is the same for every criterion."""
+    """Return the config after pruning by the ratio in the option of the row. It does not depend on the criterion."""
     ratio = run.row.option.rpartition("-")[2]
     l1_run = Run(replace(run.row, option=f"l1-{ratio}"), run.fold, run.seed, run.paths)
     return config_after_pruning(run.init_model(run.config), row_selector(l1_run))

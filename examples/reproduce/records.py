@@ -1,6 +1,6 @@
-"""The records of docs/results.md: a JSON file for each row, a line for each fold and seed.
+"""Records of the runs of docs/results.md: a JSON file for each row, with a line for each fold and seed.
 
-Each line holds the results of a run, and the command, commit, machine and versions that produced them.
+Each line contains the results of a run, and the command, commit, machine and software versions of the run.
 """
 
 import json
@@ -24,13 +24,13 @@ RECORDS = ROOT / "docs" / "results"
 
 
 def read_runs(row: Row, folder: Path) -> list[dict[str, Any]]:
-    """Return the recorded runs of a row; an empty list if the row has no file."""
+    """Return the recorded runs of a row. The list is empty if the row has no file."""
     path = _path(row, folder)
     return json.loads(path.read_text())["runs"] if path.exists() else []
 
 
 def save_run(row: Row, run: dict[str, Any], folder: Path) -> None:
-    """Add a run to the file of its row. It replaces an earlier run of the same fold and seed."""
+    """Add a run to the file of its row. An earlier run of the same fold and seed is replaced."""
     fold_and_seed = run["fold"], run["seed"]
     others = [other for other in read_runs(row, folder) if (other["fold"], other["seed"]) != fold_and_seed]
     runs = sorted([*others, run | provenance(row, *fold_and_seed)], key=lambda run: (run["seed"], run["fold"]))
@@ -46,14 +46,14 @@ def missing_splits(row: Row, splits: Iterable[tuple[int, int]], folder: Path) ->
 
 
 def provenance(row: Row, fold: int, seed: int) -> dict[str, Any]:
-    """Return the command that repeats a run, with commit, machine, versions and number of threads."""
+    """Return the command that repeats a run, and the commit, machine, versions and number of threads."""
     teacher = " --teacher FILE" if row.needs_cached_teacher else ""
     command = f"python examples/reproduce {row.name} --fold {fold} --seed {seed} --data DIR{teacher}"
     return {"command": command, **environment(), "threads": quatnet.thread_count()}
 
 
 def environment(*packages: str) -> dict[str, Any]:
-    """Return commit, machine and versions: of Python, quatnet, NumPy, its BLAS and `packages`."""
+    """Return commit, machine, and the versions of Python, quatnet, NumPy, the BLAS of NumPy, and `packages`."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
         "commit": _git("rev-parse", "--short=12", "HEAD")

@@ -1,6 +1,6 @@
-"""The tables of docs/results.md and README.md, computed from the records.
+"""Tables of docs/results.md and README.md, computed from the records.
 
-A table replaces the text between `<!-- table NAME -->` and `<!-- end -->`.
+A table replaces the text between `<!-- table NAME -->` and `<!-- end -->` of a page.
 """
 
 import math
@@ -17,7 +17,7 @@ from run_statistics import Runs, accuracies, accuracy_difference, mean_and_error
 PAGES = (records.ROOT / "docs" / "results.md", records.ROOT / "README.md")
 TABLE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 DATASETS = {"esc10": "ESC-10, %", "esc50": "ESC-50, fold 1", "ravdess": "RAVDESS, fold 1"}
-REFERENCES = {"front-ends": "quaternion-16", "best": "real-20/best"}  # of the other questions: real-16
+REFERENCES = {"front-ends": "quaternion-16", "best": "real-20/best"}  # other questions: real-16
 SUMMARY_NETWORKS = (
     "real-16",
     "real-8",
@@ -31,12 +31,12 @@ COSTS = {"parameters": (1e3, "{:,.0f} k"), "multiplications_8": (1e6, "{:,.1f} M
 
 
 def page_with_tables(path: Path, folder: Path = records.RECORDS) -> str:
-    """Return the text of a page with its tables computed from the records in `folder`."""
+    """Return the text of a page, with tables computed from the records in `folder`."""
     return TABLE.sub(lambda m: f"{m[1]}{table(m[2], folder)}\n{m[3]}", path.read_text(encoding="utf-8"))
 
 
 def table(name: str, folder: Path) -> str:
-    """Return a table: one of NAMED_TABLES, or the rows of a question, "QUESTION" or "QUESTION-DATASET"."""
+    """Return the table with the given name, which is a key of NAMED_TABLES, "QUESTION" or "QUESTION-DATASET"."""
     if name in NAMED_TABLES:
         head, *lines = NAMED_TABLES[name](folder)
         return "\n".join(_table_line(cells) for cells in (head, ["---"] * len(head), *lines))
@@ -47,7 +47,10 @@ def table(name: str, folder: Path) -> str:
 
 
 def row_table(names: list[str], reference: str, folder: Path) -> str:
-    """Return accuracy, difference to the reference over paired runs, and cost of each row that has runs."""
+    """Return a table of the accuracy, the difference to the reference over paired runs, and the cost of each row.
+
+    Rows without runs are skipped.
+    """
     head = [
         "row",
         "runs",
@@ -94,7 +97,10 @@ def _table_line(cells: list[str]) -> str:
 
 
 def summary_table(folder: Path) -> list[list[str]]:
-    """Return the accuracy of SUMMARY_NETWORKS on each data set, and their cost on the first data set with runs."""
+    """Return a table of the accuracy of SUMMARY_NETWORKS on each data set, and their cost.
+
+    The cost is the cost on the first data set with runs.
+    """
     titles = ["ESC-10 accuracy (%)", "ESC-50 accuracy (%)", "RAVDESS accuracy (%)", "parameters", "multiplications"]
     lines = [["network", *titles]]
     for network in SUMMARY_NETWORKS:
@@ -115,7 +121,7 @@ NAMED_TABLES = {
 
 
 def write_tables(folder: Path) -> None:
-    """Write the tables of the records in `folder` into the pages."""
+    """Update the tables of the pages with the records in `folder`."""
     for path in PAGES:
         path.write_text(page_with_tables(path, folder), encoding="utf-8")
 

@@ -48,7 +48,7 @@ DATASETS = {"esc10": "ESC-10, points", "esc50": "ESC-50, points", "ravdess": "RA
 
 
 def pair_table(question: str, folder: Path) -> list[list[str]]:
-    """Return the accuracy gains of networks over their references. Data sets without a pair have no column."""
+    """Return a table of accuracy gains of networks over their references. Data sets without a pair have no column."""
 
     def cell(network: str, reference: str, dataset: str) -> str:
         return gain_text(*accuracy_gain(f"{dataset}/{network}", f"{dataset}/{reference}", folder))
@@ -64,7 +64,7 @@ def pair_table(question: str, folder: Path) -> list[list[str]]:
 
 
 def criterion_table(folder: Path) -> list[list[str]]:
-    """Return the accuracy on ESC-10 after pruning by each criterion, for each prune ratio and the budget."""
+    """Return a table of the accuracy on ESC-10 after pruning by each criterion, for each prune ratio and the budget."""
 
     def cell(name: str) -> str:
         values = accuracies(records.read_runs(row_from_name(name), folder))
@@ -74,7 +74,7 @@ def criterion_table(folder: Path) -> list[list[str]]:
 
 
 def gain_over_random_table(folder: Path) -> list[list[str]]:
-    """Return the accuracy gain of each criterion over random pruning, for each prune ratio and the budget."""
+    """Return a table of accuracy gains of each criterion over random pruning, for each prune ratio and the budget."""
 
     def cell(name: str) -> str:
         return gain_text(*accuracy_gain(name, f"{PRUNED}-random-{name.rpartition('-')[2]}", folder))
@@ -88,11 +88,14 @@ def _table_by_criterion(cell: Callable[[str], str]) -> list[list[str]]:
 
 
 def accuracy_gain(row: str, reference: str, folder: Path) -> tuple[MeanAndError, int]:
-    """Return the mean accuracy difference of a row to a reference row, and the number of pairs of runs."""
+    """Return the mean accuracy difference between a row and a reference row, and the number of pairs of runs."""
     ours, theirs = (records.read_runs(row_from_name(name), folder) for name in (row, reference))
     return accuracy_difference(ours, theirs), len(accuracies(ours).keys() & accuracies(theirs).keys())
 
 
 def gain_text(gain: MeanAndError, num_pairs: int) -> str:
-    """Return "+1.4 ± 0.5 (15)": points, standard error, number of pairs; "-" without pairs."""
+    """Return a gain as text, such as "+1.4 ± 0.5 (15)": points, standard error, and number of pairs.
+
+    The text is "-" without pairs.
+    """
     return f"{gain.to_text(signed=True)} ({num_pairs})" if num_pairs else "-"

@@ -1,4 +1,4 @@
-"""The recordings and the front end of a row."""
+"""Recordings and front end of a row."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,12 @@ from quatnet import audio, datasets
 from quatnet.datasets import ravdess, synthetic
 from quatnet.errors import ConfigError
 
-VARIANTS = {"released": "paper_code", "repeated": "repeat"}  # name in the records -> name in quatnet
+VARIANTS = {"released": "paper_code", "repeated": "repeat"}  # name of the front end in the records -> name in quatnet
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Paths of a run.
+    """The paths of a run.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ class Paths:
 
 
 def load_task(row: Row, fold: int, paths: Paths) -> Task:
-    """Return the task of a row. Raises ConfigError if a path that the row needs is None."""
+    """Return the task of a row. Raise ConfigError if a path that the row needs is None."""
     if row.needs_cached_teacher and paths.teacher is None:
-        raise ConfigError(f"{row.name} needs --teacher FILE, the cached outputs of a strong network")
+        raise ConfigError(f"{row.name} needs --teacher FILE, a file of cached teacher outputs")
     frontend = row_frontend(row)
     data, cache = load_recordings(row.dataset, paths), paths.out / "features"
     print(frontend)
@@ -44,7 +44,7 @@ def load_task(row: Row, fold: int, paths: Paths) -> Task:
 
 
 def row_frontend(row: Row) -> audio.FrontEnd:
-    """Return the front end of a row: the one of the example of its data set, or another variant of it."""
+    """Return the front end of a row, with the settings of the example of its data set."""
     variant = VARIANTS[row.option] if row.change == "frontend" else "delta"
     if row.dataset == "ravdess":
         return build_frontend(variant, hop=640, floor_db=-60.0, clip_seconds=4.0)
@@ -52,11 +52,11 @@ def row_frontend(row: Row) -> audio.FrontEnd:
 
 
 def load_recordings(dataset: str, paths: Paths) -> datasets.Dataset:
-    """Return the recordings of a data set; those of "smoke" are synthesized."""
+    """Return the recordings of a data set. The recordings of the data set "smoke" are synthesized."""
     if dataset == "smoke":
         return synthetic.load(clips_per_class=5, seed=0)
     if paths.recordings is None:
-        raise ConfigError(f"{dataset} needs --data DIR, the folder that holds ESC-50 and RAVDESS; docs/data-sets.md")
+        raise ConfigError(f"{dataset} needs --data DIR, the folder of ESC-50 and RAVDESS; see docs/data-sets.md")
     if dataset == "ravdess":
         return ravdess.load(paths.recordings)
     return datasets.esc50.load(paths.recordings, esc10=dataset == "esc10")

@@ -1,4 +1,4 @@
-"""The networks of the results: the small preset in any width, and the filters that a row keeps."""
+"""Networks of the rows: configs of any width, and the selection of the filters to keep."""
 
 from dataclasses import replace
 
@@ -8,13 +8,17 @@ from variants import build_criterion
 from quatnet.models import CNNConfig, Network, small_cnn, with_filters
 from quatnet.prune import Selector, budget_from_reference, select, select_for_budget
 
-PRESET_WIDTH = 16  # the width of the networks of examples/esc50.py
-BUDGET = {"multiplications": 0.5, "parameters": 0.2}  # of real-16, with 8 multiplications per quaternion product
-PRUNED_BLOCKS = 3  # the last ones: the paper prunes the later half of the blocks
+PRESET_WIDTH = 16  # width of the networks of examples/esc50.py
+# fractions of real-16, with 8 multiplications per quaternion product
+BUDGET = {"multiplications": 0.5, "parameters": 0.2}
+PRUNED_BLOCKS = 3  # number of the last blocks, since the paper prunes the later half of the blocks
 
 
 def network_config(name: str, classes: int) -> CNNConfig:
-    """Return the config of "real-11.6" or "quaternion-16": the preset with all widths scaled by the same factor."""
+    """Return the config of a name such as "quaternion-16" or "real-11.6".
+
+    The number is the width of the first block. All widths of the preset are scaled by the same factor.
+    """
     kind, width = name.split("-")
     preset = small_cnn(classes, quaternion=kind == "quaternion", width=PRESET_WIDTH)
     unit, factor = (4 if preset.quaternion else 1), float(width) / PRESET_WIDTH
@@ -29,8 +33,8 @@ def network_config(name: str, classes: int) -> CNNConfig:
 def filter_selector(row: Row, classes: int, frames: int, seed: int) -> Selector:
     """Return the function that selects the filters to keep.
 
-    For "l1-0.5" it keeps half of the filters of the last blocks, as the paper does. For "l1-budget" it keeps as many
-    filters as BUDGET allows, and the filters with the lowest scores in any block are pruned.
+    With "l1-0.5", half of the filters of the last blocks are kept, as in the paper. With "l1-budget", the filters with
+    the lowest scores in any block are pruned, until the network fits BUDGET.
     """
     name, _, target = row.option.rpartition("-")
     criterion = build_criterion("paper_code" if name == "released" else name, seed)
@@ -41,10 +45,10 @@ def filter_selector(row: Row, classes: int, frames: int, seed: int) -> Selector:
 
 
 def last_blocks(model: Network) -> range:
-    """Return the indices of the blocks that are pruned, the last three."""
+    """Return the indices of the last three blocks, which are pruned."""
     return range(len(model.config.widths))[-PRUNED_BLOCKS:]
 
 
 def config_after_pruning(model: Network, selector: Selector) -> CNNConfig:
-    """Return the config of the network after pruning, without pruning it."""
+    """Return the config of a network after pruning. The network is not modified."""
     return with_filters(model.config, {name: len(indices) for name, indices in selector(model).items()})

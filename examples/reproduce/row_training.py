@@ -1,4 +1,4 @@
-"""A row on one fold with one seed: its checkpoint, and the training of its networks."""
+"""Training of a row on one fold with one seed."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +18,10 @@ from quatnet.training import Trainer
 
 @dataclass
 class TrainResult:
-    """A trained network and the cost of its training; `base` is the network that it was pruned or distilled from."""
+    """A trained network and the cost of its training.
+
+    `base` is the result of the network before pruning, or of the teacher.
+    """
 
     model: CNN
     loss: float
@@ -28,7 +31,7 @@ class TrainResult:
     base: "TrainResult | None" = None
 
     def total(self, field: str) -> float:
-        """Return "seconds" or "multiplications", including those of `base`."""
+        """Return the sum of a field, "seconds" or "multiplications", over this training and `base`."""
         return getattr(self, field) + (self.base.total(field) if self.base else 0.0)
 
 
@@ -40,7 +43,7 @@ class Run:
         self.path = paths.out / row.name / f"fold{fold}-seed{seed}.npz"
 
     def for_row(self, row: Row) -> "Run":
-        """Return the run of another row on the same fold with the same seed. It uses an existing checkpoint."""
+        """Return the run of another row on the same fold with the same seed. Its existing checkpoint is used."""
         return Run(row, self.fold, self.seed, replace(self.paths, resume=True))
 
     @cached_property
@@ -56,7 +59,7 @@ class Run:
         task: Task | None = None,
         optimizer: Optimizer | None = None,
     ) -> TrainResult:
-        """Train the model. If `paths.resume` is set, training continues from the checkpoint."""
+        """Train the model. With `paths.resume`, training continues from the checkpoint."""
         task = task or self.task
         steps = task.steps_per_epoch(config)
         trainer = Trainer(
@@ -79,11 +82,11 @@ class Run:
         return TrainResult(model, progress.history[-1]["loss"], epochs, progress.seconds, products)
 
     def forward_multiplications(self, config: CNNConfig) -> int:
-        """Return the multiplications of a forward pass of one clip, 8 per quaternion product."""
+        """Return the number of multiplications of a forward pass of one clip, with 8 per quaternion product."""
         return multiplications(config, self.task.frontend.frames)[1]
 
     def init_model(self, config: CNNConfig) -> CNN:
-        """Return a network with initial weights."""
+        """Return a network with random initial weights."""
         return CNN(config, rng=np.random.default_rng(self.seed))
 
     @property

@@ -1,6 +1,6 @@
-"""The rows of the tables in docs/results.md: data set, network, and what was changed.
+"""Rows of the tables in docs/results.md. A row is a data set, a network, and a change of the training or the network.
 
-A row has a name, DATASET/NETWORK or DATASET/NETWORK/CHANGE:
+The name of a row is DATASET/NETWORK or DATASET/NETWORK/CHANGE:
 
     esc10/real-16                             widths 16-32-64-64-128-128-256, as in examples/esc50.py
     esc10/quaternion-16/prune-l1-0.5          half of the filters of the last blocks pruned by L1 norm, then fine-tuned
@@ -34,7 +34,7 @@ SPLITS = {  # (fold, seed)
     "smoke": [(1, 0)],
 }
 CRITERIA = ("l1", "l2", "geometric_median", "operator_norm", "batch_norm", "released", "random")
-PRUNE_RATIOS = ("0.25", "0.5", "0.75")  # of the filters of the last blocks
+PRUNE_RATIOS = ("0.25", "0.5", "0.75")  # fractions of the filters of the last blocks
 PRUNE_TARGETS = (*PRUNE_RATIOS, "budget")
 NETWORKS = (
     "real-16",
@@ -46,7 +46,7 @@ NETWORKS = (
     "quaternion-8",
     "real-4",
 )
-TEACHER = "quaternion-16"  # of distil-own
+TEACHER = "quaternion-16"  # teacher of distil-own
 HALF_SIZE_CHANGES = ("scratch", "distil-own", "distil-strong", "prune-l1", "equal-l1", "equal-scratch")
 QUESTIONS = {
     "widths": [f"{dataset}/{network}" for dataset in ("esc10", "ravdess", "esc50") for network in NETWORKS],
@@ -73,7 +73,7 @@ QUESTIONS = {
         "esc10/quaternion-16",
         *(f"esc10/quaternion-16/frontend-{variant}" for variant in ("released", "repeated")),
     ],
-    "best": ["esc50/quaternion-40/best", "esc50/real-20/best"],  # equal in parameters
+    "best": ["esc50/quaternion-40/best", "esc50/real-20/best"],  # the networks have equal numbers of parameters
 }
 NETWORK = re.compile(r"(real|quaternion)-[1-9]\d*(\.\d+)?")
 CHANGES = {  # change -> options
@@ -92,7 +92,7 @@ CHANGES = {  # change -> options
 
 @dataclass(frozen=True)
 class Row:
-    """A row. In "prune-l1-0.5", `change` is "prune" and `option` is "l1-0.5"."""
+    """A row of a results table. For the change "prune-l1-0.5", `change` is "prune" and `option` is "l1-0.5"."""
 
     dataset: str
     network: str
@@ -106,17 +106,17 @@ class Row:
 
     @property
     def needs_cached_teacher(self) -> bool:
-        """Whether the training needs the cached outputs of the strong teacher, a file."""
+        """Return whether the training needs a file of cached teacher outputs."""
         return self.change == "best" or self.option.startswith("strong")
 
     @property
     def base_row(self) -> "Row":
-        """The row of the same network without the change: the network before pruning."""
+        """Return the row of the same network without the change. It is the network before pruning."""
         return Row(self.dataset, self.network)
 
 
 def row_from_name(name: str) -> Row:
-    """Return the row of a name. Raises ConfigError if there is no such row."""
+    """Return the row of a name. Raise ConfigError if no row has the name."""
     dataset, network, last, *rest = [*name.split("/"), "", ""][:4]
     change, _, option = last.partition("-")
     if dataset not in SPLITS or not NETWORK.fullmatch(network) or option not in CHANGES.get(change, []) or any(rest):

@@ -1,4 +1,4 @@
-"""One run: train the network of a row and evaluate it on the test clips."""
+"""Training and evaluation of one run."""
 
 import math
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from quatnet.profile import count_parameters, multiplications
 
 EPOCHS = {"esc10": 40, "esc50": 30, "ravdess": 40, "smoke": 2}
 LONG_FACTOR = 3
-TRAINING: dict[str, Callable[[Run, int], TrainResult]] = {  # by the change of the row
+TRAINING: dict[str, Callable[[Run, int], TrainResult]] = {  # change of the row -> training function
     "": train_from_scratch,
     "frontend": train_from_scratch,
     "long": lambda run, epochs: train_from_scratch(run, LONG_FACTOR * epochs),
@@ -35,7 +35,10 @@ TRAINING: dict[str, Callable[[Run, int], TrainResult]] = {  # by the change of t
 
 
 def run_row(run: Run) -> dict[str, Any]:
-    """Return the result of a run, for the records. A training that diverged has "failed" instead of "accuracy"."""
+    """Train and evaluate a run, and return the result for the records.
+
+    The result of a diverged training has the key "failed" instead of "accuracy".
+    """
     epochs, frames = EPOCHS[run.row.dataset], run.task.frontend.frames
     try:
         result = TRAINING[run.row.change](run, epochs)

@@ -1,4 +1,4 @@
-"""Means over the runs of a row, and their standard errors."""
+"""Means and standard errors over the runs of a row."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,28 +9,29 @@ Runs = Sequence[Mapping[str, Any]]
 
 
 class MeanAndError(NamedTuple):
-    """A mean and its standard error; nan if there is none."""
+    """A mean and its standard error. Both are nan without runs, and the error is nan for one run."""
 
     mean: float
     error: float
 
     def to_text(self, *, signed: bool = False) -> str:
-        """Return the mean and the error in percent, such as "90.1 ± 1.2"; "-" without a mean."""
+        """Return the mean and the standard error in percent, such as "90.1 ± 1.2". Return "-" without runs."""
         if np.isnan(self.mean):
             return "-"
-        mean = f"{round(100 * self.mean, 1) + 0.0:{'+' if signed else ''}.1f}"  # + 0.0: no "-0.0"
+        mean = f"{round(100 * self.mean, 1) + 0.0:{'+' if signed else ''}.1f}"  # + 0.0 replaces -0.0 by 0.0
         return mean if np.isnan(self.error) else f"{mean} ± {100 * self.error:.1f}"
 
 
 def accuracies(runs: Runs) -> dict[tuple[int, int], float]:
-    """Return the accuracy of each (fold, seed). Failed runs are left out."""
+    """Return the accuracy of each (fold, seed). Failed runs are excluded."""
     return {(run["fold"], run["seed"]): run["accuracy"] for run in runs if "failed" not in run}
 
 
 def mean_and_error(values: Mapping[tuple[int, int], float]) -> MeanAndError:
     """Return the mean and the standard error of one value per (fold, seed).
 
-    If a fold has runs of only some seeds, the seeds are averaged first, and the error is that of the mean over folds.
+    If the runs of some seeds are missing, the seeds of each fold are averaged. The standard error is then computed from
+    the means of the folds.
     """
     if not values:
         return MeanAndError(np.nan, np.nan)
@@ -41,11 +42,11 @@ def mean_and_error(values: Mapping[tuple[int, int], float]) -> MeanAndError:
 
 
 def variance_of_mean(grid: np.ndarray) -> float:
-    """Return the variance of the mean of a grid (folds, seeds), over a new draw of folds and seeds.
+    """Return the variance of the mean of a grid (folds, seeds), with folds and seeds as random factors.
 
-    Two-way analysis of variance, both factors random: the variance of the mean is that of the fold means plus that
-    of the seed means, less the residual variance, which both contain. The result is at least the residual variance.
-    It is nan for a single run.
+    By two-way analysis of variance, the variance is the sum of two variances minus the residual variance. The two
+    variances are the variance of the mean over folds and the variance of the mean over seeds. Both include the residual
+    variance. The result is at least the residual variance. It is nan for a single run.
     """
     means = [side for side in (grid.mean(axis=1), grid.mean(axis=0)) if len(side) > 1]
     variances = [float(side.var(ddof=1)) / len(side) for side in means]
@@ -57,7 +58,7 @@ def variance_of_mean(grid: np.ndarray) -> float:
 
 
 def accuracy_difference(runs: Runs, reference: Runs) -> MeanAndError:
-    """Return the mean accuracy difference to `reference`, over pairs of runs with the same fold and seed."""
+    """Return the mean accuracy difference to `reference` over pairs of runs with the same fold and seed."""
     ours, theirs = accuracies(runs), accuracies(reference)
     return mean_and_error({split: ours[split] - theirs[split] for split in ours.keys() & theirs.keys()})
 
@@ -67,6 +68,6 @@ def num_failed(runs: Runs) -> int:
 
 
 def median(runs: Runs, key: str) -> float:
-    """Return the median of a field over the runs that have it; nan if none has."""
+    """Return the median of a field over the runs that have the field. Return nan without such runs."""
     values = [run[key] for run in runs if key in run]
     return float(np.median(values)) if values else np.nan

@@ -1,4 +1,4 @@
-"""A classification task: training batches, test clips, metrics and losses."""
+"""Classification tasks: training batches, test clips, metrics and losses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -31,15 +31,15 @@ class Task:
     batches : function of a TrainConfig, returns the training batches
     steps_per_epoch : function of a TrainConfig, returns the number of batches per epoch
     predict_test : function of a network, returns its logits (clips, classes) for the test clips
-    metric : function of such logits; `metric_name` is its key in the results
-    extra_metrics : function of such logits, returns more metrics by name
-    plot_predictions : draws such logits to a file; `plot_name` is the name of the file
+    metric : function of test logits; `metric_name` is its key in the results
+    extra_metrics : function of test logits, returns more metrics by name
+    plot_predictions : saves a plot of test logits; `plot_name` is the file name
     example_clip, example_label : features of a test clip (frames, mels, 4), and its class
-    metadata : JSON about the data, for results.json and the checkpoints
+    metadata : metadata of the data, for results.json and the checkpoints
     loss : loss without a teacher
     distillation_loss : function of teachers and options, returns the loss with a teacher
     config : training settings
-    cached_teacher_task : the task with cached teacher logits in its targets, if there are any
+    cached_teacher_task : the task with cached teacher logits in its targets, or None
     """
 
     classes: tuple[str, ...]
@@ -61,7 +61,7 @@ class Task:
     cached_teacher_task: "Task | None" = None
 
     def for_student(self, teacher: Network | None = None, **options: float) -> "Task":
-        """Return the task with a distillation loss: from the cached logits if there are any, else from `teacher`."""
+        """Return the task with a distillation loss, with the cached teacher logits or the logits of `teacher`."""
         if self.cached_teacher_task:
             return replace(self.cached_teacher_task, loss=self.distillation_loss(**options))
         return replace(self, loss=self.distillation_loss(teacher, **options))
@@ -70,9 +70,9 @@ class Task:
 def single_label_task(
     data: datasets.Dataset, fold: int, frontend: audio.FrontEnd, cache: Path, teacher: Path | None = None
 ) -> Task:
-    """Return the task of a data set with one label per clip, with `fold` as the test fold.
+    """Return the task of a data set with one label per clip.
 
-    Test clips are neither trained on nor used to choose anything.
+    The test clips are the clips of `fold`. They are used for evaluation only.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def single_label_task(
     labels, is_test = data.labels, data.folds == fold
     train_x, test_x, test_labels = features[~is_test], features[is_test], labels[is_test]
     train_targets = one_hot(labels[~is_test], len(data.classes))
-    example = int(test_x[..., 0].std(axis=(1, 2)).argmax())  # a clip that is not silent
+    example = int(test_x[..., 0].std(axis=(1, 2)).argmax())  # highest variance, since some clips are silent
 
     def batches(config: TrainConfig, teacher_logits: np.ndarray | None = None) -> DataLoader:
         targets = train_targets * (1 - config.label_smoothing) + config.label_smoothing / len(data.classes)

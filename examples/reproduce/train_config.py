@@ -1,4 +1,4 @@
-"""Training settings of the experiments: batch size, optimizer, learning rate schedule and augmentation."""
+"""Training settings of the experiments: batch size, optimizer, learning-rate schedule and augmentation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ adamw = partial(AdamW, weight_decay=0.05)
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of one training.
+    """The settings of a training.
 
     Parameters
     ----------
     batch_size : clips per batch
-    max_lr : highest learning rate
+    max_lr : maximum learning rate
     schedule : function of (step, total_steps, max_lr=...), returns the learning rate of a step
     optimizer : function of the parameters, returns the optimizer
     label_smoothing : weight of the uniform distribution in the targets
@@ -36,21 +36,21 @@ class TrainConfig:
 
 
 def constant_lr(_step: int, _total_steps: int, *, max_lr: float) -> float:
-    """Return `max_lr` for every step."""
+    """Return `max_lr` for every step, a constant learning rate."""
     return max_lr
 
 
 FROM_SCRATCH = TrainConfig()
-# The transfer of PANNs to GTZAN (Q. Kong and others, 2020, released code)
+# Transfer learning of PANNs on GTZAN (Q. Kong et al., 2020, released code)
 TRANSFER = TrainConfig(32, 1e-4, constant_lr, partial(Adam, amsgrad=True), label_smoothing=0.0, mixup_alpha=1.0)
-# PANNs on AudioSet, except that the learning rate decreases at the end
+# Training of PANNs on AudioSet, with a learning rate that decreases at the end
 AUDIOSET = TrainConfig(32, 1e-3, optimizer=partial(Adam, amsgrad=True), label_smoothing=0.0, mixup_alpha=1.0)
 
 
 def augment(
     x: np.ndarray, targets: np.ndarray, rng: np.random.Generator, *, alpha: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return a batch after a random time shift, one time mask and one frequency mask, and mixup."""
+    """Apply a random time shift, one time mask, one frequency mask, and mixup to a batch."""
     x = audio.time_shift(x, rng=rng)
     x = audio.spec_augment(x, rng=rng, num_masks=1, max_frames=x.shape[1] // 8, max_mels=8)
     return audio.mixup(x, targets, rng=rng, alpha=alpha)

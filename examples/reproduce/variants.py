@@ -1,4 +1,4 @@
-"""Front ends and pruning criteria by name, including those of the paper's released code."""
+"""Front ends and pruning criteria by name, including the variants of the released code of the paper."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ CRITERION_NAMES = (*CRITERIA, "random", "paper_code")
 
 
 def build_frontend(variant: str, **settings: Any) -> FrontEnd:
-    """Return a front end. "paper_code" has the floor of the released code, -100 dB."""
+    """Return a front end. The variant "paper_code" has the floor of the released code, -100 dB."""
     if variant == "paper_code":
         return PaperCodeFrontEnd(**settings | {"floor_db": -100.0})
     return FrontEnd(**settings, variant=variant)
 
 
 def build_criterion(name: str, seed: int) -> Criterion:
-    """Return a pruning criterion; `seed` is used by "random"."""
+    """Return a pruning criterion. The criterion "random" uses `seed`."""
     if name == "paper_code":
         return by_weight(l1_scores)
     return criterion_from_name(name, rng=np.random.default_rng([seed, 2]))

@@ -158,7 +158,7 @@ def test_wrong_teacher_file(data: Dataset, tmp_path: Path) -> None:
     for path, message in [
         (tmp_path / "none.npz", "there is no file"),
         (short, "no logits for 1 of 40 clips, first 'dog"),
-        (narrow, "logits of 9 classes, and synthesized has 10"),
+        (narrow, "expected logits of 10 classes, got 9"),
     ]:
         run = run_experiment("--smoke", "--out", tmp_path / "out", "--teacher", path, "--fold", "2")
         assert_one_line_error(run, f"DataError: .*{message}")
