@@ -83,7 +83,7 @@ def test_custom_network(tmp_path: Path) -> None:
         ("gtzan", ["--data", "nowhere"], "DataError: .*no folders blues/ to rock/ in nowhere"),
         ("gtzan", ["--smoke", "--fold", "11"], "DataError: .*its folds are"),
         ("ravdess", ["--data", "nowhere"], "DataError: .*no folders Actor_01/"),
-        ("audioset", ["--data", "nowhere"], "DataError: there are no recordings"),
+        ("audioset", ["--data", "nowhere"], "DataError: .*class_labels_indices.csv cannot be read"),
         ("audioset", ["--smoke", "--train", "all"], "DataError: .*all_segments.csv cannot be read"),
         ("audioset", ["--smoke", "--epochs", "0"], "argument --epochs"),
     ],
