@@ -1,11 +1,12 @@
-"""Run CUDA C on the CPU: g++ compiles the source of a kernel as C++, and threads run one by one on NumPy arrays.
+"""Execution of CUDA kernels on the CPU.
+
+g++ compiles the CUDA C source as C++. The threads run one by one on NumPy arrays.
 
     kernels = compile_for_cpu(code)                              # the same code as for cupy.RawModule(code=code)
     kernels["scale"]((blocks,), (256,), (array, 2.0, array.size), order="reverse")
 
-With `check` every memory access is checked: races, reads of uninitialized shared memory, accesses out of bounds,
-overflow and division by zero raise a `LaunchError`. Divergent barriers and wrong arguments always raise an error.
-`unavailable_reason` returns None if g++ is installed.
+With `check`, these errors raise a `LaunchError`: races, reads of uninitialized shared memory, accesses out of bounds,
+overflow and division by zero. Divergent barriers and wrong arguments always raise an error.
 """
 
 import ctypes
@@ -27,20 +28,24 @@ SIGNATURE = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__
 
 
 def unavailable_reason() -> str | None:
-    """Return None if kernels can run on the CPU, else the reason in one line."""
+    """Return None if CUDA kernels can run on the CPU, or the reason in one line."""
     return None if shutil.which("g++") else "g++ is not installed: CUDA kernels cannot run on the CPU"
 
 
 @functools.cache
 def compile_for_cpu(code: str, *, check: bool = False) -> dict[str, Kernel]:
-    """Return the kernels of a CUDA C source by name. Raises LaunchError if it does not compile."""
+    """Return a dictionary of the CUDA kernels of a source by name.
+
+    Raises LaunchError if the source does not compile.
+    """
     signatures = {name: _parameters(text) for name, text in SIGNATURE.findall(code)}
     source = f'#include "on_cpu.h"\n#line 1 "kernel.cu"\n{code}\n' + "".join(
         map(_body, signatures, signatures.values())
     )
     flags = list(CHECKS) if check else ["-O2"]
     runtime = [_built((HERE / name).read_text(), ["-O2"], ".o") for name in ("scheduler.cpp", "checker.cpp")]
-    library = ctypes.PyDLL(str(_built(source, flags, ".so", *runtime)))  # keeps the GIL: one launch at a time
+    # PyDLL does not release the GIL, so only one launch runs at a time
+    library = ctypes.PyDLL(str(_built(source, flags, ".so", *runtime)))
     typedefs = {name: c_type for c_type, name in re.findall(r"typedef (\w+) (\w+);", code)}
     resolved = {name: [_resolved(c_type, typedefs) for c_type in types] for name, types in signatures.items()}
     return {name: Kernel(library, name, types, check) for name, types in resolved.items()}
@@ -56,7 +61,7 @@ def _resolved(c_type: str, typedefs: dict[str, str]) -> str:
 
 
 def _body(name: str, parameters: list[str]) -> str:
-    """Return the source of the function that the scheduler calls for each thread, which unpacks the arguments."""
+    """Return the C++ source of the function that unpacks the arguments and runs one thread."""
     values = ", ".join(f"*({c_type}*)values[{n}]" for n, c_type in enumerate(parameters))
     return (
         f'extern "C" __attribute__((no_sanitize("thread"))) void body_{name}(void** values) {{ {name}({values}); }}\n'
@@ -64,7 +69,7 @@ def _body(name: str, parameters: list[str]) -> str:
 
 
 def _built(source: str, flags: list[str], ending: str, *objects: Path) -> Path:
-    """Return the path of the compiled file, cached under a hash of its sources and flags."""
+    """Return the path of the compiled file. The file is cached under a hash of the sources and flags."""
     directory = Path(tempfile.gettempdir()) / f"quatnet-kernels-{os.getuid()}"
     directory.mkdir(mode=0o700, exist_ok=True)
     headers = "".join(path.read_text() for path in sorted(HERE.glob("*.h")))

@@ -1,7 +1,8 @@
-"""Launch a kernel on the CPU, with its arguments checked against its signature.
+"""Launch of CUDA kernels on the CPU, with checked arguments.
 
-A GPU does not check arguments: a float64 array for a `float*`, or a Python float for a `float`, gives wrong results.
-Here it raises a TypeError. A Python int is passed as a `long long`, a Python float as a `double`, as CuPy does.
+A GPU does not check arguments. A float64 array for a `float*`, or a Python float for a `float`, gives wrong results on
+a GPU. On the CPU, wrong arguments raise a TypeError. As in CuPy, a Python int is passed as a `long long` and a Python
+float as a `double`.
 """
 
 import ctypes
@@ -11,15 +12,15 @@ import numpy as np
 
 ORDERS = ("forward", "reverse", "shuffled")
 DTYPES = {"float": "f4", "double": "f8", "int": "i4", "long long": "i8", "unsigned char": "u1", "bool": "?"}
-GUARD = 4096  # bytes before and after every array in check mode
+GUARD = 4096  # number of guard bytes before and after every array in check mode
 
 
 class LaunchError(RuntimeError):
-    """A kernel made an invalid access or was launched with invalid sizes."""
+    """The error for a kernel with an invalid access, or for a launch with invalid sizes."""
 
 
 class Kernel:
-    """One kernel of a compiled source, called as in CuPy: kernel(grid, block, arguments)."""
+    """A CUDA kernel of a compiled source that is called as in CuPy: kernel(grid, block, arguments)."""
 
     def __init__(self, library: ctypes.CDLL, name: str, parameters: list[str], check: bool) -> None:
         self.library, self.name, self.parameters, self.check = library, name, parameters, check
@@ -27,7 +28,7 @@ class Kernel:
         library.cpu_launch.restype = ctypes.c_char_p
 
     def __call__(self, grid: Sequence[int], block: Sequence[int], values: Sequence, *, order: str = "forward") -> None:
-        """Run the blocks and threads in `order`. Raises LaunchError or TypeError, see the module docstring."""
+        """Run all threads in the given order. Raises LaunchError or TypeError (see the module docstring)."""
         size = (*grid, 1, 1)[:3] + (*block, 1, 1)[:3]
         if min(size) < 1 or max(size[1:3]) > 65535 or size[3] * size[4] * size[5] > 1024:
             raise LaunchError(f"{self.name}: a GPU does not support the grid {size[:3]} of blocks {size[3:]}")
@@ -44,7 +45,7 @@ class Kernel:
             self._copy_back(copies, checked)
 
     def _checked(self, number: int, value: object, parameter: str) -> np.ndarray:
-        """Return the argument as an array; a number becomes an array without axes."""
+        """Return the argument as an array. A number becomes an array without axes."""
         c_type = parameter.removeprefix("const ").removesuffix("*")
         is_array = isinstance(value, np.ndarray) and value.ndim > 0
         given = np.asarray(value)
@@ -56,7 +57,10 @@ class Kernel:
         return given
 
     def _guarded(self, values: list[np.ndarray]) -> list[np.ndarray]:
-        """Return copies of the arrays with guard bytes around them; arguments that share memory share a copy."""
+        """Return copies of the arrays with guard bytes before and after each array.
+
+        Arguments that share memory also share a copy.
+        """
         self.library.cpu_unwatch_all()
         copies: dict[tuple[int, int], np.ndarray] = {}
         for number, value in enumerate(values):
