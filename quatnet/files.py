@@ -1,4 +1,4 @@
-"""Files that are either written completely or not at all."""
+"""Atomic writing of files."""
 
 import json
 import os
@@ -10,9 +10,10 @@ from typing import IO, Any
 
 @contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside `path` for writing; at the end flush it to the disk and rename it to `path`.
+    """Open a temporary file for writing and rename the file to `path` at the end of the context.
 
-    After an exception `path` is as before and the temporary file is removed. Missing folders are created.
+    The temporary file is in the folder of `path`, which is created if necessary. The file is flushed to the disk before
+    it is renamed. After an exception, the temporary file is removed and `path` is unchanged.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,6 +29,6 @@ def atomic_write(path: str | os.PathLike) -> Iterator[IO[bytes]]:
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Write `value` as JSON, all or nothing."""
+    """Write `value` as JSON with `atomic_write`."""
     with atomic_write(path) as file:
         file.write(json.dumps(value, indent=1).encode())

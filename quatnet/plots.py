@@ -1,4 +1,7 @@
-"""Pictures of inputs, trainings and results; each function draws one file. matplotlib is imported when it is used."""
+"""Figures of inputs, training curves and results.
+
+Each function saves one figure to a file. matplotlib is imported only when a figure is drawn.
+"""
 
 import os
 from collections.abc import Sequence
@@ -26,11 +29,14 @@ PathLike = str | os.PathLike
 
 
 def _figure(width: float, height: float) -> Any:
-    """Return an empty figure, in inches, that belongs to no window."""
+    """Return an empty figure of the given size in inches, without a window.
+
+    Raises ConfigError if matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
-        raise ConfigError('pictures need matplotlib: pip install "quatnet-numpy[examples]"') from error
+        raise ConfigError('figures need matplotlib: pip install "quatnet-numpy[examples]"') from error
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -44,7 +50,7 @@ def _capitalized(metric: str) -> str:
 
 
 def quaternion_input(clip: np.ndarray, frontend: FrontEnd, label: str, path: PathLike) -> None:
-    """Draw the four components of one clip (frames, mels, 4) of the class `label`."""
+    """Draw the four components of one clip (frames, mels, 4) with the class name `label`."""
     figure = _figure(8, 10)
     axes = figure.subplots(4, 1, sharex=True)
     figure.suptitle(f"One clip as quaternions: {label}")
@@ -59,7 +65,7 @@ def quaternion_input(clip: np.ndarray, frontend: FrontEnd, label: str, path: Pat
 
 
 def _colors(component: np.ndarray, unit: str) -> dict[str, Any]:
-    """A sequential color map for levels, a diverging one around 0 for deltas."""
+    """Return a sequential color map for levels, or a diverging color map centered at 0 for deltas."""
     if unit == "level (dB)":
         return {"cmap": "magma"}
     largest = np.abs(component).max() or 1.0
@@ -67,7 +73,7 @@ def _colors(component: np.ndarray, unit: str) -> dict[str, Any]:
 
 
 def training_curves(rows: Rows, path: PathLike, *, metric: str = "accuracy") -> None:
-    """Draw the training loss and the test metric after every epoch, for all networks."""
+    """Draw the training loss and the test metric of all networks after each epoch."""
     from matplotlib.ticker import MaxNLocator
 
     figure = _figure(11, 4.2)
@@ -76,7 +82,7 @@ def training_curves(rows: Rows, path: PathLike, *, metric: str = "accuracy") -> 
         epochs, style = range(1, len(row["history"]) + 1), {"marker": marker, "markersize": 5, "alpha": 0.7}
         left.plot(epochs, [epoch["loss"] for epoch in row["history"]], **style, label=row["name"])
         right.plot(epochs, [100 * epoch[f"test_{metric}"] for epoch in row["history"]], **style, label=row["name"])
-    left.set(title="Training loss (that of distillation has other units)", xlabel="epoch", ylabel="loss (nats)")
+    left.set(title="Training loss (distillation: not comparable)", xlabel="epoch", ylabel="loss (nats)")
     right.set(title=f"{_capitalized(metric)} on the test clips", xlabel="epoch", ylabel=f"{metric} (%)")
     for axis in (left, right):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -86,7 +92,7 @@ def training_curves(rows: Rows, path: PathLike, *, metric: str = "accuracy") -> 
 
 
 def accuracy_against_cost(rows: Rows, path: PathLike, *, metric: str = "accuracy") -> None:
-    """Draw the metric over the multiplications of one clip, and over the parameters."""
+    """Draw the metric of all networks against the multiplications of one clip, and against the parameters."""
     from matplotlib.ticker import LogFormatter
 
     figure = _figure(11, 4.2)
@@ -106,7 +112,10 @@ def accuracy_against_cost(rows: Rows, path: PathLike, *, metric: str = "accuracy
 
 
 def pruning(savings: Sequence[Any], path: PathLike) -> None:
-    """Draw which share of filters, parameters and multiplications remains in each layer (`prune.layer_savings`)."""
+    """Draw the remaining fraction of filters, parameters and multiplications of each layer.
+
+    `savings` is the result of `prune.layer_savings`.
+    """
     figure = _figure(8, 1.5 + 0.5 * len(savings))
     axis = figure.subplots()
     remaining = {
@@ -128,7 +137,10 @@ def pruning(savings: Sequence[Any], path: PathLike) -> None:
 
 
 def confusion(matrix: np.ndarray, classes: Sequence[str], name: str, path: PathLike) -> None:
-    """Draw the confusion matrix (classes, classes) of the network `name`: rows are true, columns predicted classes."""
+    """Draw the confusion matrix (classes, classes) of the network `name`.
+
+    Rows are true classes and columns are predicted classes.
+    """
     from matplotlib.ticker import MaxNLocator
 
     size = 4 + 0.28 * len(classes)
@@ -148,7 +160,10 @@ def confusion(matrix: np.ndarray, classes: Sequence[str], name: str, path: PathL
 def precision_of_classes(
     precisions: np.ndarray, classes: Sequence[str], name: str, path: PathLike, *, limit: int = 20
 ) -> None:
-    """Draw the average precision of the `limit` worst and the `limit` best classes; NaN is left out."""
+    """Draw the average precision of the `limit` worst and the `limit` best classes.
+
+    Classes with an average precision of NaN are omitted.
+    """
     order = [label for label in np.argsort(precisions) if not np.isnan(precisions[label])]
     shown = order if len(order) <= 2 * limit else order[:limit] + order[-limit:]
     figure = _figure(8, 2 + 0.24 * len(shown))

@@ -6,13 +6,13 @@ from matplotlib.figure import Figure
 
 from quatnet.models import cnn14
 from quatnet.profile.counts import FLOAT_BYTES
-from quatnet.profile.roofline import A100, H100, GpuSpec, Pass, layer_passes, total_seconds, uses_eight_products
+from quatnet.profile.roofline import A100, H100, GpuSpec, KernelCost, layer_passes, total_seconds, uses_eight_products
 
 FRAMES, BATCH = 1001, 32
 ORANGE, BLUE, GREEN = "#D55E00", "#0072B2", "#009E73"
 
 
-def speed(passes: list[Pass], spec: GpuSpec) -> tuple[float, float]:
+def speed(passes: list[KernelCost], spec: GpuSpec) -> tuple[float, float]:
     """Return operations per byte, and 10¹² operations per second."""
     operations = sum(each.operations for each in passes)
     size = FLOAT_BYTES * sum(each.elements for each in passes)

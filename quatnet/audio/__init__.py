@@ -1,7 +1,7 @@
-"""Audio on NumPy arrays: reading, resampling, log-mel front end, data augmentation.
+"""Audio processing on NumPy arrays: reading, resampling, log-mel front end and data augmentation.
 
-`read` loads a file, a `FrontEnd` turns the waveform into quaternion features, and `spec_augment`, `mixup` and
-`time_shift` augment training batches. All functions run on the CPU, with any backend of the network.
+`read` loads a file. A `FrontEnd` computes quaternion features from the waveform. `spec_augment`, `mixup` and
+`time_shift` augment training batches. All functions run on the CPU, also if the network runs on a GPU.
 """
 
 from .augment import mixup, spec_augment, time_shift

@@ -1,4 +1,7 @@
-"""Data augmentation of batches (N, frames, mels, 4). Each function returns a new array of the same dtype."""
+"""Data augmentation of batches (N, frames, mels, 4).
+
+Each function returns new arrays of the same dtype.
+"""
 
 from collections.abc import Iterator
 
@@ -11,30 +14,32 @@ from .read import checked_count
 def spec_augment(
     x: np.ndarray, *, rng: np.random.Generator, num_masks: int = 2, max_frames: int = 64, max_mels: int = 8
 ) -> np.ndarray:
-    """Mask random ranges of frames and of mel bins, drawn separately for each clip.
+    """Return the clips with random ranges of frames and of mel bins masked.
 
-    Masked cells are set to the mean of their clip, separately for each of the four components.
+    The ranges are drawn separately for each clip. Masked cells are set to the mean of the clip, separately for each of
+    the four components.
 
     Parameters
     ----------
     x : float array (N, frames, mels, 4)
     rng : random generator
-    num_masks : number of time masks, and of frequency masks, per clip
+    num_masks : number of time masks per clip, and number of frequency masks per clip
     max_frames, max_mels : the width of a mask is uniform in 0 ... max - 1, and at most the length of the axis
 
     Raises
     ------
     ShapeError
-        `x` has another layout.
+        `x` is not a float array (N, frames, mels, 4).
     ConfigError
         `num_masks`, `max_frames` or `max_mels` is not an integer of at least 1.
 
-    Source: D. S. Park et al., SpecAugment, 2019. Singh et al., 2025, fill masks with 0 after the first batch norm.
-    The mean of the clip is neutral in the same way and needs no batch norm.
+    Source: D. S. Park et al., SpecAugment, 2019. Singh et al., 2025, set masked cells to 0 after the first batch norm.
+    The mean of the clip is an equivalent value that needs no batch norm.
     """
     y = _checked_batch(x).copy()
-    for clip in y:  # a view (frames, mels, 4)
-        mean = clip.mean(axis=0).mean(axis=0)  # one axis at a time: contiguous rows, four times as fast
+    for clip in y:  # clip is a view (frames, mels, 4) of y
+        # two means over one axis each are four times as fast as one mean over two axes
+        mean = clip.mean(axis=0).mean(axis=0)
         for mask in _random_masks(rng, num_masks, max_frames, clip.shape[0]):
             clip[mask] = mean
         for mask in _random_masks(rng, num_masks, max_mels, clip.shape[1]):
@@ -43,7 +48,7 @@ def spec_augment(
 
 
 def _random_masks(rng: np.random.Generator, num_masks: int, max_width: int, length: int) -> Iterator[slice]:
-    """Yield random slices, shorter than `max_width`, of an axis of `length`."""
+    """Yield `num_masks` random slices, each shorter than `max_width`, of an axis with `length` elements."""
     checked_count("the largest width of a mask", max_width)
     for _ in range(checked_count("num_masks", num_masks)):
         width = rng.integers(min(max_width, length + 1))
@@ -62,7 +67,7 @@ def mixup(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return convex combinations of pairs of clips, and the same combinations of their targets.
 
-    y_n = λ_n x_n + (1 - λ_n) x_p(n), with λ_n ~ Beta(alpha, alpha) and p a random permutation.
+    y_n = λ_n x_n + (1 - λ_n) x_p(n), where p is a random permutation of the clips and λ_n ~ Beta(alpha, alpha).
 
     Parameters
     ----------
@@ -78,7 +83,7 @@ def mixup(
     Raises
     ------
     ShapeError
-        `x` or `targets` has another layout, or their N differ.
+        `x` or `targets` has another shape or dtype, or the numbers of clips differ.
     ConfigError
         `alpha` is not positive and finite.
 
@@ -97,11 +102,14 @@ def _check_mixup(x: np.ndarray, targets: np.ndarray, alpha: float) -> None:
             "convert class labels with datasets.one_hot"
         )
     if not 0 < alpha < np.inf:
-        raise ConfigError(f"alpha must be positive and finite, got {alpha}; skip mixup to leave clips unmixed")
+        raise ConfigError(f"alpha must be positive and finite, got {alpha}; omit mixup to leave clips unchanged")
 
 
 def _mix(x: np.ndarray, lam: np.ndarray, permutation: np.ndarray) -> np.ndarray:
-    """Return lam·x + (1 - lam)·x[permutation], computed clip by clip so that each clip stays in the CPU cache."""
+    """Return lam·x + (1 - lam)·x[permutation].
+
+    The clips are computed one by one, so that each clip fits into the CPU cache.
+    """
     y = np.empty_like(x)
     for n, (weight, m) in enumerate(zip(lam.tolist(), permutation, strict=True)):
         np.multiply(x[n], weight, out=y[n])
@@ -112,7 +120,7 @@ def _mix(x: np.ndarray, lam: np.ndarray, permutation: np.ndarray) -> np.ndarray:
 def time_shift(x: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     """Return the clips rolled along time, each by a random number of frames.
 
-    y[n, (t + s_n) mod frames] = x[n, t], with s_n uniform in 0 ... frames - 1.
+    y[n, (t + s_n) mod frames] = x[n, t], where the shift s_n of clip n is uniform in 0 ... frames - 1.
 
     Parameters
     ----------
@@ -122,7 +130,7 @@ def time_shift(x: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     Raises
     ------
     ShapeError
-        `x` has another layout, or no frames.
+        `x` is not a float array (N, frames, mels, 4), or has no frames.
     """
     if _checked_batch(x).shape[1] == 0:
         raise ShapeError(f"expected at least one frame, got shape {x.shape}")

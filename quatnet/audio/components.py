@@ -1,4 +1,4 @@
-"""The four components of a quaternion feature, one quaternion per frame and mel bin.
+"""The four components of quaternion features, with one quaternion per frame and mel bin.
 
 Each function takes a power spectrogram (frames, bins) and a mel filterbank (bins, mels) and returns an array
 (frames, mels, 4). The first component is the log-mel spectrogram, which is the only input of a real network.
@@ -13,7 +13,7 @@ from .spectrogram import deltas, log_mel
 def delta_components(power: np.ndarray, filterbank: np.ndarray, *, floor_db: float) -> np.ndarray:
     """Return the log-mel spectrogram and its first, second and third delta features.
 
-    r = log-mel (dB), i = Δr, j = Δi, k = Δj, where Δ is `deltas`, along time.
+    r = log-mel (dB), i = Δr, j = Δi, k = Δj, where Δ is the function `deltas` along time.
     """
     components = [log_mel(power, filterbank, floor_db=floor_db)]
     for _ in range(3):
@@ -22,7 +22,7 @@ def delta_components(power: np.ndarray, filterbank: np.ndarray, *, floor_db: flo
 
 
 def repeat_components(power: np.ndarray, filterbank: np.ndarray, *, floor_db: float) -> np.ndarray:
-    """Return the log-mel spectrogram in all four components: a baseline without delta features."""
+    """Return the log-mel spectrogram in all four components, as a baseline without delta features."""
     return np.repeat(log_mel(power, filterbank, floor_db=floor_db)[..., None], 4, axis=-1)
 
 
@@ -32,16 +32,17 @@ VARIANTS = {"delta": delta_components, "repeat": repeat_components}
 def floored_cells(features: np.ndarray, *, floor_db: float) -> np.ndarray:
     """Return the fraction of cells without information in each component.
 
-    A cell counts if its level is at the floor (any component) or if it is exactly 0 (components i, j, k).
+    These are the cells with the level `floor_db` in any component, and the cells with the value 0 in the components
+    i, j and k.
 
     Parameters
     ----------
-    features : array (..., 4), the output of a front end
-    floor_db : the `floor_db` of that front end
+    features : features (..., 4) computed by a front end
+    floor_db : parameter `floor_db` of the front end
 
     Returns
     -------
-    array (4,), from 0 to 1
+    array (4,) of fractions from 0 to 1
 
     Raises
     ------
@@ -50,6 +51,6 @@ def floored_cells(features: np.ndarray, *, floor_db: float) -> np.ndarray:
     """
     if features.ndim < 2 or features.shape[-1] != 4 or not features.size:
         raise ShapeError(f"expected features (..., 4) of at least one cell, got shape {features.shape}")
-    floored = features <= np.float32(floor_db) * (1 - 1e-6)  # a float32 logarithm gives -99.99999 dB for -100 dB
+    floored = features <= np.float32(floor_db) * (1 - 1e-6)  # in float32, the floor -100 dB is rounded to -99.99999 dB
     floored[..., 1:] |= features[..., 1:] == 0
     return floored.reshape(-1, 4).mean(axis=0)

@@ -1,4 +1,4 @@
-"""The front end: waveform in, quaternion features out."""
+"""Audio front end, which computes quaternion features from waveforms."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,11 +13,11 @@ from .spectrogram import check_frames, mel_filterbank, stft_power
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """Compute one quaternion per frame and mel bin: the log-mel spectrogram and three delta features.
+    """Front end that computes one quaternion per frame and mel bin.
 
-    r = log-mel (dB), i = Δr, j = Δi, k = Δj, where Δ is `deltas`, along time. The waveform is resampled to
-    `sample_rate_hz`, then cut or zero-padded to `clip_seconds`. The default settings give features of shape
-    (501, 64, 4). A subclass changes the components by overriding `components`.
+    r = log-mel (dB), i = Δr, j = Δi, k = Δj, where Δ is the function `deltas` along time. The waveform is resampled to
+    `sample_rate_hz`, then cropped or zero-padded to `clip_seconds`. The default settings give features of shape
+    (501, 64, 4). Subclasses can override `components`.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class FrontEnd:
     mels : number of mel filters
     low_hz, high_hz : lowest and highest frequency of the mel filterbank, in Hz
     clip_seconds : length of every clip in seconds
-    floor_db : lower limit of the log-mel spectrogram in dB; the paper uses -100
+    floor_db : lower limit of the log-mel spectrogram in dB, -100 in the paper
     variant : "delta", or "repeat" for the log-mel spectrogram in all four components
 
     Raises
@@ -34,8 +34,8 @@ class FrontEnd:
     ConfigError
         A setting is out of range. The error is raised at construction.
 
-    Source: settings of Q. Kong et al., PANNs, 2020. The delta features as quaternion components follow A. Singh
-    et al., 2025, but are computed along time and after the logarithm, so that negative differences are kept.
+    Source: Q. Kong et al., PANNs, 2020 (settings). A. Singh et al., 2025 (delta features as quaternion components). In
+    contrast to the code of Singh et al., the delta features are computed along time and after the logarithm.
 
     >>> FrontEnd()(np.zeros(44100), 44100).shape
     (501, 64, 4)
@@ -73,7 +73,7 @@ class FrontEnd:
 
     @property
     def frames(self) -> int:
-        """Number of frames of the features, 1 + samples // hop."""
+        """Number of frames of the features, equal to 1 + samples // hop."""
         return 1 + self.samples // self.hop
 
     def filterbank(self) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""Read, check and resample waveforms. A waveform is a float array (samples,) in [-1, 1]."""
+"""Reading, validation and resampling of waveforms.
+
+A waveform is a float array (samples,) in [-1, 1].
+"""
 
 from numbers import Integral
 from os import PathLike
@@ -12,7 +15,7 @@ from ..errors import ConfigError, DataError, ShapeError
 
 
 def read(path: str | PathLike[str]) -> tuple[np.ndarray, int]:
-    """Read an audio file (WAV, FLAC, Ogg, MP3, AIFF, ...) and average its channels to mono.
+    """Return the samples of an audio file (WAV, FLAC, Ogg, MP3, AIFF, ...), averaged over the channels.
 
     Returns
     -------
@@ -37,12 +40,12 @@ def _read_channels(path: Path) -> tuple[np.ndarray, int]:
         raise DataError(f"{path}: no such file; check the path")
     try:
         return soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError, TypeError) as error:  # TypeError: a headerless .raw file
+    except (soundfile.SoundFileError, OSError, TypeError) as error:  # TypeError is raised for a headerless .raw file
         raise DataError(f"{path}: cannot be read as audio ({error}); convert it to WAV or FLAC") from error
 
 
 def checked_waveform(waveform: np.ndarray) -> np.ndarray:
-    """Return `waveform` unchanged after checking that it is mono, floating point, non-empty and finite.
+    """Return `waveform` after checking that the array is one-dimensional, floating-point, non-empty and finite.
 
     Raises
     ------
@@ -65,17 +68,17 @@ def checked_waveform(waveform: np.ndarray) -> np.ndarray:
 
 
 def checked_count(name: str, value: int) -> int:
-    """Return `value` as int if it is an integer of at least 1, otherwise raise a ConfigError that contains `name`."""
+    """Return `value` as int. Raises ConfigError, with `name` in the message, unless `value` is an integer >= 1."""
     if not isinstance(value, Integral) or value < 1:
         raise ConfigError(f"{name} must be an integer of at least 1, got {value!r}")
     return int(value)
 
 
 def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
-    """Change the sample rate with a polyphase low-pass filter.
+    """Return the waveform resampled with a polyphase low-pass filter.
 
-    The waveform is upsampled by `up` with zeros, low-pass filtered (Kaiser window) and downsampled by `down`, where
-    up / down is to_hz / from_hz in lowest terms. Duration, pitch and level do not change.
+    The waveform is upsampled with zeros, low-pass filtered (Kaiser window) and downsampled. The ratio of both factors
+    is to_hz / from_hz in lowest terms. Duration, pitch and level do not change.
 
     Parameters
     ----------
@@ -84,7 +87,7 @@ def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
 
     Returns
     -------
-    array (ceil(samples * to_hz / from_hz),) of the same dtype; `waveform` itself if the rates are equal
+    array (ceil(samples * to_hz / from_hz),) of the same dtype, or `waveform` itself if the rates are equal
 
     Raises
     ------
@@ -95,12 +98,12 @@ def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     """
     waveform = checked_waveform(waveform)
     up, down = checked_count("to_hz", to_hz), checked_count("from_hz", from_hz)
-    # resample_poly reduces the ratio and designs its filter in the dtype of the waveform
+    # resample_poly reduces the ratio of the rates and uses the dtype of the waveform
     return waveform if up == down else resample_poly(waveform, up, down).astype(waveform.dtype, copy=False)
 
 
 def fix_length(waveform: np.ndarray, samples: int) -> np.ndarray:
-    """Cut a waveform, or pad it with zeros at its end, to exactly `samples` samples.
+    """Return the waveform cropped, or zero-padded at the end, to `samples` samples.
 
     Raises
     ------

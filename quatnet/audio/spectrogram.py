@@ -10,14 +10,15 @@ from .read import checked_count, checked_waveform
 
 
 def stft_power(waveform: np.ndarray, *, window: int = 1024, hop: int = 320) -> np.ndarray:
-    """Return the power spectrogram |X|², where X is the short-time Fourier transform with centered frames.
+    """Return the power spectrogram |X|² of the short-time Fourier transform X with centered frames.
 
-    X[t, f] = Σ_n h[n] x[t·hop + n - window/2] e^(-2πi f n / window), where h[n] = ½ - ½ cos(2πn / window) is the
-    periodic Hann window. The waveform is padded by reflection at both ends, without repeating the end sample.
+    X[t, f] = Σ_n h[n] x[t·hop + n - window/2] e^(-2πi f n / window) for frame t and bin f, where x is the waveform and
+    h[n] = ½ - ½ cos(2πn / window) is the periodic Hann window. The waveform is padded by reflection at both ends,
+    without repeating the first or last sample.
 
     Parameters
     ----------
-    waveform : float array (samples,), more than window / 2 samples
+    waveform : float array (samples,) with more than window / 2 samples
     window, hop : window length and hop length in samples; `window` is even
 
     Returns
@@ -27,9 +28,9 @@ def stft_power(waveform: np.ndarray, *, window: int = 1024, hop: int = 320) -> n
     Raises
     ------
     ShapeError, DataError
-        See `checked_waveform`. DataError also if the waveform is too short for the padding.
+        See `checked_waveform`. DataError is also raised if the waveform is too short for the padding.
     ConfigError
-        `window` is not an even integer of at least 2, or `hop` not an integer of at least 1.
+        `window` is not an even integer of at least 2, or `hop` is not an integer of at least 1.
     """
     check_frames(window, hop)
     waveform = checked_waveform(waveform).astype(np.float32, copy=False)
@@ -39,13 +40,13 @@ def stft_power(waveform: np.ndarray, *, window: int = 1024, hop: int = 320) -> n
             "pad the waveform with fix_length"
         )
     padded = np.pad(waveform, window // 2, mode="reflect")
-    frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]  # (frames, window), a view
+    frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]  # view (frames, window)
     spectrum = rfft(frames * hann(window), overwrite_x=True)
     return spectrum.real**2 + spectrum.imag**2
 
 
 def check_frames(window: int, hop: int) -> None:
-    """Raise ConfigError unless `hop` is an integer >= 1 and `window` is an even integer >= 2 (samples)."""
+    """Raise ConfigError unless `hop` is an integer >= 1 and `window` is an even integer >= 2."""
     checked_count("hop", hop)
     if checked_count("window", window) % 2:
         raise ConfigError(f"window must be an even number of samples, got {window}; use {window + 1}")
@@ -53,12 +54,12 @@ def check_frames(window: int, hop: int) -> None:
 
 @lru_cache(maxsize=8)
 def hann(window: int) -> np.ndarray:
-    """Return the periodic Hann window h[n] = ½ - ½ cos(2πn / window), float32 (window,), read-only."""
+    """Return the periodic Hann window h[n] = ½ - ½ cos(2πn / window) as a read-only float32 array (window,)."""
     return _read_only(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window))
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
-    """Return a float32 copy that cannot be written to, because a cached array is shared between callers."""
+    """Return a read-only float32 copy. Cached arrays are read-only because they are shared between callers."""
     array = array.astype(np.float32)
     array.flags.writeable = False
     return array
@@ -66,10 +67,10 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def mel_filterbank(*, sample_rate_hz: int, window: int, mels: int, low_hz: float, high_hz: float) -> np.ndarray:
-    """Return triangular filters of equal width on the Slaney mel scale, normalized to area 1 over frequency in Hz.
+    """Return triangular filters of equal width on Slaney's mel scale, normalized to area 1 in Hz.
 
-    Filter m rises from edge e_m to e_{m+1} and falls to e_{m+2}; its peak is 2 / (e_{m+2} - e_m). The mels + 2
-    edges are equally spaced in mel from `low_hz` to `high_hz`.
+    The mels + 2 edges e_m in Hz are equally spaced in mel from `low_hz` to `high_hz`. Filter m rises from e_m to
+    e_{m+1} and falls to e_{m+2}. The peak of the filter is 2 / (e_{m+2} - e_m).
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def mel_filterbank(*, sample_rate_hz: int, window: int, mels: int, low_hz: float
     Raises
     ------
     ConfigError
-        Not 0 <= low_hz < high_hz <= sample_rate_hz / 2, or a filter lies between two bins.
+        The condition 0 <= low_hz < high_hz <= sample_rate_hz / 2 is false, or a filter lies between two bins.
 
     Source: M. Slaney, Auditory Toolbox, version 2, 1998.
     """
@@ -104,23 +105,27 @@ def mel_filterbank(*, sample_rate_hz: int, window: int, mels: int, low_hz: float
 
 
 def hz_to_mel(hz: float | np.ndarray) -> np.ndarray:
-    """Convert Hz to mel on Slaney's scale: 3 mel per 200 Hz up to 1000 Hz = 15 mel, then 27 mel per factor of 6.4."""
+    """Return the frequency in mel on Slaney's scale.
+
+    The scale is linear up to 1000 Hz, with 3 mel per 200 Hz. Above, the scale is logarithmic, with 27 mel per factor of
+    6.4.
+    """
     return np.minimum(hz, 1000) * 3 / 200 + 27 * np.log(np.maximum(hz, 1000) / 1000) / np.log(6.4)
 
 
 def mel_to_hz(mel: float | np.ndarray) -> np.ndarray:
-    """Convert mel on Slaney's scale to Hz: the inverse of `hz_to_mel`."""
+    """Return the frequency in Hz. This function is the inverse of `hz_to_mel`."""
     return np.minimum(mel, 15) * 200 / 3 * 6.4 ** ((np.maximum(mel, 15) - 15) / 27)
 
 
 def log_mel(power: np.ndarray, filterbank: np.ndarray, *, floor_db: float = -100.0) -> np.ndarray:
-    """Return the log-mel spectrogram in dB: 10 log10(max(power @ filterbank, 10^(floor_db / 10))).
+    """Return the log-mel spectrogram in dB, 10 log10(max(power @ filterbank, 10^(floor_db / 10))).
 
     Parameters
     ----------
     power : array (frames, bins)
     filterbank : array (bins, mels)
-    floor_db : lower limit in dB, needed because the logarithm of digital silence is -infinity
+    floor_db : lower limit in dB, because the logarithm of digital silence is -infinity
 
     Returns
     -------
@@ -129,7 +134,7 @@ def log_mel(power: np.ndarray, filterbank: np.ndarray, *, floor_db: float = -100
     Raises
     ------
     ShapeError
-        The numbers of bins differ.
+        An array is not two-dimensional, or the numbers of bins differ.
     """
     if power.ndim != 2 or filterbank.ndim != 2 or power.shape[1] != filterbank.shape[0]:
         raise ShapeError(
@@ -140,10 +145,10 @@ def log_mel(power: np.ndarray, filterbank: np.ndarray, *, floor_db: float = -100
 
 
 def deltas(features: np.ndarray) -> np.ndarray:
-    """Return the delta features along time (axis 0): the slope of a linear regression over five frames.
+    """Return the delta features along time (axis 0), computed by linear regression over five frames.
 
-    d_t = Σ_{n=1,2} n (c_{t+n} - c_{t-n}) / 10, where c is `features` (frames, ...). The first and last frame are
-    repeated for padding. Shape and dtype are those of `features`.
+    d_t = Σ_{n=1,2} n (c_{t+n} - c_{t-n}) / 10 for frame t, where c is `features` (frames, ...). The first and the last
+    frame are repeated for padding. The result has the shape and dtype of `features`.
 
     Raises
     ------

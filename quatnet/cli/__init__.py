@@ -1,4 +1,4 @@
-"""The command line: `python -m quatnet COMMAND`; `run_main` and argument types for scripts."""
+"""Command line interface `python -m quatnet COMMAND`, and helpers of command line scripts."""
 
 from .arguments import nonnegative_int, positive_int
 from .run_main import run_main

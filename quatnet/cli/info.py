@@ -1,4 +1,4 @@
-"""`python -m quatnet info`: backend, device and versions of this machine, and whether CuPy works."""
+"""Command `python -m quatnet info`, which prints the backend, the device, the versions and the state of CuPy."""
 
 import argparse
 import os
@@ -13,7 +13,7 @@ from ..backend import check_backend, gpu_unavailable_reason, on_gpu, requested_b
 from ..errors import QuatnetError
 from ..threads import thread_count
 
-CUPY = ("cupy-cuda12x", "cupy-cuda13x", "cupy")  # distributions that contain CuPy
+CUPY = ("cupy-cuda12x", "cupy-cuda13x", "cupy")  # names of the packages that contain CuPy
 
 
 def add_parser(commands: Any) -> None:
@@ -23,20 +23,26 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print the report. Raises ConfigError or BackendUnavailable afterwards if the requested backend is missing."""
+    """Print the report.
+
+    Afterwards, raises ConfigError or BackendUnavailable if the requested backend is not available.
+    """
     print(report(), flush=True)
     check_backend()
 
 
 def report() -> str:
-    """Return a text of five lines. Raises ConfigError if `QUATNET_NUM_THREADS` is not a number."""
+    """Return the report as a text of five lines.
+
+    Raises ConfigError if `QUATNET_NUM_THREADS` is not a number.
+    """
     lines = {"backend": backend(), "device": device(), "versions": versions()}
     lines |= {"threads": str(thread_count()), "CuPy": start_up_test()}
     return "\n".join(f"{name:9} {text}" for name, text in lines.items())
 
 
 def backend() -> str:
-    """Return the backend in use and the requested backend."""
+    """Return the names of the backend in use and of the requested backend."""
     try:
         name = "cupy" if on_gpu() else "numpy"
     except QuatnetError:
@@ -45,7 +51,7 @@ def backend() -> str:
 
 
 def device() -> str:
-    """Return the name of the device: the GPU that CuPy uses, or the processor."""
+    """Return the name of the GPU, or of the processor if the backend runs on the CPU."""
     try:
         if not on_gpu():
             return f"{processor()}, {os.cpu_count()} cores"
@@ -68,7 +74,7 @@ def versions() -> str:
 
 
 def start_up_test() -> str:
-    """Return the result of `backend.gpu_unavailable_reason` as text, independent of the backend in use."""
+    """Return the result of the start-up test of CuPy, `backend.gpu_unavailable_reason`, as text."""
     start = time.perf_counter()
     reason = gpu_unavailable_reason()
     passed = f"passed the start-up test in {time.perf_counter() - start:.2f} s: it allocates, compiles and multiplies"

@@ -1,4 +1,7 @@
-"""The command line `python -m quatnet COMMAND`. Without a command, it prints the output of `info` and the usage."""
+"""Command line interface `python -m quatnet COMMAND`.
+
+Without a command, the output of `info` and the usage are printed.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -10,7 +13,7 @@ from . import info, profile, roofline
 
 
 class Parser(argparse.ArgumentParser):
-    """Argument parser that prints errors in one line, without the usage."""
+    """Argument parser that prints an error as one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
         """Print the error and exit with code 2."""
@@ -18,8 +21,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command in `arguments`. An invalid argument or a QuatnetError ends with one line and exit code 2."""
-    parser = Parser(prog="python -m quatnet", description="Quaternion networks on NumPy, and on CuPy.")
+    """Run the command in `arguments`.
+
+    An invalid argument or a QuatnetError prints one line and exits with code 2.
+    """
+    parser = Parser(prog="python -m quatnet", description="Quaternion networks on NumPy and CuPy.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     info.add_parser(commands)
     profile.add_parser(commands)

@@ -1,4 +1,4 @@
-"""`python -m quatnet profile NETWORK`: the cost of a published network, as a table or as JSON."""
+"""Command `python -m quatnet profile NETWORK`, which prints the cost of a network as a table or as JSON."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ from ..profile.latency import layer_milliseconds, milliseconds_per_clip
 from ..threads import thread_count
 from .profile_table import table
 
-SAMPLE_RATE_HZ, HOP = 32_000, 320  # of the published networks
+SAMPLE_RATE_HZ, HOP = 32_000, 320  # sample rate and hop length of the published networks
 
 
 def add_parser(commands: Any) -> None:
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def profile_network(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the cost of a network and of its layers, as printed by `--json`."""
+    """Return the costs of a network and of its layers, as printed with `--json`."""
     config, frames = _config(args), _frames(args.clip_seconds)
     total, layers = asdict(network_cost(config, frames)), [asdict(cost) for cost in layer_costs(config, frames)]
     profile = {key: getattr(args, key) for key in ("network", "prune", "clip_seconds", "classes")}
@@ -71,7 +71,10 @@ def _frames(clip_seconds: float) -> int:
 
 
 def _measure_latency(config: Config, frames: int, layers: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the run time of the network, plain and compiled, and add the run time of each layer to `layers`."""
+    """Return the run time of the network, without and with compilation.
+
+    The run time of each layer is added to `layers`.
+    """
     model, clip = build(config, rng=np.random.default_rng(0)), np.zeros((frames, config.mels, 4), np.float32)
     times = layer_milliseconds(model, frames)
     for layer in layers:

@@ -1,8 +1,8 @@
-"""Text table of the profile of a network."""
+"""Text table of the costs of a network."""
 
 from typing import Any
 
-COLUMNS = {  # key: title, unit, number of decimals
+COLUMNS = {  # key of a cost -> column title, divisor, number of decimals
     "parameters": ("parameters", 1, 0),
     "multiplications_16": ("mult. 16 (M)", 1e6, 1),
     "multiplications_8": ("mult. 8 (M)", 1e6, 1),
@@ -15,7 +15,7 @@ COLUMNS = {  # key: title, unit, number of decimals
 
 
 def table(profile: dict[str, Any]) -> str:
-    """Return a title, one line for each layer and for the network, and a summary."""
+    """Return a text with a title, a table of the layers and the network, and a summary."""
     columns = {key: column for key, column in COLUMNS.items() if key in profile}
     rows = [["layer", *(title for title, _, _ in columns.values())]]
     for layer in [*profile["layers"], {"name": "network", **profile}]:

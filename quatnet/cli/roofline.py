@@ -1,4 +1,4 @@
-"""`python -m quatnet roofline NETWORK`: the predicted time of a training step on two GPUs, as Markdown tables."""
+"""Command `python -m quatnet roofline NETWORK`, which prints the predicted time of a training step on two GPUs."""
 
 import argparse
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from ..profile.roofline import (
     CATEGORIES,
     H100,
     GpuSpec,
-    Pass,
+    KernelCost,
     layer_passes,
     memory_bound_fraction,
     seconds_by_category,
@@ -21,7 +21,7 @@ from ..profile.roofline import (
 )
 
 GPUS = (A100, H100)
-CLASSES, FRAMES, SECONDS = 527, 1001, 10  # a clip of AudioSet
+CLASSES, FRAMES, SECONDS = 527, 1001, 10  # classes of AudioSet, and length of a clip in frames and seconds
 
 
 def add_parser(commands: Any) -> None:
@@ -33,7 +33,10 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print the tables. Raises ConfigError for a residual network or a batch size below 1."""
+    """Print the predictions as Markdown tables.
+
+    Raises ConfigError for a residual network or a batch size below 1.
+    """
     config = from_name(args.network, CLASSES)
     if not isinstance(config, CNNConfig) or args.batch < 1:
         raise ConfigError(
@@ -44,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def by_layer(config: CNNConfig, batch: int) -> Iterator[str]:
-    """Yield the lines of a table with products, bytes and operations of each layer, and its time on each GPU."""
+    """Yield the lines of a table of the layers: products, bytes, operations, and time on each GPU."""
     times = " | ".join(f"{spec.name} (ms) | memory-bound" for spec in GPUS)
     yield f"| layer | products | GB | G operations | operations / byte | {times} |"
     yield "|---" * (5 + 2 * len(GPUS)) + "|"
@@ -55,7 +58,7 @@ def by_layer(config: CNNConfig, batch: int) -> Iterator[str]:
     yield _row(["step", ""], [each for layer in passes.values() for each in layer])
 
 
-def _row(names: list[str], passes: list[Pass]) -> str:
+def _row(names: list[str], passes: list[KernelCost]) -> str:
     size, operations = FLOAT_BYTES * sum(each.elements for each in passes), sum(each.operations for each in passes)
     cells = [f"{size / 1e9:.2f}", f"{operations / 1e9:.1f}", f"{operations / size:.1f}"]
     for spec in GPUS:
@@ -64,7 +67,10 @@ def _row(names: list[str], passes: list[Pass]) -> str:
 
 
 def by_category(config: CNNConfig, batch: int) -> Iterator[str]:
-    """Yield the lines of a table of milliseconds by category, with and without tensor cores and fused convolutions."""
+    """Yield the lines of a table of the time in ms of each category of GPU work.
+
+    The rows are all combinations of GPU, fused convolutions, and tensor cores.
+    """
     yield f"| ms | {' | '.join(CATEGORIES)} | step |"
     yield "|---" * (len(CATEGORIES) + 2) + "|"
     for spec in GPUS:
@@ -77,5 +83,5 @@ def by_category(config: CNNConfig, batch: int) -> Iterator[str]:
 
 
 def _with_tensor_cores(spec: GpuSpec) -> list[tuple[str, GpuSpec]]:
-    """Return the GPU with float32 throughput, and with TF32 throughput (tensor cores) for all operations."""
+    """Return the GPU specification with float32 throughput, and with TF32 throughput (tensor cores)."""
     return [("", spec), (", TF32", spec._replace(operations=spec.tensor_operations))]

@@ -1,4 +1,4 @@
-"""Run the `main` function of a script with one-line error messages."""
+"""Execution of a script with one-line error messages."""
 
 import sys
 from collections.abc import Callable
@@ -8,9 +8,10 @@ from ..errors import QuatnetError
 
 
 def run_main(main: Callable[[], None], *, stopped: str = "stopped") -> None:
-    """Call `main`. A missing GPU, a QuatnetError, an OSError or Ctrl-C prints one line to stderr and exits with code 1.
+    """Call `main` after checking that the requested backend is available.
 
-    `stopped` is the line printed after Ctrl-C.
+    A QuatnetError, an OSError or Ctrl-C prints one line to stderr and exits with code 1. `stopped` is the line printed
+    after Ctrl-C.
     """
     try:
         check_backend()

@@ -1,4 +1,4 @@
-"""Data sets as records of clips, their features, and AudioSet in packed shards. NumPy only, on the CPU."""
+"""Audio data sets, cached features, and packed recordings of AudioSet, on NumPy arrays."""
 
 from . import audioset, esc50, gtzan, ravdess, synthetic
 from .balanced import balanced_batches

@@ -1,4 +1,4 @@
-"""Extract downloaded zip archives after checking that they are undamaged, complete and safe."""
+"""Validation and extraction of downloaded zip archives."""
 
 import shutil
 import stat
@@ -17,21 +17,21 @@ TABLE = "meta/esc50.csv"
 def extract_esc50(archive: Path, target: Path, *, num_recordings: int) -> None:
     """Extract the top folder of the ESC-50 archive as the folder `target`.
 
-    The files are extracted into a temporary folder beside `target`, which is then renamed.
+    The files are extracted into a temporary folder next to `target`. The temporary folder is then renamed.
 
     Parameters
     ----------
     archive : path of the zip file
-    target : the new folder
+    target : path of the new folder
     num_recordings : expected number of WAV files
 
     Raises
     ------
     DataError
-        The archive is damaged, a member is a link or lies outside the folder, or the members are not the table of
-        ESC-50 and `num_recordings` WAV files. Nothing is written.
+        The archive is damaged, a member is a link or lies outside the folder, or the archive does not contain the table
+        of ESC-50 and `num_recordings` WAV files. No file is written.
     OSError
-        The disk is full or not writable. The archive itself is valid.
+        The archive is valid, but the disk is full or not writable.
     """
     _check(archive, partial(_check_contents, num_recordings=num_recordings))
     with zipfile.ZipFile(archive) as file:
@@ -54,7 +54,7 @@ def _check(archive: Path, check_contents: Callable[[list[zipfile.ZipInfo]], None
             if damaged := file.testzip():
                 raise DataError(f"the archive is damaged: wrong checksum of {damaged}; download it again")
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, UnicodeError) as error:
-        # RuntimeError: an encrypted member, or a compression method that this Python does not support
+        # RuntimeError is raised for encrypted members and unsupported compression methods
         raise DataError(f"the archive is damaged or cannot be extracted: {error}; download it again") from error
 
 
@@ -78,7 +78,10 @@ def _check_contents(members: list[zipfile.ZipInfo], num_recordings: int) -> None
 
 
 def _extract(file: zipfile.ZipFile, target: Path, *, top_folder: bool = False) -> None:
-    """Extract all members, or with `top_folder` the content of the only top folder, as the folder `target`."""
+    """Extract all members into the new folder `target`.
+
+    With `top_folder`, `target` replaces the only top folder of the archive.
+    """
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking.") as temporary:
         extracted = Path(temporary) / target.name
         file.extractall(extracted)

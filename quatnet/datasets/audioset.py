@@ -1,11 +1,18 @@
-"""The official tables of AudioSet: ten-second segments of videos and their class labels.
+"""Tables of AudioSet: ten-second segments of videos with class labels.
 
-Source: J. F. Gemmeke and others, Audio Set: an ontology and human-labeled dataset for audio events, 2017; labels
-CC BY 4.0. The recordings are not included. `find_recording` supports the file names of the usual download programs:
-`Y<id>.wav` (PANNs), `<id>.wav`, `<id>_<start>.wav` in seconds or milliseconds, `<id>_<start>_<end>.wav`.
+The recordings are not included. `find_recording` supports these file names of common download programs:
+
+    Y<id>.wav                   PANNs
+    <id>.wav
+    <id>_<start>.wav            start in seconds or milliseconds
+    <id>_<start>_<end>.wav      start and end in seconds
+
+Source: J. F. Gemmeke and others, Audio Set: an ontology and human-labeled dataset for audio events, 2017. The license
+of the labels is CC BY 4.0.
 """
 
 import csv
+import os
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +30,9 @@ HINT = f"the tables are at research.google.com/audioset/download.html: {LABELS},
 
 @dataclass(frozen=True)
 class Segments:
-    """One table in column arrays: about 30 bytes per clip, 60 MB for two million clips.
+    """Table of segments, stored as one array per column.
+
+    The arrays need about 30 bytes per clip.
 
     Attributes
     ----------
@@ -31,7 +40,8 @@ class Segments:
     classes : class names
     ids : video ids, bytes (clips,)
     starts, ends : start and end of each clip in the video in seconds, float32 (clips,)
-    offsets, labels : clip n has the class indices `labels[offsets[n] : offsets[n + 1]]`; int64 (clips + 1,), int16
+    offsets : index of the first label of each clip in `labels`, int64 (clips + 1,)
+    labels : class indices of all clips, int16. The labels of clip n are `labels[offsets[n] : offsets[n + 1]]`
     """
 
     name: str
@@ -46,7 +56,7 @@ class Segments:
         return len(self.ids)
 
     def targets(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Return multi-hot float32 targets (N, classes) of N rows: 1 for the labels of a clip, otherwise 0."""
+        """Return multi-hot float32 targets (N, classes) of N table rows."""
         targets = np.zeros((len(rows), len(self.classes)), np.float32)
         for n, row in enumerate(rows):
             targets[n, self.labels[self.offsets[row] : self.offsets[row + 1]]] = 1
@@ -54,7 +64,7 @@ class Segments:
 
 
 def read_classes(table: Path) -> tuple[tuple[str, ...], dict[str, int]]:
-    """Return the class names, and the class index of each machine id such as "/m/09x0r".
+    """Return the class names, and a dictionary of the class index of each machine id such as "/m/09x0r".
 
     Raises
     ------
@@ -70,8 +80,8 @@ def read_classes(table: Path) -> tuple[tuple[str, ...], dict[str, int]]:
     return tuple(name for _, _, name in rows), {machine_id: int(index) for index, machine_id, _ in rows}
 
 
-def read_segments(table: Path, classes: Path) -> Segments:
-    """Read a table of clips.
+def read_segments(table: str | os.PathLike, classes: str | os.PathLike) -> Segments:
+    """Return the segments of a table.
 
     Parameters
     ----------
@@ -98,7 +108,7 @@ def read_segments(table: Path, classes: Path) -> Segments:
 
 
 def concatenate(tables: Sequence[Segments]) -> Segments:
-    """Return the rows of several tables, in order, as one table. All tables must have the same classes."""
+    """Return one table with the rows of all tables in order. All tables must have the same classes."""
     if len(tables) == 1:
         return tables[0]
     counts = np.concatenate([np.diff(table.offsets) for table in tables])
@@ -120,13 +130,13 @@ def _class_index(label: str, class_indices: Mapping[str, int], position: str) ->
 
 
 def _read_rows(table: Path, is_valid: Callable[[list[str]], bool]) -> Iterator[list[str]]:
-    """Yield the rows of a table without comments and empty lines. Raises DataError at the first invalid row."""
+    """Yield the rows of a table, without comments and empty lines. Raises DataError at an invalid row."""
     try:
         with table.open(newline="", encoding="utf-8") as lines:
             for number, row in enumerate(csv.reader(lines, skipinitialspace=True), start=1):
                 if row and not row[0].startswith("#"):
                     if not is_valid(row):
-                        raise DataError(f"{table}, line {number}: not a row of AudioSet: {row!r:.100}; {HINT}")
+                        raise DataError(f"{table}, line {number}: expected a row of AudioSet, got {row!r:.100}; {HINT}")
                     yield row
     except (OSError, UnicodeError, csv.Error) as error:
         raise DataError(f"{table} cannot be read as a table ({error}); {HINT}") from error
@@ -140,7 +150,7 @@ def _is_segment(row: list[str]) -> bool:
 
 
 def find_recording(segments: Segments, row: int, recordings: RecordingIndex) -> Path | None:
-    """Return the audio file of the clip in `row` under any of its usual names, or None if there is none."""
+    """Return the path of the recording of a table row, or None if no supported file name exists."""
     return next((path for stem in _file_stems(segments, row) if (path := recordings.find(stem))), None)
 
 

@@ -1,7 +1,6 @@
-"""Class-balanced sampling: every class is drawn equally often, however few clips it has.
+"""Class-balanced sampling, which draws clips from all classes equally often.
 
-Source: Q. Kong and others, PANNs, 2020, section III-G (balanced sampling). The classes are drawn in random order, and
-each class draws from its own clips without replacement until all have been drawn.
+Source: Q. Kong and others, PANNs, 2020, section III-G (balanced sampling).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +16,9 @@ Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarr
 
 
 def clips_by_class(packed: PackedClips) -> list[np.ndarray]:
-    """Return for each class the int32 indices of the packed clips with that label."""
+    """Return the int32 indices of the packed clips of each class."""
     segments = packed.segments
-    rows = np.repeat(np.arange(len(segments)), np.diff(segments.offsets))  # table row of each label
+    rows = np.repeat(np.arange(len(segments)), np.diff(segments.offsets))  # table row of each entry of segments.labels
     clips = np.searchsorted(packed.rows, rows).astype(np.int32)
     is_packed = np.isin(rows, packed.rows)
     labels, clips = segments.labels[is_packed], clips[is_packed]
@@ -28,14 +27,14 @@ def clips_by_class(packed: PackedClips) -> list[np.ndarray]:
 
 
 def class_balanced_sampler(groups: Sequence[np.ndarray], rng: np.random.Generator) -> Iterator[int]:
-    """Yield clip indices without end. Each round draws one clip from every non-empty group, in random order.
+    """Yield an infinite sequence of clip indices.
 
-    Within a group, clips are drawn without replacement until all have been drawn. A clip with several labels is in
-    several groups.
+    Each round draws one clip from every non-empty group, in random order. Within a group, clips are drawn without
+    replacement until all clips have been drawn. A clip with several labels is in several groups.
 
     Parameters
     ----------
-    groups : the clip indices of each class, from `clips_by_class`
+    groups : clip indices of each class, from `clips_by_class`
     rng : random generator
 
     Raises
@@ -59,16 +58,16 @@ def _shuffled_sampler(group: np.ndarray, rng: np.random.Generator) -> Iterator[n
 def balanced_batches(
     packed: PackedClips, frontend: FrontEnd, *, batch_size: int, steps_per_epoch: int, augment: Augment | None = None
 ) -> Callable[[np.random.Generator], Iterator[tuple[np.ndarray, np.ndarray]]]:
-    """Return a function that yields the class-balanced batches of one epoch, given a random generator.
+    """Return a function of a random generator that yields the class-balanced batches of one epoch.
 
-    Features are computed while the batches are consumed; only one batch is in memory.
+    Features are computed when a batch is requested. Only one batch is in memory.
 
     Parameters
     ----------
-    packed : the clips
-    frontend : computes the features
-    batch_size : clips per batch
-    steps_per_epoch : batches per epoch
+    packed : clips of the training set
+    frontend : front end that computes the features
+    batch_size : number of clips per batch
+    steps_per_epoch : number of batches per epoch
     augment : function (x, targets, rng) -> (x, targets), applied to each batch
 
     Returns

@@ -1,6 +1,7 @@
-"""Download the official ESC-50 archive, with resumption, checks and atomic extraction."""
+"""Download of the official ESC-50 archive, with resumption and validation."""
 
 import hashlib
+import os
 import time
 import urllib.error
 import urllib.request
@@ -20,20 +21,25 @@ BLOCK_BYTES = 1 << 18
 
 
 def download(
-    folder: Path, *, url: str = ESC50_URL, sha256: str | None = None, num_recordings: int = 2000, wait_s: float = 1.0
+    folder: str | os.PathLike,
+    *,
+    url: str = ESC50_URL,
+    sha256: str | None = None,
+    num_recordings: int = 2000,
+    wait_s: float = 1.0,
 ) -> Path:
-    """Download and extract ESC-50 (600 MB) into `folder` if it is not there yet, and return its folder.
+    """Download and extract ESC-50 (600 MB), unless the data set is already in `folder`, and return its path.
 
-    The archive is written to `esc50.zip.part`. An interrupted download is resumed, in the same call or the next one.
-    Length, checksums and number of recordings are checked before the archive is extracted.
+    The archive is written to `esc50.zip.part`. An interrupted download is resumed, in the same call or in the next
+    call. The length, the checksums and the number of recordings are checked before extraction.
 
     Parameters
     ----------
-    folder : the parent of the new folder `ESC-50-master`; created if necessary
+    folder : parent of the new folder `ESC-50-master`, created if necessary
     url : address of the archive
     sha256 : expected SHA-256 digest of the archive, if known
     num_recordings : expected number of WAV files
-    wait_s : seconds to wait before the second attempt; the third and fourth wait two and three times as long
+    wait_s : waiting time before the second attempt in seconds. Later attempts wait two and three times as long
 
     Returns
     -------
@@ -42,8 +48,10 @@ def download(
     Raises
     ------
     DataError
-        The download fails or the disk is full (the partial archive is kept), or the archive is invalid (it is deleted).
+        The download fails, the disk is full, or the archive is invalid. An invalid archive is deleted, a partial
+        archive is kept.
     """
+    folder = Path(folder)
     target = folder / "ESC-50-master"
     if target.is_dir():
         return target
@@ -56,7 +64,7 @@ def download(
     except DataError:
         if not resumed or part.exists():
             raise
-        _download(url, part, wait_s)  # the partial file of an earlier call was of another archive: start again
+        _download(url, part, wait_s)  # the partial file of an earlier call may belong to another archive
         _install(part, target, sha256, num_recordings)
     return target
 
@@ -85,7 +93,7 @@ def _download(url: str, part: Path, wait_s: float) -> None:
 
 
 def _download_rest(url: str, part: Path) -> None:
-    """Append the missing bytes to `part`. Raises OSError if fewer bytes arrive than the server has announced."""
+    """Append the missing bytes to `part`. Raises OSError if fewer bytes are received than announced."""
     size = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={size}-"} if size else {})
     try:
@@ -105,7 +113,7 @@ def _download_rest(url: str, part: Path) -> None:
 
 
 def _total_bytes(response: Any, part: Path, start: int) -> int | None:
-    """Return the length of the complete file, or None if the server does not announce it."""
+    """Return the length of the complete file in bytes, or None if the server does not send the length."""
     span, _, total = response.headers.get("Content-Range", "").partition("/")
     if span and not span.startswith(f"bytes {start}-"):
         part.unlink()
@@ -115,15 +123,18 @@ def _total_bytes(response: Any, part: Path, start: int) -> int | None:
 
 
 def _handle_invalid_range(error: urllib.error.HTTPError, part: Path, size: int) -> None:
-    """Handle status 416: the file on the server is not longer than `size`. If its length differs, start again."""
+    """Handle HTTP status 416, which means that the file on the server has at most `size` bytes.
+
+    If the lengths differ, `part` is deleted and OSError is raised, so that the next attempt starts from the beginning.
+    """
     total = error.headers.get("Content-Range", "").rpartition("/")[2]
-    if total not in ("", str(size)):  # without a length, the checks of the archive decide
+    if total not in ("", str(size)):  # without a length from the server, the archive is checked later
         part.unlink()
         raise OSError(f"{part} has {size} bytes, but the file on the server has {total}; starting again")
 
 
 def _copy(response: Any, write: Callable[[bytes], int], start: int, total: int | None) -> None:
-    # read1 returns the bytes that have arrived; read would lose the last block when the connection is closed
+    # read1 returns the received bytes; read would discard the last bytes if the connection is closed
     with tqdm(total=total, initial=start, unit="B", unit_scale=True, desc="ESC-50") as bar:
         while block := response.read1(BLOCK_BYTES):
             write(block)

@@ -1,11 +1,14 @@
-"""Loader of ESC-50 in its official layout: `meta/esc50.csv` and `audio/*.wav`, 2000 clips of 5 s, 5 folds.
+"""Loader of ESC-50 in the official layout, `meta/esc50.csv` and `audio/*.wav`.
 
-Source: K. J. Piczak, ESC: Dataset for environmental sound classification, 2015; CC BY-NC 3.0 (ESC-10 CC BY).
-The folds are the official ones. All clips of one source and class are in the same fold. Four sources have clips of
-two classes, which are in two folds.
+The data set has 2000 clips of 5 s in 50 classes and 5 official folds. All clips of one source recording and class are
+in the same fold. Four source recordings have clips of two classes, which are in different folds.
+
+Source: K. J. Piczak, ESC: Dataset for environmental sound classification, 2015. The license is CC BY-NC 3.0, and CC BY
+for ESC-10.
 """
 
 import csv
+import os
 from pathlib import Path
 
 from ..errors import DataError
@@ -16,13 +19,13 @@ COLUMNS = {"filename", "fold", "target", "category", "esc10"}
 HINT = "give the folder that contains meta/ and audio/, or its parent; quatnet.datasets.download fetches ESC-50"
 
 
-def load(folder: Path, *, esc10: bool = False) -> Dataset:
+def load(folder: str | os.PathLike, *, esc10: bool = False) -> Dataset:
     """Return the data set ESC-50, or its ten-class subset ESC-10.
 
     Parameters
     ----------
-    folder : the folder that contains `meta` and `audio`, or its parent
-    esc10 : return ESC-10, with labels 0 to 9 in the order of the official targets
+    folder : folder that contains `meta` and `audio`, or its parent
+    esc10 : whether to return ESC-10, with labels 0 to 9 in the order of the official targets
 
     Raises
     ------
@@ -54,7 +57,10 @@ def _read_rows(table: Path) -> list[dict[str, str]]:
 
 
 def _check_recordings(root: Path, rows: list[dict[str, str]]) -> None:
-    """Check the recordings of `rows` only, because a copy of ESC-10 may come with the table of ESC-50."""
+    """Raise DataError if `rows` is empty or a recording of `rows` is missing.
+
+    Other recordings are not checked, because a copy of ESC-10 may contain the table of ESC-50.
+    """
     missing = [row["filename"] for row in rows if not (root / "audio" / row["filename"]).is_file()]
     if missing:
         raise DataError(f"{root}: {len(missing)} of {len(rows)} recordings are missing, first {missing[0]}; {HINT}")

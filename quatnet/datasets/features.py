@@ -1,4 +1,4 @@
-"""Compute the features of many clips on all cores and cache them in a file."""
+"""Parallel computation and caching of features."""
 
 import hashlib
 import json
@@ -13,31 +13,31 @@ from tqdm import tqdm
 from ..audio import FrontEnd
 from .records import Clip
 
-VERSION = 1  # increase with every change of the features
+VERSION = 1  # increase if the computation of the features changes
 
 
-def features(clips: Sequence[Clip], frontend: FrontEnd, *, cache: Path) -> np.ndarray:
-    """Return the features of clips, read from the cache if they are there, otherwise computed and cached.
+def features(clips: Sequence[Clip], frontend: FrontEnd, *, cache: str | os.PathLike) -> np.ndarray:
+    """Return the features of clips from the cache, or compute and cache the features.
 
-    The name of the cache file is a digest of the front end, the keys of all clips and a version number. A file of
-    wrong shape, length or checksum is reported as damaged and computed again.
+    The name of the cache file is a digest of the front end, the keys of all clips and a version number. If a cache file
+    has a wrong shape, length or checksum, a message is printed and the features are computed again.
 
     Parameters
     ----------
     clips : N clips
-    frontend : computes the features
-    cache : folder of cache files; created if necessary
+    frontend : front end that computes the features
+    cache : folder of cache files, created if necessary
 
     Returns
     -------
-    read-only memory map float32 (N, frames, mels, 4); indexing it by an array of clips makes a copy
+    read-only memory map float32 (N, frames, mels, 4)
 
     Raises
     ------
     DataError
         A clip cannot be read. No file is written.
     """
-    path = cache / f"{_digest(clips, frontend)}.npy"
+    path = Path(cache) / f"{_digest(clips, frontend)}.npy"
     shape = (len(clips), frontend.frames, frontend.mels, 4)
     if path.exists():
         cached = _load(path, shape)
@@ -75,7 +75,7 @@ def _compute(array: np.ndarray, clips: Sequence[Clip], frontend: FrontEnd) -> No
     try:
         list(tqdm(pool.map(compute_clip, range(len(clips))), total=len(clips), desc="features", unit="clip"))
     finally:
-        pool.shutdown(cancel_futures=True)  # an unreadable clip stops the computation at once
+        pool.shutdown(cancel_futures=True)  # after an error, the remaining clips are not computed
 
 
 def _store(path: Path, clips: Sequence[Clip], frontend: FrontEnd, shape: tuple[int, ...]) -> None:
@@ -86,7 +86,7 @@ def _store(path: Path, clips: Sequence[Clip], frontend: FrontEnd, shape: tuple[i
         _compute(array, clips, frontend)
         array.flush()
         path.with_suffix(".sum").write_text(_checksum(array))
-        del array  # unmapped, because Windows cannot rename a mapped file
+        del array  # unmap the file, because Windows cannot rename a mapped file
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

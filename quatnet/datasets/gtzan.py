@@ -1,10 +1,13 @@
-"""Loader of GTZAN in its published layout: ten genre folders with 100 clips of 30 s each, `blues/blues.00000.wav`.
+"""Loader of GTZAN in the published layout, such as `blues/blues.00000.wav`.
 
-Source: G. Tzanetakis, P. Cook, Musical genre classification of audio signals, 2002. The ten folds go by the position
-in the sorted list of files, as in the transfer experiment of Q. Kong and others, PANNs, 2020. They are not independent:
-clips of one artist, and repeated recordings, are in training and test folds. The option `filtered` avoids this.
+The data set has ten genre folders with 100 clips of 30 s each. The ten folds are assigned by the position in the sorted
+list of files, as in the transfer experiment of Q. Kong and others, PANNs, 2020. The folds are not independent: training
+and test folds contain clips of the same artists and repeated recordings. The fault-filtered split avoids this overlap.
+
+Source: G. Tzanetakis, P. Cook, Musical genre classification of audio signals, 2002.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -19,22 +22,22 @@ NAME = re.compile(rf"({'|'.join(GENRES)})\.(\d{{5}})\.(wav|au)")
 HINT = "give the folder that contains blues/ to rock/, or its parent"
 
 
-def load(folder: Path, *, filtered: bool = False) -> Dataset:
+def load(folder: str | os.PathLike, *, filtered: bool = False) -> Dataset:
     """Return the data set GTZAN in ten folds, or its fault-filtered split.
 
-    The fold of a clip is 1 + its index in the sorted list of all files, modulo 10. Unreadable recordings, such as
-    `jazz.00054.wav` of the usual copies, are skipped and named in the note; the folds of other clips do not change.
+    Clip n of the sorted list of all files, counted from 0, is in fold 1 + n mod 10. Unreadable recordings, such as
+    `jazz.00054.wav` in most copies, are skipped and listed in the note. The folds of other clips do not change.
 
     Parameters
     ----------
-    folder : the folder that contains the genre folders, or its parent
-    filtered : return the fault-filtered split, in which no artist or recording is in both parts: fold 1 is the
-        training set, fold 2 the test set. The validation set is not used.
+    folder : folder that contains the genre folders, or its parent
+    filtered : whether to return the fault-filtered split. Fold 1 is the training set and fold 2 is the test set. No
+        artist or recording is in both sets. The validation set is not used
 
     Raises
     ------
     DataError
-        The folder is missing, a file name is not one of GTZAN, or no recording can be used.
+        The folder is missing, a file name is not a file name of GTZAN, or no recording can be used.
     """
     error_message = f"no folders blues/ to rock/ in {folder}; {HINT}"
     root = find_root(Path(folder), _contains_genres, error_message=error_message)

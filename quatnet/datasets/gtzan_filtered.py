@@ -1,10 +1,14 @@
-"""The fault-filtered split of GTZAN: 930 clips without repeated, distorted or mislabeled recordings.
+"""Fault-filtered split of GTZAN without repeated, distorted or mislabeled recordings.
 
-The clips of an artist are all in one of the three parts.
+All clips of an artist are in the same part. The clip numbers are those of the lists in torchaudio:
 
-Source: C. Kereliuk, B. L. Sturm, J. Larsen, Deep learning and music adversaries, 2015, after the faults listed in
-B. L. Sturm, The state of the art ten years after a state of the art, 2013. The clip numbers are those of the lists
-train_filtered, valid_filtered and test_filtered in torchaudio (443, 197 and 290 clips).
+    part     list in torchaudio    clips
+    TRAIN    train_filtered          443
+    VALID    valid_filtered          197
+    TEST     test_filtered           290
+
+Source: C. Kereliuk, B. L. Sturm, J. Larsen, Deep learning and music adversaries, 2015 (split). B. L. Sturm, The state
+of the art ten years after a state of the art, 2013 (faults).
 """
 
 from collections.abc import Iterator, Mapping
@@ -48,7 +52,7 @@ TEST = {
 
 
 def clip_numbers(part: Mapping[str, str]) -> Iterator[tuple[str, int]]:
-    """Yield (genre, number) of all clips of TRAIN, VALID or TEST.
+    """Yield the genre and the number of each clip of TRAIN, VALID or TEST.
 
     >>> list(clip_numbers({"jazz": "0-2 41"}))
     [('jazz', 0), ('jazz', 1), ('jazz', 2), ('jazz', 41)]

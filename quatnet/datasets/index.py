@@ -1,4 +1,7 @@
-"""An index of the audio files below a folder: about 50 bytes per file, for two million files of AudioSet."""
+"""Index of the audio files below a folder.
+
+The index needs about 50 bytes per file, so that it fits into memory for two million recordings of AudioSet.
+"""
 
 import os
 from collections.abc import Iterator
@@ -14,12 +17,12 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 @dataclass(frozen=True)
 class RecordingIndex:
-    """File names and locations of recordings, for lookup by name without suffix.
+    """Index of recordings, for lookup by file name without suffix.
 
     Attributes
     ----------
     names : sorted file names without suffix, bytes (files,)
-    location_ids : index into `locations` for each file, int32 (files,)
+    location_ids : index of each file in `locations`, int32 (files,)
     locations : pairs of folder and suffix
     """
 
@@ -31,7 +34,7 @@ class RecordingIndex:
         return len(self.names)
 
     def find(self, name: str) -> Path | None:
-        """Return the path of the file with this name without suffix, or None."""
+        """Return the path of the file with the given name without suffix, or None if no such file exists."""
         key = name.encode()
         n = int(np.searchsorted(self.names, key))
         if n == len(self.names) or self.names[n] != key:
@@ -40,8 +43,8 @@ class RecordingIndex:
         return folder / f"{name}{suffix}"
 
 
-def index_recordings(folder: Path) -> RecordingIndex:
-    """Return the index of all audio files below `folder`. Raises DataError if there is none."""
+def index_recordings(folder: str | os.PathLike) -> RecordingIndex:
+    """Return the index of all audio files below `folder`. Raises DataError if there are no audio files."""
     names, location_ids, locations = [], [], list[tuple[Path, str]]()
     for location, stems in _by_location(Path(folder)):
         names.append(np.array([stem.encode() for stem in stems]))
@@ -55,7 +58,7 @@ def index_recordings(folder: Path) -> RecordingIndex:
 
 
 def _by_location(folder: Path) -> Iterator[tuple[tuple[Path, str], list[str]]]:
-    """Yield each pair of folder and suffix, with the names of its files without suffix."""
+    """Yield each pair of folder and suffix, and the names of the corresponding files without suffix."""
     for subfolder, _, files in os.walk(folder):
         parts = [os.path.splitext(file) for file in files]
         for suffix in sorted({suffix for _, suffix in parts if suffix.lower() in SUFFIXES}):

@@ -1,8 +1,9 @@
-"""Pack recordings of equal length into shards of int16 samples, which training maps into memory.
+"""Packing of recordings into shards of int16 samples, which are memory-mapped in training.
 
-A shard consists of two files. `00000.int16` contains the samples of its clips without a header. `00000.json` describes
-the clips and has a checksum for each. Both are written under a temporary name and renamed when complete, the JSON file
-last. An interrupted packing therefore leaves only complete shards, and continues with the first missing one.
+A shard consists of two files. `00000.int16` contains the samples of the clips without a header. `00000.json` contains
+the table row and the checksum of each clip. The files are written under temporary names and renamed when complete. The
+JSON file is written last, so an interrupted run leaves only complete shards. The next run continues with the first
+missing shard.
 """
 
 import json
@@ -24,20 +25,21 @@ from .audioset import Segments, find_recording
 from .index import RecordingIndex
 from .shard import FULL_SCALE, Shard, ShardFormat, read_shard, shard_identity
 
-READ_AHEAD = 64  # clips that are read before they are written
+READ_AHEAD = 64  # number of clips that are read in parallel before they are written
 
 
-def pack(segments: Segments, recordings: RecordingIndex, folder: Path, shard_format: ShardFormat) -> None:
-    """Write the shards of a table that `folder` does not contain yet, on all cores.
+def pack(segments: Segments, recordings: RecordingIndex, folder: str | os.PathLike, shard_format: ShardFormat) -> None:
+    """Write the missing shards of a table to `folder`, using all cores.
 
-    Recordings are converted to mono, resampled, and cut or zero-padded to one length. Missing and unreadable recordings
-    are counted in their shard. Memory use does not depend on the length of the table.
+    Recordings are converted to mono, resampled, and cropped or zero-padded to one length. Each shard contains the
+    number of missing recordings and the names of unreadable recordings. Memory use does not depend on the size of the
+    table.
 
     Parameters
     ----------
-    segments : the table of clips
+    segments : table of the clips
     recordings : index of the audio files, from `index_recordings`
-    folder : where shards are written; created if necessary
+    folder : folder of the shards, created if necessary
     shard_format : sample rate, clip length and shard size
 
     Raises
@@ -45,6 +47,7 @@ def pack(segments: Segments, recordings: RecordingIndex, folder: Path, shard_for
     DataError
         `folder` contains shards of another table or format.
     """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     identity = shard_identity(segments, shard_format)
     with (
@@ -63,8 +66,8 @@ def pack(segments: Segments, recordings: RecordingIndex, folder: Path, shard_for
 def _is_packed(json_path: Path, identity: dict[str, Any]) -> bool:
     if not json_path.exists():
         return False
-    if read_shard(json_path).of != identity:
-        raise DataError(f"{json_path} is of another table or format; pack into another folder, or delete this one")
+    if read_shard(json_path).identity != identity:
+        raise DataError(f"{json_path} belongs to another table or format; pack into another folder, or delete it")
     return True
 
 
@@ -86,7 +89,10 @@ def _write_shard(
 def _read_all(
     paths: Mapping[int, Path], shard_format: ShardFormat, pool: ThreadPoolExecutor
 ) -> Iterator[tuple[int, Path, np.ndarray | None]]:
-    """Yield row, path and samples of each recording. Samples are None if the file cannot be read."""
+    """Yield the table row, the path and the samples of each recording.
+
+    The samples are None if the file cannot be read.
+    """
     items = list(paths.items())
     for first in range(0, len(items), READ_AHEAD):
         rows, files = zip(*items[first : first + READ_AHEAD], strict=True)
@@ -105,7 +111,7 @@ def _read_int16(path: Path, shard_format: ShardFormat) -> np.ndarray | None:
 
 @contextmanager
 def _atomic_writer(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file that is renamed to `path` after it has been written to disk completely."""
+    """Open a temporary file for writing and rename the file to `path` at the end of the context."""
     partial = path.with_name(f".{path.name}.part")
     try:
         with partial.open("wb") as file:

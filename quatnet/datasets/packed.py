@@ -1,4 +1,7 @@
-"""Read packed clips. Each clip is mapped into memory and checked when it is used, so that memory use stays small."""
+"""Reading of packed clips.
+
+Each clip is memory-mapped and its checksum is verified when the clip is read.
+"""
 
 import os
 import zlib
@@ -16,13 +19,13 @@ from .shard import FULL_SCALE, Shard, ShardFormat, read_shard, shard_identity
 
 
 class PackedClips:
-    """The packed clips of a table, indexed from 0 in the order of the table.
+    """Packed clips of a table, indexed from 0 in the order of the table.
 
     Parameters
     ----------
-    segments : the table of clips
-    folder : the folder with the shards, written by `pack`
-    shard_format : the format with which the shards were written
+    segments : table of the clips
+    folder : folder of the shards written by `pack`
+    shard_format : format of the shards
 
     Attributes
     ----------
@@ -33,10 +36,10 @@ class PackedClips:
     Raises
     ------
     DataError
-        A shard is missing, incomplete, or of another table or format, or no clip is packed.
+        A shard is missing or incomplete, a shard belongs to another table or format, or no clip is packed.
     """
 
-    def __init__(self, segments: Segments, folder: Path, shard_format: ShardFormat) -> None:
+    def __init__(self, segments: Segments, folder: str | os.PathLike, shard_format: ShardFormat) -> None:
         self.segments, self.folder, self.shard_format = segments, Path(folder), shard_format
         self.missing, self.unreadable = 0, list[str]()
         rows, checksums, self._first_clips = [], [], [0]
@@ -54,8 +57,8 @@ class PackedClips:
     def _read_shard(self, number: int) -> Shard:
         json_path = self.folder / f"{number:05}.json"
         shard, samples_path = read_shard(json_path), json_path.with_suffix(".int16")
-        if shard.of != shard_identity(self.segments, self.shard_format):
-            raise DataError(f"{json_path} is of another table or format; give the folder of {self.segments.name}")
+        if shard.identity != shard_identity(self.segments, self.shard_format):
+            raise DataError(f"{json_path} belongs to another table or format; give the folder of {self.segments.name}")
         expected = len(shard.rows) * self.shard_format.samples * 2
         size = samples_path.stat().st_size if samples_path.exists() else 0
         if size != expected:
@@ -67,7 +70,7 @@ class PackedClips:
 
     @property
     def report(self) -> str:
-        """One line with the numbers of packed, missing and unreadable recordings."""
+        """Text with the numbers of packed, missing and unreadable recordings, in one line."""
         names = f" ({', '.join(self.unreadable[:3])}{' ...' if len(self.unreadable) > 3 else ''})"
         return (
             f"{self.segments.name}: {len(self):,} of {len(self.segments):,} clips, {self.missing:,} missing, "
@@ -79,7 +82,7 @@ class PackedClips:
         return self.segments.targets(self.rows[np.asarray(clips)])
 
     def waveform(self, clip: int) -> np.ndarray:
-        """Return the waveform of a clip, float32 (samples,) in [-1, 1]. Raises DataError if its checksum is wrong."""
+        """Return the waveform of a clip, float32 (samples,) in [-1, 1]. Raises DataError for a wrong checksum."""
         number = int(np.searchsorted(self._first_clips, clip, side="right")) - 1
         path, samples = self.folder / f"{number:05}.int16", self.shard_format.samples
         offset = 2 * samples * (clip - self._first_clips[number])
@@ -101,6 +104,6 @@ class PackedClips:
             yield self.features(range(first, min(first + batch_size, len(self))), frontend)
 
     def verify(self) -> None:
-        """Read all clips. Raises DataError at the first clip with a wrong checksum."""
+        """Verify the checksums of all clips. Raises DataError at the first wrong checksum."""
         for clip in tqdm(range(len(self)), desc=f"checking {self.segments.name}", unit="clip"):
             self.waveform(clip)

@@ -1,10 +1,14 @@
-"""Loader of RAVDESS (speech) in its official layout: `Actor_01/03-01-01-01-01-01-01.wav` to Actor_24, 1440 clips.
+"""Loader of RAVDESS (speech) in the official layout, such as `Actor_01/03-01-01-01-01-01-01.wav`.
 
-Source: S. R. Livingstone, F. A. Russo, The Ryerson audio-visual database of emotional speech and song, 2018;
-CC BY-NC-SA 4.0. Clips are 3 to 5 s long. The five folds are those of C. Luna-Jiménez and others, Multimodal emotion
-recognition on RAVDESS dataset using transfer learning, 2021, section 3.1. All clips of an actor are in one fold.
+The data set has 1440 clips of 3 to 5 s by 24 actors. All clips of an actor are in the same fold. The five folds are
+defined in C. Luna-Jiménez and others, Multimodal emotion recognition on RAVDESS dataset using transfer learning, 2021,
+section 3.1.
+
+Source: S. R. Livingstone, F. A. Russo, The Ryerson audio-visual database of emotional speech and song, 2018. The
+license is CC BY-NC-SA 4.0.
 """
 
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -20,27 +24,29 @@ FOLD_ACTORS = (
     (10, 11, 12, 19, 20),
     (8, 17, 21, 23, 24),
     (1, 4, 9, 22),
-)  # the actors of each fold
-MAX_VALUES = (3, 2, 8, 2, 2, 2, 24)  # the fields of a file name are integers from 1 to these values
+)  # numbers of the actors in each fold
+MAX_VALUES = (3, 2, 8, 2, 2, 2, 24)  # largest value of each field of a file name
 NUM_CLIPS = 1440
 HINT = "give Audio_Speech_Actors_01-24.zip, the folder that contains Actor_01/ to Actor_24/, or its parent"
 
 
 @dataclass(frozen=True)
 class FileName:
-    """The seven fields of a file name, all from 1."""
+    """Fields of a file name, which are integers from 1."""
 
-    modality: int  # 3: audio only
-    channel: int  # 1: speech, 2: song
-    emotion: int  # 1 + index in EMOTIONS
-    intensity: int  # 1: normal, 2: strong
+    modality: int  # 3 is audio only
+    channel: int  # 1 is speech, 2 is song
+    emotion: int  # index in EMOTIONS + 1
+    intensity: int  # 1 is normal, 2 is strong
     statement: int
     repetition: int
-    actor: int  # odd: male, even: female
+    actor: int  # odd numbers are male actors, even numbers are female actors
 
 
 def parse_name(path: Path) -> FileName:
-    """Return the fields of a file name. Raises DataError if the name or its folder is not one of RAVDESS.
+    """Return the fields of a file name.
+
+    Raises DataError if the file name or the folder name is not a name of RAVDESS.
 
     >>> parse_name(Path("Actor_12/03-01-06-01-02-01-12.wav")).emotion
     6
@@ -62,20 +68,20 @@ def _checked(name: FileName, path: Path) -> FileName:
     return name
 
 
-def load(folder: Path) -> Dataset:
+def load(folder: str | os.PathLike) -> Dataset:
     """Return the speech recordings of RAVDESS in five folds by actor.
 
-    Songs and videos are ignored. Unreadable recordings are skipped and named in the note.
+    Songs and videos are ignored. Unreadable recordings are skipped and listed in the note.
 
     Parameters
     ----------
-    folder : the folder that contains the actor folders, or its parent, or the official archive, which is extracted
-        into a folder of the same name beside it
+    folder : folder that contains the actor folders, its parent, or the official zip archive. The archive is extracted
+        into a folder with the same name next to the archive
 
     Raises
     ------
     DataError
-        The folder is missing, a file name is not one of RAVDESS, or no speech can be read.
+        The folder is missing, a file name is not a file name of RAVDESS, or no speech recording can be read.
     """
     error_message = f"no folders Actor_01/ ... in {folder}; {HINT}"
     root = find_root(
@@ -105,7 +111,7 @@ def _extracted(path: Path) -> Path:
 
 
 def actor_fold(actor: int) -> int:
-    """Return the fold, 1 to 5, of an actor, 1 to 24."""
+    """Return the fold (1 to 5) of an actor (1 to 24)."""
     return next(fold for fold, actors in enumerate(FOLD_ACTORS, start=1) if actor in actors)
 
 

@@ -1,4 +1,4 @@
-"""The records of a data set: clips with class labels and cross-validation folds."""
+"""Data set classes: clips with class labels and cross-validation folds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ..errors import DataError
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording with its class label and fold.
+    """Recording with a class label and a fold.
 
     Attributes
     ----------
@@ -18,7 +18,7 @@ class Clip:
     label : index of the class in `Dataset.classes`
     fold : number of the cross-validation fold, from 1
     source : function without arguments that returns the waveform, float (samples,), and its sample rate in Hz
-    key : identifies the samples for the feature cache; clips with different samples have different keys
+    key : unique key of the samples in the feature cache
     """
 
     name: str
@@ -30,14 +30,14 @@ class Clip:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set for classification.
+    """Data set for classification.
 
     Attributes
     ----------
     name : name of the data set
     classes : class names, in the order of the labels
     clips : all clips
-    note : a remark for the user, for example about skipped recordings; may be empty
+    note : message for the user, for example about skipped recordings, or an empty string
     """
 
     name: str
@@ -56,12 +56,14 @@ class Dataset:
         return np.array([clip.fold for clip in self.clips])
 
     def split(self, fold: int) -> tuple[list[Clip], list[Clip]]:
-        """Return the training clips (all other folds) and the test clips (fold `fold`).
+        """Return the training clips and the test clips.
+
+        The test clips are the clips of `fold`, the training clips are all other clips.
 
         Raises
         ------
         DataError
-            The data set has no such fold, or no other fold.
+            The data set has no fold `fold`, or no other fold.
         """
         folds = sorted(set(self.folds.tolist()))
         if fold not in folds or len(folds) < 2:

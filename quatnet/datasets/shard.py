@@ -1,4 +1,4 @@
-"""The format of packed shards: a file of samples and a JSON file that describes it."""
+"""Format of packed shards, which consist of a file of samples and a JSON file."""
 
 import hashlib
 import json
@@ -9,18 +9,20 @@ from typing import Any
 from ..errors import ConfigError, DataError
 from .audioset import Segments
 
-FULL_SCALE = 32767  # int16 value of 1.0
+FULL_SCALE = 32767  # int16 value of the sample 1.0
 
 
 @dataclass(frozen=True)
 class ShardFormat:
-    """Settings of packed shards. The defaults need 640 kB per clip and 320 MB per shard.
+    """Settings of packed shards.
+
+    With the default values, a clip needs 640 kB and a shard 320 MB.
 
     Parameters
     ----------
-    sample_rate_hz : sample rate in Hz of the packed clips
-    clip_seconds : length in seconds of the packed clips
-    shard_clips : table rows per shard; rows without a recording take no space
+    sample_rate_hz : sample rate of the packed clips in Hz
+    clip_seconds : length of the packed clips in seconds
+    shard_clips : number of table rows per shard. Rows without a recording need no disk space
 
     Raises
     ------
@@ -44,18 +46,18 @@ class ShardFormat:
 
 @dataclass
 class Shard:
-    """The content of a shard's JSON file.
+    """Content of the JSON file of a shard.
 
     Attributes
     ----------
-    of : identity of the table and format, see `shard_identity`
+    identity : identity of table and format, see `shard_identity`
     rows : table row of each packed clip
     crc32 : CRC-32 checksum of the samples of each packed clip
-    missing : number of rows without a recording
+    missing : number of table rows without a recording
     unreadable : names of the recordings that cannot be read
     """
 
-    of: dict[str, Any]
+    identity: dict[str, Any]
     rows: list[int] = field(default_factory=list)
     crc32: list[int] = field(default_factory=list)
     missing: int = 0
@@ -63,7 +65,7 @@ class Shard:
 
 
 def read_shard(json_path: Path) -> Shard:
-    """Return the content of a shard's JSON file. Raises DataError if the file is missing or malformed."""
+    """Return the content of the JSON file of a shard. Raises DataError if the file is missing or malformed."""
     try:
         return Shard(**json.loads(json_path.read_text()))
     except (OSError, ValueError, TypeError) as error:
@@ -71,6 +73,6 @@ def read_shard(json_path: Path) -> Shard:
 
 
 def shard_identity(segments: Segments, shard_format: ShardFormat) -> dict[str, Any]:
-    """Return the identity of a table and a format, which all of its shards have in common."""
+    """Return a dictionary that identifies the table and the format of a shard."""
     digest = hashlib.blake2b(segments.ids.tobytes() + segments.starts.tobytes(), digest_size=8).hexdigest()
     return {"table": segments.name, "rows": len(segments), "digest": digest, **asdict(shard_format)}

@@ -1,4 +1,4 @@
-"""Class labels as training targets."""
+"""Conversion of class labels to training targets."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ from ..errors import ConfigError, ShapeError
 
 
 def one_hot(labels: np.ndarray, num_classes: int, *, label_smoothing: float = 0.0) -> np.ndarray:
-    """Return float32 targets (N, num_classes) of `labels` (N,): 1 at the label, 0 elsewhere.
+    """Return one-hot float32 targets (N, num_classes) of `labels` (N,).
 
-    Label smoothing s replaces the target t by (1 - s) t + s / num_classes.
+    Label smoothing s replaces each target t by (1 - s) t + s / num_classes.
 
     Raises
     ------

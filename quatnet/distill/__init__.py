@@ -1,6 +1,6 @@
-"""Knowledge distillation: a student is trained with the labels and the outputs of a teacher.
+"""Knowledge distillation: training of a student network with the labels and the outputs of a teacher.
 
-The teacher is one network, several networks, or a file of cached outputs.
+The teacher is one network, several networks, or a file of teacher outputs.
 """
 
 from .cached import CachedOutputs, read_cached_outputs

@@ -1,8 +1,8 @@
-"""Cached outputs of a teacher: logits or embeddings of clips, read from a file.
+"""Cached logits or embeddings of a teacher.
 
-An `.npz` file has the array `clip`: the names of the clips (N,), with or without file extension. It also has `logits`
-(N, classes) in the order of the classes of the data set, or `embedding` (N, size), from which `linear_probe` computes
-logits.
+The `.npz` file of the outputs has two arrays. The array `clip` (N,) contains the names of the clips, with or without
+file extension. The second array is `logits` (N, classes), in the class order of the data set, or `embedding` (N, size).
+`linear_probe` computes logits from embeddings.
 """
 
 import os
@@ -22,8 +22,8 @@ class CachedOutputs:
 
     Parameters
     ----------
-    path : file of the outputs
-    rows : row in `outputs` of each clip name
+    path : file of the outputs, used in error messages
+    rows : index of each clip name in `outputs`
     outputs : (N, size) float32
     kind : "logits" or "embedding"
     """
@@ -34,7 +34,7 @@ class CachedOutputs:
     kind: str
 
     def select(self, clips: Sequence[str]) -> np.ndarray:
-        """Return the outputs (len(clips), size) in the order of `clips`. Raises DataError where clips are missing."""
+        """Return the outputs (len(clips), size) in the order of `clips`. Raises DataError if clips are missing."""
         rows = [row for clip in clips if (row := self._row(clip)) is not None]
         if missing := [clip for clip in clips if self._row(clip) is None]:
             raise DataError(
@@ -48,9 +48,10 @@ class CachedOutputs:
 
 
 def read_cached_outputs(path: str | os.PathLike) -> CachedOutputs:
-    """Read the outputs of a teacher; logits, if the file has logits and embeddings.
+    """Return the cached outputs of a teacher.
 
-    Raises DataError where the file is missing or damaged, or has other arrays.
+    If the file has logits and embeddings, the logits are returned. Raises DataError if the file is missing or damaged,
+    or if the arrays do not have the expected names and shapes.
     """
     arrays = _load_arrays(Path(path))
     kind = next((kind for kind in ("logits", "embedding") if kind in arrays), None)
@@ -69,7 +70,7 @@ def _load_arrays(path: Path) -> dict[str, np.ndarray]:
     except FileNotFoundError as error:
         raise DataError(f"there is no file {path} with the outputs of a teacher") from error
     except (ValueError, TypeError, EOFError, OSError, AttributeError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is truncated or no .npz file of arrays ({type(error).__name__})") from error
+        raise DataError(f"{path} is truncated or not an .npz file of arrays ({type(error).__name__})") from error
 
 
 def _check_arrays(path: str | os.PathLike, clips: np.ndarray, outputs: np.ndarray, kind: str) -> None:

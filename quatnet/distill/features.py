@@ -1,7 +1,7 @@
-"""Feature matching: the projected embedding of the student is trained towards the embedding of the teacher.
+"""Feature matching between the embeddings of student and teacher.
 
-Source: A. Romero and others, FitNets: hints for thin deep nets, 2015, section 2.2. There an intermediate layer is
-matched in a first training stage; here the embedding is matched together with the labels.
+Source: A. Romero and others, FitNets: hints for thin deep nets, 2015, section 2.2. FitNets match an intermediate layer
+in a first training stage. This module matches the embedding and the labels in the same training.
 """
 
 import numpy as np
@@ -16,15 +16,16 @@ from .losses import HardLoss, Loss, combine_losses, split_targets, without_grad
 
 
 class ProjectedStudent(Module):
-    """A student that returns logits and features (N, classes + embedding_size) in training, and logits otherwise.
+    """Student network with an additional output for feature matching.
 
-    The features are the embedding of the student. If its size differs from `embedding_size`, a trainable linear layer
-    projects it. The projection is a submodule, so an optimizer of `parameters()` trains it together with `network`.
-    After training, `network` is used alone.
+    In training mode, the output is (N, classes + embedding_size): the logits, then the features. In evaluation mode,
+    the output is the logits. The features are the embedding of the student. If the size of the embedding differs from
+    `embedding_size`, the embedding is projected by a trainable linear layer, which is included in `parameters()`. After
+    training, `network` is used alone.
 
     Parameters
     ----------
-    network : student
+    network : network to train
     embedding_size : size of the embedding of the teacher
     rng : generator of the initial weights of the projection
 
@@ -58,15 +59,18 @@ def feature_matching(
     alpha: float = 0.5,
     hard_loss: HardLoss = ops.cross_entropy,
 ) -> Loss:
-    """Return the loss (1 - alpha) · hard_loss + alpha · mse_loss of the features, averaged over the teachers.
+    """Return the loss (1 - alpha) · hard_loss + alpha · feature_loss.
+
+    The feature loss is the mean squared error between the features of the student and the embedding of a teacher,
+    averaged over the teachers.
 
     Parameters
     ----------
     student : network whose outputs are passed to the loss
-    teachers : networks whose embeddings have the student's `embedding_size`. Without teachers, the targets must be
+    teachers : networks whose embeddings have the size `student.embedding_size`. Without teachers, the targets are
         (N, classes + embedding_size) and contain the embeddings, see `append_soft_targets`
     alpha : weight of the feature loss, 0 to 1
-    hard_loss : loss of the labels; `ops.binary_cross_entropy_with_logits` for several labels per clip
+    hard_loss : loss of the labels. For several labels per clip, use `ops.binary_cross_entropy_with_logits`
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Training losses: cross entropy with the labels, and distillation losses with soft targets of a teacher.
+"""Cross-entropy and distillation losses.
 
 The teacher logits are computed by a teacher network for each training batch, or they are cached. Cached teacher logits
-are appended to the targets, so batching, shuffling and mixup apply to both.
+are appended to the targets, so that batching, shuffling and mixup apply to targets and teacher logits.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,15 +18,15 @@ from ..models import Network
 
 Loss = Callable[[Tensor, Array, Array], Tensor]  # logits, targets, input batch -> scalar
 HardLoss = Callable[[Tensor, Array], Tensor]  # logits, targets -> scalar
-LossPair = tuple[HardLoss, Callable[..., Tensor]]  # hard loss; logits, teacher_logits, temperature= -> scalar
-KINDS: dict[str, LossPair] = {
+LossPair = tuple[HardLoss, Callable[..., Tensor]]  # hard loss and soft loss
+LOSSES: dict[str, LossPair] = {
     "softmax": (ops.cross_entropy, ops.distillation_loss),
     "bernoulli": (ops.binary_cross_entropy_with_logits, ops.binary_distillation_loss),
 }
 
 
 def cross_entropy_loss(logits: Tensor, targets: Array, _x: Array) -> Tensor:
-    """Return the softmax cross entropy between logits and targets."""
+    """Return the softmax cross entropy between logits and targets, for one label per clip."""
     return ops.cross_entropy(logits, targets)
 
 
@@ -38,19 +38,19 @@ def binary_cross_entropy_loss(logits: Tensor, targets: Array, _x: Array) -> Tens
 def distillation(
     *teachers: Network, kind: str | LossPair = "softmax", temperature: float = 2.0, alpha: float = 0.5
 ) -> Loss:
-    """Return the loss (1 - alpha) · hard_loss + alpha · soft_loss, where soft_loss is T² KL(teacher || student).
+    """Return the loss (1 - alpha) · hard_loss + alpha · soft_loss.
 
-    The soft loss is the mean over the teachers. Up to a term that does not depend on the student, KL is linear in the
-    probabilities of the teacher. So the gradient for several teachers equals the gradient for one teacher whose
+    The soft loss is T² KL(teacher || student), where T is `temperature` and KL is the Kullback-Leibler divergence,
+    averaged over the teachers. The gradient for several teachers equals the gradient for one teacher whose
     probabilities at temperature T are the arithmetic mean of the probabilities of all teachers.
 
     Parameters
     ----------
     teachers : networks that compute the teacher logits for each batch, in evaluation mode and without gradient. Without
-        teachers, the targets must be (N, 2 · classes) and contain the teacher logits, see `append_soft_targets`
+        teachers, the targets are (N, 2 · classes) and contain the teacher logits, see `append_soft_targets`
     kind : "softmax" for one label per clip, "bernoulli" for several labels per clip, or a pair of functions
         hard_loss(logits, targets) and soft_loss(logits, teacher_logits, temperature=T)
-    temperature : T, divides the logits of student and teacher
+    temperature : divisor T of the logits of student and teacher
     alpha : weight of the soft loss, 0 to 1
 
     Raises
@@ -58,7 +58,7 @@ def distillation(
     ConfigError
         `kind` is unknown, `alpha` is outside 0 to 1, or `temperature` is not above 0.
     """
-    losses = KINDS.get(kind) if isinstance(kind, str) else kind
+    losses = LOSSES.get(kind) if isinstance(kind, str) else kind
     if not (isinstance(losses, tuple) and len(losses) == 2) or not 0 <= alpha <= 1 or not temperature > 0:
         raise ConfigError(
             "expected 0 <= alpha <= 1, temperature > 0 and a kind of softmax, bernoulli or a pair of losses, "
@@ -77,10 +77,10 @@ def distillation(
 
 
 def append_soft_targets(targets: np.ndarray, teacher_outputs: np.ndarray) -> np.ndarray:
-    """Return (N, classes + size): targets (N, classes), then teacher outputs (N, size) in the dtype of the targets.
+    """Return targets (N, classes) and teacher outputs (N, size), concatenated to (N, classes + size).
 
-    Mixup of the result mixes targets and teacher outputs in the same proportion. Raises ShapeError where the numbers of
-    clips differ.
+    The dtype is the dtype of the targets. Mixup of the result mixes targets and teacher outputs in the same proportion.
+    Raises ShapeError if the numbers of clips differ.
     """
     if targets.ndim != 2 or teacher_outputs.ndim != 2 or len(targets) != len(teacher_outputs):
         raise ShapeError(
@@ -93,7 +93,8 @@ def append_soft_targets(targets: np.ndarray, teacher_outputs: np.ndarray) -> np.
 def split_targets(targets: Array, classes: int, size: int, teacher_outputs: list[Array]) -> tuple[Array, list[Array]]:
     """Return the labels and the teacher outputs.
 
-    Without `teacher_outputs`, they are read from the targets; ShapeError where the targets do not contain them.
+    If `teacher_outputs` is empty, the targets are split into labels and teacher outputs. Raises ShapeError if the
+    targets do not have `classes` + `size` columns.
     """
     if teacher_outputs:
         return targets, teacher_outputs
@@ -106,7 +107,7 @@ def split_targets(targets: Array, classes: int, size: int, teacher_outputs: list
 
 
 def without_grad(function: Callable[[Array], Tensor], x: Array) -> Array:
-    """Return the array that a network or function computes for `x`, without recording the graph."""
+    """Return the array of `function(x)`, computed without recording the autodiff graph."""
     with no_grad():
         return function(x).data
 

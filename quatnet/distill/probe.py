@@ -13,17 +13,18 @@ Probe = Callable[[np.ndarray], np.ndarray]  # embeddings -> logits
 
 
 def linear_probe(embeddings: np.ndarray, labels: np.ndarray, classes: int, *, inverse_penalty: float = 0.01) -> Probe:
-    """Train a logistic regression and return its prediction function: embeddings (M, size) -> logits (M, classes).
+    """Train a logistic regression and return a function that maps embeddings (M, size) to logits (M, classes).
 
-    The loss is ½ |W|² + c Σ cross_entropy(s W + b) with weights W (size, classes) and biases b (classes,), where s are
-    the embeddings, each column standardized to mean 0 and standard deviation 1. All arrays are NumPy arrays.
+    The embeddings are standardized to mean 0 and standard deviation 1 in each column. The loss is
+    ½ |W|² + c Σ cross_entropy(s W + b), with the standardized embeddings s, the weights W (size, classes), the biases
+    b (classes,) and c = `inverse_penalty`. All arrays are NumPy arrays.
 
     Parameters
     ----------
-    embeddings : (N, size), of training clips only
-    labels : (N,), 0 to classes - 1
+    embeddings : embeddings of the training clips, (N, size)
+    labels : labels of the training clips, (N,), from 0 to classes - 1
     classes : number of classes
-    inverse_penalty : c, inverse of the L2 penalty
+    inverse_penalty : weight c of the cross entropy relative to the L2 penalty
 
     Raises
     ------
@@ -38,7 +39,7 @@ def linear_probe(embeddings: np.ndarray, labels: np.ndarray, classes: int, *, in
         raise ConfigError(f"expected inverse_penalty > 0, got {inverse_penalty}")
     x = embeddings.astype(np.float64)
     mean, deviation = x.mean(axis=0), x.std(axis=0)
-    deviation[deviation == 0] = 1.0  # a constant column
+    deviation[deviation == 0] = 1.0  # constant columns are not scaled
     weights = _fit((x - mean) / deviation, one_hot(labels, classes), inverse_penalty)
 
     def predict(embeddings: np.ndarray) -> np.ndarray:
@@ -48,7 +49,7 @@ def linear_probe(embeddings: np.ndarray, labels: np.ndarray, classes: int, *, in
 
 
 def _fit(s: np.ndarray, targets: np.ndarray, c: float) -> np.ndarray:
-    """Return the biases and weights, (1 + size, classes), with the biases in row 0."""
+    """Return the array (1 + size, classes) of the biases (row 0) and the weights."""
     shape = s.shape[1] + 1, targets.shape[1]
 
     def value_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:

@@ -1,4 +1,4 @@
-"""CNN and ResNet families, real or quaternion, built from a config."""
+"""Real and quaternion networks of the CNN and ResNet families, built from a config."""
 
 from .build import NAMES, build, config_from_dict, from_name
 from .channels import ChannelGroup, num_filters, pruned_config, remaining_filters, shared_channels, with_filters

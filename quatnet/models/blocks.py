@@ -1,4 +1,7 @@
-"""Building blocks of the networks: `ConvBlock` (CNN, and both ends of a ResNet) and `ResidualBlock` (ResNet)."""
+"""Plain and residual convolution blocks.
+
+A CNN consists of `ConvBlock`s. A ResNet consists of `ResidualBlock`s between two `ConvBlock`s.
+"""
 
 import numpy as np
 
@@ -10,7 +13,7 @@ from .config import Config
 
 
 class ConvBlock(Module):
-    """Sequence of [convolution -> batch norm -> relu]: (N, H, W, C) -> (N, H, W, widths[-1])."""
+    """Sequence of convolution, batch norm and relu layers, which maps (N, H, W, C) to (N, H, W, widths[-1])."""
 
     def __init__(self, in_channels: int, widths: tuple[int, ...], config: Config, *, rng: np.random.Generator) -> None:
         self.convs = _convolutions(in_channels, widths, config, rng)
@@ -23,14 +26,14 @@ class ConvBlock(Module):
 
 
 class ResidualBlock(Module):
-    """relu(x + f(x)), where f is a sequence of convolutions and batch norms with relu and dropout in between.
+    """Residual block relu(x + f(x)), where f consists of convolutions and batch norms with relu and dropout between.
 
-    Without `shortcut`: (N, H, W, C) -> (N, H, W, C). With `shortcut`, both branches start from x pooled 2 x 2, and
-    the result is relu(batch_norm(conv_1x1(x)) + f(x)), of shape (N, H // 2, W // 2, widths[-1]). The weight of the
-    last batch norm is initialized to 0, so that f(x) = 0 at the start of training.
+    Without `shortcut`, the block maps (N, H, W, C) to (N, H, W, C). With `shortcut`, the input x is first pooled
+    2 x 2, and the output is relu(batch_norm(conv_1x1(x)) + f(x)), of shape (N, H // 2, W // 2, widths[-1]). The weight
+    of the last batch norm is initialized to 0, so that f(x) = 0 at the start of training.
 
-    Source: K. He and others, Deep residual learning for image recognition, 2016 (basic block); pooling instead of
-    strides, dropout and the zero initialization as in PANNs, Q. Kong and others, 2020.
+    Source: K. He and others, Deep residual learning for image recognition, 2016 (basic block). Pooling instead of
+    strides, dropout and the zero initialization are those of PANNs, Q. Kong and others, 2020.
     """
 
     def __init__(
@@ -57,7 +60,7 @@ class ResidualBlock(Module):
         return self.residual_add(h, x, train=train)
 
     def residual_input(self, x: Tensor) -> Tensor:
-        """Return the input of both branches: `x`, pooled if the block has a shortcut."""
+        """Return the input of both branches, which is `x`, pooled 2 x 2 if the block has a shortcut."""
         return ops.avg_pool2d(x) if self.shortcut else x
 
     def residual_add(self, h: Tensor, x: Tensor, *, train: bool) -> Tensor:

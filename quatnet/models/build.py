@@ -1,4 +1,4 @@
-"""Build a network from a config, and a config from the name of a published network."""
+"""Construction of networks from configs, and of configs from the names of published networks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -42,7 +42,7 @@ def from_name(name: str, classes: int) -> Config:
 
 
 def config_from_dict(fields: Mapping[str, Any]) -> Config:
-    """Return the config with these fields, as written by `dataclasses.asdict`.
+    """Return the config with the given `fields`, the inverse of `dataclasses.asdict`.
 
     The result is a `ResNetConfig` if `fields` contains "stages", otherwise a `CNNConfig`. Raises TypeError for missing
     or unknown fields and ConfigError for invalid values.

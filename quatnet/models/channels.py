@@ -1,4 +1,4 @@
-"""Groups of layers that share channels, and the config of a network after some channels are removed."""
+"""Groups of layers that share channels, and configs of networks with fewer channels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,12 +10,12 @@ from .config import Config
 
 
 class ChannelGroup(NamedTuple):
-    """Layers that share the same channels, so that a channel can only be removed from all of them together.
+    """Group of layers that share channels. A channel is removed from all layers of the group together.
 
     `producers` are the convolutions that compute the channels (last axis of their `weight`). `norms` are the batch
-    norms over the channels (one entry each in `weight`, `bias`, `running_mean` and `running_var`). `consumers` are the
-    layers that take the channels as input (last but one axis of their `weight`). In the weight of a quaternion layer,
-    one entry of these axes corresponds to four real channels.
+    norms of the channels (axis of `weight`, `bias`, `running_mean` and `running_var`). `consumers` are the layers that
+    take the channels as input (last but one axis of their `weight`). In the weight of a quaternion layer, one index
+    along the channel axes corresponds to four real channels.
     """
 
     producers: list[str]
@@ -26,17 +26,18 @@ class ChannelGroup(NamedTuple):
 def shared_channels(config: Config) -> list[ChannelGroup]:
     """Return the channel groups of a network, ordered by their first producer.
 
-    In a plain block, each convolution has a group of its own. A residual block adds its last convolution to its input,
-    so all residual blocks of a stage, and the shortcut or plain block at its start, produce the same channels.
-    The layer `blocks.B.convs.C` has `config.widths[B][C]` output channels; a shortcut has the last width of its block.
-    The output channels of the embedding are not included.
+    In a plain block, each convolution has a separate group. A residual block adds its input to the output of its last
+    convolution. The last convolutions of all residual blocks of a stage are therefore in one group, together with the
+    shortcut or the plain block before the first sum of the stage. The layer `blocks.B.convs.C` has
+    `config.widths[B][C]` output channels. A shortcut has the last width of its block. The output channels of the
+    embedding are not included.
 
     >>> from quatnet.models import CNNConfig
     >>> shared_channels(CNNConfig(3, False, ((8,), (16,)), embedding=4))[0]
     ChannelGroup(producers=['blocks.0.convs.0'], norms=['blocks.0.norms.0'], consumers=['blocks.1.convs.0'])
     """
     groups: list[ChannelGroup] = []
-    block_output = ChannelGroup([], [], [])  # initially the input of the network, which has no producer
+    block_output = ChannelGroup([], [], [])  # the input of the network has no producer
     for b, widths in enumerate(config.widths):
         inputs, prefix = block_output, f"blocks.{b}"
         if config.has_shortcut(b) or not config.is_residual(b):
@@ -60,7 +61,7 @@ def _add_producer(group: ChannelGroup, producer: str, norm: str, groups: list[Ch
 
 
 def num_filters(config: Config, group: ChannelGroup) -> int:
-    """Return the number of filters in each producer of a group; a quaternion filter produces four real channels."""
+    """Return the number of filters in each producer of a group. A quaternion filter produces four real channels."""
     _, block, kind, *number = group.producers[0].split(".")
     width = config.widths[int(block)][int(number[0]) if kind == "convs" else -1]
     return width // (4 if config.quaternion else 1)
@@ -76,11 +77,11 @@ def remaining_filters(config: Config, ratio: float, *, blocks: Sequence[int] | N
     ratio
         Share of the filters to remove, 0 <= ratio < 1. At least one filter of each group remains.
     blocks
-        Only groups whose producers all lie in these blocks are pruned (default: all blocks).
+        Blocks to prune (default: all). Only groups with all producers in these blocks are pruned.
 
     Returns
     -------
-    The number of remaining filters by the name of the first producer of each pruned group.
+    Number of remaining filters of each pruned group, by the name of the first producer.
 
     Raises
     ------
@@ -100,9 +101,10 @@ def remaining_filters(config: Config, ratio: float, *, blocks: Sequence[int] | N
 
 
 def with_filters(config: AnyConfig, filters: Mapping[str, int]) -> AnyConfig:
-    """Return `config` with the given number of filters by the first producer of each channel group.
+    """Return `config` with the given numbers of filters.
 
-    Raises ConfigError if a name is not the first producer of a group, or a number is below 1.
+    `filters` maps the first producer of a channel group to the new number of filters of the group. Raises ConfigError
+    if a name is not the first producer of a group, or a number is below 1.
     """
     producers = {group.producers[0]: group.producers for group in shared_channels(config)}
     if not filters.keys() <= producers.keys():
@@ -119,8 +121,8 @@ def with_filters(config: AnyConfig, filters: Mapping[str, int]) -> AnyConfig:
 def pruned_config(config: AnyConfig, ratio: float) -> AnyConfig:
     """Return the config after removing the share `ratio` of the filters in the second half of the blocks.
 
-    In CNN14, these are blocks 4 to 6, which the paper prunes. Channels that a residual sum shares with earlier blocks
-    are not pruned. At least one filter of each group remains. Raises ConfigError unless 0 <= ratio < 1.
+    In CNN14, the second half is blocks 4 to 6, as in the paper. Channels that a residual sum shares with earlier
+    blocks are not pruned. At least one filter of each group remains. Raises ConfigError unless 0 <= ratio < 1.
     """
     second_half = range(len(config.widths) // 2, len(config.widths))
     return with_filters(config, remaining_filters(config, ratio, blocks=second_half))

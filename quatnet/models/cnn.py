@@ -1,10 +1,10 @@
-"""The CNN14 family: real, quaternion, half-width and pruned networks, all built from a `CNNConfig`.
+"""The CNN14 family: real, quaternion, half-width and pruned networks.
 
-    blocks of [convolution -> batch norm -> relu], each followed by average pool 2x2 and dropout
+A `CNNConfig` defines a network of blocks [convolution -> batch norm -> relu]. Each block is followed by average pooling
+2 x 2 and dropout. The last block is pooled only if `last_pool` is set. The input batch norm and the head are in
+`network.py`.
 
-After the last block, there is a pool only with `last_pool`. The input batch norm and the head are in `network.py`.
-
-Source: Q. Kong and others, PANNs, 2020 (CNN6, CNN10, CNN14); A. Singh, M. Plumbley, V. Abrol, 2025 (QCNN14).
+Source: Q. Kong and others, PANNs, 2020 (CNN6, CNN10, CNN14). A. Singh, M. Plumbley, V. Abrol, 2025 (QCNN14).
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 @dataclass(frozen=True)
 class CNNConfig(Config):
-    """Hyperparameters of a network of plain blocks; see `Config`. `last_pool` adds a pool after the last block."""
+    """Hyperparameters of a network of plain blocks, see `Config`. With `last_pool`, the last block is also pooled."""
 
     last_pool: bool = False
 
@@ -45,7 +45,10 @@ def cnn10(classes: int, *, quaternion: bool = False) -> CNNConfig:
 
 
 def cnn6(classes: int, *, quaternion: bool = False) -> CNNConfig:
-    """Return the config of CNN6 (5 x 5 kernels, 4.84 M parameters at 527 classes) or its quaternion counterpart."""
+    """Return the config of CNN6 (4.84 M parameters at 527 classes) or its quaternion counterpart.
+
+    The convolution kernels are 5 x 5.
+    """
     widths = tuple((width,) for width in (64, 128, 256, 512))
     return CNNConfig(classes, quaternion, widths, embedding=512, last_pool=True, kernel_size=5)
 
@@ -61,7 +64,8 @@ def small_cnn(classes: int, *, quaternion: bool = True, width: int = 16) -> CNNC
 def half_width(config: AnyConfig) -> AnyConfig:
     """Return the config at half the width, with about a quarter of the parameters and multiplications.
 
-    Odd numbers of channels, or of quaternion channels in a quaternion network, are rounded down, to at least one.
+    Each layer has half as many channels, rounded down, but at least one. In a quaternion network, quaternion channels
+    are counted.
     """
     unit = 4 if config.quaternion else 1
 
@@ -73,7 +77,7 @@ def half_width(config: AnyConfig) -> AnyConfig:
 
 
 class CNN(Network):
-    """Network of a `CNNConfig`: (N, frames, mels, 4) -> logits (N, classes)."""
+    """Network of plain blocks, which maps clips (N, frames, mels, 4) to logits (N, classes)."""
 
     config: CNNConfig
 
@@ -83,7 +87,7 @@ class CNN(Network):
         super().__init__(config, [ConvBlock(channels, widths, config, rng=rng) for channels, widths in pairs], rng=rng)
 
     def features(self, h: Tensor, *, train: bool, rng: np.random.Generator | None) -> Tensor:
-        """Return the last feature map (N, T, M, C) for normalized inputs (N, frames, mels, 1 or 4)."""
+        """Return the last feature map (N, H, W, C) for normalized inputs (N, frames, mels, 1 or 4)."""
         for number, block in enumerate(self.blocks):
             h = block(h, train=train)
             h = ops.avg_pool2d(h) if self.config.has_pool(number) else h

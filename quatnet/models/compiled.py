@@ -1,4 +1,4 @@
-"""Compilation of a trained network for inference: folded batch norms, prepared kernels, fused layers."""
+"""Compilation of a network for inference: folded batch norms, prepared weights and fused layers."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,19 +17,20 @@ from .network import Network
 
 
 class Compiled:
-    """Network compiled for inference: (N, frames, mels, 4) -> logits (N, classes), without gradients.
+    """Network compiled for inference, which maps (N, frames, mels, 4) to logits (N, classes) without gradients.
 
-    The weights are shared with the network. A layer is prepared again after an optimizer, `load_state_dict` or a batch
-    norm in training mode has replaced one of its arrays. A change of an array in place is not detected.
+    The weights are shared with the network. A layer is prepared again after one of its arrays has been replaced by an
+    optimizer, by `load_state_dict` or by a batch norm in training mode. In-place changes of an array are not detected.
     """
 
     def __init__(self, model: Network) -> None:
         self.model = model
-        self._cache: dict[int, tuple[tuple[Array, ...], Any]] = {}  # by the id of the layer
+        # id of a layer -> arrays of the layer, and prepared arrays
+        self._cache: dict[int, tuple[tuple[Array, ...], Any]] = {}
 
     def __call__(self, x: Array) -> Tensor:
         with no_grad(), single_threaded_blas():
-            h = self._input_norm(x)[:, :, :, None]  # (N, H, W, 1, C)
+            h = self._input_norm(x)[:, :, :, None]  # shape (N, H, W, 1, C)
             for number, block in enumerate(self.model.blocks):
                 apply_block = self._residual_block if self.model.config.is_residual(number) else self._conv_block
                 h = apply_block(h, block, pool=self.model.config.has_pool(number))
@@ -39,7 +40,8 @@ class Compiled:
         """Return the input channels after the input batch norm."""
         x, norm = self.model.select_input_channels(x), self.model.input_norm
         scale, shift = self._prepared(norm, _arrays(norm), partial(_scale_and_shift, eps=norm.eps))
-        shape = (self.model.config.mels, -1)  # (mels, 1) for `input_norm` "mel", whose channels share scale and shift
+        # the shape is (mels, 1) if `input_norm` is "mel": all channels of a mel bin have the same scale and shift
+        shape = (self.model.config.mels, -1)
         return x * scale.reshape(shape) + shift.reshape(shape)
 
     def _head(self, h: Array) -> Array:
@@ -48,7 +50,7 @@ class Compiled:
         return self._linear(xp.maximum(self._linear(pooled, self.model.embedding), 0), self.model.classifier)
 
     def _linear(self, x: Array, layer: Linear | QuaternionLinear) -> Array:
-        """Return the output of a linear layer; a small quaternion layer is computed as one real matrix product."""
+        """Return the output of a linear layer. A small quaternion layer is computed as one real matrix product."""
         weight = layer.weight.data
         if weight.ndim == 3 and not algorithms.is_small(weight.shape):
             return layer(Tensor(x)).data
@@ -61,7 +63,10 @@ class Compiled:
         return h
 
     def _residual_block(self, h: Array, block: ResidualBlock, *, pool: bool) -> Array:
-        """Return the output of a residual block. The last convolution is not fused, since its relu follows the sum."""
+        """Return the output of a residual block.
+
+        The last convolution is not fused, because the sum is computed between its batch norm and relu.
+        """
         x = block.residual_input(_merge_components(h))
         h = x.data[:, :, :, None]
         for conv, norm in zip(block.convs[:-1], block.norms[:-1], strict=True):
@@ -90,7 +95,7 @@ def _arrays(norm: BatchNorm) -> tuple[Array, ...]:
 
 
 def _scale_and_shift(weight: Array, bias: Array, mean: Array, variance: Array, *, eps: float) -> tuple[Array, Array]:
-    """Return the scale and the shift per channel of a batch norm at evaluation."""
+    """Return the scale and the shift of each channel of a batch norm in evaluation mode."""
     scale = weight / xp.sqrt(variance + variance.dtype.type(eps))
     return scale, bias - mean * scale
 
@@ -100,15 +105,15 @@ def _fold_batch_norm(weight: Array, *norm: Array, eps: float, pool: bool) -> fus
 
 
 def _real_matrix(weight: Array) -> Array:
-    """Return the real matrix (4C, 4O) of a quaternion weight (4, C, O)."""
+    """Return the real matrix (4C, 4O) of a quaternion weight (4, C, O) with C inputs and O outputs."""
     return block_weight(weight[:, None, None])[0, 0]
 
 
 def compile(model: Network) -> Compiled:
-    """Return a network for inference, with outputs equal to those of `model` up to rounding.
+    """Return a network for inference whose outputs are equal to the outputs of `model` up to rounding.
 
-    On a CPU, plain convolution blocks run two to four times as fast. On a GPU, a quaternion convolution with eight
-    products needs one pass over memory less; all other layers run as in `model`.
+    On a CPU, plain convolution blocks are two to four times as fast. On a GPU, a quaternion convolution with eight
+    products needs one pass over memory less. All other layers run as in `model`.
 
     >>> import numpy as np; from quatnet.models import CNN, small_cnn
     >>> model = CNN(small_cnn(classes=3), rng=np.random.default_rng(0))

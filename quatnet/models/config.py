@@ -1,4 +1,4 @@
-"""Configuration of a network: all hyperparameters that define its layers, without the weights."""
+"""Configuration of a network: the hyperparameters that define its layers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from ..errors import ConfigError
 
 
 class LayerShape(NamedTuple):
-    """Kernel, channels and output size (`height` x `width`) of one layer for one clip.
+    """Kernel size, channels and output size of one layer for one clip.
 
-    A convolution has a kernel of `kernel_size` x `kernel_size`, a batch norm and no bias. A linear layer has a bias, no
-    batch norm, and an output of 1 x 1.
+    `height` and `width` are the size of the output. A convolution has a `kernel_size` x `kernel_size` kernel, a batch
+    norm and no bias. A linear layer has a bias, no batch norm, and an output of 1 x 1.
     """
 
     name: str
@@ -33,22 +33,23 @@ class Config:
     classes
         Number of classes.
     quaternion
-        Whether the layers are quaternion layers. A real network uses the log-mel spectrogram alone, a quaternion
-        network all four components of the input.
+        Whether the layers are quaternion layers. A real network uses only the log-mel spectrogram. A quaternion network
+        uses all four components of the input.
     widths
-        Real output channels of each convolution, one tuple per block. In a quaternion network, each is a multiple of 4.
+        Numbers of real output channels of the convolutions, one tuple per block. In a quaternion network, each number
+        is a multiple of 4.
     embedding
-        Real output channels of the embedding.
+        Number of real output channels of the embedding.
     mels
-        Mel bins of the input.
+        Number of mel bins of the input.
     block_dropout, head_dropout
         Dropout rates after each block and before the embedding.
     input_norm
-        "mel", as in the paper: the components of a mel bin share one mean and variance, with trained weight and bias.
-        "cell": each component of a mel bin has its own mean and variance, without weight and bias; the deltas are ten
-        times smaller than the log-mel spectrogram.
+        "mel", as in the paper: the components of a mel bin share one mean and variance. Weight and bias are trained.
+        "cell": each component of a mel bin has a separate mean and variance, without weight and bias. This corrects
+        the scale of the deltas, which are ten times smaller than the log-mel spectrogram.
     kernel_size
-        Height and width of the kernels; odd.
+        Height and width of the convolution kernels, an odd number.
 
     Raises
     ------
@@ -84,7 +85,7 @@ class Config:
 
     @property
     def in_channels(self) -> int:
-        """Input channels: 1 (log-mel) or 4 (log-mel and its three deltas)."""
+        """Number of input channels: 1 (log-mel) or 4 (log-mel and its three delta features)."""
         return 4 if self.quaternion else 1
 
     def has_pool(self, block: int) -> bool:

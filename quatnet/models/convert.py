@@ -13,9 +13,9 @@ from .network import Network
 def convert(model: Network | Config, *, rng: np.random.Generator) -> Network:
     """Return the quaternion counterpart of a real network or of its config, with new weights drawn from `rng`.
 
-    Layers, real channels and dropout are the same. Convolutions and the embedding have a quarter of the weights. The
-    input is all four components instead of the log-mel spectrogram alone. The weights of the real network are not used,
-    since a quaternion layer with a quarter of the weights cannot represent an arbitrary real layer.
+    The layers, the numbers of real channels and the dropout rates do not change. The convolutions and the embedding
+    have a quarter of the weights. The input has four components instead of the log-mel spectrogram alone. The weights
+    of the real network are not used, because a quaternion layer cannot represent an arbitrary real layer.
 
     Raises
     ------

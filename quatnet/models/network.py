@@ -1,9 +1,11 @@
-"""Base class of all networks: input batch norm, subclass-specific blocks, and a head.
+"""Base class of all networks.
 
-    batch norm of the input
-    blocks; see cnn.py and resnet.py
-    mean over mels; maximum over time + mean over time
-    dropout; linear -> relu (the embedding); real linear -> logits
+    1. batch norm of the input
+    2. blocks, see cnn.py and resnet.py
+    3. head: mean over mels, maximum over time + mean over time, dropout, linear, relu
+    4. real linear classifier
+
+The output of the head is the embedding. The output of the classifier is the logits.
 
 Source: Q. Kong and others, PANNs, 2020.
 """
@@ -22,7 +24,10 @@ from .config import Config
 
 
 class Network(Module, ABC):
-    """Network built from a `Config`: (N, frames, mels, 4) -> logits (N, classes). Subclasses implement `features`."""
+    """Base class of networks built from a `Config`, which map (N, frames, mels, 4) to logits (N, classes).
+
+    Subclasses implement `features`.
+    """
 
     def __init__(self, config: Config, blocks: list[Any], *, rng: np.random.Generator) -> None:
         self.config = config
@@ -36,25 +41,26 @@ class Network(Module, ABC):
     def __call__(self, x: Array, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         """Return the logits (N, classes).
 
-        With `train`, batch norms use batch statistics and dropout is active, with masks drawn from `rng`.
+        With `train`, batch norms use batch statistics and dropout is active. The dropout masks are drawn from `rng`.
         """
         return self.classifier(self.embed(x, train=train, rng=rng))
 
     def embed(self, x: Array, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
-        """Return the embedding (N, embedding) of the input (N, frames, mels, 4): the input of the classifier.
+        """Return the embedding (N, embedding) of the input (N, frames, mels, 4).
 
-        Raises ShapeError for an input of another shape, or with too few frames for the pooling layers.
+        The embedding is the input of the classifier. Raises ShapeError for an input of another shape, or with too few
+        frames for the pooling layers.
         """
         h = self.features(self.apply_input_norm(x, train=train), train=train, rng=rng)
         return self.head(h, train=train, rng=rng)
 
     @abstractmethod
     def features(self, h: Tensor, *, train: bool, rng: np.random.Generator | None) -> Tensor:
-        """Return the last feature map (N, T, M, C) for normalized inputs (N, frames, mels, 1 or 4)."""
+        """Return the last feature map (N, H, W, C) for normalized inputs (N, frames, mels, 1 or 4)."""
 
     def head(self, h: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
-        """Return the embedding (N, embedding) of the last feature map (N, T, M, C)."""
-        pooled = ops.mean(h, axis=2)  # (N, T, C)
+        """Return the embedding (N, embedding) of the last feature map (N, H, W, C)."""
+        pooled = ops.mean(h, axis=2)  # shape (N, H, C)
         pooled = ops.max(pooled, axis=1) + ops.mean(pooled, axis=1)
         pooled = ops.dropout(pooled, self.config.head_dropout, rng=rng, train=train)
         return ops.relu(self.embedding(pooled))
@@ -69,9 +75,10 @@ class Network(Module, ABC):
         return ops.reshape(flat, x.shape)
 
     def select_input_channels(self, x: Array) -> Array:
-        """Return the channels (N, frames, mels, 1 or 4) used by the network: the log-mel alone, or all four.
+        """Return the input channels of the network (N, frames, mels, 1 or 4).
 
-        Raises ShapeError unless `x` is (N, frames, mels, 4).
+        A real network uses channel 0, the log-mel spectrogram. A quaternion network uses all four channels.
+        Raises ShapeError unless `x` has the shape (N, frames, mels, 4).
         """
         if x.ndim != 4 or x.shape[2:] != (self.config.mels, 4):
             raise ShapeError(f"expected input (N, frames, {self.config.mels}, 4), got {x.shape}")

@@ -1,12 +1,13 @@
-"""ResNet38 and QResNet38: residual blocks between two plain blocks, built from a `ResNetConfig`.
+"""ResNet38 and QResNet38: residual blocks between two plain blocks.
 
-    plain block; average pool 2x2 and dropout
-    stages of residual blocks; from the second stage on, the first block of a stage pools its input 2x2
-    average pool 2x2 and dropout; plain block; dropout
+    1. plain block, average pooling 2 x 2, dropout
+    2. stages of residual blocks, average pooling 2 x 2, dropout
+    3. plain block, dropout
 
-The input batch norm and the head are in `network.py`.
+The first block of every stage except the first pools its input 2 x 2. The input batch norm and the head are in
+`network.py`.
 
-Source: Q. Kong and others, PANNs, 2020 (ResNet38); A. Singh, M. Plumbley, V. Abrol, 2025 (QResNet38).
+Source: Q. Kong and others, PANNs, 2020 (ResNet38). A. Singh, M. Plumbley, V. Abrol, 2025 (QResNet38).
 """
 
 from dataclasses import dataclass
@@ -24,12 +25,12 @@ from .network import Network
 
 @dataclass(frozen=True)
 class ResNetConfig(Config):
-    """Hyperparameters of a residual network; see `Config`.
+    """Hyperparameters of a residual network, see `Config`.
 
-    `widths` contains the first plain block, all residual blocks, and the last plain block. `stages` is the number of
-    residual blocks in each stage, `residual_dropout` the dropout rate inside them. The last widths of all blocks of a
-    stage are equal, since they are added; in the first stage, they are equal to that of the first plain block.
-    Raises ConfigError for invalid values.
+    `widths` contains the first plain block, all residual blocks, and the last plain block. `stages` contains the number
+    of residual blocks in each stage. `residual_dropout` is the dropout rate inside residual blocks. All blocks of a
+    stage have the same last width, because their outputs are added. In the first stage, this width is also the last
+    width of the first plain block. Raises ConfigError for invalid values.
     """
 
     stages: tuple[int, ...] = (3, 4, 6, 3)
@@ -47,7 +48,7 @@ class ResNetConfig(Config):
                 raise ConfigError(f"block {b} adds {self.widths[b - 1][-1]} channels to {widths[-1]}: make them equal")
 
     def has_pool(self, block: int) -> bool:
-        """Return whether the output of `block` is pooled 2 x 2: only the first plain and the last residual block."""
+        """Return whether `block` is the first plain or the last residual block, whose outputs are pooled 2 x 2."""
         return block in (0, len(self.widths) - 2)
 
     def is_residual(self, block: int) -> bool:
@@ -69,7 +70,7 @@ def resnet38(classes: int, *, quaternion: bool = False) -> ResNetConfig:
 
 
 class ResNet(Network):
-    """Network of a `ResNetConfig`: (N, frames, mels, 4) -> logits (N, classes)."""
+    """Residual network, which maps clips (N, frames, mels, 4) to logits (N, classes)."""
 
     config: ResNetConfig
 
@@ -78,7 +79,7 @@ class ResNet(Network):
         super().__init__(config, [_block(config, b, inputs[b], rng) for b in range(len(config.widths))], rng=rng)
 
     def features(self, h: Tensor, *, train: bool, rng: np.random.Generator | None) -> Tensor:
-        """Return the last feature map (N, T, M, C) for normalized inputs (N, frames, mels, 1 or 4)."""
+        """Return the last feature map (N, H, W, C) for normalized inputs (N, frames, mels, 1 or 4)."""
         first, *residual, last = self.blocks
         h = self._dropout(ops.avg_pool2d(first(h, train=train)), train, rng)
         for block in residual:

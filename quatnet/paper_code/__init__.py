@@ -1,4 +1,4 @@
-"""Re-creations of defects of the paper's released code, for comparison only."""
+"""Functions that reproduce defects of the paper's released code, for comparison only."""
 
 from .distillation_loss import distillation_loss
 from .filter_scores import l1_scores

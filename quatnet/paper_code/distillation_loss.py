@@ -7,11 +7,11 @@ from ..backend import Array
 
 
 def distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: float = 2.0) -> Tensor:
-    """Return `ops.distillation_loss` with the probabilities σ(z) instead of the logits z, as the released code does.
+    """Return `ops.distillation_loss` of sigmoid(logits) instead of the logits, as in the released code.
 
-    T²/N Σ KL(softmax(σ(teacher_logits) / T) || softmax(σ(logits) / T)). A softmax of numbers between 0 and 1 over many
-    classes is nearly uniform, so the loss has little effect. It is for comparison only. Raises the errors of
-    `ops.distillation_loss`.
+    The loss is T²/N Σ KL(softmax(σ(teacher_logits) / T) || softmax(σ(logits) / T)) over N clips, where T is
+    `temperature` and σ is the sigmoid. A softmax of values between 0 and 1 over many classes is nearly uniform, so the
+    loss has little effect. Raises the errors of `ops.distillation_loss`.
 
     Source: A. Singh and others, `audio-pruning`, the code of Compressing Quaternion Convolutional Neural Networks for
     Audio Classification, 2025.

@@ -1,4 +1,4 @@
-"""The front end of the paper's released code."""
+"""Front end of the paper's released code."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,10 +10,11 @@ from ..audio import FrontEnd, deltas, log_mel
 
 @dataclass(frozen=True)
 class PaperCodeFrontEnd(FrontEnd):
-    """Compute the features of the paper's released code: differences of the power spectrogram along frequency.
+    """Front end with the features of the paper's released code.
 
-    Parameters are those of `audio.FrontEnd`; `variant` is always "paper_code". Two defects are reproduced: the
-    differences are taken along frequency instead of time, and before the logarithm, so that negative ones are lost.
+    The parameters are the parameters of `audio.FrontEnd`, with `variant` "paper_code". Two defects are reproduced. The
+    differences are computed along frequency instead of time. They are computed before the logarithm, so that negative
+    differences are lost.
 
     >>> PaperCodeFrontEnd()(np.zeros(44100), 44100).shape
     (501, 64, 4)
@@ -31,11 +32,11 @@ class PaperCodeFrontEnd(FrontEnd):
 def paper_code_components(power: np.ndarray, filterbank: np.ndarray, *, floor_db: float) -> np.ndarray:
     """Return the log-mel spectra of repeated differences of the power along frequency, (frames, mels, 4).
 
-    p_0 = `power` and p_n = Δ p_(n-1), where Δ is `deltas` along the bins instead of time. Component n is the log-mel
-    spectrogram of p_n. Negative differences have no logarithm and are raised to `floor_db`.
+    Component n is the log-mel spectrogram of p_n, where p_0 is `power` and p_n is `deltas` of p_(n-1) along the
+    frequency bins. Negative differences have no logarithm and are set to `floor_db`.
 
     Source: A. Singh and others, `audio-pruning`, the code of Compressing Quaternion Convolutional Neural Networks for
-    Audio Classification, 2025; before it in Cross-Caps, `QPANN`, 2024.
+    Audio Classification, 2025, and earlier in Cross-Caps, `QPANN`, 2024.
     """
     powers = [power]
     for _ in range(3):

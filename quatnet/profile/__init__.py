@@ -1,4 +1,4 @@
-"""Cost of a network: parameters, multiplications, additions, memory, and time."""
+"""Cost of networks: parameters, multiplications, additions, memory and time."""
 
 from .counts import LayerCost, count_parameters, layer_costs, layer_multiplications, multiplications, network_cost
 from .latency import layer_milliseconds, milliseconds_per_clip

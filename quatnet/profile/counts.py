@@ -1,9 +1,9 @@
 """Cost of a network for one clip, computed from the shapes of its layers.
 
-A quaternion layer has two counts: one with the 16 real products of its block matrix, for comparison with published
-figures, and one with the 8 real products of `quaternion.eight_products`. The parameters of a batch norm are added to
-those of its convolution. Its multiplications are not counted, since they are folded into the convolution at inference.
-Pooling, products with the constants 2 and 1/4 (part of the prepared kernel) and the spectrogram are not counted either.
+The multiplications of a quaternion layer are counted in two ways: with the 16 real products of its block matrix, for
+comparison with published numbers, and with the 8 real products of `quaternion.eight_products`. The parameters of a
+batch norm are added to the parameters of its convolution. The multiplications of batch norms, pooling, the transforms
+of weights and the spectrogram are not counted.
 """
 
 from collections.abc import Iterator
@@ -26,14 +26,16 @@ class LayerCost:
     Parameters
     ----------
     multiplications_16, multiplications_8
-        Real multiplications with 16 and with 8 real products for each quaternion product; equal for a real layer.
+        Real multiplications with 16 and with 8 real products for each quaternion product. The numbers are equal for a
+        real layer.
     multiplications_winograd
-        Real multiplications of the algorithm that quatnet uses: 8 real products from 16 quaternion channels on and 16
-        below, with 6 products instead of 12 (`conv.fast.winograd`) where `conv.fast.algorithms` selects Winograd.
+        Real multiplications of the algorithm that `conv.fast.algorithms` selects. Quaternion layers with at least 16
+        quaternion input and output channels use 8 real products, other quaternion layers 16 real products. Winograd's
+        algorithm (`conv.fast.winograd`) needs 6 multiplications instead of 12.
     additions_16, additions_8
         Real additions with 16 and with 8 real products for each quaternion product.
     activation_bytes
-        Size of the output in float32. A training step stores the output before and after the batch norm.
+        Size of the float32 output in bytes. A training step stores the output before and after the batch norm.
     """
 
     name: str
@@ -67,19 +69,19 @@ def layer_costs(config: Config, frames: int) -> Iterator[LayerCost]:
 
 
 def num_weights(layer: LayerShape) -> int:
-    """Return the number of real weights of the kernel: 4 for each quaternion, whose block matrix has 16."""
+    """Return the number of real weights of a layer. A quaternion weight counts as 4 real weights."""
     return layer.kernel_size**2 * layer.in_channels * layer.out_channels // (4 if layer.quaternion else 1)
 
 
 def _additions_8(layer: LayerShape) -> int:
-    """Return the additions with 8 products.
+    """Return the number of real additions with 8 real products for each quaternion product.
 
     A quaternion layer needs 8 additions for each input quaternion, the additions of the 8 products between the
     transformed components, and 12 additions for each output quaternion.
     """
     pixels, unit = layer.height * layer.width, 4 if layer.quaternion else 1
     inputs, outputs = layer.in_channels // unit, layer.out_channels // unit
-    additions = layer.kernel_size**2 * inputs - 1  # for each output of each transformed component
+    additions = layer.kernel_size**2 * inputs - 1  # for each output of a transformed component
     if not layer.quaternion:
         return pixels * outputs * (additions + layer.linear)
     return pixels * (8 * inputs + 8 * outputs * additions + 12 * outputs + layer.out_channels * layer.linear)
@@ -106,7 +108,7 @@ def _multiplications_winograd(layer: LayerShape) -> int:
 
 
 def network_cost(config: Config, frames: int) -> LayerCost:
-    """Return the sum over all layers, named "network", including the parameters of the input batch norm."""
+    """Return the sum of the costs of all layers and the parameters of the input batch norm."""
     costs = list(layer_costs(config, frames))
     totals = {field.name: sum(getattr(cost, field.name) for cost in costs) for field in fields(LayerCost)[1:]}
     return LayerCost("network", **totals | {"parameters": totals["parameters"] + input_norm_parameters(config)})
@@ -138,12 +140,12 @@ def layer_multiplications(layer: nn.Module, pixels: int) -> tuple[int, int]:
     layer
         A linear or convolution layer.
     pixels
-        Pixels of the output (of the input for a transposed convolution); 1 for a linear layer.
+        Number of output pixels, or of input pixels for a transposed convolution. Use 1 for a linear layer.
 
     Raises
     ------
     ConfigError
-        The layer is of another type.
+        `layer` is not a linear or convolution layer.
     """
     if not isinstance(layer, (*REAL_LAYERS, *QUATERNION_LAYERS, nn.QuaternionRotationConv2d)):
         raise ConfigError(f"no count for {type(layer).__name__}; expected a linear or a convolution layer")

@@ -1,4 +1,4 @@
-"""Run time of a network and of each of its layers for one clip."""
+"""Measurement of the run time of a network and of its layers for one clip."""
 
 import statistics
 import time
@@ -14,14 +14,14 @@ from ..models import LayerShape, Network
 
 
 def milliseconds_per_clip(model: Callable[[Any], Tensor], clip: np.ndarray, *, runs: int = 15) -> float:
-    """Return the median time in ms for one clip (frames, mels, 4) with batch size 1, after one warm-up run."""
+    """Return the median run time in ms for one clip (frames, mels, 4), after one warm-up run."""
     return _median(lambda: model(clip[None]), runs)
 
 
 def layer_milliseconds(model: Network, frames: int, *, runs: int = 5) -> dict[str, float]:
-    """Return the median time in ms of each convolution and linear layer for one clip of `frames` frames.
+    """Return the median run time in ms of each convolution and linear layer for one clip of `frames` frames.
 
-    Each layer runs separately, without its batch norm, on an input drawn from the normal distribution.
+    Each layer is measured separately, without batch norm, with a normally distributed input.
     """
     rng = np.random.default_rng(0)
     return {layer.name: _layer_time(model, layer, rng, runs) for layer in model.config.layers(frames)}
@@ -43,6 +43,6 @@ def _median(run: Callable[[], Tensor], runs: int) -> float:
     with no_grad():
         for _ in range(runs + 1):
             start = time.perf_counter()
-            float(run().data.ravel()[0])  # synchronizes with a GPU
+            float(run().data.ravel()[0])  # reading a value synchronizes the GPU
             times.append(1000 * (time.perf_counter() - start))
     return statistics.median(times[1:])

@@ -1,16 +1,16 @@
-"""Filter pruning: score the filters, select those to keep, and build the smaller network."""
+"""Filter pruning: scores of filters, selection of the filters to keep, and construction of the smaller network."""
 
 from .budget import Budget, budget_from_reference, select_for_budget
 from .criteria import CRITERIA, Criterion, batch_norm, by_weight, criterion_from_name, l1, random
-from .filters import KeepIndices, Slice, mask_filters, plan, prune_filters
+from .filters import AxisSelection, KeepIndices, mask_filters, plan_pruning, prune_filters
 from .gradual import Selector, budget_rounds, prune_gradually, ratio_rounds
 from .savings import LayerSavings, layer_savings, savings_table
 from .scores import geometric_median_scores, l1_scores, l2_scores, operator_norm_scores
 from .selection import select, select_counts
 
 __all__ = [
-    "CRITERIA", "Budget", "Criterion", "KeepIndices", "LayerSavings", "Selector", "Slice", "batch_norm",
+    "CRITERIA", "AxisSelection", "Budget", "Criterion", "KeepIndices", "LayerSavings", "Selector", "batch_norm",
     "budget_from_reference", "budget_rounds", "by_weight", "criterion_from_name", "geometric_median_scores", "l1",
-    "l1_scores", "l2_scores", "layer_savings", "mask_filters", "operator_norm_scores", "plan", "prune_filters",
+    "l1_scores", "l2_scores", "layer_savings", "mask_filters", "operator_norm_scores", "plan_pruning", "prune_filters",
     "prune_gradually", "random", "ratio_rounds", "savings_table", "select", "select_counts", "select_for_budget",
 ]  # fmt: skip

@@ -1,4 +1,7 @@
-"""Pruning to a budget of multiplications and parameters, by ranking the filters of all layers together."""
+"""Pruning to a budget of multiplications and parameters.
+
+The filters of all layers are ranked together.
+"""
 
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -21,9 +24,9 @@ class Budget:
     Parameters
     ----------
     multiplications
-        Real multiplications for one clip, with 8 for a quaternion product.
+        Maximum number of real multiplications for one clip, with 8 for each quaternion product.
     parameters
-        Trainable parameters.
+        Maximum number of trainable parameters.
     frames
         Length of the clip in frames.
     """
@@ -36,7 +39,7 @@ class Budget:
         return f"{self.multiplications:,} multiplications and {self.parameters:,} parameters"
 
     def fits(self, config: Config) -> bool:
-        """Return whether the cost of a network, as counted by `profile.network_cost`, is within the budget."""
+        """Return whether the cost of a network (`profile.network_cost`) is within the budget."""
         cost = network_cost(config, self.frames)
         return cost.multiplications_8 <= self.multiplications and cost.parameters <= self.parameters
 
@@ -44,9 +47,12 @@ class Budget:
 def budget_from_reference(
     reference: Config, frames: int, *, multiplications: float = 0.5, parameters: float = 0.2
 ) -> Budget:
-    """Return a budget of these shares of the cost of `reference`. Raises ConfigError unless both shares are above 0."""
+    """Return a budget relative to the cost of `reference`.
+
+    `multiplications` and `parameters` are fractions of the cost. Raises ConfigError unless both are above 0.
+    """
     if not (multiplications > 0 and parameters > 0):
-        raise ConfigError(f"expected shares above 0, got {multiplications} and {parameters}")
+        raise ConfigError(f"expected multiplications and parameters above 0, got {multiplications} and {parameters}")
     cost = network_cost(reference, frames)
     return Budget(int(multiplications * cost.multiplications_8), int(parameters * cost.parameters), frames)
 
@@ -61,10 +67,10 @@ def check_reachable(config: Config, budget: Budget) -> None:
 
 
 def select_for_budget(model: Network, budget: Budget, *, criterion: Criterion = l1) -> KeepIndices:
-    """Return the filters to keep so that the network fits `budget`, removing as few filters as possible.
+    """Return the filters to keep so that the network fits `budget`.
 
-    The filters with the lowest scores in the whole network are removed first. The filter with the highest score of each
-    layer is always kept. Raises ConfigError if the budget cannot be reached.
+    Filters are removed in the order of increasing score, across all layers, until the network fits. The filter with the
+    highest score in each layer is never removed. Raises ConfigError if the budget cannot be reached.
     """
     check_reachable(model.config, budget)
     state = model.state_dict()
@@ -83,6 +89,9 @@ def select_for_budget(model: Network, budget: Budget, *, criterion: Criterion = 
 
 
 def _removal_order(scores: Mapping[str, np.ndarray]) -> list[str]:
-    """Return the layer of each removable filter, lowest score first. The best filter of a layer is not removable."""
+    """Return the layer of each removable filter, in the order of increasing score.
+
+    The filter with the highest score in a layer is not removable.
+    """
     removable = [(score, name) for name, layer_scores in scores.items() for score in np.sort(layer_scores)[:-1]]
     return [name for _, name in sorted(removable, key=lambda item: item[0])]

@@ -1,9 +1,9 @@
-"""Pruning criteria: one score for each filter of a channel group.
+"""Pruning criteria, which compute one score for each filter of a channel group.
 
 A `Criterion` takes the arrays of a network (`Module.state_dict`) and a `ChannelGroup`, and returns scores (filters,).
-The scores of each layer are divided by their mean, so that all layers can be ranked together and all producers of a
-residual sum have the same weight. With the L2 norm or the maximum of the layer as divisor, one wide layer would lose
-nearly all of its filters first.
+The scores of each layer are divided by their mean. The scores of different layers are then comparable, and all
+producers of a residual sum have the same weight. With the L2 norm or the maximum of the scores as divisor, nearly all
+filters of a wide layer would be removed first.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,10 @@ Criterion = Callable[[Arrays, ChannelGroup], np.ndarray]
 
 
 def by_weight(score: Callable[[np.ndarray], np.ndarray]) -> Criterion:
-    """Return a criterion that applies `score`, weight (..., filters) -> (filters,), and averages over all producers."""
+    """Return a criterion that averages the scores of all producers of a channel group.
+
+    `score` maps a weight (..., filters) to scores (filters,).
+    """
 
     def criterion(arrays: Arrays, group: ChannelGroup) -> np.ndarray:
         scores = [_normalize(score(arrays[f"{name}.weight"])) for name in group.producers]
@@ -29,7 +32,9 @@ def by_weight(score: Callable[[np.ndarray], np.ndarray]) -> Criterion:
 
 
 def batch_norm(arrays: Arrays, group: ChannelGroup) -> np.ndarray:
-    """Return the mean absolute batch norm weight of each filter; a quaternion filter has four weights per batch norm.
+    """Return the mean absolute batch norm weight of each filter.
+
+    A quaternion filter has four weights in each batch norm.
 
     Source: Z. Liu and others, Learning efficient convolutional networks through network slimming, 2017.
     """
@@ -39,7 +44,7 @@ def batch_norm(arrays: Arrays, group: ChannelGroup) -> np.ndarray:
 
 
 def random(rng: np.random.Generator) -> Criterion:
-    """Return a criterion that draws uniform random scores from `rng`: the baseline for all other criteria."""
+    """Return a criterion that draws uniform random scores from `rng`, as a baseline for the other criteria."""
 
     def criterion(arrays: Arrays, group: ChannelGroup) -> np.ndarray:
         return rng.random((arrays[f"{group.producers[0]}.weight"].shape[-1],))
@@ -48,7 +53,7 @@ def random(rng: np.random.Generator) -> Criterion:
 
 
 def _normalize(scores: np.ndarray) -> np.ndarray:
-    """Divide by the mean; all zeros remain zeros."""
+    """Return the scores divided by their mean, or unchanged if the mean is 0."""
     return scores / (float(scores.mean()) or 1.0)
 
 
@@ -63,7 +68,10 @@ CRITERIA: Mapping[str, Criterion] = {
 
 
 def criterion_from_name(name: str, *, rng: np.random.Generator) -> Criterion:
-    """Return a criterion of `CRITERIA` by name, or "random", which draws from `rng`. Raises ConfigError if unknown."""
+    """Return the criterion with the given name, which is a key of `CRITERIA` or "random".
+
+    The scores of "random" are drawn from `rng`. Raises ConfigError for any other name.
+    """
     criteria = {**CRITERIA, "random": random(rng)}
     if name not in criteria:
         raise ConfigError(f"expected a criterion among {', '.join(criteria)}, got {name!r}")

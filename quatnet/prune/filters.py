@@ -1,7 +1,7 @@
-"""Removal of filters from a network, with all array entries that depend on them.
+"""Removal of filters, and of the array entries that depend on the filters, from a network.
 
-With a filter, its batch norm entries and the corresponding inputs of all consumer layers are removed. If the filter
-contributes to a residual sum, the same filter is removed from all producers of the sum.
+The batch norm entries of the filter and the corresponding input channels of all consumer layers are also removed. If
+the output of the filter is part of a residual sum, the same filter is removed from all producers of the sum.
 """
 
 from collections.abc import Mapping
@@ -17,35 +17,36 @@ NORM_ARRAYS = ("weight", "bias", "running_mean", "running_var")
 
 
 @dataclass(frozen=True)
-class Slice:
-    """Entries `indices` to keep of the array `name` along `axis`."""
+class AxisSelection:
+    """Selection of the entries to keep along one axis of a network array."""
 
     name: str
     axis: int
     indices: np.ndarray
 
 
-def plan(config: Config, keep: KeepIndices) -> list[Slice]:
-    """Return one `Slice` for each array that shrinks: filters, batch norms, and inputs of the consumer layers.
+def plan_pruning(config: Config, keep: KeepIndices) -> list[AxisSelection]:
+    """Return one `AxisSelection` for each array axis that becomes shorter.
 
-    Raises ConfigError if a name is not the first producer of a channel group or an index is invalid.
+    These arrays are the weights of producers and consumers, and the arrays of batch norms. Raises ConfigError if a
+    name is not the first producer of a channel group or an index is invalid.
     """
-    slices = []
+    selections = []
     for group, filters in _groups(config, keep):
         channels = _real_channels(filters, num_filters(config, group), config.quaternion)
-        slices += [Slice(f"{producer}.weight", -1, filters) for producer in group.producers]
-        slices += [Slice(f"{norm}.{array}", 0, channels) for norm in group.norms for array in NORM_ARRAYS]
-        slices += [Slice(f"{consumer}.weight", -2, filters) for consumer in group.consumers]
-    return slices
+        selections += [AxisSelection(f"{producer}.weight", -1, filters) for producer in group.producers]
+        selections += [AxisSelection(f"{norm}.{array}", 0, channels) for norm in group.norms for array in NORM_ARRAYS]
+        selections += [AxisSelection(f"{consumer}.weight", -2, filters) for consumer in group.consumers]
+    return selections
 
 
 def prune_filters(model: Network, keep: KeepIndices) -> Network:
-    """Return a smaller network with only the filters in `keep`. Layers that are not in `keep` keep all filters.
+    """Return a smaller network that contains only the filters in `keep`.
 
-    Raises ConfigError as `plan` does.
+    Layers that are not in `keep` are not pruned. Raises ConfigError as `plan_pruning` does.
     """
     state = model.state_dict()
-    for entry in plan(model.config, keep):
+    for entry in plan_pruning(model.config, keep):
         state[entry.name] = np.take(state[entry.name], entry.indices, axis=entry.axis)
     config = with_filters(model.config, {name: len(filters) for name, filters in keep.items()})
     pruned = build(config, rng=np.random.default_rng(0))
@@ -54,9 +55,9 @@ def prune_filters(model: Network, keep: KeepIndices) -> Network:
 
 
 def mask_filters(model: Network, keep: KeepIndices) -> Network:
-    """Return a network of the same size in which all filters not in `keep` output 0.
+    """Return a network of the same size in which the output of all filters not in `keep` is 0.
 
-    The reference for `prune_filters`: both networks have equal outputs. Raises ConfigError as `plan` does.
+    The outputs are equal to the outputs of `prune_filters(model, keep)`. Raises ConfigError as `plan_pruning` does.
     """
     state = model.state_dict()
     for group, filters in _groups(model.config, keep):
@@ -70,13 +71,16 @@ def mask_filters(model: Network, keep: KeepIndices) -> Network:
 
 
 def _real_channels(filters: np.ndarray, count: int, quaternion: bool) -> np.ndarray:
-    """Return the real channels of filters: n, C + n, 2C + n and 3C + n for quaternion filter n of C = `count`."""
+    """Return the indices of the real output channels of `filters`.
+
+    Quaternion filter n of `count` filters has the channels n, count + n, 2 count + n and 3 count + n.
+    """
     offsets = np.arange(4) * count if quaternion else np.zeros(1, int)
     return (offsets[:, None] + filters).ravel()
 
 
 def _groups(config: Config, keep: KeepIndices) -> list[tuple[ChannelGroup, np.ndarray]]:
-    """Return the channel groups named in `keep`, each with its sorted indices."""
+    """Return the channel groups named in `keep`, each with its sorted filter indices."""
     groups = {group.producers[0]: group for group in shared_channels(config)}
     for name, filters in keep.items():
         if name not in groups:

@@ -1,4 +1,4 @@
-"""Gradual pruning: several rounds of pruning and fine-tuning."""
+"""Gradual pruning in several rounds of pruning and fine-tuning."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -11,13 +11,13 @@ from .criteria import Criterion, l1
 from .filters import KeepIndices, prune_filters
 from .selection import select_counts
 
-Selector = Callable[[Network], KeepIndices]  # selects the filters to keep in one round, from the current network
+Selector = Callable[[Network], KeepIndices]  # network -> filters to keep in one round
 
 
 def prune_gradually(model: Network, selectors: Iterable[Selector], fine_tune: Callable[[Network], object]) -> Network:
-    """Return the network after one round per selector; each round prunes the network and calls `fine_tune` on it.
+    """Return the network after one round of pruning and fine-tuning for each selector.
 
-    One selector is one-shot pruning.
+    A round prunes the network and calls `fine_tune` with the pruned network. One selector gives one-shot pruning.
 
     Source: P. Molchanov and others, Pruning convolutional neural networks for resource efficient inference, 2017.
     """
@@ -30,10 +30,11 @@ def prune_gradually(model: Network, selectors: Iterable[Selector], fine_tune: Ca
 def ratio_rounds(
     config: Config, ratio: float, rounds: int, *, blocks: Sequence[int] | None = None, criterion: Criterion = l1
 ) -> list[Selector]:
-    """Return one selector per round, which together remove the share `ratio` of the filters in equal steps.
+    """Return one selector for each round of pruning by ratio.
+
+    Together, the selectors remove the share `ratio` of the filters in equal steps.
 
     After the last round, as many filters remain as after `select` with the same `ratio` and `blocks`.
-
     Raises ConfigError if `rounds` is below 1, and as `select` does.
     """
 
@@ -45,8 +46,9 @@ def ratio_rounds(
 
 
 def budget_rounds(config: Config, budget: Budget, rounds: int, *, criterion: Criterion = l1) -> list[Selector]:
-    """Return one selector per round, which together reduce the cost from that of `config` to `budget` in equal steps.
+    """Return one selector for each round of pruning to a budget.
 
+    Together, the selectors reduce the cost of `config` to `budget` in equal steps.
     Raises ConfigError if `rounds` is below 1 or the budget cannot be reached.
     """
     check_reachable(config, budget)
@@ -66,7 +68,7 @@ def budget_rounds(config: Config, budget: Budget, rounds: int, *, criterion: Cri
 
 
 def _remaining_fractions(rounds: int) -> list[float]:
-    """Return the fraction of the total reduction that remains after each round; the last is 0."""
+    """Return the fraction of the total reduction that remains after each round. The last fraction is 0."""
     if rounds < 1:
         raise ConfigError(f"expected at least 1 round, got {rounds}")
     return [1 - number / rounds for number in range(1, rounds + 1)]

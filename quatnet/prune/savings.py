@@ -1,4 +1,4 @@
-"""Filters, parameters and multiplications of each layer before and after pruning."""
+"""Numbers of filters, parameters and multiplications of each layer before and after pruning."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,10 @@ from ..profile.counts import LayerCost
 
 
 class LayerSavings(NamedTuple):
-    """Size of one layer before pruning, and the part that pruning saves; multiplications with 8 per product."""
+    """Size of one layer before pruning, and its reduction by pruning.
+
+    A quaternion product counts as 8 real multiplications.
+    """
 
     name: str
     filters: int
@@ -20,10 +23,10 @@ class LayerSavings(NamedTuple):
 
 
 def layer_savings(before: Config, after: Config, frames: int) -> list[LayerSavings]:
-    """Return one row for each convolution and linear layer, and a last row for the network.
+    """Return the savings of each convolution and linear layer, and of the whole network as the last item.
 
-    The multiplications are those of one clip of `frames` frames. A quaternion filter counts as one filter. The filters
-    in the last row are the sum over the convolutions. Raises ConfigError for too few frames.
+    The multiplications are counted for one clip of `frames` frames. A quaternion filter counts as one filter. The
+    number of filters of the network is the sum over the convolutions. Raises ConfigError for too few frames.
     """
     costs = zip(layer_costs(before, frames), layer_costs(after, frames), strict=True)
     rows = [

@@ -13,7 +13,7 @@ from .filters import KeepIndices
 def select(
     model: Network, ratio: float, *, blocks: Sequence[int] | None = None, criterion: Criterion = l1
 ) -> KeepIndices:
-    """Return the filters to keep after removing the share `ratio` with the lowest scores in each layer.
+    """Return the filters to keep if the share `ratio` with the lowest scores is removed from each layer.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def select(
     blocks
         Blocks to prune (default: all). Channels that a residual sum shares with other blocks are not pruned.
     criterion
-        Scores of the filters.
+        Function that computes the scores of the filters.
 
     Raises
     ------
@@ -35,9 +35,10 @@ def select(
 
 
 def select_counts(model: Network, counts: Mapping[str, int], *, criterion: Criterion = l1) -> KeepIndices:
-    """Return the filters with the highest scores, where `counts` gives their number for each channel group.
+    """Return the filters with the highest scores in each channel group of `counts`.
 
-    Channel groups are named by their first producer. Raises ConfigError for other names.
+    `counts` maps the first producer of a channel group to the number of filters to keep. Raises ConfigError for other
+    names.
     """
     arrays = model.state_dict()
     groups = {group.producers[0]: group for group in shared_channels(model.config)}
@@ -47,5 +48,5 @@ def select_counts(model: Network, counts: Mapping[str, int], *, criterion: Crite
 
 
 def top_k(scores: np.ndarray, k: int) -> np.ndarray:
-    """Return the sorted indices of the `k` highest scores; among equal scores, the first are selected."""
+    """Return the sorted indices of the `k` highest scores. Among equal scores, the first scores are selected."""
     return np.sort(np.argsort(-scores, kind="stable")[:k])

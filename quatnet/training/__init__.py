@@ -1,4 +1,4 @@
-"""Training: `fit` and the `Trainer` below it, batches, metrics, checkpoints, results, transfer, weight averaging."""
+"""Training of networks: training loop, batches, metrics, checkpoints, results, transfer and weight averaging."""
 
 from .augmentation import augmentation, default_augmentation
 from .checkpoint import load_model

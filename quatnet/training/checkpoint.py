@@ -1,6 +1,6 @@
-"""One `.npz` file per model: its config, its arrays, and the state of its training.
+"""Checkpoints: `.npz` files with the config and the arrays of a model, and the state of its training.
 
-The file is read without pickle: it holds arrays and one JSON text.
+A checkpoint contains named arrays and a JSON header. Reading does not use pickle.
 """
 
 import json
@@ -25,9 +25,9 @@ ArrayGroups = Mapping[str, Mapping[str, np.ndarray]]
 def write(
     path: str | os.PathLike, model: Student, header: Mapping[str, Any], groups: ArrayGroups | None = None
 ) -> None:
-    """Save `model` with the JSON `header` and further `groups` of arrays, all or nothing.
+    """Save `model` with the JSON `header` and further `groups` of arrays.
 
-    The config of a built-in network is stored too; of any other network only the arrays.
+    The config of a network of `quatnet.models` is also saved. The file is written with `files.atomic_write`.
     """
     config = getattr(model, "config", None)
     arrays: dict[str, Any] = {
@@ -42,7 +42,7 @@ def write(
 def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]]]:
     """Return the header and the groups of arrays of a checkpoint.
 
-    Raises CheckpointError where the file is missing, truncated, no checkpoint, or one of another format.
+    Raises CheckpointError if the file is missing, truncated, not a checkpoint, or a checkpoint of another format.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -52,7 +52,7 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, dict[str, n
         raise CheckpointError(f"there is no checkpoint {path}") from error
     except (KeyError, ValueError, TypeError, EOFError, OSError, AttributeError, zipfile.BadZipFile) as error:
         raise CheckpointError(
-            f"{path} is truncated or no quatnet checkpoint ({type(error).__name__}); train it again"
+            f"{path} is truncated or not a quatnet checkpoint ({type(error).__name__}); train the network again"
         ) from error
     found = header.get("format") if isinstance(header, dict) else None
     if found != FORMAT:
@@ -65,14 +65,15 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, dict[str, n
 
 
 def load_model(path: str | os.PathLike) -> Network:
-    """Return the built-in network of a checkpoint.
+    """Return the network of a checkpoint.
 
-    Raises CheckpointError for a checkpoint of another network, or where config and arrays do not fit together.
+    Raises CheckpointError if the checkpoint has no config of a network of `quatnet.models`, or if the arrays do not
+    match the config.
     """
     header, groups = read(Path(path))
     if header.get("config") is None:
         raise CheckpointError(
-            f"{path} holds no built-in network, only its arrays: build the network, then call "
+            f"{path} holds no built-in network, only arrays: build the network, then call "
             'load_state_dict(checkpoint.read(path)[1]["model"])'
         )
     try:

@@ -1,4 +1,4 @@
-"""Batches of clips for training and prediction."""
+"""Batches of clips for training and evaluation."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -16,20 +16,22 @@ Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarr
 
 
 class DataLoader:
-    """Shuffled batches of `inputs` and `targets`; called with a generator it yields (x, targets) for one epoch.
+    """Iterable of shuffled batches.
+
+    A call with a random generator yields the batches (x, targets) of one epoch.
 
     Parameters
     ----------
     inputs : array (N, ...)
     targets : array (N, classes)
-    batch_size : largest number of clips in a batch; all batches have nearly this size, so that batch statistics
-        never come from a small rest
-    augment : function of (x, targets, rng) that returns a changed copy of both; see `default_augmentation`
+    batch_size : largest number of clips in a batch. The sizes of all batches differ by at most one clip, so that no
+        batch statistics are computed from a small last batch
+    augment : function of (x, targets, rng) that returns augmented copies (x, targets), see `default_augmentation`
 
     Raises
     ------
     ShapeError
-        There are no clips, or not one target for each.
+        There are no inputs, or the numbers of inputs and targets differ.
     ConfigError
         `batch_size` is less than 1.
     """
@@ -42,7 +44,7 @@ class DataLoader:
         self.inputs, self.targets, self.batch_size, self.augment = inputs, targets, batch_size, augment
 
     def __len__(self) -> int:
-        """Number of batches in an epoch."""
+        """Return the number of batches in an epoch."""
         return -(-len(self.inputs) // self.batch_size)
 
     def __call__(self, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:

@@ -1,4 +1,4 @@
-"""Train a network on arrays in one call."""
+"""Training of a network with default settings."""
 
 import os
 from collections.abc import Callable
@@ -38,27 +38,29 @@ def fit(
 
     Parameters
     ----------
-    model : called as model(x, train=True, rng=...), returns logits (N, classes)
-    batches : a `DataLoader`, or another function of a generator that yields the (x, targets) of one epoch
-    epochs : passes over the batches
+    model : network, called as model(x, train=True, rng=...), that returns logits (N, classes)
+    batches : a `DataLoader`, or another function of a random generator that yields the (x, targets) of one epoch
+    epochs : number of passes over the batches
     steps_per_epoch : number of batches in an epoch, by default len(batches)
-    optimizer : of the parameters of `model`, by default AdamW with `weight_decay`
+    optimizer : optimizer of the parameters of `model`, by default AdamW with `weight_decay`
     max_lr : largest learning rate, reached after a quarter of the steps
-    weight_decay : of the default optimizer
-    loss : function of (logits, targets, x); see `quatnet.distill`
-    test : inputs (N, ...) and labels (N,) whose accuracy is recorded after each epoch; it selects nothing
-    evaluate, metric : function of the model that replaces the accuracy on `test`, and its name in the history
-    seed : of shuffling, augmentation and dropout
+    weight_decay : weight decay of the default optimizer
+    loss : function of (logits, targets, x), see `quatnet.distill`
+    test : inputs (N, ...) and labels (N,). The accuracy on these clips is recorded after each epoch
+    evaluate : function of the model that replaces the accuracy on `test`
+    metric : name of the result of `evaluate` in the history
+    seed : seed of shuffling, augmentation and dropout
     checkpoint : file written after each epoch and on Ctrl-C
-    resume : continue from `checkpoint` where it exists; the result has the same bits as an uninterrupted run
-    metadata : JSON about the run; a resumed run must have the same
+    resume : whether to continue from `checkpoint` if the file exists. The final weights are bit-identical to the
+        weights of an uninterrupted run
+    metadata : JSON description of the run. A run can only be resumed with the same metadata
 
     Raises
     ------
     CheckpointError
-        `resume` with a checkpoint of another run.
+        `resume` is set and `checkpoint` is the checkpoint of another run.
     TrainingStopped
-        Ctrl-C, after saving.
+        Ctrl-C was pressed. The checkpoint has been saved.
     """
     steps = len(batches) if steps_per_epoch is None else steps_per_epoch  # type: ignore[arg-type]
     if test is not None:

@@ -1,4 +1,4 @@
-"""Ctrl-C during training: the signal sets a flag, and the training loop stops at the end of the step."""
+"""Handling of Ctrl-C during training: the training loop stops at the end of the current step."""
 
 import signal
 import threading
@@ -10,8 +10,8 @@ from contextlib import contextmanager
 def interrupt_flag() -> Iterator[threading.Event]:
     """Yield an event that is set by the first Ctrl-C.
 
-    The previous signal handler is restored for the second Ctrl-C, and when the context ends. Outside of the main thread
-    the event is never set, because only the main thread receives signals.
+    The previous signal handler is restored after the first Ctrl-C and at the end of the context. Outside of the main
+    thread, the event is never set, because only the main thread receives signals.
     """
     flag = threading.Event()
     if threading.current_thread() is not threading.main_thread():

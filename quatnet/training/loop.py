@@ -1,10 +1,12 @@
-"""The training loop, with a progress bar, checkpoints, and an exact resume.
+"""Training loop with a progress bar, checkpoints and reproducible resumption.
 
-All randomness comes from two generators made from the seed: one shuffles and augments, one draws dropout. A checkpoint
-holds the state of both, so a run that was killed and resumed ends in bit-identical weights.
+Random numbers are drawn from two generators: one for shuffling and augmentation, one for dropout. The states of both
+generators are saved in checkpoints, so the final weights of a resumed run are bit-identical to those of an
+uninterrupted run.
 """
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -26,38 +28,44 @@ from . import checkpoint
 from .data import Batches
 from .interrupt import interrupt_flag
 
-LOG_INTERVAL = 10  # steps between two readings of the loss: each reading synchronizes a GPU
+LOG_INTERVAL = 10  # steps between two updates of the displayed loss; each update synchronizes the GPU
 
 
 @dataclass
 class Progress:
-    """State of a training: finished epochs, steps of the current epoch, and the history of all epochs."""
+    """State of a training.
+
+    `epoch` is the number of completed epochs. `step` and `totals` belong to the current epoch. `history` contains the
+    metrics of each completed epoch.
+    """
 
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
-    totals: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])  # loss, correct clips, clips of this epoch
+    totals: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])  # summed loss, correct clips, all clips
     history: list[dict[str, float]] = field(default_factory=list)
 
 
 class Trainer:
-    """Trains one model.
+    """Training loop of one model.
 
     Parameters
     ----------
-    model : called as model(x, train=True, rng=...), returns logits (N, classes)
-    batches : called with a generator, yields the (x, targets) of one epoch; such as a `DataLoader`
-    optimizer : of the parameters of `model`
-    epochs : length of the training
+    model : network, called as model(x, train=True, rng=...), that returns logits (N, classes)
+    batches : function of a random generator that yields the (x, targets) of one epoch, such as a `DataLoader`
+    optimizer : optimizer of the parameters of `model`
+    epochs : number of epochs
     steps_per_epoch : number of batches in an epoch
-    schedule : learning rate of a step, counted over all epochs
-    seed : of shuffling, augmentation and dropout
-    loss : function of (logits, targets, x); see `quatnet.distill`
-    max_grad_norm : clip the joint norm of all gradients to this value
-    evaluate : called with the model after each epoch; the history keeps its result as `test_` + `metric`
-    keep_best : end with the weights of the epoch with the highest `evaluate`; use validation clips for it
-    path : checkpoint, written after each epoch and on Ctrl-C
-    metadata : JSON about the run, stored in the checkpoint; a resumed run must have the same
+    schedule : function that returns the learning rate of a step. Steps are counted over all epochs
+    seed : seed of shuffling, augmentation and dropout
+    loss : function of (logits, targets, x), see `quatnet.distill`
+    max_grad_norm : maximum of the joint norm of all gradients, or None for no clipping
+    evaluate : function of the model, called after each epoch. The history contains the result as `test_` + `metric`
+    metric : name of the result of `evaluate`
+    keep_best : whether to restore the weights of the epoch with the highest result of `evaluate` at the end. In this
+        case, `evaluate` should use validation clips
+    path : checkpoint file, written after each epoch and on Ctrl-C
+    metadata : JSON description of the run, saved in the checkpoint. A run can only be resumed with the same metadata
     """
 
     def __init__(
@@ -75,24 +83,24 @@ class Trainer:
         evaluate: Callable[[Any], float] | None = None,
         metric: str = "accuracy",
         keep_best: bool = False,
-        path: Path | None = None,
+        path: str | os.PathLike | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self.model, self.batches, self.optimizer, self.loss = model, batches, optimizer, loss
         self.epochs, self.steps_per_epoch, self.schedule = epochs, steps_per_epoch, schedule
         self.max_grad_norm, self.evaluate, self.metric = max_grad_norm, evaluate, f"test_{metric}"
-        self.keep_best, self.path = keep_best, path
+        self.keep_best, self.path = keep_best, None if path is None else Path(path)
         run = {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "seed": seed, **(metadata or {})}
-        self.metadata = json.loads(json.dumps(run))  # as a checkpoint returns it
+        self.metadata = json.loads(json.dumps(run))  # converts tuples to lists, as in a checkpoint
         self.progress, self.best = Progress(), dict[str, np.ndarray]()
-        self._totals = xp.zeros(2)  # loss and correct clips of this epoch, on the device
+        self._totals = xp.zeros(2)  # summed loss and correct clips of the epoch, on the device
         self.data_rng, self.dropout_rng = (np.random.default_rng([seed, n]) for n in range(2))
-        self.epoch_start = self.data_rng.bit_generator.state
+        self.epoch_start_state = self.data_rng.bit_generator.state
 
     def run(self, *, label: str = "training") -> Progress:
-        """Train to the end, from where `load` left off, and return the progress with its history.
+        """Train all remaining epochs and return the progress with its history.
 
-        Raises TrainingStopped on Ctrl-C, after saving; a second Ctrl-C stops at once.
+        On Ctrl-C, the checkpoint is saved and TrainingStopped is raised. A second Ctrl-C interrupts immediately.
         """
         done = self.progress.epoch * self.steps_per_epoch + self.progress.step
         with (
@@ -107,8 +115,8 @@ class Trainer:
         return self.progress
 
     def _epoch(self, bar: tqdm, interrupted: threading.Event) -> None:
-        self.epoch_start = self.data_rng.bit_generator.state if not self.progress.step else self.epoch_start
-        self.data_rng.bit_generator.state = self.epoch_start
+        self.epoch_start_state = self.data_rng.bit_generator.state if not self.progress.step else self.epoch_start_state
+        self.data_rng.bit_generator.state = self.epoch_start_state
         clock = time.perf_counter()
         for x, targets in islice(self.batches(self.data_rng), self.progress.step, None):
             self._step(xp.asarray(x), xp.asarray(targets))
@@ -117,7 +125,7 @@ class Trainer:
             self._show(bar)
             if interrupted.is_set():
                 self._stop()
-        self._read_totals()  # synchronizes a GPU
+        self._read_totals()  # synchronizes the GPU, so that the time is complete
         self.progress.seconds += time.perf_counter() - clock
         self._end_epoch()
 
@@ -138,7 +146,7 @@ class Trainer:
         progress.totals[2] += len(x)
 
     def _read_totals(self) -> list[float]:
-        """Copy the totals from the device into the progress, and return them."""
+        """Copy the totals from the device to the progress and return the totals."""
         self.progress.totals[:2] = asnumpy(self._totals).tolist()
         return self.progress.totals
 
@@ -170,11 +178,11 @@ class Trainer:
         raise TrainingStopped(f"stopped in epoch {self.progress.epoch + 1} of {self.epochs}: {saved}")
 
     def save(self) -> None:
-        """Write the checkpoint, if there is a path for it."""
+        """Write the checkpoint to `path`, unless `path` is None."""
         if self.path is None:
             return
         self._read_totals()
-        start = self.epoch_start if self.progress.step else self.data_rng.bit_generator.state
+        start = self.epoch_start_state if self.progress.step else self.data_rng.bit_generator.state
         training = {
             "metadata": self.metadata,
             "progress": asdict(self.progress),
@@ -185,29 +193,32 @@ class Trainer:
         checkpoint.write(self.path, self.model, {"training": training}, groups)
 
     def load(self) -> None:
-        """Continue from the checkpoint; CheckpointError where it comes from a different run."""
+        """Load the state of the training from the checkpoint.
+
+        Raises CheckpointError if the checkpoint comes from a different run.
+        """
         header, groups = checkpoint.read(self.path) if self.path else ({}, {})
         training = header.get("training", {})
         if training.get("metadata") != self.metadata:
             raise CheckpointError(
-                f"{self.path} comes from another run: it has {training.get('metadata')}, this one {self.metadata}; "
-                "choose another path, or do not resume"
+                f"{self.path} comes from another run: its metadata are {training.get('metadata')}, "
+                f"the metadata of this run are {self.metadata}; choose another path, or do not resume"
             )
         self.model.load_state_dict(groups["model"])
         self.optimizer.load_state_dict(groups["optimizer"])
         self.progress, self.best = Progress(**training["progress"]), groups.get("best", {})
         self._totals = xp.asarray(self.progress.totals[:2])
-        self.epoch_start = self.data_rng.bit_generator.state = training["data_rng"]
+        self.epoch_start_state = self.data_rng.bit_generator.state = training["data_rng"]
         self.dropout_rng.bit_generator.state = training["dropout_rng"]
 
 
 def _num_classes(model: Student, logits: Tensor, targets: Array) -> int:
-    """Outputs may have features, and targets soft targets, after the classes."""
+    """Return the number of classes, without features in the logits and soft targets in the targets."""
     config = getattr(model, "config", None)
     return config.classes if config else min(logits.shape[1], targets.shape[1])
 
 
 def _correct(logits: Array, targets: Array) -> Array:
-    """Whether the class with the largest logit has the largest target of its clip (one of them, if several do)."""
+    """Return for each clip whether the class with the largest logit also has the largest target."""
     predicted = xp.take_along_axis(targets, logits.argmax(axis=1)[:, None], axis=1)[:, 0]
     return predicted == targets.max(axis=1)

@@ -1,8 +1,8 @@
-"""Metrics of predictions, on NumPy arrays.
+"""Classification metrics on NumPy arrays.
 
-`accuracy` and `confusion_matrix` are for one label per clip. `average_precision` and `roc_auc` are for several labels
-per clip: they rank the clips of each class by score. `scores` (clips, classes) are logits or probabilities, and
-`targets` (clips, classes) are 1 where the clip has the class and 0 otherwise.
+`accuracy` and `confusion_matrix` require one label per clip. `average_precision` and `roc_auc` also support several
+labels per clip. They rank the clips of each class by `scores` (clips, classes), which are logits or probabilities.
+`targets` (clips, classes) are 1 if the clip has the label and 0 otherwise.
 
 Source: J. F. Gemmeke and others, Audio Set, 2017, and Q. Kong and others, PANNs, 2020 (metrics for several labels).
 """
@@ -18,14 +18,17 @@ from ..errors import ShapeError
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Return the fraction of clips whose largest logit (N, classes) is at the label (N,)."""
+    """Return the fraction of correct predictions for logits (N, classes) and labels (N,)."""
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
         raise ShapeError(f"expected logits (N, classes) and labels (N,), N > 0, got {logits.shape}, {labels.shape}")
     return float((logits.argmax(axis=1) == labels).mean())
 
 
 def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the numbers of clips (classes, classes): row = true class, column = predicted class."""
+    """Return the confusion matrix (classes, classes) in clips.
+
+    Rows are true classes and columns are predicted classes.
+    """
     classes = logits.shape[1]
     check_labels(labels, classes)
     pairs = labels * classes + logits.argmax(axis=1)
@@ -33,10 +36,10 @@ def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the average precision of each class, Σ (R_n - R_n-1) P_n over the thresholds n in descending order.
+    """Return the average precision of each class, Σ_n (R_n - R_n-1) P_n.
 
-    P_n is the precision and R_n the recall of the clips with a score of at least threshold n. The thresholds are the
-    scores of the class. The result is NaN for a class without positive clips.
+    P_n and R_n are the precision and recall of the clips with a score of at least threshold n. The thresholds are the
+    scores of the class in descending order. The result is NaN for a class without positive clips.
     """
     return _per_class(_average_precision, scores, targets)
 
@@ -51,8 +54,8 @@ def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
 def roc_auc(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Return the area under the ROC curve of each class.
 
-    The area is the probability that a positive clip has a higher score than a negative clip, where equal scores count
-    1/2. The result is NaN for a class without positive or without negative clips.
+    The area is the probability that a positive clip has a higher score than a negative clip. Equal scores count 1/2.
+    The result is NaN for a class without positive or without negative clips.
     """
     return _per_class(_roc_auc, scores, targets)
 
@@ -68,8 +71,8 @@ def _roc_auc(scores: np.ndarray, positive: np.ndarray) -> float:
 def d_prime(auc: float) -> float:
     """Return d' = sqrt(2) Φ⁻¹(auc), where Φ is the distribution function of the normal distribution.
 
-    d' is the distance between the scores of positive and negative clips in standard deviations. `auc` is the mean of
-    `roc_auc` over the classes.
+    The value d' is the distance between the mean scores of positive and negative clips in standard deviations. `auc` is
+    the mean of `roc_auc` over the classes.
 
     >>> round(d_prime(0.973), 2)
     2.72
@@ -78,7 +81,7 @@ def d_prime(auc: float) -> float:
 
 
 def multi_label_metrics(scores: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """Return mAP and AUC, each the mean over the classes, and d_prime of that AUC."""
+    """Return mAP and AUC, averaged over the classes, and d_prime of the averaged AUC."""
     auc = mean_over_classes(roc_auc(scores, targets))
     return {"mAP": mean_over_classes(average_precision(scores, targets)), "AUC": auc, "d_prime": d_prime(auc)}
 

@@ -1,4 +1,4 @@
-"""Results of an experiment: a row per network, a table, a summary in words, and metadata of the run."""
+"""Results of an experiment: metrics and costs of each network, text summaries, and metadata of the run."""
 
 import platform
 import shlex
@@ -20,20 +20,24 @@ Row = dict[str, Any]
 def result_row(
     name: str, model: Network, inputs: Array, labels: np.ndarray, progress: Progress, *, metric: str = "accuracy"
 ) -> Row:
-    """Return the figures of a trained network: accuracy, parameters, multiplications and milliseconds of one clip.
+    """Return the accuracy and the costs of a trained network.
 
     Parameters
     ----------
-    name : of the network in tables and pictures
-    inputs, labels : test clips (N, frames, mels, 4) and their classes (N,)
-    progress : what `fit` returned
-    metric : name of the accuracy in the row
+    name : name of the network in tables and figures
+    model : trained network
+    inputs, labels : test clips (N, frames, mels, 4) and their labels (N,)
+    progress : return value of `fit`
+    metric : key of the accuracy in the result
     """
     return {"name": name, metric: evaluate(model, inputs, labels)} | cost_row(model, inputs[0], progress)
 
 
 def cost_row(model: Network, clip: Array, progress: Progress) -> Row:
-    """Return costs of a network for one `clip` (frames, mels, 4), and the seconds and the history of its training."""
+    """Return the costs of a network, and the time and history of its training.
+
+    Multiplications and latency are those of one `clip` (frames, mels, 4).
+    """
     products_16, products_8 = multiplications(model.config, len(clip))
     return {
         "parameters": count_parameters(model),
@@ -47,9 +51,10 @@ def cost_row(model: Network, clip: Array, progress: Progress) -> Row:
 
 
 def results_table(rows: list[Row], *, metric: str = "accuracy", extra: tuple[str, ...] = ()) -> str:
-    """Return a line for each network; multiplications in millions per clip, with 16 and 8 per quaternion product.
+    """Return the results of all networks as a text table.
 
-    `extra` names further figures of the rows.
+    The multiplications are in millions per clip, with 16 and with 8 real products for each quaternion product. `extra`
+    contains the keys of further columns.
     """
     lines = [f"network                     {metric:>8} parameters  mult. 16   mult. 8  ms/clip  train s"]
     lines[0] += "".join(f" {name:>8}" for name in extra)
@@ -62,19 +67,19 @@ def results_table(rows: list[Row], *, metric: str = "accuracy", extra: tuple[str
 
 
 def summarize(rows: list[Row], clips: int, *, metric: str = "accuracy") -> str:
-    """Return in words how the five networks of an experiment compare on `clips` test clips.
+    """Return a text that compares the five networks of an experiment on `clips` test clips.
 
-    The rows are a real network, its quaternion counterpart, a student trained from scratch, the same distilled, and
-    the pruned quaternion network.
+    The rows are the results of a real network, its quaternion counterpart, a student trained from scratch, a distilled
+    student, and the pruned quaternion network.
     """
     real, quaternion, scratch, distilled, pruned = rows
     share = {key: pruned[key] / real[key] for key in ("parameters", "multiplications_8", "ms_per_clip")}
     sentences = [
-        f"The quaternion CNN has {quaternion['parameters'] / real['parameters']:.0%} of the parameters of the real CNN, "
-        f"and {_compare(quaternion, real, metric)}.",
+        f"The quaternion CNN has {quaternion['parameters'] / real['parameters']:.0%} of the parameters of the real "
+        f"CNN, and {_compare(quaternion, real, metric)}.",
         f"The pruned quaternion CNN has {share['parameters']:.0%} of the parameters, {share['multiplications_8']:.0%} "
-        f"of the multiplications (8 per quaternion product) and {share['ms_per_clip']:.0%} of the milliseconds per clip "
-        f"of the real CNN, and {_compare(pruned, real, metric)}.",
+        f"of the multiplications (8 per quaternion product) and {share['ms_per_clip']:.0%} of the milliseconds per "
+        f"clip of the real CNN, and {_compare(pruned, real, metric)}.",
         f"Distillation instead of training from scratch gives the student {_compare(distilled, scratch, metric)}.",
     ]
     if metric == "accuracy":
@@ -91,7 +96,7 @@ def _compare(a: Row, b: Row, metric: str) -> str:
 
 
 def run_metadata(seed: int) -> dict[str, Any]:
-    """Return the command, the seed, the versions and the machine of this run, as JSON."""
+    """Return the command, the seed, the versions and the machine of this run as JSON-compatible values."""
     from .. import __version__
 
     return {

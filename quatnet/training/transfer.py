@@ -1,4 +1,4 @@
-"""Transfer learning: a new classifier for other classes, and freezing of the backbone."""
+"""Transfer learning with a new classifier and a frozen backbone."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ HEAD = "classifier."
 
 
 def with_new_head(model: Network, classes: int, *, rng: np.random.Generator) -> Network:
-    """Return a copy of the network for `classes` classes, with a new classifier drawn from `rng`.
+    """Return a copy of the network for `classes` classes, with classifier weights drawn from `rng`.
 
     Raises ConfigError if `classes` is below 1.
     """
@@ -24,7 +24,7 @@ def with_new_head(model: Network, classes: int, *, rng: np.random.Generator) -> 
 
 @contextmanager
 def freeze_backbone(model: Network) -> Iterator[None]:
-    """Inside the context, only the classifier is trainable; all other parameters have `requires_grad` False.
+    """Disable the gradients of all parameters except the classifier inside the context.
 
     Batch norms still update their running statistics in training mode, as in the released code of PANNs.
     """

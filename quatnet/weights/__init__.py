@@ -1,4 +1,4 @@
-"""Published weights: read PyTorch and safetensors files without PyTorch, and build networks from published names."""
+"""Loading of published weights from PyTorch and safetensors files, without PyTorch."""
 
 from .names import load_network, network_from_state_dict
 from .safetensors import read_safetensors, write_safetensors

@@ -1,4 +1,4 @@
-"""Networks from published state dicts: PANNs, and the quaternion networks of QPANN and audio-pruning.
+"""Conversion of the state dicts of PANNs, QPANN and audio-pruning to networks.
 
     published name and shape                       name and shape in quatnet
     conv_block1.conv2.weight (O, C, KH, KW)        blocks.0.convs.1.weight (KH, KW, C, O)
@@ -6,9 +6,10 @@
     fc1.weight (O, C)                              embedding.weight (C, O)
     fc1.r_weight ... k_weight (C, O)               embedding.weight (4, C, O)
 
-The config of the network is inferred from the shapes of the arrays, so pruned networks are read as well.
+O and C are the numbers of output and input channels, KH and KW the height and width of the kernel. The config of the
+network is inferred from the shapes of the arrays, so pruned networks are supported.
 
-Source: models.py of Q. Kong and others, audioset_tagging_cnn, 2020; QModels.py of Cross-Caps/QPANN, 2024.
+Source: models.py of Q. Kong and others, audioset_tagging_cnn, 2020. QModels.py of Cross-Caps/QPANN, 2024.
 """
 
 import os
@@ -29,21 +30,21 @@ from .torch_file import read_torch
 Arrays = Mapping[str, np.ndarray]
 IGNORED = re.compile(r"(spectrogram_extractor|logmel_extractor|spec_augmenter)\.|.*\.num_batches_tracked$")
 COMPONENTS = ("r_weight", "i_weight", "j_weight", "k_weight")
-FRAMES = 1001  # frames of a 10 s clip; the number of parameters does not depend on it
+FRAMES = 1001  # length of a 10 s clip; the number of parameters does not depend on this value
 NORM_PARAMETERS = ("weight", "bias", "running_mean", "running_var")
 
 
 def load_network(path: str | os.PathLike) -> Network:
     """Return the network in a PyTorch or `.safetensors` file with the parameter names of PANNs or QPANN.
 
-    The network returns logits, the input of the final sigmoid of PANNs. The released pruned networks pad the first
-    convolution of blocks 4 to 6 by two pixels instead of one. The file does not record the padding, so the returned
-    network pads by one and its logits differ from those of the released network.
+    The outputs of the network are logits, without the final sigmoid of PANNs. The released pruned networks pad the
+    input of the first convolution of blocks 4 to 6 by two pixels. The padding is not stored in the file. The returned
+    network pads by one pixel, so its logits differ from the logits of the released pruned network.
 
     Raises
     ------
     CheckpointError
-        The file cannot be read, or an array is missing, unknown, or has the wrong shape.
+        The file cannot be read, or an array is missing, is unknown, or has the wrong shape.
     """
     arrays = read_safetensors(path)[0] if Path(path).suffix == ".safetensors" else read_torch(path)
     try:
@@ -55,7 +56,7 @@ def load_network(path: str | os.PathLike) -> Network:
 def network_from_state_dict(state_dict: Arrays) -> Network:
     """Return the network of a state dict with the parameter names of PANNs or QPANN.
 
-    Raises CheckpointError where an array is missing, unknown, or has the wrong shape.
+    Raises CheckpointError if an array is missing, is unknown, or has the wrong shape.
     """
     arrays = {name.removeprefix("module."): array for name, array in state_dict.items()}
     arrays = {name: array for name, array in arrays.items() if not IGNORED.match(name)}
@@ -70,9 +71,9 @@ def network_from_state_dict(state_dict: Arrays) -> Network:
 
 
 def _check_size(config: Config, arrays: Arrays) -> None:
-    """Check the number of parameters before the network is built.
+    """Raise CheckpointError if the network has more parameters than the arrays.
 
-    Two thin arrays in a small file can describe a layer of terabytes.
+    The check prevents the allocation of a very large layer whose shape is inferred from two small arrays.
     """
     expected, size = network_cost(config, FRAMES).parameters, sum(array.size for array in arrays.values())
     if expected > size:
@@ -93,7 +94,7 @@ def _layer_names(arrays: Arrays) -> Iterator[tuple[str, str]]:
 
 
 def _block_names(arrays: Arrays) -> list[str]:
-    """Return the published names of the blocks in order."""
+    """Return the published names of the blocks in the order of the network."""
     stages = [
         f"resnet.layer{stage}.{block}"
         for stage, count in enumerate(_num_blocks_per_stage(arrays), 1)
@@ -123,7 +124,7 @@ def _infer_config(arrays: Arrays, published: Mapping[str, str]) -> Config:
 
     blocks, components = _block_names(arrays), 4 if quaternion else 1
     if not blocks:
-        raise CheckpointError("expected arrays named conv_block1.conv1.weight and so on, as in PANNs, got none")
+        raise CheckpointError("expected arrays with names such as conv_block1.conv1.weight, as in PANNs, got none")
     convs = [[name for name in published if name.startswith(f"blocks.{b}.convs.")] for b in range(len(blocks))]
     options: dict[str, Any] = {
         "classes": len(weight("classifier")),
@@ -135,7 +136,7 @@ def _infer_config(arrays: Arrays, published: Mapping[str, str]) -> Config:
     }
     if stages := _num_blocks_per_stage(arrays):
         return ResNetConfig(**options, stages=stages)
-    return CNNConfig(**options, last_pool=len(blocks) < 6)  # CNN6 and CNN10 pool after the last of four blocks
+    return CNNConfig(**options, last_pool=len(blocks) < 6)  # CNN6 and CNN10 have four blocks and pool the last block
 
 
 def _rename_arrays(arrays: Arrays, published: Mapping[str, str]) -> Iterator[tuple[str, np.ndarray]]:
@@ -158,5 +159,5 @@ def _weight(arrays: Arrays, layer: str) -> np.ndarray:
 
 def _array(arrays: Arrays, name: str) -> np.ndarray:
     if name not in arrays:
-        raise CheckpointError(f"the array {name}, which PANNs networks have, is missing")
+        raise CheckpointError(f"expected an array {name}, as in PANNs, got none")
     return arrays[name]

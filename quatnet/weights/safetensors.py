@@ -1,4 +1,4 @@
-"""Read and write `.safetensors` files with the package `safetensors` (optional extra `weights`)."""
+"""Reading and writing of `.safetensors` files with the package `safetensors` (optional extra `weights`)."""
 
 import os
 from collections.abc import Mapping
@@ -19,14 +19,14 @@ WRITABLE = {np.dtype(dtype) for dtype in DTYPES.values()}
 
 
 def read_safetensors(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Return the arrays of a `.safetensors` file by name, and its metadata.
+    """Return the arrays by name and the metadata of a `.safetensors` file.
 
-    NumPy has no bfloat16, so bfloat16 tensors are returned as float32.
+    bfloat16 tensors are returned as float32, because NumPy has no bfloat16.
 
     Raises
     ------
     CheckpointError
-        The file is missing or damaged, or a tensor has a dtype that NumPy does not have, such as float8.
+        The file is missing or damaged, or a tensor has a dtype that NumPy does not support, such as float8.
     MissingPackageError
         The package `safetensors` is not installed.
     """
@@ -42,7 +42,7 @@ def read_safetensors(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], di
         raise CheckpointError(f"{path}: {error}") from error
     except (OSError, ValueError, library.SafetensorError) as error:
         raise CheckpointError(
-            f"{path} is damaged or no safetensors file ({error!s:.200}); download it again"
+            f"{path} is damaged or not a safetensors file ({error!s:.200}); download it again"
         ) from error
 
 
@@ -57,14 +57,12 @@ def _as_array(name: str, tensor: Mapping) -> np.ndarray:
 def write_safetensors(
     path: str | os.PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write arrays by name, and metadata, to a `.safetensors` file.
-
-    The file is written completely or not at all.
+    """Write named arrays and metadata to a `.safetensors` file with `files.atomic_write`.
 
     Raises
     ------
     CheckpointError
-        An array has a dtype that the format does not have.
+        An array has a dtype that the format does not support.
     MissingPackageError
         The package `safetensors` is not installed.
     """
@@ -74,7 +72,7 @@ def write_safetensors(
     for name, array in arrays.items():
         if array.dtype.newbyteorder("=") not in WRITABLE:
             raise CheckpointError(f"{name}: safetensors has no {array.dtype}; convert it first")
-    # save copies the memory of an array without its strides, so the arrays must be in C order
+    # `save` ignores the strides of an array, so the arrays must be in C order
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     with atomic_write(path) as file:
         file.write(save(arrays, dict(metadata) if metadata else None))

@@ -1,9 +1,9 @@
-"""Read the tensors of a PyTorch file without PyTorch and without running code from the file.
+"""Reading of PyTorch files without PyTorch and without executing code from the file.
 
-`torch.save` pickles an object and writes the storages of its tensors separately: since 2020 into a zip archive, before
-that into one stream.
+`torch.save` pickles an object and writes the storages of its tensors separately. Since 2020, the format is a zip
+archive. Earlier versions wrote a stream.
 
-Source: PyTorch, torch/serialization.py, 2.x (content of a file and its order).
+Source: PyTorch, torch/serialization.py, 2.x (file formats).
 """
 
 import io
@@ -20,15 +20,15 @@ import numpy as np
 from ..errors import CheckpointError
 from .unpickle import Placeholder, Unpickler, decode, itemsize, type_name
 
-MAGIC_NUMBER = 0x1950A86A20F9469CFC6C  # first object of a stream
-MAX_MESSAGE_LENGTH = 200  # characters
+MAGIC_NUMBER = 0x1950A86A20F9469CFC6C  # first object in a file of the format before 2020
+MAX_MESSAGE_LENGTH = 200  # maximum number of characters of an error message
 
 
 def read_torch(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Return the arrays of a state dict in a file of `torch.save` by name, in the byte order of this machine.
+    """Return the arrays of a state dict by name from a file written by `torch.save`.
 
-    The state dict is the saved object, or its entry "model" or "state_dict". bfloat16 tensors are returned as float32.
-    Tensors that share a storage are views of the same array.
+    The state dict is the saved object, or its entry "model" or "state_dict". Arrays have the byte order of this
+    machine. bfloat16 tensors are returned as float32. Tensors that share a storage are views of the same array.
 
     Raises
     ------
@@ -42,14 +42,14 @@ def read_torch(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise CheckpointError(f"there is no file {path}") from error
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {_short(error)}") from error
-    except Exception as error:  # a damaged pickle can raise any exception in the unpickler
+    except Exception as error:  # the unpickler can raise any exception for a damaged pickle
         raise CheckpointError(
-            f"{path} is damaged or no PyTorch checkpoint ({type(error).__name__}: {_short(error)}); download it again"
+            f"{path} is damaged or not a PyTorch file ({type(error).__name__}: {_short(error)}); download it again"
         ) from error
 
 
 def find_state_dict(content: Any) -> dict[str, np.ndarray]:
-    """Return the state dict in an unpickled object. Raises CheckpointError where there is none."""
+    """Return the state dict in an unpickled object. Raises CheckpointError if there is none."""
     for key in ("model", "state_dict"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -66,7 +66,7 @@ def find_state_dict(content: Any) -> dict[str, np.ndarray]:
 
 
 def _short(error: Exception) -> str:
-    """Return the message on one line, truncated: a name in a damaged file may have a million characters."""
+    """Return the message of `error` on one line, truncated to `MAX_MESSAGE_LENGTH` characters."""
     message = " ".join(str(error).split())
     return message if len(message) <= MAX_MESSAGE_LENGTH else f"{message[:MAX_MESSAGE_LENGTH]}..."
 
@@ -75,7 +75,7 @@ def _read_zip(path: Path) -> Any:
     with zipfile.ZipFile(path) as archive:
         members = {info.filename.partition("/")[2]: info for info in archive.infolist()}
         if any(info.compress_type != zipfile.ZIP_STORED for info in members.values()):
-            raise CheckpointError("the archive members are compressed; torch.save writes uncompressed members")
+            raise CheckpointError("expected uncompressed archive members, as torch.save writes, got compressed members")
         if sum(info.file_size for info in archive.infolist()) > path.stat().st_size:
             raise CheckpointError("the archive members overlap; torch.save writes separate members")
         byte_order = archive.read(members["byteorder"]).decode() if "byteorder" in members else "little"
@@ -88,9 +88,11 @@ def _read_zip(path: Path) -> Any:
 
 
 def _read_stream(content: bytes) -> Any:
-    """Read the format used before 2020: magic number, version, system information, object, storage keys, storages.
+    """Return the object in a file of the format used before 2020.
 
-    The object is unpickled twice: first to collect the dtypes of the storages, then with the storages, which follow it.
+    The file contains the magic number, the version, the system information, the object, the storage keys and the
+    storages, in this order. The object is unpickled twice: first to collect the dtypes of the storages, then with the
+    storages.
     """
     file, dtypes = io.BytesIO(content), dict[str, str]()
 
@@ -99,14 +101,14 @@ def _read_stream(content: bytes) -> Any:
         return Placeholder("storage")
 
     if Unpickler(file, record_dtype).load() != MAGIC_NUMBER:
-        raise CheckpointError("the file is neither a zip archive nor a stream of torch.save")
+        raise CheckpointError("expected a zip archive or a stream of torch.save, got another file format")
     for _ in ("version", "system information"):
         Unpickler(file, record_dtype).load()
     start = file.tell()
     Unpickler(file, record_dtype).load()
     keys = Unpickler(file, record_dtype).load()
     if not isinstance(keys, list) or not set(map(type, keys)) <= {str, int} or len(set(keys)) < len(keys):
-        raise CheckpointError("expected a list of different storage keys")
+        raise CheckpointError("expected a list of different storage keys, got another object; the file is damaged")
     storages = {str(key): _read_storage(file, dtypes[str(key)]) for key in keys}
     file.seek(start)
     return Unpickler(file, lambda key, dtype, size: storages[key]).load()

@@ -1,9 +1,9 @@
-"""A restricted unpickler for PyTorch files, which creates tensors and built-in containers only.
+"""Restricted unpickler for PyTorch files, which creates only tensors and built-in containers.
 
-Every global name in the pickle that is not needed for tensors is replaced by a `Placeholder`, which does nothing when
-it is called. A small pickle can also describe an object whose traversal takes exponential time, such as nested tuples
-that contain the same tuple twice. So the type of each value is checked before the value is hashed, printed or used,
-and storages are neither read nor copied twice.
+Every global name in the pickle that is not needed for tensors is replaced by a `Placeholder`. A call of a placeholder
+has no effect. A small pickle can also contain an object whose traversal takes exponential time, such as nested tuples
+that contain the same tuple twice. Therefore, the type of each value is checked before the value is hashed, printed or
+used. Storages are not read or copied twice.
 
 Source: PyTorch, torch/_utils.py and torch/storage.py, 2.x (structure of a tensor).
 """
@@ -24,20 +24,20 @@ STORAGE_DTYPES = {
     "ByteStorage": "u1", "BoolStorage": "?",
 }  # fmt: skip
 BYTE_ORDERS: dict[str, Literal["<", ">"]] = {"little": "<", "big": ">"}
-MAX_NDIM = 64  # of a NumPy array
-HASHABLE_TYPES = (str, bytes, int, float, type(None))  # hashed in time linear in their size
+MAX_NDIM = 64  # maximum number of axes of a NumPy array
+HASHABLE_TYPES = (str, bytes, int, float, type(None))  # types whose hash is computed in linear time
 Shape = tuple[int, ...]
-LoadStorage = Callable[[str, str, int], Any]  # key, dtype, number of elements -> storage, an array (number,)
+LoadStorage = Callable[[str, str, int], Any]  # key, dtype, number of elements -> array of the elements
 
 
 class Placeholder:
-    """Replaces an object that is not a tensor. It has the name of the object's class and does nothing."""
+    """Placeholder for an object that is not a tensor. `name` is the name of the class of the object."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def append(self, _: object) -> None:
-        """Ignore the item."""
+        """Do nothing."""
 
     extend = append
 
@@ -68,7 +68,7 @@ def rebuild_parameter(array: Any, *_: object) -> Any:
 
 
 def empty_dict() -> dict[Any, Any]:
-    """Return an empty dictionary in place of an `OrderedDict`, whose entries are set by later opcodes."""
+    """Return an empty dictionary instead of an `OrderedDict`. Later opcodes set its entries."""
     return {}
 
 
@@ -86,7 +86,7 @@ OPCODES = """
 
 
 class OpcodeHandlers(dict[int, Callable[["Unpickler"], None]]):
-    """Handler of each allowed opcode. Raises CheckpointError for any other opcode."""
+    """Dictionary of the handlers of the allowed opcodes. Any other opcode raises CheckpointError."""
 
     def __missing__(self, code: int) -> Any:
         raise CheckpointError(f"the pickle is damaged, or has the opcode {bytes([code])!r}, which is not allowed")
@@ -96,8 +96,8 @@ def _handler(name: str) -> Any:
     return pickle._Unpickler.dispatch[getattr(pickle, name)[0]]
 
 
-class Unpickler(pickle._Unpickler):  # in Python: the C unpickler allocates a memo of any requested size at once
-    """Unpickler for tensors, numbers, strings, tuples, lists and dictionaries."""
+class Unpickler(pickle._Unpickler):  # the C unpickler would allocate a memo of any requested size
+    """Unpickler that creates only tensors, numbers, strings, tuples, lists and dictionaries."""
 
     stack: list[Any]
     pop_mark: Callable[[], list[Any]]
@@ -122,38 +122,38 @@ class Unpickler(pickle._Unpickler):  # in Python: the C unpickler allocates a me
         return self.load_storage(str(key), storage_type.dtype, size)
 
     def load_reduce(self) -> None:
-        """Call an allowed function. A call of a placeholder returns the placeholder."""
+        """Call an allowed function, or return the placeholder if a placeholder is called."""
         arguments, function = self.stack.pop(), self.stack.pop()
         if not isinstance(function, (FunctionType, Placeholder)):
             raise CheckpointError(f"the pickle calls an object of type {type(function).__name__}")
         self.stack.append(function(*arguments) if isinstance(function, FunctionType) else function)
 
     def load_empty_set(self) -> None:
-        """Push a placeholder instead of a set, because a set hashes its items."""
+        """Push a placeholder instead of a set, because the items of a set are hashed."""
         self.stack.append(Placeholder("set"))
 
     def load_frozenset(self) -> None:
-        """Drop the items and push a placeholder instead of a frozenset."""
+        """Discard the items and push a placeholder instead of a frozenset."""
         self.pop_mark()
         self.load_empty_set()
 
     def load_bytearray8(self) -> None:
-        """Skip the bytes and push a placeholder. A bytearray would be allocated before its bytes are read."""
+        """Skip the bytes and push a placeholder, because a bytearray is allocated before its bytes are read."""
         self.read(int.from_bytes(self.read(8), "little"))
         self.stack.append(Placeholder("bytearray"))
 
     def load_build(self) -> None:
-        """Ignore the attributes of an object: tensors and dictionaries need none."""
+        """Discard the attributes of an object, because tensors and dictionaries need no attributes."""
         self.stack.pop()
 
     def load_setitems(self) -> None:
-        """Set all entries since the mark."""
+        """Set the dictionary entries on the stack above the mark."""
         entries = self.pop_mark()
         for key, value in zip(entries[::2], entries[1::2], strict=True):
             self._set_entry(key, value)
 
     def load_setitem(self) -> None:
-        """Set one entry."""
+        """Set the dictionary entry on top of the stack."""
         value, key = self.stack.pop(), self.stack.pop()
         self._set_entry(key, value)
 
@@ -174,7 +174,7 @@ class Unpickler(pickle._Unpickler):  # in Python: the C unpickler allocates a me
 def decode(raw: bytes, dtype: str, size: int, byte_order: str) -> np.ndarray:
     """Return the elements of a storage as an array (size,) in the byte order of this machine.
 
-    `byte_order` is "little" or "big". bfloat16 is returned as float32. Raises CheckpointError where the number of bytes
+    `byte_order` is "little" or "big". bfloat16 is returned as float32. Raises CheckpointError if the number of bytes
     does not match.
     """
     if size < 0 or len(raw) != size * itemsize(dtype):
@@ -185,12 +185,15 @@ def decode(raw: bytes, dtype: str, size: int, byte_order: str) -> np.ndarray:
 
 
 def bfloat16_to_float32(bits: np.ndarray) -> np.ndarray:
-    """Return float32 values from the bits of bfloat16 values, uint16: they are the upper half of the float32 bits."""
+    """Return the float32 values of bfloat16 values given as uint16 bit patterns.
+
+    The bits of a bfloat16 value are the upper half of the bits of the float32 value.
+    """
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
 def itemsize(dtype: str) -> int:
-    """Return the number of bytes of an element."""
+    """Return the number of bytes of an element of the given dtype."""
     return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
 
 

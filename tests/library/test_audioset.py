@@ -81,14 +81,14 @@ def test_concatenate_tables(tmp_path: Path) -> None:
     ("rows", "classes", "message"),
     [
         ("", CLASSES, "eval_segments.csv has no clips"),
-        ("abc, 30.000, 40.000\n", CLASSES, "line 4: not a row of AudioSet"),
-        ('abc, thirty, 40.000, "/m/09x0r"\n', CLASSES, "line 4: not a row of AudioSet"),
-        ('abc, 40.000, 30.000, "/m/09x0r"\n', CLASSES, "line 4: not a row of AudioSet"),
-        ('abc, nan, 30.000, "/m/09x0r"\n', CLASSES, "line 4: not a row of AudioSet"),
+        ("abc, 30.000, 40.000\n", CLASSES, "line 4: expected a row of AudioSet"),
+        ('abc, thirty, 40.000, "/m/09x0r"\n', CLASSES, "line 4: expected a row of AudioSet"),
+        ('abc, 40.000, 30.000, "/m/09x0r"\n', CLASSES, "line 4: expected a row of AudioSet"),
+        ('abc, nan, 30.000, "/m/09x0r"\n', CLASSES, "line 4: expected a row of AudioSet"),
         (ROWS + 'abc, 0.000, 10.000, "/m/0"\n', CLASSES, "clip 3: the class '/m/0' is not in class_labels"),
         (ROWS, "index,mid,display_name\n", "class_labels_indices.csv has no classes"),
         (ROWS, CLASSES.replace("1,", "3,", 1), "expected index 1 in line 3, got '3'"),
-        (ROWS, "index,mid\n0,/m/09x0r\n", "line 1: not a row of AudioSet"),
+        (ROWS, "index,mid\n0,/m/09x0r\n", "line 1: expected a row of AudioSet"),
     ],
 )
 def test_read_segments_rejects_invalid_tables(tmp_path: Path, rows: str, classes: str, message: str) -> None:
@@ -293,9 +293,9 @@ def test_shards_of_another_format(tmp_path: Path) -> None:
     segments, files = make_table(tmp_path)
     pack(segments, files, tmp_path / "packed", FORMAT)
     other = ShardFormat(sample_rate_hz=8000, clip_seconds=0.1, shard_clips=4)
-    with pytest.raises(DataError, match="of another table or format; pack into another folder"):
+    with pytest.raises(DataError, match="belongs to another table or format; pack into another folder"):
         pack(segments, files, tmp_path / "packed", other)
-    with pytest.raises(DataError, match="of another table or format; give the folder of eval_segments"):
+    with pytest.raises(DataError, match="belongs to another table or format; give the folder of eval_segments"):
         PackedClips(segments, tmp_path / "packed", other)
 
 

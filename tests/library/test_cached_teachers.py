@@ -97,7 +97,7 @@ BAD_FILES = {
     "got .* of int64 and": {"clip": np.arange(2), "logits": ONES},
     "each clip once": {"clip": np.array(["a", "a"]), "logits": ONES},
     "finite logits": {"clip": NAMES, "logits": np.full((2, 3), np.nan)},
-    "no .npz file of arrays": {"clip": NAMES.astype(object), "logits": ONES},
+    "not an .npz file of arrays": {"clip": NAMES.astype(object), "logits": ONES},
 }
 
 

@@ -234,11 +234,11 @@ def test_file_that_is_no_checkpoint(tmp_path: Path) -> None:
     np.savez(tmp_path / "format_1.npz", about=np.array(json.dumps({"format": "quatnet checkpoint 1"})))
     (tmp_path / "text.npz").write_text("no zip archive")
     for name, message in [
-        ("foreign", "no quatnet"),
-        ("pickled", "no quatnet"),
+        ("foreign", "not a quatnet checkpoint"),
+        ("pickled", "not a quatnet checkpoint"),
         ("other", "got 'something else'"),
         ("format_1", "expected the format 'quatnet checkpoint 2', got 'quatnet checkpoint 1'"),
-        ("text", "no qua"),
+        ("text", "not a quatnet checkpoint"),
     ]:
         with pytest.raises(CheckpointError, match=message):
             checkpoint.load_model(tmp_path / f"{name}.npz")

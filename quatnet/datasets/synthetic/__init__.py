@@ -1,4 +1,4 @@
-"""Synthesized data sets of sounds, music and speech, which need no download."""
+"""Synthesized data sets of sounds, music and speech."""
 
 from . import toy_audioset
 from .sets import load, music, voices

@@ -1,4 +1,4 @@
-"""Synthesized music in ten styles, given by a table of tempo, drum patterns, chords and timbre."""
+"""Synthesized music in ten styles."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from .waveforms import RATE_HZ, Rng, click, envelope, mix_at, noise, tone
 class Style:
     """Parameters of a musical style. A bar has eight steps of half a beat."""
 
-    tempo_bpm: tuple[int, int]  # range of beats per minute
-    drum: str  # pattern of a bar, x is a stroke
-    cymbal: str  # pattern of a bar, x is a stroke
-    chord: tuple[int, ...]  # semitones above the root
+    tempo_bpm: tuple[int, int]  # smallest and largest number of beats per minute
+    drum: str  # drum pattern of a bar, with x for a stroke
+    cymbal: str  # cymbal pattern of a bar, with x for a stroke
+    chord: tuple[int, ...]  # notes of a chord in semitones above the root
     slope: float  # harmonic n of a note has the level n^-slope
     steps: int  # length of a note in steps
-    offbeat: bool = False  # chords are played between the beats
+    offbeat: bool = False  # whether chords are played between the beats
 
 
 STYLES = {
@@ -35,9 +35,9 @@ STYLES = {
 
 
 def music_waveform(genre: str, samples: int, rng: Rng) -> np.ndarray:
-    """Return music of a genre, (samples,) of arbitrary level."""
+    """Return a waveform (samples,) of the given genre with arbitrary level."""
     style = STYLES[genre]
-    step = 30 / rng.uniform(*style.tempo_bpm)  # half a beat in seconds
+    step = 30 / rng.uniform(*style.tempo_bpm)  # duration of half a beat in seconds
     count = 1 + int(samples / RATE_HZ / step)
     notes = [
         (n * step, _chord(style, step, rng))
@@ -53,7 +53,7 @@ def music_waveform(genre: str, samples: int, rng: Rng) -> np.ndarray:
 
 
 def _chord(style: Style, step: float, rng: Rng) -> np.ndarray:
-    root = rng.uniform(100, 130) * 2 ** (rng.choice([0, 5, 7]) / 12)  # tonic, fourth or fifth
+    root = rng.uniform(100, 130) * 2 ** (rng.choice([0, 5, 7]) / 12)  # the root is the tonic, the fourth or the fifth
     length = round(0.95 * style.steps * step * RATE_HZ)
     parts = [tone(np.full(length, root * 2 ** (semitones / 12)), rng, slope=style.slope) for semitones in style.chord]
     return envelope(length, attack=0.05) * np.sum(parts, axis=0) / len(parts)

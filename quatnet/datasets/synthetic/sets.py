@@ -12,16 +12,16 @@ from .sounds import SOUNDS
 from .speech import speech_waveform
 from .waveforms import RATE_HZ, simulate_recording
 
-NOTE = "These sounds are synthesized; accuracies say little about real recordings."
+NOTE = "These sounds are synthesized; accuracies do not transfer to real recordings."
 
 
 def load(*, clips_per_class: int = 40, seed: int = 0, clip_seconds: float = 5.0) -> Dataset:
-    """Return a data set of ten classes of synthesized environmental sounds in 5 folds.
+    """Return a data set of synthesized environmental sounds with ten classes and five folds.
 
     Parameters
     ----------
     clips_per_class : number of clips of each class, at least 5
-    seed : seed of the synthesis; the same seed gives the same samples
+    seed : seed of the synthesis. Equal seeds give equal samples
     clip_seconds : length of a clip in seconds
 
     Raises
@@ -48,7 +48,7 @@ def _clip(seed: int, label: int, number: int, clip_seconds: float) -> Clip:
 
 
 def synthesize_sound(label: int, seed: list[int], clip_seconds: float) -> tuple[np.ndarray, int]:
-    """Return a waveform float32 (samples,) of the class `label`, and its sample rate in Hz."""
+    """Return a float32 waveform (samples,) of the class `label`, and its sample rate in Hz."""
     rng = np.random.default_rng(seed)
     sound = list(SOUNDS.values())[label]
     return simulate_recording(sound(round(clip_seconds * RATE_HZ), rng), rng), RATE_HZ
@@ -84,7 +84,7 @@ def _music_clip(label: int, number: int, seed: int, clip_seconds: float) -> Clip
 
 
 def synthesize_music(label: int, seed: list[int], clip_seconds: float) -> tuple[np.ndarray, int]:
-    """Return a waveform float32 (samples,) of the genre `label`, and its sample rate in Hz."""
+    """Return a float32 waveform (samples,) of the genre `label`, and its sample rate in Hz."""
     rng = np.random.default_rng(seed)
     return simulate_recording(music_waveform(gtzan.GENRES[label], round(clip_seconds * RATE_HZ), rng), rng), RATE_HZ
 
@@ -94,7 +94,7 @@ def voices(*, repetitions: int = 2, actors: int = 24, seed: int = 0, clip_second
 
     Parameters
     ----------
-    repetitions : clips per actor and emotion
+    repetitions : number of clips of each actor and emotion
     actors : number of actors, 2 to 24
     seed : seed of the synthesis
     clip_seconds : length of a clip in seconds
@@ -124,7 +124,7 @@ def _voice_clip(label: int, actor: int, number: int, seed: int, clip_seconds: fl
 
 
 def synthesize_speech(label: int, actor: int, seed: list[int], clip_seconds: float) -> tuple[np.ndarray, int]:
-    """Return a waveform float32 (samples,) of the emotion `label` spoken by `actor`, and its sample rate in Hz."""
+    """Return a float32 waveform (samples,) of the emotion `label` spoken by `actor`, and its sample rate in Hz."""
     rng = np.random.default_rng(seed)
     return simulate_recording(
         speech_waveform(ravdess.EMOTIONS[label], actor, round(clip_seconds * RATE_HZ), rng), rng

@@ -1,7 +1,7 @@
-"""Ten classes of synthesized environmental sounds, each a function of length and random generator.
+"""Synthesized environmental sounds of ten classes.
 
-The classes differ mainly in their temporal structure: regular or irregular clicks, slow swells, buzzes, rising and
-falling tones. Spectrum, level, onset, background and room vary between clips.
+The classes differ mainly in the temporal structure, such as regular clicks, irregular clicks or rising and falling
+tones. The spectrum, the level and the onset vary between clips.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Sound = Callable[[int, Rng], np.ndarray]
 
 
 def dog(samples: int, rng: Rng) -> np.ndarray:
-    """Return one to five barks: short falling tones."""
+    """Return one to five barks, which are short falling tones."""
     pitch, gap = rng.uniform(250, 700), rng.uniform(0.35, 0.9)
     length = round(rng.uniform(0.12, 0.25) * RATE_HZ)
     sweep = pitch * np.linspace(1.5, 0.7, length)
@@ -25,7 +25,7 @@ def dog(samples: int, rng: Rng) -> np.ndarray:
 
 
 def rooster(samples: int, rng: Rng) -> np.ndarray:
-    """Return a crow: three short notes and a long one that rises and falls."""
+    """Return a crow of three short notes and one long note with rising and falling pitch."""
     base, start = rng.uniform(450, 900), rng.uniform(0, 2.0)
     parts = []
     for duration, peak in [(0.18, 1.1), (0.22, 1.3), (0.18, 1.2), (rng.uniform(0.7, 1.3), 1.6)]:
@@ -45,7 +45,7 @@ def rain(samples: int, rng: Rng) -> np.ndarray:
 
 
 def sea_waves(samples: int, rng: Rng) -> np.ndarray:
-    """Return noise that swells every few seconds."""
+    """Return noise whose level rises and falls every few seconds."""
     rate_hz, phase = rng.uniform(0.15, 0.4), rng.uniform(0, 2 * np.pi)
     swell = (0.5 + 0.5 * np.sin(2 * np.pi * rate_hz * seconds(samples) + phase)) ** rng.uniform(1.5, 4)
     low = rng.uniform(100, 2000)
@@ -53,7 +53,7 @@ def sea_waves(samples: int, rng: Rng) -> np.ndarray:
 
 
 def crackling_fire(samples: int, rng: Rng) -> np.ndarray:
-    """Return clicks at irregular times over a low rumble."""
+    """Return clicks at random times and low-frequency noise."""
     times = rng.uniform(0, samples / RATE_HZ, rng.integers(25, 110))
     clicks = [
         (t, rng.exponential(1) * click(rng, hz=rng.uniform(800, 5000), decay_s=rng.uniform(0.001, 0.006)))
@@ -65,7 +65,7 @@ def crackling_fire(samples: int, rng: Rng) -> np.ndarray:
 
 
 def crying_baby(samples: int, rng: Rng) -> np.ndarray:
-    """Return wails: rising and falling tones with vibrato, separated by pauses."""
+    """Return wails, which are rising and falling tones with vibrato, separated by pauses."""
     pitch, start, parts = rng.uniform(300, 600), rng.uniform(0, 0.8), []
     while start < samples / RATE_HZ:
         length = round(rng.uniform(0.4, 1.1) * RATE_HZ)
@@ -78,7 +78,7 @@ def crying_baby(samples: int, rng: Rng) -> np.ndarray:
 
 
 def sneezing(samples: int, rng: Rng) -> np.ndarray:
-    """Return an inhalation followed by a burst."""
+    """Return an inhalation followed by a burst of noise."""
     inhalation, burst = round(rng.uniform(0.3, 0.8) * RATE_HZ), round(rng.uniform(0.15, 0.4) * RATE_HZ)
     breath = np.linspace(0, 0.25, inhalation) ** 1.5 * noise(
         inhalation, rng, low_hz=800, high_hz=rng.uniform(3000, 6000)
@@ -98,7 +98,7 @@ def clock_tick(samples: int, rng: Rng) -> np.ndarray:
 
 
 def helicopter(samples: int, rng: Rng) -> np.ndarray:
-    """Return noise pulses, 9 to 20 per second, with slowly varying level."""
+    """Return 9 to 20 noise pulses per second with slowly varying level."""
     t, rate_hz = seconds(samples), rng.uniform(9, 20)
     blades = (0.5 + 0.5 * np.sin(2 * np.pi * rate_hz * t)) ** rng.uniform(2, 5)
     distance = 1 + rng.uniform(0, 0.6) * np.sin(2 * np.pi * rng.uniform(0.05, 0.2) * t + rng.uniform(0, 6))
@@ -108,10 +108,10 @@ def helicopter(samples: int, rng: Rng) -> np.ndarray:
 
 
 def chainsaw(samples: int, rng: Rng) -> np.ndarray:
-    """Return a buzz of many harmonics with varying pitch, plus noise."""
+    """Return a tone of many harmonics with varying pitch, and noise."""
     t = seconds(samples)
-    revs = 1 + rng.uniform(0.1, 0.5) * np.sin(2 * np.pi * rng.uniform(0.15, 0.7) * t + rng.uniform(0, 6))
-    pitch = rng.uniform(60, 150) * np.maximum(revs, 0.4)
+    relative_speed = 1 + rng.uniform(0.1, 0.5) * np.sin(2 * np.pi * rng.uniform(0.15, 0.7) * t + rng.uniform(0, 6))
+    pitch = rng.uniform(60, 150) * np.maximum(relative_speed, 0.4)
     buzz = tone(pitch, rng, harmonics=40, slope=rng.uniform(0.1, 0.6))
     return buzz / buzz.std() + rng.uniform(0.2, 0.8) * noise(samples, rng, low_hz=500, high_hz=8000)
 

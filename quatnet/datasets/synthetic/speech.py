@@ -1,6 +1,7 @@
-"""Synthesized speech without words: 24 voices and eight emotions, given by a table of prosody parameters.
+"""Synthesized speech of 24 actors in eight emotions, without words.
 
-The pitch and formants of an actor are the same in all clips, so that a split by actor tests on new voices.
+The pitch and the formants of an actor are the same in all clips. In a split by actor, the test clips therefore have
+voices that do not occur in the training clips.
 """
 
 from dataclasses import dataclass
@@ -15,10 +16,10 @@ from .waveforms import RATE_HZ, Rng, envelope, mix_at, seconds, tone
 class Prosody:
     """Prosody parameters of an emotion."""
 
-    pitch: float  # factor on the pitch of the voice
-    sweep: float  # pitch at the end of a syllable, relative to its start
-    rate_hz: float  # syllables per second
-    slope: float  # harmonic n has the level n^-slope
+    pitch: float  # pitch relative to the pitch of the actor
+    sweep: float  # pitch at the end of a syllable relative to the pitch at the start
+    rate_hz: float  # number of syllables per second
+    slope: float  # harmonic n of the voice has the level n^-slope
     vibrato: float  # relative depth of the vibrato
 
 
@@ -35,7 +36,10 @@ PROSODIES = {
 
 
 def speech_waveform(emotion: str, actor: int, samples: int, rng: Rng) -> np.ndarray:
-    """Return syllables of an actor, 1 to 24 (odd: low voice), (samples,) of arbitrary level."""
+    """Return a waveform (samples,) of syllables with arbitrary level.
+
+    `actor` is from 1 to 24. Actors with odd numbers have a low voice.
+    """
     prosody, voice = PROSODIES[emotion], np.random.default_rng(actor)
     pitch = voice.uniform(90, 140) if actor % 2 else voice.uniform(170, 250)
     scale = voice.uniform(0.9, 1.0) if actor % 2 else voice.uniform(1.05, 1.2)
@@ -52,7 +56,7 @@ def _syllable(prosody: Prosody, pitch: float, scale: float, length_s: float, rng
     sweep = np.linspace(1, prosody.sweep, len(t)) * rng.uniform(0.93, 1.07)
     vibrato = 1 + prosody.vibrato * np.sin(2 * np.pi * rng.uniform(6, 9) * t)
     wave = tone(prosody.pitch * pitch * sweep * vibrato, rng, harmonics=30, slope=prosody.slope)
-    for hz in scale * np.array([rng.uniform(300, 800), rng.uniform(900, 2300)]):  # formants of a vowel
+    for hz in scale * np.array([rng.uniform(300, 800), rng.uniform(900, 2300)]):  # two formants of a vowel
         wave = wave + _resonance(wave, hz)
     return envelope(len(t), attack=0.2) * wave
 

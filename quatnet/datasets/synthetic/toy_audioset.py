@@ -1,9 +1,11 @@
-"""A toy version of AudioSet: tables and file names of the same formats, 527 classes, synthesized clips of ten classes.
+"""Toy version of AudioSet with synthesized recordings.
 
-As in AudioSet, clips have several labels, some recordings are missing, and some cannot be read.
+The tables and file names have the formats of AudioSet. Ten of the 527 classes have clips. As in AudioSet, clips have
+several labels, some recordings are missing, and some recordings cannot be read.
 """
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +17,18 @@ from .sounds import SOUNDS
 from .waveforms import RATE_HZ, simulate_recording
 
 CLASSES = 527
-SPLITS = {"balanced_train": 0.4, "unbalanced_train": 0.3, "eval": 0.3}  # fraction of the clips
+SPLITS = {"balanced_train": 0.4, "unbalanced_train": 0.3, "eval": 0.3}  # table -> fraction of the clips
 LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"))
 
 
-def write(folder: Path, *, clips: int = 100, seed: int = 0, clip_seconds: float = 10.0) -> Path:
+def write(folder: str | os.PathLike, *, clips: int = 100, seed: int = 0, clip_seconds: float = 10.0) -> Path:
     """Write the tables and recordings into `folder` and return `folder`.
 
     In each table, every tenth recording is missing and the second recording is unreadable.
 
     Parameters
     ----------
-    folder : created if necessary
+    folder : folder of the data set, created if necessary
     clips : number of clips in all three tables together, at least 20
     seed : seed of the synthesis
     clip_seconds : length of a recording in seconds
@@ -38,6 +40,7 @@ def write(folder: Path, *, clips: int = 100, seed: int = 0, clip_seconds: float 
     """
     if clips < 20 or clip_seconds <= 0:
         raise ConfigError(f"expected at least 20 clips and clip_seconds > 0, got {clips}, {clip_seconds}")
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _write_classes(folder / LABELS)
     for number, (split, fraction) in enumerate(SPLITS.items()):

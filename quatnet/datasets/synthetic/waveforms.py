@@ -1,6 +1,7 @@
-"""Building blocks of synthesized sounds: noise, tones, clicks, envelopes and recording conditions.
+"""Components of synthesized sounds: noise, tones, clicks, envelopes and recording conditions.
 
-Waveforms are float64 (samples,) of arbitrary level at `RATE_HZ`. `simulate_recording` scales them into [-1, 1].
+Waveforms are float64 arrays (samples,) of arbitrary level at the sample rate `RATE_HZ`. `simulate_recording` returns
+waveforms in [-1, 1].
 """
 
 import numpy as np
@@ -16,7 +17,7 @@ def seconds(samples: int) -> np.ndarray:
 
 
 def noise(samples: int, rng: Rng, *, low_hz: float, high_hz: float) -> np.ndarray:
-    """Return noise (samples,) between two frequencies, with standard deviation 1."""
+    """Return band-pass noise (samples,) between two frequencies, with standard deviation 1."""
     spectrum = rng.standard_normal(samples // 2 + 1) + 1j * rng.standard_normal(samples // 2 + 1)
     hz = np.fft.rfftfreq(samples, 1 / RATE_HZ)
     spectrum *= 1 / (1 + (low_hz / np.maximum(hz, 1)) ** 4) / (1 + (hz / high_hz) ** 4)
@@ -25,10 +26,10 @@ def noise(samples: int, rng: Rng, *, low_hz: float, high_hz: float) -> np.ndarra
 
 
 def tone(pitch_hz: np.ndarray, rng: Rng, *, harmonics: int = 12, slope: float = 1.2) -> np.ndarray:
-    """Return a harmonic tone (samples,) that follows a pitch curve.
+    """Return a harmonic tone (samples,) with time-varying pitch.
 
-    Harmonic n has the level n^-slope times a random factor. One period is stored in a table of 2048 values, which is
-    read at the speed of the pitch.
+    Harmonic n has the level n^-slope times a random factor. The tone is computed by wavetable synthesis with 2048
+    values per period.
 
     Parameters
     ----------
@@ -44,7 +45,10 @@ def tone(pitch_hz: np.ndarray, rng: Rng, *, harmonics: int = 12, slope: float = 
 
 
 def mix_at(parts: list[tuple[float, np.ndarray]], samples: int) -> np.ndarray:
-    """Return the sum (samples,) of sounds that start at given times in seconds, cut at the end."""
+    """Return the sum (samples,) of sounds that start at given times in seconds.
+
+    Sounds that exceed the length are cropped.
+    """
     wave = np.zeros(samples)
     for start_s, part in parts:
         begin = min(samples, round(start_s * RATE_HZ))
@@ -54,18 +58,24 @@ def mix_at(parts: list[tuple[float, np.ndarray]], samples: int) -> np.ndarray:
 
 
 def envelope(samples: int, *, attack: float = 0.1) -> np.ndarray:
-    """Return an envelope (samples,) that rises linearly over the fraction `attack` and falls over the rest."""
+    """Return an envelope (samples,) that rises linearly from 0 to 1 and then falls linearly to 0.
+
+    `attack` is the length of the rise as a fraction of the envelope.
+    """
     return np.interp(np.linspace(0, 1, samples), [0, attack, 1], [0, 1, 0])
 
 
 def click(rng: Rng, *, hz: float, decay_s: float) -> np.ndarray:
-    """Return a noisy sine of frequency `hz` that decays by 1/e in `decay_s` seconds."""
+    """Return a noisy sine of frequency `hz` that decays to 1/e in `decay_s` seconds."""
     t = seconds(round(8 * decay_s * RATE_HZ))
     return np.exp(-t / decay_s) * (np.sin(2 * np.pi * hz * t) + 0.5 * rng.standard_normal(len(t)))
 
 
 def simulate_recording(wave: np.ndarray, rng: Rng) -> np.ndarray:
-    """Add a random room, background noise, microphone filter and level. Returns float32 (samples,) in [-1, 1]."""
+    """Return the waveform with random reverberation, background noise, microphone filter and level.
+
+    The result is a float32 array (samples,) in [-1, 1].
+    """
     length = round(rng.uniform(0.02, 0.6) * RATE_HZ)
     room = rng.standard_normal(length) * np.exp(-6 * np.linspace(0, 1, length)) * rng.uniform(0, 0.06)
     room[0] = 1
