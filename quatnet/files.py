@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +18,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_stale_files(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with partial.open("wb") as file:
@@ -26,6 +28,24 @@ def atomic_write(path: str | os.PathLike) -> Iterator[IO[bytes]]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _remove_stale_files(path: Path) -> None:
+    """Remove temporary files of `path` whose process does not run any more."""
+    for partial in path.parent.glob(f".{escape(path.name)}.*.part"):
+        pid = partial.name.split(".")[-2]
+        if pid.isdecimal() and not _is_running(int(pid)):
+            partial.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    if os.name != "posix":  # on Windows, os.kill ends the process
+        return True
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return True
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:

@@ -11,16 +11,16 @@ import os
 import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from ..audio import fix_length, read, resample
 from ..errors import DataError
+from ..files import atomic_write
 from .audioset import Segments, find_recording
 from .index import RecordingIndex
 from .shard import FULL_SCALE, Shard, ShardFormat, read_shard, shard_identity
@@ -74,7 +74,7 @@ def _is_packed(json_path: Path, identity: dict[str, Any]) -> bool:
 def _write_shard(
     stem: Path, paths: Mapping[int, Path], shard: Shard, shard_format: ShardFormat, pool: ThreadPoolExecutor
 ) -> None:
-    with _atomic_writer(stem.with_suffix(".int16")) as file:
+    with atomic_write(stem.with_suffix(".int16")) as file:
         for row, path, waveform in _read_all(paths, shard_format, pool):
             if waveform is None:
                 shard.unreadable.append(path.name)
@@ -82,7 +82,7 @@ def _write_shard(
                 shard.rows.append(row)
                 shard.crc32.append(zlib.crc32(waveform.data))
                 file.write(waveform.data)
-    with _atomic_writer(stem.with_suffix(".json")) as file:
+    with atomic_write(stem.with_suffix(".json")) as file:
         file.write(json.dumps(asdict(shard)).encode())
 
 
@@ -107,17 +107,3 @@ def _read_int16(path: Path, shard_format: ShardFormat) -> np.ndarray | None:
         return None
     clip = fix_length(resample(waveform, rate_hz, shard_format.sample_rate_hz), shard_format.samples)
     return np.rint(np.clip(clip, -1, 1) * FULL_SCALE).astype("<i2")
-
-
-@contextmanager
-def _atomic_writer(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file for writing and rename the file to `path` at the end of the context."""
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        with partial.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -1,6 +1,8 @@
 """Tests of `training.fit`, batches, label smoothing, augmentation, results, plots and JSON files."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -182,3 +184,13 @@ def test_run_metadata():
     assert run["seed"] == 3
     assert run["versions"].keys() == {"quatnet", "numpy", "python"}
     assert run["machine"]["threads"] >= 1
+
+
+def test_atomic_write_removes_temporary_files_of_ended_processes(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    stale, used, other = (tmp_path / f".results.json.{name}.part" for name in (ended.pid, os.getppid(), "x"))
+    for file in (stale, used, other):
+        file.write_text("{")
+    write_json(tmp_path / "results.json", {})
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([used.name, other.name, "results.json"])
