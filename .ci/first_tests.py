@@ -20,18 +20,19 @@ FIRST_TESTS = {
     "convolution_options transposed_convolution": "ops/conv.py ops/quaternion_conv.py",
     "rotation_convolution": "ops/rotation_conv.py",
     "fast_convolution": "matrices grad_transform weight_gradient_transform output_transform"
-    " _transform OUTPUT conv/fast/im2col_conv.py",
+    " _transform OUTPUT_MATRIX conv/fast/im2col_conv.py",
     "layers quaternion_ops": "ops/pooling.py",
     "layers quaternion_ops kernels_in_the_library": "ops/batchnorm.py",
     "layer_kernels": "kernels/adam.py kernels/hamilton.py moments",
-    "kernels_in_the_library": "conv/gpu.py conv/fast/stacks.py",
+    "kernels_in_the_library": "conv/gpu.py conv/fast/gpu_layout.py",
     "losses": "ops/losses.py",
     "09_distillation distillation_losses": "ops/distillation.py",
     "quaternion_ops": "ops/components.py ops/encoders.py ops/quaternion_activations.py",
     "front_ends": "paper_code_components",
     "networks published_networks 12_counting_multiplications": "layer_costs num_weights _additions_8"
     " _multiplications_winograd _layer_mult_adds torchinfo_mult_adds residual_add shared_channels",
-    "roofline": "layer_passes host_elements _convolution _fused _norm_passes _block_outputs memory_bound_fraction",
+    "roofline": "layer_kernel_costs host_to_device_elements _convolution _fused _norm_passes _block_outputs"
+    " memory_bound_fraction",
     "10_pruning": "prune/scores.py prune/criteria.py prune/selection.py prune/budget.py prune/filters.py"
     " paper_code/filter_scores.py",
     "quaternion_norms": "ops/layernorm.py ops/quaternion_batchnorm.py ops/whitening.py",

@@ -14,7 +14,7 @@ import numpy as np
 
 from quatnet.backend import asnumpy, xp
 from quatnet.cli import run_main
-from quatnet.conv.plain import block_weight
+from quatnet.conv.plain import quaternion_to_real_kernel
 from quatnet.quaternion import conjugate, eight_products, hamilton_product, left_matrix
 
 P, Q = np.array([1.0, 2, 3, 4]), np.array([5.0, 6, 7, 8])
@@ -90,7 +90,7 @@ def plot_matrices(figure: Any) -> None:
     left.set_title("L(p), one quaternion weight:\n4 numbers, each in 4 places")
     label_blocks(left, 1, "component")
     weight = np.random.default_rng(0).standard_normal((4, 1, 1, 4, 4))
-    image = right.imshow(asnumpy(block_weight(weight))[0, 0].T, cmap="RdBu", vmin=-2.5, vmax=2.5)
+    image = right.imshow(asnumpy(quaternion_to_real_kernel(weight))[0, 0].T, cmap="RdBu", vmin=-2.5, vmax=2.5)
     right.set_title("a layer from 4 to 4 quaternion channels, in the same\npattern: 64 numbers, each in 4 places")
     label_blocks(right, 4, "block")
     figure.colorbar(image, ax=right, label="weight", shrink=0.8)

@@ -90,7 +90,7 @@ def _layer_errors(x: np.ndarray, w: np.ndarray, grad_output: np.ndarray) -> Iter
     scale, shift = 1.5, -0.25  # both are exact in float32
     channels = np.ones(grad_output.shape[3], np.float32)
     layer = fused.make_layer(w, scale * channels, shift * channels, pool=False)
-    result = fused.apply(x[:, :, :, None], layer).reshape(expected[0].shape)
+    result = fused.fused_conv2d(x[:, :, :, None], layer).reshape(expected[0].shape)
     yield "fused", _relative_error(result, np.maximum(scale * expected[0] + shift, 0))
 
 
@@ -120,7 +120,7 @@ def _direct(x: np.ndarray, w: np.ndarray, grad_output: np.ndarray) -> list[np.nd
 
 def _plain(x: np.ndarray, w: np.ndarray, grad_output: np.ndarray) -> list[np.ndarray]:
     """Return the result and both gradients of the im2col convolution with the real block matrix of the weight."""
-    real = plain.block_weight(w) if len(w) == 4 else w[0]
+    real = plain.quaternion_to_real_kernel(w) if len(w) == 4 else w[0]
     grad_w = plain.conv2d_weight_gradient(x, grad_output, real.shape[:2], stride=1, padding=1)
     return [
         plain.conv2d(x, real, stride=1, padding=1),

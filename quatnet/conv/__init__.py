@@ -1,5 +1,6 @@
-"""Convolution arithmetic on plain arrays, without tensors.
+"""Real and quaternion convolution of arrays, without automatic differentiation.
 
-Modules to read, in this order: `im2col`, `plain`, `eight_products`. Modules to run: `dispatch` selects the fastest
-algorithm of `fast` (CPU) or `gpu`. The plain functions are the reference for both.
+The reference implementations are in `im2col`, `plain` and `eight_products`, to be read in this order. `dispatch` calls
+the fastest algorithm for given arrays, from `fast` on a CPU and from `gpu` on a GPU. All algorithms compute the results
+of the reference implementations.
 """

@@ -1,8 +1,8 @@
-"""The three functions of `quatnet.conv.plain` with all their options, each by the fastest algorithm.
+"""Real convolution and its two gradients by the fastest algorithm, with the interface of `quatnet.conv.plain`.
 
-On a GPU that is `conv.gpu`. On a CPU, convolutions with dilation 1 use `fast.algorithms`, one group after the other.
-All others use the plain functions for a few images at a time, because the patches of a whole batch would take KH·KW
-times its memory.
+On a GPU, the functions use `conv.gpu`. On a CPU, convolutions with dilation 1 use `fast.algorithms` for one group after
+the other. Convolutions with another dilation use `plain` for a few images at a time, so that the patches need
+less memory. For a kernel of KH x KW pixels, the patches take KH·KW times the memory of the images.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from .im2col import Pair, pair
 
 
 def fast_options(stride: Pair, padding: Pair, dilation: Pair) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """Return stride and padding as pairs for `fast.algorithms`, or None where it does not support the options."""
+    """Return stride and padding as pairs, or None if `fast.algorithms` does not support the options."""
     return (pair(stride), pair(padding)) if pair(dilation) == (1, 1) and not on_gpu() else None
 
 
 def conv2d(x: Array, w: Array, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1) -> Array:
-    """Return the same as `plain.conv2d`, and raise the same errors."""
+    """Return the result of `plain.conv2d`, and raise the errors of `plain.conv2d`."""
     oh, ow = plain.check_shapes(x, w, stride, padding, dilation, groups)
     if kernels.supports(x, w):
         return gpu.convolve(x, w[None], pair(stride), pair(padding), pair(dilation), groups)
@@ -47,7 +47,7 @@ def conv2d_input_gradient(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Array:
-    """Return the same as `plain.conv2d_input_gradient`."""
+    """Return the result of `plain.conv2d_input_gradient`."""
     if kernels.supports(grad, w):
         return gpu.input_gradient(grad, w[None], shape, pair(stride), pair(padding), pair(dilation), groups)
     fast = fast_options(stride, padding, dilation)
@@ -76,7 +76,7 @@ def conv2d_weight_gradient(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Array:
-    """Return the same as `plain.conv2d_weight_gradient`, summed in a fixed order."""
+    """Return the result of `plain.conv2d_weight_gradient`. The images are summed in a fixed order."""
     if kernels.supports(x, grad):
         size = (1, *kernel, x.shape[-1] // groups, grad.shape[-1])
         return gpu.weight_gradient(x, grad, size, pair(stride), pair(padding), pair(dilation), groups)[0]
@@ -97,7 +97,7 @@ def conv2d_weight_gradient(
 
 
 def _for_each_group(function: Callable[[Array, Array], Array], a: Array, b: Array, groups: int) -> Array:
-    """Split the last axes of `a` and `b` into groups, apply the function to each, and concatenate the results."""
+    """Split the last axes of `a` and `b` into groups, apply `function` to each group, and concatenate the results."""
     if groups == 1:
         return function(a, b)
     pairs = zip(xp.split(a, groups, axis=-1), xp.split(b, groups, axis=-1), strict=True)
@@ -105,6 +105,9 @@ def _for_each_group(function: Callable[[Array, Array], Array], a: Array, b: Arra
 
 
 def _batch_slices(x: Array, y: Array, kernel: tuple[int, int]) -> list[slice]:
-    """Split the batch so that the patches of a slice, KH·KW·C numbers for each pixel of y, stay small."""
+    """Return slices of the batch `x` (N, H, W, C) with small patches, for a `kernel` (KH, KW) and outputs `y`.
+
+    The patches have KH·KW·C numbers per pixel of y.
+    """
     patches = y.shape[1] * y.shape[2] * kernel[0] * kernel[1] * x.shape[-1] * x.itemsize
     return chunk_slices(len(x), patches)

@@ -1,12 +1,12 @@
-"""Quaternion convolution with eight real convolutions instead of sixteen, and its two gradients.
+"""Quaternion convolution and its two gradients, with eight real convolutions instead of sixteen.
 
-`quaternion.eight_products` is valid for any bilinear product of two components. Here that product is the convolution
-of one component of the image with one component of the kernel. The gradients are Hamilton products too, so the same
-identity computes them, with `grad` the gradient with respect to y:
+The identity of `quaternion.eight_products` holds for any bilinear product of two components. In this module, the
+bilinear product is the convolution of one component of the images with one component of the kernel. The gradients are
+also Hamilton products. Let `grad` be the upstream gradient with respect to y, and let * denote the conjugate:
 
     y = w ⊗ x        grad_x = w* ⊗ grad        grad_w = grad ⊗ x*
 
-This module is written to be read. `quatnet.conv.fast` computes the same results in tiles.
+This module is a reference implementation. `quatnet.conv.fast` computes the same results in tiles.
 """
 
 from ..backend import Array, xp
@@ -16,7 +16,10 @@ from .plain import conv2d_input_gradient, conv2d_weight_gradient
 
 
 def conv2d(x: Array, w: Array, *, stride: int = 1, padding: int = 0) -> Array:
-    """Return w ⊗ x summed over taps and channels: x (N, H, W, 4C), w (4, KH, KW, C, O) -> (N, OH, OW, 4O)."""
+    """Return the quaternion convolution (N, OH, OW, 4O) of images `x` (N, H, W, 4C) and a kernel `w` (4, KH, KW, C, O).
+
+    An output is the sum of w ⊗ x over kernel taps and input channels.
+    """
 
     def product(kernel: Array, image: Array) -> Array:
         return real_conv2d(image, kernel, stride=stride, padding=padding)
@@ -27,7 +30,7 @@ def conv2d(x: Array, w: Array, *, stride: int = 1, padding: int = 0) -> Array:
 def input_gradient(
     grad: Array, w: Array, shape: tuple[int, int, int, int], *, stride: int = 1, padding: int = 0
 ) -> Array:
-    """Return the gradient w* ⊗ grad with respect to x, of `shape` (N, H, W, 4C)."""
+    """Return the gradient w* ⊗ grad with respect to x. `shape` is the shape (N, H, W, 4C) of x."""
     component_shape = (shape[0], shape[1], shape[2], shape[3] // 4)
 
     def product(kernel: Array, gradient: Array) -> Array:
@@ -37,7 +40,7 @@ def input_gradient(
 
 
 def weight_gradient(x: Array, grad: Array, kernel: tuple[int, int], *, stride: int = 1, padding: int = 0) -> Array:
-    """Return the gradient grad ⊗ x* with respect to w, summed over pixels: (4, KH, KW, C, O)."""
+    """Return the gradient (4, KH, KW, C, O) with respect to w: the sum of grad ⊗ x* over all pixels."""
 
     def product(gradient: Array, image: Array) -> Array:
         return conv2d_weight_gradient(image, gradient, kernel, stride=stride, padding=padding)
@@ -46,12 +49,12 @@ def weight_gradient(x: Array, grad: Array, kernel: tuple[int, int], *, stride: i
 
 
 def _split_components(x: Array) -> Array:
-    """(N, H, W, 4C) -> (4, N, H, W, C), a contiguous copy."""
+    """Return images (N, H, W, 4C) as a contiguous copy (4, N, H, W, C)."""
     n, h, w, channels = x.shape
     return xp.ascontiguousarray(xp.moveaxis(x.reshape(n, h, w, 4, channels // 4), 3, 0))
 
 
 def _merge_components(components: Array) -> Array:
-    """(4, N, H, W, C) -> (N, H, W, 4C)."""
+    """Return components (4, N, H, W, C) as images (N, H, W, 4C)."""
     _, n, h, w, channels = components.shape
     return xp.moveaxis(components, 0, 3).reshape(n, h, w, 4 * channels)

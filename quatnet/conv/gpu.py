@@ -1,33 +1,35 @@
-"""Convolution on a GPU, real and quaternion, with all options: an im2col kernel, a batched product, an output kernel.
+"""Real and quaternion convolution on a GPU, by CUDA kernels for the transforms and batched matrix products.
 
-    x (N, H, W, P·C)    w (P, KH, KW, C/G, O)    y (N, OH, OW, P·O)    P = 1 real or 4 quaternion components, G groups
+    x (N, H, W, P·C)    w (P, KH, KW, C/G, O)    y (N, OH, OW, P·O)
 
-A quaternion has K = 8 transformed components (`component_transforms`), a real number one. One CUDA kernel transforms
-the components while it writes patches of them. Another kernel applies the output transform while it adds patches up:
+P is the number of components, 1 for real numbers and 4 for quaternions. G is the number of groups. A quaternion has
+K = 8 transformed components, see `fast.component_transforms`. A real number has K = 1. The matrices LEFT_MATRIX,
+RIGHT_MATRIX and OUTPUT_MATRIX are called L, R and T here:
 
-    y      = w ⊗ x        OUTPUT [patches of (RIGHT x) · (LEFT w)]
-    grad_x = w* ⊗ grad    col2im of OUTPUT [(RIGHT grad) · (LEFT w*)ᵀ]
-    grad_w = grad ⊗ x*    OUTPUT [Σ patches of (RIGHT x*)ᵀ · (LEFT grad)]
+    y      = w ⊗ x        T [patches of (R x) · (L w)]
+    grad_x = w* ⊗ grad    col2im of T [(R grad) · (L w*)ᵀ]
+    grad_w = grad ⊗ x*    T [Σ patches of (R x*)ᵀ · (L grad)]
 
-The products are stacks of matrices (K, G, rows, columns), which matmul passes to cuBLAS.
+One CUDA kernel transforms the components and writes the patches. Another CUDA kernel sums the patches and applies the
+output transform. The products are batched matrix products of arrays (K, G, rows, columns), computed by cuBLAS.
 """
 
 from collections.abc import Callable
 
 from ..backend import Array, xp
-from .fast import stacks
+from .fast import gpu_layout
 from .fast.component_transforms import left_transform, right_transform
-from .fast.stacks import Pair, Plan, make_plan
-from .plain import block_weight
+from .fast.gpu_layout import ConvShape, Pair, make_shape
+from .plain import quaternion_to_real_kernel
 
 FLOPS_PER_ELEMENT_MOVED = 64  # float32 operations in the time of one memory access: A100 40, H100 80 (data sheets)
 
 
 def is_profitable(kernel: tuple[int, ...]) -> bool:
-    """Return whether eight products are faster than one real product for a quaternion kernel (4, KH, KW, C/G, O).
+    """Return whether eight products are faster than one real product, for a convolution kernel of shape `kernel`.
 
-    For each pixel they save 16 KH·KW·C·O operations, and read or write 8 KH·KW·C + 16 O numbers more
-    (docs/decisions/0013).
+    The shape is (4, KH, KW, C, O), with the C input channels of one group. For each pixel, eight products save
+    16 KH·KW·C·O operations. Eight products also read or write 8 KH·KW·C + 16 O more numbers (docs/decisions/0013).
     """
     _, kh, kw, channels, outputs = kernel
     taps = kh * kw
@@ -35,35 +37,42 @@ def is_profitable(kernel: tuple[int, ...]) -> bool:
 
 
 def expand_to_real(w: Array) -> Array:
-    """Return a quaternion kernel for which eight products are not profitable as (1, KH, KW, 4C, 4O), others as is."""
-    return block_weight(w)[None] if len(w) == 4 and not is_profitable(w.shape) else w
+    """Return the equivalent real kernel (1, KH, KW, 4C, 4O) of a quaternion kernel `w` (4, KH, KW, C, O).
+
+    If `w` is real, or if eight products are profitable, `w` is returned unchanged.
+    """
+    return quaternion_to_real_kernel(w)[None] if len(w) == 4 and not is_profitable(w.shape) else w
 
 
 def convolve(x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair = (1, 1), groups: int = 1) -> Array:
-    """Return w ⊗ x, for P = 1 the real correlation: (N, OH, OW, P·O)."""
-    plan = make_plan(x.shape, w.shape, stride, padding, dilation, groups)
-    return run(x, transform_kernel(w, groups), plan, stacks.transform_output)
+    """Return the convolution w ⊗ x, (N, OH, OW, P·O), of images `x` and a kernel `w` with P = 1 or 4 components."""
+    conv = make_shape(x.shape, w.shape, stride, padding, dilation, groups)
+    return run(x, transform_kernel(w, groups), conv, gpu_layout.transform_output)
 
 
-def run(x: Array, kernel: Array, plan: Plan, epilogue: Callable[[Array, Plan], Array]) -> Array:
-    """Return the convolution of `x` with a transformed `kernel`.
+def run(x: Array, kernel: Array, conv: ConvShape, epilogue: Callable[[Array, ConvShape], Array]) -> Array:
+    """Return the convolution of images `x` with a convolution kernel that is transformed by `transform_kernel`.
 
-    `epilogue` computes the output rows (rows, P·O) from products (K, rows, O).
+    `epilogue` computes the outputs (pixels, P·O) of P components from products (K, pixels, O) of K transformed
+    components.
     """
 
     def work(images: Array) -> Array:
-        rows = stacks.patches(images, plan, right_transform(plan.components))
-        y = epilogue(stacks.merge_groups(rows @ kernel), plan)
-        return y.reshape(len(images), *plan.size, y.shape[-1])
+        rows = gpu_layout.patches(images, conv, right_transform(conv.components))
+        y = epilogue(gpu_layout.merge_groups(rows @ kernel), conv)
+        return y.reshape(len(images), *conv.output_size, y.shape[-1])
 
-    return stacks.concatenate_batch([work(x[part]) for part in plan.batch_slices(len(x), x.itemsize)])
+    return gpu_layout.concatenate_batch([work(x[part]) for part in conv.batch_slices(len(x), x.itemsize)])
 
 
 def transform_kernel(w: Array, groups: int = 1, *, conjugate: bool = False) -> Array:
-    """Return the transformed components (K, G, KH·KW·C/G, O/G) of a kernel (P, KH, KW, C/G, O), or of its conjugate."""
+    """Return the K transformed components (K, G, KH·KW·C/G, O/G) of a convolution kernel (P, KH, KW, C/G, O).
+
+    P is the number of components and G the number of groups. With `conjugate`, the conjugate of `w` is transformed.
+    """
     p, kh, kw, channels, outputs = w.shape
-    transformed = stacks.transform_input(w.reshape(1, p, -1), left_transform(p, conjugate=conjugate))
-    return stacks.split_groups(transformed.reshape(len(transformed), kh * kw * channels, outputs), groups)
+    transformed = gpu_layout.transform_input(w.reshape(1, p, -1), left_transform(p, conjugate=conjugate))
+    return gpu_layout.split_groups(transformed.reshape(len(transformed), kh * kw * channels, outputs), groups)
 
 
 def input_gradient(
@@ -75,15 +84,19 @@ def input_gradient(
     dilation: Pair = (1, 1),
     groups: int = 1,
 ) -> Array:
-    """Return w* ⊗ grad of `shape` (N, H, W, P·C), for the upstream gradient (N, OH, OW, P·O) of `convolve`."""
-    plan = make_plan(shape, w.shape, stride, padding, dilation, groups)
-    kernel = xp.ascontiguousarray(transform_kernel(w, groups, conjugate=True).swapaxes(-1, -2))  # for CuPy's matmul
+    """Return the input gradient w* ⊗ grad of `convolve`. `shape` is the shape (N, H, W, P·C) of the images.
+
+    `grad` is the upstream gradient (N, OH, OW, P·O). P is the number of components.
+    """
+    conv = make_shape(shape, w.shape, stride, padding, dilation, groups)
+    # A single copy, because matmul of CuPy copies a transposed array in each call.
+    kernel = xp.ascontiguousarray(transform_kernel(w, groups, conjugate=True).swapaxes(-1, -2))
 
     def work(grads: Array) -> Array:
-        right = stacks.pixels(grads, plan, right_transform(plan.components))
-        return stacks.sum_patches(right @ kernel, (len(grads), shape[1], shape[2], shape[3]), plan)
+        right = gpu_layout.pixels(grads, conv, right_transform(conv.components))
+        return gpu_layout.sum_patches(right @ kernel, (len(grads), shape[1], shape[2], shape[3]), conv)
 
-    return stacks.concatenate_batch([work(grad[part]) for part in plan.batch_slices(len(grad), grad.itemsize)])
+    return gpu_layout.concatenate_batch([work(grad[part]) for part in conv.batch_slices(len(grad), grad.itemsize)])
 
 
 def weight_gradient(
@@ -95,22 +108,26 @@ def weight_gradient(
     dilation: Pair = (1, 1),
     groups: int = 1,
 ) -> Array:
-    """Return grad ⊗ x* summed over pixels, of the shape `kernel` = (P, KH, KW, C/G, O)."""
-    plan = make_plan(x.shape, kernel, stride, padding, dilation, groups)
+    """Return the weight gradient of `convolve`: the sum of grad ⊗ x* over all pixels.
+
+    `kernel` is the shape (P, KH, KW, C/G, O) of the result, with P components and G groups.
+    """
+    conv = make_shape(x.shape, kernel, stride, padding, dilation, groups)
 
     def work(part: slice) -> Array:
-        right = stacks.patches(x[part], plan, right_transform(plan.components, conjugate=True))
-        return _transposed_product(right, stacks.pixels(grad[part], plan, left_transform(plan.components)))
+        right = gpu_layout.patches(x[part], conv, right_transform(conv.components, conjugate=True))
+        return _transposed_product(right, gpu_layout.pixels(grad[part], conv, left_transform(conv.components)))
 
-    total = stacks.merge_groups(sum(map(work, plan.batch_slices(len(x), x.itemsize))))  # (K, KH·KW·C/G, O)
-    return stacks.transform_output(total.reshape(len(total), 1, -1), plan).reshape(kernel)
+    total = gpu_layout.merge_groups(sum(map(work, conv.batch_slices(len(x), x.itemsize))))  # (K, KH·KW·C/G, O)
+    return gpu_layout.transform_output(total.reshape(len(total), 1, -1), conv).reshape(kernel)
 
 
 def _transposed_product(a: Array, b: Array) -> Array:
-    """Return aᵀ b for each matrix of two stacks.
+    """Return aᵀ b for each pair of matrices in `a` (K, G, rows, m) and `b` (K, G, rows, n): (K, G, m, n).
 
-    CuPy copies a transposed stack of matrices before it multiplies, but not a single transposed matrix.
+    There are K transformed components and G groups. CuPy copies transposed arrays of several matrices before the
+    multiplication, but no single transposed matrix.
     """
-    if a.shape[1] > 1:  # many small matrices: one copy costs less than many calls
+    if a.shape[1] > 1:  # with several groups, one copy takes less time than many calls of matmul
         return a.swapaxes(-1, -2) @ b
     return xp.stack([p.T @ q for p, q in zip(a[:, 0], b[:, 0], strict=True)])[:, None]

@@ -1,7 +1,8 @@
-"""im2col and col2im: the patches of an image as rows of a matrix, so that a convolution is one matrix product.
+"""im2col, its adjoint col2im, and the output sizes of convolutions.
 
-`stride`, `padding` and `dilation` are an int for both directions, or a pair (height, width). A kernel with dilation d
-reads every d-th pixel: 3 taps with dilation 2 have the effective kernel size 5.
+im2col writes the patches of an image as rows of a matrix, so that a convolution is one matrix product. `stride`,
+`padding` and `dilation` are an int for both axes, or a pair (height, width). With dilation d, neighboring kernel taps
+are d pixels apart. A kernel of 3 taps with dilation 2 therefore has the effective size 5.
 """
 
 import numpy as np
@@ -14,7 +15,7 @@ Pair = int | tuple[int, ...]
 
 
 def pair(value: Pair) -> tuple[int, int]:
-    """Return an int as a pair (height, width) of equal ints, or a pair unchanged. Raises ConfigError for others."""
+    """Return `value` as a pair (height, width). An int is repeated. Raises ConfigError for any other value."""
     both = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(both) != 2 or not all(isinstance(number, int | np.integer) for number in both):
         raise ConfigError(f"expected an int or a pair (height, width) of ints, got {value!r}")
@@ -22,17 +23,18 @@ def pair(value: Pair) -> tuple[int, int]:
 
 
 def single(value: Pair) -> int:
-    """Return the one int of a 1d option, given as an int or as a tuple of length 1. Raises ConfigError for others."""
+    """Return the option `value` of a 1d convolution, an int or a tuple of one int, as an int. May raise ConfigError."""
     one = tuple(value) if isinstance(value, tuple | list) else (value,)
     if len(one) != 1:
-        raise ConfigError(f"expected one int for a 1d convolution, got {value!r}")
+        raise ConfigError(f"expected an int or a tuple of one int for a 1d convolution, got {value!r}")
     return pair(one[0])[0]
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
-    """Return floor((size + 2 padding - effective) / stride) + 1, where effective = dilation (kernel - 1) + 1.
+    """Return the output size of a convolution along one axis.
 
-    Raises ShapeError where the kernel does not fit.
+    The size is floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1. Raises ShapeError if the kernel does
+    not fit.
     """
     effective = dilation * (kernel - 1) + 1
     if min(kernel, stride, dilation) < 1 or padding < 0 or size + 2 * padding < effective:
@@ -46,11 +48,11 @@ def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int
 def transposed_size(
     size: int, kernel: int, stride: int, padding: int, output_padding: int = 0, dilation: int = 1
 ) -> int:
-    """Return (size - 1) stride - 2 padding + dilation (kernel - 1) + 1 + output_padding.
+    """Return the output size of a transposed convolution along one axis.
 
-    This is an input size for which `output_size` returns `size`. There are `stride` such sizes, because `output_size`
-    rounds down; `output_padding` in 0 ... stride - 1 selects one. Raises ShapeError for an `output_padding` outside
-    of that range, and for a result below 1.
+    The size is (size - 1) stride - 2 padding + dilation (kernel - 1) + 1 + output_padding. `output_size` maps the
+    result back to `size`. Because `output_size` rounds down, `stride` results have this property. `output_padding` in
+    0 ... stride - 1 selects one of these results. Raises ShapeError for another `output_padding` or a result below 1.
     """
     full = (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1 + output_padding
     if min(size, kernel, stride, dilation, full) < 1 or padding < 0 or not 0 <= output_padding < stride:
@@ -62,7 +64,7 @@ def transposed_size(
 
 
 def pad(x: Array, padding: Pair) -> Array:
-    """Return `x` (N, H, W, C) in C order with `padding` zeros around each image."""
+    """Return a contiguous array of the images `x` (N, H, W, C), each padded with `padding` zeros on all sides."""
     pad_h, pad_w = pair(padding)
     if pad_h == pad_w == 0:
         return xp.ascontiguousarray(x)
@@ -73,10 +75,10 @@ def pad(x: Array, padding: Pair) -> Array:
 
 
 def im2col(x: Array, kernel: tuple[int, int], *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Array:
-    """Return the patches of `x` as rows: (N, H, W, C) -> (N, OH, OW, KH*KW*C).
+    """Return the patches (N, OH, OW, KH*KW*C) of images `x` (N, H, W, C), for a `kernel` of size (KH, KW).
 
-    The window view needs no memory. Its copy into rows takes KH*KW times the memory of the image. With channels last,
-    the KW*C numbers of one row of a patch are contiguous.
+    The patches take up to KH*KW times the memory of the images. Because channels are the last axis, the KW*C numbers of
+    one row of a patch are contiguous.
     """
     (kh, kw), (stride_h, stride_w), (dilation_h, dilation_w) = kernel, pair(stride), pair(dilation)
     if kernels.supports(x):
@@ -84,7 +86,7 @@ def im2col(x: Array, kernel: tuple[int, int], *, stride: Pair = 1, padding: Pair
         return kernels.patches.im2col(x, kernel, (oh, ow), pair(stride), pair(padding), pair(dilation))
     window = (dilation_h * (kh - 1) + 1, dilation_w * (kw - 1) + 1)
     view = xp.lib.stride_tricks.sliding_window_view(pad(x, padding), window, axis=(1, 2))
-    view = view[:, ::stride_h, ::stride_w, :, ::dilation_h, ::dilation_w]  # N OH OW C KH KW
+    view = view[:, ::stride_h, ::stride_w, :, ::dilation_h, ::dilation_w]  # (N, OH, OW, C, KH, KW)
     n, oh, ow, channels = view.shape[:4]
     return view.transpose(0, 1, 2, 4, 5, 3).reshape(n, oh, ow, kh * kw * channels)
 
@@ -98,7 +100,10 @@ def col2im(
     padding: Pair = 0,
     dilation: Pair = 1,
 ) -> Array:
-    """Return images of `shape` (N, H, W, C): each patch row added to the pixels it covers. The adjoint of `im2col`."""
+    """Return images of `shape` (N, H, W, C) in which each pixel is the sum of all patch entries at this pixel.
+
+    `rows` contains the patches (N, OH, OW, KH*KW*C). The function is the adjoint of `im2col`.
+    """
     batch, height, width, channels = shape
     (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w) = pair(stride), pair(padding), pair(dilation)
     if kernels.supports(rows):

@@ -1,9 +1,9 @@
-"""CUDA kernels for the CuPy backend, for computations that need several passes over memory as array expressions.
+"""CUDA kernels for the CuPy backend, for operations that need several passes over memory as array expressions.
 
-The header of each `.cu` file states how often each number is read and written, and why the kernel is worthwhile. The
-Python module allocates the results and launches the kernels. Arrays are contiguous CuPy arrays of float32 or float64;
-`supports` tests this. No kernel has been run on a GPU so far: the tests run each kernel on the CPU, and compile it for
-six GPU architectures.
+The comment at the start of each `.cu` file states how often each number is read and written, with and without the CUDA
+kernel. The Python module of the same name allocates the results and launches the CUDA kernels. Arrays are CuPy arrays
+of float32 or float64, see `supports`. The tests run each CUDA kernel on the CPU, and compile each CUDA kernel for six
+GPU architectures. No CUDA kernel has been run on a GPU so far.
 """
 
 from . import adam, eight_products, hamilton, normalize, patches, pooling

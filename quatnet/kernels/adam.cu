@@ -1,8 +1,12 @@
-// One step of Adam or AdamW for one parameter: writes p to `updated`, and the running means of g and g² in place.
+// One step of Adam or AdamW for one parameter p with the gradient g. The updated parameter is written to `updated`. The
+// running means of g and g² are updated in place.
 //
-// Memory: reads p, g and both means once, and writes the parameter and both means once. CuPy expressions need about
-// fifteen passes. `cupy.fuse` would need one pass too, but its source cannot be tested without a GPU.
-// g is the gradient. `decay` · p is added to g (L2), `decoupled_decay` · p to the update (AdamW); one of them is 0.
+// Memory: the CUDA kernel reads p, g and both means once, and writes the parameter and both means once. CuPy
+// expressions need about fifteen passes. A function of `cupy.fuse` would also need one pass, but the generated source
+// cannot be tested without a GPU.
+//
+// For L2 regularization, `decay` · p is added to g. For AdamW, `decoupled_decay` · p is added to the update. At least
+// one of `decay` and `decoupled_decay` is 0.
 
 extern "C" __global__ void __launch_bounds__(256, 4) adam(
     const T* p, const T* g, T* exp_avg, T* exp_avg_sq, T* updated, long long count, double lr, double beta1,

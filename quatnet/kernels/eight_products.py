@@ -1,7 +1,7 @@
-"""The input and output transforms of the eight products as kernels, alone and fused with im2col, col2im or relu.
+"""Input and output transforms of the eight products as CUDA kernels, alone and fused with im2col, col2im or relu.
 
-`matrix` is one of `quatnet.conv.fast.component_transforms`. Quaternions have the shape (rows, 4, C), transformed
-components and products (8, rows, C), patches of them (8, N·OH·OW, KH·KW·C).
+Each `matrix` is a matrix of `quatnet.conv.fast.component_transforms`. Quaternions have the shape (rows, 4, C).
+Transformed components and products have the shape (8, rows, C). Patches have the shape (8, N·OH·OW, KH·KW·C).
 """
 
 from functools import cache
@@ -13,11 +13,11 @@ from .formulas import linear
 from .load import grid_2d, ints, launch
 
 Pair = tuple[int, int]
-Matrix = tuple[tuple[float, ...], ...]  # hashable, for the cache
+Matrix = tuple[tuple[float, ...], ...]  # hashable, as an argument of a cached function
 
 
 def input_transform(x: Array, matrix: np.ndarray) -> Array:
-    """Return the transformed components (8, rows, C) = matrix (8, 4) · components of `x` (rows, 4, C)."""
+    """Return the transformed components (8, rows, C) of quaternions `x` (rows, 4, C), for a `matrix` (8, 4)."""
     rows, _, channels = x.shape
     y = xp.empty((8, rows, channels), dtype=x.dtype)
     kernel = ("input_transform", "input_transform", _matrix_code(matrix))
@@ -28,7 +28,10 @@ def input_transform(x: Array, matrix: np.ndarray) -> Array:
 def input_transform_im2col(
     x: Array, matrix: np.ndarray, kernel: Pair, size: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> Array:
-    """Return patches (8, N*OH*OW, KH*KW*C) of the transformed images `x` (N, H, W, 4, C); `size` is (OH, OW)."""
+    """Return the patches (8, N*OH*OW, KH*KW*C) of transformed images, for images `x` (N, H, W, 4, C).
+
+    `matrix` (8, 4) is the input transform, `kernel` is the kernel size (KH, KW) and `size` is the output size (OH, OW).
+    """
     images, height, width, _, channels = x.shape
     patches = xp.empty((8, images * size[0] * size[1], kernel[0] * kernel[1] * channels), dtype=x.dtype)
     options = ints(images, height, width, channels, *size, *kernel, *stride, *padding, *dilation)
@@ -38,7 +41,7 @@ def input_transform_im2col(
 
 
 def output_transform(products: Array, matrix: np.ndarray) -> Array:
-    """Return the components (rows, 4, C) = matrix (4, 8) · products (8, rows, C)."""
+    """Return the components (rows, 4, C) of `products` (8, rows, C), for the output transform `matrix` (4, 8)."""
     _, rows, channels = products.shape
     y = xp.empty((rows, 4, channels), dtype=products.dtype)
     kernel = ("output_transform", "output_transform", _matrix_code(matrix))
@@ -47,7 +50,10 @@ def output_transform(products: Array, matrix: np.ndarray) -> Array:
 
 
 def output_transform_relu(products: Array, matrix: np.ndarray, scale: Array, shift: Array) -> Array:
-    """Return max(scale · output_transform(products) + shift, 0) (rows, 4, C), with `scale` and `shift` (4C,)."""
+    """Return relu(scale · y + shift), (rows, 4, C), for the output transform y of `products` (8, rows, C).
+
+    `matrix` is (4, 8), `scale` and `shift` are (4C,).
+    """
     _, rows, channels = products.shape
     y = xp.empty((rows, 4, channels), dtype=products.dtype)
     kernel = ("output_transform", "output_transform_relu", _matrix_code(matrix))
@@ -65,7 +71,11 @@ def output_transform_col2im(
     padding: Pair,
     dilation: Pair,
 ) -> Array:
-    """Return images of `shape` (N, H, W, 4, C): patches (8, N*OH*OW, KH*KW*C) added to their pixels and transformed."""
+    """Return the output transform of the images that are sums of `patches` (8, N*OH*OW, KH*KW*C).
+
+    The result has the shape `shape` (N, H, W, 4, C). `matrix` (4, 8) is the output transform, `kernel` is the kernel
+    size (KH, KW) and `size` is the size (OH, OW) of the upstream gradient.
+    """
     images, height, width, _, channels = shape
     x = xp.empty(shape, dtype=patches.dtype)
     options = ints(images, height, width, channels, *size, *kernel, *stride, *padding, *dilation)

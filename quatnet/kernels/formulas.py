@@ -1,13 +1,14 @@
-"""C functions generated from matrices and tables of signs, so that the Hamilton product is written down only once.
+"""Generation of C functions from matrices and from multiplication tables.
 
-The generated functions add and subtract entries of local arrays, which a compiler keeps in registers.
+The CUDA kernels use the functions generated from `quatnet.quaternion`, so that the signs of the Hamilton product are
+defined once. The functions add and subtract entries of local arrays, which a compiler stores in registers.
 """
 
 import numpy as np
 
 
 def linear(matrix: np.ndarray, name: str = "formula") -> str:
-    """Return the C source of out = matrix · in, for a matrix (out, in).
+    """Return the source of a C function `name` that computes out = matrix · in.
 
     >>> print(linear(np.array([[1.0, -1], [0, 0.25]])))
     __device__ __forceinline__ void formula(const T* in, T* out) {
@@ -21,7 +22,7 @@ def linear(matrix: np.ndarray, name: str = "formula") -> str:
 
 
 def bilinear(table: np.ndarray, name: str) -> str:
-    """Return the C source of out[c] = Σ_ab table[a, b, c] p[a] q[b], for a table (p, q, out)."""
+    """Return the source of a C function `name` that computes out[c] = Σ_ab table[a, b, c] p[a] q[b]."""
     rows = [
         "".join(_term(table[a, b, c], f"p[{a}] * q[{b}]") for a, b in np.ndindex(table.shape[:2]) if table[a, b, c])
         for c in range(table.shape[2])

@@ -1,10 +1,11 @@
-// The Hamilton product of two arrays of the same shape, and its two gradients, each in one pass.
+// Hamilton product of two arrays of the same shape, and its two gradients, each in one pass.
 //
-// Arrays are indexed as (outer, 4, inner), so the components may be along any axis. Memory: the product reads 8
-// numbers and writes 4 for each quaternion, the gradients read 12 and write 8. As CuPy expressions the product takes
-// 28 passes of two reads and a write, and the gradients are two such products with conjugates. `cupy.fuse` would
-// return the components as separate arrays, which need another pass to be stacked, and its source cannot be tested
-// without a GPU.
+// Arrays are indexed as (outer, 4, inner), so that the components may be along any axis.
+//
+// Memory: for each quaternion, `product` reads 8 numbers and writes 4 numbers. `gradients` reads 12 numbers and writes
+// 8 numbers. As CuPy expressions, the product takes 28 passes that read two arrays and write one array. The gradients
+// are two products with conjugates. A function of `cupy.fuse` would return the components as separate arrays, and
+// another pass would merge these arrays. The generated source cannot be tested without a GPU.
 
 extern "C" __global__ void __launch_bounds__(256, 4) product(
     const T* p, const T* q, T* out, long long count, long long inner) {

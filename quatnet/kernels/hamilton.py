@@ -1,4 +1,4 @@
-"""The Hamilton product of two arrays of the same shape, and its gradients, as kernels."""
+"""Hamilton product of two arrays of the same shape, and its two gradients, as CUDA kernels."""
 
 from functools import cache
 
@@ -11,14 +11,17 @@ from .load import grid_1d, launch
 
 
 def product(p: Array, q: Array, axis: int) -> Array:
-    """Return p ⊗ q along `axis`, for arrays of the same shape."""
+    """Return the Hamilton product p ⊗ q of arrays of the same shape, with the four components along `axis`."""
     out = xp.empty(p.shape, dtype=p.dtype)
     launch(("hamilton", "product", formulas()), grid_1d(p.size // 4), p, q, out, p.size // 4, _inner_size(p, axis))
     return out
 
 
 def gradients(p: Array, q: Array, grad: Array, axis: int) -> tuple[Array, Array]:
-    """Return the gradients grad ⊗ q* and p* ⊗ grad of <p ⊗ q, grad>, for arrays of the same shape."""
+    """Return the gradients grad ⊗ q* and p* ⊗ grad of <p ⊗ q, grad> with respect to p and q.
+
+    The arrays have the same shape, with the four components along `axis`. The conjugate of q is q*.
+    """
     grad_p, grad_q = xp.empty(p.shape, dtype=p.dtype), xp.empty(q.shape, dtype=q.dtype)
     kernel = ("hamilton", "gradients", formulas())
     launch(kernel, grid_1d(p.size // 4), p, q, grad, grad_p, grad_q, p.size // 4, _inner_size(p, axis))
@@ -27,9 +30,10 @@ def gradients(p: Array, q: Array, grad: Array, axis: int) -> tuple[Array, Array]
 
 @cache
 def formulas() -> str:
-    """Return the C source of the product and of its two gradients, generated from the products of the basis units.
+    """Return the C source of the Hamilton product and of its two gradients, generated from the products of the units.
 
-    With y[c] = Σ_ab table[a, b, c] p[a] q[b] the gradient of p[a] is Σ_cb table[a, b, c] grad[c] q[b]: the same signs.
+    The product is y[c] = Σ_ab table[a, b, c] p[a] q[b]. The partial derivative of <y, grad> with respect to p[a] is
+    Σ_cb table[a, b, c] grad[c] q[b], with the same table.
     """
     units = xp.eye(4)
     table = asnumpy(hamilton_product(units[:, None], units[None, :]))
@@ -38,5 +42,5 @@ def formulas() -> str:
 
 
 def _inner_size(p: Array, axis: int) -> int:
-    """Return the number of elements from one component to the next."""
+    """Return the distance in elements between consecutive components along `axis`."""
     return int(np.prod(p.shape[axis % p.ndim + 1 :], dtype=np.int64))

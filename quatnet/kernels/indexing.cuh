@@ -1,12 +1,14 @@
-// The index of a thread. Arrays may have more than 2^31 elements, so indices into arrays have 64 bits. Operands of
-// divisions have 32 bits: the rows of all images, and pixels times channels of one row. A 64-bit division takes several
-// times as many instructions.
+// Array indices of a thread.
 //
-// Kernels on images use a 2d grid. Threads along x are neighbors in a row, so that their memory accesses are
-// contiguous. Along y every thread computes the rows first_row(), first_row() + row_step(), ...
+// Array indices have 64 bits, because arrays may have more than 2^31 elements. Operands of divisions have 32 bits,
+// because a 64-bit division takes several times as many instructions. These operands are row numbers, and pixels times
+// channels of a row.
 //
-// Blocks have 256 threads. `__launch_bounds__(256, 4)` lets four blocks share a multiprocessor: the compiler then uses
-// at most 64 registers per thread.
+// CUDA kernels on images use a 2d grid. Consecutive threads along x process consecutive elements of a row, so that
+// memory accesses are contiguous. Along y, each thread processes the rows first_row(), first_row() + row_step(), ...
+//
+// Thread blocks have 256 threads. With `__launch_bounds__(256, 4)`, the compiler uses at most 64 registers per thread,
+// so that four thread blocks fit on a multiprocessor.
 __device__ __forceinline__ long long element_index() { return (long long)blockIdx.x * blockDim.x + threadIdx.x; }
 __device__ __forceinline__ unsigned column_index() { return blockIdx.x * blockDim.x + threadIdx.x; }
 __device__ __forceinline__ long long first_row() { return (long long)blockIdx.y * blockDim.y + threadIdx.y; }

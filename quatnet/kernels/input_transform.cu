@@ -1,10 +1,11 @@
-// Input transform of the eight products: y[p] = Σ_k M[p, k] x[k], M (8, 4) a matrix of `fast.component_transforms`.
+// Input transform of the eight products: y[p] = Σ_k M[p, k] x[k], with a matrix M (8, 4) of
+// `fast.component_transforms`. The generated function `formula` multiplies by M.
 //
-// `input_transform` reads each component once and writes two numbers for each: 4 reads and 8 writes per channel. As
-// CuPy expressions, each of the four sums takes three additions that read two arrays and write one.
-// `input_transform_im2col` also writes patches of the result: it reads each pixel up to KH·KW times, from cache except
-// the first time, and writes each of the 8·KH·KW numbers once. Two separate kernels would write and read 8 numbers
-// more.
+// Memory: for each quaternion, `input_transform` reads 4 numbers and writes 8 numbers. As CuPy expressions, each of the
+// four sums takes three additions, and each addition reads two arrays and writes one array. `input_transform_im2col`
+// writes the patches of the result, 8·KH·KW numbers per output pixel and channel. Each pixel is read up to KH·KW times,
+// after the first time from the cache. Separate CUDA kernels for transform and im2col would write and read 8 more
+// numbers per quaternion.
 
 extern "C" __global__ void __launch_bounds__(256, 4) input_transform(
     const T* x, T* y, long long rows, int channels) {
@@ -18,7 +19,7 @@ extern "C" __global__ void __launch_bounds__(256, 4) input_transform(
     }
 }
 
-// One thread per output pixel and channel. x is (N, H, W, 4, C), patches (8, N, OH, OW, KH, KW, C).
+// One thread per output pixel and channel. x is (N, H, W, 4, C) and patches is (8, N, OH, OW, KH, KW, C).
 extern "C" __global__ void __launch_bounds__(256, 4) input_transform_im2col(
     const T* x, T* patches, int images, int height, int width, int channels, int oh, int ow, int kh, int kw,
     int stride_h, int stride_w, int pad_h, int pad_w, int dilation_h, int dilation_w) {

@@ -1,4 +1,7 @@
-"""Load a `.cu` file and launch its kernels. CuPy compiles a kernel at its first use, once for each dtype and device."""
+"""Source code, compilation and launch of the CUDA kernels.
+
+CuPy compiles a CUDA kernel at the first use, once for each dtype and device.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -12,35 +15,36 @@ from ..errors import ShapeError
 
 HERE = Path(__file__).parent
 C_TYPES = {"float32": "float", "float64": "double"}
-THREADS = 256  # per block
-MAX_INT = 2**31 - 1  # of a C int, and of blocks of a grid along x
-MAX_GRID_Y = 65535  # blocks of a grid along y
+THREADS = 256  # threads per block
+MAX_INT = 2**31 - 1  # largest C int, and maximum number of blocks along x
+MAX_GRID_Y = 65535  # maximum number of blocks along y
 Size = tuple[int, ...]
 
 
 def supports(*arrays: Array) -> bool:
-    """Return whether the kernels support these arrays: CuPy arrays of one dtype, float32 or float64."""
+    """Return whether the CUDA kernels support the arrays: CuPy arrays of the same dtype, float32 or float64."""
     dtypes = {str(array.dtype) for array in arrays}
     return not isinstance(arrays[0], np.ndarray) and len(dtypes) == 1 and dtypes <= C_TYPES.keys()
 
 
 def source(file: str, dtype: str, formulas: str = "") -> str:
-    """Return the complete source of `file`.cu for a dtype: the type T, the index functions, and generated formulas."""
+    """Return the source of `file`.cu for a dtype, with the type T, the index functions and the generated `formulas`."""
     texts = [f"typedef {C_TYPES[dtype]} T;\n", (HERE / "indexing.cuh").read_text(), formulas]
     return "".join(texts) + (HERE / f"{file}.cu").read_text()
 
 
 @cache
 def function(file: str, name: str, dtype: str, formulas: str = "") -> Callable[[Size, Size, Sequence[Any]], None]:
-    """Return the kernel `name` of `file`.cu; CuPy compiles it at the first call on a device."""
+    """Return the CUDA kernel `name` of `file`.cu. CuPy compiles the CUDA kernel at the first call on a device."""
     return xp.RawModule(code=source(file, dtype, formulas)).get_function(name)
 
 
 def launch(kernel: tuple[str, ...], size: tuple[Size, Size], *values: Any) -> None:
-    """Launch the kernel (file, name) or (file, name, formulas) with the arguments `values`.
+    """Launch the CUDA kernel (file, name) or (file, name, formulas) with the arguments `values`.
 
-    The first argument is an array and determines the dtype. `size` is the grid and the block. A Python int is passed
-    as a C `long long`, a float as a `double`, and the result of `ints` as `int`; arrays are made contiguous.
+    `size` is the pair of grid size and block size. The first argument is an array that determines the dtype. Arrays are
+    copied if they are not contiguous. A Python int is passed as a C `long long`, a Python float as a C `double`, and a
+    result of `ints` as a C `int`.
     """
     file, name, *formulas = kernel
     arguments = tuple(xp.ascontiguousarray(v) if hasattr(v, "strides") and v.ndim else v for v in values)
@@ -48,23 +52,23 @@ def launch(kernel: tuple[str, ...], size: tuple[Size, Size], *values: Any) -> No
 
 
 def ints(*numbers: int) -> tuple[np.int32, ...]:
-    """Return the numbers as C ints. Raises ShapeError where a number is too large."""
+    """Return the numbers as C ints. Raises ShapeError if a number is too large for a C int."""
     if max(numbers) > MAX_INT:
         raise ShapeError(f"expected sizes up to {MAX_INT}, got {max(numbers)}; make the batch smaller")
     return tuple(np.int32(number) for number in numbers)
 
 
 def grid_1d(count: int) -> tuple[Size, Size]:
-    """Return grid and block with one thread for each of `count` elements. Raises ShapeError for too many elements."""
+    """Return grid and block size for one thread per element. Raises ShapeError if there are too many elements."""
     ints(-(-count // THREADS))
     return (max(1, -(-count // THREADS)),), (THREADS,)
 
 
 def grid_2d(rows: int, width: int) -> tuple[Size, Size]:
-    """Return grid and block for `rows` rows of `width` elements: x along a row, y along the rows.
+    """Return grid and block size for an array of `rows` rows with `width` elements.
 
-    A thread computes several rows where the grid has fewer rows than the array. Raises ShapeError for sizes that do
-    not fit a C int.
+    The x axis of the grid is along a row, and the y axis is along the rows. If the grid has fewer rows than the array,
+    a thread processes several rows. Raises ShapeError if a size is too large for a C int.
     """
     ints(rows, width)
     block_x = min(THREADS, max(32, -(-width // 32) * 32))

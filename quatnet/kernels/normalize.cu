@@ -1,15 +1,16 @@
-// Batch normalization of rows (rows, C), with relu, forward and backward: two passes over memory each.
+// Batch normalization of arrays (rows, C) with optional relu, in two passes forward and two passes backward.
 //
-// Memory: `moments` reads each entry of x once. `affine` reads x once and writes y once. `gradient_sums` reads the
-// upstream gradient g, x and, with a relu, y. `input_gradient` reads the same and writes grad_x. As CuPy expressions
-// the statistics read x three times and write a centered copy; scale, shift and relu read and write y three times; the
-// gradient takes some ten passes. `cupy.fuse` would do for `affine` and `input_gradient`, but its source cannot be
-// tested without a GPU.
+// Memory: `moments` reads x once. `affine` reads x once and writes y once. `gradient_sums` reads x, the upstream
+// gradient g and, with relu, y. `input_gradient` reads the same arrays and writes grad_x. As CuPy expressions, the
+// statistics read x three times and write a centered copy. Scale, shift and relu read and write y three times. The
+// gradient takes about ten passes. Functions of `cupy.fuse` could replace `affine` and `input_gradient`, but the
+// generated source cannot be tested without a GPU.
 
-// Mean, and sum of squared deviations from it, for each channel of a chunk of rows: (2, chunks, C) in float64. Each
-// thread reads every eighth row of its channel and subtracts the first row of the chunk, so that a large mean loses no
-// digits. The update formula has no cancellation. Finally the results of eight threads are combined. Source: T. F.
-// Chan, G. H. Golub, R. J. LeVeque, Algorithms for computing the sample variance, 1983, eq. 1.3 and 1.5.
+// Computes the mean and the sum of squared deviations from the mean, for each channel of each chunk of rows. `out` is
+// (2, chunks, C) in float64. A thread processes every eighth row of one channel. The first row of the chunk is
+// subtracted, so that a large mean does not reduce the precision. The results of eight threads are combined.
+//
+// Source: T. F. Chan, G. H. Golub, R. J. LeVeque, Algorithms for computing the sample variance, 1983, eq. 1.3 and 1.5.
 extern "C" __global__ void __launch_bounds__(256, 4) moments(
     const T* x, double* out, long long rows, long long chunk, int channels) {
     __shared__ double counts[8][32], means[8][32], squares[8][32];
@@ -42,20 +43,20 @@ extern "C" __global__ void __launch_bounds__(256, 4) moments(
     }
 }
 
-// y = factor · x + offset for each channel, followed by max(., 0) if `relu` is not 0. A nan stays nan.
+// Computes y = factor · x + offset for each channel, followed by relu if `relu` is not 0. A nan propagates.
 extern "C" __global__ void __launch_bounds__(256, 4) affine(
     const T* x, const T* factor, const T* offset, T* y, long long rows, int channels, int relu) {
     const unsigned c = column_index();
     if (c >= (unsigned)channels) return;
-    const T slope = factor[c], start = offset[c];
+    const T scale = factor[c], start = offset[c];
     for (long long row = first_row(); row < rows; row += row_step()) {
-        const T value = x[row * channels + c] * slope + start;
+        const T value = x[row * channels + c] * scale + start;
         y[row * channels + c] = relu && value < 0 ? T(0) : value;
     }
 }
 
-// Σ g and Σ g · (x - mean) for each channel of a chunk of rows, (2, chunks, C) in float64. If `relu` is not 0, entries
-// with y <= 0 count as g = 0.
+// Computes the sums of g and of g · (x - mean) for each channel of each chunk of rows. `out` is (2, chunks, C) in
+// float64. If `relu` is not 0, entries of g with y <= 0 are replaced by 0.
 extern "C" __global__ void __launch_bounds__(256, 4) gradient_sums(
     const T* g, const T* x, const T* y, const T* mean, double* out, long long rows, long long chunk, int channels,
     int relu) {
@@ -86,13 +87,14 @@ extern "C" __global__ void __launch_bounds__(256, 4) gradient_sums(
     }
 }
 
-// grad_x = factor · g + slope · x + offset for each channel. If `relu` is not 0, entries with y <= 0 count as g = 0.
+// Computes grad_x = factor · g + x_factor · x + offset for each channel. If `relu` is not 0, entries of g with y <= 0
+// are replaced by 0.
 extern "C" __global__ void __launch_bounds__(256, 4) input_gradient(
-    const T* g, const T* x, const T* y, const T* factor, const T* slope, const T* offset, T* grad_x, long long rows,
-    int channels, int relu) {
+    const T* g, const T* x, const T* y, const T* factor, const T* x_factor, const T* offset, T* grad_x,
+    long long rows, int channels, int relu) {
     const unsigned c = column_index();
     if (c >= (unsigned)channels) return;
-    const T factor_g = factor[c], factor_x = slope[c], start = offset[c];
+    const T factor_g = factor[c], factor_x = x_factor[c], start = offset[c];
     for (long long row = first_row(); row < rows; row += row_step()) {
         const long long index = row * channels + c;
         const T masked = relu && !(y[index] > 0) ? T(0) : g[index];

@@ -1,18 +1,18 @@
-"""Batch normalization of rows (rows, C) as kernels; `quatnet.ops.batchnorm` defines the operation."""
+"""Batch normalization of arrays (..., C) as CUDA kernels. `quatnet.ops.batchnorm` defines the operation."""
 
 import numpy as np
 
 from ..backend import Array, xp
 from .load import MAX_GRID_Y, Size, grid_2d, ints, launch
 
-CHUNK = 2048  # rows that a block sums: 256 for each of its threads
+CHUNK = 2048  # rows that a thread block sums, 256 rows per thread
 
 
 def moments(x: Array) -> tuple[Array, Array]:
-    """Return mean and biased variance (C,), in float64, over all axes of `x` (..., C) but the last.
+    """Return mean and biased variance (C,), in float64, over all axes of `x` (..., C) except the last.
 
-    The sums of chunks are combined at the overall mean: a chunk of n_k rows with mean m_k adds n_k (m_k - mean)² to
-    the sum of squares.
+    The statistics are computed for chunks of rows. The sum of squared deviations of all rows is the sum over the
+    chunks, plus n_k (m_k - mean)² for each chunk k with n_k rows and the mean m_k.
     """
     rows, out, chunk, size = _chunks(x)
     launch(("normalize", "moments"), size, x, out, rows, chunk, *ints(x.shape[-1]))
@@ -23,16 +23,17 @@ def moments(x: Array) -> tuple[Array, Array]:
 
 
 def affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
-    """Return factor · x + offset for each channel, followed by max(·, 0) if `relu`."""
+    """Return factor · x + offset, followed by relu if `relu`. `x` is (..., C), `factor` and `offset` are (C,)."""
     rows, channels, y = x.size // x.shape[-1], x.shape[-1], xp.empty(x.shape, dtype=x.dtype)
     launch(("normalize", "affine"), grid_2d(rows, channels), x, factor, offset, y, rows, *ints(channels, relu))
     return y
 
 
 def gradient_sums(grad: Array, x: Array, mean: Array, relu_output: Array | None) -> Array:
-    """Return Σ grad and Σ grad · (x - mean), (2, C).
+    """Return the sums of grad and of grad · (x - mean) over all axes except the last, (2, C).
 
-    `relu_output` is the output of a relu after the batch norm, or None; where it is not positive, the gradient is 0.
+    `relu_output` is the output of a relu after the batch norm, or None. Entries of `grad` for which `relu_output` is
+    not positive are replaced by 0.
     """
     rows, out, chunk, size = _chunks(x)
     arrays = (x if relu_output is None else relu_output, mean)
@@ -42,11 +43,14 @@ def gradient_sums(grad: Array, x: Array, mean: Array, relu_output: Array | None)
 
 
 def input_gradient(
-    grad: Array, x: Array, factor: Array, slope: Array, offset: Array, relu_output: Array | None
+    grad: Array, x: Array, factor: Array, x_factor: Array, offset: Array, relu_output: Array | None
 ) -> Array:
-    """Return factor · grad + slope · x + offset for each channel, with grad = 0 where `relu_output` is not positive."""
+    """Return factor · grad + x_factor · x + offset, the gradient of batch normalization with respect to x.
+
+    `factor`, `x_factor` and `offset` are (C,). `relu_output` has the same meaning as in `gradient_sums`.
+    """
     rows, channels, grad_x = x.size // x.shape[-1], x.shape[-1], xp.empty(x.shape, dtype=x.dtype)
-    arrays = (grad, x, x if relu_output is None else relu_output, factor, slope, offset, grad_x)
+    arrays = (grad, x, x if relu_output is None else relu_output, factor, x_factor, offset, grad_x)
     launch(
         ("normalize", "input_gradient"),
         grid_2d(rows, channels),
@@ -58,7 +62,7 @@ def input_gradient(
 
 
 def _chunks(x: Array) -> tuple[int, Array, int, tuple[Size, Size]]:
-    """Return the number of rows, an array (2, chunks, C) for two sums, the rows per chunk, and grid and block."""
+    """Return the number of rows, an array (2, chunks, C) for two sums, the rows per chunk, and (grid, block)."""
     channels = x.shape[-1]
     rows = x.size // channels
     chunk = max(CHUNK, -(-rows // MAX_GRID_Y))

@@ -1,11 +1,11 @@
-// Output transform of the eight products: y[k] = Σ_p M[k, p] products[p], M (4, 8) = OUTPUT of
-// `fast.component_transforms`.
+// Output transform of the eight products: y[k] = Σ_p M[k, p] products[p], with the matrix M = OUTPUT_MATRIX (4, 8) of
+// `fast.component_transforms`. The generated function `formula` multiplies by M.
 //
-// `output_transform` reads each product once and writes each component once: 8 reads and 4 writes per channel. As CuPy
-// expressions it takes 16 additions, each of which reads two arrays and writes one. `output_transform_relu` also
-// applies scale, shift and max(., 0); as expressions these would read and write y three more times.
-// `output_transform_col2im` is the output transform of the patches' gradient fused with col2im: it reads each of the
-// 8·KH·KW numbers once and writes each component once. It gathers, as `col2im` does.
+// Memory: for each quaternion, `output_transform` reads 8 numbers and writes 4 numbers. As CuPy expressions, the output
+// transform takes 16 additions, and each addition reads two arrays and writes one array. `output_transform_relu` also
+// computes scale, shift and relu, which would read and write y three more times as CuPy expressions.
+// `output_transform_col2im` sums the entries of all patches at a pixel, as `col2im`, and transforms the sums. Each
+// entry of the patches is read once and each component is written once.
 
 extern "C" __global__ void __launch_bounds__(256, 4) output_transform(
     const T* products, T* y, long long rows, int channels) {
@@ -19,7 +19,7 @@ extern "C" __global__ void __launch_bounds__(256, 4) output_transform(
     }
 }
 
-// relu(scale · y + shift), with scale and shift (4, C). A nan stays nan.
+// Computes relu(scale · y + shift), with scale and shift (4, C). A nan propagates.
 extern "C" __global__ void __launch_bounds__(256, 4) output_transform_relu(
     const T* products, const T* scale, const T* shift, T* y, long long rows, int channels) {
     unsigned c = column_index();
@@ -36,7 +36,7 @@ extern "C" __global__ void __launch_bounds__(256, 4) output_transform_relu(
     }
 }
 
-// One thread per pixel of the image and channel. patches is (8, N, OH, OW, KH, KW, C), x (N, H, W, 4, C).
+// One thread per image pixel and channel. patches is (8, N, OH, OW, KH, KW, C) and x is (N, H, W, 4, C).
 extern "C" __global__ void __launch_bounds__(256, 4) output_transform_col2im(
     const T* patches, T* x, int images, int height, int width, int channels, int oh, int ow, int kh, int kw,
     int stride_h, int stride_w, int pad_h, int pad_w, int dilation_h, int dilation_w) {

@@ -1,13 +1,15 @@
-// im2col and col2im of channels-last images (N, H, W, C), as defined in `quatnet.conv.im2col`.
+// im2col and col2im of images (N, H, W, C), as defined in `quatnet.conv.im2col`.
 //
-// Memory: im2col writes each of the KH·KW·C numbers of a patch once. It reads each pixel up to KH·KW times, from cache
-// except the first time. As CuPy expressions, padding reads and writes the image once more, and the copy of a strided
-// view computes six-axis indices by division for each number; here a thread divides once for KH·KW numbers. col2im
-// reads each number of a patch once and writes each pixel once. It gathers: a thread owns a pixel and reads all
-// patches that contain it, so there are no atomics, and the order of the sum is fixed. As CuPy expressions col2im
-// takes KH·KW additions, each of which reads and writes the image.
+// Memory of im2col: each of the KH·KW·C numbers of a patch is written once. Each pixel is read up to KH·KW times, after
+// the first time from the cache. As CuPy expressions, padding reads and writes the images once more. The copy of a
+// strided view also computes indices of six axes by division, for each number. The CUDA kernel needs one division for
+// KH·KW numbers.
+//
+// Memory of col2im: each number of a patch is read once and each pixel is written once. A thread sums the entries of
+// all patches at one pixel, so that no atomic operations are needed and the order of the sum is fixed. As CuPy
+// expressions, col2im takes KH·KW additions, and each addition reads and writes the images.
 
-// One thread per output pixel and channel. It divides once, and writes all KH·KW numbers.
+// One thread per output pixel and channel. The thread writes KH·KW numbers.
 extern "C" __global__ void __launch_bounds__(256, 4) im2col(
     const T* x, T* patches, int images, int height, int width, int channels, int oh, int ow, int kh, int kw,
     int stride_h, int stride_w, int pad_h, int pad_w, int dilation_h, int dilation_w) {
@@ -30,7 +32,7 @@ extern "C" __global__ void __launch_bounds__(256, 4) im2col(
     }
 }
 
-// One thread per pixel of the image and channel. It sums the entries of all patches that contain the pixel.
+// One thread per image pixel and channel. The thread sums the entries of all patches at the pixel.
 extern "C" __global__ void __launch_bounds__(256, 4) col2im(
     const T* patches, T* x, int images, int height, int width, int channels, int oh, int ow, int kh, int kw,
     int stride_h, int stride_w, int pad_h, int pad_w, int dilation_h, int dilation_w) {

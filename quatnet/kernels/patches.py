@@ -1,4 +1,4 @@
-"""im2col and col2im as kernels; `quatnet.conv.im2col` defines the operations."""
+"""im2col and col2im as CUDA kernels. `quatnet.conv.im2col` defines the operations."""
 
 from ..backend import Array, xp
 from .load import grid_2d, ints, launch
@@ -7,7 +7,7 @@ Pair = tuple[int, int]
 
 
 def im2col(x: Array, kernel: Pair, size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
-    """Return the patches (N, OH, OW, KH*KW*C) of images `x` (N, H, W, C); `size` is (OH, OW)."""
+    """Return the patches (N, OH, OW, KH*KW*C) of images `x` (N, H, W, C). `kernel` is (KH, KW), `size` is (OH, OW)."""
     images, channels = len(x), x.shape[3]
     rows = xp.empty((images, *size, kernel[0] * kernel[1] * channels), dtype=x.dtype)
     options = ints(*x.shape, *size, *kernel, *stride, *padding, *dilation)
@@ -16,7 +16,10 @@ def im2col(x: Array, kernel: Pair, size: Pair, stride: Pair, padding: Pair, dila
 
 
 def col2im(rows: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
-    """Return images of `shape` (N, H, W, C): patches `rows` (N, OH, OW, KH*KW*C), added to the pixels they cover."""
+    """Return images of `shape` (N, H, W, C) in which each pixel is the sum of all patch entries at this pixel.
+
+    `rows` contains the patches (N, OH, OW, KH*KW*C). `kernel` is the kernel size (KH, KW).
+    """
     images, height, width, channels = shape
     x = xp.empty(shape, dtype=rows.dtype)
     options = ints(*shape, *rows.shape[1:3], *kernel, *stride, *padding, *dilation)

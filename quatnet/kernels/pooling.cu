@@ -1,13 +1,15 @@
-// Average and maximum pooling of images (N, H, W, C) over windows size x size without overlap, and their gradients.
+// Average and maximum pooling of images (N, H, W, C) over windows of size x size pixels, with gradients. The
+// windows do not overlap.
 //
-// Memory: the forward pass reads each entry of x once and writes each window once. `average_gradient` reads the
-// upstream gradient g, from cache for all but one pixel of a window, and writes grad_x once. `maximum_gradient`
-// searches the maximum again: it reads x and g once and writes grad_x once, the maximum twice. Storing the index of
-// the maximum would take a write and a read, and memory until the backward pass. As CuPy expressions average pooling
-// takes size² additions that read and write y, and maximum pooling a stacked copy of x with two reductions.
+// Memory: the forward pass reads x once and writes y once. `average_gradient` reads each entry of the upstream gradient
+// g size² times, after the first time from the cache, and writes grad_x once. `maximum_gradient` computes the maximum
+// again, reads x and g once, and writes grad_x once, except for the maximum, which is written twice. With a stored
+// index of the maximum, the index would be written and read, and would need memory until the backward pass. As CuPy
+// expressions, average pooling takes size² additions, and each addition reads and writes y. Maximum pooling takes a
+// stacked copy of x and two reductions.
 
-// The index of the first entry of a window: `row` counts the rows of all windows, `i` pixels times channels of that
-// row.
+// Returns the index of the first entry of a window. `row` is the row number among the output rows of all images. `i` is
+// the output column times channels plus the channel.
 __device__ __forceinline__ long long window(
     long long row, unsigned i, int height, int width, int channels, int oh, int size) {
     const long long image = (unsigned)row / oh, y = (unsigned)row % oh * size, x = i / channels * size;
@@ -28,7 +30,7 @@ extern "C" __global__ void __launch_bounds__(256, 4) average(
     }
 }
 
-// One thread per entry of x. Rows and columns at the end that belong to no window get 0.
+// One thread per entry of x. The gradient is 0 in rows and columns at the end that are not part of a window.
 extern "C" __global__ void __launch_bounds__(256, 4) average_gradient(
     const T* g, T* grad_x, int images, int height, int width, int channels, int oh, int ow, int size) {
     const unsigned i = column_index();
@@ -43,7 +45,7 @@ extern "C" __global__ void __launch_bounds__(256, 4) average_gradient(
     }
 }
 
-// Whether `value` replaces `best`: it is larger, or the first nan.
+// Returns whether `value` is larger than `best` or is the first nan.
 __device__ __forceinline__ bool replaces(T value, T best) { return value > best || (value != value && best == best); }
 
 extern "C" __global__ void __launch_bounds__(256, 4) maximum(
@@ -62,7 +64,8 @@ extern "C" __global__ void __launch_bounds__(256, 4) maximum(
     }
 }
 
-// One thread per window: the first maximum gets g, all others 0. Entries outside of all windows must be 0 before.
+// One thread per window and channel. The gradient is g at the first maximum of a window, and 0 at the other entries.
+// Entries of grad_x outside of all windows must be initialized with 0.
 extern "C" __global__ void __launch_bounds__(256, 4) maximum_gradient(
     const T* g, const T* x, T* grad_x, int images, int height, int width, int channels, int oh, int ow, int size) {
     const unsigned i = column_index();

@@ -8,7 +8,7 @@ from .. import ops
 from ..autodiff import Tensor, no_grad
 from ..backend import Array, xp
 from ..conv.fast import algorithms, fused
-from ..conv.plain import block_weight
+from ..conv.plain import quaternion_to_real_kernel
 from ..nn import BatchNorm, Linear, QuaternionLinear
 from ..nn.convolution import Convolution
 from ..threads import single_threaded_blas
@@ -59,7 +59,7 @@ class Compiled:
 
     def _conv_block(self, h: Array, block: ConvBlock, *, pool: bool) -> Array:
         for n, (conv, norm) in enumerate(zip(block.convs, block.norms, strict=True), 1):
-            h = fused.apply(h, self._layer(conv, norm, pool=pool and n == len(block.convs)))
+            h = fused.fused_conv2d(h, self._layer(conv, norm, pool=pool and n == len(block.convs)))
         return h
 
     def _residual_block(self, h: Array, block: ResidualBlock, *, pool: bool) -> Array:
@@ -70,11 +70,11 @@ class Compiled:
         x = block.residual_input(_merge_components(h))
         h = x.data[:, :, :, None]
         for conv, norm in zip(block.convs[:-1], block.norms[:-1], strict=True):
-            h = fused.apply(h, self._layer(conv, norm, pool=False))
+            h = fused.fused_conv2d(h, self._layer(conv, norm, pool=False))
         y = block.residual_add(_merge_components(h), x, train=False)
         return (ops.avg_pool2d(y) if pool else y).data[:, :, :, None]
 
-    def _layer(self, conv: Convolution, norm: BatchNorm, *, pool: bool) -> fused.Layer:
+    def _layer(self, conv: Convolution, norm: BatchNorm, *, pool: bool) -> fused.FusedConv2d:
         arrays = (conv.weight.data, *_arrays(norm))
         return self._prepared(conv, arrays, partial(_fold_batch_norm, eps=norm.eps, pool=pool))
 
@@ -100,13 +100,13 @@ def _scale_and_shift(weight: Array, bias: Array, mean: Array, variance: Array, *
     return scale, bias - mean * scale
 
 
-def _fold_batch_norm(weight: Array, *norm: Array, eps: float, pool: bool) -> fused.Layer:
+def _fold_batch_norm(weight: Array, *norm: Array, eps: float, pool: bool) -> fused.FusedConv2d:
     return fused.make_layer(weight if weight.ndim == 5 else weight[None], *_scale_and_shift(*norm, eps=eps), pool=pool)
 
 
 def _real_matrix(weight: Array) -> Array:
     """Return the real matrix (4C, 4O) of a quaternion weight (4, C, O) with C inputs and O outputs."""
-    return block_weight(weight[:, None, None])[0, 0]
+    return quaternion_to_real_kernel(weight[:, None, None])[0, 0]
 
 
 def compile(model: Network) -> Compiled:

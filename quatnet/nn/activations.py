@@ -20,8 +20,8 @@ class ReLU(Module):
 class ModReLU(Module):
     """Activation layer modReLU with one trainable bias per quaternion channel, see `ops.mod_relu`.
 
-    The biases are initially 0, so that the initial layer is the identity. The layer commutes with the product by a unit
-    quaternion on the right. Raises ShapeError unless `num_features`, the number of real channels, is a multiple of 4.
+    The biases are initially 0, so that the initial layer is the identity. The layer commutes with right multiplication
+    by a unit quaternion. Raises ShapeError unless `num_features`, the number of real channels, is a multiple of 4.
     """
 
     def __init__(self, num_features: int) -> None:

@@ -33,7 +33,7 @@ class LearnedEncoder(Module):
 class NormHead(Module):
     """Linear layer on the norms of quaternion features: (N, in_features) in blocks r|i|j|k -> (N, out_features).
 
-    The output |q| @ weight + bias does not change if all inputs q are multiplied by a unit quaternion on the right.
+    The output |q| @ weight + bias does not change under right multiplication of all inputs q by a unit quaternion.
     Raises ShapeError unless `in_features` is a multiple of 4.
     """
 

@@ -51,8 +51,8 @@ class BatchNorm(Module):
 class QuaternionBatchNorm(Module):
     """Batch normalization layer with one variance per quaternion channel, see `ops.quaternion_batch_norm`.
 
-    In training with bias 0, the layer commutes with the product by a unit quaternion on the right. Running statistics
-    are used in evaluation. Raises ShapeError unless `num_features` is a multiple of 4.
+    In training with bias 0, the layer commutes with right multiplication by a unit quaternion. Running statistics are
+    used in evaluation. Raises ShapeError unless `num_features` is a multiple of 4.
     """
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
@@ -79,8 +79,8 @@ class WhiteningBatchNorm(Module):
 
     `weight` is the lower triangle of a symmetric 4x4 matrix per quaternion channel. The initial matrix is the identity,
     which gives each component the variance 1, as in `BatchNorm`. Training needs at least 5 quaternions per channel.
-    Running statistics are used in evaluation. The layer does not commute with a product by a quaternion. Raises
-    ShapeError unless `num_features` is a multiple of 4.
+    Running statistics are used in evaluation. The layer does not commute with right multiplication by a quaternion.
+    Raises ShapeError unless `num_features` is a multiple of 4.
     """
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
@@ -107,8 +107,8 @@ class WhiteningBatchNorm(Module):
 class LayerNorm(Module):
     """Layer normalization over the last axis, see `ops.layer_norm`.
 
-    The output is the same in training and evaluation. The layer does not commute with a product by a quaternion on the
-    right.
+    The output is the same in training and evaluation. The layer does not commute with right multiplication by
+    a quaternion.
     """
 
     def __init__(self, num_features: int, *, eps: float = 1e-5) -> None:

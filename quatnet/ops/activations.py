@@ -1,7 +1,7 @@
 """Elementwise ops.
 
 On quaternion channels, these ops are componentwise: each component is an independent real number. Unlike the ops of
-`quaternion_activations`, these ops are not equivariant to multiplication by a quaternion on the right.
+`quaternion_activations`, these ops do not commute with right multiplication by a quaternion.
 """
 
 from collections.abc import Sequence

@@ -74,8 +74,8 @@ def max_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
     """Return the maximum of each window: (N, H, W, C) -> (N, H // kernel_size, W // kernel_size, C).
 
     If several entries are equal to the maximum, the first of these entries receives the gradient. On quaternion
-    channels, the op is componentwise, so the four components of a result may be those of four pixels. The op is not
-    equivariant to multiplication by a quaternion. Raises ShapeError if the window is larger than the image.
+    channels, the op is componentwise, so the four components of a result may be those of four pixels. The op does
+    not commute with right multiplication by a quaternion. Raises ShapeError if the window is larger than the image.
     """
     a = _images(x)
     next(_window_entries(a, kernel_size))  # raises if the window is larger than the image

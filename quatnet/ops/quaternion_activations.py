@@ -1,7 +1,8 @@
 """Quaternion-wise ops: norm, modReLU and dropout of quaternions.
 
-Multiplication by a unit quaternion u on the right does not change the norm, |q ⊗ u| = |q|. It commutes with modReLU and
-dropout of quaternions, but not with the componentwise ops of `activations`.
+Right multiplication by a unit quaternion u does not change the norm, |q ⊗ u| = |q|. modReLU and dropout of quaternions
+commute with right multiplication by a unit quaternion. The componentwise ops of `activations` do not commute with right
+multiplication by a quaternion.
 """
 
 from collections.abc import Sequence

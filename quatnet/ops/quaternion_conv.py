@@ -4,8 +4,7 @@ The last axis of an image (N, H, W, 4C) consists of four blocks r|i|j|k. In a co
 and O are the numbers of quaternion channels. With `groups` G, each of the four blocks is split into G groups of
 consecutive channels.
 
-The ops are equivariant to multiplication by a constant quaternion q on the right, op(x ⊗ q) = op(x) ⊗ q, because
-(w ⊗ x) ⊗ q = w ⊗ (x ⊗ q).
+The ops commute with right multiplication by a quaternion q, op(x ⊗ q) = op(x) ⊗ q, because (w ⊗ x) ⊗ q = w ⊗ (x ⊗ q).
 """
 
 from collections.abc import Sequence

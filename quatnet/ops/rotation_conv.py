@@ -25,8 +25,8 @@ def quaternion_rotation_conv2d(
     """Return y = Σ s (w ⊗ x ⊗ w*) / |w|², summed over kernel taps and input channels.
 
     Each weight w rotates its input x, and the real factor s scales the result. `x` is (N, H, W, 4C), `w` is
-    (4, KH, KW, C/G, O), and `scale` contains s, (KH, KW, C/G, O). The op is not linear in w. The op is not equivariant
-    to multiplication by a quaternion on the right. The op has these properties:
+    (4, KH, KW, C/G, O), and `scale` contains s, (KH, KW, C/G, O). The op is not linear in w. The op does not
+    commute with right multiplication by a quaternion. The op has these properties:
 
     - The real part of y is the real convolution of the real part of x with s. It does not depend on w.
     - The imaginary parts of y depend only on the imaginary parts of x. If the sum has one term, |y| = |s| |x|.

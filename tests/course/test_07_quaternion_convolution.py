@@ -65,7 +65,7 @@ def test_block_weight_of_one_tap():
     # Rows are input channels and columns are output channels, so the block weight is the transpose of L(w).
     w = xp.asarray([1.0, 2, 3, 4]).reshape(4, 1, 1, 1, 1)
     expected = [[1, 2, 3, 4], [-2, 1, 4, -3], [-3, -4, 1, 2], [-4, 3, -2, 1]]
-    assert_close(plain.block_weight(w)[0, 0], expected)
+    assert_close(plain.quaternion_to_real_kernel(w)[0, 0], expected)
 
 
 def test_quaternion_layers_have_a_quarter_of_the_weights(rng):
@@ -100,7 +100,7 @@ def test_linear_equals_loop_of_hamilton_products(seed, n, c, o):
 def test_real_convolution_with_the_block_weight(rng):
     x, w = draw(rng, 2, 5, 18, 8), draw(rng, 4, 3, 3, 2, 3)
     y = quaternion_conv2d(x, w, padding=1)
-    assert_close(y, plain.conv2d(x, plain.block_weight(w), padding=1))
+    assert_close(y, plain.conv2d(x, plain.quaternion_to_real_kernel(w), padding=1))
 
 
 def test_eight_products_of_kernels_and_images(rng):
@@ -170,11 +170,11 @@ def test_gradient_of_the_block_weight(seed, kernel, c, o):
     w, grad = draw(rng, 4, *kernel, c, o), draw(rng, *kernel, 4 * c, 4 * o)
     tensor = Tensor(w, requires_grad=True)
     block_weight(tensor).backward(grad)
-    assert_close(dot(plain.block_weight(w), grad), dot(w, tensor.grad))
+    assert_close(dot(plain.quaternion_to_real_kernel(w), grad), dot(w, tensor.grad))
     # Each component of w occurs four times in the block weight. The adjoint multiplies by the same signs, so the
     # adjoint maps the block weight to 4 w.
     second = Tensor(w, requires_grad=True)
-    block_weight(second).backward(plain.block_weight(w))
+    block_weight(second).backward(plain.quaternion_to_real_kernel(w))
     assert_close(second.grad, 4 * w)
 
 
@@ -279,14 +279,14 @@ def test_options_and_output_size(layer, rng):
 @given(seed=seeds, kernel=kernels, options=strides_and_paddings, channels=small, outputs=small, batch=st.integers(0, 2))
 def test_eight_products_agree_with_the_block_matrix(seed, kernel, options, channels, outputs, batch):
     x, w = draw(seed, batch, 5, 6, 4 * channels), draw(seed + 1, 4, *kernel, channels, outputs)
-    expected = plain.conv2d(x, plain.block_weight(w), **options)
+    expected = plain.conv2d(x, plain.quaternion_to_real_kernel(w), **options)
     assert_close(eight_products_conv.conv2d(x, w, **options), expected, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("options", [{}, {"padding": 1}, {"stride": 2, "padding": 1}])
 def test_gradients_in_eight_products(options, rng):
     x, w = draw(rng, 2, 5, 4, 8), draw(rng, 4, 3, 3, 2, 3)
-    real = plain.block_weight(w)
+    real = plain.quaternion_to_real_kernel(w)
     grad = draw(rng, *plain.conv2d(x, real, **options).shape)
     grad_x = plain.conv2d_input_gradient(grad, real, x.shape, **options)
     assert_close(eight_products_conv.input_gradient(grad, w, x.shape, **options), grad_x)

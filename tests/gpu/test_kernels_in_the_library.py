@@ -25,7 +25,7 @@ from support.strategies import seeds
 from quatnet import Tensor, kernels, ops
 from quatnet.backend import asnumpy, xp
 from quatnet.conv import gpu
-from quatnet.conv.fast import stacks
+from quatnet.conv.fast import gpu_layout
 from quatnet.errors import ShapeError
 from quatnet.nn import BatchNorm
 from quatnet.optim import Adam, AdamW
@@ -127,8 +127,8 @@ def test_transposed_convolution(case, parts, dtype, seed):
 def test_batch_in_slices(parts, kernel, rng):
     op = ops.conv2d if parts == 1 else ops.quaternion_conv2d
     x, w = draw(rng, 5, 6, 7, 4 * parts), draw(rng, *([4] if parts == 4 else []), kernel, kernel, 4, 3)
-    with eight_products_always(), mock.patch.object(stacks, "PATCH_BYTES", 2 * 8 * 8 * 42 * kernel**2 * 4):
-        plan = stacks.make_plan(x.shape, (4, kernel, kernel, 4, 3), (1, 1), (kernel // 2,) * 2, (1, 1), 1)
+    with eight_products_always(), mock.patch.object(gpu_layout, "PATCH_BYTES", 2 * 8 * 8 * 42 * kernel**2 * 4):
+        plan = gpu_layout.make_shape(x.shape, (4, kernel, kernel, 4, 3), (1, 1), (kernel // 2,) * 2, (1, 1), 1)
         assert [part.start for part in plan.batch_slices(5, 8)] == [0, 2, 4]
         assert_same(op, x, w, padding=kernel // 2)
 

@@ -102,17 +102,19 @@ def test_affine_and_relu(rows, channels, relu, dtype, order, seed):
 @given(rows=row_counts, channels=channel_counts, relu=st.booleans(), dtype=dtypes, order=orders, seed=seeds)
 def test_batch_norm_gradients_with_and_without_relu(rows, channels, relu, dtype, order, seed):
     grad, x, y = draw(seed, 3, rows, channels, dtype=dtype)
-    mean, factor, slope, offset = draw(seed, 4, channels, dtype=dtype)
+    mean, factor, x_factor, offset = draw(seed, 4, channels, dtype=dtype)
     relu_output = y if relu else None
     with kernels_on_cpu(order):
         sums = normalize.gradient_sums(grad, x, mean, relu_output)
-        grad_x = normalize.input_gradient(grad, x, factor, slope, offset, relu_output)
+        grad_x = normalize.input_gradient(grad, x, factor, x_factor, offset, relu_output)
     masked = asnumpy(grad) * (asnumpy(y) > 0 if relu else 1)
     centered = asnumpy(x) - asnumpy(mean)
     expected = [masked.sum(axis=0, dtype=np.float64), (masked * centered).sum(axis=0, dtype=np.float64)]
     scale = np.sqrt(rows)  # the sums and the rounding errors grow with the number of rows
     assert_close(sums / scale, np.stack(expected) / scale, **TOLERANCE[dtype])
-    assert_close(grad_x, masked * asnumpy(factor) + asnumpy(x) * asnumpy(slope) + asnumpy(offset), **TOLERANCE[dtype])
+    assert_close(
+        grad_x, masked * asnumpy(factor) + asnumpy(x) * asnumpy(x_factor) + asnumpy(offset), **TOLERANCE[dtype]
+    )
 
 
 def test_affine_with_relu_keeps_nan():

@@ -51,7 +51,7 @@ def test_fused_layer_by_hand():
     weight[0, 1, 1] = 1
     x = np.array([[1.0, -1], [3, 5]]).reshape(1, 2, 2, 1, 1)
     layer = fused.make_layer(weight, np.array([2.0]), np.array([-3.0]), pool=True)
-    assert_close(fused.apply(x, layer), np.full((1, 1, 1, 1, 1), 2.5))
+    assert_close(fused.fused_conv2d(x, layer), np.full((1, 1, 1, 1, 1), 2.5))
 
 
 # Comparison with the separate ops
@@ -71,7 +71,7 @@ def test_fused_layer_equals_the_separate_ops(direct, shape, components, pool, rn
     y = conv(Tensor(x), Tensor(weight if components == 4 else weight[0]), padding=1)
     y = ops.relu(y * scale + shift)
     expected = (ops.avg_pool2d(y) if pool else y).data
-    y = fused.apply(x[:, :, :, None], fused.make_layer(weight, scale, shift, pool=pool))
+    y = fused.fused_conv2d(x[:, :, :, None], fused.make_layer(weight, scale, shift, pool=pool))
     assert_close(y.reshape(expected.shape), expected, rtol=1e-9, atol=1e-9)
 
 

@@ -119,7 +119,7 @@ def test_gradient_transforms_are_adjoint_to_the_product(seed, parts):
 
 @given(st.integers(0, 5), st.integers(1, 70), st.integers(1, 70), st.integers(1, 300), st.sampled_from([1, 4]))
 def test_tiles_cover_every_output_once(batch, height, width, outputs, components):
-    plan = tiles.Plan(components, batch, height, width, 3, 40, outputs, (1, 1), True)
+    plan = tiles.WinogradShape(components, batch, height, width, 3, 40, outputs, (1, 1), True)
     counts = np.zeros((batch, plan.row_tiles, outputs), int)
     for tile in tiles.make_tiles(plan, 4):
         counts[tile.images, tile.row_tiles, tile.out_channels] += 1
@@ -155,7 +155,7 @@ ALGORITHMS = {
 
 def real_convolution(x, w, grad, stride, padding):
     """Return the result and both gradients, computed as one real convolution."""
-    real = plain.block_weight(w) if len(w) == 4 else w[0]
+    real = plain.quaternion_to_real_kernel(w) if len(w) == 4 else w[0]
     options = {"stride": stride, "padding": padding}
     y = plain.conv2d(x, real, **options)
     grad_x = plain.conv2d_input_gradient(grad, real, x.shape, **options)
@@ -164,7 +164,7 @@ def real_convolution(x, w, grad, stride, padding):
 
 
 def draw_grad(x, w, stride, padding, rng):
-    size = direct.Window(w.shape[1:3], stride, padding).output(x.shape)
+    size = direct.ConvOptions(w.shape[1:3], stride, padding).output(x.shape)
     return draw(rng, len(x), *size, len(w) * w.shape[4]).astype(x.dtype)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from quatnet.conv.fast import component_transforms
+from quatnet.conv.fast.component_transforms import CONJUGATE, LEFT_MATRIX, OUTPUT_MATRIX, RIGHT_MATRIX
 from quatnet.kernels import hamilton, load
 from quatnet.kernels.formulas import linear
 
@@ -46,8 +46,8 @@ def formulas(file: str) -> list[str]:
     """Return the sources that `quatnet.kernels` generates for a file: one for each matrix of the eight products."""
     matrices = [
         matrix @ conjugate
-        for matrix in (component_transforms.LEFT, component_transforms.RIGHT, component_transforms.OUTPUT.T)
-        for conjugate in (np.eye(4), component_transforms.CONJUGATE)
+        for matrix in (LEFT_MATRIX, RIGHT_MATRIX, OUTPUT_MATRIX.T)
+        for conjugate in (np.eye(4), CONJUGATE)
     ]
     generated = {
         "input_transform": map(linear, matrices),

@@ -113,7 +113,8 @@ def quaternion_conv2d(x, w, stride=1, padding=0, dilation=1, groups=1, product=h
 def quaternion_conv_transpose2d(x, w, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
     """Return the transposed convolution of x (N, H, W, 4C) and w (4, KH, KW, C/G, O).
 
-    Each pixel of x adds w ⊗ x to the output. G is the number of groups.
+    For each pixel p of x, the products w[:, i, j] ⊗ p of all taps (i, j) are added to the output. G is the number of
+    groups.
     """
     size = transposed_output_size(x.shape[1:3], w.shape[1:3], stride, padding, output_padding, dilation)
     y = np.zeros((len(x), *size, 4, w.shape[4]))

@@ -1,34 +1,37 @@
-"""Select the algorithm of a convolution by its shapes alone.
+"""Selection of the fastest convolution algorithm from the shapes of images and kernel.
 
-    winograd_conv  kernels three rows high, stride 1, enough pixels to make the kernel transform worthwhile
+    winograd_conv  kernels three rows high, stride 1, and enough pixels to outweigh the cost of the kernel transform
     im2col_conv    other small kernels
-    direct         large kernels, which are read as they are stored (gradients in `direct_gradients`)
+    direct         large kernels, which are not copied (gradients in `direct_gradients`)
 
-A quaternion kernel with few channels is expanded to its real block matrix first: one real product is then faster than
-eight narrow ones. Compiled networks hold transformed kernels already, so they use `winograd_conv` and `im2col_conv`
-more often. The thresholds were measured, see docs/decisions/0008, 0009, 0016 and 0018.
+A quaternion kernel with few channels is expanded to a real kernel first, because one real product is then faster than
+eight products of narrow matrices. Compiled networks store transformed kernels, and use `winograd_conv` and
+`im2col_conv` more often. The thresholds are measured, see docs/decisions/0008, 0009, 0016 and 0018.
 """
 
 import math
 
 from ...backend import Array
 from ...quaternion import left_matrix_adjoint
-from ..plain import block_weight, split_blocks
+from ..plain import quaternion_to_real_kernel, split_blocks
 from . import direct, direct_gradients, im2col_conv, winograd_conv
 from .direct import Pair
 from .winograd import TAPS
 
-MIN_PIXELS = 512  # for Winograd in training, where the kernel is transformed at every step
-MIN_PIXELS_SMALL_KERNEL = 256  # for Winograd with a small kernel, or with a kernel that is transformed already
-MIN_PIXELS_TRANSFORMED = 64  # for Winograd with a transformed kernel of at most MAX_TRANSFORMED_SIZE
-SMALL_KERNEL = 1 << 19  # elements
-MAX_TRANSFORMED_SIZE = 10 << 20  # elements of a kernel whose Winograd transform is read; im2col: half of it
-NARROW_WIDTH = 2  # columns; on such feature maps `direct` skips most multiplications by zero padding
-MIN_QUATERNION_CHANNELS = 16  # of quaternions, in and out
+MIN_PIXELS = 512  # minimum for Winograd in training, where each step transforms the kernel
+MIN_PIXELS_SMALL_KERNEL = 256  # minimum for Winograd if the kernel is small or already transformed
+MIN_PIXELS_TRANSFORMED = 64  # minimum for transformed kernels up to MAX_TRANSFORMED_SIZE
+SMALL_KERNEL = 1 << 19  # elements of the largest small kernel
+MAX_TRANSFORMED_SIZE = 10 << 20  # elements of the largest kernel stored transformed for Winograd; half for im2col
+NARROW_WIDTH = 2  # columns of a feature map on which `direct` avoids most multiplications by zero padding
+MIN_QUATERNION_CHANNELS = 16  # minimum of input and of output channels for eight products
 
 
 def convolve(x: Array, w: Array, stride: Pair, padding: Pair) -> Array:
-    """Return w ⊗ x: `x` (N, H, W, P·C), `w` (P, KH, KW, C, O) -> (N, OH, OW, P·O); P = 1 real, 4 quaternion."""
+    """Return the convolution w ⊗ x, (N, OH, OW, P·O), of images `x` (N, H, W, P·C) and `w` (P, KH, KW, C, O).
+
+    P is the number of components, 1 for real numbers and 4 for quaternions.
+    """
     w = expand_to_real(w)
     if uses_winograd(x.shape, w.shape, stride, padding):
         return winograd_conv.convolve(x, w, padding)
@@ -38,7 +41,7 @@ def convolve(x: Array, w: Array, stride: Pair, padding: Pair) -> Array:
 
 
 def input_gradient(grad: Array, w: Array, shape: tuple[int, ...], stride: Pair, padding: Pair) -> Array:
-    """Return w* ⊗ grad, the gradient of <convolve(x, w), grad> with respect to an x of `shape`."""
+    """Return w* ⊗ grad, the gradient of <convolve(x, w), grad> with respect to x. `shape` is the shape of x."""
     w = expand_to_real(w)
     if uses_winograd(shape, w.shape, stride, padding):
         return winograd_conv.input_gradient(grad, w, padding)
@@ -48,7 +51,10 @@ def input_gradient(grad: Array, w: Array, shape: tuple[int, ...], stride: Pair, 
 
 
 def weight_gradient(x: Array, grad: Array, kernel: tuple[int, ...], stride: Pair, padding: Pair) -> Array:
-    """Return grad ⊗ x* summed over pixels, the gradient of <convolve(x, w), grad> for a w of shape `kernel`."""
+    """Return the gradient of <convolve(x, w), grad> with respect to w: the sum of grad ⊗ x* over all pixels.
+
+    `kernel` is the shape of w.
+    """
     if _has_few_channels(kernel):
         p, kh, kw, channels, outputs = kernel
         grad_w = weight_gradient(x, grad, (1, kh, kw, p * channels, p * outputs), stride, padding)[0]
@@ -61,8 +67,8 @@ def weight_gradient(x: Array, grad: Array, kernel: tuple[int, ...], stride: Pair
 
 
 def expand_to_real(w: Array) -> Array:
-    """Return a quaternion kernel with few channels as a real one (1, KH, KW, 4C, 4O), any other kernel unchanged."""
-    return block_weight(w)[None] if _has_few_channels(w.shape) else w
+    """Return a quaternion kernel with few channels as a real kernel (1, KH, KW, 4C, 4O), and other kernels as `w`."""
+    return quaternion_to_real_kernel(w)[None] if _has_few_channels(w.shape) else w
 
 
 def _has_few_channels(kernel: tuple[int, ...]) -> bool:
@@ -70,14 +76,17 @@ def _has_few_channels(kernel: tuple[int, ...]) -> bool:
 
 
 def is_small(kernel: tuple[int, ...]) -> bool:
-    """Return whether transforming a kernel of this shape costs less than reading it in many calls."""
+    """Return whether the transform of a kernel of this shape takes less time than the many reads of `direct`."""
     return math.prod(kernel) <= SMALL_KERNEL
 
 
 def uses_winograd(
     image: tuple[int, ...], kernel: tuple[int, ...], stride: Pair, padding: Pair, *, transformed: bool = False
 ) -> bool:
-    """Return whether Winograd is the fastest algorithm; `transformed`: the kernel is transformed already."""
+    """Return whether Winograd is the fastest algorithm for images and a kernel of the given shapes.
+
+    `transformed` states whether the kernel is already transformed.
+    """
     fits = kernel[1] == TAPS and padding[0] < TAPS and padding[1] < kernel[2]
     min_pixels = MIN_PIXELS_SMALL_KERNEL if transformed or is_small(kernel) else MIN_PIXELS
     if transformed and image[2] > NARROW_WIDTH and math.prod(kernel) <= MAX_TRANSFORMED_SIZE:
@@ -86,5 +95,5 @@ def uses_winograd(
 
 
 def uses_im2col(image: tuple[int, ...], kernel: tuple[int, ...]) -> bool:
-    """Return whether im2col is faster than `direct` with a kernel that is transformed already."""
+    """Return whether im2col is faster than `direct`, for a kernel that is already transformed."""
     return is_small(kernel) or (image[2] > NARROW_WIDTH and 2 * math.prod(kernel) <= MAX_TRANSFORMED_SIZE)

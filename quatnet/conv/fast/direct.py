@@ -1,9 +1,10 @@
-"""Convolution of any kernel, stride and padding, for images with few pixels and large kernels.
+"""Direct convolution with large kernels, for images with few pixels and any stride and padding.
 
-For such shapes the time is spent on reading the kernel. The kernel is used as it is stored: the sums for the eight
-products are computed slice by slice, and each slice is multiplied with the pixels of all images. Pixels are stored in
-the order (row, image, column), so that one row of the kernel and one column of the output need one matrix product
-without a copy. Zero padding is never multiplied; on a feature map two columns wide it would be a third of the work.
+For such shapes, most of the time is spent on reading the kernel, so the kernel is not copied. The signed sums of the
+eight products are computed for one slice of the kernel at a time. Each slice is multiplied by the pixels of all images.
+Pixels are stored in the order (row, image, column). One kernel row and one output column then need a single matrix
+product without a copy. Zero padding is not multiplied. On a feature map two columns wide, the multiplications by zero
+padding would be a third of all multiplications.
 """
 
 from collections.abc import Iterator
@@ -17,45 +18,48 @@ from ..im2col import output_size
 from . import component_transforms
 from .tiles import even_slices, split_components, workspace
 
-KERNEL_BYTES = 4 << 20  # of a slice of a kernel
-IMAGE_BYTES = 16 << 20  # of the image operands of a block, at least one image
-MIN_CHANNELS = 128  # of a slice of a kernel
+KERNEL_BYTES = 4 << 20  # maximum size of a slice of the kernel
+IMAGE_BYTES = 16 << 20  # maximum size of the transformed images of a work slice with more than one image
+MIN_CHANNELS = 128  # minimum of output channels of a slice of the kernel
 Pair = tuple[int, int]
 
 
-class Window(NamedTuple):
-    """Kernel size, stride and padding as pairs (height, width)."""
+class ConvOptions(NamedTuple):
+    """Kernel size, stride and padding of a convolution, as pairs (height, width)."""
 
     kernel: Pair
     stride: Pair
     padding: Pair
 
     def output(self, shape: tuple[int, ...]) -> Pair:
-        """Return (OH, OW) for an image of `shape` (N, H, W, channels)."""
+        """Return the output size (OH, OW) for images of `shape` (N, H, W, channels)."""
         height, width = (output_size(*size) for size in zip(shape[1:3], *self, strict=True))
         return height, width
 
 
 class Overlap(NamedTuple):
-    """The part of one kernel row and one output column that overlaps the image, without the zero padding."""
+    """The kernel taps, pixels and output rows of one kernel row and one output column, without the zero padding."""
 
     kernel_row: int
-    taps: slice  # columns of that kernel row
+    taps: slice  # columns of the kernel
     pixels: tuple[slice, slice]  # rows and columns of the image
-    rows: slice  # of the output
-    column: int  # of the output
+    rows: slice  # rows of the output
+    column: int  # column of the output
 
 
-class Block(NamedTuple):
-    """Ranges of images and of channels: the work of one call."""
+class WorkSlice(NamedTuple):
+    """The images and channels that one thread computes at a time."""
 
     images: slice
     channels: slice
 
 
-def overlaps(window: Window, image: tuple[int, ...], output: Pair) -> Iterator[Overlap]:
-    """Yield the overlap of each kernel row with each output column, for images (H, W)."""
-    (kh, kw), (stride_h, stride_w), (pad_h, pad_w) = window
+def overlaps(options: ConvOptions, image: tuple[int, ...], output: Pair) -> Iterator[Overlap]:
+    """Yield the overlap of each kernel row and each output column.
+
+    `image` is the input size (H, W) and `output` is the output size (OH, OW).
+    """
+    (kh, kw), (stride_h, stride_w), (pad_h, pad_w) = options
     for i, column in np.ndindex(kh, output[1]):
         top, left = i - pad_h, column * stride_w - pad_w
         start, stop = -(-max(0, -top) // stride_h), min(output[0], (image[0] - 1 - top) // stride_h + 1)
@@ -66,34 +70,32 @@ def overlaps(window: Window, image: tuple[int, ...], output: Pair) -> Iterator[O
 
 
 def convolve(x: Array, w: Array, stride: Pair, padding: Pair, kernel_sums: Array | None = None) -> Array:
-    """Return w ⊗ x: `x` (N, H, W, P·C), `w` (P, KH, KW, C, O) -> (N, OH, OW, P·O), P = 1 or 4 components.
+    """Return the convolution w ⊗ x, (N, OH, OW, P·O), of images `x` (N, H, W, P·C) and `w` (P, KH, KW, C, O).
 
-    `kernel_sums` is the result of `hadamard_sums(w)`, where it is computed already.
+    P is the number of components, 1 or 4. `kernel_sums` is `hadamard_sums(w)`, or None to compute the sums.
     """
-    window = Window(w.shape[1:3], stride, padding)
-    output = window.output(x.shape)
+    options = ConvOptions(w.shape[1:3], stride, padding)
+    output = options.output(x.shape)
     y = np.empty((len(x), *output, len(w) * w.shape[-1]), dtype=x.dtype)
     right, output_matrix = component_transforms.right_transform(len(w)), component_transforms.output_transform(len(w))
 
-    def work(block: Block) -> None:
-        images = transform_images(split_components(x, len(w))[block.images], right)
-        sums = None if kernel_sums is None else kernel_sums[..., block.channels]
-        kernels = kernel_operands(w[..., block.channels], component_transforms.LEFT_ORDER, sums)
+    def work(part: WorkSlice) -> None:
+        images = transform_images(split_components(x, len(w))[part.images], right)
+        sums = None if kernel_sums is None else kernel_sums[..., part.channels]
+        kernels = kernel_operands(w[..., part.channels], component_transforms.LEFT_ORDER, sums)
         m = workspace("products", (len(images), output[0], images.shape[2], output[1], kernels[0].shape[-1]), x.dtype)
         m[...] = 0
         for image, kernel, product in zip(images, kernels, m, strict=True):
-            _add_products(image, kernel, window, product)
-        write_images(
-            transform_products(m, output_matrix), split_components(y, len(w))[block.images, ..., block.channels]
-        )
+            _add_products(image, kernel, options, product)
+        write_images(transform_products(m, output_matrix), split_components(y, len(w))[part.images, ..., part.channels])
 
-    parallel_for(work, make_blocks(x, w, w.shape[-1]))
+    parallel_for(work, make_work_slices(x, w, w.shape[-1]))
     return y
 
 
-def _add_products(image: Array, kernel: Array, window: Window, out: Array) -> None:
+def _add_products(image: Array, kernel: Array, options: ConvOptions, out: Array) -> None:
     """Add to `out` (OH, N, OW, O) the correlation of `image` (H, N, W, C) with `kernel` (KH, KW, C, O)."""
-    for overlap in overlaps(window, image.shape[::2], out.shape[::2]):
+    for overlap in overlaps(options, image.shape[::2], out.shape[::2]):
         taps = kernel[overlap.kernel_row, overlap.taps]
         pixels = image[overlap.pixels[0], :, overlap.pixels[1]].reshape(-1, taps.shape[0] * taps.shape[1])
         target = out[overlap.rows, :, overlap.column]
@@ -102,16 +104,16 @@ def _add_products(image: Array, kernel: Array, window: Window, out: Array) -> No
         np.add(target, product.reshape(target.shape), out=target)
 
 
-def make_blocks(x: Array, w: Array, channels: int) -> list[Block]:
-    """Split the work: slices of the batch whose operands stay in cache, times slices of the kernel's `channels`."""
+def make_work_slices(x: Array, w: Array, channels: int) -> list[WorkSlice]:
+    """Return all pairs of a slice of the images and a slice of the `channels` of the kernel that fit into the cache."""
     operand = x[:1].nbytes * (2 if len(w) == 4 else 1)
     max_channels = max(MIN_CHANNELS, channels * KERNEL_BYTES // max(1, w.nbytes))
     images = even_slices(len(x), max(1, IMAGE_BYTES // max(1, operand)))
-    return [Block(n, part) for part in even_slices(channels, max_channels) for n in images]
+    return [WorkSlice(n, part) for part in even_slices(channels, max_channels) for n in images]
 
 
 def transform_images(images: Array, matrix: Array) -> Array:
-    """Return images (N, H, W, P, C) as operands (K, H, N, W, C), components transformed by `matrix`."""
+    """Return the transformed images (K, H, N, W, C) of images (N, H, W, P, C), for a `matrix` (K, P) of components."""
     n, height, width, components, channels = images.shape
     rows = workspace("rows", (components, height, n, width, channels), images.dtype)
     np.copyto(rows, images.transpose(3, 1, 0, 2, 4))
@@ -124,7 +126,10 @@ def _apply_matrix(matrix: Array, a: Array, out: Array) -> Array:
 
 
 def kernel_operands(w: Array, order: tuple[int, ...], kernel_sums: Array | None = None) -> list[Array]:
-    """Return the K transformed components (KH, KW, C, O) of a slice of a kernel: four sums, then views of `w`."""
+    """Return a list of the transformed components, each (KH, KW, C, O), of a slice `w` (P, KH, KW, C, O) of the kernel.
+
+    For quaternions, the list contains four signed sums and four views of `w`, in the order `order`.
+    """
     if len(w) == 1:
         return [w[0]]
     if kernel_sums is None:
@@ -133,7 +138,10 @@ def kernel_operands(w: Array, order: tuple[int, ...], kernel_sums: Array | None 
 
 
 def hadamard_sums(w: Array, out: Array | None = None) -> Array:
-    """Return H w, the four signed sums of the components of a kernel; a real kernel is returned unchanged."""
+    """Return the four signed sums of the components of a quaternion kernel `w`, the product HADAMARD · w.
+
+    A real kernel is returned unchanged.
+    """
     if len(w) == 1:
         return w
     out = np.empty(w.shape, w.dtype) if out is None else out
@@ -146,10 +154,10 @@ def hadamard_sums(w: Array, out: Array | None = None) -> Array:
 
 
 def transform_products(m: Array, matrix: Array) -> Array:
-    """Return the components (P, ...) of products (K, ...), by an output transform."""
+    """Return the components (P, ...) of products `m` (K, ...), for the `matrix` (P, K) of an output transform."""
     return _apply_matrix(matrix, m, workspace("sums", (len(matrix), *m.shape[1:]), m.dtype))
 
 
 def write_images(components: Array, images: Array) -> None:
-    """Copy (P, H, N, W, C) to images (N, H, W, P, C)."""
+    """Copy `components` (P, H, N, W, C) to `images` (N, H, W, P, C)."""
     np.copyto(images, components.transpose(2, 1, 3, 0, 4))

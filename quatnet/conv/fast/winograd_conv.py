@@ -1,15 +1,17 @@
-"""Convolution with kernels three rows high and stride 1, real and quaternion, and its two gradients, by Winograd.
+"""Real and quaternion convolution by Winograd's F(4, 3), for kernels three rows high and stride 1.
 
-Each tile is computed in five steps, in memory that stays in cache. K = 8 for quaternions, 1 for real numbers:
+P is the number of components and K is the number of transformed components: P = 4 and K = 8 for quaternions, P = K = 1
+for real numbers. Each tile is computed in five steps, with all intermediate results in the cache:
 
-    pad               rows of pixels, zero-padded, components separated         row_tiles.padded_rows
-    input transform   6 rows of P components to 6 x K transformed, one matrix   transforms.input_transform
-    multiply          by the transformed kernel, one call of matmul             _multiply
-    output transform  6 x K products to 4 rows of P components, one matrix      transforms.output_transform
-    epilogue          write to the image, channels last                         row_tiles.output_views
+    pad               zero-pad the input rows and separate the components       row_tiles.padded_rows
+    input transform   6 rows of P components to 6 x K transformed components    transforms.input_transform
+    multiply          multiply by the transformed kernel                        _multiply
+    output transform  6 x K products to 4 rows of P components                  transforms.output_transform
+    epilogue          write the outputs, with channels last                     row_tiles.output_views
 
-The input gradient is a convolution too: w* ⊗ grad, with the kernel rotated by 180 degrees. The weight gradient is
-computed in the transformed domain: y = Aᵀ[(G w)·(Bᵀ d)] is linear in w, and its adjoint is Gᵀ[(A grad)·(Bᵀ d)].
+The input gradient w* ⊗ grad is a convolution with the kernel rotated by 180 degrees. The weight gradient is computed
+from transformed operands. Because y = Aᵀ[(G w)·(Bᵀ d)] is linear in w, the weight gradient is Gᵀ[(A grad)·(Bᵀ d)]. The
+matrices A, B and G are those of `winograd`.
 """
 
 from collections.abc import Callable
@@ -19,45 +21,55 @@ import numpy as np
 from ...backend import Array
 from ...threads import matmul, parallel_for, parallel_map
 from . import row_tiles, transforms
-from .tiles import LARGE_KERNEL, Plan, Tile, even_slices, make_plan, make_tiles, split_components, workspace
+from .tiles import LARGE_KERNEL, Tile, WinogradShape, even_slices, make_shape, make_tiles, split_components, workspace
 from .winograd import PRODUCTS, TAPS
 
 
 def convolve(x: Array, w: Array, padding: tuple[int, int]) -> Array:
-    """Return w ⊗ x: `x` (N, H, W, P·C), `w` (P, 3, KW, C, O) -> (N, OH, OW, P·O), P = 1 or 4 components."""
-    return _convolve(x, transform_kernel(w), make_plan(x.shape, w.shape, padding))
+    """Return the convolution w ⊗ x, (N, OH, OW, P·O), of images `x` (N, H, W, P·C) and `w` (P, 3, KW, C, O).
+
+    P is the number of components, 1 or 4.
+    """
+    return _convolve(x, transform_kernel(w), make_shape(x.shape, w.shape, padding))
 
 
 def input_gradient(grad: Array, w: Array, padding: tuple[int, int]) -> Array:
-    """Return w* ⊗ grad (N, H, W, P·C) for the upstream gradient `grad` (N, OH, OW, P·O) of `convolve`.
+    """Return the input gradient w* ⊗ grad (N, H, W, P·C) for the upstream gradient `grad` (N, OH, OW, P·O).
 
-    This is a convolution with the kernel conjugated, rotated by 180 degrees, and its channels in and out swapped.
+    P is the number of components. The input gradient is a convolution with the conjugated kernel, rotated by
+    180 degrees, with input and output channels swapped.
     """
-    flipped = w[:, :, ::-1].swapaxes(3, 4)  # the columns; `transform_kernel` flips the rows
-    plan = make_plan(grad.shape, flipped.shape, (TAPS - 1 - padding[0], w.shape[2] - 1 - padding[1]))
-    return _convolve(grad, transform_kernel(flipped, for_input_gradient=True), plan)
+    flipped = w[:, :, ::-1].swapaxes(3, 4)  # flips the columns; `transform_kernel` flips the rows
+    conv = make_shape(grad.shape, flipped.shape, (TAPS - 1 - padding[0], w.shape[2] - 1 - padding[1]))
+    return _convolve(grad, transform_kernel(flipped, for_input_gradient=True), conv)
 
 
-def _convolve(x: Array, kernel: Array, plan: Plan) -> Array:
-    y = np.empty((plan.batch, plan.height, plan.width, plan.components * plan.out_channels), dtype=x.dtype)
-    x, images = split_components(x, plan.components), split_components(y, plan.components)
-    run(x, kernel, plan, lambda rows, tile: np.copyto(*row_tiles.output_views(rows, images, tile)))
+def _convolve(x: Array, kernel: Array, conv: WinogradShape) -> Array:
+    y = np.empty((conv.batch, conv.height, conv.width, conv.components * conv.out_channels), dtype=x.dtype)
+    x, images = split_components(x, conv.components), split_components(y, conv.components)
+    run(x, kernel, conv, lambda rows, tile: np.copyto(*row_tiles.output_views(rows, images, tile)))
     return y
 
 
-def run(x: Array, kernel: Array, plan: Plan, epilogue: Callable[[Array, Tile], None]) -> None:
-    """Convolve `x` (N, H, W, P, C) with a transformed `kernel`, and call `epilogue(rows, tile)` for each tile."""
+def run(x: Array, kernel: Array, conv: WinogradShape, epilogue: Callable[[Array, Tile], None]) -> None:
+    """Convolve images `x` (N, H, W, P, C) with a transformed `kernel`, and call `epilogue(rows, tile)` for each tile.
+
+    P is the number of components. `rows` are the output rows of the tile, see `row_tiles.transform_output`.
+    """
 
     def work(tile: Tile) -> None:
-        v = row_tiles.transform_input(x, plan, tile)
-        m = _multiply(row_tiles.patches(v, plan, tile), kernel[..., tile.out_channels])
-        epilogue(row_tiles.transform_output(m, plan, tile), tile)
+        v = row_tiles.transform_input(x, conv, tile)
+        m = _multiply(row_tiles.patches(v, conv, tile), kernel[..., tile.out_channels])
+        epilogue(row_tiles.transform_output(m, conv, tile), tile)
 
-    parallel_for(work, make_tiles(plan, x.itemsize))
+    parallel_for(work, make_tiles(conv, x.itemsize))
 
 
 def _multiply(patches: Array, kernel: Array) -> Array:
-    """Return the products (6, K, pixels, O), the pixels of all phases in order."""
+    """Return the products (6, K, pixels, O) of `patches` (6, K, phases, pixels of a phase, KW·C) and `kernel`.
+
+    K is the number of transformed components. The pixels of the result are in the order of the image.
+    """
     k, transformed, phases, count, _ = patches.shape
     m = workspace("products", (k, transformed, count, phases, kernel.shape[-1]), patches.dtype)
     np.matmul(patches, kernel[:, :, None], out=m.transpose(0, 1, 3, 2, 4))
@@ -65,9 +77,10 @@ def _multiply(patches: Array, kernel: Array) -> Array:
 
 
 def transform_kernel(w: Array, *, for_input_gradient: bool = False) -> Array:
-    """Return the left operands (6, K, KW·C, O) of a kernel (P, 3, KW, C, O).
+    """Return the transformed kernel (6, K, KW·C, O) of a kernel `w` (P, 3, KW, C, O).
 
-    With `for_input_gradient`, of w* with its rows flipped.
+    P is the number of components and K is the number of transformed components. With `for_input_gradient`, `w` is
+    conjugated and its rows are flipped before the transform.
     """
     components, _, taps, channels, outputs = w.shape
     matrix = transforms.kernel_transform(components, w.dtype, for_input_gradient=for_input_gradient)
@@ -82,20 +95,23 @@ def transform_kernel(w: Array, *, for_input_gradient: bool = False) -> Array:
 
 
 def weight_gradient(x: Array, grad: Array, kernel: tuple[int, ...], padding: tuple[int, int]) -> Array:
-    """Return grad ⊗ x* summed over pixels, of the shape `kernel` = (P, 3, KW, C, O)."""
-    plan = make_plan(x.shape, kernel, padding)
-    plan = plan._replace(polyphase=plan.polyphase and kernel[3] * kernel[4] < LARGE_KERNEL)
-    shape = (PRODUCTS, plan.num_transformed, plan.kernel_width * plan.in_channels, plan.out_channels)
+    """Return the weight gradient, the sum of grad ⊗ x* over all pixels.
+
+    `kernel` is the shape (P, 3, KW, C, O) of the result, with P components.
+    """
+    conv = make_shape(x.shape, kernel, padding)
+    conv = conv._replace(polyphase=conv.polyphase and kernel[3] * kernel[4] < LARGE_KERNEL)
+    shape = (PRODUCTS, conv.num_transformed, conv.kernel_width * conv.in_channels, conv.out_channels)
     total = np.zeros(shape, dtype=x.dtype)
-    tiles = make_tiles(plan, x.itemsize)
-    x, grad = split_components(x, plan.components), split_components(grad, plan.components)
+    tiles = make_tiles(conv, x.itemsize)
+    x, grad = split_components(x, conv.components), split_components(grad, conv.components)
 
     def work(tile: Tile) -> Array:
-        left = row_tiles.transform_grad(grad, plan, tile)
-        right = row_tiles.patches(row_tiles.transform_input(x, plan, tile, conjugate=True), plan, tile)
+        left = row_tiles.transform_grad(grad, conv, tile)
+        right = row_tiles.patches(row_tiles.transform_input(x, conv, tile, conjugate=True), conv, tile)
         left = left.reshape(*left.shape[:2], -1, right.shape[2], left.shape[-1]).swapaxes(2, 3)
         product = right.swapaxes(-1, -2) @ left
-        return product.sum(axis=2) if plan.polyphase else product[:, :, 0]
+        return product.sum(axis=2) if conv.polyphase else product[:, :, 0]
 
     for tile, part in zip(tiles, parallel_map(work, tiles), strict=True):
         total[..., tile.out_channels] += part
