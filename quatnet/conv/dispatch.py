@@ -1,8 +1,8 @@
 """Real convolution and its two gradients by the fastest algorithm, with the interface of `quatnet.conv.plain`.
 
 On a GPU, the functions use `conv.gpu`. On a CPU, convolutions with dilation 1 use `fast.algorithms` for one group after
-the other. Convolutions with another dilation use `plain` for a few images at a time, so that the patches need
-less memory. For a kernel of KH x KW pixels, the patches take KH·KW times the memory of the images.
+the other. Convolutions with another dilation use `plain` for a few images at a time, so that the patches need less
+memory. For a kernel of KH x KW pixels, the patches take KH·KW times the memory of the images.
 """
 
 from collections.abc import Callable

@@ -22,7 +22,7 @@ from .fast.component_transforms import left_transform, right_transform
 from .fast.gpu_layout import ConvShape, Pair, make_shape
 from .plain import quaternion_to_real_kernel
 
-FLOPS_PER_ELEMENT_MOVED = 64  # float32 operations in the time of one memory access: A100 40, H100 80 (data sheets)
+FLOPS_PER_ELEMENT_MOVED = 64  # float32 operations per memory access; data sheets: A100 40, H100 80
 
 
 def is_profitable(kernel: tuple[int, ...]) -> bool:
@@ -89,7 +89,7 @@ def input_gradient(
     `grad` is the upstream gradient (N, OH, OW, P·O). P is the number of components.
     """
     conv = make_shape(shape, w.shape, stride, padding, dilation, groups)
-    # A single copy, because matmul of CuPy copies a transposed array in each call.
+    # The kernel is copied once, because matmul of CuPy would copy the transposed array in each call.
     kernel = xp.ascontiguousarray(transform_kernel(w, groups, conjugate=True).swapaxes(-1, -2))
 
     def work(grads: Array) -> Array:
@@ -128,6 +128,6 @@ def _transposed_product(a: Array, b: Array) -> Array:
     There are K transformed components and G groups. CuPy copies transposed arrays of several matrices before the
     multiplication, but no single transposed matrix.
     """
-    if a.shape[1] > 1:  # with several groups, one copy takes less time than many calls of matmul
+    if a.shape[1] > 1:  # with several groups, one copy of all matrices takes less time than many calls of matmul
         return a.swapaxes(-1, -2) @ b
     return xp.stack([p.T @ q for p, q in zip(a[:, 0], b[:, 0], strict=True)])[:, None]

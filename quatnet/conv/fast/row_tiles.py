@@ -40,7 +40,7 @@ def transform_input(x: Array, conv: WinogradShape, tile: Tile, *, conjugate: boo
     images, row_tiles = tile.shape
     matrix = transforms.input_transform(conv.components, x.dtype, conjugate=conjugate)
     pixels = images * row_tiles * conv.padded_width
-    # All phases have the same number of pixels, including one additional pixel.
+    # All phases have the same number of pixels. Each phase has one additional pixel.
     count = conv.kernel_width * (1 + -(-pixels // conv.kernel_width))
     v = workspace("image", (PRODUCTS, conv.num_transformed, count, conv.in_channels), x.dtype)
     v[:, :, pixels:] = 0

@@ -25,10 +25,10 @@ _workspaces = threading.local()
 
 
 class WinogradShape(NamedTuple):
-    """Shapes of a Winograd convolution with N images of P components. Channels are counted per component."""
+    """Shapes of a Winograd convolution. The numbers of channels are per component."""
 
-    components: int  # P
-    batch: int  # N
+    components: int  # 1 for real numbers, 4 for quaternions
+    batch: int  # number of images
     height: int  # height of the output
     width: int  # width of the output
     kernel_width: int
