@@ -4,8 +4,8 @@
     python examples/esc50.py --data DIR [--esc10]   ESC-50 in its official layout
     python examples/esc50.py --download             ESC-50, downloaded first
 
-Five networks are trained: a real CNN, a quaternion CNN of the same widths, a student of half the width from scratch,
-the same student distilled from the quaternion CNN, and the quaternion CNN after filter pruning and fine-tuning.
+The script trains a real CNN, a quaternion CNN of the same widths, a student of half the width from scratch, and the
+same student by distillation from the quaternion CNN. Then it prunes the quaternion CNN and fine-tunes the result.
 
 Source: A. Singh, M. Plumbley, V. Abrol, Compressing Quaternion Convolutional Neural Networks for Audio Classification,
 2025 (arXiv 2510.21388).
@@ -30,9 +30,11 @@ def options() -> argparse.Namespace:
     parser.add_argument("--download", action="store_true", help="download ESC-50 (600 MB) into --data, or OUT/data")
     parser.add_argument("--esc10", action="store_true", help="use the ten classes of ESC-10 only")
     parser.add_argument(
-        "--fold", type=int, default=1, help="test fold, 1 to 5; the other folds are trained on (default 1)"
+        "--fold", type=int, default=1, help="test fold, 1 to 5; training uses the other folds (default 1)"
     )
-    parser.add_argument("--epochs", type=positive_int, help="default 5 for synthesized sounds, 30 ESC-50, 60 ESC-10")
+    parser.add_argument(
+        "--epochs", type=positive_int, help="default 5 for synthesized sounds, 30 for ESC-50, 60 for ESC-10"
+    )
     parser.add_argument("--seed", type=nonnegative_int, default=0, help="seed of all random numbers (default 0)")
     parser.add_argument("--out", type=Path, default=Path("runs/esc50"), help="folder of the results")
     parser.add_argument("--resume", action="store_true", help="continue from the checkpoints in --out")
@@ -65,8 +67,8 @@ def main() -> None:
     train_x, test_x, test_labels = features[~test], features[test], data.labels[test]
     targets = datasets.one_hot(data.labels[~test], len(data.classes), label_smoothing=0.1)
 
-    # 3. Networks. The real CNN reads r only. The quaternion CNN has the same numbers of real channels and a quarter of
-    # the convolution weights. The two students have half of its channels.
+    # 3. Networks. The real CNN selects the component r. The quaternion CNN has the same numbers of real channels and
+    # about a quarter of the weights. The two students have half of the channels.
     real_config = models.small_cnn(len(data.classes), quaternion=False, width=8 if args.smoke else 16)
     quaternion_config = models.small_cnn(len(data.classes), quaternion=True, width=8 if args.smoke else 16)
     student_config = models.half_width(quaternion_config)
@@ -75,15 +77,15 @@ def main() -> None:
     student = models.build(student_config, rng=np.random.default_rng(args.seed))
     distilled = models.build(student_config, rng=np.random.default_rng(args.seed))
 
-    # 4. Training: AdamW and one cycle of the learning rate. The augmentation depends on the epochs: below 10 none, from
-    # 10 on a random time shift, from 100 on also SpecAugment and mixup with λ ~ Beta(0.2, 0.2).
+    # 4. Training: AdamW and one cycle of the learning rate. The number of epochs selects the augmentation: below 10
+    # none, from 10 on a random time shift, from 100 on also SpecAugment and mixup with λ ~ Beta(0.2, 0.2).
     augment = training.default_augmentation(epochs)
     loader = training.DataLoader(train_x, targets, batch_size=16, augment=augment)
     settings = {
         "epochs": epochs,
         "max_lr": 4e-3,
         "weight_decay": 0.05,
-        "test": (test_x, test_labels),  # accuracy after each epoch, for the training curves
+        "test": (test_x, test_labels),  # for the training curves only; the last epoch is kept
         "seed": args.seed,
         "resume": args.resume,
         "metadata": {"data": data.name, "fold": args.fold, "frontend": repr(frontend)},
@@ -92,22 +94,23 @@ def main() -> None:
     quaternion_progress = training.fit(quaternion_cnn, loader, checkpoint=args.out / "quaternion-CNN.npz", **settings)
     student_progress = training.fit(student, loader, checkpoint=args.out / "student-from-scratch.npz", **settings)
 
-    # 5. Distillation. The loss is 0.2 · cross entropy + 0.8 · T² KL(teacher || student) at the temperature T = 3.
+    # 5. Distillation. The loss is 0.2 · cross entropy + 0.8 · T² KL(teacher || student), where the probabilities in KL
+    # are softmax(logits / T) with the temperature T = 3. The teacher receives the same augmented batch.
     soft_loss = distill.distillation(quaternion_cnn, temperature=3.0, alpha=0.8)
     distilled_progress = training.fit(
         distilled, loader, loss=soft_loss, checkpoint=args.out / "student-distilled.npz", **settings
     )
 
     # 6. Pruning. In each layer of the last three blocks the 25 % of the filters with the smallest L1 norm are removed,
-    # with their batch norm entries and the input channels of the next layer. Then the network is fine-tuned.
+    # with their batch norm entries and the matching input channels of the next layer. Fine-tuning follows.
     last_blocks = range(len(quaternion_config.widths))[-3:]
     keep_indices = prune.select(quaternion_cnn, ratio=0.25, blocks=last_blocks, criterion=prune.l1)
     pruned = prune.prune_filters(quaternion_cnn, keep_indices)
     finetune = settings | {"max_lr": 1e-3, "epochs": max(1, round(epochs / 3))}
     pruned_progress = training.fit(pruned, loader, checkpoint=args.out / "quaternion-CNN-pruned.npz", **finetune)
 
-    # 7. Evaluation on the test fold: accuracy, parameters, multiplications (16 and 8 real ones per quaternion product),
-    # milliseconds per clip.
+    # 7. Evaluation on the test fold: accuracy, parameters, milliseconds per clip, real multiplications per clip. The
+    # multiplications are counted with 16 and with 8 per quaternion product.
     rows = [
         training.result_row("real CNN", real_cnn, test_x, test_labels, real_progress),
         training.result_row("quaternion CNN", quaternion_cnn, test_x, test_labels, quaternion_progress),
@@ -121,7 +124,7 @@ def main() -> None:
     savings = prune.layer_savings(quaternion_cnn.config, pruned.config, frontend.frames)
     print(
         "",
-        prune.savings_table(quaternion_cnn.config, pruned.config, frontend.frames),
+        prune.savings_table(savings),
         training.results_table(rows),
         summary,
         sep="\n",
@@ -131,7 +134,7 @@ def main() -> None:
     write_json(
         args.out / "results.json", run | {"data": split, "metric": "accuracy", "summary": summary, "models": rows}
     )
-    example = int(test_x[..., 0].std(axis=(1, 2)).argmax())  # index of a test clip that is not silent
+    example = int(test_x[..., 0].std(axis=(1, 2)).argmax())  # index of the clip with the largest deviation
     label = data.classes[test_labels[example]]
     matrix = training.confusion_matrix(training.predict(pruned, test_x), test_labels)
     plots.quaternion_input(test_x[example], frontend, label, args.out / "quaternion_input.png")

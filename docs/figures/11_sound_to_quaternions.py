@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from quatnet.audio import FrontEnd, floored_cells
+from quatnet.audio import FrontEnd, floored_cell_fractions
 from quatnet.datasets import synthetic
 from quatnet.paper_code import PaperCodeFrontEnd
 
@@ -15,7 +15,7 @@ def draw() -> Figure:
     waveform, sample_rate_hz = synthetic.load(clips_per_class=5, clip_seconds=2.0).clips[0].source()
     front_end, paper_code = FrontEnd(clip_seconds=2.0), PaperCodeFrontEnd(clip_seconds=2.0)
     deltas, differences = (np.moveaxis(f(waveform, sample_rate_hz), -1, 0) for f in (front_end, paper_code))
-    floored = floored_cells(np.moveaxis(differences, 0, -1), floor_db=-100.0)
+    floored = floored_cell_fractions(np.moveaxis(differences, 0, -1), floor_db=-100.0)
     figure = Figure(figsize=(7, 7.8), layout="constrained")
     axes = figure.subplots(4, 2, sharex=True, sharey=True)
     axes[0, 0].set_title("FrontEnd: deltas along time\nof the log-mel", fontsize=11)

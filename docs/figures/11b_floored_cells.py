@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from quatnet.audio import FrontEnd, floored_cells
+from quatnet.audio import FrontEnd, floored_cell_fractions
 from quatnet.datasets import synthetic
 from quatnet.paper_code import PaperCodeFrontEnd
 
@@ -17,7 +17,7 @@ def synthesized(variant: str) -> np.ndarray:
     """Return the fractions (4,) of ten synthesized clips, computed here."""
     front_end = FRONT_ENDS[variant](clip_seconds=2.0)
     clips = synthetic.load(clips_per_class=5, clip_seconds=2.0).clips[::5]
-    return np.mean([floored_cells(front_end(*clip.source()), floor_db=-100.0) for clip in clips], axis=0)
+    return np.mean([floored_cell_fractions(front_end(*clip.source()), floor_db=-100.0) for clip in clips], axis=0)
 
 
 def draw() -> Figure:

@@ -6,7 +6,15 @@ from matplotlib.figure import Figure
 
 from quatnet.models import cnn14
 from quatnet.profile.counts import FLOAT_BYTES
-from quatnet.profile.roofline import A100, H100, GpuSpec, KernelCost, layer_passes, total_seconds, uses_eight_products
+from quatnet.profile.roofline import (
+    A100,
+    H100,
+    GpuSpec,
+    KernelCost,
+    layer_kernel_costs,
+    total_seconds,
+    uses_eight_products,
+)
 
 FRAMES, BATCH = 1001, 32
 ORANGE, BLUE, GREEN = "#D55E00", "#0072B2", "#009E73"
@@ -27,7 +35,7 @@ def panel(axes: Axes, spec: GpuSpec) -> None:
     axes.loglog(intensity, roof, color="black", label="float32")
     tensor = np.minimum(intensity * spec.bandwidth, spec.tensor_operations) / 1e12
     axes.loglog(intensity, tensor, color="0.6", linestyle="--", label="TF32, tensor cores")
-    plain, fused = (layer_passes(config, FRAMES, BATCH, fused=fused) for fused in (False, True))
+    plain, fused = (layer_kernel_costs(config, FRAMES, BATCH, fused=fused) for fused in (False, True))
     kinds = {
         "16 products": (ORANGE, "s", plain, [layer for layer in layers if not uses_eight_products(layer)]),
         "8 products": (BLUE, "o", plain, [layer for layer in layers if uses_eight_products(layer)]),

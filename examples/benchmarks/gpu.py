@@ -27,7 +27,7 @@ from quatnet.cli import info, run_main
 from quatnet.errors import ConfigError
 from quatnet.models import CNN, CNNConfig, LayerShape, from_name, small_cnn
 from quatnet.optim import Adam
-from quatnet.profile.roofline import GpuSpec, layer_passes
+from quatnet.profile.roofline import GpuSpec, layer_kernel_costs
 
 CLASSES, FRAMES_PER_SECOND = 527, 100
 EXCLUDED = ("pools", "dropout", "weights and Adam")  # categories that the time of a layer does not include
@@ -80,7 +80,7 @@ def measure_device(args: argparse.Namespace) -> GpuSpec:
 def layer_lines(config: CNNConfig, model: CNN, args: argparse.Namespace, spec: GpuSpec) -> Iterator[str]:
     """Yield a line for each convolution, with feature map size, channels, measured time and predicted time."""
     frames = args.seconds * FRAMES_PER_SECOND + 1
-    passes = layer_passes(config, frames, args.batch)
+    passes = layer_kernel_costs(config, frames, args.batch)
     for layer in config.layers(frames):
         if not layer.linear:
             measured = median_seconds(layer_step(model, layer, args.batch), args.runs)

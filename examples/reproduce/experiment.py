@@ -41,10 +41,10 @@ from quatnet.profile import count_parameters
 from quatnet.prune import (
     Selector,
     budget_from_reference,
-    budget_rounds,
+    budget_selectors,
     layer_savings,
     prune_gradually,
-    ratio_rounds,
+    ratio_selectors,
     savings_table,
 )
 from quatnet.training import (
@@ -144,7 +144,7 @@ def run_experiment(task: Task, args: argparse.Namespace, epochs: int) -> None:
     rows = [real_row, quaternion_row, student_row, distilled_row, pruned_row]
     summary = summarize(rows, task.metadata["test"], metric=task.metric_name)
     extra = tuple(task.extra_metrics(task.predict_test(pruned)))
-    print("", savings_table(quaternion.config, pruned.config, frames), sep="\n")
+    print("", savings_table(layer_savings(quaternion.config, pruned.config, frames)), sep="\n")
     print(results_table(rows, metric=task.metric_name, extra=extra), summary, sep="\n")
     results = {"data": task.metadata, "metric": task.metric_name, "summary": summary, "models": rows}
     write_json(args.out / "results.json", run_metadata(args.seed) | results)
@@ -178,9 +178,9 @@ def pruning_selectors(args: argparse.Namespace, quaternion: Config, real: Config
     criterion = build_criterion(args.criterion, args.seed)
     if args.budget:
         budget = budget_from_reference(real, frames, multiplications=args.budget[0], parameters=args.budget[1])
-        return budget_rounds(quaternion, budget, args.rounds, criterion=criterion)
+        return budget_selectors(quaternion, budget, args.rounds, criterion=criterion)
     last_blocks = range(len(quaternion.widths))[-PRUNED_BLOCKS:]
-    return ratio_rounds(quaternion, PRUNE_RATIO, args.rounds, blocks=last_blocks, criterion=criterion)
+    return ratio_selectors(quaternion, PRUNE_RATIO, args.rounds, blocks=last_blocks, criterion=criterion)
 
 
 def main() -> None:

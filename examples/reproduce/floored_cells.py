@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from quatnet import datasets
-from quatnet.audio import FrontEnd, floored_cells
+from quatnet.audio import FrontEnd, floored_cell_fractions
 from quatnet.cli import positive_int, run_main
 from quatnet.paper_code import PaperCodeFrontEnd
 
@@ -22,7 +22,7 @@ from quatnet.paper_code import PaperCodeFrontEnd
 def floored_fractions(clips: list[datasets.Clip], frontend: FrontEnd) -> np.ndarray:
     """Return the fraction of floored cells of each component, averaged over the clips."""
     fractions = [
-        floored_cells(frontend(*clip.source()), floor_db=frontend.floor_db)
+        floored_cell_fractions(frontend(*clip.source()), floor_db=frontend.floor_db)
         for clip in tqdm(clips, desc=frontend.variant, unit="clip")
     ]
     return np.mean(fractions, axis=0)

@@ -7,7 +7,7 @@ import numpy as np
 from quatnet.audio import FrontEnd
 from quatnet.paper_code.filter_scores import l1_scores
 from quatnet.paper_code.front_end import PaperCodeFrontEnd
-from quatnet.prune import CRITERIA, Criterion, by_weight, criterion_from_name
+from quatnet.prune import CRITERIA, Criterion, criterion_from_name, weight_criterion
 
 FRONTENDS = (*FrontEnd.variants, "paper_code")
 CRITERION_NAMES = (*CRITERIA, "random", "paper_code")
@@ -23,5 +23,5 @@ def build_frontend(variant: str, **settings: Any) -> FrontEnd:
 def build_criterion(name: str, seed: int) -> Criterion:
     """Return a pruning criterion. The criterion "random" uses `seed`."""
     if name == "paper_code":
-        return by_weight(l1_scores)
+        return weight_criterion(l1_scores)
     return criterion_from_name(name, rng=np.random.default_rng([seed, 2]))

@@ -5,12 +5,12 @@
 """
 
 from .augment import mixup, spec_augment, time_shift
-from .components import floored_cells
+from .components import floored_cell_fractions
 from .frontend import FrontEnd
 from .read import fix_length, read, resample
 from .spectrogram import deltas, log_mel, mel_filterbank, stft_power
 
 __all__ = [
-    "FrontEnd", "deltas", "fix_length", "floored_cells", "log_mel", "mel_filterbank", "mixup", "read", "resample",
-    "spec_augment", "stft_power", "time_shift",
+    "FrontEnd", "deltas", "fix_length", "floored_cell_fractions", "log_mel", "mel_filterbank", "mixup", "read",
+    "resample", "spec_augment", "stft_power", "time_shift",
 ]  # fmt: skip

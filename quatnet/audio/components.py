@@ -29,7 +29,7 @@ def repeat_components(power: np.ndarray, filterbank: np.ndarray, *, floor_db: fl
 VARIANTS = {"delta": delta_components, "repeat": repeat_components}
 
 
-def floored_cells(features: np.ndarray, *, floor_db: float) -> np.ndarray:
+def floored_cell_fractions(features: np.ndarray, *, floor_db: float) -> np.ndarray:
     """Return the fraction of cells without information in each component.
 
     These are the cells with the level `floor_db` in any component, and the cells with the value 0 in the components

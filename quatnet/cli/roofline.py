@@ -13,7 +13,7 @@ from ..profile.roofline import (
     H100,
     GpuSpec,
     KernelCost,
-    layer_passes,
+    layer_kernel_costs,
     memory_bound_fraction,
     seconds_by_category,
     total_seconds,
@@ -51,7 +51,7 @@ def by_layer(config: CNNConfig, batch: int) -> Iterator[str]:
     times = " | ".join(f"{spec.name} (ms) | memory-bound" for spec in GPUS)
     yield f"| layer | products | GB | G operations | operations / byte | {times} |"
     yield "|---" * (5 + 2 * len(GPUS)) + "|"
-    passes = layer_passes(config, FRAMES, batch)
+    passes = layer_kernel_costs(config, FRAMES, batch)
     for layer in config.layers(FRAMES):
         products = "8" if uses_eight_products(layer) else "16" if layer.quaternion else "real"
         yield _row([layer.name, products], passes[layer.name])
@@ -75,7 +75,7 @@ def by_category(config: CNNConfig, batch: int) -> Iterator[str]:
     yield "|---" * (len(CATEGORIES) + 2) + "|"
     for spec in GPUS:
         for fused in (False, True):
-            passes = layer_passes(config, FRAMES, batch, fused=fused)
+            passes = layer_kernel_costs(config, FRAMES, batch, fused=fused)
             for suffix, variant in _with_tensor_cores(spec):
                 times = [*seconds_by_category(passes, variant).values(), total_seconds(passes, variant)]
                 name = f"{spec.name}{', fused' if fused else ''}{suffix}"

@@ -72,16 +72,15 @@ def batch_norm(
     """
     if weight.shape != x.shape[-1:] or bias.shape != x.shape[-1:]:
         raise ShapeError(f"expected weight and bias of shape {x.shape[-1:]}, got {weight.shape} and {bias.shape}")
-    a = x.data
+    a, scale = x.data, weight.data
     mean, variance = running_stats or batch_stats or batch_statistics(a)
     inv_std = 1 / xp.sqrt(variance + a.dtype.type(eps))
-    y = _affine(a, weight.data * inv_std, bias.data - mean * weight.data * inv_std, relu)
+    y = _affine(a, scale * inv_std, bias.data - mean * scale * inv_std, relu)
 
     def backward(grad: Array) -> Sequence[Array | None]:
         if kernels.supports(grad, a, mean, inv_std):
-            return _gradients_on_gpu(
-                grad, x, y if relu else None, mean, inv_std, weight.data, running_stats is not None
-            )
+            constant, relu_output = running_stats is not None, y if relu else None
+            return _gradients_on_gpu(grad, a, relu_output, mean, inv_std, scale, constant, x.requires_grad)
         out = xp.empty(y.shape, dtype=y.dtype)  # buffer for grad masked by the ReLU, and then for the gradient of x
         grad_bias, grad_weight = _parameter_gradients(grad, a, mean, y if relu else None, out)
         grad_weight = grad_weight * inv_std
@@ -89,29 +88,36 @@ def batch_norm(
         if not x.requires_grad:
             return None, grad_weight, grad_bias
         if running_stats is not None:
-            return grad * (weight.data * inv_std), grad_weight, grad_bias
-        coefficients = _input_gradient_coefficients(a, mean, inv_std, weight.data, grad_weight, grad_bias)
+            return grad * (scale * inv_std), grad_weight, grad_bias
+        coefficients = _input_gradient_coefficients(a, mean, inv_std, scale, grad_weight, grad_bias)
         return _input_gradient(grad, a, *coefficients, out), grad_weight, grad_bias
 
     return Tensor.from_op(y, (x, weight, bias), backward)
 
 
 def _gradients_on_gpu(
-    grad: Array, x: Tensor, relu_output: Array | None, mean: Array, inv_std: Array, weight: Array, constant: bool
+    grad: Array,
+    x: Array,
+    relu_output: Array | None,
+    mean: Array,
+    inv_std: Array,
+    weight: Array,
+    constant: bool,
+    needs_grad_x: bool,
 ) -> Sequence[Array | None]:
     """Return the gradients of x, weight and bias, computed on a GPU in two passes over memory.
 
     If `constant` is true, the statistics are constants.
     """
-    grad_bias, grad_weight = kernels.normalize.gradient_sums(grad, x.data, mean, relu_output)
+    grad_bias, grad_weight = kernels.normalize.gradient_sums(grad, x, mean, relu_output)
     grad_weight = grad_weight * inv_std
-    if not x.requires_grad:
+    if not needs_grad_x:
         return None, grad_weight, grad_bias
     zeros = xp.zeros_like(inv_std)
     coefficients = (weight * inv_std, zeros, zeros)
     if not constant:
-        coefficients = _input_gradient_coefficients(x.data, mean, inv_std, weight, grad_weight, grad_bias)
-    return kernels.normalize.input_gradient(grad, x.data, *coefficients, relu_output), grad_weight, grad_bias
+        coefficients = _input_gradient_coefficients(x, mean, inv_std, weight, grad_weight, grad_bias)
+    return kernels.normalize.input_gradient(grad, x, *coefficients, relu_output), grad_weight, grad_bias
 
 
 def _image_rows(x: Array) -> Array:

@@ -11,23 +11,23 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, *, eps: float = 1e-5) ->
     """Return weight · (x - mean) / sqrt(variance + eps) + bias, with mean and variance over the last axis.
 
     `x` is (..., C), `weight` and `bias` are (C,). For quaternion channels, the mean is over the four components of all
-    channels, so a multiple of 1 + i + j + k is subtracted from each quaternion. The op is therefore not equivariant to
-    multiplication by a quaternion on the right. Raises ShapeError if the numbers of channels differ.
+    channels, so a multiple of 1 + i + j + k is subtracted from each quaternion. The op does therefore not commute with
+    right multiplication by a quaternion. Raises ShapeError if the numbers of channels differ.
 
     Source: J. L. Ba, J. R. Kiros, G. E. Hinton, Layer normalization, 2016.
     """
     if not x.shape or not weight.shape == bias.shape == x.shape[-1:]:
         raise ShapeError(f"expected weight and bias of shape {x.shape[-1:]}, got {weight.shape} and {bias.shape}")
-    a = x.data
+    a, scale = x.data, weight.data
 
     def backward(grad: Array) -> Sequence[Array]:
         normalized, inv_std = _normalize(a, eps)
         rows = tuple(range(grad.ndim - 1))
-        grad_normal = grad * weight.data
+        grad_normal = grad * scale
         grad_x = inv_std * (grad_normal - _mean(grad_normal) - normalized * _mean(grad_normal * normalized))
         return grad_x, (grad * normalized).sum(axis=rows), grad.sum(axis=rows)
 
-    return Tensor.from_op(_normalize(a, eps)[0] * weight.data + bias.data, (x, weight, bias), backward)
+    return Tensor.from_op(_normalize(a, eps)[0] * scale + bias.data, (x, weight, bias), backward)
 
 
 def _normalize(a: Array, eps: float) -> tuple[Array, Array]:

@@ -55,15 +55,16 @@ def quaternion_batch_norm(
     rows = rows.reshape(-1, *rows.shape[-2:])
     mean, variance = quaternion_statistics(x.data) if running_stats is None else running_stats
     inv_std = 1 / xp.sqrt(variance + rows.dtype.type(eps))
+    scale = weight.data * inv_std
 
     def backward(grad: Array) -> Sequence[Array]:
         grad_rows, normalized = grad.reshape(rows.shape), (rows - split_components(mean)) * inv_std
         grad_bias, grad_weight = _sum(grad_rows, 0), _sum(grad_rows * normalized, (0, 1))
         if running_stats is None:
             grad_rows = grad_rows - grad_bias / len(rows) - normalized * (grad_weight / (4 * len(rows)))
-        return (grad_rows * (weight.data * inv_std)).reshape(grad.shape), grad_weight, merge_components(grad_bias)
+        return (grad_rows * scale).reshape(grad.shape), grad_weight, merge_components(grad_bias)
 
-    y = (rows - split_components(mean)) * (weight.data * inv_std) + split_components(bias.data)
+    y = (rows - split_components(mean)) * scale + split_components(bias.data)
     return Tensor.from_op(y.reshape(x.shape), (x, weight, bias), backward)
 
 

@@ -72,9 +72,9 @@ def whitening_batch_norm(
     where P is the symmetric matrix with the lower triangle of mean(grad_z zᵀ). Only the lower triangle is used, because
     L is lower triangular.
 
-    The op is not equivariant to multiplication by a quaternion u. For x ⊗ u, all z of a channel are multiplied by an
-    orthogonal matrix, which is not the matrix of multiplication by u. In training, except for eps, |z| does not change
-    if x is multiplied by a nonzero quaternion.
+    The op does not commute with right multiplication by a quaternion u. For x ⊗ u, all z of a channel are multiplied by
+    an orthogonal matrix, which is not the matrix of multiplication by u. In training, except for eps, |z| does not
+    change if x is multiplied by a nonzero quaternion.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def whitening_batch_norm(
         expected = f"weight {(10, len(columns))} and bias {x.shape[-1:]}"
         raise ShapeError(f"expected {expected} for x {x.shape}, got {weight.shape} and {bias.shape}")
     mean, covariance = whitening_statistics(x.data) if running_stats is None else running_stats
-    w = _inverse_factor(covariance, eps).astype(columns.dtype)
+    w = _inverse_cholesky_factor(covariance, eps).astype(columns.dtype)
     entries = xp.asarray(_ENTRIES, dtype=columns.dtype)
     s = (weight.data.T @ entries).reshape(-1, 4, 4)
     centered = columns - split_components(mean).T[:, :, None]
@@ -122,7 +122,7 @@ def whitening_batch_norm(
     return Tensor.from_op(_from_columns(y, x.shape), (x, weight, bias), backward)
 
 
-def _inverse_factor(covariance: Array, eps: float) -> Array:
+def _inverse_cholesky_factor(covariance: Array, eps: float) -> Array:
     try:
         w = xp.linalg.inv(xp.linalg.cholesky(covariance + eps * xp.eye(4)))
     except np.linalg.LinAlgError:

@@ -150,17 +150,17 @@ class Adam(Optimizer):
         state = [self.state[f"{state_name}/{name}"] for state_name in self.state_names]
         if self.amsgrad or not kernels.supports(tensor.data, tensor.grad, *state):
             return super()._updated(name, tensor, lr)
-        options = {"lr": lr, "eps": self.eps} | self._kernel_decay(tensor)
+        options = {"lr": lr, "eps": self.eps} | self._cuda_weight_decay(tensor)
         return kernels.adam.step(tensor.data, tensor.grad, *state, betas=self.betas, steps=self.steps, **options)
 
-    def _kernel_decay(self, tensor: Tensor) -> dict[str, float]:
+    def _cuda_weight_decay(self, tensor: Tensor) -> dict[str, float]:
         """Return the weight decay arguments of the CUDA kernel. The weight decay of Adam is added to the gradient."""
         return {"decay": self.weight_decay, "decoupled_decay": 0.0}
 
     def _compute_update(self, p: Array, grad: Array, *state: Array, apply_weight_decay: bool) -> Array:
-        return self._adapted(grad + self.weight_decay * p if self.weight_decay else grad, *state)
+        return self._adam_direction(grad + self.weight_decay * p if self.weight_decay else grad, *state)
 
-    def _adapted(self, grad: Array, exp_avg: Array, exp_avg_sq: Array, *max_exp_avg_sq: Array) -> Array:
+    def _adam_direction(self, grad: Array, exp_avg: Array, exp_avg_sq: Array, *max_exp_avg_sq: Array) -> Array:
         beta1, beta2 = self.betas
         exp_avg *= beta1
         exp_avg += (1 - beta1) * grad
@@ -181,11 +181,11 @@ class AdamW(Adam):
     Source: I. Loshchilov, F. Hutter, Decoupled weight decay regularization, 2019, algorithm 2.
     """
 
-    def _kernel_decay(self, tensor: Tensor) -> dict[str, float]:
+    def _cuda_weight_decay(self, tensor: Tensor) -> dict[str, float]:
         return {"decay": 0.0, "decoupled_decay": self.weight_decay if tensor.data.ndim > 1 else 0.0}
 
     def _compute_update(self, p: Array, grad: Array, *state: Array, apply_weight_decay: bool) -> Array:
-        direction = self._adapted(grad, *state)
+        direction = self._adam_direction(grad, *state)
         if apply_weight_decay:
             direction += self.weight_decay * p
         return direction

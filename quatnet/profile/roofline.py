@@ -52,7 +52,7 @@ class KernelCost(NamedTuple):
         return FLOAT_BYTES * self.elements / spec.bandwidth
 
 
-def layer_passes(config: Config, frames: int, batch: int, *, fused: bool = False) -> dict[str, list[KernelCost]]:
+def layer_kernel_costs(config: Config, frames: int, batch: int, *, fused: bool = False) -> dict[str, list[KernelCost]]:
     """Return the CUDA kernels of one training step by layer name.
 
     Pooling and dropout are added to the preceding layer. With `fused`, each convolution is modeled as a fused CUDA
@@ -70,7 +70,7 @@ def layer_passes(config: Config, frames: int, batch: int, *, fused: bool = False
     return passes
 
 
-def host_elements(config: Config, frames: int, batch: int) -> int:
+def host_to_device_elements(config: Config, frames: int, batch: int) -> int:
     """Return the number of array elements copied to the GPU for one training step.
 
     These elements are the clips and the dropout masks of the blocks.

@@ -18,7 +18,7 @@ Arrays = Mapping[str, np.ndarray]
 Criterion = Callable[[Arrays, ChannelGroup], np.ndarray]
 
 
-def by_weight(score: Callable[[np.ndarray], np.ndarray]) -> Criterion:
+def weight_criterion(score: Callable[[np.ndarray], np.ndarray]) -> Criterion:
     """Return a criterion that averages the scores of all producers of a channel group.
 
     `score` maps a weight (..., filters) to scores (filters,).
@@ -57,12 +57,12 @@ def _normalize(scores: np.ndarray) -> np.ndarray:
     return scores / (float(scores.mean()) or 1.0)
 
 
-l1 = by_weight(l1_scores)
+l1 = weight_criterion(l1_scores)
 CRITERIA: Mapping[str, Criterion] = {
     "l1": l1,
-    "l2": by_weight(l2_scores),
-    "geometric_median": by_weight(geometric_median_scores),
-    "operator_norm": by_weight(operator_norm_scores),
+    "l2": weight_criterion(l2_scores),
+    "geometric_median": weight_criterion(geometric_median_scores),
+    "operator_norm": weight_criterion(operator_norm_scores),
     "batch_norm": batch_norm,
 }
 

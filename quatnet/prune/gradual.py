@@ -27,7 +27,7 @@ def prune_gradually(model: Network, selectors: Iterable[Selector], fine_tune: Ca
     return model
 
 
-def ratio_rounds(
+def ratio_selectors(
     config: Config, ratio: float, rounds: int, *, blocks: Sequence[int] | None = None, criterion: Criterion = l1
 ) -> list[Selector]:
     """Return one selector for each round of pruning by ratio.
@@ -45,7 +45,7 @@ def ratio_rounds(
     return [selector(ratio * (1 - fraction)) for fraction in _remaining_fractions(rounds)]
 
 
-def budget_rounds(config: Config, budget: Budget, rounds: int, *, criterion: Criterion = l1) -> list[Selector]:
+def budget_selectors(config: Config, budget: Budget, rounds: int, *, criterion: Criterion = l1) -> list[Selector]:
     """Return one selector for each round of pruning to a budget.
 
     Together, the selectors reduce the cost of `config` to `budget` in equal steps.

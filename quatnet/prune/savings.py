@@ -38,10 +38,10 @@ def layer_savings(before: Config, after: Config, frames: int) -> list[LayerSavin
     return [*rows, _row(network_cost(before, frames), network_cost(after, frames), *counts)]
 
 
-def savings_table(before: Config, after: Config, frames: int) -> str:
-    """Return `layer_savings` as a text table, with the saved shares of parameters and multiplications."""
+def savings_table(savings: list[LayerSavings]) -> str:
+    """Return `savings` as a text table, with the saved shares of parameters and multiplications."""
     head = f"{'layer':20} {'filters':>8} {'left':>6} {'parameters':>12} {'saved':>6} {'mult. 8':>10} {'saved':>6}"
-    return "\n".join([head, *map(_format_row, layer_savings(before, after, frames))])
+    return "\n".join([head, *map(_format_row, savings)])
 
 
 def _filters(out_channels: int, quaternion: bool) -> int:

@@ -16,8 +16,8 @@ from .rotation import from_axis_angle, from_matrix, rotate, to_axis_angle, to_ma
 from .statistics import mean_rotation, random_rotations
 
 __all__ = [
-    "HADAMARD", "conjugate", "divide", "eight_products", "exp", "from_axis_angle", "from_euler",
-    "from_matrix", "geodesic_distance", "hamilton_product", "imaginary_part", "inner_product", "inverse", "left_matrix",
+    "HADAMARD", "conjugate", "divide", "eight_products", "exp", "from_axis_angle", "from_euler", "from_matrix",
+    "geodesic_distance", "hamilton_product", "imaginary_part", "inner_product", "inverse", "left_matrix",
     "left_matrix_adjoint", "log", "matrix_product", "mean_rotation", "norm", "normalize", "power", "quaternion_power",
     "random_rotations", "real_part", "right_matrix", "right_matrix_adjoint", "rotate", "slerp", "sqrt", "squad",
     "squad_control", "squared_norm", "to_axis_angle", "to_euler", "to_matrix",

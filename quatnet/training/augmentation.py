@@ -31,7 +31,8 @@ def default_augmentation(epochs: int) -> Augment | None:
     """Return the recommended augmentation for `epochs` epochs on some hundred to thousand clips.
 
     The result is None below 10 epochs, a time shift from 10 epochs on, and time shift, masks and mixup from 100 epochs
-    on. In short trainings, augmentation lowers the accuracy. The measurements are in `docs/data-sets.md`.
+    on. In short trainings, augmentation lowers the accuracy. The measurements are in
+    `docs/decisions/0020-augmentation-by-epochs.md`.
     """
     if epochs < 10:
         return None

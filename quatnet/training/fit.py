@@ -34,7 +34,7 @@ def fit(
     resume: bool = False,
     metadata: dict[str, Any] | None = None,
 ) -> Progress:
-    """Train `model` with AdamW and a one-cycle learning rate, and return the progress with its history.
+    """Train `model` with a one-cycle learning rate, by default with AdamW, and return its `Progress`.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def fit(
     max_lr : largest learning rate, reached after a quarter of the steps
     weight_decay : weight decay of the default optimizer
     loss : function of (logits, targets, x), see `quatnet.distill`
-    test : inputs (N, ...) and labels (N,). The accuracy on these clips is recorded after each epoch
+    test : inputs (N, ...) and labels (N,). The accuracy on `test` is recorded after each epoch
     evaluate : function of the model that replaces the accuracy on `test`
     metric : name of the result of `evaluate` in the history
     seed : seed of shuffling, augmentation and dropout

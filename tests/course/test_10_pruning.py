@@ -22,8 +22,7 @@ from quatnet.prune import (
     Budget,
     batch_norm,
     budget_from_reference,
-    budget_rounds,
-    by_weight,
+    budget_selectors,
     criterion_from_name,
     geometric_median_scores,
     l1,
@@ -35,11 +34,12 @@ from quatnet.prune import (
     plan_pruning,
     prune_filters,
     prune_gradually,
-    ratio_rounds,
+    ratio_selectors,
     savings_table,
     select,
     select_counts,
     select_for_budget,
+    weight_criterion,
 )
 from quatnet.quaternion import hamilton_product
 
@@ -58,7 +58,7 @@ CRITERION_NAMES = [*CRITERIA, "random", "paper_code"]
 
 def make_criterion(name: str, seed: int = 0):
     if name == "paper_code":
-        return by_weight(paper_code.l1_scores)
+        return weight_criterion(paper_code.l1_scores)
     return criterion_from_name(name, rng=np.random.default_rng(seed))
 
 
@@ -384,7 +384,7 @@ def test_budget_keeps_one_filter_in_each_layer() -> None:
         with pytest.raises(ConfigError, match=f"with one filter in each layer the network {message} than"):
             select_for_budget(model, Budget(*limits, 9))
         with pytest.raises(ConfigError, match=message):  # the error is raised before the first round
-            budget_rounds(SMALL, Budget(*limits, 9), 2)
+            budget_selectors(SMALL, Budget(*limits, 9), 2)
 
 
 def test_budget_from_reference() -> None:
@@ -401,7 +401,7 @@ def test_budget_from_reference() -> None:
 
 def test_ratio_rounds_end_at_the_one_shot_size() -> None:
     model, fine_tuned = make_network(CONFIGS["cnn14"]), []
-    pruned = prune_gradually(model, ratio_rounds(model.config, 0.5, 3, blocks=[1, 2]), fine_tuned.append)
+    pruned = prune_gradually(model, ratio_selectors(model.config, 0.5, 3, blocks=[1, 2]), fine_tuned.append)
     assert pruned.config == prune_filters(model, select(model, 0.5, blocks=[1, 2])).config
     assert len(fine_tuned) == 3
     assert fine_tuned[-1] is pruned
@@ -417,7 +417,7 @@ def test_each_round_scores_the_fine_tuned_network() -> None:
         model.blocks[1].convs[0].weight.data[...] = xp.arange(model.blocks[1].convs[0].weight.shape[-1])
 
     model.blocks[1].convs[0].weight.data[...] = xp.asarray([9, 8, 2, 1])
-    selectors = ratio_rounds(SMALL, 0.5, 2, blocks=[1])
+    selectors = ratio_selectors(SMALL, 0.5, 2, blocks=[1])
     assert list(selectors[0](model)[name]) == [0, 1, 2]
     pruned = prune_gradually(model, selectors[:1], reverse_scores)
     assert list(selectors[1](pruned)[name]) == [1, 2]
@@ -428,7 +428,7 @@ def test_budget_rounds_end_within_the_budget() -> None:
     budget = budget_from_reference(model.config, 40, multiplications=0.5, parameters=0.9)
     costs = []
     pruned = prune_gradually(
-        model, budget_rounds(model.config, budget, 3), lambda network: costs.append(network_cost(network.config, 40))
+        model, budget_selectors(model.config, budget, 3), lambda network: costs.append(network_cost(network.config, 40))
     )
     products = [cost.multiplications_8 for cost in costs]
     full = network_cost(model.config, 40).multiplications_8
@@ -440,9 +440,9 @@ def test_budget_rounds_end_within_the_budget() -> None:
 @pytest.mark.parametrize("rounds", [0, -1])
 def test_number_of_rounds_below_1(rounds: int) -> None:
     with pytest.raises(ConfigError, match=f"expected at least 1 round, got {rounds}"):
-        ratio_rounds(SMALL, 0.5, rounds)
+        ratio_selectors(SMALL, 0.5, rounds)
     with pytest.raises(ConfigError, match=f"expected at least 1 round, got {rounds}"):
-        budget_rounds(SMALL, budget_from_reference(SMALL, 9, multiplications=1, parameters=1), rounds)
+        budget_selectors(SMALL, budget_from_reference(SMALL, 9, multiplications=1, parameters=1), rounds)
 
 
 # Savings
@@ -460,6 +460,6 @@ def test_layer_savings_and_their_table() -> None:
     assert network_row[1:3] == (14, 13)
     assert network_row.parameters_saved == count_parameters(model) - count_parameters(pruned)
     assert network_row.multiplications_saved == multiplications(SMALL, 9)[1] - multiplications(pruned.config, 9)[1]
-    lines = savings_table(SMALL, pruned.config, 9).splitlines()
+    lines = savings_table(layer_savings(SMALL, pruned.config, 9)).splitlines()
     assert len(lines) == 1 + len(rows)
     assert lines[3].split() == ["blocks.1.convs.0", "4", "3", "464", "25%", "0.01", "M", "25%"]

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.paper_front_end import released_energies
 
-from quatnet.audio import FrontEnd, deltas, floored_cells, log_mel
+from quatnet.audio import FrontEnd, deltas, floored_cell_fractions, log_mel
 from quatnet.audio.components import VARIANTS, delta_components, repeat_components
 from quatnet.datasets import Clip, features, synthetic
 from quatnet.errors import ConfigError, ShapeError
@@ -154,16 +154,16 @@ def test_feature_cache_distinguishes_subclasses(tmp_path):
 def test_floored_cells_worked_example():
     # In the four cells, r is at the floor once, i is 0 twice, j is at the floor three times, and k is never floored.
     cells = np.array([[-100, 0, -100, 1], [-50, 0, -100, 2], [0, 3, -100, 3], [1, -2, 5, -4]], np.float32)
-    np.testing.assert_array_equal(floored_cells(cells, floor_db=-100.0), [1 / 4, 2 / 4, 3 / 4, 0])
+    np.testing.assert_array_equal(floored_cell_fractions(cells, floor_db=-100.0), [1 / 4, 2 / 4, 3 / 4, 0])
 
 
 def test_floored_cells_of_silence_and_noise():
     for variant in COMPONENTS:
         front_end = front_end_of(variant, clip_seconds=0.5)
         silence = front_end(np.zeros(100, np.float32), 32000)
-        np.testing.assert_array_equal(floored_cells(silence, **FLOOR), np.ones(4))
+        np.testing.assert_array_equal(floored_cell_fractions(silence, **FLOOR), np.ones(4))
     noise = np.random.default_rng(0).standard_normal(32000).astype(np.float32)
-    floored = {v: floored_cells(front_end_of(v, clip_seconds=1.0)(noise, 32000), **FLOOR) for v in COMPONENTS}
+    floored = {v: floored_cell_fractions(front_end_of(v, clip_seconds=1.0)(noise, 32000), **FLOOR) for v in COMPONENTS}
     assert (floored["delta"] == 0).all()
     assert (floored["repeat"] == 0).all()
     assert floored["paper_code"][0] == 0
@@ -184,7 +184,7 @@ def test_unknown_variant_error_lists_variants():
 @pytest.mark.parametrize("shape", [(4,), (3, 3), (0, 4)])
 def test_floored_cells_rejects_invalid_shapes(shape):
     with pytest.raises(ShapeError, match=r"features \(\.\.\., 4\)"):
-        floored_cells(np.ones(shape), **FLOOR)
+        floored_cell_fractions(np.ones(shape), **FLOOR)
 
 
 # Reference implementations in float32, with rounding errors in cells far below the loudest cell of the frame
@@ -256,7 +256,7 @@ def test_paper_code_matches_torchlibrosa_and_torchaudio(name, torch, monkeypatch
     np.testing.assert_allclose(actual[reliable], expected[reliable], rtol=0, atol=1e-3)
     assert reliable.mean(axis=(0, 1)).min() > 0.6
     floored = (expected < -99.999).mean(axis=(0, 1))
-    np.testing.assert_allclose(floored_cells(actual, **FLOOR), floored, atol=0.02)
+    np.testing.assert_allclose(floored_cell_fractions(actual, **FLOOR), floored, atol=0.02)
     assert floored[1:].min() > 0.35
 
 

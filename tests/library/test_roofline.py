@@ -40,7 +40,7 @@ def test_operations_per_byte_of_a100_and_h100():
 def test_operations_agree_with_layer_costs():
     costs = {cost.name: cost for cost in layer_costs(QCNN14, 1001)}
     for layer in QCNN14.layers(1001):
-        passes = roofline.layer_passes(QCNN14, 1001, batch=3)[layer.name]
+        passes = roofline.layer_kernel_costs(QCNN14, 1001, batch=3)[layer.name]
         products = getattr(
             costs[layer.name], "multiplications_8" if roofline.uses_eight_products(layer) else "multiplications_16"
         )
@@ -66,7 +66,7 @@ def elements_by_category(passes: list[KernelCost]) -> dict[str, list[int]]:
 def test_passes_of_a_convolution_by_hand():
     pixels, channels = 32 * 250 * 16, 64  # number of pixels, number of quaternion input and output channels
     plain, fused = (
-        elements_by_category(roofline.layer_passes(QCNN14, 1001, 32, fused=fused)["blocks.2.convs.1"])
+        elements_by_category(roofline.layer_kernel_costs(QCNN14, 1001, 32, fused=fused)["blocks.2.convs.1"])
         for fused in (False, True)
     )
     patches, products, kernel = 8 * pixels * 9 * channels, 8 * pixels * channels, 8 * 9 * channels**2
@@ -129,7 +129,7 @@ def test_passes_agree_with_the_kernel_arguments(widths, kernel_size, rng):
     config = CNNConfig(3, True, (widths,), 4, mels=8, last_pool=True, block_dropout=0, kernel_size=kernel_size)
     layer = next(layer for layer in config.layers(10) if layer.name == "blocks.0.convs.1")
     expected: Counter = Counter()
-    for each in roofline.layer_passes(config, 10, batch=2)[layer.name]:
+    for each in roofline.layer_kernel_costs(config, 10, batch=2)[layer.name]:
         expected[each.category] += each.elements
     del expected["products"]  # computed by cuBLAS instead of a kernel of quatnet
     expected["components and weights"] = expected.pop("components", 0) + expected.pop("weights and Adam")
@@ -145,7 +145,7 @@ def test_passes_agree_with_the_kernel_arguments(widths, kernel_size, rng):
 
 def test_fused_passes_have_fewer_bytes_and_equal_operations():
     for config in (QCNN14, cnn14(527)):
-        plain, fused = (roofline.layer_passes(config, 1001, 32, fused=fused) for fused in (False, True))
+        plain, fused = (roofline.layer_kernel_costs(config, 1001, 32, fused=fused) for fused in (False, True))
         for name in plain:
             operations = [sum(each.operations for each in passes[name]) for passes in (plain, fused)]
             assert operations[0] == operations[1]
@@ -153,7 +153,7 @@ def test_fused_passes_have_fewer_bytes_and_equal_operations():
 
 
 def test_categories_add_up_to_the_total():
-    passes = roofline.layer_passes(QCNN14, 1001, 32)
+    passes = roofline.layer_kernel_costs(QCNN14, 1001, 32)
     assert sum(roofline.seconds_by_category(passes, A100).values()) == pytest.approx(
         roofline.total_seconds(passes, A100)
     )
@@ -163,7 +163,7 @@ def test_categories_add_up_to_the_total():
 def test_host_elements_by_hand():
     config = CNNConfig(3, True, ((8,), (16,)), embedding=4, mels=8)
     pixels = 2 * 10 * 8  # 2 clips of 10 frames and 8 mels; the first block pools 10 x 8 to 5 x 4
-    assert roofline.host_elements(config, 10, batch=2) == 4 * pixels + 2 * 20 * 8 + 2 * 20 * 16
+    assert roofline.host_to_device_elements(config, 10, batch=2) == 4 * pixels + 2 * 20 * 8 + 2 * 20 * 16
 
 
 def test_command_prints_a_row_for_each_layer(capsys):
