@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .audio import FrontEnd
-from .errors import ConfigError
+from .errors import MissingPackageError
 
 PANELS = {  # titles and units of the four components
     "delta": {
@@ -36,7 +36,7 @@ def _figure(width: float, height: float) -> Any:
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
-        raise ConfigError('figures need matplotlib: pip install "quatnet-numpy[examples]"') from error
+        raise MissingPackageError('figures need matplotlib: pip install "quatnet-numpy[examples]"') from error
     return Figure(figsize=(width, height), layout="constrained")
 
 

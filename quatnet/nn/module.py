@@ -1,12 +1,11 @@
 """Base class of all layers and networks."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
 from ..errors import CheckpointError
-
-Setter = Callable[[Array], None]
 
 
 def parameter(array: Array) -> Tensor:
@@ -33,75 +32,52 @@ class Module:
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Yield (dotted name, tensor) for every trainable tensor. A tensor with several names is yielded once."""
         seen: set[int] = set()
-        for name, value, _ in self._entries():
+        for name, _, _, value in self._entries():
             if isinstance(value, Tensor) and value.requires_grad and id(value) not in seen:
                 seen.add(id(value))
                 yield name, value
 
     def state_dict(self) -> dict[str, Array]:
         """Return NumPy copies of all parameters and buffers by dotted name, such as `blocks.0.convs.1.weight`."""
-        return {name: asnumpy(_array(value)).copy() for name, value, _ in self._entries()}
+        return {name: asnumpy(_array(value)).copy() for name, _, _, value in self._entries()}
 
     def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
         """Set every parameter and buffer to a C-ordered copy of the array with its dotted name. Dtypes do not change.
 
         Raises CheckpointError if names or shapes differ. In this case the module does not change.
         """
-        entries = {name: (value, set_array) for name, value, set_array in self._entries()}
-        _check_arrays({name: _array(value).shape for name, (value, _) in entries.items()}, arrays)
-        for name, (value, set_array) in entries.items():
-            set_array(xp.array(arrays[name], dtype=_array(value).dtype, order="C"))
+        entries = {name: entry for name, *entry in self._entries()}
+        _check_arrays({name: _array(item).shape for name, (_, _, item) in entries.items()}, arrays)
+        for name, (container, key, item) in entries.items():
+            array = xp.array(arrays[name], dtype=_array(item).dtype, order="C")
+            if isinstance(item, Tensor):
+                item.data = array
+            elif isinstance(container, tuple):
+                item[...] = array
+            else:
+                container[key] = array
 
-    def _entries(self, prefix: str = "", parents: tuple[int, ...] = ()) -> Iterator[tuple[str, Tensor | Array, Setter]]:
-        """Yield (dotted name, tensor or array, setter) for every parameter and buffer.
+    def _entries(self, prefix: str = "", parents: tuple[int, ...] = ()) -> Iterator[tuple[str, Any, Any, Any]]:
+        """Yield (dotted name, container, key, item) for every parameter and buffer; item is container[key].
 
-        The setter is a function that replaces the array. References to parent modules are skipped.
+        The container of an attribute is the `vars` of its module. References to parent modules are skipped.
         """
         if id(self) in parents:
             return
-        for key, value in vars(self).items():
-            for name, item in _flatten(f"{prefix}{key}", value):
-                if isinstance(item, Module):
-                    yield from item._entries(f"{name}.", (*parents, id(self)))
-                elif isinstance(item, Tensor):
-                    yield name, item, _tensor_setter(item)
-                elif isinstance(item, xp.ndarray):
-                    yield name, item, self._buffer_setter(key, item)
-
-    def _buffer_setter(self, key: str, array: Array) -> Setter:
-        """Return a function that replaces the buffer `array`.
-
-        The function assigns the new array to the attribute `key`. If this attribute is a container, `array` is
-        overwritten in place.
-        """
-
-        def set_array(new: Array) -> None:
-            if vars(self)[key] is array:
-                setattr(self, key, new)
-            else:
-                array[...] = new
-
-        return set_array
+        for name, container, key, item in _flatten(prefix, vars(self)):
+            if isinstance(item, Module):
+                yield from item._entries(f"{name}.", (*parents, id(self)))
+            elif isinstance(item, Tensor | xp.ndarray):
+                yield name, container, key, item
 
 
-def _tensor_setter(tensor: Tensor) -> Setter:
-    def set_array(new: Array) -> None:
-        tensor.data = new
-
-    return set_array
-
-
-def _flatten(name: str, value: object) -> Iterator[tuple[str, object]]:
-    """Yield (dotted name, item) for every item of nested lists, tuples and dicts.
-
-    If `value` has another type, yield (name, value).
-    """
-    if isinstance(value, list | tuple | dict):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, item in items:
-            yield from _flatten(f"{name}.{key}", item)
-    else:
-        yield name, value
+def _flatten(prefix: str, container: Any) -> Iterator[tuple[str, Any, Any, Any]]:
+    """Yield (dotted name, container, key, item) for every item of nested lists, tuples and dicts."""
+    for key, item in container.items() if isinstance(container, dict) else enumerate(container):
+        if isinstance(item, list | tuple | dict):
+            yield from _flatten(f"{prefix}{key}.", item)
+        else:
+            yield f"{prefix}{key}", container, key, item
 
 
 def _array(value: Tensor | Array) -> Array:

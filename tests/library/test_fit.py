@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from quatnet import audio, datasets, models, nn, plots, training
-from quatnet.errors import CheckpointError, ConfigError, ShapeError
+from quatnet.errors import CheckpointError, ConfigError, MissingPackageError, ShapeError
 from quatnet.files import atomic_write, write_json
 from quatnet.training.loop import Progress
 
@@ -163,7 +163,7 @@ def test_plots_are_written(tmp_path: Path):
 
 def test_error_without_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ConfigError, match=r"pip install \"quatnet-numpy\[examples\]\""):
+    with pytest.raises(MissingPackageError, match=r"pip install \"quatnet-numpy\[examples\]\""):
         plots.training_curves(rows(), tmp_path / "curves.png")
 
 

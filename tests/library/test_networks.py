@@ -138,7 +138,7 @@ def test_real_network_ignores_the_deltas() -> None:
 def test_gradient_of_a_network(quaternion: bool, input_norm: str) -> None:
     model = make_tiny(quaternion=quaternion, input_norm=input_norm, block_dropout=0.0, head_dropout=0.0)
     rng = np.random.default_rng(3)
-    for _, tensor, _ in model._entries():
+    for _, _, _, tensor in model._entries():
         if isinstance(tensor, Tensor):
             tensor.data = tensor.data.astype(np.float64)
     x = rng.standard_normal((2, 6, 8, 4))

@@ -274,7 +274,7 @@ def test_consumer_weights_of_masked_channels_have_no_effect(config) -> None:
 def test_gradient_of_a_residual_network(quaternion: bool) -> None:
     model = make_network(TINY, quaternion=quaternion)
     rng = np.random.default_rng(3)
-    for _, tensor, _ in model._entries():
+    for _, _, _, tensor in model._entries():
         if isinstance(tensor, Tensor):
             tensor.data = tensor.data.astype(np.float64)
     attributes = list(parameter_attributes(model))
