@@ -1,6 +1,7 @@
 """Plain and residual convolution blocks.
 
-A CNN consists of `ConvBlock`s. A ResNet consists of `ResidualBlock`s between two `ConvBlock`s.
+A CNN consists of blocks of type `ConvBlock`. A ResNet consists of a `ConvBlock`, several blocks of type `ResidualBlock`
+and a `ConvBlock`.
 """
 
 import numpy as np
