@@ -18,6 +18,9 @@ from quatnet.profile import count_parameters
 from quatnet.training import load_model
 from quatnet.weights import write_safetensors
 
+pytestmark = pytest.mark.skipif(
+    uses_mock, reason="CUDA kernels are slow on the CPU, and esc50 runs the same code there"
+)
 SCRIPT = Path(__file__).parents[2] / "examples" / "reproduce" / "experiment.py"
 
 
@@ -61,7 +64,6 @@ def test_resume_keeps_finished_trainings(smoke: tuple[Path, str]) -> None:
         assert (old["accuracy"], old["train_seconds"]) == (new["accuracy"], new["train_seconds"])
 
 
-@pytest.mark.skipif(uses_mock, reason="kernels on the CPU are slow, and esc50 runs the same code")
 @pytest.mark.parametrize("dataset", ["gtzan", "ravdess", "audioset"])
 def test_other_data_sets(tmp_path: Path, dataset: str) -> None:
     run = run_experiment("--smoke", "--out", tmp_path, dataset=dataset)
