@@ -92,14 +92,14 @@ def test_info_command_prints_the_installation_and_the_error():
     assert result.returncode == 2
     assert re.search("^python -m quatnet: " + ERROR_LINE, result.stderr)
     lines = result.stdout.splitlines()
-    assert lines[0] == "backend   none (QUATNET_BACKEND asks for cupy)"
+    assert lines[0] == "backend   none (requested by QUATNET_BACKEND: cupy)"
     assert re.search(r"cupy\S* \d+\.", lines[2])
     assert lines[4].startswith("CuPy      does not work here: no GPU works for CuPy ")
 
 
 def test_auto_uses_numpy_and_prints_the_reason():
     lines = run("-m", "quatnet", backend="auto").stdout.splitlines()
-    assert lines[0] == "backend   numpy (QUATNET_BACKEND asks for auto)"
+    assert lines[0] == "backend   numpy (requested by QUATNET_BACKEND: auto)"
     assert lines[4].startswith("CuPy      does not work here: no GPU works for CuPy ")
 
 
