@@ -11,7 +11,7 @@ FIRST_TESTS = {
     "threads": "pair_product",
     "02_product_as_a_matrix": "_left _right _fill_matrix left_matrix_adjoint"
     " right_matrix_adjoint _columns HADAMARD eight_products _hadamard_transform",
-    "04_chain_rule 05_hamilton_gradient": "autodiff/tensor.py autodiff/tape.py autodiff/arrays.py",
+    "04_chain_rule 05_hamilton_gradient tensor_methods": "autodiff/tensor.py autodiff/tape.py autodiff/arrays.py",
     "elementwise_ops quaternion_ops": "ops/activations.py autodiff/reduce.py autodiff/shape.py",
     "05_hamilton_gradient": "ops/hamilton.py",
     "06_im2col convolution_options convolution_kernels": "im2col col2im conv2d_input_gradient conv2d_weight_gradient",
