@@ -6,6 +6,8 @@ The environment variable `QUATNET_BACKEND` is read once, at import. Its values a
 If `QUATNET_BACKEND` is `cupy` and CuPy is not available, there is no fallback to NumPy. The import of quatnet succeeds,
 so that `python -m quatnet` can report the reason. The first access to an attribute of `xp` raises an error.
 `check_backend` raises this error directly.
+
+`QUATNET_TF32=1` allows matrix products on a GPU to round the factors to TF32, with 10 bits after the leading one.
 """
 
 import os
@@ -20,6 +22,7 @@ from .errors import BackendUnavailable, ConfigError, QuatnetError
 Array = Any  # numpy.ndarray or cupy.ndarray
 BACKENDS = ("numpy", "cupy", "auto")
 INSTALL_HINT = 'pip install "quatnet-numpy[cuda12]", or [cuda13] for a driver of CUDA 13'
+CUBLAS_MATH_MODES = {False: 0, True: 3}  # CUBLAS_DEFAULT_MATH, CUBLAS_TF32_TENSOR_OP_MATH
 CUDA_ERROR_HINTS = {  # CUDA status: instruction for the user
     35: "install a newer NVIDIA driver; `nvidia-smi` shows the installed version",
     100: "check that `nvidia-smi` lists a GPU, and check CUDA_VISIBLE_DEVICES, which is {visible}",
@@ -115,9 +118,19 @@ def set_backend(name: str) -> None:
 
     Raises ConfigError or BackendUnavailable like `load_backend`. In this case the backend does not change.
     """
+    tf32 = os.environ.get("QUATNET_TF32", "0").strip() or "0"
+    if tf32 not in ("0", "1"):
+        raise ConfigError(f"QUATNET_TF32={tf32!r}: expected 0 or 1")
     module = load_backend(name)
     vars(xp).clear()
     vars(xp).update(vars(module))
+    if on_gpu():
+        use_tf32(tf32 == "1")
+
+
+def use_tf32(enabled: bool) -> None:
+    """Select whether matrix products of float32 arrays on the GPU use TF32 tensor cores, in the calling thread."""
+    xp.cuda.cublas.setMathMode(xp.cuda.get_cublas_handle(), CUBLAS_MATH_MODES[enabled])
 
 
 def on_gpu() -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from support import cuda_cpu, nvrtc
-from support.device import backend_description, counts_transfers
+from support.device import backend_description, uses_mock
 from threadpoolctl import threadpool_limits
 
 from quatnet import threads
@@ -15,7 +15,7 @@ from quatnet import threads
 settings.register_profile("quatnet", deadline=None, max_examples=50, derandomize="CI" in os.environ)
 settings.register_profile("mock", settings.get_profile("quatnet"), max_examples=15)
 # The mock CuPy computes with NumPy and checks types, names and copies. The NumPy runs test the values.
-settings.load_profile("mock" if counts_transfers else "quatnet")
+settings.load_profile("mock" if uses_mock else "quatnet")
 
 
 def pytest_report_header(config):

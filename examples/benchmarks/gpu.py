@@ -1,14 +1,16 @@
-"""Measure the time of a training step on this device, and compare the time with the roofline model.
+"""Measure quatnet on this GPU, and compare with the roofline model and with PyTorch.
 
     QUATNET_BACKEND=cupy python examples/benchmarks/gpu.py            QCNN14, 32 clips of 10 s
     QUATNET_BACKEND=cupy python examples/benchmarks/gpu.py --network cnn14 --batch 16
 
 The speed of a large matrix product and the bandwidth of a copy are measured first. `quatnet.profile.roofline` predicts
 the time of each layer from these two numbers. The measured time of a layer is printed next to the prediction. It covers
-forward and backward pass with batch norm, without the Adam update. A time is the median of several runs after one
-warm-up run. Times are measured on the host, which synchronizes with the device before and after a run. They include the
-overhead of Python.
-With NumPy the times are printed without a prediction, since the roofline models the passes of a GPU.
+forward and backward pass with batch norm, without the Adam update. Forward pass, training step and peak memory of the
+network follow, in float32 and with TF32, and the same for the networks of PyTorch, if PyTorch is installed with CUDA.
+
+A time is the median of several runs after two warm-up runs, between two events of the device. It includes the gaps in
+which the device waits for Python. The inputs of consecutive runs differ, so that no input is in the cache.
+With NumPy the times are printed without a prediction and without PyTorch.
 """
 
 import argparse
@@ -17,19 +19,24 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from itertools import cycle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from quatnet import Tensor, ops
-from quatnet.backend import on_gpu, xp
+from quatnet import Tensor, no_grad, ops
+from quatnet.backend import on_gpu, use_tf32, xp
 from quatnet.cli import info, run_main
 from quatnet.errors import ConfigError
+from quatnet.files import write_json
 from quatnet.models import CNN, CNNConfig, LayerShape, from_name, small_cnn
 from quatnet.optim import Adam
 from quatnet.profile.roofline import GpuSpec, layer_kernel_costs
 
 CLASSES, FRAMES_PER_SECOND = 527, 100
+WARM_UP_RUNS, INPUTS = 2, 3
 EXCLUDED = ("pools", "dropout", "weights and Adam")  # categories that the time of a layer does not include
 
 
@@ -41,6 +48,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--runs", type=int, default=5, metavar="N", help="timed runs; the median is reported (default: 5)"
     )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to FILE")
+    parser.add_argument("--no-torch", action="store_true", help="do not measure PyTorch")
+    parser.add_argument("--compile", action="store_true", help="also measure torch.compile, which takes minutes")
     parser.add_argument("--smoke", action="store_true", help="measure a tiny network, which takes seconds")
     args = parser.parse_args()
     if min(args.batch, args.seconds, args.runs) < 1:
@@ -57,16 +67,24 @@ def synchronize() -> None:
 def median_seconds(run: Callable[[], object], runs: int) -> float:
     """Return the median time of `runs` runs in seconds.
 
-    A warm-up run compiles the CUDA kernels and allocates memory before the timed runs.
+    Two warm-up runs compile the CUDA kernels and allocate memory before the timed runs.
     """
-    times = []
-    for _ in range(runs + 1):
-        synchronize()
+    return statistics.median([_seconds(run) for _ in range(runs + WARM_UP_RUNS)][WARM_UP_RUNS:])
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    """Return the time of a run between two events of the device, or on the host without a GPU."""
+    synchronize()
+    if not on_gpu():
         start = time.perf_counter()
         run()
-        synchronize()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times[1:])
+        return time.perf_counter() - start
+    start, end = xp.cuda.Event(), xp.cuda.Event()
+    start.record()
+    run()
+    end.record()
+    end.synchronize()
+    return xp.cuda.get_elapsed_time(start, end) / 1e3
 
 
 def measure_device(args: argparse.Namespace) -> GpuSpec:
@@ -77,8 +95,8 @@ def measure_device(args: argparse.Namespace) -> GpuSpec:
     return GpuSpec("this device", operations, operations, 8 * elements / median_seconds(vector.copy, args.runs))
 
 
-def layer_lines(config: CNNConfig, model: CNN, args: argparse.Namespace, spec: GpuSpec) -> Iterator[str]:
-    """Yield a line for each convolution, with feature map size, channels, measured time and predicted time."""
+def layer_rows(config: CNNConfig, model: CNN, args: argparse.Namespace, spec: GpuSpec) -> Iterator[dict[str, Any]]:
+    """Print a line for each convolution, with feature map size, channels, measured and predicted time."""
     frames = args.seconds * FRAMES_PER_SECOND + 1
     passes = layer_kernel_costs(config, frames, args.batch)
     for layer in config.layers(frames):
@@ -87,7 +105,8 @@ def layer_lines(config: CNNConfig, model: CNN, args: argparse.Namespace, spec: G
             predicted = sum(each.seconds(spec) for each in passes[layer.name] if each.category not in EXCLUDED)
             size = f"{layer.height} x {layer.width} x {layer.in_channels} -> {layer.out_channels}"
             prediction = f"{1e3 * predicted:10.2f}" if on_gpu() else f"{'-':>10}"
-            yield f"{layer.name:18} {size:24} {1e3 * measured:10.2f} {prediction}"
+            print(f"{layer.name:18} {size:24} {1e3 * measured:10.2f} {prediction}", flush=True)
+            yield {"layer": layer.name, "size": size, "measured": measured, "predicted": predicted}
 
 
 def layer_step(model: CNN, layer: LayerShape, batch: int) -> Callable[[], None]:
@@ -111,17 +130,69 @@ def layer_step(model: CNN, layer: LayerShape, batch: int) -> Callable[[], None]:
 
 def training_step(model: CNN, args: argparse.Namespace) -> Callable[[], None]:
     """Return a function that runs one training step on random inputs, including the Adam update."""
-    rng, frames = np.random.default_rng(0), args.seconds * FRAMES_PER_SECOND + 1
-    x = rng.standard_normal((args.batch, frames, model.config.mels, 4), dtype=np.float32)
-    labels = rng.integers(model.config.classes, size=args.batch)
+    clips, labels, rng = random_clips(model.config, args), random_labels(model.config, args), np.random.default_rng(0)
     targets, adam = xp.asarray(np.eye(model.config.classes, dtype=np.float32)[labels]), Adam(model.parameters())
 
     def step() -> None:
-        ops.cross_entropy(model(xp.asarray(x), train=True, rng=rng), targets).backward()
+        ops.cross_entropy(model(xp.asarray(next(clips)), train=True, rng=rng), targets).backward()
         adam.step(lr=1e-3)
         adam.zero_grad()
 
     return step
+
+
+def forward_pass(model: CNN, args: argparse.Namespace) -> Callable[[], None]:
+    """Return a function that runs the forward pass in evaluation mode on random inputs."""
+    clips = cycle([xp.asarray(next(random_clips(model.config, args))) for _ in range(INPUTS)])
+
+    def forward() -> None:
+        with no_grad():
+            model(next(clips))
+
+    return forward
+
+
+def random_clips(config: CNNConfig, args: argparse.Namespace) -> Iterator[np.ndarray]:
+    """Return an endless iterator over a few random batches (N, frames, mels, 4)."""
+    rng, frames = np.random.default_rng(0), args.seconds * FRAMES_PER_SECOND + 1
+    shape = (args.batch, frames, config.mels, 4)
+    return cycle([rng.standard_normal(shape, dtype=np.float32) for _ in range(INPUTS)])
+
+
+def random_labels(config: CNNConfig, args: argparse.Namespace) -> np.ndarray:
+    return np.random.default_rng(1).integers(config.classes, size=args.batch)
+
+
+def network_rows(config: CNNConfig, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Yield time of forward pass and training step, and the peak memory of the step, without and with TF32."""
+    for tf32 in (False, True) if on_gpu() else (False,):
+        if on_gpu():
+            use_tf32(tf32)
+            xp.get_default_memory_pool().free_all_blocks()
+        model = CNN(config, rng=np.random.default_rng(0))
+        step = median_seconds(training_step(model, args), args.runs)
+        peak = peak_gigabytes()
+        forward = median_seconds(forward_pass(model, args), args.runs)
+        yield {"network": args.network, "by": "quatnet", "tf32": tf32, "forward": forward, "step": step, "peak": peak}
+    if on_gpu():
+        use_tf32(False)
+
+
+def torch_rows(config: CNNConfig, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Yield the rows of PyTorch, or nothing if PyTorch is missing or has no CUDA."""
+    if args.no_torch or not on_gpu() or not find_spec("torch"):
+        return
+    import torch_gpu
+
+    xp.get_default_memory_pool().free_all_blocks()
+    yield from torch_gpu.rows(config, random_clips(config, args), random_labels(config, args), args)
+
+
+def print_row(row: dict[str, Any]) -> dict[str, Any]:
+    """Print network, library, TF32, milliseconds of forward pass and step, and GB, and return `row`."""
+    times = f"{1e3 * row['forward']:10.2f} {1e3 * row['step']:10.2f} {row['peak']:8.2f}"
+    print(f"{row['network']:10} {row['by']:40} {'TF32' if row['tf32'] else 'float32':8} {times}", flush=True)
+    return row
 
 
 def peak_gigabytes() -> float:
@@ -146,11 +217,14 @@ def main() -> None:
     print(f"matrix product: {spec.operations / 1e9:.1f} GFLOP/s, copy: {spec.bandwidth / 1e9:.1f} GB/s\n")
     model = CNN(config, rng=np.random.default_rng(0))
     print(f"{'layer':18} {'feature map, channels':24} {'step (ms)':>10} {'predicted':>10}")
-    for line in layer_lines(config, model, args, spec):
-        print(line, flush=True)
-    step_seconds = median_seconds(training_step(model, args), args.runs)
-    print(f"\na step of {args.batch} clips of {args.seconds} s: {1e3 * step_seconds:.1f} ms, ", end="")
-    print(f"{args.batch / step_seconds:.1f} clips/s, {peak_gigabytes():.2f} GB at the peak")
+    layers = list(layer_rows(config, model, args, spec))
+    print(f"\n{args.batch} clips of {args.seconds} s")
+    print(f"{'network':10} {'by':40} {'products':8} {'fwd (ms)':>10} {'step (ms)':>10} {'peak GB':>8}")
+    rows = [print_row(row) for rows in (network_rows, torch_rows) for row in rows(config, args)]
+    if args.json:
+        options = {name: getattr(args, name) for name in ("network", "batch", "seconds", "runs")}
+        results = {"device": info.report(), "spec": spec._asdict(), "layers": layers, "networks": rows, **options}
+        write_json(args.json, results)
 
 
 if __name__ == "__main__":

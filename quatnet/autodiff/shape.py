@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from ..backend import Array, xp
+import numpy as np
+
+from ..backend import Array, on_gpu, xp
 from ..errors import ShapeError
 from .tensor import Tensor
 
@@ -34,6 +36,8 @@ def getitem(x: Tensor, index: object) -> Tensor:
     """
     shape, dtype = x.shape, x.data.dtype
     try:
+        if on_gpu() and not _is_on_device(index):  # CuPy does not raise for an array index that is out of bounds
+            np.broadcast_to(np.empty((), dtype=bool), shape)[index]
         y = x.data[index]
     except IndexError as error:
         raise ShapeError(f"expected an index within shape {shape}, got {index}: {error}") from None
@@ -44,6 +48,10 @@ def getitem(x: Tensor, index: object) -> Tensor:
         return (grad_x,)
 
     return Tensor.from_op(y, (x,), backward)
+
+
+def _is_on_device(index: object) -> bool:
+    return any(isinstance(part, xp.ndarray) for part in (index if isinstance(index, tuple) else (index,)))
 
 
 def concatenate(tensors: Sequence[Tensor], *, axis: int = -1) -> Tensor:

@@ -6,9 +6,10 @@ Each operation is one function, which computes the result and defines an inner f
 from ..autodiff.reduce import max, mean, sum
 from ..autodiff.shape import concatenate, getitem, reshape, transpose
 from .activations import exp, log, relu, sigmoid, tanh
-from .batchnorm import batch_norm, dropout
+from .batchnorm import batch_norm
 from .conv import conv1d, conv2d, conv_transpose2d
 from .distillation import binary_distillation_loss, distillation_loss, mse_loss
+from .dropout import dropout
 from .encoders import repeat_encoder, zero_pad_encoder
 from .hamilton import hamilton_product
 from .layernorm import layer_norm

@@ -1,6 +1,6 @@
-"""Batch normalization and dropout.
+"""Batch normalization.
 
-Both ops process the data in chunks that fit the cache. In batch normalization, an image row of W pixels and C channels
+The op processes the data in chunks that fit the cache. An image row of W pixels and C channels
 is treated as W·C numbers, and the factors of the channels are repeated W times. The inner loops of NumPy then have
 length W·C instead of C.
 """
@@ -12,8 +12,8 @@ import numpy as np
 from .. import kernels
 from ..autodiff import Tensor
 from ..backend import Array, xp
-from ..errors import ConfigError, ShapeError
-from ..threads import CACHE_BYTES, chunk_slices, parallel_for, parallel_map, parallel_ufunc
+from ..errors import ShapeError
+from ..threads import CACHE_BYTES, chunk_slices, parallel_for, parallel_map
 
 MAX_ROWS = 8192
 
@@ -216,19 +216,3 @@ def _input_gradient(grad: Array, x: Array, factor: Array, x_factor: Array, offse
 
     parallel_for(work, _chunk_slices(rows))
     return grad_x
-
-
-def dropout(x: Tensor, p: float, *, rng: np.random.Generator | None, train: bool) -> Tensor:
-    """Return `x` with each entry set to 0 with probability `p`, and the other entries divided by 1 - p.
-
-    If `train` is false, return `x`. Raises ConfigError if `p` is not in [0, 1), or if `rng` is None in training.
-    """
-    if not 0 <= p < 1 or (train and p and rng is None):
-        raise ConfigError(f"dropout needs 0 <= p < 1, and an rng in training; got p={p}, rng={rng}")
-    if not train or p == 0 or rng is None:
-        return x
-    keep = rng.random(x.shape, dtype=np.float32) >= p
-    mask = xp.asarray(keep * x.data.dtype.type(1 / (1 - p)))
-    return Tensor.from_op(
-        parallel_ufunc(xp.multiply, x.data, mask), (x,), lambda grad: (parallel_ufunc(xp.multiply, grad, mask),)
-    )

@@ -13,7 +13,7 @@ from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..quaternion import norm
-from .batchnorm import dropout
+from .dropout import dropout
 from .components import merge_components, quaternion_norm_and_direction, split_components
 
 

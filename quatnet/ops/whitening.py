@@ -123,11 +123,18 @@ def whitening_batch_norm(
 
 
 def _inverse_cholesky_factor(covariance: Array, eps: float) -> Array:
+    """Return W with W C Wᵀ = 1 for C = covariance + eps · 1.
+
+    Where C is not positive definite, NumPy raises an error and CuPy returns wrong numbers. L Lᵀ = C is therefore tested.
+    """
+    matrix = covariance + eps * xp.eye(4)
     try:
-        w = xp.linalg.inv(xp.linalg.cholesky(covariance + eps * xp.eye(4)))
+        factor = xp.linalg.cholesky(matrix)
+        w = xp.linalg.inv(factor)
     except np.linalg.LinAlgError:
-        w = xp.full_like(covariance, np.nan)
-    if not xp.isfinite(w).all():
+        factor = w = xp.full_like(matrix, np.nan)
+    residual = xp.abs(factor @ _transpose(factor) - matrix).max()
+    if not (xp.isfinite(w).all() & (residual <= 1e-6 * xp.abs(matrix).max())):
         raise WhiteningError(
             "expected finite activations with linearly independent components, got a covariance that cannot be "
             "inverted; check the activations for nan, or increase eps"

@@ -11,7 +11,15 @@ from collections.abc import Sequence
 import numpy as np
 
 ORDERS = ("forward", "reverse", "shuffled")
-DTYPES = {"float": "f4", "double": "f8", "int": "i4", "long long": "i8", "unsigned char": "u1", "bool": "?"}
+DTYPES = {
+    "float": "f4",
+    "double": "f8",
+    "int": "i4",
+    "long long": "i8",
+    "unsigned long long": "u8",
+    "unsigned char": "u1",
+    "bool": "?",
+}
 GUARD = 4096  # number of guard bytes before and after every array in check mode
 
 

@@ -9,6 +9,10 @@
 #define __shared__ static __attribute__((section("cuda_shared")))
 #define __syncthreads() cpu_barrier(__LINE__)
 
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+    return (unsigned long long)((unsigned __int128)a * b >> 64);
+}
+
 struct dim3 { unsigned x, y, z; };
 extern "C" {
 extern dim3 gridDim, blockDim, blockIdx, threadIdx;

@@ -96,12 +96,12 @@ class ndarray:
         return from_host, (self.get(),)
 
     def __getitem__(self, key: Any) -> "ndarray":
-        return wrap(np.asarray(self._memory[to_index(key)]))
+        return wrap(np.asarray(self._memory[to_index(key, self.shape)]))
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if not isinstance(value, (ndarray, *NUMBERS)):
             raise ValueError(f"non-scalar {type(value)} cannot be used for fill")
-        index = to_index(key)
+        index = to_index(key, self.shape)
         if isinstance(value, ndarray) and value.ndim and self._is_repeated(index):
             raise ValueError("an index occurs twice in an assignment: the result is undefined on a GPU")
         if not isinstance(value, ndarray) and any(isinstance(part, np.ndarray) for part in index):
@@ -137,7 +137,7 @@ def wrap(result: Any) -> Any:
     if isinstance(result, np.ndarray | np.generic):
         array = object.__new__(ndarray)
         array._memory = np.asarray(result)
-        if array._memory.dtype.kind not in "biufc":
+        if array._memory.dtype.kind not in "biufc" or array._memory.dtype in (np.longdouble, np.clongdouble):
             raise ValueError(f"Unsupported dtype {array._memory.dtype}")
         return array
     if isinstance(result, tuple | list):
@@ -165,7 +165,8 @@ def call(function: Any, name: str, allowed: frozenset[str] | None, *values: Any,
     if unknown:
         raise TypeError(f"{name}() got an unexpected keyword argument {sorted(unknown)[0]!r}")
     keywords = {key: to_numpy(value, name) for key, value in options.items()}
-    result = function(*to_numpy(values, name), **keywords)
+    with np.errstate(all="ignore"):  # a GPU does not report overflow
+        result = function(*to_numpy(values, name), **keywords)
     return options["out"] if options.get("out") is not None else wrap(result)
 
 
@@ -175,9 +176,20 @@ def from_host(array: np.ndarray) -> ndarray:
     return wrap(array.copy())
 
 
-def to_index(key: Any) -> tuple:
-    """Return an index for NumPy, and record the copies that CuPy makes for lists, host arrays and masks."""
-    return tuple(map(_part, key if isinstance(key, tuple) else (key,)))
+def to_index(key: Any, shape: tuple[int, ...]) -> tuple:
+    """Return an index for NumPy, and record the copies that CuPy makes for lists, host arrays and masks.
+
+    As in CuPy, entries of index arrays that are out of bounds wrap around, and a float is rounded to an int.
+    """
+    parts = tuple(map(_part, key if isinstance(key, tuple) else (key,)))
+    axes = [getattr(part, "ndim", 1) if getattr(part, "dtype", None) == bool else part is not None for part in parts]
+    axes = [0 if part is Ellipsis else int(count) for part, count in zip(parts, axes, strict=True)]
+    rest, axis, index = len(shape) - sum(axes), 0, []
+    for part, count in zip(parts, axes, strict=True):
+        wraps = isinstance(part, np.ndarray) and part.dtype.kind in "iu" and axis < len(shape)
+        index.append(part % max(shape[axis], 1) if wraps else part)
+        axis += rest if part is Ellipsis else count
+    return tuple(index)
 
 
 def _part(key: Any) -> Any:
@@ -185,4 +197,6 @@ def _part(key: Any) -> Any:
         key = from_host(np.asarray(key))
     if isinstance(key, ndarray) and key.dtype == bool:
         log("to_host", COUNT_BYTES)
+    if isinstance(key, float | str):
+        key = int(key)
     return key._memory if isinstance(key, ndarray) else key

@@ -20,6 +20,15 @@ class Device:
         """Do nothing, since all operations are synchronous."""
 
 
+def get_cublas_handle() -> int:
+    return 0
+
+
+def _set_math_mode(handle: int, mode: int) -> None:
+    cublas.math_mode = mode  # NumPy multiplies in full precision in every mode
+
+
+cublas = SimpleNamespace(math_mode=0, setMathMode=_set_math_mode)
 PROPERTIES = {"name": b"a mock on the CPU", "major": 0, "minor": 0, "totalGlobalMem": 0}
 runtime = SimpleNamespace(
     getDeviceCount=lambda: 1,

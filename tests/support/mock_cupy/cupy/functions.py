@@ -58,7 +58,7 @@ class ufunc:
     def at(self, array: ndarray, index: Any, values: Any = None) -> None:
         if self.__name__ not in ("add", "maximum", "minimum") or array.dtype not in ATOMIC:
             raise TypeError(f"cupy.{self.__name__}.at does not support {array.dtype}")
-        self._twin.at(array._memory, to_index(index), to_numpy(values, "at"))
+        self._twin.at(array._memory, to_index(index, array.shape), to_numpy(values, "at"))
 
 
 def function(name: str, numpy_function: Callable, allowed: frozenset[str] | None) -> Callable:

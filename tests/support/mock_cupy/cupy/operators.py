@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .array import ndarray
+from .array import call, ndarray
 from .functions import everything, module, ufunc
 
 FUNCTIONS = everything()
@@ -66,7 +66,15 @@ def _function_of_numpy(self: ndarray, numpy_function: Any, types: Any, values: A
     return NotImplemented if function is None else function(*values, **options)
 
 
-LINALG = module("linalg", np.linalg)
+def _cholesky(array: ndarray) -> ndarray:
+    """Return the Cholesky factors. As in CuPy, a matrix that is not positive definite gives wrong numbers, no error."""
+    try:
+        return call(np.linalg.cholesky, "cholesky", None, array)
+    except np.linalg.LinAlgError:
+        return call(np.tril, "cholesky", None, array)
+
+
+LINALG = module("linalg", np.linalg) | {"cholesky": _cholesky}
 ndarray.__array_ufunc__ = _ufunc_of_numpy
 ndarray.__array_function__ = _function_of_numpy
 __all__ = ["FUNCTIONS", "LINALG", "ndarray", "ufunc"]
