@@ -133,6 +133,11 @@ def use_tf32(enabled: bool) -> None:
     xp.cuda.cublas.setMathMode(xp.cuda.get_cublas_handle(), CUBLAS_MATH_MODES[enabled])
 
 
+def uses_tf32() -> bool:
+    """Return whether the backend is a GPU and `use_tf32` has selected TF32."""
+    return on_gpu() and xp.cuda.cublas.getMathMode(xp.cuda.get_cublas_handle()) == CUBLAS_MATH_MODES[True]
+
+
 def on_gpu() -> bool:
     """Return whether the backend is CuPy."""
     return xp.__name__ != "numpy"

@@ -13,7 +13,7 @@ from torch_networks import LAYOUTS, Network
 
 from quatnet.models import CNNConfig
 
-WARM_UP_RUNS, INPUTS = 3, 3
+WARM_UP_RUNS, INPUTS, ALGORITHMS = 3, 3, 5
 
 
 def rows(
@@ -21,9 +21,10 @@ def rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each variant of the network, layout, TF32 off and on, and with `--compile` compiled.
 
-    The layout of a compiled network is the one with the faster step. Convolutions use the fastest algorithm of cuDNN.
+    The layout with the faster step is measured once more with the fastest algorithms of cuDNN, which cuDNN finds by
+    trying `ALGORITHMS` of them for each layer, and then compiled.
     """
-    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.benchmark_limit = ALGORITHMS
     inputs = [torch.from_numpy(x).cuda() for x in islice(clips, INPUTS)]
     targets = torch.from_numpy(labels).cuda()
     for variant in ("peers", "expanded") if config.quaternion else ("real",):
@@ -33,9 +34,11 @@ def rows(
             for layout in LAYOUTS:
                 found.append(_measure(config, variant, layout, inputs, targets, args, compiled=False) | {"tf32": tf32})
                 yield found[-1]
-            if args.compile:
-                layout = min(found, key=lambda row: row["step"])["layout"]
-                yield _measure(config, variant, layout, inputs, targets, args, compiled=True) | {"tf32": tf32}
+            layout = min(found, key=lambda row: row["step"])["layout"]
+            torch.backends.cudnn.benchmark = True
+            for compiled in (False, True) if args.compile else (False,):
+                yield _measure(config, variant, layout, inputs, targets, args, compiled=compiled) | {"tf32": tf32}
+            torch.backends.cudnn.benchmark = False
 
 
 def _measure(
@@ -69,7 +72,8 @@ def _measure(
     peak = torch.cuda.max_memory_reserved() / 1e9
     network.eval()
     forward_seconds = median_seconds(forward, args.runs)
-    name = f"PyTorch {variant}, {layout}" + (", compiled" if compiled else "")
+    searched = ", cuDNN search" if torch.backends.cudnn.benchmark else ""
+    name = f"PyTorch {variant}, {layout}{searched}" + (", compiled" if compiled else "")
     return {
         "network": args.network,
         "by": name,

@@ -16,24 +16,31 @@ output transform. The products are batched matrix products of arrays (K, G, rows
 
 from collections.abc import Callable
 
-from ..backend import Array, xp
+from ..backend import Array, uses_tf32, xp
+from . import gpu_winograd
 from .fast import gpu_layout
 from .fast.component_transforms import left_transform, right_transform
 from .fast.gpu_layout import ConvShape, Pair, make_shape
+from .fast.gpu_products import transposed_product
 from .plain import quaternion_to_real_kernel
 
-FLOPS_PER_ELEMENT_MOVED = 64  # float32 operations per memory access; data sheets: A100 40, H100 80
+# Operations in the time of one memory access of 4 bytes, without and with TF32. Data sheets: A100 40 and 306, H100 80
+# and 590. Measured on an H200: 80 and 640.
+FLOPS_PER_ELEMENT_MOVED = {False: 64, True: 640}
 
 
 def is_profitable(kernel: tuple[int, ...]) -> bool:
     """Return whether eight products are faster than one real product, for a convolution kernel of shape `kernel`.
 
     The shape is (4, KH, KW, C, O), with the C input channels of one group. For each pixel, eight products save
-    16 KH·KW·C·O operations. Eight products also read or write 8 KH·KW·C + 16 O more numbers (docs/decisions/0013).
+    16 KH·KW·C·O operations. Eight products also read or write 8 KH·KW·C + 16 O more numbers. Winograd's algorithm, for
+    3 x 3 pixels, saves 36 C·O operations per pixel and moves 34 (C + O) more numbers (docs/decisions/0013 and 0021).
     """
     _, kh, kw, channels, outputs = kernel
-    taps = kh * kw
-    return 16 * taps * channels * outputs >= FLOPS_PER_ELEMENT_MOVED * (8 * taps * channels + 16 * outputs)
+    taps, flops = kh * kw, FLOPS_PER_ELEMENT_MOVED[uses_tf32()]
+    if (kh, kw) == (3, 3) and channels >= gpu_winograd.MIN_CHANNELS and not uses_tf32():
+        return 36 * channels * outputs >= flops * 34 * (channels + outputs)
+    return 16 * taps * channels * outputs >= flops * (8 * taps * channels + 16 * outputs)
 
 
 def expand_to_real(w: Array) -> Array:
@@ -47,6 +54,8 @@ def expand_to_real(w: Array) -> Array:
 def convolve(x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair = (1, 1), groups: int = 1) -> Array:
     """Return the convolution w ⊗ x, (N, OH, OW, P·O), of images `x` and a kernel `w` with P = 1 or 4 components."""
     conv = make_shape(x.shape, w.shape, stride, padding, dilation, groups)
+    if gpu_winograd.supports(conv, x):
+        return gpu_winograd.convolve(x, w, padding)
     return run(x, transform_kernel(w, groups), conv, gpu_layout.transform_output)
 
 
@@ -89,6 +98,8 @@ def input_gradient(
     `grad` is the upstream gradient (N, OH, OW, P·O). P is the number of components.
     """
     conv = make_shape(shape, w.shape, stride, padding, dilation, groups)
+    if gpu_winograd.supports(conv, grad):
+        return gpu_winograd.input_gradient(grad, w, padding)
     # The kernel is copied once, because matmul of CuPy would copy the transposed array in each call.
     kernel = xp.ascontiguousarray(transform_kernel(w, groups, conjugate=True).swapaxes(-1, -2))
 
@@ -113,21 +124,12 @@ def weight_gradient(
     `kernel` is the shape (P, KH, KW, C/G, O) of the result, with P components and G groups.
     """
     conv = make_shape(x.shape, kernel, stride, padding, dilation, groups)
+    if gpu_winograd.supports(conv, x):
+        return gpu_winograd.weight_gradient(x, grad, kernel, padding)
 
     def work(part: slice) -> Array:
         right = gpu_layout.patches(x[part], conv, right_transform(conv.components, conjugate=True))
-        return _transposed_product(right, gpu_layout.pixels(grad[part], conv, left_transform(conv.components)))
+        return transposed_product(right, gpu_layout.pixels(grad[part], conv, left_transform(conv.components)))
 
     total = gpu_layout.merge_groups(sum(map(work, conv.batch_slices(len(x), x.itemsize))))  # (K, KH·KW·C/G, O)
     return gpu_layout.transform_output(total.reshape(len(total), 1, -1), conv).reshape(kernel)
-
-
-def _transposed_product(a: Array, b: Array) -> Array:
-    """Return aᵀ b for each pair of matrices in `a` (K, G, rows, m) and `b` (K, G, rows, n): (K, G, m, n).
-
-    There are K transformed components and G groups. CuPy copies transposed arrays of several matrices before the
-    multiplication, but no single transposed matrix.
-    """
-    if a.shape[1] > 1:  # with several groups, one copy of all matrices takes less time than many calls of matmul
-        return a.swapaxes(-1, -2) @ b
-    return xp.stack([p.T @ q for p, q in zip(a[:, 0], b[:, 0], strict=True)])[:, None]

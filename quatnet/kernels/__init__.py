@@ -6,7 +6,7 @@ of float32 or float64, see `supports`. The tests run each CUDA kernel on the CPU
 GPU architectures. No CUDA kernel has been run on a GPU so far.
 """
 
-from . import adam, dropout, eight_products, hamilton, normalize, patches, pooling
+from . import adam, dropout, eight_products, hamilton, normalize, patches, pooling, winograd
 from .load import supports
 
-__all__ = ["adam", "dropout", "eight_products", "hamilton", "normalize", "patches", "pooling", "supports"]
+__all__ = ["adam", "dropout", "eight_products", "hamilton", "normalize", "patches", "pooling", "supports", "winograd"]

@@ -25,7 +25,8 @@ __device__ __forceinline__ void philox(unsigned long long counter, unsigned long
 }
 
 extern "C" __global__ void __launch_bounds__(PHILOX_BLOCKS, 4) dropout(
-    const T* x, T* y, long long count, unsigned long long key0, unsigned long long key1, double p, double scale) {
+    const T* __restrict__ x, T* __restrict__ y, long long count, unsigned long long key0, unsigned long long key1,
+    double p, double scale) {
     __shared__ unsigned char kept[PHILOX_BLOCKS];
     const long long first = (long long)blockIdx.x * PHILOX_BLOCKS * 8;
     unsigned long long words[4];

@@ -36,5 +36,5 @@ def _function(signature: str, rows: list[str]) -> str:
 
 
 def _term(factor: float, product: str) -> str:
-    size = "" if abs(factor) == 1 else f"T({abs(factor):g}) * "
+    size = "" if abs(factor) == 1 else f"T({abs(factor):.17g}) * "
     return f" {'-' if factor < 0 else '+'} {size}{product}"

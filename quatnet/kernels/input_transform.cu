@@ -8,7 +8,7 @@
 // numbers per quaternion.
 
 extern "C" __global__ void __launch_bounds__(256, 4) input_transform(
-    const T* x, T* y, long long rows, int channels) {
+    const T* __restrict__ x, T* __restrict__ y, long long rows, int channels) {
     unsigned c = column_index();
     if (c >= (unsigned)channels) return;
     for (long long row = first_row(); row < rows; row += row_step()) {
@@ -21,7 +21,8 @@ extern "C" __global__ void __launch_bounds__(256, 4) input_transform(
 
 // One thread per output pixel and channel. x is (N, H, W, 4, C) and patches is (8, N, OH, OW, KH, KW, C).
 extern "C" __global__ void __launch_bounds__(256, 4) input_transform_im2col(
-    const T* x, T* patches, int images, int height, int width, int channels, int oh, int ow, int kh, int kw,
+    const T* __restrict__ x, T* __restrict__ patches, int images, int height, int width, int channels, int oh, int ow,
+    int kh, int kw,
     int stride_h, int stride_w, int pad_h, int pad_w, int dilation_h, int dilation_w) {
     unsigned i = column_index();
     if (i >= (unsigned)ow * channels) return;

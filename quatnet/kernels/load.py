@@ -15,7 +15,9 @@ from ..errors import ShapeError
 
 HERE = Path(__file__).parent
 C_TYPES = {"float32": "float", "float64": "double"}
+TILE_BLOCKS = {"float32": 2, "float64": 1}  # blocks per multiprocessor of kernels with a tile in registers
 THREADS = 256  # threads per block
+ROWS_PER_THREAD, MIN_BLOCKS = 4, 2048  # a GPU with 132 multiprocessors runs up to 1056 blocks at once
 MAX_INT = 2**31 - 1  # largest C int, and maximum number of blocks along x
 MAX_GRID_Y = 65535  # maximum number of blocks along y
 Size = tuple[int, ...]
@@ -29,7 +31,11 @@ def supports(*arrays: Array) -> bool:
 
 def source(file: str, dtype: str, formulas: str = "") -> str:
     """Return the source of `file`.cu for a dtype, with the type T, the index functions and the generated `formulas`."""
-    texts = [f"typedef {C_TYPES[dtype]} T;\n", (HERE / "indexing.cuh").read_text(), formulas]
+    texts = [
+        f"typedef {C_TYPES[dtype]} T;\n#define TILE_BLOCKS {TILE_BLOCKS[dtype]}\n",
+        (HERE / "indexing.cuh").read_text(),
+        formulas,
+    ]
     return "".join(texts) + (HERE / f"{file}.cu").read_text()
 
 
@@ -67,10 +73,13 @@ def grid_1d(count: int) -> tuple[Size, Size]:
 def grid_2d(rows: int, width: int) -> tuple[Size, Size]:
     """Return grid and block size for an array of `rows` rows with `width` elements.
 
-    The x axis of the grid is along a row, and the y axis is along the rows. If the grid has fewer rows than the array,
-    a thread processes several rows. Raises ShapeError if a size is too large for a C int.
+    The x axis of the grid is along a row, and the y axis is along the rows. A thread processes `ROWS_PER_THREAD` rows,
+    whose memory accesses overlap, unless there are too few rows to occupy the GPU. Raises ShapeError if a size is too
+    large for a C int.
     """
     ints(rows, width)
     block_x = min(THREADS, max(32, -(-width // 32) * 32))
-    block_y = THREADS // block_x
-    return (max(1, -(-width // block_x)), min(MAX_GRID_Y, max(1, -(-rows // block_y)))), (block_x, block_y)
+    block_y, blocks_x = THREADS // block_x, max(1, -(-width // block_x))
+    blocks_y = max(1, -(-rows // block_y))
+    enough = max(-(-MIN_BLOCKS // blocks_x), -(-blocks_y // ROWS_PER_THREAD))
+    return (blocks_x, min(MAX_GRID_Y, blocks_y, enough)), (block_x, block_y)

@@ -12,13 +12,14 @@
 //
 // Source: T. F. Chan, G. H. Golub, R. J. LeVeque, Algorithms for computing the sample variance, 1983, eq. 1.3 and 1.5.
 extern "C" __global__ void __launch_bounds__(256, 4) moments(
-    const T* x, double* out, long long rows, long long chunk, int channels) {
+    const T* __restrict__ x, double* __restrict__ out, long long rows, long long chunk, int channels) {
     __shared__ double counts[8][32], means[8][32], squares[8][32];
     const int c = blockIdx.x * 32 + threadIdx.x, lane = threadIdx.y;
     const long long first = blockIdx.y * chunk, end = first + chunk < rows ? first + chunk : rows;
     const T shift = c < channels ? x[first * channels + c] : T(0);
     T count = 0, mean = 0, square = 0;
     if (c < channels)
+        #pragma unroll 4
         for (long long row = first + lane; row < end; row += 8) {
             const T value = x[row * channels + c] - shift, step = value - mean;
             count += 1;
@@ -45,10 +46,12 @@ extern "C" __global__ void __launch_bounds__(256, 4) moments(
 
 // Computes y = factor · x + offset for each channel, followed by relu if `relu` is not 0. A nan propagates.
 extern "C" __global__ void __launch_bounds__(256, 4) affine(
-    const T* x, const T* factor, const T* offset, T* y, long long rows, int channels, int relu) {
+    const T* __restrict__ x, const T* __restrict__ factor, const T* __restrict__ offset, T* __restrict__ y,
+    long long rows, int channels, int relu) {
     const unsigned c = column_index();
     if (c >= (unsigned)channels) return;
     const T scale = factor[c], start = offset[c];
+    #pragma unroll 4
     for (long long row = first_row(); row < rows; row += row_step()) {
         const T value = x[row * channels + c] * scale + start;
         y[row * channels + c] = relu && value < 0 ? T(0) : value;
@@ -58,7 +61,8 @@ extern "C" __global__ void __launch_bounds__(256, 4) affine(
 // Computes the sums of g and of g · (x - mean) for each channel of each chunk of rows. `out` is (2, chunks, C) in
 // float64. If `relu` is not 0, entries of g with y <= 0 are replaced by 0.
 extern "C" __global__ void __launch_bounds__(256, 4) gradient_sums(
-    const T* g, const T* x, const T* y, const T* mean, double* out, long long rows, long long chunk, int channels,
+    const T* __restrict__ g, const T* __restrict__ x, const T* __restrict__ y, const T* __restrict__ mean,
+    double* __restrict__ out, long long rows, long long chunk, int channels,
     int relu) {
     __shared__ double sums[8][32], products[8][32];
     const int c = blockIdx.x * 32 + threadIdx.x, lane = threadIdx.y;
@@ -66,6 +70,7 @@ extern "C" __global__ void __launch_bounds__(256, 4) gradient_sums(
     const T center = c < channels ? mean[c] : T(0);
     T sum = 0, product = 0;
     if (c < channels)
+        #pragma unroll 4
         for (long long row = first + lane; row < end; row += 8) {
             const long long index = row * channels + c;
             const T masked = relu && !(y[index] > 0) ? T(0) : g[index];
@@ -90,11 +95,13 @@ extern "C" __global__ void __launch_bounds__(256, 4) gradient_sums(
 // Computes grad_x = factor · g + x_factor · x + offset for each channel. If `relu` is not 0, entries of g with y <= 0
 // are replaced by 0.
 extern "C" __global__ void __launch_bounds__(256, 4) input_gradient(
-    const T* g, const T* x, const T* y, const T* factor, const T* x_factor, const T* offset, T* grad_x,
+    const T* __restrict__ g, const T* __restrict__ x, const T* __restrict__ y, const T* __restrict__ factor,
+    const T* __restrict__ x_factor, const T* __restrict__ offset, T* __restrict__ grad_x,
     long long rows, int channels, int relu) {
     const unsigned c = column_index();
     if (c >= (unsigned)channels) return;
     const T factor_g = factor[c], factor_x = x_factor[c], start = offset[c];
+    #pragma unroll 4
     for (long long row = first_row(); row < rows; row += row_step()) {
         const long long index = row * channels + c;
         const T masked = relu && !(y[index] > 0) ? T(0) : g[index];

@@ -8,7 +8,7 @@
 // entry of the patches is read once and each component is written once.
 
 extern "C" __global__ void __launch_bounds__(256, 4) output_transform(
-    const T* products, T* y, long long rows, int channels) {
+    const T* __restrict__ products, T* __restrict__ y, long long rows, int channels) {
     unsigned c = column_index();
     if (c >= (unsigned)channels) return;
     for (long long row = first_row(); row < rows; row += row_step()) {
@@ -21,7 +21,8 @@ extern "C" __global__ void __launch_bounds__(256, 4) output_transform(
 
 // Computes relu(scale · y + shift), with scale and shift (4, C). A nan propagates.
 extern "C" __global__ void __launch_bounds__(256, 4) output_transform_relu(
-    const T* products, const T* scale, const T* shift, T* y, long long rows, int channels) {
+    const T* __restrict__ products, const T* __restrict__ scale, const T* __restrict__ shift, T* __restrict__ y,
+    long long rows, int channels) {
     unsigned c = column_index();
     if (c >= (unsigned)channels) return;
     for (long long row = first_row(); row < rows; row += row_step()) {
@@ -38,7 +39,8 @@ extern "C" __global__ void __launch_bounds__(256, 4) output_transform_relu(
 
 // One thread per image pixel and channel. patches is (8, N, OH, OW, KH, KW, C) and x is (N, H, W, 4, C).
 extern "C" __global__ void __launch_bounds__(256, 4) output_transform_col2im(
-    const T* patches, T* x, int images, int height, int width, int channels, int oh, int ow, int kh, int kw,
+    const T* __restrict__ patches, T* __restrict__ x, int images, int height, int width, int channels, int oh, int ow,
+    int kh, int kw,
     int stride_h, int stride_w, int pad_h, int pad_w, int dilation_h, int dilation_w) {
     unsigned i = column_index();
     if (i >= (unsigned)width * channels) return;

@@ -11,7 +11,8 @@
 
 // One thread per output pixel and channel. The thread writes KH·KW numbers.
 extern "C" __global__ void __launch_bounds__(256, 4) im2col(
-    const T* x, T* patches, int images, int height, int width, int channels, int oh, int ow, int kh, int kw,
+    const T* __restrict__ x, T* __restrict__ patches, int images, int height, int width, int channels, int oh, int ow,
+    int kh, int kw,
     int stride_h, int stride_w, int pad_h, int pad_w, int dilation_h, int dilation_w) {
     unsigned i = column_index();
     if (i >= (unsigned)ow * channels) return;
@@ -34,7 +35,8 @@ extern "C" __global__ void __launch_bounds__(256, 4) im2col(
 
 // One thread per image pixel and channel. The thread sums the entries of all patches at the pixel.
 extern "C" __global__ void __launch_bounds__(256, 4) col2im(
-    const T* patches, T* x, int images, int height, int width, int channels, int oh, int ow, int kh, int kw,
+    const T* __restrict__ patches, T* __restrict__ x, int images, int height, int width, int channels, int oh, int ow,
+    int kh, int kw,
     int stride_h, int stride_w, int pad_h, int pad_w, int dilation_h, int dilation_w) {
     unsigned i = column_index();
     if (i >= (unsigned)width * channels) return;

@@ -17,7 +17,8 @@ __device__ __forceinline__ long long window(
 }
 
 extern "C" __global__ void __launch_bounds__(256, 4) average(
-    const T* x, T* y, int images, int height, int width, int channels, int oh, int ow, int size) {
+    const T* __restrict__ x, T* __restrict__ y, int images, int height, int width, int channels, int oh, int ow,
+    int size) {
     const unsigned i = column_index();
     if (i >= (unsigned)ow * channels) return;
     const T share = T(1.0 / ((double)size * size));
@@ -32,7 +33,8 @@ extern "C" __global__ void __launch_bounds__(256, 4) average(
 
 // One thread per entry of x. The gradient is 0 in rows and columns at the end that are not part of a window.
 extern "C" __global__ void __launch_bounds__(256, 4) average_gradient(
-    const T* g, T* grad_x, int images, int height, int width, int channels, int oh, int ow, int size) {
+    const T* __restrict__ g, T* __restrict__ grad_x, int images, int height, int width, int channels, int oh, int ow,
+    int size) {
     const unsigned i = column_index();
     if (i >= (unsigned)width * channels) return;
     const T share = T(1.0 / ((double)size * size));
@@ -49,7 +51,8 @@ extern "C" __global__ void __launch_bounds__(256, 4) average_gradient(
 __device__ __forceinline__ bool replaces(T value, T best) { return value > best || (value != value && best == best); }
 
 extern "C" __global__ void __launch_bounds__(256, 4) maximum(
-    const T* x, T* y, int images, int height, int width, int channels, int oh, int ow, int size) {
+    const T* __restrict__ x, T* __restrict__ y, int images, int height, int width, int channels, int oh, int ow,
+    int size) {
     const unsigned i = column_index();
     if (i >= (unsigned)ow * channels) return;
     for (long long row = first_row(); row < (long long)images * oh; row += row_step()) {
@@ -67,7 +70,8 @@ extern "C" __global__ void __launch_bounds__(256, 4) maximum(
 // One thread per window and channel. The gradient is g at the first maximum of a window, and 0 at the other entries.
 // Entries of grad_x outside of all windows must be initialized with 0.
 extern "C" __global__ void __launch_bounds__(256, 4) maximum_gradient(
-    const T* g, const T* x, T* grad_x, int images, int height, int width, int channels, int oh, int ow, int size) {
+    const T* __restrict__ g, const T* __restrict__ x, T* __restrict__ grad_x, int images, int height, int width,
+    int channels, int oh, int ow, int size) {
     const unsigned i = column_index();
     if (i >= (unsigned)ow * channels) return;
     for (long long row = first_row(); row < (long long)images * oh; row += row_step()) {

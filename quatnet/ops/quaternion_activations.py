@@ -13,8 +13,8 @@ from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..quaternion import norm
-from .dropout import dropout
 from .components import merge_components, quaternion_norm_and_direction, split_components
+from .dropout import dropout
 
 
 def quaternion_norm(x: Tensor) -> Tensor:

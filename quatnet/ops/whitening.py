@@ -125,7 +125,7 @@ def whitening_batch_norm(
 def _inverse_cholesky_factor(covariance: Array, eps: float) -> Array:
     """Return W with W C Wᵀ = 1 for C = covariance + eps · 1.
 
-    Where C is not positive definite, NumPy raises an error and CuPy returns wrong numbers. L Lᵀ = C is therefore tested.
+    Where C is not positive definite, NumPy raises an error and CuPy returns wrong numbers. L Lᵀ = C is tested.
     """
     matrix = covariance + eps * xp.eye(4)
     try:

@@ -211,4 +211,6 @@ def test_grid_covers_every_element(rows, width):
     (grid_x, grid_y), (block_x, block_y) = load.grid_2d(rows, width)
     assert grid_x * block_x >= width
     assert block_x * block_y <= load.THREADS
-    assert grid_y * block_y >= min(rows, load.MAX_GRID_Y * block_y)  # a thread loops over several rows
+    assert grid_y <= load.MAX_GRID_Y
+    many = grid_x * grid_y >= load.MIN_BLOCKS  # then a thread loops over several rows
+    assert grid_y * block_y * (load.ROWS_PER_THREAD if many else 1) >= min(rows, load.MAX_GRID_Y * block_y)

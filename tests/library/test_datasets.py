@@ -509,6 +509,7 @@ def _mark_encrypted() -> bytes:
         (make_archive(extra={"ESC-50-master\\..\\evil.txt": b"x"}), "outside its folder"),
         (make_archive(link="ESC-50-master/link"), "outside its folder"),
     ],
+    ids=lambda value: "archive" if isinstance(value, bytes) else str(value),  # an archive contains the time
 )
 def test_invalid_archive_writes_nothing(server: Server, tmp_path: Path, content: bytes, message: str) -> None:
     server.content = content

@@ -53,7 +53,7 @@ def compile_for_cpu(code: str, *, check: bool = False) -> dict[str, Kernel]:
 
 def _parameters(text: str) -> list[str]:
     """Return the C types of a signature: "const T* x, long long n" -> ["const T*", "long long"]."""
-    return [re.sub(r"\s*\w+$", "", " ".join(part.split())) for part in text.split(",")]
+    return [re.sub(r"\s*\w+$", "", " ".join(part.replace("__restrict__", "").split())) for part in text.split(",")]
 
 
 def _resolved(c_type: str, typedefs: dict[str, str]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from quatnet.conv.fast.component_transforms import CONJUGATE, LEFT_MATRIX, OUTPUT_MATRIX, RIGHT_MATRIX
+from quatnet.conv.gpu_winograd import INPUT, OUTPUT
 from quatnet.kernels import hamilton, load
 from quatnet.kernels.formulas import linear
 
@@ -22,19 +23,21 @@ MAX_REGISTERS = 64  # a multiprocessor with 65,536 registers then runs four bloc
 BUDGETS = {
     ("adam", "adam"): (36, 34, 0),
     ("dropout", "dropout"): (40, 40, 256),  # one byte for each of 256 threads
-    ("output_transform", "output_transform"): (42, 46, 0),
+    ("output_transform", "output_transform"): (52, 60, 0),
     ("output_transform", "output_transform_col2im"): (56, 64, 0),
     ("output_transform", "output_transform_relu"): (50, 64, 0),
     ("hamilton", "gradients"): (34, 44, 0),
     ("hamilton", "product"): (28, 34, 0),
-    ("normalize", "affine"): (32, 34, 0),
+    ("normalize", "affine"): (36, 42, 0),
     ("normalize", "gradient_sums"): (62, 64, 4096),  # two float64 for each of 256 threads
-    ("normalize", "input_gradient"): (34, 40, 0),
+    ("normalize", "input_gradient"): (48, 60, 0),
     ("normalize", "moments"): (48, 54, 6144),  # three float64 for each of 256 threads
     ("patches", "col2im"): (48, 50, 0),
-    ("patches", "im2col"): (42, 41, 0),
+    ("patches", "im2col"): (48, 50, 0),
     ("input_transform", "input_transform"): (48, 56, 0),
     ("input_transform", "input_transform_im2col"): (64, 64, 0),
+    ("winograd_input", "winograd_input"): (100, 200, 0),  # a tile of 36 numbers
+    ("winograd_output", "winograd_output"): (100, 200, 0),
     ("pooling", "average"): (55, 64, 0),
     ("pooling", "average_gradient"): (45, 48, 0),
     ("pooling", "maximum"): (62, 64, 0),
@@ -54,6 +57,8 @@ def formulas(file: str) -> list[str]:
         "input_transform": map(linear, matrices),
         "output_transform": (linear(matrix.T) for matrix in matrices),
         "hamilton": [hamilton.formulas()],
+        "winograd_input": (f"#define SIDE {matrix.shape[1]}\n{linear(matrix)}" for matrix in (INPUT, OUTPUT.T)),
+        "winograd_output": [linear(OUTPUT)],
     }
     return list(generated.get(file, [""]))
 

@@ -57,4 +57,4 @@ def kernels_disabled() -> mock._patch:
 
 def eight_products_always() -> mock._patch:
     """Use eight products in CUDA convolutions with few channels too."""
-    return mock.patch.object(gpu, "FLOPS_PER_ELEMENT_MOVED", 0)
+    return mock.patch.object(gpu, "FLOPS_PER_ELEMENT_MOVED", {False: 0, True: 0})

@@ -1,6 +1,7 @@
 """The device array, a wrapper of a NumPy array with explicit and recorded copies between host and device."""
 
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,7 @@ class ndarray:
         return partial(call, getattr(self._memory, name), f"ndarray.{name}", allowed)
 
 
+ndarray.data = property(lambda self: SimpleNamespace(ptr=self._memory.ctypes.data))
 for _name in PROPERTIES:
     setattr(ndarray, _name, property(lambda self, _name=_name: getattr(self._memory, _name)))
 for _name in VIEWS:
@@ -182,14 +184,19 @@ def to_index(key: Any, shape: tuple[int, ...]) -> tuple:
     As in CuPy, entries of index arrays that are out of bounds wrap around, and a float is rounded to an int.
     """
     parts = tuple(map(_part, key if isinstance(key, tuple) else (key,)))
-    axes = [getattr(part, "ndim", 1) if getattr(part, "dtype", None) == bool else part is not None for part in parts]
-    axes = [0 if part is Ellipsis else int(count) for part, count in zip(parts, axes, strict=True)]
+    axes = [_axes(part) for part in parts]
     rest, axis, index = len(shape) - sum(axes), 0, []
     for part, count in zip(parts, axes, strict=True):
         wraps = isinstance(part, np.ndarray) and part.dtype.kind in "iu" and axis < len(shape)
         index.append(part % max(shape[axis], 1) if wraps else part)
         axis += rest if part is Ellipsis else count
     return tuple(index)
+
+
+def _axes(part: Any) -> int:
+    """Return the number of axes that a part of an index consumes. An ellipsis consumes the rest of the axes."""
+    is_mask = isinstance(part, np.ndarray) and part.dtype == bool
+    return part.ndim if is_mask else int(part is not None and part is not Ellipsis)
 
 
 def _part(key: Any) -> Any:

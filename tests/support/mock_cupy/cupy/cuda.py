@@ -1,6 +1,9 @@
 """The module `cupy.cuda` of the mock, with one synchronous device."""
 
+from functools import partial
 from types import SimpleNamespace
+
+import numpy as np
 
 
 class CUDARuntimeError(RuntimeError):
@@ -28,7 +31,32 @@ def _set_math_mode(handle: int, mode: int) -> None:
     cublas.math_mode = mode  # NumPy multiplies in full precision in every mode
 
 
-cublas = SimpleNamespace(math_mode=0, setMathMode=_set_math_mode)
+def _batched_product(
+    dtype, handle, trans_a, trans_b, m, n, k, alpha, a, lda, stride_a, b, ldb, stride_b, beta, c, ldc, stride_c, count
+):  # fmt: skip
+    """Compute c = op(a) op(b) for matrices that are stored by columns, as cuBLAS. alpha is 1 and beta is 0."""
+
+    def matrices(pointer: int, rows: int, columns: int, ld: int, stride: int) -> np.ndarray:
+        size = stride * (count - 1) + ld * columns
+        memory = np.ctypeslib.as_array((np.ctypeslib.as_ctypes_type(dtype) * size).from_address(pointer))
+        strides = (stride * memory.itemsize, memory.itemsize, ld * memory.itemsize)
+        return np.lib.stride_tricks.as_strided(memory, (count, rows, columns), strides)
+
+    left = matrices(a, *((k, m) if trans_a else (m, k)), lda, stride_a)
+    right = matrices(b, *((n, k) if trans_b else (k, n)), ldb, stride_b)
+    left, right = left.swapaxes(1, 2) if trans_a else left, right.swapaxes(1, 2) if trans_b else right
+    matrices(c, m, n, ldc, stride_c)[...] = left @ right
+
+
+cublas = SimpleNamespace(
+    CUBLAS_OP_N=0,
+    CUBLAS_OP_T=1,
+    math_mode=0,
+    setMathMode=_set_math_mode,
+    getMathMode=lambda handle: cublas.math_mode,
+    sgemmStridedBatched=partial(_batched_product, np.float32),
+    dgemmStridedBatched=partial(_batched_product, np.float64),
+)
 PROPERTIES = {"name": b"a mock on the CPU", "major": 0, "minor": 0, "totalGlobalMem": 0}
 runtime = SimpleNamespace(
     getDeviceCount=lambda: 1,

@@ -1,0 +1,105 @@
+"""Real and quaternion convolution on a GPU by Winograd's F(4x4, 3x3), which takes 36 products for 144.
+
+    x (N, H, W, P·C)    w (P, 3, 3, C, O)    y (N, OH, OW, P·O)
+
+P is the number of components, 1 or 4, and K the number of transformed components, 1 or 8, as in `conv.gpu`. The
+transforms Bᵀ d B, G w Gᵀ and Aᵀ m A of `fast.winograd` are applied along both axes of an image:
+
+    y      = w ⊗ x        A of [(B x) · (G w)], 36 K matrix products
+    grad_x = w* ⊗ grad    the same convolution, with the conjugated kernel rotated by 180 degrees
+    grad_w = grad ⊗ x*    Gᵀ of [Σ tiles of (B x*)ᵀ · (A grad)]
+
+The tiles take 2.25 numbers per pixel, the patches of im2col take 9.
+
+Source: A. Lavin, S. Gray, Fast algorithms for convolutional neural networks, 2016.
+"""
+
+import numpy as np
+
+from .. import kernels
+from ..backend import Array, uses_tf32, xp
+from .fast.component_transforms import left_transform, num_transformed, right_transform
+from .fast.gpu_layout import ConvShape, Pair, make_shape, transform_input, transform_output
+from .fast.gpu_products import transposed_product
+from .fast.winograd import OUTPUTS, matrices
+
+MIN_CHANNELS = 16  # with fewer channels, the products take less time than the transforms
+TILE_BYTES = 1 << 31  # maximum size of the tiles of a batch slice with more than one image
+ONES = (1, 1)
+INPUT, _G, OUTPUT = matrices()
+KERNEL = np.kron(_G, _G)  # (36, 9), transforms the nine taps of a kernel
+
+
+def supports(conv: ConvShape, x: Array) -> bool:
+    """Return whether Winograd's algorithm is used: for float32, kernels of 3 x 3 pixels, stride 1 and dilation 1.
+
+    With TF32, the algorithm would multiply the rounding error by about ten.
+    """
+    plain = conv.kernel == (3, 3) and conv.stride == conv.dilation == ONES and conv.groups == 1
+    fits = max(conv.padding) <= 2 and min(conv.output_size) > 0
+    return plain and fits and conv.channels >= MIN_CHANNELS and x.dtype == np.float32 and not uses_tf32()
+
+
+def convolve(x: Array, w: Array, padding: Pair) -> Array:
+    """Return the convolution w ⊗ x, (N, OH, OW, P·O)."""
+    return _run(x, transform_kernel(w), make_shape(x.shape, w.shape, ONES, padding, ONES, 1))
+
+
+def input_gradient(grad: Array, w: Array, padding: Pair) -> Array:
+    """Return the input gradient w* ⊗ grad (N, H, W, P·C) of `convolve`, for the upstream gradient `grad`."""
+    flipped = w[:, ::-1, ::-1].swapaxes(3, 4)
+    conv = make_shape(grad.shape, flipped.shape, ONES, (2 - padding[0], 2 - padding[1]), ONES, 1)
+    return _run(grad, transform_kernel(flipped, conjugate=True), conv)
+
+
+def weight_gradient(x: Array, grad: Array, kernel: tuple[int, ...], padding: Pair) -> Array:
+    """Return the weight gradient of `convolve`, the sum of grad ⊗ x* over all pixels, of the shape `kernel`."""
+    conv = make_shape(x.shape, kernel, ONES, padding, ONES, 1)
+    right, left = right_transform(conv.components, conjugate=True), left_transform(conv.components)
+
+    def work(part: slice) -> Array:
+        tiles = _input_tiles(grad[part], left, OUTPUT.T, conv._replace(padding=(0, 0)))
+        return transposed_product(_input_tiles(x[part], right, INPUT, conv), tiles)
+
+    total = sum(map(work, _slices(conv, x)))  # (K, 36, C, O)
+    taps = xp.asarray(KERNEL.T, dtype=total.dtype) @ total.reshape(len(total), 36, -1)
+    return transform_output(taps.reshape(len(taps), 1, -1), conv).reshape(kernel)
+
+
+def transform_kernel(w: Array, *, conjugate: bool = False) -> Array:
+    """Return the transformed kernel (K, 36, C, O) of `w` (P, 3, 3, C, O), or of its conjugate."""
+    p, _, _, channels, outputs = w.shape
+    tiles = xp.asarray(KERNEL, dtype=w.dtype) @ xp.ascontiguousarray(w).reshape(p, 9, channels * outputs)
+    return transform_input(tiles.reshape(1, p, -1), left_transform(p, conjugate=conjugate)).reshape(
+        -1, 36, channels, outputs
+    )
+
+
+def _run(x: Array, kernel: Array, conv: ConvShape) -> Array:
+    outputs, right = kernel.shape[-1], right_transform(conv.components)
+    y = xp.empty((len(x), *conv.output_size, conv.components * outputs), dtype=x.dtype)
+    for part in _slices(conv, x):
+        products = _input_tiles(x[part], right, INPUT, conv) @ kernel
+        images = kernels.winograd.output_transform(products, OUTPUT, _tiles(conv), conv.output_size)
+        y[part] = transform_output(images.reshape(len(right), -1, outputs), conv).reshape(y[part].shape)
+    return y
+
+
+def _input_tiles(x: Array, components: np.ndarray, matrix: np.ndarray, conv: ConvShape) -> Array:
+    """Return the transformed tiles (K, 36, tiles, C) of images `x` (N, H, W, P·C).
+
+    `components` (K, P) transforms the components, and `matrix` transforms rows and columns of a tile.
+    """
+    k, p = components.shape
+    images = transform_input(x.reshape(-1, p, x.shape[3] // p), components).reshape(k * len(x), *x.shape[1:3], -1)
+    return kernels.winograd.input_transform(images, matrix, k, _tiles(conv), conv.padding)
+
+
+def _tiles(conv: ConvShape) -> Pair:
+    return -(-conv.output_size[0] // OUTPUTS), -(-conv.output_size[1] // OUTPUTS)
+
+
+def _slices(conv: ConvShape, x: Array) -> list[slice]:
+    elements = 36 * num_transformed(conv.components) * conv.channels * int(np.prod(_tiles(conv)))
+    step = max(1, TILE_BYTES // (elements * x.itemsize))
+    return [slice(start, start + step) for start in range(0, max(1, len(x)), step)]
