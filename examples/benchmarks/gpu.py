@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -135,11 +135,11 @@ def layer_step(model: CNN, layer: LayerShape, batch: int) -> Callable[[], None]:
 
 def training_step(model: CNN, args: argparse.Namespace) -> Callable[[], None]:
     """Return a function that runs one training step on random inputs, including the Adam update."""
-    clips, labels, rng = random_clips(model.config, args), random_labels(model.config, args), np.random.default_rng(0)
+    clips, labels, rng = device_clips(model.config, args), random_labels(model.config, args), np.random.default_rng(0)
     targets, adam = xp.asarray(np.eye(model.config.classes, dtype=np.float32)[labels]), Adam(model.parameters())
 
     def step() -> None:
-        ops.cross_entropy(model(xp.asarray(next(clips)), train=True, rng=rng), targets).backward()
+        ops.cross_entropy(model(next(clips), train=True, rng=rng), targets).backward()
         adam.step(lr=1e-3)
         adam.zero_grad()
 
@@ -148,7 +148,7 @@ def training_step(model: CNN, args: argparse.Namespace) -> Callable[[], None]:
 
 def forward_pass(model: CNN, args: argparse.Namespace) -> Callable[[], None]:
     """Return a function that runs the forward pass in evaluation mode on random inputs."""
-    clips = cycle([xp.asarray(next(random_clips(model.config, args))) for _ in range(INPUTS)])
+    clips = device_clips(model.config, args)
 
     def forward() -> None:
         with no_grad():
@@ -162,6 +162,11 @@ def random_clips(config: CNNConfig, args: argparse.Namespace) -> Iterator[np.nda
     rng, frames = np.random.default_rng(0), args.seconds * FRAMES_PER_SECOND + 1
     shape = (args.batch, frames, config.mels, 4)
     return cycle([rng.standard_normal(shape, dtype=np.float32) for _ in range(INPUTS)])
+
+
+def device_clips(config: CNNConfig, args: argparse.Namespace) -> Iterator[Any]:
+    """Return an endless iterator over a few random batches on the device."""
+    return cycle([xp.asarray(batch) for batch in islice(random_clips(config, args), INPUTS)])
 
 
 def random_labels(config: CNNConfig, args: argparse.Namespace) -> np.ndarray:

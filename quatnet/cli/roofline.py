@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 from ..errors import ConfigError
@@ -11,16 +12,17 @@ from ..profile.roofline import (
     A100,
     CATEGORIES,
     H100,
-    GpuSpec,
+    H200,
     KernelCost,
     layer_kernel_costs,
     memory_bound_fraction,
     seconds_by_category,
     total_seconds,
     uses_eight_products,
+    uses_winograd,
 )
 
-GPUS = (A100, H100)
+GPUS = (A100, H100, H200)
 CLASSES, FRAMES, SECONDS = 527, 1001, 10  # classes of AudioSet, and length of a clip in frames and seconds
 
 
@@ -54,6 +56,7 @@ def by_layer(config: CNNConfig, batch: int) -> Iterator[str]:
     passes = layer_kernel_costs(config, FRAMES, batch)
     for layer in config.layers(FRAMES):
         products = "8" if uses_eight_products(layer) else "16" if layer.quaternion else "real"
+        products += ", Winograd" if uses_winograd(layer) else ""
         yield _row([layer.name, products], passes[layer.name])
     yield _row(["step", ""], [each for layer in passes.values() for each in layer])
 
@@ -74,14 +77,9 @@ def by_category(config: CNNConfig, batch: int) -> Iterator[str]:
     yield f"| ms | {' | '.join(CATEGORIES)} | step |"
     yield "|---" * (len(CATEGORIES) + 2) + "|"
     for spec in GPUS:
-        for fused in (False, True):
-            passes = layer_kernel_costs(config, FRAMES, batch, fused=fused)
-            for suffix, variant in _with_tensor_cores(spec):
-                times = [*seconds_by_category(passes, variant).values(), total_seconds(passes, variant)]
-                name = f"{spec.name}{', fused' if fused else ''}{suffix}"
-                yield f"| {name} | {' | '.join(f'{1e3 * seconds:.1f}' for seconds in times)} |"
-
-
-def _with_tensor_cores(spec: GpuSpec) -> list[tuple[str, GpuSpec]]:
-    """Return the GPU specification with float32 throughput, and with TF32 throughput (tensor cores)."""
-    return [("", spec), (", TF32", spec._replace(operations=spec.tensor_operations))]
+        for fused, tf32 in product((False, True), repeat=2):
+            passes = layer_kernel_costs(config, FRAMES, batch, fused=fused, tf32=tf32)
+            variant = spec._replace(operations=spec.tensor_operations) if tf32 else spec
+            times = [*seconds_by_category(passes, variant).values(), total_seconds(passes, variant)]
+            name = f"{spec.name}{', fused' if fused else ''}{', TF32' if tf32 else ''}"
+            yield f"| {name} | {' | '.join(f'{1e3 * seconds:.1f}' for seconds in times)} |"

@@ -15,6 +15,8 @@ output transform. The products are batched matrix products of arrays (K, G, rows
 """
 
 from collections.abc import Callable
+from functools import reduce
+from operator import add
 
 from ..backend import Array, uses_tf32, xp
 from . import gpu_winograd
@@ -29,16 +31,18 @@ from .plain import quaternion_to_real_kernel
 FLOPS_PER_ELEMENT_MOVED = {False: 64, True: 640}
 
 
-def is_profitable(kernel: tuple[int, ...]) -> bool:
+def is_profitable(kernel: tuple[int, ...], tf32: bool | None = None) -> bool:
     """Return whether eight products are faster than one real product, for a convolution kernel of shape `kernel`.
 
     The shape is (4, KH, KW, C, O), with the C input channels of one group. For each pixel, eight products save
     16 KH·KW·C·O operations. Eight products also read or write 8 KH·KW·C + 16 O more numbers. Winograd's algorithm, for
     3 x 3 pixels, saves 36 C·O operations per pixel and moves 34 (C + O) more numbers (docs/decisions/0013 and 0021).
+    `tf32` is whether products use TF32, by default `backend.uses_tf32()`.
     """
     _, kh, kw, channels, outputs = kernel
-    taps, flops = kh * kw, FLOPS_PER_ELEMENT_MOVED[uses_tf32()]
-    if (kh, kw) == (3, 3) and channels >= gpu_winograd.MIN_CHANNELS and not uses_tf32():
+    tf32 = uses_tf32() if tf32 is None else tf32
+    taps, flops = kh * kw, FLOPS_PER_ELEMENT_MOVED[tf32]
+    if (kh, kw) == (3, 3) and channels >= gpu_winograd.MIN_CHANNELS and not tf32:
         return 36 * channels * outputs >= flops * 34 * (channels + outputs)
     return 16 * taps * channels * outputs >= flops * (8 * taps * channels + 16 * outputs)
 
@@ -131,5 +135,5 @@ def weight_gradient(
         right = gpu_layout.patches(x[part], conv, right_transform(conv.components, conjugate=True))
         return transposed_product(right, gpu_layout.pixels(grad[part], conv, left_transform(conv.components)))
 
-    total = gpu_layout.merge_groups(sum(map(work, conv.batch_slices(len(x), x.itemsize))))  # (K, KH·KW·C/G, O)
+    total = gpu_layout.merge_groups(reduce(add, map(work, conv.batch_slices(len(x), x.itemsize))))  # (K, KH·KW·C/G, O)
     return gpu_layout.transform_output(total.reshape(len(total), 1, -1), conv).reshape(kernel)

@@ -14,12 +14,15 @@ The tiles take 2.25 numbers per pixel, the patches of im2col take 9.
 Source: A. Lavin, S. Gray, Fast algorithms for convolutional neural networks, 2016.
 """
 
+from functools import cache, reduce
+from operator import add
+
 import numpy as np
 
 from .. import kernels
 from ..backend import Array, uses_tf32, xp
 from .fast.component_transforms import left_transform, num_transformed, right_transform
-from .fast.gpu_layout import ConvShape, Pair, make_shape, transform_input, transform_output
+from .fast.gpu_layout import ConvShape, Pair, concatenate_batch, make_shape, transform_input, transform_output
 from .fast.gpu_products import transposed_product
 from .fast.winograd import OUTPUTS, matrices
 
@@ -61,15 +64,15 @@ def weight_gradient(x: Array, grad: Array, kernel: tuple[int, ...], padding: Pai
         tiles = _input_tiles(grad[part], left, OUTPUT.T, conv._replace(padding=(0, 0)))
         return transposed_product(_input_tiles(x[part], right, INPUT, conv), tiles)
 
-    total = sum(map(work, _slices(conv, x)))  # (K, 36, C, O)
-    taps = xp.asarray(KERNEL.T, dtype=total.dtype) @ total.reshape(len(total), 36, -1)
+    total = reduce(add, map(work, _slices(conv, x)))  # (K, 36, C, O)
+    taps = _kernel_matrix(total.dtype).T @ total.reshape(len(total), 36, -1)
     return transform_output(taps.reshape(len(taps), 1, -1), conv).reshape(kernel)
 
 
 def transform_kernel(w: Array, *, conjugate: bool = False) -> Array:
     """Return the transformed kernel (K, 36, C, O) of `w` (P, 3, 3, C, O), or of its conjugate."""
     p, _, _, channels, outputs = w.shape
-    tiles = xp.asarray(KERNEL, dtype=w.dtype) @ xp.ascontiguousarray(w).reshape(p, 9, channels * outputs)
+    tiles = _kernel_matrix(w.dtype) @ xp.ascontiguousarray(w).reshape(p, 9, channels * outputs)
     return transform_input(tiles.reshape(1, p, -1), left_transform(p, conjugate=conjugate)).reshape(
         -1, 36, channels, outputs
     )
@@ -77,12 +80,13 @@ def transform_kernel(w: Array, *, conjugate: bool = False) -> Array:
 
 def _run(x: Array, kernel: Array, conv: ConvShape) -> Array:
     outputs, right = kernel.shape[-1], right_transform(conv.components)
-    y = xp.empty((len(x), *conv.output_size, conv.components * outputs), dtype=x.dtype)
-    for part in _slices(conv, x):
-        products = _input_tiles(x[part], right, INPUT, conv) @ kernel
-        images = kernels.winograd.output_transform(products, OUTPUT, _tiles(conv), conv.output_size)
-        y[part] = transform_output(images.reshape(len(right), -1, outputs), conv).reshape(y[part].shape)
-    return y
+
+    def work(images: Array) -> Array:
+        products = _input_tiles(images, right, INPUT, conv) @ kernel
+        y = kernels.winograd.output_transform(products, OUTPUT, _tiles(conv), conv.output_size)
+        return transform_output(y.reshape(len(right), -1, outputs), conv).reshape(len(images), *conv.output_size, -1)
+
+    return concatenate_batch([work(x[part]) for part in _slices(conv, x)])
 
 
 def _input_tiles(x: Array, components: np.ndarray, matrix: np.ndarray, conv: ConvShape) -> Array:
@@ -93,6 +97,16 @@ def _input_tiles(x: Array, components: np.ndarray, matrix: np.ndarray, conv: Con
     k, p = components.shape
     images = transform_input(x.reshape(-1, p, x.shape[3] // p), components).reshape(k * len(x), *x.shape[1:3], -1)
     return kernels.winograd.input_transform(images, matrix, k, _tiles(conv), conv.padding)
+
+
+def _kernel_matrix(dtype: np.dtype) -> Array:
+    return _constant(xp.__name__, str(dtype))
+
+
+@cache
+def _constant(backend: str, dtype: str) -> Array:
+    """Return `KERNEL` on the device of the backend. The host copies it once."""
+    return xp.asarray(KERNEL.astype(dtype))
 
 
 def _tiles(conv: ConvShape) -> Pair:

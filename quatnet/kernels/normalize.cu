@@ -7,7 +7,7 @@
 // generated source cannot be tested without a GPU.
 
 // Computes the mean and the sum of squared deviations from the mean, for each channel of each chunk of rows. `out` is
-// (2, chunks, C) in float64. A thread processes every eighth row of one channel. The first row of the chunk is
+// (2, chunks, C) in float64. A thread processes every eighth row of one channel, eight rows at a time. The first row of the chunk is
 // subtracted, so that a large mean does not reduce the precision. The results of eight threads are combined.
 //
 // Source: T. F. Chan, G. H. Golub, R. J. LeVeque, Algorithms for computing the sample variance, 1983, eq. 1.3 and 1.5.
@@ -19,12 +19,17 @@ extern "C" __global__ void __launch_bounds__(256, 4) moments(
     const T shift = c < channels ? x[first * channels + c] : T(0);
     T count = 0, mean = 0, square = 0;
     if (c < channels)
-        #pragma unroll 4
-        for (long long row = first + lane; row < end; row += 8) {
-            const T value = x[row * channels + c] - shift, step = value - mean;
-            count += 1;
-            mean += step / count;
-            square += step * (value - mean);
+        for (long long row = first + lane; row < end; row += 64) {
+            T values[8], sum = 0, deviations = 0;
+            const int present = end - row > 56 ? 8 : (int)((end - row + 7) / 8);
+            for (int k = 0; k < 8; ++k) values[k] = k < present ? x[(row + 8 * k) * channels + c] - shift : T(0);
+            for (int k = 0; k < 8; ++k) sum += values[k];
+            const T center = sum / present, step = center - mean;
+            for (int k = 0; k < 8; ++k)
+                if (k < present) deviations += (values[k] - center) * (values[k] - center);
+            mean += step * present / (count + present);
+            square += deviations + step * step * count * present / (count + present);
+            count += present;
         }
     counts[lane][threadIdx.x] = count, means[lane][threadIdx.x] = mean, squares[lane][threadIdx.x] = square;
     __syncthreads();

@@ -31,19 +31,18 @@ extern "C" __global__ void __launch_bounds__(256, 4) average(
     }
 }
 
-// One thread per entry of x. The gradient is 0 in rows and columns at the end that are not part of a window.
+// One thread per window and channel. Entries of grad_x outside of all windows must be initialized with 0.
 extern "C" __global__ void __launch_bounds__(256, 4) average_gradient(
     const T* __restrict__ g, T* __restrict__ grad_x, int images, int height, int width, int channels, int oh, int ow,
     int size) {
     const unsigned i = column_index();
-    if (i >= (unsigned)width * channels) return;
+    if (i >= (unsigned)ow * channels) return;
     const T share = T(1.0 / ((double)size * size));
-    const int px = i / channels / size, c = i % channels;
-    for (long long row = first_row(); row < (long long)images * height; row += row_step()) {
-        const int py = (int)((unsigned)row % height) / size;
-        const bool in_window = py < oh && px < ow;
-        const long long image = (unsigned)row / height;
-        grad_x[row * width * channels + i] = in_window ? g[((image * oh + py) * ow + px) * channels + c] * share : T(0);
+    for (long long row = first_row(); row < (long long)images * oh; row += row_step()) {
+        T* first = grad_x + window(row, i, height, width, channels, oh, size);
+        const T value = g[row * ow * channels + i] * share;
+        for (int ky = 0; ky < size; ++ky)
+            for (int kx = 0; kx < size; ++kx) first[((long long)ky * width + kx) * channels] = value;
     }
 }
 

@@ -12,7 +12,7 @@ architectures, 2009.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..conv import gpu
+from ..conv import gpu, gpu_winograd
 from ..models import Config, LayerShape
 from .counts import FLOAT_BYTES, num_weights
 
@@ -30,9 +30,10 @@ class GpuSpec(NamedTuple):
     bandwidth: float
 
 
-# Source: data sheets of the NVIDIA A100 and H100 SXM. TF32 throughput is without sparsity (half of the printed value).
+# Source: data sheets of the NVIDIA A100, H100 and H200 SXM. TF32 throughput is without sparsity (half of the printed value).
 A100 = GpuSpec("A100 80 GB", 19.5e12, 156e12, 2.039e12)
 H100 = GpuSpec("H100 80 GB", 67e12, 494.5e12, 3.35e12)
+H200 = GpuSpec("H200 141 GB", 67e12, 494.5e12, 4.8e12)
 CATEGORIES = ("patches", "products", "components", "batch norm and relu", "pools", "dropout", "weights and Adam")
 
 
@@ -52,31 +53,28 @@ class KernelCost(NamedTuple):
         return FLOAT_BYTES * self.elements / spec.bandwidth
 
 
-def layer_kernel_costs(config: Config, frames: int, batch: int, *, fused: bool = False) -> dict[str, list[KernelCost]]:
+def layer_kernel_costs(
+    config: Config, frames: int, batch: int, *, fused: bool = False, tf32: bool = False
+) -> dict[str, list[KernelCost]]:
     """Return the CUDA kernels of one training step by layer name.
 
     Pooling and dropout are added to the preceding layer. With `fused`, each convolution is modeled as a fused CUDA
-    kernel that does not write im2col patches or transformed components to memory. quatnet does not implement such a
-    kernel. Raises ConfigError for too few frames.
+    kernel that does not write patches, tiles or transformed components to memory. quatnet does not implement such a
+    kernel. With `tf32`, the algorithms are those of TF32. Raises ConfigError for too few frames.
     """
-    convolution = _fused if fused else _convolution
-    passes = {layer.name: [*convolution(layer, batch), *_adam(layer)] for layer in config.layers(frames)}
+    passes = {layer.name: [*_convolution(layer, batch, fused, tf32), *_adam(layer)] for layer in config.layers(frames)}
     for layer in config.layers(frames):
         if not layer.linear:
             passes[layer.name] += _norm_passes(batch * layer.height * layer.width * layer.out_channels)
     for name, outputs, has_pool in _block_outputs(config, frames, batch):
         passes[name] += [KernelCost("pools", 5 * outputs)] * 2 if has_pool else []
-        passes[name] += [KernelCost("dropout", 3 * outputs)] * 2 if config.block_dropout else []
+        passes[name] += [KernelCost("dropout", 2 * outputs)] * 2 if config.block_dropout else []
     return passes
 
 
 def host_to_device_elements(config: Config, frames: int, batch: int) -> int:
-    """Return the number of array elements copied to the GPU for one training step.
-
-    These elements are the clips and the dropout masks of the blocks.
-    """
-    masks = sum(outputs for _, outputs, _ in _block_outputs(config, frames, batch)) if config.block_dropout else 0
-    return batch * frames * config.mels * 4 + masks
+    """Return the number of array elements copied to the GPU for one training step, which are those of the clips."""
+    return batch * frames * config.mels * 4
 
 
 def _block_outputs(config: Config, frames: int, batch: int) -> Iterator[tuple[str, int, bool]]:
@@ -87,55 +85,58 @@ def _block_outputs(config: Config, frames: int, batch: int) -> Iterator[tuple[st
         yield layer.name, batch * (layer.height // half) * (layer.width // half) * layer.out_channels, half == 2
 
 
-def uses_eight_products(layer: LayerShape) -> bool:
+def uses_eight_products(layer: LayerShape, tf32: bool = False) -> bool:
     """Return whether a layer is computed with eight products on a GPU."""
-    is_wide = gpu.is_profitable(
-        (4, layer.kernel_size, layer.kernel_size, layer.in_channels // 4, layer.out_channels // 4)
-    )
-    return layer.quaternion and not layer.linear and is_wide
+    kernel = (4, layer.kernel_size, layer.kernel_size, layer.in_channels // 4, layer.out_channels // 4)
+    return layer.quaternion and not layer.linear and gpu.is_profitable(kernel, tf32)
 
 
-def _sizes(layer: LayerShape, batch: int) -> tuple[int, int, int, int, int, int]:
-    """Return the sizes of the arrays of a convolution in elements, and the number of arithmetic operations.
-
-    The arrays are the input, the im2col patches, the products, the output and the transformed weight.
-    """
-    pixels, (products, unit) = batch * layer.height * layer.width, (8, 4) if uses_eight_products(layer) else (1, 1)
-    inputs, outputs, taps = layer.in_channels // unit, layer.out_channels // unit, layer.kernel_size**2
-    patches, kernel = products * pixels * taps * inputs, products * taps * inputs * outputs
-    operations = 2 * pixels * kernel
-    return (
-        pixels * layer.in_channels,
-        patches,
-        products * pixels * outputs,
-        pixels * layer.out_channels,
-        kernel,
-        operations,
-    )
+def uses_winograd(layer: LayerShape, tf32: bool = False) -> bool:
+    """Return whether a layer is computed with Winograd's algorithm on a GPU."""
+    channels = layer.in_channels // (4 if uses_eight_products(layer, tf32) else 1)
+    return layer.kernel_size == 3 and not layer.linear and not tf32 and channels >= gpu_winograd.MIN_CHANNELS
 
 
-def _convolution(layer: LayerShape, batch: int) -> Iterator[KernelCost]:
+def _convolution(layer: LayerShape, batch: int, fused: bool, tf32: bool) -> Iterator[KernelCost]:
     """Yield the CUDA kernels of forward pass, input gradient and weight gradient in `conv.gpu`."""
-    x, patches, products, y, kernel, operations = _sizes(layer, batch)
-    eight_products = uses_eight_products(layer)
+    x, y = (batch * layer.height * layer.width * n for n in (layer.in_channels, layer.out_channels))
+    components, unit = (8, 4) if uses_eight_products(layer, tf32) else (1, 1)
+    algorithm = _winograd if uses_winograd(layer, tf32) else _im2col
+    tiles, results, kernel, operations = algorithm(layer, batch, components, unit)
+    if fused:
+        yield from [KernelCost("products", x + y + num_weights(layer), operations)] * 3
+        return
+    yield from [KernelCost("products", tiles + kernel + results, operations)] * 3
+    if algorithm is _winograd:
+        images = components // unit  # transformed components take two times the memory of the components
+        yield from [KernelCost("patches", images * (x + y) + tiles + results)] * 3
+        yield from [KernelCost("components", 3 * (x + y))] * 3 if components == 8 else []
+    elif components == 8 or layer.kernel_size > 1:
+        yield from [KernelCost("patches" if layer.kernel_size > 1 else "components", x + tiles)] * 3
+        # one transform of the output and two transforms of the output gradient
+        yield from [KernelCost("components", results + y)] * 3 if components == 8 else []
     if layer.quaternion:
         # transforms: the weight in both passes, the weight gradient in the backward pass
-        yield KernelCost("weights and Adam", 3 * (num_weights(layer) + kernel))
-    if eight_products or layer.kernel_size > 1:
-        category = "patches" if layer.kernel_size > 1 else "components"
-        yield from [KernelCost(category, x + patches)] * 3  # two im2col kernels and one col2im kernel
-    else:
-        patches = x
-    yield from [KernelCost("products", patches + kernel + products, operations)] * 3
-    if eight_products:
-        # one transform of the output and two transforms of the output gradient
-        yield from [KernelCost("components", products + y)] * 3
+        transformed = 4 * num_weights(layer) if algorithm is _winograd and components == 8 else 0
+        yield KernelCost(
+            "weights and Adam", 2 * transformed + 3 * num_weights(layer) + (2 if transformed else 3) * kernel
+        )
 
 
-def _fused(layer: LayerShape, batch: int) -> Iterator[KernelCost]:
-    """Yield the CUDA kernels of a convolution with patches and transformed components in on-chip memory."""
-    x, _, _, y, _, operations = _sizes(layer, batch)
-    yield from [KernelCost("products", x + y + num_weights(layer), operations)] * 3
+def _im2col(layer: LayerShape, batch: int, components: int, unit: int) -> tuple[int, int, int, int]:
+    """Return the elements of patches, products and transformed weight, and the number of arithmetic operations."""
+    pixels, inputs, outputs = batch * layer.height * layer.width, layer.in_channels // unit, layer.out_channels // unit
+    kernel = components * layer.kernel_size**2 * inputs * outputs
+    patches = components * pixels * layer.kernel_size**2 * inputs
+    return patches, components * pixels * outputs, kernel, 2 * pixels * kernel
+
+
+def _winograd(layer: LayerShape, batch: int, components: int, unit: int) -> tuple[int, int, int, int]:
+    """Return the elements of tiles, products and transformed weight, and the number of arithmetic operations."""
+    tiles = batch * -(-layer.height // 4) * -(-layer.width // 4)
+    inputs, outputs = layer.in_channels // unit, layer.out_channels // unit
+    kernel = 36 * components * inputs * outputs
+    return 36 * components * tiles * inputs, 36 * components * tiles * outputs, kernel, 2 * tiles * kernel
 
 
 def _norm_passes(outputs: int) -> Iterator[KernelCost]:

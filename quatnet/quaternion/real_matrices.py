@@ -7,7 +7,7 @@ import numpy as np
 from ..backend import Array, asnumpy, xp
 from ..errors import ShapeError
 from .chunks import as_quaternion_array
-from .product import conjugate, hamilton_product
+from .product import hamilton_product
 
 
 def _multiplication_table() -> np.ndarray:
@@ -71,31 +71,30 @@ def _fill_matrix(q: Array, axis: int, entries: _Entries) -> Array:
 def left_matrix_adjoint(grad: Array, *, axis: int = -2) -> Array:
     """Return the gradient of `left_matrix`: the quaternion p with <p, q> = <L(q), grad> for every q.
 
-    The rows and columns of the 4x4 matrices `grad` lie along `axis` and the next axis. Column b of L(q) is q ⊗ e_b with
-    the unit e_b. The adjoint of q -> q ⊗ e_b is multiplication by the conjugate e_b*, so p = Σ_b grad[:, b] ⊗ e_b*.
+    The rows and columns of the 4x4 matrices `grad` lie along `axis` and the next axis.
     """
-    columns, units = _columns(grad, axis)
-    p = hamilton_product(columns, conjugate(units)).sum(axis=-2)
-    return xp.moveaxis(p, -1, axis % columns.ndim)
+    return _sum_entries(grad, axis, _left())
 
 
 def right_matrix_adjoint(grad: Array, *, axis: int = -2) -> Array:
     """Return the gradient of `right_matrix`: the quaternion q with <q, p> = <R(p), grad> for every p.
 
-    The layout is that of `left_matrix_adjoint`. Column b of R(p) is e_b ⊗ p with the unit e_b, so
-    q = Σ_b e_b* ⊗ grad[:, b].
+    The layout is that of `left_matrix_adjoint`.
     """
-    columns, units = _columns(grad, axis)
-    q = hamilton_product(conjugate(units), columns).sum(axis=-2)
-    return xp.moveaxis(q, -1, axis % columns.ndim)
+    return _sum_entries(grad, axis, _right())
 
 
-def _columns(grad: Array, axis: int) -> tuple[Array, Array]:
-    """Return the columns of 4x4 matrices as quaternions along the last axis, and the four units (4, 4)."""
+def _sum_entries(grad: Array, axis: int, entries: _Entries) -> Array:
+    """Return the adjoint of `_fill_matrix`: for each component, the sum of its four entries with their signs."""
     grad = xp.asarray(grad)
     position = axis % grad.ndim if grad.ndim else 0
     if not -grad.ndim <= axis < grad.ndim or grad.shape[position : position + 2] != (4, 4):
         raise ShapeError(
             f"expected 4x4 matrices along axis {axis} and the next axis, got shape {grad.shape}; pass axis=..."
         )
-    return xp.moveaxis(grad, (position, position + 1), (-1, -2)), xp.eye(4, dtype=grad.dtype)
+    matrix, (component, signs) = xp.moveaxis(grad, (position, position + 1), (0, 1)), entries
+    sums = [xp.zeros(matrix.shape[2:], dtype=grad.dtype) for _ in range(4)]
+    for row, column in np.ndindex(4, 4):
+        operation = xp.add if signs[row, column] > 0 else xp.subtract
+        operation(sums[component[row, column]], matrix[row, column], out=sums[component[row, column]])
+    return xp.stack(sums, axis=position)

@@ -41,10 +41,12 @@ def test_operations_agree_with_layer_costs():
     costs = {cost.name: cost for cost in layer_costs(QCNN14, 1001)}
     for layer in QCNN14.layers(1001):
         passes = roofline.layer_kernel_costs(QCNN14, 1001, batch=3)[layer.name]
-        products = getattr(
-            costs[layer.name], "multiplications_8" if roofline.uses_eight_products(layer) else "multiplications_16"
-        )
-        assert sum(each.operations for each in passes) == 3 * 3 * 2 * products
+        eight = roofline.uses_eight_products(layer)
+        products = 3 * getattr(costs[layer.name], "multiplications_8" if eight else "multiplications_16")
+        if roofline.uses_winograd(layer):  # 36 products per tile of 4 x 4 pixels, at the edge of the image as well
+            tiles = 3 * -(-layer.height // 4) * -(-layer.width // 4)
+            products = tiles * 36 * layer.in_channels * layer.out_channels // (2 if eight else 1)
+        assert sum(each.operations for each in passes) == 3 * 2 * products
 
 
 def test_uses_eight_products_for_wide_layers():
@@ -65,24 +67,27 @@ def elements_by_category(passes: list[KernelCost]) -> dict[str, list[int]]:
 
 def test_passes_of_a_convolution_by_hand():
     pixels, channels = 32 * 250 * 16, 64  # number of pixels, number of quaternion input and output channels
-    plain, fused = (
-        elements_by_category(roofline.layer_kernel_costs(QCNN14, 1001, 32, fused=fused)["blocks.2.convs.1"])
-        for fused in (False, True)
+    plain, fused, tf32 = (
+        elements_by_category(roofline.layer_kernel_costs(QCNN14, 1001, 32, **options)["blocks.2.convs.1"])
+        for options in ({}, {"fused": True}, {"tf32": True})
     )
-    patches, products, kernel = 8 * pixels * 9 * channels, 8 * pixels * channels, 8 * 9 * channels**2
-    assert plain["patches"] == [4 * pixels * channels + patches] * 3
-    assert plain["products"] == [patches + kernel + products] * 3
-    assert fused["products"] == [2 * 4 * pixels * channels + kernel // 2] * 3
+    image, weights = 4 * pixels * channels, 4 * 9 * channels**2
+    tiles, kernel = 36 * 32 * 63 * 4 * 4 * channels, 36 * (4 * channels) ** 2  # real products, 63 x 4 tiles per image
+    assert plain["patches"] == [2 * image + 2 * tiles] * 3
+    assert plain["products"] == [tiles + kernel + tiles] * 3
+    assert fused["products"] == [2 * image + weights] * 3
+    assert tf32["patches"] == [image + 9 * image] * 3
+    assert tf32["products"] == [9 * image + 4 * weights + image] * 3
     pooled = 32 * 125 * 8 * 4 * channels
     assert plain["pools"] == [5 * pooled] * 2
-    assert plain["dropout"] == [3 * pooled] * 2
+    assert plain["dropout"] == [2 * pooled] * 2
     assert len(plain["batch norm and relu"]) == 4
 
 
 # Comparison with the arrays passed to the kernels
 
 KERNELS = {  # category -> CUDA kernels; both transforms are applied to components and to weights
-    "patches": "im2col col2im input_transform_im2col output_transform_col2im",
+    "patches": "im2col col2im input_transform_im2col output_transform_col2im winograd_input winograd_output",
     "components and weights": "input_transform output_transform",
     "batch norm and relu": "moments affine gradient_sums input_gradient",
     "pools": "average average_gradient",
@@ -111,10 +116,10 @@ def count_elements(layer: LayerShape, rng: np.random.Generator) -> Counter:
 
     weight_shape = (4, layer.kernel_size, layer.kernel_size, layer.in_channels // 4, layer.out_channels // 4)
     x, w = (
-        Tensor(xp.asarray(rng.standard_normal(shape)), requires_grad=True)
+        Tensor(xp.asarray(rng.standard_normal(shape, dtype=np.float32)), requires_grad=True)
         for shape in ((2, layer.height, layer.width, layer.in_channels), weight_shape)
     )
-    scale, shift = (Tensor(xp.full(layer.out_channels, value), requires_grad=True) for value in (1.0, 0.0))
+    scale, shift = (Tensor(xp.full(layer.out_channels, np.float32(value)), requires_grad=True) for value in (1.0, 0.0))
     with kernels_enabled():
         compiled = load.function
         with mock.patch.object(load, "function", function):
@@ -124,7 +129,9 @@ def count_elements(layer: LayerShape, rng: np.random.Generator) -> Counter:
 
 
 @needs_compiler
-@pytest.mark.parametrize(("widths", "kernel_size"), [((128, 256), 3), ((16, 32), 3), ((128, 256), 1), ((16, 32), 1)])
+@pytest.mark.parametrize(
+    ("widths", "kernel_size"), [((512, 640), 3), ((128, 256), 5), ((16, 32), 3), ((128, 256), 1), ((16, 32), 1)]
+)
 def test_passes_agree_with_the_kernel_arguments(widths, kernel_size, rng):
     config = CNNConfig(3, True, (widths,), 4, mels=8, last_pool=True, block_dropout=0, kernel_size=kernel_size)
     layer = next(layer for layer in config.layers(10) if layer.name == "blocks.0.convs.1")
@@ -162,8 +169,8 @@ def test_categories_add_up_to_the_total():
 
 def test_host_elements_by_hand():
     config = CNNConfig(3, True, ((8,), (16,)), embedding=4, mels=8)
-    pixels = 2 * 10 * 8  # 2 clips of 10 frames and 8 mels; the first block pools 10 x 8 to 5 x 4
-    assert roofline.host_to_device_elements(config, 10, batch=2) == 4 * pixels + 2 * 20 * 8 + 2 * 20 * 16
+    pixels = 2 * 10 * 8  # 2 clips of 10 frames and 8 mels
+    assert roofline.host_to_device_elements(config, 10, batch=2) == 4 * pixels
 
 
 def test_command_prints_a_row_for_each_layer(capsys):
@@ -172,7 +179,7 @@ def test_command_prints_a_row_for_each_layer(capsys):
     assert lines[0] == "Predicted, not measured: qcnn14, a training step of 2 clips of 10 s"
     rows = [line.split(" | ")[0] for line in lines if line.startswith("| blocks")]
     assert rows == [f"| blocks.{b}.convs.{c}" for b in range(6) for c in range(2)]
-    assert sum(line.startswith(("| A100", "| H100")) for line in lines) == 8
+    assert sum(line.startswith(("| A100", "| H100", "| H200")) for line in lines) == 12
 
 
 @pytest.mark.parametrize("arguments", [["resnet38"], ["qcnn14", "--batch", "0"], ["cnn99"]])

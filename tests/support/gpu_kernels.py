@@ -31,7 +31,7 @@ BUDGETS = {
     ("normalize", "affine"): (36, 42, 0),
     ("normalize", "gradient_sums"): (62, 64, 4096),  # two float64 for each of 256 threads
     ("normalize", "input_gradient"): (48, 60, 0),
-    ("normalize", "moments"): (48, 54, 6144),  # three float64 for each of 256 threads
+    ("normalize", "moments"): (56, 64, 6144),  # three float64 for each of 256 threads
     ("patches", "col2im"): (48, 50, 0),
     ("patches", "im2col"): (48, 50, 0),
     ("input_transform", "input_transform"): (48, 56, 0),
@@ -39,7 +39,7 @@ BUDGETS = {
     ("winograd_input", "winograd_input"): (100, 200, 0),  # a tile of 36 numbers
     ("winograd_output", "winograd_output"): (100, 200, 0),
     ("pooling", "average"): (55, 64, 0),
-    ("pooling", "average_gradient"): (45, 48, 0),
+    ("pooling", "average_gradient"): (60, 60, 0),
     ("pooling", "maximum"): (62, 64, 0),
     ("pooling", "maximum_gradient"): (50, 50, 0),
 }

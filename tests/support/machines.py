@@ -49,7 +49,9 @@ def twice(grid: tuple, block: tuple, arrays: tuple) -> None:
 def install_fake_cupy(monkeypatch: pytest.MonkeyPatch, *, count=lambda: 1, kernel=twice, **names) -> types.ModuleType:
     """Install a NumPy-based fake CuPy that passes the start-up test. `names` replace functions of the fake."""
     cupy = types.ModuleType("cupy")
-    cupy.cuda = types.SimpleNamespace(runtime=types.SimpleNamespace(getDeviceCount=count))
+    cublas = types.SimpleNamespace(setMathMode=lambda handle, mode: None)
+    runtime = types.SimpleNamespace(getDeviceCount=count)
+    cupy.cuda = types.SimpleNamespace(runtime=runtime, cublas=cublas, get_cublas_handle=lambda: 0)
     module = types.SimpleNamespace(get_function=lambda name: kernel)
     functions = {"ones": np.ones, "empty": np.empty, "float32": np.float32, "RawModule": lambda *, code: module}
     vars(cupy).update({"__version__": "14.2.0"} | functions | names)

@@ -4,6 +4,8 @@ import numpy as np
 
 from ...backend import Array, on_gpu, xp
 
+BLOCKS, TILE, MIN_ROWS = 1024, 64, 512  # thread blocks that occupy a GPU, rows and columns of their results
+
 
 def transposed_product(a: Array, b: Array) -> Array:
     """Return aᵀ b for each pair of matrices in `a` (..., rows, m) and `b` (..., rows, n): (..., m, n).
@@ -15,6 +17,10 @@ def transposed_product(a: Array, b: Array) -> Array:
         return a.swapaxes(-1, -2) @ b
     a, b = xp.ascontiguousarray(a), xp.ascontiguousarray(b)
     (*stack, rows, m), n = a.shape, b.shape[-1]
+    parts = _parts(rows, int(np.prod(stack)) * -(-m // TILE) * -(-n // TILE))
+    if parts > 1:  # cuBLAS uses few multiprocessors for a small result with a long sum
+        a, b = (array.reshape(*stack, parts, rows // parts, -1) for array in (a, b))
+        return transposed_product(a, b).sum(axis=-3)
     result, one, zero = xp.empty((*stack, m, n), dtype=a.dtype), np.ones(1, a.dtype), np.zeros(1, a.dtype)
     cublas = xp.cuda.cublas
     product = {"f": cublas.sgemmStridedBatched, "d": cublas.dgemmStridedBatched}[a.dtype.char]
@@ -24,3 +30,9 @@ def transposed_product(a: Array, b: Array) -> Array:
         int(np.prod(stack)),
     )  # fmt: skip
     return result
+
+
+def _parts(rows: int, blocks: int) -> int:
+    """Return into how many equal parts a sum over `rows` is split, such that there are about `BLOCKS` thread blocks."""
+    wanted = min(BLOCKS // max(1, blocks), rows // MIN_ROWS)
+    return next((parts for parts in range(wanted, 1, -1) if rows % parts == 0), 1)
