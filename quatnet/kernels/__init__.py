@@ -3,7 +3,7 @@
 The comment at the start of each `.cu` file states how often each number is read and written, with and without the CUDA
 kernel. The Python module of the same name allocates the results and launches the CUDA kernels. Arrays are CuPy arrays
 of float32 or float64, see `supports`. The tests run each CUDA kernel on the CPU, and compile each CUDA kernel for six
-GPU architectures. No CUDA kernel has been run on a GPU so far.
+GPU architectures. `docs/gpu.md` states which GPU has run them.
 """
 
 from . import adam, dropout, eight_products, hamilton, normalize, patches, pooling, winograd

@@ -16,7 +16,8 @@ from support.kernels import kernels_on_cpu
 
 from quatnet.backend import on_gpu, xp
 from quatnet.conv.fast.component_transforms import left_transform, output_transform, right_transform
-from quatnet.kernels import adam, eight_products, hamilton, load, normalize, patches, pooling
+from quatnet.conv.gpu_winograd import INPUT, OUTPUT
+from quatnet.kernels import adam, dropout, eight_products, hamilton, load, normalize, patches, pooling, winograd
 
 pytestmark = pytest.mark.skipif(
     on_gpu() or unavailable_reason() is not None, reason=str(unavailable_reason() or "the faults are tested on the CPU")
@@ -82,6 +83,22 @@ def of_pooling():
     return [y, pooling.maximum(x, 2), pooling.average_gradient(y, x.shape, 2), pooling.maximum_gradient(y, x, 2)]
 
 
+def of_dropout():
+    return [dropout.dropout(random_arrays(2 * 2048 + 5), np.array([3, 4], np.uint64), 0.3)]
+
+
+def of_winograd_input():
+    images = random_arrays(4, 9, 7, 35)  # two groups of two images with 3 x 2 tiles
+    return [
+        winograd.input_transform(images, INPUT, 2, (3, 2), (1, 2)),
+        winograd.input_transform(random_arrays(2, 5, 6, 33), OUTPUT.T, 1, (2, 2), (0, 0)),
+    ]
+
+
+def of_winograd_output():
+    return [winograd.output_transform(random_arrays(2, 36, 2 * 3 * 2, 35), OUTPUT, (3, 2), (9, 7))]
+
+
 USES = {name.removeprefix("of_"): use for name, use in list(globals().items()) if name.startswith("of_")}
 WRONG_RESULT = "wrong result"
 FAULTS = {
@@ -129,13 +146,37 @@ FAULTS = {
         ("if (lane == 0 && c < channels)", "if (c < channels)", "race: write after write"),
         ("first + lane", "first", WRONG_RESULT),
         ("lane < half", "lane <= half", "race|out of bounds"),
-        ("double* out", "T* out", "argument 1 is float|argument 4 is float"),
+        ("double* __restrict__ out", "T* __restrict__ out", "argument 1 is float|argument 4 is float"),
         ("!(y[index] > 0)", "y[index] > 0", WRONG_RESULT),
     ],
     "pooling": [
         ("ky < size", "ky <= size", "out of bounds|race|wrong result"),
         ("value > best ||", "value >= best ||", WRONG_RESULT),
         ("i / channels * size", "i / channels", "race|wrong result"),
+        ("* share;\n        for", ";\n        for", WRONG_RESULT),
+    ],
+    # random numbers and tiles
+    "dropout": [
+        ("words[n / 2] >> n % 2 * 32", "words[n / 2] >> 32", WRONG_RESULT),
+        ("round < 10", "round < 9", WRONG_RESULT),
+        ("threadIdx.x + 1", "threadIdx.x", WRONG_RESULT),
+        ("high1 ^ words[1] ^ key0", "high1 ^ words[1] ^ key1", WRONG_RESULT),
+        (" && first + n < count", "", "out of bounds"),
+        ("    __syncthreads();\n", "", "race|uninitialized"),
+        ("* PHILOX_BLOCKS * 8;", "* PHILOX_BLOCKS;", "race|wrong result"),
+    ],
+    "winograd_input": [
+        ("px < width", "px <= width", "out of bounds|wrong result"),
+        ("* 4 - pad_w", "* 4 - pad_h", WRONG_RESULT),
+        ("p * 6 + q", "q * 6 + p", WRONG_RESULT),
+        ("row - (long long)k * batch * tiles_h", "row", "out of bounds|race"),
+        ("columns[p][kx] = transformed[p]", "columns[p][kx] = pixels[p % SIDE]", WRONG_RESULT),
+    ],
+    "winograd_output": [
+        ("y0 + r < height && ", "", "out of bounds|race"),
+        ("x0 + s < width", "x0 + s <= width", "out of bounds|race"),
+        ("p * 6 + q", "q * 6 + p", WRONG_RESULT),
+        ("k * 36 * step", "k * step", "uninitialized|wrong result"),
     ],
 }
 

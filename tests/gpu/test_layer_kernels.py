@@ -11,12 +11,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from support.arrays import assert_close, draw
-from support.kernels import dtypes, kernels_on_cpu, needs_compiler, orders
+from support.kernels import dtypes, kernels_disabled, kernels_enabled, kernels_on_cpu, needs_compiler, orders
 from support.strategies import seeds
 
-from quatnet import quaternion
+from quatnet import Tensor, ops, quaternion
 from quatnet.backend import asnumpy, xp
-from quatnet.kernels import adam, hamilton, normalize, pooling
+from quatnet.kernels import adam, dropout, hamilton, normalize, pooling
 
 pytestmark = needs_compiler
 TOLERANCE = {np.float32: {"rtol": 1e-4, "atol": 1e-5}, np.float64: {"rtol": 1e-11, "atol": 1e-11}}
@@ -61,6 +61,38 @@ def test_hamilton_product_with_several_blocks():
     p, q = draw(0, 2, 300, 4)
     with kernels_on_cpu("shuffled"):
         assert_close(hamilton.product(p, q, -1), quaternion.hamilton_product(p, q))
+
+
+# Dropout
+
+
+@given(
+    size=st.sampled_from((1, 7, 8, 2047, 2048, 2049, 5000)),
+    p=st.sampled_from((0.0, 0.1, 0.5, 0.999)),
+    key=st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1)),
+    dtype=dtypes,
+    order=orders,
+)
+def test_dropout_draws_the_numbers_of_numpy(size, p, key, dtype, order):
+    x, key = draw(0, size, dtype=dtype), np.array(key, np.uint64)
+    numbers = np.random.Generator(np.random.Philox(key=key)).random(size, dtype=np.float32)
+    with kernels_on_cpu(order):
+        y = dropout.dropout(x, key, p)
+    np.testing.assert_array_equal(asnumpy(y), asnumpy(x) * ((numbers >= p) * dtype(1 / (1 - p))))
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 5, 7), (300, 1000)])
+def test_dropout_of_the_op_does_not_depend_on_the_backend(shape):
+    x = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+    results = []
+    for enabled in (kernels_disabled, kernels_enabled):
+        with enabled():
+            tensor = Tensor(xp.asarray(x), requires_grad=True)
+            y = ops.dropout(tensor, 0.3, rng=np.random.default_rng(2), train=True)
+            y.backward(xp.ones_like(y.data))
+            results.append((asnumpy(y.data), asnumpy(tensor.grad)))
+    np.testing.assert_array_equal(*(result[0] for result in results))
+    np.testing.assert_array_equal(*(result[1] for result in results))
 
 
 # Batch normalization
