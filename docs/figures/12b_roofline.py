@@ -8,7 +8,7 @@ from quatnet.models import cnn14
 from quatnet.profile.counts import FLOAT_BYTES
 from quatnet.profile.roofline import (
     A100,
-    H100,
+    H200,
     GpuSpec,
     KernelCost,
     layer_kernel_costs,
@@ -52,7 +52,7 @@ def draw() -> Figure:
     figure = Figure(figsize=(7, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     panel(left, A100)
-    panel(right, H100)
+    panel(right, H200)
     left.set_ylabel("predicted operations per second (10¹²)")
     left.legend(fontsize=9, loc="lower right")
     return figure

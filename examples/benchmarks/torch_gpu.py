@@ -9,34 +9,29 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn import functional
-from torch_networks import LAYOUTS, Network
+from torch_networks import Network
 
 from quatnet.models import CNNConfig
 
-WARM_UP_RUNS, INPUTS, ALGORITHMS = 3, 3, 10
+WARM_UP_RUNS, INPUTS = 3, 3
 
 
 def rows(
     config: CNNConfig, clips: Iterator[np.ndarray], labels: np.ndarray, args: argparse.Namespace
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row for each variant of the network, layout, TF32 off and on, and with `--compile` compiled.
+    """Yield a row for each variant of the network, TF32 off and on, and with `--compile` compiled.
 
-    The layout which was faster on an H200 is measured once more with the fastest algorithms of cuDNN, which cuDNN finds
-    by trying `ALGORITHMS` of them for each layer, and then compiled.
+    The layout is the one that was faster on an H200. cuDNN searches the fastest of its algorithms for each layer. This
+    must come before any other measurement, because PyTorch keeps the algorithms that it has chosen first.
     """
-    torch.backends.cudnn.benchmark_limit = ALGORITHMS
+    torch.backends.cudnn.benchmark = True
     inputs = [torch.from_numpy(x).cuda() for x in islice(clips, INPUTS)]
     targets = torch.from_numpy(labels).cuda()
     for variant in ("peers", "expanded") if config.quaternion else ("real",):
-        for tf32 in (False, True):
+        for tf32, layout in ((False, "channels first"), (True, "channels last")):
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
-            for layout in LAYOUTS:
-                yield _measure(config, variant, layout, inputs, targets, args, compiled=False) | {"tf32": tf32}
-            layout = "channels last" if tf32 else "channels first"
-            torch.backends.cudnn.benchmark = True
             for compiled in (False, True) if args.compile else (False,):
                 yield _measure(config, variant, layout, inputs, targets, args, compiled=compiled) | {"tf32": tf32}
-            torch.backends.cudnn.benchmark = False
 
 
 def _measure(
@@ -70,8 +65,7 @@ def _measure(
     peak = torch.cuda.max_memory_reserved() / 1e9
     network.eval()
     forward_seconds = median_seconds(forward, args.runs)
-    searched = ", cuDNN search" if torch.backends.cudnn.benchmark else ""
-    name = f"PyTorch {variant}, {layout}{searched}" + (", compiled" if compiled else "")
+    name = f"PyTorch {variant}, {layout}" + (", compiled" if compiled else "")
     return {
         "network": args.network,
         "by": name,

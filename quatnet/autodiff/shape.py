@@ -1,6 +1,7 @@
 """Differentiable reshaping, transposition, indexing and concatenation."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def transpose(x: Tensor, axes: Sequence[int]) -> Tensor:
     return Tensor.from_op(x.data.transpose(axes), (x,), lambda grad: (grad.transpose(inverse),))
 
 
-def getitem(x: Tensor, index: object) -> Tensor:
+def getitem(x: Tensor, index: Any) -> Tensor:
     """Return x[index]. Raises ShapeError if `index` is out of bounds.
 
     If `index` selects an entry several times, the gradient of this entry is the sum over the selections.
@@ -50,7 +51,7 @@ def getitem(x: Tensor, index: object) -> Tensor:
     return Tensor.from_op(y, (x,), backward)
 
 
-def _is_on_device(index: object) -> bool:
+def _is_on_device(index: Any) -> bool:
     return any(isinstance(part, xp.ndarray) for part in (index if isinstance(index, tuple) else (index,)))
 
 
