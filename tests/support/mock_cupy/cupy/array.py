@@ -1,7 +1,7 @@
 """The device array, a wrapper of a NumPy array with explicit and recorded copies between host and device."""
 
+import ctypes
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -122,7 +122,17 @@ class ndarray:
         return partial(call, getattr(self._memory, name), f"ndarray.{name}", allowed)
 
 
-ndarray.data = property(lambda self: SimpleNamespace(ptr=self._memory.ctypes.data))
+class MemoryPointer:
+    """The address of the memory of an array."""
+
+    def __init__(self, memory: np.ndarray) -> None:
+        self.ptr = memory.ctypes.data
+
+    def copy_from_device_async(self, source: "MemoryPointer", size: int) -> None:
+        ctypes.memmove(self.ptr, source.ptr, size)
+
+
+ndarray.data = property(lambda self: MemoryPointer(self._memory))
 for _name in PROPERTIES:
     setattr(ndarray, _name, property(lambda self, _name=_name: getattr(self._memory, _name)))
 for _name in VIEWS:

@@ -1,5 +1,6 @@
 """The module `cupy.cuda` of the mock, with one synchronous device."""
 
+import time
 from functools import partial
 from types import SimpleNamespace
 
@@ -21,6 +22,21 @@ class Device:
 
     def synchronize(self) -> None:
         """Do nothing, since all operations are synchronous."""
+
+
+class Event:
+    """A point in time. All operations of the mock are synchronous."""
+
+    def record(self) -> None:
+        self.seconds = time.perf_counter()
+
+    def synchronize(self) -> None:
+        """Do nothing, since all operations are synchronous."""
+
+
+def get_elapsed_time(start: Event, end: Event) -> float:
+    """Return the time between two events in milliseconds."""
+    return 1e3 * (end.seconds - start.seconds)
 
 
 def get_cublas_handle() -> int:
