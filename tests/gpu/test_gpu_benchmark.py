@@ -27,7 +27,7 @@ def test_smoke_run_prints_each_convolution_and_the_step():
     names = [layer.name for layer in small_cnn(10).layers(101) if not layer.linear]
     assert [line.split()[0] for line in lines if line.startswith("blocks.")] == names
     assert lines[-1].split()[:3] in (["qcnn14", "quatnet", "float32"], ["qcnn14", "quatnet", "TF32"])
-    assert all(float(number) > 0 for number in lines[-1].split()[3:])
+    assert all(float(number) > 0 for number in lines[-1].split()[3:5])  # milliseconds; the mock has no peak memory
 
 
 def test_median_seconds_synchronizes(monkeypatch):
