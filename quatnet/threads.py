@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
 from functools import cache
 from typing import TypeVar
@@ -40,7 +40,7 @@ def thread_count() -> int:
         `QUATNET_NUM_THREADS` is not an integer of at least 1.
     """
     text = os.environ.get("QUATNET_NUM_THREADS", "").strip() or str(_available_cores())
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise ConfigError(f"QUATNET_NUM_THREADS={text!r}: expected an integer of at least 1")
     return int(text)
 
@@ -50,8 +50,8 @@ def _available_cores() -> int:
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(thread_count(), thread_name_prefix="quatnet", initializer=_mark_worker)
+def _pool(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers, thread_name_prefix="quatnet", initializer=_mark_worker)
 
 
 _thread_state = threading.local()
@@ -66,22 +66,56 @@ def _blas_controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+def fork_safe_lock() -> threading.RLock:
+    """Return a lock that is free in a forked process, even if another thread held the lock during the fork.
+
+    The lock is reentrant, because the garbage collector may end a generator while its thread holds the lock.
+    """
+    lock = threading.RLock()
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+    return lock
+
+
+_blas_lock = fork_safe_lock()
+_blas_limits: dict[object, int] = {}  # thread of each `with` statement of single_threaded_blas
+_restore_blas = ExitStack()
+
+
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
     """Limit BLAS to one thread within a `with` statement, because its rounding depends on the number of threads.
 
-    The `with` statement takes several microseconds. A nested `with` statement takes almost no time. A training step or
-    a network therefore contains one outer `with` statement.
+    The limit applies to the process. It ends with the last `with` statement of all threads. The outer `with` statement
+    takes several microseconds. A training step or a network therefore contains one outer `with` statement.
     """
-    if getattr(_thread_state, "blas_is_limited", False):
+    statement = object()
+    with _blas_lock:
+        _blas_limits[statement] = threading.get_ident()
+        if len(_blas_limits) == 1:
+            _restore_blas.enter_context(_blas_controller().limit(limits=1))
+    try:
         yield
-        return
-    with _blas_controller().limit(limits=1):
-        _thread_state.blas_is_limited = True
-        try:
-            yield
-        finally:
-            _thread_state.blas_is_limited = False
+    finally:
+        _end_blas_limits([statement])
+
+
+def _end_blas_limits(statements: Sequence[object]) -> None:
+    with _blas_lock:
+        for statement in statements:
+            _blas_limits.pop(statement, None)
+        if not _blas_limits:
+            _restore_blas.close()
+
+
+def _forget_threads() -> None:
+    """Remove the state of all other threads, which do not exist in a forked process."""
+    _pool.cache_clear()
+    _end_blas_limits([key for key, thread in _blas_limits.items() if thread != threading.get_ident()])
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
 
 
 def chunk_slices(length: int, bytes_per_item: int) -> list[slice]:
@@ -105,7 +139,7 @@ def parallel_map(work: Callable[[Item], Result], items: Sequence[Item]) -> Itera
         else:
             # A context contains np.errstate. Two threads cannot enter the same context.
             contexts = [copy_context() for _ in items]
-            yield from _pool().map(lambda context, item: context.run(work, item), contexts, items)
+            yield from _pool(thread_count()).map(lambda context, item: context.run(work, item), contexts, items)
 
 
 def parallel_for(work: Callable[[Item], object], items: Sequence[Item]) -> None:

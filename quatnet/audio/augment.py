@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..errors import ConfigError, ShapeError
-from .read import checked_count
+from ..checks import checked_count, checked_number
+from ..errors import ShapeError
 
 
 def spec_augment(
@@ -101,8 +101,7 @@ def _check_mixup(x: np.ndarray, targets: np.ndarray, alpha: float) -> None:
             f"expected float targets ({len(x)}, classes), got shape {targets.shape} of {targets.dtype}; "
             "convert class labels with datasets.one_hot"
         )
-    if not 0 < alpha < np.inf:
-        raise ConfigError(f"alpha must be positive and finite, got {alpha}; omit mixup to leave clips unchanged")
+    checked_number("alpha", alpha, "(0, inf)")
 
 
 def _mix(x: np.ndarray, lam: np.ndarray, permutation: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from .. import ops
 from ..autodiff import Tensor, no_grad
 from ..backend import Array
+from ..checks import as_array
 from ..errors import ConfigError, ShapeError
 from ..models import Network
 
@@ -82,6 +83,7 @@ def append_soft_targets(targets: np.ndarray, teacher_outputs: np.ndarray) -> np.
     The dtype is the dtype of the targets. Mixup of the result mixes targets and teacher outputs in the same proportion.
     Raises ShapeError if the numbers of clips differ.
     """
+    targets, teacher_outputs = as_array(targets, np), as_array(teacher_outputs, np)
     if targets.ndim != 2 or teacher_outputs.ndim != 2 or len(targets) != len(teacher_outputs):
         raise ShapeError(
             "expected targets (N, classes) and teacher_outputs (N, size), "

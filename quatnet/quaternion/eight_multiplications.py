@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..backend import Array, xp
+from .chunks import as_quaternion_array
 
 HADAMARD = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])
 
@@ -25,6 +26,7 @@ def eight_products(p: Array, q: Array, multiply: Callable[[Array, Array], Array]
     Source: P. Klęsk and A. Cariow for these formulas. T. D. Howell and J.-C. Lafon, 1975, for the first algorithm with
     8 multiplications.
     """
+    p, q = as_quaternion_array(p, 0), as_quaternion_array(q, 0)
     transformed = [multiply(a, b) for a, b in zip(_hadamard_transform(p), _hadamard_transform(q), strict=True)]
     z = [total * 0.25 for total in _hadamard_transform(transformed)]
     r = 2 * multiply(p[0], q[0]) - z[0]

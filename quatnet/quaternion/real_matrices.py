@@ -5,8 +5,7 @@ from functools import cache
 import numpy as np
 
 from ..backend import Array, asnumpy, xp
-from ..errors import ShapeError
-from .chunks import as_quaternion_array
+from .chunks import as_matrix_array, as_quaternion_array
 from .product import conjugate, hamilton_product
 
 
@@ -92,10 +91,5 @@ def right_matrix_adjoint(grad: Array, *, axis: int = -2) -> Array:
 
 def _columns(grad: Array, axis: int) -> tuple[Array, Array]:
     """Return the columns of 4x4 matrices as quaternions along the last axis, and the four units (4, 4)."""
-    grad = xp.asarray(grad)
-    position = axis % grad.ndim if grad.ndim else 0
-    if not -grad.ndim <= axis < grad.ndim or grad.shape[position : position + 2] != (4, 4):
-        raise ShapeError(
-            f"expected 4x4 matrices along axis {axis} and the next axis, got shape {grad.shape}; pass axis=..."
-        )
-    return xp.moveaxis(grad, (position, position + 1), (-1, -2)), xp.eye(4, dtype=grad.dtype)
+    columns = as_matrix_array(grad, axis, 4).swapaxes(-2, -1)
+    return columns, xp.eye(4, dtype=columns.dtype)

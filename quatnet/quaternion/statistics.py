@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..backend import Array, xp
-from ..errors import ShapeError
+from ..checks import as_array
+from ..errors import ConfigError, ShapeError
 from .arithmetic import inner_product, normalize, real_part
 from .chunks import as_quaternion_array
 
@@ -16,8 +17,12 @@ def random_rotations(
     Each quaternion is a normalized vector of four independent normal numbers. The numbers are drawn on the host, so
     that all backends return the same rotations.
 
+    Raises ConfigError unless `dtype` is a float dtype.
+
     Source: M. E. Muller, 1959.
     """
+    if not np.issubdtype(dtype, np.floating):
+        raise ConfigError(f"expected a float dtype, got {dtype!r}")
     numbers: np.ndarray = rng.standard_normal((*shape, 4)).astype(dtype)
     return xp.moveaxis(normalize(xp.asarray(numbers)), -1, axis)
 
@@ -49,12 +54,21 @@ def mean_rotation(q: Array, weights: Array | None = None, *, sample_axis: int = 
     rotations = _unit_quaternions(q, sample_axis, axis)
     products = rotations[..., :, None] * rotations[..., None, :]  # shape (..., N, 4, 4)
     if weights is not None:
-        weights = xp.broadcast_to(xp.asarray(weights), real_part(q, axis=axis).shape)
+        weights = _broadcast_weights(as_array(weights), real_part(q, axis=axis).shape)
         products = products * _axes_last(xp.expand_dims(weights, axis), sample_axis, axis)[..., None]
     mean = _largest_eigenvector(products.sum(axis=-3))
     mean = xp.where(inner_product(rotations[..., 0, :], mean)[..., None] < 0, -mean, mean)
     position = axis % q.ndim - (sample_axis % q.ndim < axis % q.ndim)
     return xp.moveaxis(mean.astype(q.dtype), -1, position)
+
+
+def _broadcast_weights(weights: Array, shape: tuple[int, ...]) -> Array:
+    if (weights < 0).any():
+        raise ShapeError("expected weights >= 0, got a negative weight")
+    try:
+        return xp.broadcast_to(weights, shape)
+    except ValueError:
+        raise ShapeError(f"expected weights that broadcast to {shape}, got shape {weights.shape}") from None
 
 
 def _unit_quaternions(q: Array, sample_axis: int, axis: int) -> Array:

@@ -58,7 +58,7 @@ def test_label_smoothing():
     np.testing.assert_allclose(
         datasets.one_hot(np.array([1, 0]), 4, label_smoothing=0.2), [[0.05, 0.85, 0.05, 0.05], [0.85, 0.05, 0.05, 0.05]]
     )
-    with pytest.raises(ConfigError, match=r"label_smoothing from 0 to 1, got 1\.5"):
+    with pytest.raises(ConfigError, match=r"label_smoothing in \[0, 1\], got 1\.5"):
         datasets.one_hot(LABELS, 3, label_smoothing=1.5)
 
 
