@@ -16,11 +16,8 @@ def as_array(value: object, module: Any = xp) -> Array:
     Other float arrays are not copied. `module` is the array module, by default that of the backend. Raises ShapeError
     unless `value` is a regular array of real numbers.
     """
-    try:
-        if type(value) in (bool, int, float):
-            array = module.full((), value)  # `asarray` would copy the number from the host to the GPU
-        else:
-            array = module.asarray(value)
+    try:  # for a number, `asarray` would copy from the host to the GPU
+        array = module.full((), value) if type(value) in (bool, int, float) else module.asarray(value)
     except QuatnetError:  # the backend is not available, or `value` is a tensor
         raise
     except (TypeError, ValueError, OverflowError) as error:
@@ -54,3 +51,10 @@ def checked_number(name: str, value: float, interval: str) -> float:
     if not isinstance(value, Real) or isinstance(value, bool) or not (low < value < high or value in ends):
         raise ConfigError(f"expected {name} in {interval}, got {value!r}")
     return float(value)
+
+
+def checked_rng(rng: np.random.Generator) -> np.random.Generator:
+    """Return `rng`. Raises ConfigError unless it is a random generator of NumPy."""
+    if not isinstance(rng, np.random.Generator):
+        raise ConfigError(f"expected a generator as rng, such as np.random.default_rng(0), got {rng!r}")
+    return rng

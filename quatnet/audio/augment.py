@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..checks import checked_count, checked_number
+from ..checks import checked_count, checked_number, checked_rng
 from ..errors import ShapeError
 
 
@@ -31,12 +31,12 @@ def spec_augment(
     ShapeError
         `x` is not a float array (N, frames, mels, 4).
     ConfigError
-        `num_masks`, `max_frames` or `max_mels` is not an integer of at least 1.
+        `num_masks`, `max_frames` or `max_mels` is not an integer of at least 1, or `rng` is not a generator.
 
     Source: D. S. Park et al., SpecAugment, 2019. Singh et al., 2025, set masked cells to 0 after the first batch norm.
     The mean of the clip is an equivalent value that needs no batch norm.
     """
-    y = _checked_batch(x).copy()
+    y, rng = _checked_batch(x).copy(), checked_rng(rng)
     for clip in y:  # clip is a view (frames, mels, 4) of y
         # two means over one axis each are four times as fast as one mean over two axes
         mean = clip.mean(axis=0).mean(axis=0)
@@ -90,7 +90,7 @@ def mixup(
     Source: H. Zhang et al., mixup, 2018.
     """
     _check_mixup(_checked_batch(x), targets, alpha)
-    lam = rng.beta(alpha, alpha, size=len(x))
+    lam = checked_rng(rng).beta(alpha, alpha, size=len(x))
     permutation = rng.permutation(len(x))
     return _mix(x, lam, permutation), _mix(targets, lam, permutation)
 
@@ -134,6 +134,6 @@ def time_shift(x: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     if _checked_batch(x).shape[1] == 0:
         raise ShapeError(f"expected at least one frame, got shape {x.shape}")
     y = np.empty_like(x)
-    for n, shift in enumerate(rng.integers(x.shape[1], size=len(x))):
+    for n, shift in enumerate(checked_rng(rng).integers(x.shape[1], size=len(x))):
         y[n, :shift], y[n, shift:] = x[n, x.shape[1] - shift :], x[n, : x.shape[1] - shift]
     return y

@@ -13,7 +13,7 @@ import numpy as np
 from .. import ops
 from ..autodiff import Tensor, no_grad
 from ..backend import Array
-from ..checks import as_array
+from ..checks import as_array, checked_number
 from ..errors import ConfigError, ShapeError
 from ..models import Network
 
@@ -60,11 +60,10 @@ def distillation(
         `kind` is unknown, `alpha` is outside 0 to 1, or `temperature` is not above 0.
     """
     losses = LOSSES.get(kind) if isinstance(kind, str) else kind
-    if not (isinstance(losses, tuple) and len(losses) == 2) or not 0 <= alpha <= 1 or not temperature > 0:
-        raise ConfigError(
-            "expected 0 <= alpha <= 1, temperature > 0 and a kind of softmax, bernoulli or a pair of losses, "
-            f"got {alpha}, {temperature} and {kind!r}"
-        )
+    if not (isinstance(losses, tuple) and len(losses) == 2):
+        raise ConfigError(f"expected a kind of softmax, bernoulli or a pair of losses, got {kind!r}")
+    alpha = checked_number("alpha", alpha, "[0, 1]")
+    temperature = checked_number("temperature", temperature, "(0, inf)")
     hard_loss, soft_loss = losses
 
     def loss(logits: Tensor, targets: Array, x: Array) -> Tensor:

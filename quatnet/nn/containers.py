@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
+from ..errors import ConfigError
 from .module import Module
 
 Layer = Callable[..., Tensor]
@@ -24,6 +25,8 @@ class Sequential(Module):
     """
 
     def __init__(self, *layers: Layer) -> None:
+        if wrong := [layer for layer in layers if not callable(layer)]:
+            raise ConfigError(f"expected layers as separate arguments, as in Sequential(*layers), got {wrong[0]!r}")
         self.layers = list(layers)
 
     def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 from .. import kernels
 from ..autodiff import Tensor
 from ..backend import Array, xp
+from ..checks import checked_number
 from ..errors import ConfigError, ShapeError
 from ..threads import CACHE_BYTES, chunk_slices, parallel_for, parallel_map, parallel_ufunc
 
@@ -33,7 +34,7 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
     if kernels.supports(x):
         mean, variance = kernels.normalize.moments(x)
         return mean.astype(x.dtype), variance.astype(x.dtype)
-    channels, rows = x.shape[-1], _image_rows(x)
+    rows, channels = _image_rows(x), x.shape[-1]
     count, mean, squares = 0, xp.zeros(channels), xp.zeros(channels)
     moments = parallel_map(lambda chunk: _moments(rows[chunk], channels), _chunk_slices(rows))
     for n, chunk_mean, chunk_squares in moments:
@@ -74,7 +75,7 @@ def batch_norm(
         raise ShapeError(f"expected weight and bias of shape {x.shape[-1:]}, got {weight.shape} and {bias.shape}")
     a, scale = x.data, weight.data
     mean, variance = running_stats or batch_stats or batch_statistics(a)
-    inv_std = 1 / xp.sqrt(variance + a.dtype.type(eps))
+    inv_std = 1 / xp.sqrt(variance + a.dtype.type(checked_number("eps", eps, "[0, inf)")))
     y = _affine(a, scale * inv_std, bias.data - mean * scale * inv_std, relu)
 
     def backward(grad: Array) -> Sequence[Array | None]:
@@ -121,6 +122,8 @@ def _gradients_on_gpu(
 
 
 def _image_rows(x: Array) -> Array:
+    if x.ndim < 2:
+        raise ShapeError(f"batch norm needs an array (..., C) with at least two axes, got shape {x.shape}")
     return x.reshape(-1, x.shape[-2] * x.shape[-1]) if x.ndim > 2 else x
 
 

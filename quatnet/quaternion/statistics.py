@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..backend import Array, xp
-from ..checks import as_array
+from ..checks import as_array, checked_rng
 from ..errors import ConfigError, ShapeError
 from .arithmetic import inner_product, normalize, real_part
 from .chunks import as_quaternion_array
@@ -23,7 +23,7 @@ def random_rotations(
     """
     if not np.issubdtype(dtype, np.floating):
         raise ConfigError(f"expected a float dtype, got {dtype!r}")
-    numbers: np.ndarray = rng.standard_normal((*shape, 4)).astype(dtype)
+    numbers: np.ndarray = checked_rng(rng).standard_normal((*shape, 4)).astype(dtype)
     return xp.moveaxis(normalize(xp.asarray(numbers)), -1, axis)
 
 

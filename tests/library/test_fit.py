@@ -50,7 +50,7 @@ def test_invalid_loader_arguments():
         training.DataLoader(clips(), datasets.one_hot(LABELS[1:], 3))
     with pytest.raises(ShapeError, match="got 0 inputs"):
         training.DataLoader(clips()[:0], datasets.one_hot(LABELS[:0], 3))
-    with pytest.raises(ConfigError, match="batch_size >= 1, got 0"):
+    with pytest.raises(ConfigError, match="batch_size must be an integer of at least 1, got 0"):
         training.DataLoader(clips(), datasets.one_hot(LABELS, 3), batch_size=0)
 
 
