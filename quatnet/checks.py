@@ -4,6 +4,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from numpy.ma import MaskedArray
 
 from .backend import Array, xp
 from .errors import ConfigError, QuatnetError, ShapeError
@@ -22,7 +23,7 @@ def as_array(value: object, module: Any = xp) -> Array:
         raise
     except (TypeError, ValueError, OverflowError) as error:
         raise ShapeError(f"expected an array of real numbers, with rows of equal length: {error}") from None
-    if array.dtype.kind not in "biuf" or isinstance(value, np.ma.MaskedArray):
+    if array.dtype.kind not in "biuf" or isinstance(value, MaskedArray):
         raise ShapeError(f"expected an array of real numbers, got {type(value).__name__} of dtype {array.dtype}")
     if array.dtype.kind == "f":
         return array.astype(np.float32) if array.dtype.itemsize < 4 else array

@@ -7,11 +7,12 @@ threads. A parallel loop inside a worker runs serially.
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from contextvars import copy_context
 from functools import cache
+from itertools import repeat
 from typing import TypeVar
 
 import numpy
@@ -37,11 +38,11 @@ def thread_count() -> int:
     Raises
     ------
     ConfigError
-        `QUATNET_NUM_THREADS` is not an integer of at least 1.
+        `QUATNET_NUM_THREADS` is not an integer from 1 to 9999.
     """
     text = os.environ.get("QUATNET_NUM_THREADS", "").strip() or str(_available_cores())
-    if not text.isdecimal() or int(text) < 1:
-        raise ConfigError(f"QUATNET_NUM_THREADS={text!r}: expected an integer of at least 1")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) < 10_000):
+        raise ConfigError(f"QUATNET_NUM_THREADS={text!r}: expected an integer of at least 1 and at most 9999")
     return int(text)
 
 
@@ -79,7 +80,7 @@ def fork_safe_lock() -> threading.RLock:
 
 _blas_lock = fork_safe_lock()
 _blas_limits: dict[object, int] = {}  # thread of each `with` statement of single_threaded_blas
-_restore_blas = ExitStack()
+_blas_threads: list[int] = []  # number of threads of each BLAS library without the limit
 
 
 @contextmanager
@@ -92,8 +93,8 @@ def single_threaded_blas() -> Iterator[None]:
     statement = object()
     with _blas_lock:
         _blas_limits[statement] = threading.get_ident()
-        if len(_blas_limits) == 1:
-            _restore_blas.enter_context(_blas_controller().limit(limits=1))
+        if not _blas_threads:
+            _blas_threads.extend(_set_blas_threads(repeat(1)))
     try:
         yield
     finally:
@@ -105,7 +106,20 @@ def _end_blas_limits(statements: Sequence[object]) -> None:
         for statement in statements:
             _blas_limits.pop(statement, None)
         if not _blas_limits:
-            _restore_blas.close()
+            _set_blas_threads(_blas_threads)
+            _blas_threads.clear()
+
+
+def _set_blas_threads(numbers: Iterable[int]) -> list[int]:
+    """Set the number of threads of each BLAS library, and return the previous numbers."""
+    previous = []
+    for library, number in zip(_blas_controller().lib_controllers, numbers, strict=False):
+        previous.append(library.num_threads)
+        release = getattr(library, "clear_controlling_thread", lambda force: None)
+        release(force=True)  # threadpoolctl 3.8 ignores calls from another thread than the first
+        library.set_num_threads(number)
+        release(force=True)
+    return previous
 
 
 def _forget_threads() -> None:

@@ -58,16 +58,13 @@ class FrontEnd:
         check_frames(self.window, self.hop)
         for name in ("sample_rate_hz", "mels"):
             checked_count(name, getattr(self, name))
-        for name, interval in {"low_hz": "[0, inf)", "high_hz": "(0, inf)", "floor_db": "[-200, 0]"}.items():
-            checked_number(name, getattr(self, name), interval)
+        for name in ("low_hz", "high_hz", "clip_seconds"):
+            checked_number(name, getattr(self, name), "[0, inf)")
+        checked_number("floor_db", self.floor_db, "[-200, 0]")
         self.filterbank()
         if self.variant not in self.variants:
             raise ConfigError(f"expected variant to be one of {', '.join(self.variants)}, got {self.variant!r}")
-        if (
-            not self.window
-            < 2 * checked_number("clip_seconds", self.clip_seconds, "(0, inf)") * self.sample_rate_hz
-            < float("inf")
-        ):
+        if not self.window < 2 * self.clip_seconds * self.sample_rate_hz < float("inf"):
             raise ConfigError(
                 f"clip_seconds={self.clip_seconds} must be finite and longer than half a window, "
                 f"{self.window / 2 / self.sample_rate_hz} s"

@@ -145,7 +145,8 @@ def log_mel(power: np.ndarray, filterbank: np.ndarray, *, floor_db: float = -100
             f"got {power.shape} and {filterbank.shape}; use the same window for both"
         )
     with single_threaded_blas():
-        return 10 * np.log10(np.maximum(power @ filterbank, np.float32(10 ** (floor_db / 10))))
+        energies = power @ filterbank
+    return 10 * np.log10(np.maximum(energies, np.float32(10 ** (floor_db / 10))))
 
 
 def deltas(features: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Differentiable reshaping, transposition, indexing and concatenation."""
 
 from collections.abc import Sequence
+from numbers import Integral
 
 from ..backend import Array, xp
 from ..errors import ShapeError
@@ -28,15 +29,16 @@ def transpose(x: Tensor, axes: Sequence[int]) -> Tensor:
 
 
 def getitem(x: Tensor, index: object) -> Tensor:
-    """Return x[index]. Raises ShapeError if `index` is out of bounds.
+    """Return x[index]. Raises ShapeError if `index` is invalid or out of bounds.
 
-    If `index` selects an entry several times, the gradient of this entry is the sum over the selections.
+    The index may be a tensor of booleans, as in x[x > 0]. If `index` selects an entry several times, the gradient of this entry is the sum over the selections.
     """
     shape, dtype = x.shape, x.data.dtype
+    index = index.data if isinstance(index, Tensor) else index
     try:
         y = x.data[index]
-    except IndexError as error:
-        raise ShapeError(f"expected an index within shape {shape}, got {index}: {error}") from None
+    except (IndexError, TypeError, ValueError) as error:
+        raise ShapeError(f"expected an index within shape {shape}: {str(error).splitlines()[0]}") from None
 
     def backward(grad: Array) -> Sequence[Array]:
         grad_x = xp.zeros(shape, dtype=dtype)
@@ -60,6 +62,6 @@ def concatenate(tensors: Sequence[Tensor], *, axis: int = -1) -> Tensor:
 
 
 def _without_axis(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    if not -len(shape) <= axis < len(shape):
+    if not isinstance(axis, Integral) or not -len(shape) <= axis < len(shape):
         raise ShapeError(f"expected tensors with an axis {axis}, got shape {shape}")
     return shape[: axis % len(shape)] + shape[axis % len(shape) + 1 :]

@@ -15,8 +15,8 @@ from ..errors import GraphFreedError, ShapeError
 from ..threads import fork_safe_lock
 
 Backward = Callable[[Array], Sequence[Array | None]]
-# One event for each `with` statement of no_grad, set when the statement ends. Generators may end their statements in any
-# order and in other threads.
+# One event for each `with` statement of no_grad, set when the statement ends. Generators may end their statements in
+# any order and in other threads.
 _no_grad_ends: ContextVar[tuple[Event, ...]] = ContextVar("no_grad_ends", default=())
 _grad_lock = fork_safe_lock()
 

@@ -11,7 +11,6 @@ import numpy as np
 from tqdm import tqdm
 
 from ..audio import FrontEnd
-from ..threads import thread_count
 from .records import Clip
 
 VERSION = 1  # increase if the computation of the features changes
@@ -72,7 +71,7 @@ def _compute(array: np.ndarray, clips: Sequence[Clip], frontend: FrontEnd) -> No
     def compute_clip(number: int) -> None:
         array[number] = frontend(*clips[number].source())
 
-    pool = ThreadPoolExecutor(thread_count())
+    pool = ThreadPoolExecutor(os.cpu_count())
     try:
         list(tqdm(pool.map(compute_clip, range(len(clips))), total=len(clips), desc="features", unit="clip"))
     finally:

@@ -21,7 +21,6 @@ from tqdm import tqdm
 from ..audio import fix_length, read, resample
 from ..errors import DataError
 from ..files import atomic_write
-from ..threads import thread_count
 from .audioset import Segments, find_recording
 from .index import RecordingIndex
 from .shard import FULL_SCALE, Shard, ShardFormat, read_shard, shard_identity
@@ -53,7 +52,7 @@ def pack(segments: Segments, recordings: RecordingIndex, folder: str | os.PathLi
     identity = shard_identity(segments, shard_format)
     with (
         tqdm(total=len(segments), desc=f"packing {segments.name}", unit="clip") as bar,
-        ThreadPoolExecutor(thread_count()) as pool,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         for number, first in enumerate(range(0, len(segments), shard_format.shard_clips)):
             rows = range(first, min(first + shard_format.shard_clips, len(segments)))

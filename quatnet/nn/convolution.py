@@ -55,8 +55,8 @@ class Convolution(Module):
     ShapeError
         A number of channels (in a quaternion layer, quaternion channels) is not divisible by `groups`.
     ConfigError
-        A number of channels, `groups`, a kernel size, a stride or a dilation is less than 1, a padding is negative, or an
-        option is neither an integer nor a pair of integers.
+        A number of channels, `groups`, a kernel size, a stride or a dilation is less than 1, a padding is negative, or
+        an option is neither an integer nor a pair of integers.
     """
 
     op: Callable[..., Tensor]

@@ -73,9 +73,9 @@ CONSTRUCTORS = {
     audio.FrontEnd: (
         {},
         {
-            "sample_rate_hz": COUNTS, "window": [*COUNTS, 1023], "hop": COUNTS, "mels": COUNTS, "low_hz": [-1, math.nan],
-            "high_hz": [0, 1e9, math.nan], "clip_seconds": [0, -1, math.inf, math.nan], "floor_db": [1, -201, math.nan],
-            "variant": ["other", None],
+            "sample_rate_hz": COUNTS, "window": [*COUNTS, 1023], "hop": COUNTS, "mels": COUNTS,
+            "low_hz": NOT_NEGATIVE, "high_hz": [1e9, *POSITIVE], "clip_seconds": POSITIVE,
+            "floor_db": [1, -201, *WRONG_TYPES], "variant": ["other", None],
         },
     ),
 }  # fmt: skip
