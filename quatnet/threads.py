@@ -55,6 +55,7 @@ def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="quatnet", initializer=_mark_worker)
 
 
+_register_at_fork = getattr(os, "register_at_fork", lambda **_: None)  # Windows has no fork
 _thread_state = threading.local()
 
 
@@ -73,8 +74,7 @@ def fork_safe_lock() -> threading.RLock:
     The lock is reentrant, because the garbage collector may end a generator while its thread holds the lock.
     """
     lock = threading.RLock()
-    if hasattr(os, "register_at_fork"):  # not on Windows
-        os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+    _register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
     return lock
 
 
@@ -128,8 +128,7 @@ def _forget_threads() -> None:
     _end_blas_limits([key for key, thread in _blas_limits.items() if thread != threading.get_ident()])
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_threads)
+_register_at_fork(after_in_child=_forget_threads)
 
 
 def chunk_slices(length: int, bytes_per_item: int) -> list[slice]:

@@ -22,7 +22,8 @@ def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def transpose(x: Tensor, axes: Sequence[int]) -> Tensor:
     """Return `x` with its axes in the order `axes`. Raises ShapeError unless `axes` contains each axis once."""
-    if sorted(axes) != list(range(len(x.shape))):
+    axes = axes if isinstance(axes, Sequence) else (axes,)
+    if not all(isinstance(axis, Integral) for axis in axes) or sorted(axes) != list(range(len(x.shape))):
         raise ShapeError(f"expected each axis of shape {x.shape} once, from 0 to {len(x.shape) - 1}, got {axes}")
     inverse = [list(axes).index(axis) for axis in range(len(axes))]
     return Tensor.from_op(x.data.transpose(axes), (x,), lambda grad: (grad.transpose(inverse),))
@@ -31,7 +32,8 @@ def transpose(x: Tensor, axes: Sequence[int]) -> Tensor:
 def getitem(x: Tensor, index: object) -> Tensor:
     """Return x[index]. Raises ShapeError if `index` is invalid or out of bounds.
 
-    The index may be a tensor of booleans, as in x[x > 0]. If `index` selects an entry several times, the gradient of this entry is the sum over the selections.
+    The index may be a tensor of booleans, as in x[x > 0]. If `index` selects an entry several times, the gradient of
+    this entry is the sum over the selections.
     """
     shape, dtype = x.shape, x.data.dtype
     index = index.data if isinstance(index, Tensor) else index

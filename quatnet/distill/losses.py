@@ -16,6 +16,7 @@ from ..backend import Array
 from ..checks import as_array, checked_number
 from ..errors import ConfigError, ShapeError
 from ..models import Network
+from ..ops.distillation import TEMPERATURES
 
 Loss = Callable[[Tensor, Array, Array], Tensor]  # logits, targets, input batch -> scalar
 HardLoss = Callable[[Tensor, Array], Tensor]  # logits, targets -> scalar
@@ -57,13 +58,13 @@ def distillation(
     Raises
     ------
     ConfigError
-        `kind` is unknown, `alpha` is outside 0 to 1, or `temperature` is not above 0.
+        `kind` is unknown, `alpha` is outside 0 to 1, or `temperature` is not from 1e-9 to 1e9.
     """
     losses = LOSSES.get(kind) if isinstance(kind, str) else kind
     if not (isinstance(losses, tuple) and len(losses) == 2):
         raise ConfigError(f"expected a kind of softmax, bernoulli or a pair of losses, got {kind!r}")
     alpha = checked_number("alpha", alpha, "[0, 1]")
-    temperature = checked_number("temperature", temperature, "(0, inf)")
+    temperature = checked_number("temperature", temperature, TEMPERATURES)
     hard_loss, soft_loss = losses
 
     def loss(logits: Tensor, targets: Array, x: Array) -> Tensor:

@@ -1,5 +1,6 @@
 """Sequential container and flatten layer."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -48,4 +49,4 @@ class Flatten(Module):
     """Layer that flattens all axes except the first: (N, ...) -> (N, product of the other lengths)."""
 
     def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
-        return ops.reshape(x, (x.shape[0], -1))
+        return ops.reshape(x, (len(x), math.prod(x.shape[1:])))

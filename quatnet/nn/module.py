@@ -14,14 +14,13 @@ def restores_buffers(call: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(call)
     def restoring_call(self: "Module", *args: Any, **options: Any) -> Any:
-        if not options.get("train"):
-            return call(self, *args, **options)
-        before = [entry for _, *entry in self._entries() if isinstance(entry[0], dict | list)]
+        before = list(self._entries()) if options.get("train") else []
         try:
             return call(self, *args, **options)
         except BaseException:
-            for container, key, item in before:
-                container[key] = item
+            for _, container, key, item in before:
+                if not isinstance(container, tuple):
+                    container[key] = item
             raise
 
     return restoring_call

@@ -191,7 +191,7 @@ def _parameter_gradients(grad: Array, x: Array, mean: Array, relu_output: Array 
         centered = rows[chunk] - means
         return xp.stack([_column_sums(masked_grad, channels), _column_products(centered, masked_grad, channels)])
 
-    return sum(parallel_map(work, _chunk_slices(rows)))
+    return sum(parallel_map(work, _chunk_slices(rows)), xp.zeros((2, channels), dtype=x.dtype))
 
 
 def _input_gradient_coefficients(

@@ -2,7 +2,7 @@
 
 The teacher outputs are an array without gradient. Its shape is that of the student outputs, (N, classes) or
 (N, features). All losses raise ShapeError if the shapes differ. Losses with a temperature raise ConfigError unless the
-temperature is finite and positive.
+temperature is from 1e-9 to 1e9.
 
 For a high temperature T, the KL divergence is about 1/T², much smaller than the rounding error of the logarithms of the
 probabilities in float32. Losses with a temperature are therefore computed in float64, without cancellation.
@@ -18,6 +18,7 @@ from ..checks import checked_number
 from .losses import constant_like, log_softmax
 
 EXPECTED = "student and teacher outputs of the same shape (N, size)"
+TEMPERATURES = "[1e-9, 1e9]"  # beyond, the loss has no correct digits
 
 
 def distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: float = 2.0) -> Tensor:
@@ -66,7 +67,7 @@ def mse_loss(features: Tensor, teacher_features: Array) -> Tensor:
 
 
 def _divide_by_temperature(logits: Tensor, teacher_logits: Array, temperature: float) -> tuple[Array, Array, float]:
-    temperature = checked_number("temperature", temperature, "(0, inf)")
+    temperature = checked_number("temperature", temperature, TEMPERATURES)
     v = constant_like(logits, teacher_logits, EXPECTED)
     return logits.data.astype(np.float64) / temperature, v.astype(np.float64) / temperature, temperature
 

@@ -107,7 +107,7 @@ def _select(array: Array, chunk: slice, axes_after: int) -> Array:
 def as_quaternion_array(q: Array, axis: int) -> Array:
     """Return `q` as a float array. Raises ShapeError if `axis` does not exist or does not have length 4."""
     q = as_array(q)
-    if not _has_axis(q, axis) or q.shape[axis] != 4:
+    if not has_axis(q, axis) or q.shape[axis] != 4:
         raise ShapeError(
             f"expected an array of length 4 (r, i, j, k) along axis {axis}, got shape {q.shape}; pass axis=..."
         )
@@ -117,7 +117,7 @@ def as_quaternion_array(q: Array, axis: int) -> Array:
 def as_vector_array(v: Array, axis: int) -> Array:
     """Return `v` as a float array. Raises ShapeError if `axis` does not exist or does not have length 3."""
     v = as_array(v)
-    if not _has_axis(v, axis) or v.shape[axis] != 3:
+    if not has_axis(v, axis) or v.shape[axis] != 3:
         raise ShapeError(f"expected length 3 along axis {axis}, got an array of shape {v.shape}; pass axis=...")
     return v
 
@@ -128,7 +128,7 @@ def as_matrix_array(matrix: Array, axis: int, size: int) -> Array:
     Raises ShapeError if `axis` does not exist or the matrices are not `size` x `size`.
     """
     matrix = as_array(matrix)
-    position = axis % matrix.ndim if _has_axis(matrix, axis) else matrix.ndim
+    position = axis % matrix.ndim if has_axis(matrix, axis) else matrix.ndim
     if matrix.shape[position : position + 2] != (size, size):
         raise ShapeError(
             f"expected {size}x{size} matrices along axis {axis} and the next axis, got shape {matrix.shape}; "
@@ -137,5 +137,6 @@ def as_matrix_array(matrix: Array, axis: int, size: int) -> Array:
     return xp.moveaxis(matrix, (position, position + 1), (-2, -1))
 
 
-def _has_axis(array: Array, axis: int) -> bool:
+def has_axis(array: Array, axis: int) -> bool:
+    """Return whether `axis` is an axis of `array`."""
     return isinstance(axis, Integral) and -array.ndim <= axis < array.ndim

@@ -6,7 +6,7 @@ from ..backend import Array, xp
 from ..checks import as_array, checked_rng
 from ..errors import ConfigError, ShapeError
 from .arithmetic import inner_product, normalize, real_part
-from .chunks import as_quaternion_array
+from .chunks import as_quaternion_array, broadcast_shape, has_axis
 
 
 def random_rotations(
@@ -54,7 +54,10 @@ def mean_rotation(q: Array, weights: Array | None = None, *, sample_axis: int = 
     rotations = _unit_quaternions(q, sample_axis, axis)
     products = rotations[..., :, None] * rotations[..., None, :]  # shape (..., N, 4, 4)
     if weights is not None:
-        weights = _broadcast_weights(as_array(weights), real_part(q, axis=axis).shape)
+        weights, shape = as_array(weights), real_part(q, axis=axis).shape
+        if broadcast_shape(weights.shape, shape) != shape or (weights < 0).any():
+            raise ShapeError(f"expected weights >= 0 that broadcast to {shape}, got shape {weights.shape}")
+        weights = xp.broadcast_to(weights, shape)
         products = products * _axes_last(xp.expand_dims(weights, axis), sample_axis, axis)[..., None]
     mean = _largest_eigenvector(products.sum(axis=-3))
     mean = xp.where(inner_product(rotations[..., 0, :], mean)[..., None] < 0, -mean, mean)
@@ -62,18 +65,9 @@ def mean_rotation(q: Array, weights: Array | None = None, *, sample_axis: int = 
     return xp.moveaxis(mean.astype(q.dtype), -1, position)
 
 
-def _broadcast_weights(weights: Array, shape: tuple[int, ...]) -> Array:
-    if (weights < 0).any():
-        raise ShapeError("expected weights >= 0, got a negative weight")
-    try:
-        return xp.broadcast_to(weights, shape)
-    except ValueError:
-        raise ShapeError(f"expected weights that broadcast to {shape}, got shape {weights.shape}") from None
-
-
 def _unit_quaternions(q: Array, sample_axis: int, axis: int) -> Array:
     """Return the rotations as unit quaternions (..., N, 4) in float64, where N is the length of `sample_axis`."""
-    if not -q.ndim <= sample_axis < q.ndim or (sample_axis - axis) % q.ndim == 0 or q.shape[sample_axis] == 0:
+    if not has_axis(q, sample_axis) or (sample_axis - axis) % q.ndim == 0 or q.shape[sample_axis] == 0:
         raise ShapeError(
             f"expected at least one rotation along an axis other than {axis}, "
             f"got sample_axis={sample_axis} for shape {q.shape}"

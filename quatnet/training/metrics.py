@@ -95,6 +95,7 @@ def multi_label_metrics(scores: np.ndarray, targets: np.ndarray) -> dict[str, fl
 
 def mean_over_classes(values: np.ndarray) -> float:
     """Return the mean of the values that are not NaN. Raises ShapeError if all values are NaN."""
+    values = as_array(values, np)
     if np.isnan(values).all():
         raise ShapeError("expected at least one class with positive and negative clips, got none")
     return float(np.nanmean(values))
