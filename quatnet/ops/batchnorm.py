@@ -23,18 +23,18 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
     """Return the mean (C,) and the biased variance (C,) of `x` (..., C) over all axes except the last.
 
     Each chunk is centered with its own mean. The statistics of the chunks are combined in float64, so the result is
-    accurate for millions of float32 entries. Raises ShapeError for an empty batch.
+    accurate for millions of float32 entries. Raises ShapeError for an empty batch or one axis.
 
     Source: T. F. Chan, G. H. Golub, R. J. LeVeque, Algorithms for computing the sample variance, 1983, eq. 1.5.
     """
-    if x.size == 0:
+    if x.ndim < 2 or x.size == 0:
         raise ShapeError(
-            f"batch statistics need at least one entry per channel, got shape {x.shape}; skip empty batches"
+            f"expected (..., C) with at least one entry per channel, got shape {x.shape}; skip empty batches"
         )
     if kernels.supports(x):
         mean, variance = kernels.normalize.moments(x)
         return mean.astype(x.dtype), variance.astype(x.dtype)
-    rows, channels = _image_rows(x), x.shape[-1]
+    channels, rows = x.shape[-1], _image_rows(x)
     count, mean, squares = 0, xp.zeros(channels), xp.zeros(channels)
     moments = parallel_map(lambda chunk: _moments(rows[chunk], channels), _chunk_slices(rows))
     for n, chunk_mean, chunk_squares in moments:
@@ -71,8 +71,8 @@ def batch_norm(
 
     Source: S. Ioffe, C. Szegedy, Batch normalization, 2015.
     """
-    if weight.shape != x.shape[-1:] or bias.shape != x.shape[-1:]:
-        raise ShapeError(f"expected weight and bias of shape {x.shape[-1:]}, got {weight.shape} and {bias.shape}")
+    if len(x.shape) < 2 or weight.shape != x.shape[-1:] or bias.shape != x.shape[-1:]:
+        raise ShapeError(f"expected x (..., C), weight and bias (C,), got {x.shape}, {weight.shape} and {bias.shape}")
     a, scale = x.data, weight.data
     mean, variance = running_stats or batch_stats or batch_statistics(a)
     inv_std = 1 / xp.sqrt(variance + a.dtype.type(checked_number("eps", eps, "[0, inf)")))
@@ -122,8 +122,6 @@ def _gradients_on_gpu(
 
 
 def _image_rows(x: Array) -> Array:
-    if x.ndim < 2:
-        raise ShapeError(f"batch norm needs an array (..., C) with at least two axes, got shape {x.shape}")
     return x.reshape(-1, x.shape[-2] * x.shape[-1]) if x.ndim > 2 else x
 
 
