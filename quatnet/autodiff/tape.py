@@ -26,7 +26,7 @@ def no_grad() -> Iterator[None]:
     """Disable the recording of graphs within a `with` statement, to save memory during evaluation.
 
     Recording is disabled in the thread that executes the `with` statement. If a generator yields inside of the `with`
-    statement, recording stays disabled in its caller until the generator leaves the statement, as for `np.errstate`.
+    statement, recording remains disabled in its caller until the generator leaves the statement, as for `np.errstate`.
     """
     end = Event()
     _no_grad_ends.set((*_open_statements(), end))
