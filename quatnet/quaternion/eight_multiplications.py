@@ -26,7 +26,7 @@ def eight_products(p: Array, q: Array, multiply: Callable[[Array, Array], Array]
     Source: P. Klęsk and A. Cariow for these formulas. T. D. Howell and J.-C. Lafon, 1975, for the first algorithm with
     8 multiplications.
     """
-    p, q = (a if getattr(a, "dtype", None) == object else as_quaternion_array(a, 0) for a in (p, q))
+    p, q = (a if getattr(a, "dtype", None) == np.dtype(object) else as_quaternion_array(a, 0) for a in (p, q))
     transformed = [multiply(a, b) for a, b in zip(_hadamard_transform(p), _hadamard_transform(q), strict=True)]
     z = [total * 0.25 for total in _hadamard_transform(transformed)]
     r = 2 * multiply(p[0], q[0]) - z[0]
