@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..checks import checked_count, checked_number
 from ..errors import ConfigError
 from .components import VARIANTS
 from .read import fix_length, resample
@@ -55,11 +56,14 @@ class FrontEnd:
 
     def __post_init__(self) -> None:
         check_frames(self.window, self.hop)
+        for name in ("sample_rate_hz", "mels"):
+            checked_count(name, getattr(self, name))
+        for name in ("low_hz", "high_hz", "clip_seconds"):
+            checked_number(name, getattr(self, name), "[0, inf)")
+        checked_number("floor_db", self.floor_db, "[-200, 0]")
         self.filterbank()
         if self.variant not in self.variants:
             raise ConfigError(f"expected variant to be one of {', '.join(self.variants)}, got {self.variant!r}")
-        if not -200 <= self.floor_db <= 0:
-            raise ConfigError(f"expected floor_db from -200 to 0, got {self.floor_db}")
         if not self.window < 2 * self.clip_seconds * self.sample_rate_hz < float("inf"):
             raise ConfigError(
                 f"clip_seconds={self.clip_seconds} must be finite and longer than half a window, "

@@ -3,7 +3,6 @@
 A waveform is a float array (samples,) in [-1, 1].
 """
 
-from numbers import Integral
 from os import PathLike
 from pathlib import Path
 
@@ -11,7 +10,8 @@ import numpy as np
 import soundfile
 from scipy.signal import resample_poly
 
-from ..errors import ConfigError, DataError, ShapeError
+from ..checks import checked_count
+from ..errors import DataError, ShapeError
 
 
 def read(path: str | PathLike[str]) -> tuple[np.ndarray, int]:
@@ -65,13 +65,6 @@ def checked_waveform(waveform: np.ndarray) -> np.ndarray:
     if not np.isfinite(waveform).all():
         raise DataError("expected finite samples, got NaN or infinity; repair or remove the recording")
     return waveform
-
-
-def checked_count(name: str, value: int) -> int:
-    """Return `value` as int. Raises ConfigError, with `name` in the message, unless `value` is an integer >= 1."""
-    if not isinstance(value, Integral) or value < 1:
-        raise ConfigError(f"{name} must be an integer of at least 1, got {value!r}")
-    return int(value)
 
 
 def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from .. import ops
 from ..autodiff import Tensor
 from ..backend import Array
+from ..checks import checked_count, checked_number
 from ..errors import ConfigError
 from ..models import Network
 from ..nn import Linear, Module
@@ -36,9 +37,8 @@ class ProjectedStudent(Module):
     """
 
     def __init__(self, network: Network, embedding_size: int, *, rng: np.random.Generator) -> None:
-        if embedding_size < 1:
-            raise ConfigError(f"expected an embedding_size of at least 1, got {embedding_size}")
-        self.network, self.config, self.embedding_size = network, network.config, embedding_size
+        self.network, self.config = network, network.config
+        self.embedding_size = checked_count("embedding_size", embedding_size)
         student_size = network.config.embedding
         self.projection = Linear(student_size, embedding_size, rng=rng) if embedding_size != student_size else None
 
@@ -77,11 +77,10 @@ def feature_matching(
     ConfigError
         `alpha` is outside 0 to 1, or the embedding of a teacher has another size.
     """
+    alpha = checked_number("alpha", alpha, "[0, 1]")
     sizes = [teacher.config.embedding for teacher in teachers]
-    if not 0 <= alpha <= 1 or set(sizes) - {student.embedding_size}:
-        raise ConfigError(
-            f"expected 0 <= alpha <= 1 and embeddings of size {student.embedding_size}, got {alpha} and sizes {sizes}"
-        )
+    if set(sizes) - {student.embedding_size}:
+        raise ConfigError(f"expected embeddings of size {student.embedding_size}, got sizes {sizes}")
     classes = student.config.classes
 
     def loss(outputs: Tensor, targets: Array, x: Array) -> Tensor:

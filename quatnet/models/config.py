@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..checks import checked_count, checked_number
 from ..errors import ConfigError
 
 
@@ -70,15 +71,17 @@ class Config:
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(tuple(block) for block in self.widths))
         channels = [width for block in self.widths for width in block] + [self.embedding]
-        if not self.widths or not all(self.widths) or min(*channels, self.classes, self.mels) < 1:
-            raise ConfigError(f"expected positive widths, embedding, classes and mels, got {self}")
+        if not self.widths or not all(self.widths):
+            raise ConfigError(f"expected at least one width in each block, got {self}")
+        for count in (*channels, self.classes, self.mels, self.kernel_size):
+            checked_count("each of widths, embedding, classes, mels and kernel_size", count)
         if self.quaternion and any(width % 4 for width in channels):
             raise ConfigError(f"a quaternion network needs widths divisible by 4, got {self}")
-        if not (0 <= self.block_dropout < 1 and 0 <= self.head_dropout < 1):
-            raise ConfigError(f"expected dropout rates in [0, 1), got {self}")
+        for rate in (self.block_dropout, self.head_dropout):
+            checked_number("dropout rates", rate, "[0, 1)")
         if self.input_norm not in ("mel", "cell"):
             raise ConfigError(f"expected input_norm 'mel' or 'cell', got {self.input_norm!r}")
-        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
+        if self.kernel_size % 2 == 0:
             raise ConfigError(
                 f"expected an odd kernel_size, which keeps the size of a feature map, got {self.kernel_size}"
             )

@@ -20,6 +20,7 @@ from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..nn import BatchNorm, Linear, Module, QuaternionLinear
+from ..nn.module import restores_buffers
 from .config import Config
 
 
@@ -45,6 +46,7 @@ class Network(Module, ABC):
         """
         return self.classifier(self.embed(x, train=train, rng=rng))
 
+    @restores_buffers
     def embed(self, x: Array, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         """Return the embedding (N, embedding) of the input (N, frames, mels, 4).
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
+from ..checks import checked_number
 from ..errors import ConfigError
 from .blocks import ConvBlock, ResidualBlock
 from .config import Config
@@ -41,8 +42,7 @@ class ResNetConfig(Config):
         object.__setattr__(self, "stages", tuple(self.stages))
         if not self.stages or min(self.stages) < 1 or len(self.widths) != sum(self.stages) + 2:
             raise ConfigError(f"expected widths of sum(stages) residual blocks between two plain blocks, got {self}")
-        if not 0 <= self.residual_dropout < 1:
-            raise ConfigError(f"expected dropout rates in [0, 1), got {self}")
+        checked_number("residual_dropout", self.residual_dropout, "[0, 1)")
         for b, widths in enumerate(self.widths):
             if self.is_residual(b) and not self.has_shortcut(b) and widths[-1] != self.widths[b - 1][-1]:
                 raise ConfigError(f"block {b} adds {self.widths[b - 1][-1]} channels to {widths[-1]}: make them equal")

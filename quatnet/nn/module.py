@@ -1,11 +1,29 @@
 """Base class of all layers and networks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
 from typing import Any
 
 from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
 from ..errors import CheckpointError
+
+
+def restores_buffers(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the method `call` of a module such that an error with `train=True` changes no running statistics."""
+
+    @wraps(call)
+    def restoring_call(self: "Module", *args: Any, **options: Any) -> Any:
+        before = list(self._entries()) if options.get("train") else []
+        try:
+            return call(self, *args, **options)
+        except BaseException:
+            for _, container, key, item in before:
+                if not isinstance(container, tuple):
+                    container[key] = item
+            raise
+
+    return restoring_call
 
 
 def parameter(array: Array) -> Tensor:
@@ -17,13 +35,19 @@ class Module:
     """Base class of a layer or network with parameters, buffers and submodules as attributes.
 
     An attribute of type `Tensor` is a parameter. An array is a buffer, such as running statistics. A `Module` is a
-    submodule. Items of nested lists, tuples and dicts are found too. A subclass defines `__call__`.
+    submodule. Items of nested lists, tuples and dicts are found too. A subclass defines `__call__`. If a call with
+    `train=True` raises an error, the running statistics do not change.
 
     >>> import numpy as np; from quatnet import nn
     >>> layer = nn.Linear(3, 2, rng=np.random.default_rng(0))
     >>> [name for name, _ in layer.named_parameters()]
     ['weight', 'bias']
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__call__" in vars(cls):
+            cls.__call__ = restores_buffers(cls.__call__)  # type: ignore[method-assign]
 
     def parameters(self) -> Iterator[Tensor]:
         """Yield every trainable tensor once."""

@@ -6,8 +6,9 @@ import numpy as np
 
 from ..autodiff import no_grad
 from ..backend import Array, asnumpy
+from ..checks import checked_count
 from ..distill import Student
-from ..errors import ConfigError, ShapeError
+from ..errors import ShapeError
 from ..threads import single_threaded_blas
 from .metrics import accuracy
 
@@ -39,9 +40,8 @@ class DataLoader:
     def __init__(self, inputs: Array, targets: Array, *, batch_size: int = 16, augment: Augment | None = None) -> None:
         if not len(inputs) or len(inputs) != len(targets):
             raise ShapeError(f"expected one target for each input, got {len(inputs)} inputs, {len(targets)} targets")
-        if batch_size < 1:
-            raise ConfigError(f"expected batch_size >= 1, got {batch_size}")
-        self.inputs, self.targets, self.batch_size, self.augment = inputs, targets, batch_size, augment
+        self.inputs, self.targets, self.augment = inputs, targets, augment
+        self.batch_size = checked_count("batch_size", batch_size)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -55,7 +55,13 @@ class DataLoader:
 
 
 def predict(model: Student, inputs: Array, *, batch_size: int = 16) -> np.ndarray:
-    """Return the logits (N, classes) of `inputs` (N, frames, mels, 4), in evaluation mode."""
+    """Return the logits (N, classes) of `inputs` (N, frames, mels, 4), in evaluation mode.
+
+    Raises ShapeError if there are no inputs, and ConfigError unless `batch_size` is an integer of at least 1.
+    """
+    batch_size = checked_count("batch_size", batch_size)
+    if not len(inputs):
+        raise ShapeError("expected at least one input, got none")
     with no_grad(), single_threaded_blas():
         logits = [asnumpy(model(inputs[i : i + batch_size]).data) for i in range(0, len(inputs), batch_size)]
     return np.concatenate(logits)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..backend import Array
+from ..checks import checked_number
 from ..errors import ConfigError
 from ..optim import Optimizer
 
@@ -33,10 +34,8 @@ class WeightAverage(Optimizer):
     state_names = ("average",)
 
     def __init__(self, optimizer: Optimizer, *, decay: float = 0.999) -> None:
-        if not 0 <= decay < 1:
-            raise ConfigError(f"expected 0 <= decay < 1, got {decay}")
         super().__init__(optimizer.parameters.items(), optimizer.lr)
-        self.optimizer, self.decay = optimizer, decay
+        self.optimizer, self.decay = optimizer, checked_number("decay", decay, "[0, 1)")
 
     def step(self, *, lr: float | None = None) -> None:
         """Update the parameters, then their average."""

@@ -63,7 +63,7 @@ def test_linear_probe_invalid_shapes(shape: tuple, labels: int) -> None:
 def test_linear_probe_invalid_labels_and_penalty() -> None:
     with pytest.raises(ShapeError, match="labels from 0 to 1"):
         linear_probe(np.ones((2, 2)), np.array([0, 2]), 2)
-    with pytest.raises(ConfigError, match="inverse_penalty > 0"):
+    with pytest.raises(ConfigError, match=r"inverse_penalty in \(0, inf\)"):
         linear_probe(np.ones((2, 2)), np.array([0, 1]), 2, inverse_penalty=0.0)
 
 

@@ -50,7 +50,7 @@ def test_invalid_loader_arguments():
         training.DataLoader(clips(), datasets.one_hot(LABELS[1:], 3))
     with pytest.raises(ShapeError, match="got 0 inputs"):
         training.DataLoader(clips()[:0], datasets.one_hot(LABELS[:0], 3))
-    with pytest.raises(ConfigError, match="batch_size >= 1, got 0"):
+    with pytest.raises(ConfigError, match="batch_size must be an integer of at least 1, got 0"):
         training.DataLoader(clips(), datasets.one_hot(LABELS, 3), batch_size=0)
 
 
@@ -58,7 +58,7 @@ def test_label_smoothing():
     np.testing.assert_allclose(
         datasets.one_hot(np.array([1, 0]), 4, label_smoothing=0.2), [[0.05, 0.85, 0.05, 0.05], [0.85, 0.05, 0.05, 0.05]]
     )
-    with pytest.raises(ConfigError, match=r"label_smoothing from 0 to 1, got 1\.5"):
+    with pytest.raises(ConfigError, match=r"label_smoothing in \[0, 1\], got 1\.5"):
         datasets.one_hot(LABELS, 3, label_smoothing=1.5)
 
 
