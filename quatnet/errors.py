@@ -28,6 +28,10 @@ class CheckpointError(QuatnetError, ValueError):
     """Exception for a checkpoint that is truncated, was not written by quatnet, or does not match the model."""
 
 
+class NonFiniteError(QuatnetError, ArithmeticError):
+    """Exception for training with a loss or a metric that is NaN or infinite."""
+
+
 class BackendUnavailable(QuatnetError, RuntimeError):
     """Exception for a backend that is selected but not available on this machine."""
 

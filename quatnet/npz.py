@@ -25,14 +25,15 @@ NPY_HEADER = re.compile(
     rb"'shape': \(((?:\d{1,15}, )*(?:\d{1,15},?)?)\), \} *\n",
     re.DOTALL,
 )
+HINT = "; weights.load_network reads PyTorch and safetensors files"
 MAX_HEADER = 512  # largest number of bytes of the header of an array
 
 
 def write_npz(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
     """Write named arrays to an uncompressed `.npz` archive with `files.atomic_write`.
 
-    The bytes of the file depend on the arrays only. Raises CheckpointError for an array that `read_npz` refuses. In this
-    case, no file is written.
+    The bytes of the file depend on the arrays only. Raises CheckpointError for an array that `read_npz` refuses. In
+    this case, no file is written.
     """
     for name, array in arrays.items():
         _check_values(f"{path}, array {name!r}", np.asarray(array), CheckpointError)
@@ -63,7 +64,8 @@ def read_npz(path: str | os.PathLike, *, error: type[QuatnetError] = CheckpointE
     except QuatnetError:
         raise
     except READ_ERRORS as problem:
-        raise error(f"{path} is truncated or not an .npz file of arrays ({type(problem).__name__})") from problem
+        problem_name = type(problem).__name__
+        raise error(f"{path} is truncated or not an .npz file of arrays ({problem_name}){HINT}") from problem
 
 
 def _check_members(path: Path, members: list[zipfile.ZipInfo], error: type[QuatnetError]) -> None:
@@ -72,7 +74,7 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo], error: type[Quatn
         raise error(f"{path}: expected arrays of at most {limit} bytes for the size of the file, got {size} bytes")
     names = [info.filename for info in members]
     if len(set(names)) < len(names) or not all(name.endswith(".npy") for name in names):
-        raise error(f"{path}: expected different names that end with .npy, got {names!r:.80}")
+        raise error(f"{path}: expected different names that end with .npy, got {names!r:.80}{HINT}")
     stored_or_deflated = {info.compress_type for info in members} <= {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
     if not stored_or_deflated or any(info.comment for info in members):  # a comment can hide the next member
         raise error(f"{path}: expected stored or deflated members without comments, as in a file of NumPy")

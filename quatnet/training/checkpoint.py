@@ -15,6 +15,7 @@ import numpy as np
 from ..distill import Student
 from ..errors import CheckpointError
 from ..models import Network, build, config_from_dict
+from ..models.build import check_size, is_built_in
 from ..npz import parse_json, read_npz, write_npz
 
 FORMAT = "quatnet checkpoint 2"
@@ -28,12 +29,13 @@ def write(
 
     The config of a network of `quatnet.models` is also saved. The file is written with `npz.write_npz`.
     """
-    config = getattr(model, "config", None)
+    config = model.config if is_built_in(model) else None
     arrays: dict[str, Any] = {
         f"{group}/{name}": array for group, members in (groups or {}).items() for name, array in members.items()
     }
     arrays |= {f"model/{name}": array for name, array in model.state_dict().items()}
-    header = {"format": FORMAT, "config": asdict(config) if config else None, **header}
+    settings = getattr(model, "frontend_settings", None)
+    header = {"format": FORMAT, "config": asdict(config) if config else None, "frontend": settings, **header}
     write_npz(path, {"header": np.array(json.dumps(header, allow_nan=False))} | arrays)
 
 
@@ -60,6 +62,7 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, dict[str, n
 def load_model(path: str | os.PathLike) -> Network:
     """Return the network of a checkpoint.
 
+    Its attribute `frontend_settings` contains the settings of the front end of the training clips, if they are known.
     Raises CheckpointError if the checkpoint has no config of a network of `quatnet.models`, or if the arrays do not
     match the config.
     """
@@ -70,12 +73,11 @@ def load_model(path: str | os.PathLike) -> Network:
             'load_state_dict(checkpoint.read(path)[1]["model"])'
         )
     try:
-        config = config_from_dict(header["config"])
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} has no usable network config: {error}") from error
-    model = build(config, rng=np.random.default_rng(0))
-    try:
-        model.load_state_dict(groups.get("model", {}))
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+        config, arrays = config_from_dict(header["config"]), groups.get("model", {})
+        check_size(config, arrays)
+        model = build(config, rng=np.random.default_rng(0))
+        model.load_state_dict(arrays)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"{path} has no usable network config: {error!s:.500}") from error
+    model.frontend_settings = header.get("frontend")
     return model

@@ -22,15 +22,14 @@ import numpy as np
 
 from ..errors import CheckpointError, QuatnetError
 from ..models import CNNConfig, Network, ResNetConfig, build
+from ..models.build import check_size
 from ..models.config import Config
-from ..profile import network_cost
 from .safetensors import read_safetensors
 from .torch_file import read_torch
 
 Arrays = Mapping[str, np.ndarray]
 IGNORED = re.compile(r"(spectrogram_extractor|logmel_extractor|spec_augmenter)\.|.*\.num_batches_tracked$")
 COMPONENTS = ("r_weight", "i_weight", "j_weight", "k_weight")
-FRAMES = 1001  # length of a 10 s clip; the number of parameters does not depend on this value
 NORM_PARAMETERS = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -50,7 +49,11 @@ def load_network(path: str | os.PathLike) -> Network:
     try:
         return network_from_state_dict(arrays)
     except QuatnetError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+        raise CheckpointError(f"{path}: {error}; weights.read_torch returns the arrays {_names(arrays)}") from error
+
+
+def _names(arrays: Arrays) -> str:
+    return f"{', '.join(list(arrays)[:5])!r:.200}{' ...' if len(arrays) > 5 else ''}"
 
 
 def network_from_state_dict(state_dict: Arrays) -> Network:
@@ -64,20 +67,10 @@ def network_from_state_dict(state_dict: Arrays) -> Network:
     config = _infer_config(arrays, published)
     if unknown := sorted(name for name in arrays if name.rpartition(".")[0] not in published.values()):
         raise CheckpointError(f"expected only arrays of a PANNs network, got also {', '.join(unknown[:5])}")
-    _check_size(config, arrays)
+    check_size(config, arrays)
     network = build(config, rng=np.random.default_rng(0))
     network.load_state_dict(dict(_rename_arrays(arrays, published)))
     return network
-
-
-def _check_size(config: Config, arrays: Arrays) -> None:
-    """Raise CheckpointError if the network has more parameters than the arrays.
-
-    The check prevents the allocation of a very large layer whose shape is inferred from two small arrays.
-    """
-    expected, size = network_cost(config, FRAMES).parameters, sum(array.size for array in arrays.values())
-    if expected > size:
-        raise CheckpointError(f"the layers have {expected} parameters and the file has {size}: the shapes do not match")
 
 
 def _layer_names(arrays: Arrays) -> Iterator[tuple[str, str]]:
