@@ -50,7 +50,7 @@ def check_functions(**functions: Any) -> None:
     for name, function in functions.items():
         if not callable(function) and (function is not None or name != "evaluate"):
             raise ConfigError(
-                f"expected {name} to be a function, got {function!r:.80}; a constant learning rate is "
+                f"expected {name} to be a function, got {type(function).__name__}; a constant learning rate is "
                 "schedule=lambda step: 1e-3, and DataLoader(inputs, targets) is a function for batches"
             )
 
@@ -58,7 +58,7 @@ def check_functions(**functions: Any) -> None:
 def check_settings(optimizer: Any, max_grad_norm: float | None, *, has_score: bool) -> None:
     """Raise ConfigError for an object that is no optimizer, an invalid norm, or `keep_best` without a score."""
     if not isinstance(optimizer, Optimizer):
-        raise ConfigError(f"expected an optimizer such as AdamW(model.parameters()), got {optimizer!r:.80}")
+        raise ConfigError(f"expected an optimizer such as AdamW(model.parameters()), got {type(optimizer).__name__}")
     if not has_score or not (max_grad_norm is None or max_grad_norm > 0):
         raise ConfigError(f"expected evaluate with keep_best, and max_grad_norm > 0 or None, got {max_grad_norm}")
 
