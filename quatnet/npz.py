@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import sys
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -81,27 +82,20 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo], error: type[Quatn
 
 
 def _to_array(name: str, content: bytes, error: type[QuatnetError]) -> np.ndarray:
-    dtype, shape, order, start = parse_npy_header(name, content[:MAX_HEADER], error)
-    if math.prod(shape) * dtype.itemsize != len(content) - start:
-        raise error(f"{name}: {len(content) - start} bytes do not match the shape {shape!s:.80} of {dtype}")
-    array = np.ndarray(shape, dtype, content, start, order=order)
+    header = NPY_HEADER.match(content[:MAX_HEADER])
+    if not header or header.end() != int.from_bytes(content[8:10], "little") + 10:
+        raise error(f"{name}: expected the header of a float, integer, boolean or text array, got another one")
+    dtype, shape = np.dtype(header[1].decode()), tuple(int(n) for n in header[3].replace(b",", b" ").split())
+    if math.prod(shape) * dtype.itemsize != len(content) - header.end():
+        raise error(f"{name}: {len(content) - header.end()} bytes do not match the shape {shape!s:.80} of {dtype}")
+    array = np.ndarray(shape, dtype, content, header.end(), order="F" if header[2] == b"True" else "C")
+    if (
+        dtype.kind == "U"
+        and (np.frombuffer(content, f"{dtype.byteorder}u4", offset=header.end()) > sys.maxunicode).any()
+    ):
+        raise error(f"{name}: expected text, got numbers above the last Unicode character")
     _check_values(name, array, error)
     return array
-
-
-def parse_npy_header(
-    name: str, header: bytes, error: type[QuatnetError] = CheckpointError
-) -> tuple[np.dtype, tuple[int, ...], Any, int]:
-    """Return the dtype, the shape, the order ("C" or "F") and the offset of the data of an `.npy` file.
-
-    `header` is the start of the file. Raises `error` for a header that NumPy does not write for a float, integer,
-    boolean or text array.
-    """
-    match = NPY_HEADER.match(header)
-    if not match or match.end() != int.from_bytes(header[8:10], "little") + 10:
-        raise error(f"{name}: expected the header of a numeric or text array, got another one")
-    shape = tuple(int(length) for length in match[3].replace(b",", b" ").split())
-    return np.dtype(match[1].decode()), shape, "F" if match[2] == b"True" else "C", match.end()
 
 
 def _check_values(name: str, array: np.ndarray, error: type[QuatnetError]) -> None:

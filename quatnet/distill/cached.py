@@ -59,8 +59,12 @@ def read_cached_outputs(path: str | os.PathLike) -> CachedOutputs:
         raise DataError(f"{path} must have clip, and logits or embedding; it has {', '.join(arrays) or 'none of them'}")
     clips, outputs = arrays["clip"], arrays[kind]
     _check_arrays(path, clips, outputs, kind)
+    with np.errstate(over="ignore"):
+        outputs = outputs.astype(np.float32)
+    if not np.isfinite(outputs).all():
+        raise DataError(f"{path}: expected {kind} in the range of float32, got larger numbers")
     rows = {str(clip): row for row, clip in enumerate(clips)}
-    return CachedOutputs(Path(path), rows, outputs.astype(np.float32), kind)
+    return CachedOutputs(Path(path), rows, outputs, kind)
 
 
 def _check_arrays(path: str | os.PathLike, clips: np.ndarray, outputs: np.ndarray, kind: str) -> None:
@@ -70,5 +74,5 @@ def _check_arrays(path: str | os.PathLike, clips: np.ndarray, outputs: np.ndarra
             f"{path}: expected names (N,) in clip and floats (N, size) in {kind}, "
             f"got {clips.shape} of {clips.dtype} and {outputs.shape} of {outputs.dtype}"
         )
-    if len(set(clips.tolist())) < len(clips) or not np.isfinite(outputs).all():
-        raise DataError(f"{path}: expected each clip once and finite {kind}")
+    if len(set(clips.tolist())) < len(clips):
+        raise DataError(f"{path}: expected each clip once")

@@ -36,9 +36,8 @@ def check_size(config: Config, arrays: Mapping[str, np.ndarray]) -> None:
 
     The check prevents that memory is taken for a very large layer of a damaged file.
     """
-    components = {True: 4, False: 1}
     weights = config.mels + sum(
-        layer.kernel_size**2 * layer.in_channels * layer.out_channels // components[layer.quaternion]
+        layer.kernel_size**2 * layer.in_channels * layer.out_channels // (4 if layer.quaternion else 1)
         for layer in config.layers(frames=1 << 60)
     )
     if weights > (size := sum(array.size for array in arrays.values())):

@@ -74,6 +74,7 @@ class Config:
             self._convert(name, index)
         for name in ("block_dropout", "head_dropout"):
             self._convert(name, float)
+        self._convert("quaternion", bool)
         channels = [width for block in self.widths for width in block] + [self.embedding]
         if not self.widths or not all(self.widths) or min(*channels, self.classes, self.mels) < 1:
             raise ConfigError(f"expected positive widths, embedding, classes and mels, got {self}")
@@ -81,7 +82,7 @@ class Config:
             raise ConfigError(f"a quaternion network needs widths divisible by 4, got {self}")
         if not (0 <= self.block_dropout < 1 and 0 <= self.head_dropout < 1):
             raise ConfigError(f"expected dropout rates in [0, 1), got {self}")
-        if self.input_norm not in ("mel", "cell"):
+        if not isinstance(self.input_norm, str) or self.input_norm not in ("mel", "cell"):
             raise ConfigError(f"expected input_norm 'mel' or 'cell', got {self.input_norm!r}")
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
             raise ConfigError(

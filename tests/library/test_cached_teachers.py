@@ -97,7 +97,7 @@ BAD_FILES = {
     "got .* of int64 and": {"clip": np.arange(2), "logits": ONES},
     "each clip once": {"clip": np.array(["a", "a"]), "logits": ONES},
     "array 'logits': expected finite": {"clip": NAMES, "logits": np.full((2, 3), np.nan)},
-    "array 'clip': expected the header of a numeric or text array": {"clip": NAMES.astype(object), "logits": ONES},
+    "array 'clip': expected the header of a float": {"clip": NAMES.astype(object), "logits": ONES},
 }
 
 

@@ -235,7 +235,7 @@ def test_file_that_is_no_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("no zip archive")
     for name, message in [
         ("foreign", "not a quatnet checkpoint"),
-        ("pickled", "array 'header': expected the header of a numeric or text array"),
+        ("pickled", "array 'header': expected the header of a float"),
         ("other", "got 'something else'"),
         ("format_1", "expected the format 'quatnet checkpoint 2', got 'quatnet checkpoint 1'"),
         ("text", r"truncated or not an \.npz file"),
