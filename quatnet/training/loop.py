@@ -90,6 +90,7 @@ class Trainer:
             {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "seed": seed, **(metadata or {})}
         )
         self.progress, self.best = Progress(), dict[str, np.ndarray]()
+        self._owns_path = False  # whether the checkpoint at `path` is of this training, or does not exist
         self._totals = xp.zeros(3)  # summed loss, correct clips, and steps with a finite summed loss, on the device
         self.data_rng, self.dropout_rng = (np.random.default_rng([seed, n]) for n in range(2))
         self.epoch_start_state = self.data_rng.bit_generator.state
@@ -110,7 +111,7 @@ class Trainer:
             The number of batches is not `steps_per_epoch`, or the batches are features of another front end.
         """
         self._check_frontend()
-        if self.path and not (self.progress.epoch or self.progress.step):
+        if self.path and not self._owns_path:
             self._check_path(self.path)
         done = self.progress.epoch * self.steps_per_epoch + self.progress.step
         with (
@@ -142,6 +143,7 @@ class Trainer:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.save()
         path.unlink()
+        self._owns_path = True
 
     def _epoch(self, bar: tqdm, interrupted: threading.Event) -> None:
         self.epoch_start_state = self.data_rng.bit_generator.state if not self.progress.step else self.epoch_start_state
@@ -288,7 +290,7 @@ class Trainer:
         self.model.load_state_dict(model)
         self.optimizer.load_state_dict(optimizer)
         self.model.frontend_settings = settings
-        self.progress, self.best = progress, best
+        self.progress, self.best, self._owns_path = progress, best, True
         self._totals = xp.asarray([*progress.totals[:2], progress.step])
         self.epoch_start_state = self.data_rng.bit_generator.state = data_state
         self.dropout_rng.bit_generator.state = dropout_state

@@ -233,6 +233,13 @@ def test_unusable_paths_are_found_before_the_first_step(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["file"]
 
 
+def test_run_that_was_killed_before_the_first_step_is_resumed(tmp_path: Path) -> None:
+    make_trainer(tmp_path / "run.npz").save()
+    resumed = make_trainer(tmp_path / "run.npz")
+    resumed.load()
+    assert len(resumed.run().history) == 2
+
+
 def test_removed_folder_is_an_error(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     trainer = make_trainer(folder / "run.npz", evaluate=lambda _: float(not shutil.rmtree(folder)))
