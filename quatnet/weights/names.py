@@ -45,15 +45,13 @@ def load_network(path: str | os.PathLike) -> Network:
     CheckpointError
         The file cannot be read, or an array is missing, is unknown, or has the wrong shape.
     """
-    arrays = read_safetensors(path)[0] if Path(path).suffix == ".safetensors" else read_torch(path)
+    safetensors = Path(path).suffix == ".safetensors"
+    arrays = read_safetensors(path)[0] if safetensors else read_torch(path)
     try:
         return network_from_state_dict(arrays)
     except QuatnetError as error:
-        raise CheckpointError(f"{path}: {error}; weights.read_torch returns the arrays {_names(arrays)}") from error
-
-
-def _names(arrays: Arrays) -> str:
-    return f"{', '.join(list(arrays)[:5])!r:.200}{' ...' if len(arrays) > 5 else ''}"
+        names, reader = ", ".join(arrays), "read_safetensors" if safetensors else "read_torch"
+        raise CheckpointError(f"{path}: {error}; weights.{reader} returns the arrays {names!r:.200}") from error
 
 
 def network_from_state_dict(state_dict: Arrays) -> Network:
