@@ -24,9 +24,9 @@ KILLS = 50
 
 
 def damaged(name: str, mutation: str, mutations: int, details: Counter[str]) -> Counter[str]:
-    """Return the outcomes of reading `mutations` changed files."""
+    """Return the outcomes of reading changed files. The mutations are divided among the kinds of mutations."""
     with tempfile.TemporaryDirectory() as folder:
-        outcomes = fuzz(name, mutation, Path(folder), count=mutations)
+        outcomes = fuzz(name, mutation, Path(folder), count=max(1, mutations // len(MUTATIONS)))
     return summary(f"{name} {mutation}", outcomes, details)
 
 
@@ -56,7 +56,7 @@ EXPERIMENTS: dict[str, Callable[[int, Counter[str]], Counter[str]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mutations", type=int, default=10_000, help="mutations of each kind (default 10000)")
+    parser.add_argument("--mutations", type=int, default=10_000, help="mutations of each kind of file (default 10000)")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="run these experiments only")
     args, details = parser.parse_args(), Counter[str]()
     for name, experiment in EXPERIMENTS.items():

@@ -274,7 +274,7 @@ def test_every_change_runs_and_resume_skips_recorded_runs(tmp_path: Path) -> Non
             distilled["total_multiplications"], abs=epoch_multiplications
         )
     assert reproduce(*rows, *folders, "--resume").stdout == ""  # all runs are recorded
-    repeated = reproduce(rows[0], *folders, "--fold", "1")
+    repeated = reproduce(rows[0], *folders, "--out", tmp_path / "repeated", "--fold", "1")
     assert f"(recorded: {base['accuracy']:.1%})" in repeated.stdout
 
 
