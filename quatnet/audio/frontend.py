@@ -1,7 +1,7 @@
 """Audio front end, which computes quaternion features from waveforms."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -10,6 +10,18 @@ from ..errors import ConfigError
 from .components import VARIANTS
 from .read import fix_length, resample
 from .spectrogram import check_frames, mel_filterbank, stft_power
+
+
+class Features(np.ndarray):
+    """Array of features with the attribute `frontend_settings`, which is None if the front end is not known.
+
+    Slices, indexed copies and results of arithmetic have the settings of the array.
+    """
+
+    frontend_settings: dict[str, Any] | None = None
+
+    def __array_finalize__(self, array: Any) -> None:
+        self.frontend_settings = getattr(array, "frontend_settings", None)
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,11 @@ class FrontEnd:
             )
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """Class name and parameters, which identify the front end in a model file."""
+        return {"class": type(self).__name__, **asdict(self)}
+
+    @property
     def samples(self) -> int:
         """Number of samples of a clip after resampling."""
         return round(self.clip_seconds * self.sample_rate_hz)
@@ -93,6 +110,12 @@ class FrontEnd:
     def components(self, power: np.ndarray) -> np.ndarray:
         """Return the features (frames, mels, 4) of a power spectrogram (frames, window // 2 + 1)."""
         return VARIANTS[self.variant](power, self.filterbank(), floor_db=self.floor_db)
+
+    def label(self, features: np.ndarray) -> Features:
+        """Return a view of features that were computed by this front end, with its settings."""
+        labeled = features.view(Features)
+        labeled.frontend_settings = self.settings
+        return labeled
 
     def __call__(self, waveform: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """Return the features of one clip.

@@ -30,7 +30,7 @@ def features(clips: Sequence[Clip], frontend: FrontEnd, *, cache: str | os.PathL
 
     Returns
     -------
-    read-only memory map float32 (N, frames, mels, 4)
+    read-only memory map float32 (N, frames, mels, 4) with the attribute `frontend_settings`
 
     Raises
     ------
@@ -42,10 +42,10 @@ def features(clips: Sequence[Clip], frontend: FrontEnd, *, cache: str | os.PathL
     if path.exists():
         cached = _load(path, shape)
         if cached is not None:
-            return cached
+            return frontend.label(cached)
         print(f"{path} is damaged; computing the features again")
     _store(path, clips, frontend, shape)
-    return np.load(path, mmap_mode="r")
+    return frontend.label(np.load(path, mmap_mode="r"))
 
 
 def _digest(clips: Sequence[Clip], frontend: FrontEnd) -> str:

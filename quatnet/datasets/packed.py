@@ -96,7 +96,7 @@ class PackedClips:
         """Return the features (N, frames, mels, 4) of N clip indices, computed on all cores."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             rate_hz = self.shard_format.sample_rate_hz
-            return np.stack(list(pool.map(lambda clip: frontend(self.waveform(clip), rate_hz), clips)))
+            return frontend.label(np.stack(list(pool.map(lambda clip: frontend(self.waveform(clip), rate_hz), clips))))
 
     def batches(self, frontend: FrontEnd, *, batch_size: int = 32) -> Iterator[np.ndarray]:
         """Yield the features of all clips in order, in batches. Only one batch is in memory."""

@@ -4,6 +4,8 @@ Source: A. Romero and others, FitNets: hints for thin deep nets, 2015, section 2
 in a first training stage. This module matches the embedding and the labels in the same training.
 """
 
+from typing import Any
+
 import numpy as np
 
 from .. import ops
@@ -41,6 +43,15 @@ class ProjectedStudent(Module):
         self.embedding_size = checked_count("embedding_size", embedding_size)
         student_size = network.config.embedding
         self.projection = Linear(student_size, embedding_size, rng=rng) if embedding_size != student_size else None
+
+    @property
+    def frontend_settings(self) -> dict[str, Any] | None:
+        """Front end of the training clips of `network`."""
+        return self.network.frontend_settings
+
+    @frontend_settings.setter
+    def frontend_settings(self, settings: dict[str, Any] | None) -> None:
+        self.network.frontend_settings = settings
 
     def __call__(self, x: Array, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         embedding = self.network.embed(x, train=train, rng=rng)

@@ -32,6 +32,7 @@ class Network(Module, ABC):
 
     def __init__(self, config: Config, blocks: list[Any], *, rng: np.random.Generator) -> None:
         self.config = config
+        self.frontend_settings: dict[str, Any] | None = None  # front end of the training clips, see FrontEnd.settings
         shared = config.input_norm == "mel"
         self.input_norm = BatchNorm(config.mels * (1 if shared else config.in_channels), affine=shared)
         self.blocks = blocks

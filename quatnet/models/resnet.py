@@ -12,6 +12,7 @@ Source: Q. Kong and others, PANNs, 2020 (ResNet38). A. Singh, M. Plumbley, V. Ab
 
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import index
 
 import numpy as np
 
@@ -39,7 +40,8 @@ class ResNetConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "stages", tuple(self.stages))
+        self._convert("stages", lambda stages: tuple(map(index, stages)))
+        self._convert("residual_dropout", float)
         if not self.stages or min(self.stages) < 1 or len(self.widths) != sum(self.stages) + 2:
             raise ConfigError(f"expected widths of sum(stages) residual blocks between two plain blocks, got {self}")
         checked_number("residual_dropout", self.residual_dropout, "[0, 1)")

@@ -68,10 +68,10 @@ class Module:
     def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
         """Set every parameter and buffer to a C-ordered copy of the array with its dotted name. Dtypes do not change.
 
-        Raises CheckpointError if names or shapes differ. In this case the module does not change.
+        Raises CheckpointError as `check_state_dict` does. In this case the module does not change.
         """
+        self.check_state_dict(arrays)
         entries = {name: entry for name, *entry in self._entries()}
-        _check_arrays({name: _array(item).shape for name, (_, _, item) in entries.items()}, arrays)
         for name, (container, key, item) in entries.items():
             array = xp.array(arrays[name], dtype=_array(item).dtype, order="C")
             if isinstance(item, Tensor):
@@ -80,6 +80,17 @@ class Module:
                 item[...] = array
             else:
                 container[key] = array
+
+    def check_state_dict(self, arrays: Mapping[str, Array]) -> None:
+        """Raise CheckpointError if the names, the shapes or the kinds of dtypes differ from those of the module."""
+        _check_arrays({name: _array(item) for name, _, _, item in self._entries()}, arrays)
+
+    def modules(self) -> Iterator["Module"]:
+        """Yield the module and all its submodules. A submodule with several names is yielded several times."""
+        yield self
+        for _, _, _, item in _flatten("", vars(self)):
+            if isinstance(item, Module):
+                yield from item.modules()
 
     def _entries(self, prefix: str = "", parents: tuple[int, ...] = ()) -> Iterator[tuple[str, Any, Any, Any]]:
         """Yield (dotted name, container, key, item) for every parameter and buffer; item is container[key].
@@ -108,13 +119,13 @@ def _array(value: Tensor | Array) -> Array:
     return value.data if isinstance(value, Tensor) else value
 
 
-def _check_arrays(expected: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Array]) -> None:
+def _check_arrays(expected: Mapping[str, Array], arrays: Mapping[str, Array]) -> None:
     missing = sorted(expected.keys() - arrays.keys())
     unexpected = sorted(arrays.keys() - expected.keys())
     wrong_shape = [
-        f"{name}: expected {shape}, got {arrays[name].shape}"
-        for name, shape in expected.items()
-        if name in arrays and arrays[name].shape != shape
+        f"{name}: expected {array.shape} of kind {array.dtype.kind}, got {arrays[name].shape} of {arrays[name].dtype}"
+        for name, array in expected.items()
+        if name in arrays and (arrays[name].shape, arrays[name].dtype.kind) != (array.shape, array.dtype.kind)
     ]
     if missing or unexpected or wrong_shape:
         raise CheckpointError(

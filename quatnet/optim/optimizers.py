@@ -81,14 +81,19 @@ class Optimizer:
     def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
         """Set the number of steps and the state arrays to those of a `state_dict()`.
 
-        Raises CheckpointError if names or shapes differ, as for another optimizer or other parameters.
+        Raises CheckpointError as `check_state_dict` does. In this case the optimizer does not change.
         """
-        if arrays.keys() != {"steps", *self.state} or any(
-            arrays[key].shape != value.shape for key, value in self.state.items()
-        ):
-            raise CheckpointError(f"expected the state of {type(self).__name__} for this model; other names or shapes")
+        self.check_state_dict(arrays)
         self.steps = int(arrays["steps"])
         self.state = {key: xp.array(arrays[key], order="C") for key in self.state}
+
+    def check_state_dict(self, arrays: Mapping[str, Array]) -> None:
+        """Raise CheckpointError if names, shapes or dtypes differ, as for another optimizer or other parameters."""
+        expected = {"steps": np.asarray(self.steps)} | self.state
+        if arrays.keys() != expected.keys() or any(
+            (arrays[key].shape, arrays[key].dtype) != (value.shape, value.dtype) for key, value in expected.items()
+        ):
+            raise CheckpointError(f"expected the state of {type(self).__name__} for this model; other names or shapes")
 
     def _compute_update(self, p: Array, grad: Array, *state: Array, apply_weight_decay: bool) -> Array:
         """Return the update of `p`, divided by the learning rate, as a new array. `state` is updated in place.

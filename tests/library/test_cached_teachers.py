@@ -96,8 +96,8 @@ BAD_FILES = {
     r"floats \(N, size\) in embedding, got .* of int64": {"clip": NAMES, "embedding": np.ones((2, 3), int)},
     "got .* of int64 and": {"clip": np.arange(2), "logits": ONES},
     "each clip once": {"clip": np.array(["a", "a"]), "logits": ONES},
-    "finite logits": {"clip": NAMES, "logits": np.full((2, 3), np.nan)},
-    "not an .npz file of arrays": {"clip": NAMES.astype(object), "logits": ONES},
+    "array 'logits': expected finite": {"clip": NAMES, "logits": np.full((2, 3), np.nan)},
+    "array 'clip': expected the header of a float": {"clip": NAMES.astype(object), "logits": ONES},
 }
 
 

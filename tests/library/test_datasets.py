@@ -271,7 +271,8 @@ def test_features_are_a_read_only_memory_map(tmp_path: Path) -> None:
     clips, _ = make_clips()
     for _ in ("computed", "cached"):
         x = features(clips, FRONTEND, cache=tmp_path)
-        assert isinstance(x, np.memmap)
+        assert isinstance(x.base, np.memmap)
+        assert x.frontend_settings == x[1:, ..., :2].frontend_settings == FRONTEND.settings
         assert not x.flags.writeable
         assert x[np.array([True, False, True, False])].flags.writeable  # the selection is a copy
 

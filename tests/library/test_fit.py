@@ -1,8 +1,5 @@
 """Tests of `training.fit`, batches, label smoothing, augmentation, results, plots and JSON files."""
 
-import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +9,6 @@ import pytest
 
 from quatnet import audio, datasets, models, nn, plots, training
 from quatnet.errors import CheckpointError, ConfigError, MissingPackageError, ShapeError
-from quatnet.files import atomic_write, write_json
 from quatnet.training.loop import Progress
 
 CONFIG = models.CNNConfig(3, True, ((8,), (12,)), embedding=8, mels=8, block_dropout=0.1)
@@ -167,30 +163,8 @@ def test_error_without_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         plots.training_curves(rows(), tmp_path / "curves.png")
 
 
-def test_write_json_is_atomic(tmp_path: Path):
-    path = tmp_path / "folder" / "results.json"
-    write_json(path, {"a": [1, 2]})
-    assert json.loads(path.read_text()) == {"a": [1, 2]}
-    with pytest.raises(TypeError):
-        write_json(path, {"a": object()})
-    with pytest.raises(TypeError), atomic_write(path) as file:
-        file.write([file.write(b"half")])
-    assert json.loads(path.read_text()) == {"a": [1, 2]}
-    assert [p.name for p in path.parent.iterdir()] == ["results.json"]
-
-
 def test_run_metadata():
     run = training.run_metadata(seed=3)
     assert run["seed"] == 3
     assert run["versions"].keys() == {"quatnet", "numpy", "python"}
     assert run["machine"]["threads"] >= 1
-
-
-def test_atomic_write_removes_temporary_files_of_ended_processes(tmp_path: Path) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    stale, used, other = (tmp_path / f".results.json.{name}.part" for name in (ended.pid, os.getppid(), "x"))
-    for file in (stale, used, other):
-        file.write_text("{")
-    write_json(tmp_path / "results.json", {})
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([used.name, other.name, "results.json"])
