@@ -37,11 +37,11 @@ def thread_count() -> int:
     Raises
     ------
     ConfigError
-        `QUATNET_NUM_THREADS` is not an integer of at least 1.
+        `QUATNET_NUM_THREADS` is not an integer from 1 to 9999.
     """
     text = os.environ.get("QUATNET_NUM_THREADS", "").strip() or str(_available_cores())
-    if not text.isdigit() or int(text) < 1:
-        raise ConfigError(f"QUATNET_NUM_THREADS={text!r}: expected an integer of at least 1")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) < 10_000):
+        raise ConfigError(f"QUATNET_NUM_THREADS={text!r}: expected an integer of at least 1 and at most 9999")
     return int(text)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..errors import ConfigError, ShapeError
-from .read import checked_count
+from .waveform import checked_count
 
 
 def spec_augment(

@@ -7,8 +7,8 @@ import numpy as np
 
 from ..errors import ConfigError
 from .components import VARIANTS
-from .read import fix_length, resample
 from .spectrogram import check_frames, mel_filterbank, stft_power
+from .waveform import resample_clip
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,9 @@ class FrontEnd:
         ShapeError
             `waveform` is not one-dimensional, or not of a float dtype.
         DataError
-            `waveform` is empty, or contains NaN or infinity.
+            `waveform` is empty, or contains NaN, infinity or samples far outside [-1, 1].
         ConfigError
-            `sample_rate_hz` is not an integer of at least 1.
+            `sample_rate_hz` is not an integer from 1 to 1,000,000.
         """
-        clip = fix_length(resample(waveform, sample_rate_hz, self.sample_rate_hz), self.samples)
+        clip = resample_clip(waveform, sample_rate_hz, self.sample_rate_hz, self.samples)
         return self.components(stft_power(clip, window=self.window, hop=self.hop))

@@ -6,7 +6,8 @@ import numpy as np
 from scipy.fft import rfft
 
 from ..errors import ConfigError, DataError, ShapeError
-from .read import checked_count, checked_waveform
+from ..threads import single_threaded_blas
+from .waveform import checked_count, checked_waveform
 
 
 def stft_power(waveform: np.ndarray, *, window: int = 1024, hop: int = 320) -> np.ndarray:
@@ -141,7 +142,9 @@ def log_mel(power: np.ndarray, filterbank: np.ndarray, *, floor_db: float = -100
             "expected power (frames, bins) and filterbank (bins, mels) with equal bins, "
             f"got {power.shape} and {filterbank.shape}; use the same window for both"
         )
-    return 10 * np.log10(np.maximum(power @ filterbank, np.float32(10 ** (floor_db / 10))))
+    with single_threaded_blas():
+        energies = power @ filterbank
+    return 10 * np.log10(np.maximum(energies, np.float32(10 ** (floor_db / 10))))
 
 
 def deltas(features: np.ndarray) -> np.ndarray:
