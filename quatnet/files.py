@@ -8,6 +8,8 @@ from glob import escape
 from pathlib import Path
 from typing import IO, Any
 
+from .errors import DataError
+
 
 @contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[IO[bytes]]:
@@ -52,3 +54,12 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
     """Write `value` as JSON with `atomic_write`."""
     with atomic_write(path) as file:
         file.write(json.dumps(value, indent=1).encode())
+
+
+@contextmanager
+def disk_errors(path: str | os.PathLike) -> Iterator[None]:
+    """Convert an OSError in the context, for example of a full disk, to a DataError with the path."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error}); free disk space, or give another folder") from error
