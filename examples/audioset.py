@@ -70,6 +70,7 @@ def main() -> None:
         args.data = write(args.out / "toy", clips=clips, seed=args.seed, clip_seconds=seconds)
         print("This toy data set is synthesized; its figures say little about AudioSet. --data DIR takes AudioSet.")
     train_set, test_set = packed_tables(args, args.train, seconds), packed_tables(args, ["eval"], seconds)
+    audioset.check_disjoint(train_set.segments, test_set.segments)
     epochs = args.epochs or (2 if args.smoke else 5 if toy else 10)
     steps = args.steps or (3 if args.smoke else 20 if toy else 1000)
 

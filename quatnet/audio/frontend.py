@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError, ShapeError
 from .components import VARIANTS
 from .spectrogram import check_frames, mel_filterbank, stft_power
 from .waveform import resample_clip
@@ -112,4 +112,9 @@ class FrontEnd:
             `sample_rate_hz` is not an integer from 1 to 1,000,000.
         """
         clip = resample_clip(waveform, sample_rate_hz, self.sample_rate_hz, self.samples)
-        return self.components(stft_power(clip, window=self.window, hop=self.hop))
+        features = self.components(stft_power(clip, window=self.window, hop=self.hop))
+        if features.shape != (self.frames, self.mels, 4):
+            raise ShapeError(f"expected features {(self.frames, self.mels, 4)} of `components`, got {features.shape}")
+        if not np.isfinite(features).all():
+            raise DataError("expected features without NaN and infinity; correct the method `components`")
+        return features

@@ -53,9 +53,12 @@ def read(
         raise ConfigError(f"expected 0 <= start_seconds < stop_seconds, got {start_seconds=}, {stop_seconds=}")
     with open_audio(Path(path)) as file:
         start, stop = (int(min(s * file.samplerate, UNKNOWN_FRAMES)) for s in (start_seconds, stop_seconds))
-        if start:
-            if start >= file.frames:
-                raise DataError(f"start_seconds={start_seconds} is after the end, {file.frames / file.samplerate} s")
+        if start >= file.frames:
+            raise DataError(f"start_seconds={start_seconds} is after the end, {file.frames / file.samplerate} s")
+        if file.format == "OGG":  # libsndfile seeks to another sample near the end of some Vorbis files
+            for first in range(0, start, 4096):
+                file.read(min(4096, start - first), dtype="float32")
+        elif start:
             file.seek(start)
         return _read_mono(file, start, min(stop, file.frames), path), file.samplerate
 
