@@ -9,12 +9,12 @@ import time
 import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from queue import Empty, Queue
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from tqdm import tqdm
@@ -31,9 +31,8 @@ from .archives import MAX_BYTES, extract_esc50
 ESC50_URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 ESC50_SHA256 = "805afc618aff80eff0641d51311647871fead5807da68bb18e43a27db47a79ce"  # of 2026
 ATTEMPTS = 4
-BLOCK_BYTES = 1 << 18
-STALL_S = 30.0  # a download of less than STALL_BYTES in this time is given up
-STALL_BYTES = 30_000
+BLOCK_BYTES = 1 << 15
+STALL_S = 30.0  # longest time for a block, about 1 kB/s
 
 
 def download(
@@ -97,27 +96,19 @@ def _lock(path: Path) -> Iterator[None]:
 def _download_and_install(
     url: str, part: Path, target: Path, sha256: str | None, num_recordings: int, wait_s: float
 ) -> None:
-    resumed = part.exists()
-    _download(url, part, wait_s)
-    try:
-        _install(part, target, url, sha256, num_recordings)
-    except DataError:
-        if not resumed or part.exists():
-            raise
-        _download(url, part, wait_s)  # the partial file of an earlier call may belong to another archive
-        _install(part, target, url, sha256, num_recordings)
-
-
-def _install(part: Path, target: Path, url: str, sha256: str | None, num_recordings: int) -> None:
-    try:
-        _check_digest(part, url, sha256)
-        extract_esc50(part, target, num_recordings=num_recordings)
-    except OSError as error:
-        raise DataError(f"could not extract {part} ({error}); free disk space and try again") from error
-    except DataError:
-        part.unlink()
-        raise
-    part.unlink()
+    while True:
+        resumed = part.exists()
+        _download(url, part, wait_s)
+        try:
+            _check_digest(part, url, sha256)
+            extract_esc50(part, target, num_recordings=num_recordings)
+            return part.unlink()
+        except OSError as error:
+            raise DataError(f"could not extract {part} ({error}); free disk space and try again") from error
+        except DataError:
+            part.unlink()
+            if not resumed:  # the partial file of an earlier call may belong to another archive
+                raise
 
 
 def _download(url: str, part: Path, wait_s: float) -> None:
@@ -151,10 +142,9 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def _received(request: urllib.request.Request) -> Iterator[Any]:
-    """Yield the response, and then its blocks of bytes as they are received.
+    """Yield the response, and then its blocks of bytes. Raises TimeoutError after `STALL_S` without a block.
 
-    A daemon thread receives, because a server can delay each byte of the headers. Raises TimeoutError after `STALL_S`
-    without a block.
+    A daemon thread receives, because a server can delay each single byte.
     """
     queue: Queue[Any] = Queue(maxsize=4)
 
@@ -162,26 +152,24 @@ def _received(request: urllib.request.Request) -> Iterator[Any]:
         try:
             with urllib.request.build_opener(_SafeRedirects).open(request, timeout=STALL_S) as response:
                 queue.put(response)
-                # read1 returns the received bytes; read would discard the last bytes if the connection is closed
-                while block := response.read1(BLOCK_BYTES):
+                while block := response.read(BLOCK_BYTES):
                     queue.put(block)
             queue.put(None)
         except Exception as error:
+            if received := getattr(error, "partial", b""):  # the last bytes of an interrupted chunked response
+                queue.put(received)
             queue.put(error)
 
     if request.type not in ("http", "https"):
         raise ValueError("expected an address that starts with https:// or http://")
     threading.Thread(target=receive, daemon=True).start()
-    while True:
-        try:
-            item = queue.get(timeout=STALL_S)
-        except Empty:
-            raise TimeoutError(f"no answer within {STALL_S:g} s") from None
-        if isinstance(item, Exception):
-            raise item
-        if item is None:
-            return
-        yield item
+    try:
+        for item in iter(lambda: queue.get(timeout=STALL_S), None):
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    except Empty:
+        raise TimeoutError(f"less than {BLOCK_BYTES} bytes in {STALL_S:g} s") from None
 
 
 def _download_rest(url: str, part: Path) -> None:
@@ -194,15 +182,14 @@ def _download_rest(url: str, part: Path) -> None:
         if error.code != 416:
             raise
         return _handle_invalid_range(error, part, size)
-    resumed = response.status == 206
-    start = size if resumed else 0
+    start = size if response.status == 206 else 0
     total = _total_bytes(response, part, start)
     if total is not None and total > MAX_BYTES:
         raise DataError(f"the archive has {total} bytes, more than {MAX_BYTES}")
     if total is not None and total - start > shutil.disk_usage(part.parent).free:
         raise OSError(errno.ENOSPC, f"No space left on device for {total - start} bytes")
-    with part.open("ab" if resumed else "wb") as file:
-        _copy(blocks, file.write, start, total)
+    with part.open("ab" if start else "wb") as file:
+        _copy(blocks, file, total)
     if total is not None and part.stat().st_size != total:
         raise OSError(f"the connection was closed at {part.stat().st_size} of {total} bytes")
 
@@ -228,19 +215,13 @@ def _handle_invalid_range(error: urllib.error.HTTPError, part: Path, size: int) 
         raise OSError(f"{part} has {size} bytes, but the file on the server has {total}; starting again")
 
 
-def _copy(blocks: Iterator[bytes], write: Callable[[bytes], int], start: int, total: int | None) -> None:
-    received, checked, deadline = start, start, time.monotonic() + STALL_S
-    with tqdm(total=total, initial=start, unit="B", unit_scale=True, desc="ESC-50") as bar:
+def _copy(blocks: Iterator[bytes], file: IO[bytes], total: int | None) -> None:
+    with tqdm(total=total, initial=file.tell(), unit="B", unit_scale=True, desc="ESC-50") as bar:
         for block in blocks:
-            write(block)
+            file.write(block)
             bar.update(len(block))
-            received += len(block)
-            if received > MAX_BYTES:
+            if file.tell() > MAX_BYTES:
                 raise DataError(f"the archive has more than {MAX_BYTES} bytes")
-            if time.monotonic() > deadline:
-                if received - checked < STALL_BYTES:
-                    raise TimeoutError(f"less than {STALL_BYTES} bytes in {STALL_S:g} s")
-                checked, deadline = received, time.monotonic() + STALL_S
 
 
 def _check_digest(part: Path, url: str, sha256: str | None) -> None:

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ..audio import read
 from ..audio.waveform import resample_clip
-from ..errors import DataError
+from ..errors import DataError, one_line
 from ..files import atomic_write, disk_errors
 from .audioset import Segments, find_recording
 from .index import RecordingIndex
@@ -48,7 +48,7 @@ def pack(segments: Segments, recordings: RecordingIndex, folder: str | os.PathLi
     """
     folder = Path(folder)
     identity = shard_identity(segments, shard_format)
-    with tqdm(total=len(segments), desc=f"packing {segments.name}", unit="clip") as bar, disk_errors(folder):
+    with tqdm(total=len(segments), desc=one_line(f"packing {segments.name}"), unit="clip") as bar, disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for number, first in enumerate(range(0, len(segments), shard_format.shard_clips)):
             rows = range(first, min(first + shard_format.shard_clips, len(segments)))

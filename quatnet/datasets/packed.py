@@ -111,5 +111,5 @@ class PackedClips:
 
     def verify(self) -> None:
         """Verify the checksums of all clips. Raises DataError at the first wrong checksum."""
-        for clip in tqdm(range(len(self)), desc=f"checking {self.segments.name}", unit="clip"):
+        for clip in tqdm(range(len(self)), desc=one_line(f"checking {self.segments.name}"), unit="clip"):
             self.waveform(clip)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import zlib
 from dataclasses import asdict, dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ class ShardFormat:
     shard_clips: int = 500
 
     def __post_init__(self) -> None:
-        if self.sample_rate_hz < 1 or self.samples < 1 or self.shard_clips < 1:
+        counts = all(isinstance(n, Integral) and n >= 1 for n in (self.sample_rate_hz, self.shard_clips))
+        if not (counts and 0.5 < self.clip_seconds * self.sample_rate_hz < 1 << 32):
             raise ConfigError(f"expected sample_rate_hz, shard_clips and samples per clip of at least 1, got {self}")
 
     @property

@@ -306,7 +306,19 @@ def test_table_without_recordings(tmp_path: Path) -> None:
         PackedClips(segments, tmp_path / "packed", FORMAT)
 
 
-@pytest.mark.parametrize("settings", [{"sample_rate_hz": 0}, {"clip_seconds": 0.0}, {"shard_clips": 0}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"sample_rate_hz": 0},
+        {"sample_rate_hz": 1.5},
+        {"sample_rate_hz": 10**12},
+        {"clip_seconds": 0.0},
+        {"clip_seconds": float("nan")},
+        {"clip_seconds": float("inf")},
+        {"shard_clips": 0},
+        {"shard_clips": 2.5},
+    ],
+)
 def test_shard_format_rejects_invalid_settings(settings: dict) -> None:
     with pytest.raises(ConfigError, match="expected sample_rate_hz, shard_clips and samples"):
         ShardFormat(**settings)
