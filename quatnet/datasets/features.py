@@ -40,7 +40,7 @@ def features(clips: Sequence[Clip], frontend: FrontEnd, *, cache: str | os.PathL
     Raises
     ------
     DataError
-        A clip cannot be read, or the disk is full. No file is written.
+        A clip cannot be read, or the disk is full. No file is written. `Dataset.readable` skips unreadable clips.
     """
     path = Path(cache) / f"{_digest(clips, frontend)}.npy"
     shape = (len(clips), frontend.frames, frontend.mels, 4)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import compress
 
 import numpy as np
 
@@ -33,9 +34,9 @@ class Clip:
     def read(self, stop_seconds: float) -> tuple[np.ndarray, int]:
         """Return the waveform, float (samples,), and its sample rate in Hz.
 
-        If the source is a partial function of `audio.read`, the file is read up to `stop_seconds`.
+        If the source is `partial(audio.read, path)`, the file is read up to `stop_seconds`.
         """
-        if isinstance(self.source, partial) and self.source.func is read:
+        if isinstance(self.source, partial) and self.source.func is read and not self.source.keywords:
             return partial(self.source, stop_seconds=stop_seconds)()
         return self.source()
 
@@ -86,20 +87,23 @@ class Dataset:
             raise DataError(f"{self.name}: {len(names)} clips are in fold {fold} and another fold, first {names[0]}")
         return train, test
 
-    def readable(self) -> "Dataset":
-        """Return the data set without the clips that cannot be read. The note contains their number and names."""
-        errors = list(map_on_cpu(_reading_error, self.clips))
-        skipped = [clip.name for clip, error in zip(self.clips, errors, strict=True) if error]
-        clips = tuple(clip for clip, error in zip(self.clips, errors, strict=True) if not error)
-        return replace(self, clips=clips, note=f"{self.note} {skipped_note(skipped, len(self.clips))}".strip())
+    def readable(self, *, stop_seconds: float = 60.0) -> "Dataset":
+        """Return the data set without the clips that cannot be read. The note contains their number and names.
+
+        All clips are read, files up to `stop_seconds`.
+        """
+        readable = list(map_on_cpu(lambda clip: _is_readable(clip, stop_seconds), self.clips))
+        skipped = [clip.name for clip, is_readable in zip(self.clips, readable, strict=True) if not is_readable]
+        note = f"{self.note} {skipped_note(skipped, len(self.clips))}".strip()
+        return replace(self, clips=tuple(compress(self.clips, readable)), note=note)
 
 
-def _reading_error(clip: Clip) -> DataError | None:
+def _is_readable(clip: Clip, stop_seconds: float) -> bool:
     try:
-        clip.read(float("inf"))
-    except DataError as error:
-        return error
-    return None
+        clip.read(stop_seconds)
+        return True
+    except DataError:
+        return False
 
 
 def skipped_note(names: Sequence[str], total: int) -> str:

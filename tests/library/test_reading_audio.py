@@ -186,6 +186,14 @@ def test_features_of_a_part_are_those_of_the_complete_file(tmp_path: Path) -> No
     np.testing.assert_array_equal(features([clip], FrontEnd(), cache=tmp_path)[0], expected)
 
 
+@pytest.mark.parametrize("part", [{"start_seconds": 5}, {"stop_seconds": 2}, {"start_seconds": 6, "stop_seconds": 8}])
+def test_source_with_its_own_part(tmp_path: Path, part: dict) -> None:
+    soundfile.write(tmp_path / "long.wav", noise(441_000), 44100)
+    clip = Clip("long.wav", 0, 1, partial(read, tmp_path / "long.wav", **part), "key")
+    expected = FrontEnd()(*read(tmp_path / "long.wav", **part))
+    np.testing.assert_array_equal(features([clip], FrontEnd(), cache=tmp_path)[0], expected)
+
+
 def test_readable_clips(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "good.wav", noise(800), 8000)
     soundfile.write(tmp_path / "nan.wav", np.full(800, np.nan), 8000, subtype="FLOAT")
