@@ -29,7 +29,7 @@ def read(
     """Return the samples of an audio file (WAV, FLAC, Ogg, MP3, AIFF, ...), averaged over the channels.
 
     The file is decoded block by block, and only up to `stop_seconds`. A warning names a file whose channels cancel each
-    other, because their mean is silence.
+    other, because their mean is silence, and an Ogg or MP3 file that seems to be truncated.
 
     Parameters
     ----------
@@ -104,6 +104,17 @@ def _read_mono(file: soundfile.SoundFile, start: int, stop: int, path: str | Pat
     samples = len(mono) // 4
     if samples < stop - start and (not samples or file.format != "MP3"):
         raise DataError(f"the file is truncated, {samples} of {stop - start} samples exist; copy or record it again")
+    if samples < 0.95 * (stop - start) or (file.format == "OGG" and not _has_last_page(Path(path))):
+        warnings.warn(f"{path}: the file seems to be truncated, {samples} samples are read", stacklevel=3)
     if energy[0] < 1e-3 * energy[1]:
         warnings.warn(f"{path}: the channels cancel each other, their mean is almost silent", stacklevel=3)
     return np.frombuffer(mono, np.float32)
+
+
+def _has_last_page(path: Path) -> bool:
+    """Return whether an Ogg file ends with a complete page that has the flag for the end of the stream."""
+    with path.open("rb") as file:
+        file.seek(-min(path.stat().st_size, 65_307), os.SEEK_END)  # a page has at most 65,307 bytes
+        page = file.read().rpartition(b"OggS")[2]
+    segments = page[23 : 23 + page[22]] if len(page) > 22 else b"\xff"
+    return len(page) >= 23 + len(segments) + sum(segments) and bool(page[1] & 4)

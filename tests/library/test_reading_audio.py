@@ -103,6 +103,25 @@ def test_opposite_channels_give_one_warning_with_the_file_name(tmp_path: Path, o
     assert all("phase.wav: the channels cancel each other" in str(warning.message) for warning in caught)
 
 
+@pytest.mark.parametrize(("file_format", "subtype"), [("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"), ("OGG", "OPUS")])
+@pytest.mark.parametrize("part", [0.5, 0.8, 0.93, 1])
+def test_truncated_ogg_and_mp3_files_are_named(tmp_path: Path, file_format: str, subtype: str, part: float) -> None:
+    path = tmp_path / "part.audio"
+    soundfile.write(path, noise(200_000), 16000, format=file_format, subtype=subtype)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(part * len(content))])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            samples = len(read(path)[0])
+        except DataError:
+            assert part < 1
+            return
+    assert (samples == 200_000) == (part == 1)
+    assert len(caught) == (part < 1)
+    assert all("part.audio: the file seems to be truncated" in str(warning.message) for warning in caught)
+
+
 def test_digital_silence_gives_no_warning(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "silence.wav", np.zeros((800, 2)), 8000)
     with warnings.catch_warnings():
