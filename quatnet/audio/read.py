@@ -1,5 +1,6 @@
 """Reading of audio files, block by block."""
 
+import math
 import os
 import re
 import warnings
@@ -52,15 +53,17 @@ def read(
     if not 0 <= start_seconds < stop_seconds:
         raise ConfigError(f"expected 0 <= start_seconds < stop_seconds, got {start_seconds=}, {stop_seconds=}")
     with open_audio(Path(path)) as file:
-        start, stop = (int(min(s * file.samplerate, UNKNOWN_FRAMES)) for s in (start_seconds, stop_seconds))
+        start, stop = (math.ceil(min(s * file.samplerate, file.frames)) for s in (start_seconds, stop_seconds))
         if start >= file.frames:
             raise DataError(f"start_seconds={start_seconds} is after the end, {file.frames / file.samplerate} s")
+        if stop - start > MAX_SAMPLES:
+            raise DataError(f"more than {MAX_SAMPLES} samples; read a part with start_seconds and stop_seconds")
         if file.format == "OGG":  # libsndfile seeks to another sample near the end of some Vorbis files
             for first in range(0, start, 4096):
                 file.read(min(4096, start - first), dtype="float32")
         elif start:
             file.seek(start)
-        return _read_mono(file, start, min(stop, file.frames), path), file.samplerate
+        return _read_mono(file, start, stop, path), file.samplerate
 
 
 @contextmanager
@@ -99,8 +102,6 @@ def _read_mono(file: soundfile.SoundFile, start: int, stop: int, path: str | Pat
         mean = block.mean(axis=1)
         mono += mean.tobytes()
         energy += np.square(mean).mean(), np.square(block).mean()
-        if len(mono) > 4 * MAX_SAMPLES:
-            raise DataError(f"more than {MAX_SAMPLES} samples; read a part with start_seconds and stop_seconds")
     samples = len(mono) // 4
     if samples < stop - start and (not samples or file.format != "MP3"):
         raise DataError(f"the file is truncated, {samples} of {stop - start} samples exist; copy or record it again")

@@ -104,10 +104,10 @@ def test_opposite_channels_give_one_warning_with_the_file_name(tmp_path: Path, o
 
 
 @pytest.mark.parametrize(("file_format", "subtype"), [("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"), ("OGG", "OPUS")])
-@pytest.mark.parametrize("part", [0.5, 0.8, 0.93, 1])
+@pytest.mark.parametrize("part", [0.5, 0.8, 1])
 def test_truncated_ogg_and_mp3_files_are_named(tmp_path: Path, file_format: str, subtype: str, part: float) -> None:
     path = tmp_path / "part.audio"
-    soundfile.write(path, noise(200_000), 16000, format=file_format, subtype=subtype)
+    soundfile.write(path, noise(60_000), 16000, format=file_format, subtype=subtype)
     content = path.read_bytes()
     path.write_bytes(content[: int(part * len(content))])
     with warnings.catch_warnings(record=True) as caught:
@@ -117,7 +117,7 @@ def test_truncated_ogg_and_mp3_files_are_named(tmp_path: Path, file_format: str,
         except DataError:
             assert part < 1
             return
-    assert (samples == 200_000) == (part == 1)
+    assert (samples == 60_000) == (part == 1)
     assert len(caught) == (part < 1)
     assert all("part.audio: the file seems to be truncated" in str(warning.message) for warning in caught)
 
@@ -155,10 +155,10 @@ def test_named_pipes_and_folders_are_not_opened(tmp_path: Path) -> None:
 # Sample rates
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(
     from_hz=st.sampled_from([1000, 8000, 11025, 16000, 22050, 32000, 44100, 44101, 47952, 48000, 96000, 191_999]),
-    seconds=st.floats(0.01, 3),
+    seconds=st.floats(0.01, 1),
 )
 def test_clip_is_cut_before_resampling(from_hz: int, seconds: float) -> None:
     x = noise(max(1, int(from_hz * seconds)))[:, 0]
@@ -191,7 +191,7 @@ def test_impossible_rates(rate) -> None:
 
 
 def test_resampled_length_of_unusual_rates() -> None:
-    for from_hz, to_hz, samples in ((999_983, 32000, 500_000), (44101, 44100, 100_000), (3, 1_000_000, 5)):
+    for from_hz, to_hz, samples in ((999_983, 32000, 50_000), (44101, 44100, 10_000), (3, 1_000_000, 5)):
         assert len(resample(np.ones(samples), from_hz, to_hz)) == -(-samples * to_hz // from_hz)
 
 
