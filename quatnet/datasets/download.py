@@ -74,6 +74,8 @@ def download(
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with _lock(folder / ".esc50.lock"):
+            if target.is_dir():  # another download has ended in the meantime
+                return target
             _download_and_install(url, folder / "esc50.zip.part", target, sha256, num_recordings, wait_s)
     return target
 
@@ -96,6 +98,8 @@ def _lock(path: Path) -> Iterator[None]:
 def _download_and_install(
     url: str, part: Path, target: Path, sha256: str | None, num_recordings: int, wait_s: float
 ) -> None:
+    if part.is_symlink() or not part.is_file():
+        part.unlink(missing_ok=True)
     while True:
         resumed = part.exists()
         _download(url, part, wait_s)

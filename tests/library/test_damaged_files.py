@@ -73,7 +73,7 @@ def test_impossible_headers_are_refused_at_once(tmp_path: Path, name: str) -> No
 
 @pytest.mark.parametrize("announced", [0x7FFFF000, 0x7FFFFFFF, 0xFFFFFFFF])
 def test_lengths_of_streams_are_accepted(tmp_path: Path, announced: int) -> None:
-    """Programs that write a WAV file into a pipe do not know its length."""
+    """Programs that write a WAV file into a pipe announce the largest possible length."""
     (tmp_path / "pipe.wav").write_bytes(patched(WAV, 40, announced))
     assert len(read(tmp_path / "pipe.wav")[0]) == 11025
 

@@ -1,5 +1,6 @@
 """Downloads from servers that misbehave. The behaviors are in tests/support/hostile.py."""
 
+import os
 import threading
 import time
 from importlib import import_module
@@ -109,6 +110,21 @@ def test_archive_needs_free_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with serving(lambda handler, _: send(handler, content)) as url, pytest.raises(DataError, match="No space left"):
         get(tmp_path, url)
     assert [path.name for path in tmp_path.iterdir()] == ["esc50.zip.part"]  # the archive is valid and is kept
+
+
+@pytest.mark.parametrize("plant", ["link", "pipe", "folder"])
+def test_planted_partial_file_is_not_followed(tmp_path: Path, plant: str) -> None:
+    part, outside = tmp_path / "data" / "esc50.zip.part", tmp_path / "outside"
+    part.parent.mkdir()
+    outside.write_bytes(b"keep")
+    {"link": lambda: part.symlink_to(outside), "pipe": lambda: os.mkfifo(part), "folder": part.mkdir}[plant]()
+    with serving(lambda handler, content: send(handler, content)) as url:
+        if plant == "folder":
+            with pytest.raises(DataError, match=r"esc50\.zip\.part"):
+                get(part.parent, url)
+        else:
+            assert get(part.parent, url).is_dir()
+    assert outside.read_bytes() == b"keep"
 
 
 def test_another_version_of_esc50_gives_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
