@@ -9,7 +9,7 @@ from ..audio import read
 from ..audio.read import open_audio
 from ..errors import DataError
 from .parallel import map_on_cpu
-from .records import Clip, skipped_note
+from .records import Clip, Dataset, skipped_note
 
 
 def find_root(folder: Path, is_root: Callable[[Path], bool], *, error_message: str) -> Path:
@@ -24,21 +24,33 @@ def find_root(folder: Path, is_root: Callable[[Path], bool], *, error_message: s
     raise DataError(error_message)
 
 
-def clips_from_files(files: Mapping[Path, tuple[int, int]], *, name: str, total: int) -> tuple[tuple[Clip, ...], str]:
-    """Return the clips of audio files, and a note about unreadable files, which are skipped.
+def dataset_of_files(
+    name: str, classes: tuple[str, ...], files: Mapping[Path, tuple[int, int]], *, total: int, hint: str
+) -> Dataset:
+    """Return the data set of audio files. Unreadable files are skipped and listed in the note.
 
     The headers are checked. The samples are not read. The cache key of a clip depends on the path, the size and the
     modification time of the file.
 
     Parameters
     ----------
+    name, classes : name and class names of the data set
     files : label and fold of each file
-    name, total : name of the data set, and its number of recordings. The note also names an incomplete data set
+    total : number of recordings of the complete data set
+    hint : instruction in the error message
+
+    Raises
+    ------
+    DataError
+        No file can be read.
     """
     readable = dict(zip(files, map_on_cpu(_has_audio_header, list(files)), strict=True))
     clips = tuple(_clip(path, *files[path]) for path in files if readable[path])
+    if not clips:
+        raise DataError(f"{name}: none of {len(files)} recordings can be used; {hint}")
     note = "" if len(files) == total else f"A part of {name}: {len(files)} of {total} clips. "
-    return clips, (note + skipped_note([path.name for path in files if not readable[path]], len(files))).strip()
+    note += skipped_note([path.name for path in files if not readable[path]], len(files))
+    return Dataset(name, classes, clips, note.strip())
 
 
 def _clip(path: Path, label: int, fold: int) -> Clip:

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 
 from ..errors import DataError
-from .audio_files import clips_from_files, find_root, read_table
+from .audio_files import dataset_of_files, find_root, read_table
 from .records import Dataset
 
 COLUMNS = {"filename", "fold", "target", "category", "esc10"}
@@ -44,10 +44,7 @@ def load(folder: str | os.PathLike, *, esc10: bool = False) -> Dataset:
     order = sorted(names)
     files = {root / "audio" / row["filename"]: (order.index(int(row["target"])), int(row["fold"])) for row in rows}
     name, total = ("ESC-10", 400) if esc10 else ("ESC-50", 2000)
-    clips, note = clips_from_files(files, name=name, total=total)
-    if not clips:
-        raise DataError(f"{root}: none of {len(rows)} recordings can be read; {HINT}")
-    return Dataset(name, tuple(names[target] for target in order), clips, note)
+    return dataset_of_files(name, tuple(names[target] for target in order), files, total=total, hint=HINT)
 
 
 def _find_root(folder: Path) -> Path:

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 
 from ..errors import DataError
-from .audio_files import clips_from_files, find_root
+from .audio_files import dataset_of_files, find_root
 from .gtzan_filtered import TEST, TRAIN, clip_numbers
 from .records import Dataset
 
@@ -47,11 +47,8 @@ def load(folder: str | os.PathLike, *, filtered: bool = False) -> Dataset:
     parts = {clip: fold for fold, part in ((1, TRAIN), (2, TEST)) for clip in clip_numbers(part)}
     folds = parts if filtered else {clip: 1 + clip[1] % FOLDS for clip in recordings}
     files = {path: (GENRES.index(clip[0]), folds[clip]) for clip, path in recordings.items() if clip in folds}
-    name = "GTZAN, filtered" if filtered else "GTZAN"
-    clips, note = clips_from_files(files, name=name, total=len(parts) if filtered else NUM_CLIPS)
-    if not clips:
-        raise DataError(f"{root}: none of {len(recordings)} recordings can be used; {HINT}")
-    return Dataset(name, GENRES, clips, note)
+    name, total = ("GTZAN, filtered", len(parts)) if filtered else ("GTZAN", NUM_CLIPS)
+    return dataset_of_files(name, GENRES, files, total=total, hint=HINT)
 
 
 def _contains_genres(folder: Path) -> bool:

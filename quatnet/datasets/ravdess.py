@@ -15,7 +15,7 @@ from pathlib import Path
 from ..errors import DataError
 from ..files import disk_errors
 from .archives import extract_all
-from .audio_files import clips_from_files, find_root
+from .audio_files import dataset_of_files, find_root
 from .records import Dataset
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
@@ -96,10 +96,7 @@ def load(folder: str | os.PathLike) -> Dataset:
     }
     if len({path.stem for path in files}) < len(files):
         raise DataError(f"{root}: two files of one clip, .wav and .WAV; remove one of the files")
-    clips, note = clips_from_files(files, name="RAVDESS", total=NUM_CLIPS)
-    if not clips:
-        raise DataError(f"{root}: no speech recording can be read; {HINT}")
-    return Dataset("RAVDESS", EMOTIONS, clips, note)
+    return dataset_of_files("RAVDESS", EMOTIONS, files, total=NUM_CLIPS, hint=HINT)
 
 
 def _extracted(path: Path) -> Path:

@@ -205,7 +205,7 @@ def test_ravdess_damaged_archive(tmp_path: Path) -> None:
 
 def test_ravdess_without_speech(tmp_path: Path) -> None:
     (tmp_path / "Actor_01").mkdir()
-    with pytest.raises(DataError, match="no speech recording can be read"):
+    with pytest.raises(DataError, match="RAVDESS: none of 0 recordings can be used"):
         ravdess.load(tmp_path)
 
 

@@ -60,12 +60,12 @@ import resource, sys
 from pathlib import Path
 from quatnet.audio import FrontEnd, read
 from quatnet.datasets import features
-from quatnet.datasets.audio_files import clips_from_files
+from quatnet.datasets.audio_files import dataset_of_files
 
 path, folder = Path(sys.argv[1]), sys.argv[2]
 FrontEnd()(read(path, stop_seconds=1)[0], 96000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-clips, _ = clips_from_files({path: (0, 1)}, name="long", total=1)
+clips = dataset_of_files("long", ("a",), {path: (0, 1)}, total=1, hint="").clips
 features(clips, FrontEnd(), cache=folder)
 read(path, start_seconds=1000, stop_seconds=1005)
 try:
@@ -254,7 +254,7 @@ import numpy as np
 from pathlib import Path
 from quatnet.audio import FrontEnd
 from quatnet.datasets import Clip, features
-from quatnet.datasets.audio_files import clips_from_files
+from quatnet.datasets.audio_files import dataset_of_files
 
 seen = set()
 def source():
