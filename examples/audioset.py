@@ -86,8 +86,8 @@ def main() -> None:
     real_config, quaternion_config = (models.small_cnn(len(classes), quaternion=q, width=width) for q in (False, True))
     student_config = models.half_width(quaternion_config)
     configs = (real_config, quaternion_config, student_config, student_config)
-    networks = [models.build(config, rng=np.random.default_rng(args.seed)) for config in configs]
-    real_cnn, quaternion_cnn, student, distilled = networks
+    built = [models.build(config, rng=np.random.default_rng(args.seed)) for config in configs]
+    real_cnn, quaternion_cnn, student, distilled = built
 
     # 4. Training: binary cross entropy, Adam with AMSGrad, one cycle of the learning rate.
     name = f"AudioSet, {train_set.segments.name}"

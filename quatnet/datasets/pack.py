@@ -10,6 +10,7 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,8 @@ def _is_packed(json_path: Path, identity: dict[str, Any]) -> bool:
 
 
 def _write_shard(stem: Path, paths: Mapping[int, Path], shard: Shard, shard_format: ShardFormat) -> None:
-    waveforms = map_on_cpu(lambda path: _read_int16(path, shard_format), list(paths.values()))
-    with atomic_write(stem.with_suffix(".int16")) as file:
+    results = map_on_cpu(lambda path: _read_int16(path, shard_format), list(paths.values()))
+    with closing(results) as waveforms, atomic_write(stem.with_suffix(".int16")) as file:
         for (row, path), waveform in zip(paths.items(), waveforms, strict=True):
             if waveform is None:
                 shard.unreadable.append(path.name)

@@ -1,6 +1,6 @@
 """Parallel loop over recordings."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 READ_AHEAD = 64  # largest number of results in memory
 
 
-def map_on_cpu(work: Callable[[Item], Result], items: Sequence[Item] | np.ndarray) -> Iterator[Result]:
+def map_on_cpu(work: Callable[[Item], Result], items: Sequence[Item] | np.ndarray) -> Generator[Result, None, None]:
     """Yield work(item) for each item in order, computed by `thread_count()` threads with any backend."""
     with single_threaded_blas(), ThreadPoolExecutor(thread_count()) as pool:
         for first in range(0, len(items), READ_AHEAD):
