@@ -3,11 +3,15 @@
 import json
 import os
 import secrets
+import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import IO, Any
+
+from .errors import DataError
 
 try:
     import fcntl
@@ -56,11 +60,12 @@ def _lock(file: IO[bytes]) -> None:
 def _remove_stale_files(path: Path) -> None:
     """Remove temporary files of `path` that no process has locked.
 
-    An empty file is kept, because its process may not have locked the file yet.
+    An empty file is kept for a minute, because its process may not have locked the file yet.
     """
     for partial in path.parent.glob(f".{escape(path.name)}.*.part") if fcntl else ():
         with suppress(OSError):
-            if partial.is_symlink() or not partial.is_file() or not partial.stat().st_size:
+            state = partial.lstat()
+            if not stat.S_ISREG(state.st_mode) or (not state.st_size and time.time() < state.st_mtime + 60):
                 continue
             with partial.open("rb+") as file:
                 _lock(file)
@@ -71,3 +76,12 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
     """Write `value` as JSON with `atomic_write`."""
     with atomic_write(path) as file:
         file.write(json.dumps(value, indent=1).encode())
+
+
+@contextmanager
+def disk_errors(path: str | os.PathLike) -> Iterator[None]:
+    """Convert an OSError in the context, for example of a full disk, to a DataError with the path."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error}); free disk space, or give another folder") from error

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..checks import checked_count, checked_number
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError, ShapeError
 from .components import VARIANTS
-from .read import fix_length, resample
 from .spectrogram import check_frames, mel_filterbank, stft_power
+from .waveform import resample_clip
 
 
 class Features(np.ndarray):
@@ -134,9 +134,14 @@ class FrontEnd:
         ShapeError
             `waveform` is not one-dimensional, or not of a float dtype.
         DataError
-            `waveform` is empty, or contains NaN or infinity.
+            `waveform` is empty, or contains NaN, infinity or samples far outside [-1, 1].
         ConfigError
-            `sample_rate_hz` is not an integer of at least 1.
+            `sample_rate_hz` is not an integer from 1 to 1,000,000.
         """
-        clip = fix_length(resample(waveform, sample_rate_hz, self.sample_rate_hz), self.samples)
-        return self.components(stft_power(clip, window=self.window, hop=self.hop))
+        clip = resample_clip(waveform, sample_rate_hz, self.sample_rate_hz, self.samples)
+        features = self.components(stft_power(clip, window=self.window, hop=self.hop))
+        if features.shape != (self.frames, self.mels, 4):
+            raise ShapeError(f"expected features {(self.frames, self.mels, 4)} of `components`, got {features.shape}")
+        if not np.isfinite(features).all():
+            raise DataError("expected features without NaN and infinity; correct the method `components`")
+        return features

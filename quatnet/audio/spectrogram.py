@@ -8,7 +8,7 @@ from scipy.fft import rfft
 from ..checks import as_array, checked_count
 from ..errors import ConfigError, DataError, ShapeError
 from ..threads import single_threaded_blas
-from .read import checked_waveform
+from .waveform import checked_waveform
 
 
 def stft_power(waveform: np.ndarray, *, window: int = 1024, hop: int = 320) -> np.ndarray:
