@@ -51,7 +51,7 @@ def apply_chunked(
 def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape to which `shapes` broadcast. Raises ShapeError if they do not."""
     try:
-        return np.broadcast_shapes(*shapes)
+        return shapes[0] if len(set(shapes)) == 1 else np.broadcast_shapes(*shapes)
     except ValueError:
         raise ShapeError(f"expected shapes that broadcast, apart from the component axis, got {shapes}") from None
 

@@ -3,28 +3,34 @@
 import numpy as np
 
 from ..backend import Array, xp
-from ..checks import as_array, checked_rng
+from ..checks import as_array, checked_count, checked_rng
 from ..errors import ConfigError, ShapeError
 from .arithmetic import inner_product, normalize, real_part
 from .chunks import as_quaternion_array, broadcast_shape, has_axis
 
 
 def random_rotations(
-    shape: tuple[int, ...] = (), *, rng: np.random.Generator, dtype: type = np.float64, axis: int = -1
+    shape: int | tuple[int, ...] = (), *, rng: np.random.Generator, dtype: type = np.float64, axis: int = -1
 ) -> Array:
     """Return random unit quaternions, uniform over all rotations, of shape `shape` with an axis of length 4 at `axis`.
 
     Each quaternion is a normalized vector of four independent normal numbers. The numbers are drawn on the host, so
     that all backends return the same rotations.
 
-    Raises ConfigError unless `dtype` is a float dtype.
+    Raises ConfigError unless `dtype` is a float dtype and `shape` consists of integers >= 0, and ShapeError if `axis`
+    does not exist.
 
     Source: M. E. Muller, 1959.
     """
     if not np.issubdtype(dtype, np.floating):
         raise ConfigError(f"expected a float dtype, got {dtype!r}")
-    numbers: np.ndarray = checked_rng(rng).standard_normal((*shape, 4)).astype(dtype)
-    return xp.moveaxis(normalize(xp.asarray(numbers)), -1, axis)
+    lengths = [
+        checked_count("each length of shape", n, 0) for n in ([shape] if isinstance(shape, int | np.integer) else shape)
+    ]
+    q = normalize(xp.asarray(checked_rng(rng).standard_normal((*lengths, 4)).astype(dtype)))
+    if not has_axis(q, axis):
+        raise ShapeError(f"expected an axis of an array of shape {q.shape}, got axis={axis}")
+    return xp.moveaxis(q, -1, axis)
 
 
 def mean_rotation(q: Array, weights: Array | None = None, *, sample_axis: int = 0, axis: int = -1) -> Array:

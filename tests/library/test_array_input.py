@@ -104,6 +104,11 @@ def test_random_rotations_of_another_dtype_raise(dtype: type) -> None:
         quaternion.random_rotations(rng=np.random.default_rng(0), dtype=dtype)
 
 
+@pytest.mark.parametrize(("shape", "expected"), [((), (4,)), (3, (3, 4)), ((2, 0), (2, 0, 4)), ([2], (2, 4))])
+def test_shape_of_random_rotations(shape, expected: tuple) -> None:
+    assert quaternion.random_rotations(shape, rng=np.random.default_rng(0)).shape == expected
+
+
 def test_negative_weights_of_rotations_raise() -> None:
     with pytest.raises(ShapeError, match="weights >= 0"):
         quaternion.mean_rotation(Q, [1, -1, 1])

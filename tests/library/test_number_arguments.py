@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.op_arguments import OP_ARGUMENTS
 
-from quatnet import Tensor, audio, datasets, distill, gradcheck, nn, ops, optim, training
+from quatnet import Tensor, audio, datasets, distill, gradcheck, nn, ops, optim, quaternion, training
 from quatnet.errors import ConfigError, QuatnetError, ShapeError
 from quatnet.models import CNNConfig, build
 from quatnet.training.weight_average import WeightAverage
@@ -106,6 +106,10 @@ FUNCTIONS = {
     ),
     audio.time_shift: ({"x": np.ones((2, 5, 4, 4)), "rng": RNG}, {"rng": GENERATORS}),
     audio.resample: ({"waveform": np.ones(9), "from_hz": 3, "to_hz": 4}, {"from_hz": COUNTS, "to_hz": COUNTS}),
+    quaternion.random_rotations: (
+        {"shape": (2, 3), "rng": RNG},
+        {"shape": [-1, True, (2, -1), (1.5,), ("2",), (None,)], "rng": GENERATORS, "axis": [3, -4, 1.0, None, "0"]},
+    ),
     gradcheck: (
         {"function": lambda x: x, "arrays": [np.ones(3)], "rng": RNG},
         {"eps": POSITIVE, "num_directions": COUNTS, "rng": GENERATORS},

@@ -76,7 +76,7 @@ def test_ops(name: str) -> None:
         check(call, *tensors, **wrong_options(op, options, draw))
 
 
-@pytest.mark.parametrize("name", ALGEBRA_ARGUMENTS)
+@pytest.mark.parametrize("name", sorted(set(ALGEBRA_ARGUMENTS) - {"eight_products"}))  # it also multiplies objects
 def test_algebra(name: str) -> None:
     function, (arrays, options), draw = getattr(quaternion, name), ALGEBRA_ARGUMENTS[name], random.Random(0)
     for _ in range(200):
