@@ -3,8 +3,6 @@
 import json
 import os
 import secrets
-import stat
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
@@ -33,11 +31,9 @@ def atomic_write(path: str | os.PathLike) -> Iterator[IO[bytes]]:
         raise FileExistsError(f"{path} is not a regular file; choose another path")
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale_files(path)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    partial, file = _open_temporary_file(path)
     try:
-        with partial.open("xb") as file:
-            with suppress(OSError):  # the file system may not support locks
-                _lock(file)
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -51,24 +47,27 @@ def atomic_write(path: str | os.PathLike) -> Iterator[IO[bytes]]:
         partial.unlink(missing_ok=True)
 
 
-def _lock(file: IO[bytes]) -> None:
-    """Lock a file until it is closed. Raises OSError if another process has locked the file."""
-    if fcntl:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _open_temporary_file(path: Path) -> tuple[Path, IO[bytes]]:
+    """Return a new file in the folder of `path`, opened for writing and locked until it is closed."""
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    file = partial.open("xb")
+    with suppress(OSError):  # the file system may not support locks
+        if fcntl:
+            fcntl.flock(file, fcntl.LOCK_EX)
+    if os.fstat(file.fileno()).st_nlink:
+        return partial, file
+    file.close()  # another process has removed the file before it was locked
+    return _open_temporary_file(path)
 
 
 def _remove_stale_files(path: Path) -> None:
-    """Remove temporary files of `path` that no process has locked.
-
-    An empty file is kept for a minute, because its process may not have locked the file yet.
-    """
+    """Remove temporary files of `path` that no process has locked."""
     for partial in path.parent.glob(f".{escape(path.name)}.*.part") if fcntl else ():
         with suppress(OSError):
-            state = partial.lstat()
-            if not stat.S_ISREG(state.st_mode) or (not state.st_size and time.time() < state.st_mtime + 60):
+            if partial.is_symlink() or not partial.is_file():
                 continue
             with partial.open("rb+") as file:
-                _lock(file)
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 partial.unlink()
 
 

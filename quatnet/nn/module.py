@@ -122,10 +122,16 @@ def _array(value: Tensor | Array) -> Array:
 def _check_arrays(expected: Mapping[str, Array], arrays: Mapping[str, Array]) -> None:
     missing = sorted(expected.keys() - arrays.keys())
     unexpected = sorted(arrays.keys() - expected.keys())
+    pairs = {name: (array, arrays[name]) for name, array in expected.items() if name in arrays}
     wrong_shape = [
-        f"{name}: expected {array.shape} of kind {array.dtype.kind}, got {arrays[name].shape} of {arrays[name].dtype}"
-        for name, array in expected.items()
-        if name in arrays and (arrays[name].shape, arrays[name].dtype.kind) != (array.shape, array.dtype.kind)
+        f"{name}: expected {array.shape}, got {found.shape}"
+        for name, (array, found) in pairs.items()
+        if array.shape != found.shape
+    ]
+    wrong_shape += [
+        f"{name}: expected {array.dtype}, got {found.dtype}"
+        for name, (array, found) in pairs.items()
+        if array.dtype.kind != found.dtype.kind
     ]
     if missing or unexpected or wrong_shape:
         raise CheckpointError(

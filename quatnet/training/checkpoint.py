@@ -52,6 +52,8 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, dict[str, n
     found = header.get("format") if isinstance(header, dict) else None
     if found != FORMAT:
         raise CheckpointError(f"{path}: expected the format {FORMAT!r}, got {found!r:.80}; train the network again")
+    if not isinstance(header.get("frontend"), dict | None):
+        raise CheckpointError(f"{path}: expected the settings of a front end, got {header['frontend']!r:.80}")
     groups: dict[str, dict[str, np.ndarray]] = {}
     for name, array in arrays.items():
         group, _, rest = name.partition("/")
@@ -78,6 +80,6 @@ def load_model(path: str | os.PathLike) -> Network:
         model = build(config, rng=np.random.default_rng(0))
         model.load_state_dict(arrays)
     except (TypeError, ValueError, OverflowError) as error:
-        raise CheckpointError(f"{path} has no usable network config: {error!s:.500}") from error
+        raise CheckpointError(f"{path} holds no usable network: {error!s:.500}") from error
     model.frontend_settings = header.get("frontend")
     return model

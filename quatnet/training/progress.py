@@ -30,7 +30,7 @@ def read_progress(fields: Any, *, epochs: int, steps_per_epoch: int, metrics: se
     """Return the `Progress` with the given `fields`, the inverse of `dataclasses.asdict`.
 
     Raises CheckpointError for missing fields, values of another type or out of range, and if an epoch of the history
-    lacks one of the `metrics`.
+    does not contain all `metrics`.
     """
     if not isinstance(fields, dict) or fields.keys() != vars(Progress()).keys():
         raise CheckpointError(f"expected the progress of a training, got {fields!r:.80}")

@@ -238,7 +238,7 @@ def test_packing_continues_after_killed_process(tmp_path: Path) -> None:
     pack(segments, files, tmp_path / "packed", FORMAT)
     for path in (tmp_path / "complete").iterdir():
         assert (tmp_path / "packed" / path.name).read_bytes() == path.read_bytes()
-    assert not [path for path in (tmp_path / "packed").glob(".*") if path.stat().st_size]
+    assert not list((tmp_path / "packed").glob(".*"))
 
 
 def test_full_disk_leaves_no_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

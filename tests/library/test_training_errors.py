@@ -513,6 +513,14 @@ def test_invalid_config_is_refused(tmp_path: Path, key: str, value) -> None:
         training.load_model(path)
 
 
+@pytest.mark.parametrize("settings", ["x", [], 3, True])
+def test_front_end_of_another_type_is_refused(tmp_path: Path, settings) -> None:
+    path = tmp_path / "run.npz"
+    checkpoint.write(path, network(), {"frontend": settings})
+    with pytest.raises(CheckpointError, match=r"run\.npz: expected the settings of a front end"):
+        training.load_model(path)
+
+
 @pytest.mark.parametrize("config", ["x", [], 3, {}, {"classes": 3}])
 def test_config_of_another_type_is_refused(tmp_path: Path, config) -> None:
     path = tmp_path / "run.npz"
