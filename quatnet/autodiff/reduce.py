@@ -5,11 +5,13 @@ from collections.abc import Iterable, Sequence
 
 from ..backend import Array, xp
 from ..errors import ShapeError
+from .op import op
 from .tensor import Tensor
 
 Axis = int | tuple[int, ...] | None
 
 
+@op
 def sum(x: Tensor, *, axis: Axis = None) -> Tensor:
     """Return the sum of `x` over `axis`, by default over all axes."""
     shape, axes = x.shape, _normalize_axes(x, axis)
@@ -20,6 +22,7 @@ def sum(x: Tensor, *, axis: Axis = None) -> Tensor:
     return Tensor.from_op(x.data.sum(axis=axes), (x,), backward)
 
 
+@op
 def mean(x: Tensor, *, axis: Axis = None) -> Tensor:
     """Return the mean of `x` over `axis`, by default over all axes. Raises ShapeError if `axis` has length 0."""
     count = math.prod(x.shape[a] for a in _normalize_axes(x, axis))
@@ -28,6 +31,7 @@ def mean(x: Tensor, *, axis: Axis = None) -> Tensor:
     return sum(x, axis=axis) * (1 / count)
 
 
+@op
 def max(x: Tensor, *, axis: int) -> Tensor:
     """Return the largest entry of `x` along `axis`. Raises ShapeError if `axis` has length 0.
 

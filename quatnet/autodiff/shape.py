@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from ..backend import Array, xp
 from ..errors import ShapeError
+from .op import op
 from .tensor import Tensor
 
 
+@op
 def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return `x` reshaped to `shape`, where one length may be -1. Raises ShapeError if the sizes differ."""
     x_shape = x.shape
@@ -19,6 +21,7 @@ def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return Tensor.from_op(y, (x,), lambda grad: (grad.reshape(x_shape),))
 
 
+@op
 def transpose(x: Tensor, axes: Sequence[int]) -> Tensor:
     """Return `x` with its axes in the order `axes`. Raises ShapeError unless `axes` contains each axis once."""
     if sorted(axes) != list(range(len(x.shape))):
@@ -27,6 +30,7 @@ def transpose(x: Tensor, axes: Sequence[int]) -> Tensor:
     return Tensor.from_op(x.data.transpose(axes), (x,), lambda grad: (grad.transpose(inverse),))
 
 
+@op
 def getitem(x: Tensor, index: object) -> Tensor:
     """Return x[index]. Raises ShapeError if `index` is out of bounds.
 
@@ -46,6 +50,7 @@ def getitem(x: Tensor, index: object) -> Tensor:
     return Tensor.from_op(y, (x,), backward)
 
 
+@op
 def concatenate(tensors: Sequence[Tensor], *, axis: int = -1) -> Tensor:
     """Return the tensors concatenated along `axis`. Raises ShapeError if the lengths of other axes differ."""
     shapes = [tensor.shape for tensor in tensors]

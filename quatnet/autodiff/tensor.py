@@ -14,6 +14,7 @@ from ..backend import Array, asnumpy, xp
 from ..errors import ShapeError
 from ..threads import matmul, single_threaded_blas
 from .arrays import as_array, check_broadcast, unbroadcast
+from .op import current_tracer, op
 from .tape import Backward, Node, backpropagate
 
 
@@ -22,7 +23,7 @@ class Tensor(Node):
 
     Parameters
     ----------
-    array : array-like of real numbers; an array is not copied
+    array : array-like of real numbers, or a tensor without gradient; an array is not copied
     requires_grad : whether `backward` accumulates the gradient of this tensor in `.grad`
 
     Raises
@@ -41,7 +42,11 @@ class Tensor(Node):
     __slots__ = ()
 
     def __init__(self, array: Array, requires_grad: bool = False) -> None:
-        super().__init__(as_array(array), requires_grad)
+        if isinstance(array, Node) and array.requires_grad:
+            raise ShapeError(
+                "expected an array of real numbers, got a Tensor with gradient; use the tensor, or detach()"
+            )
+        super().__init__(array.data if isinstance(array, Node) else as_array(array), requires_grad)
         if requires_grad and self.data.dtype.kind != "f":
             raise ShapeError(f"requires_grad=True needs a float array, got dtype {self.data.dtype}; convert it first")
 
@@ -53,6 +58,8 @@ class Tensor(Node):
         """
         result = Tensor(data)
         result._record(parents, backward)
+        if tracer := current_tracer.get():
+            tracer.result_of(backward)
         return result
 
     def backward(self, grad: Array | None = None) -> None:
@@ -74,6 +81,7 @@ class Tensor(Node):
 
     # Arithmetic
 
+    @op
     def __add__(self, other: "Operand") -> "Tensor":
         other = _operand(other, self)
 
@@ -83,6 +91,7 @@ class Tensor(Node):
         self_shape, other_shape = self.shape, other.shape
         return Tensor.from_op(self.data + other.data, (self, other), backward)
 
+    @op
     def __mul__(self, other: "Operand") -> "Tensor":
         other = _operand(other, self)
         a, b = self.data, other.data
@@ -92,6 +101,7 @@ class Tensor(Node):
 
         return Tensor.from_op(a * b, (self, other), backward)
 
+    @op
     def __truediv__(self, other: "Operand") -> "Tensor":
         other = _operand(other, self)
         a, b = self.data, other.data
@@ -101,6 +111,7 @@ class Tensor(Node):
 
         return Tensor.from_op(a / b, (self, other), backward)
 
+    @op
     def __pow__(self, exponent: float) -> "Tensor":
         """Return self to the power of one number. For a tensor exponent n, use exp(log(self) * n)."""
         if as_array(exponent).shape:
@@ -112,6 +123,7 @@ class Tensor(Node):
 
         return Tensor.from_op(a**n, (self,), backward)
 
+    @op
     def __matmul__(self, other: "Operand") -> "Tensor":
         """Return the matrix product, (..., M, K) @ (..., K, N) -> (..., M, N). The leading axes broadcast."""
         other = _tensor(other, self)
@@ -234,13 +246,15 @@ class Tensor(Node):
 
     def numpy(self) -> numpy.ndarray:
         """Return the entries as a NumPy array. With the NumPy backend, the array shares memory with the tensor."""
+        if tracer := current_tracer.get():
+            tracer.read(self)
         return asnumpy(self.data)
 
     def item(self) -> float:
         """Return the entry of a tensor of size 1 as a Python number. Raises ShapeError for any other size."""
         if self.size != 1:
             raise ShapeError(f"item() needs a tensor of one entry, got shape {self.shape}")
-        return asnumpy(self.data).item()
+        return self.numpy().item()
 
     def __float__(self) -> float:
         return float(self.item())
@@ -277,7 +291,7 @@ def _tensor(value: Operand, like: Tensor) -> Tensor:
     if isinstance(value, Tensor):
         return value
     array = as_array(value)
-    return Tensor(array.astype(like.data.dtype) if like.data.dtype.kind == "f" else array)
+    return Tensor(array.astype(like.data.dtype, copy=False) if like.data.dtype.kind == "f" else array)
 
 
 def _operand(value: Operand, like: Tensor) -> Tensor:

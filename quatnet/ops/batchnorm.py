@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import kernels
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..backend import Array, xp
 from ..errors import ConfigError, ShapeError
 from ..threads import CACHE_BYTES, chunk_slices, parallel_for, parallel_map, parallel_ufunc
@@ -44,6 +44,7 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
     return mean.astype(x.dtype), (squares / count).astype(x.dtype)
 
 
+@op
 def batch_norm(
     x: Tensor,
     weight: Tensor,
@@ -218,6 +219,7 @@ def _input_gradient(grad: Array, x: Array, factor: Array, x_factor: Array, offse
     return grad_x
 
 
+@op
 def dropout(x: Tensor, p: float, *, rng: np.random.Generator | None, train: bool) -> Tensor:
     """Return `x` with each entry set to 0 with probability `p`, and the other entries divided by 1 - p.
 

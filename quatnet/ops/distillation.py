@@ -8,7 +8,7 @@ temperature is finite and positive.
 import math
 from collections.abc import Sequence
 
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..autodiff.arrays import as_array
 from ..backend import Array, xp
 from ..errors import ConfigError, ShapeError
@@ -16,6 +16,7 @@ from .activations import sigmoid
 from .losses import log_softmax
 
 
+@op
 def distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: float = 2.0) -> Tensor:
     """Return T²/N Σ KL(softmax(teacher_logits / T) || softmax(logits / T)) for N examples and the temperature T.
 
@@ -36,6 +37,7 @@ def distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: flo
     return Tensor.from_op(temperature**2 * (q * (log_q - log_p)).sum() / n, (logits,), backward)
 
 
+@op
 def binary_distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: float = 2.0) -> Tensor:
     """Return the distillation loss for multi-label classification.
 
@@ -59,6 +61,7 @@ def binary_distillation_loss(logits: Tensor, teacher_logits: Array, *, temperatu
     return Tensor.from_op(temperature**2 * value, (logits,), backward)
 
 
+@op
 def mse_loss(features: Tensor, teacher_features: Array) -> Tensor:
     """Return the mean squared error (f - t)² between `features` f and `teacher_features` t, both (N, size).
 

@@ -6,7 +6,7 @@ without overflow in exp and log.
 
 from collections.abc import Sequence
 
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..autodiff.arrays import as_array
 from ..backend import Array, xp
 from ..errors import ShapeError
@@ -18,6 +18,7 @@ def log_softmax(logits: Array) -> Array:
     return shifted - xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
 
 
+@op
 def cross_entropy(logits: Tensor, targets: Array) -> Tensor:
     """Return the cross entropy -1/N Σ targets · log softmax(logits), averaged over N examples.
 
@@ -33,6 +34,7 @@ def cross_entropy(logits: Tensor, targets: Array) -> Tensor:
     return Tensor.from_op(-(targets * log_p).sum() / len(targets), (logits,), backward)
 
 
+@op
 def binary_cross_entropy_with_logits(logits: Tensor, targets: Array) -> Tensor:
     """Return the binary cross entropy, averaged over N examples and all classes, for multi-label targets.
 

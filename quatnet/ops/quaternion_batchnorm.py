@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..backend import Array, xp
 from ..errors import ShapeError
 from .batchnorm import batch_statistics
@@ -20,6 +20,7 @@ def quaternion_statistics(x: Array) -> tuple[Array, Array]:
     return mean, split_components(variance).mean(axis=0)
 
 
+@op
 def quaternion_batch_norm(
     x: Tensor,
     weight: Tensor,
