@@ -38,7 +38,7 @@ class Compiled:
 
     def _input_norm(self, x: Array) -> Array:
         """Return the input channels after the input batch norm."""
-        x, norm = self.model.select_input_channels(x), self.model.input_norm
+        x, norm = xp.asarray(x[..., : self.model.config.in_channels]), self.model.input_norm
         scale, shift = self._prepared(norm, _arrays(norm), partial(_scale_and_shift, eps=norm.eps))
         # the shape is (mels, 1) if `input_norm` is "mel": all channels of a mel bin have the same scale and shift
         shape = (self.model.config.mels, -1)

@@ -1,0 +1,104 @@
+"""Execution of a graph as a module."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from ..autodiff import Tensor
+from ..autodiff.op import OPS
+from ..backend import Array
+from ..errors import ShapeError
+from ..nn import Module
+from .nodes import Batch, Graph, Node, Ref, Runtime, leaves, map_leaves, sizes
+
+
+class GraphModule(Module):
+    """Network that runs the nodes of a graph, in training or evaluation, without the class that built the network.
+
+    The module has copies of the arrays of the graph, under the same names as in the traced network. Results and
+    gradients are equal to those of the traced network bit for bit. A call returns the outputs of the graph. Raises
+    ShapeError unless the inputs have the shapes of the graph, with any batch size.
+
+    >>> import numpy as np; from quatnet import graph, nn
+    >>> net = nn.Linear(4, 2, rng=np.random.default_rng(0))
+    >>> copy = GraphModule(graph.trace(net, np.zeros((1, 4), np.float32)))
+    >>> copy(np.zeros((5, 4), np.float32)).shape, list(copy.state_dict())
+    ((5, 2), ['weight', 'bias'])
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.values = {name: _value(array.copy(), graph.kinds[name]) for name, array in graph.arrays.items()}
+        self._unused = _unused_after(graph)
+
+    def __call__(self, *inputs: Any, train: bool = False, rng: np.random.Generator | None = None) -> Any:
+        values, batch = self._inputs(inputs)
+        runtime = {"train": train, "rng": rng}
+
+        def decode(item: Any) -> Any:
+            if isinstance(item, Ref):
+                value = values[item.name] if item.name in values else self.values[item.name]
+                return value if isinstance(value, Tensor) or not item.tensor else Tensor(value)
+            if isinstance(item, Batch):
+                return item.factor * batch
+            return runtime[item.name] if isinstance(item, Runtime) else item
+
+        for node in self.graph.nodes:
+            values[node.name] = self._run(node, map_leaves(decode, node.arguments))
+            for name in self._unused[node.name]:
+                del values[name]
+        return map_leaves(decode, self.graph.outputs)
+
+    def current_graph(self) -> Graph:
+        """Return the graph with the present values of all arrays."""
+        arrays = {name: value.data if isinstance(value, Tensor) else value for name, value in self.values.items()}
+        return Graph(**vars(self.graph) | {"arrays": arrays})
+
+    def _inputs(self, inputs: tuple[Any, ...]) -> tuple[dict[str, Tensor], int]:
+        """Return the inputs as tensors, and the batch size."""
+        tensors = [item if isinstance(item, Tensor) else Tensor(item) for item in inputs]
+        shapes = self.graph.inputs
+        batch = len(tensors[0]) if tensors and tensors[0].shape else 1
+        if [tensor.shape for tensor in tensors] != [sizes(shape, batch) for shape in shapes.values()]:
+            expected = ", ".join(format_shape(shape) for shape in shapes.values())
+            raise ShapeError(f"expected inputs of shape {expected}, got {[tensor.shape for tensor in tensors]}")
+        return dict(zip(shapes, tensors, strict=True)), batch
+
+    def _run(self, node: Node, arguments: dict[str, Any]) -> Tensor:
+        """Return the result of one node. A layer sets its new running statistics."""
+        if "self" in arguments and isinstance(arguments["self"], dict):
+            arguments["self"] = SimpleNamespace(**arguments["self"])
+            result = OPS[node.op](**arguments)
+            for key, item in node.arguments["self"].items():
+                if isinstance(item, Ref) and not item.tensor:
+                    self.values[item.name] = vars(arguments["self"])[key]
+            return result
+        return OPS[node.op](**arguments)
+
+    def _entries(self, prefix: str = "", parents: tuple[int, ...] = ()) -> Any:
+        for name, value in self.values.items():
+            if self.graph.kinds[name] != "constant":
+                yield f"{prefix}{name}", self.values, name, value
+
+
+def _value(array: Array, kind: str) -> Any:
+    return Tensor(array, requires_grad=kind == "parameter") if kind in ("parameter", "fixed") else array
+
+
+def _unused_after(graph: Graph) -> dict[str, list[str]]:
+    """Return the inputs and results that no later node needs, for each node."""
+    kept, last = {ref.name for ref in leaves(graph.outputs)}, dict[str, str]()
+    for node in graph.nodes:
+        last |= {name: node.name for name in (node.name, *node.refs()) if name not in graph.arrays}
+    unused: dict[str, list[str]] = {node.name: [] for node in graph.nodes}
+    for name, node_name in last.items():
+        if name not in kept:
+            unused[node_name].append(name)
+    return unused
+
+
+def format_shape(shape: Any) -> str:
+    """Return a shape as text, with N for the batch size."""
+    lengths = [("" if n.factor == 1 else str(n.factor)) + "N" if isinstance(n, Batch) else str(n) for n in shape]
+    return f"({', '.join(lengths)})"
