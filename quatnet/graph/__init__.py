@@ -1,8 +1,12 @@
 """A network as data: one traced graph for counting, pruning, compiling, saving and ONNX."""
 
 from .count import Cost, GraphCost, count
+from .groups import ChannelGroup, ChannelGroups, channel_groups, mask_graph, prune_graph
 from .module import GraphModule
 from .nodes import Batch, Graph, Node, Ref, Runtime
 from .trace import trace
 
-__all__ = ["Batch", "Cost", "Graph", "GraphCost", "GraphModule", "Node", "Ref", "Runtime", "count", "trace"]
+__all__ = [
+    "Batch", "ChannelGroup", "ChannelGroups", "Cost", "Graph", "GraphCost", "GraphModule", "Node", "Ref", "Runtime",
+    "channel_groups", "count", "mask_graph", "prune_graph", "trace",
+]  # fmt: skip

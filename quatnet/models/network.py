@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
-from ..backend import Array
+from ..backend import Array, xp
 from ..errors import ShapeError
 from ..nn import BatchNorm, Linear, Module, QuaternionLinear
 from .config import Config
@@ -44,6 +44,12 @@ class Network(Module, ABC):
         With `train`, batch norms use batch statistics and dropout is active. The dropout masks are drawn from `rng`.
         """
         return self.classifier(self.embed(x, train=train, rng=rng))
+
+    def example_input(self, frames: int | None = None) -> Array:
+        """Return a clip (1, frames, mels, 4) of zeros, by default of the smallest length for the pooling layers."""
+        blocks = range(len(self.config.widths))
+        pools = sum(self.config.has_pool(block) + self.config.has_shortcut(block) for block in blocks)
+        return xp.zeros((1, frames or 2**pools, self.config.mels, 4), dtype=np.float32)
 
     def embed(self, x: Array, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         """Return the embedding (N, embedding) of the input (N, frames, mels, 4).

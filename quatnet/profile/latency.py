@@ -13,9 +13,12 @@ from ..backend import xp
 from ..models import LayerShape, Network
 
 
-def milliseconds_per_clip(model: Callable[[Any], Tensor], clip: np.ndarray, *, runs: int = 15) -> float:
-    """Return the median run time in ms for one clip (frames, mels, 4), after one warm-up run."""
-    return _median(lambda: model(clip[None]), runs)
+def milliseconds_per_clip(model: Callable[..., Any], *clip: np.ndarray, runs: int = 15) -> float:
+    """Return the median run time in ms for one clip, such as (frames, mels, 4), after one warm-up run.
+
+    `clip` are the inputs of the network without the batch axis.
+    """
+    return _median(lambda: model(*(array[None] for array in clip)), runs)
 
 
 def layer_milliseconds(model: Network, frames: int, *, runs: int = 5) -> dict[str, float]:
