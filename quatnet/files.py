@@ -1,12 +1,18 @@
-"""Atomic writing of files."""
+"""Atomic writing of files, and safe reading of arrays."""
 
 import json
+import math
 import os
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 from typing import IO, Any
+
+import numpy as np
+
+from .errors import CheckpointError
 
 
 @contextmanager
@@ -52,3 +58,36 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
     """Write `value` as JSON with `atomic_write`."""
     with atomic_write(path) as file:
         file.write(json.dumps(value, indent=1).encode())
+
+
+def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Return the arrays of an `.npz` file that was written without compression.
+
+    The sizes of all arrays are compared with the size of the file before memory is allocated. Raises CheckpointError if
+    the file is missing or damaged, or if an array has objects or another size than the file states.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [member.filename for member in archive.infolist()]
+            if len(set(names)) < len(names):
+                raise ValueError("the file has two arrays of the same name")
+            for member in archive.infolist():
+                _check_size(archive, member)
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError as error:
+        raise CheckpointError(f"there is no file {path}") from error
+    except (ValueError, TypeError, EOFError, OSError, AttributeError, KeyError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path} is damaged or not an .npz file ({type(error).__name__}: {error})") from error
+
+
+def _check_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Raise ValueError unless a member has the size of the array that its header describes."""
+    with archive.open(member) as file:
+        major, _ = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        size = file.tell() + math.prod(shape) * dtype.itemsize
+    compressed = member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size
+    if dtype.hasobject or compressed or size != member.file_size:
+        raise ValueError(f"{member.filename}: expected {size} bytes without compression, got {member.compress_size}")

@@ -1,6 +1,7 @@
 """A network as data: one traced graph for counting, pruning, compiling, saving and ONNX."""
 
 from .count import Cost, GraphCost, count
+from .files import load, save
 from .groups import ChannelGroup, ChannelGroups, channel_groups, mask_graph, prune_graph
 from .module import GraphModule
 from .nodes import Batch, Graph, Node, Ref, Runtime
@@ -8,5 +9,5 @@ from .trace import trace
 
 __all__ = [
     "Batch", "ChannelGroup", "ChannelGroups", "Cost", "Graph", "GraphCost", "GraphModule", "Node", "Ref", "Runtime",
-    "channel_groups", "count", "mask_graph", "prune_graph", "trace",
+    "channel_groups", "count", "load", "mask_graph", "prune_graph", "save", "trace",
 ]  # fmt: skip
