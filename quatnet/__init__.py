@@ -20,10 +20,12 @@ __all__ = ["Tensor", "gradcheck", "no_grad", "ops", "thread_count"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "compile":
+        return import_module(".graph", __name__).compile
     if name in PACKAGES:
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *PACKAGES})
+    return sorted({*globals(), *PACKAGES, "compile"})

@@ -2,12 +2,13 @@
 
 from .count import Cost, GraphCost, count
 from .files import load, save
+from .fold import Compiled, compile, fold
 from .groups import ChannelGroup, ChannelGroups, channel_groups, mask_graph, prune_graph
 from .module import GraphModule
 from .nodes import Batch, Graph, Node, Ref, Runtime
 from .trace import trace
 
 __all__ = [
-    "Batch", "ChannelGroup", "ChannelGroups", "Cost", "Graph", "GraphCost", "GraphModule", "Node", "Ref", "Runtime",
-    "channel_groups", "count", "load", "mask_graph", "prune_graph", "save", "trace",
+    "Batch", "ChannelGroup", "ChannelGroups", "Compiled", "Cost", "Graph", "GraphCost", "GraphModule", "Node", "Ref",
+    "Runtime", "channel_groups", "compile", "count", "fold", "load", "mask_graph", "prune_graph", "save", "trace",
 ]  # fmt: skip

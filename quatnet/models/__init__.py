@@ -1,8 +1,8 @@
 """Real and quaternion networks of the CNN and ResNet families, built from a config."""
 
+from ..graph import compile
 from .build import NAMES, build, config_from_dict, from_name, resized_config
 from .cnn import CNN, CNNConfig, cnn6, cnn10, cnn14, half_width, pruned_config, small_cnn
-from .compiled import compile
 from .config import Config, LayerShape
 from .convert import convert
 from .network import Network
