@@ -75,6 +75,10 @@ class _Folder:
         if node.op == "quaternion_linear" and algorithms.is_small(sizes(self.graph.shape(node.arguments["w"].name))):
             matrix = quaternion_to_real_kernel(self.graph.arrays[node.arguments["w"].name][:, None, None])[0, 0]
             node = replace(node, op="linear", arguments=node.arguments | {"w": self._constant(node, "matrix", matrix)})
+        if node.op == "BatchNorm" and len(node.shape) < 4 and self._is_inference(node) and not node.arguments["relu"]:
+            scale, shift = self._scale_and_shift(node)
+            self._affine(node.arguments["x"], node, scale, shift)
+            return
         if node.op not in ("conv2d", "quaternion_conv2d", "linear") or node.arguments["w"].name not in self.arrays:
             self.nodes.append(node)
             return
@@ -101,14 +105,22 @@ class _Folder:
                 shift = shift + self.arrays[operands[0]]
                 chain.append(bias)
         norm = self._next(chain[-1], "BatchNorm", "QuaternionBatchNorm")
-        if norm is not None and norm.arguments["train"] in (False, Runtime("train")):
-            layer = {key: self.arrays[ref.name] for key, ref in norm.arguments["self"].items() if isinstance(ref, Ref)}
-            variance = layer["running_var"]
-            factor = layer["weight"] / xp.sqrt(variance + variance.dtype.type(norm.arguments["self"]["eps"]))
-            factor = xp.tile(factor, channels // len(factor))
-            scale, shift = scale * factor, (shift - layer["running_mean"]) * factor + layer["bias"]
+        if norm is not None and self._is_inference(norm):
+            factor, offset = self._scale_and_shift(norm)
+            scale, shift = scale * factor, shift * factor + offset
             chain.append(norm)
         return chain, scale, shift
+
+    def _is_inference(self, norm: Node) -> bool:
+        return norm.arguments["train"] in (False, Runtime("train"))
+
+    def _scale_and_shift(self, norm: Node) -> tuple[Array, Array]:
+        """Return the scale and the shift of each channel of a batch norm in evaluation."""
+        layer = {key: self.arrays[ref.name] for key, ref in norm.arguments["self"].items() if isinstance(ref, Ref)}
+        variance = layer["running_var"]
+        scale = layer["weight"] / xp.sqrt(variance + variance.dtype.type(norm.arguments["self"]["eps"]))
+        scale = xp.tile(scale, len(layer["bias"]) // len(scale))
+        return scale, layer["bias"] - layer["running_mean"] * scale
 
     def _next(self, node: Node, *ops: str) -> Node | None:
         """Return the only consumer of a node if it is one of `ops`."""
@@ -137,13 +149,23 @@ class _Folder:
         }
         if node.op == "linear":
             arguments["bias"] = None
-        product, last, relu = f"{node.name}.product", chain[-1].name, chain[-1].arguments.get("relu", False)
-        self._append(Node(product, node.op, arguments, node.shape), chain)
-        total = f"{last}.sum" if relu else last
-        operands = {"self": Ref(product), "other": self._constant(node, "shift", shift)}
-        self.nodes.append(Node(total, "add", operands, node.shape))
-        if relu:
-            self.nodes.append(Node(last, "relu", {"x": Ref(total)}, node.shape))
+        product = replace(node, name=f"{node.name}.product", arguments=arguments)
+        self._append(product, chain)
+        last = chain[-1]
+        total = replace(last, name=f"{last.name}.sum") if last.arguments.get("relu", False) else last
+        self._add(Ref(product.name), total, shift)
+        if total is not last:
+            self.nodes.append(Node(last.name, "relu", {"x": Ref(total.name)}, last.shape))
+
+    def _affine(self, x: Ref, node: Node, scale: Array, shift: Array) -> None:
+        product = f"{node.name}.product"
+        operands = {"self": x, "other": self._constant(node, "scale", scale)}
+        self.nodes.append(Node(product, "mul", operands, node.shape))
+        self._add(Ref(product), node, shift)
+
+    def _add(self, x: Ref, node: Node, shift: Array) -> None:
+        operands = {"self": x, "other": self._constant(node, "shift", shift)}
+        self.nodes.append(Node(node.name, "add", operands, node.shape))
 
     def _append(self, node: Node, chain: list[Node]) -> None:
         self.nodes.append(node)

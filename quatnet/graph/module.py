@@ -31,6 +31,8 @@ class GraphModule(Module):
         self.graph = graph
         self.values = {name: _value(array.copy(), graph.kinds[name]) for name, array in graph.arrays.items()}
         self._unused = _unused_after(graph)
+        # arguments without references to inputs, results and buffers are the same in every call
+        self._constant = {node.name: self._constant_arguments(node) for node in graph.nodes}
 
     def __call__(self, *inputs: Any, train: bool = False, rng: np.random.Generator | None = None) -> Any:
         values, batch = self._inputs(inputs)
@@ -45,10 +47,24 @@ class GraphModule(Module):
             return runtime[item.name] if isinstance(item, Runtime) else item
 
         for node in self.graph.nodes:
-            values[node.name] = self._run(node, map_leaves(decode, node.arguments))
+            constant = self._constant[node.name]
+            changing = {key: map_leaves(decode, item) for key, item in node.arguments.items() if key not in constant}
+            values[node.name] = self._run(node, constant | changing)
             for name in self._unused[node.name]:
                 del values[name]
         return map_leaves(decode, self.graph.outputs)
+
+    def _constant_arguments(self, node: Node) -> dict[str, Any]:
+        def is_constant(item: Any) -> bool:
+            known = not isinstance(item, Ref) or self.graph.kinds.get(item.name, "buffer") != "buffer"
+            return known and not isinstance(item, Batch | Runtime)
+
+        def decode(item: Any) -> Any:
+            value = self.values[item.name] if isinstance(item, Ref) else item
+            return Tensor(value) if isinstance(item, Ref) and item.tensor and not isinstance(value, Tensor) else value
+
+        constant = {key: value for key, value in node.arguments.items() if all(map(is_constant, leaves(value)))}
+        return {key: map_leaves(decode, value) for key, value in constant.items()}
 
     def current_graph(self) -> Graph:
         """Return the graph with the present values of all arrays."""
