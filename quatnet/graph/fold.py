@@ -31,15 +31,15 @@ def _merge_components(y: Array) -> Array:
     return y.reshape(*y.shape[:3], -1)
 
 
-def fold(graph: Graph) -> Graph:
+def fold(graph: Graph, *, expand: bool = True) -> Graph:
     """Return a graph for inference, with equal outputs up to rounding.
 
     Dropout is removed. A convolution with stride 1, followed by a bias, a batch norm, a ReLU and average pooling 2 x 2,
     becomes one node; the ReLU is required, the others are optional. Other batch norms are folded into the weight of the
-    real convolution or linear layer before them. A small quaternion linear layer becomes a real one. Other nodes do not
-    change.
+    real convolution or linear layer before them. If `expand`, a small quaternion linear layer becomes a real one. Other
+    nodes do not change.
     """
-    return _Folder(_without_dropout(graph)).run()
+    return _Folder(_without_dropout(graph), expand).run()
 
 
 def _without_dropout(graph: Graph) -> Graph:
@@ -60,8 +60,8 @@ def _without_dropout(graph: Graph) -> Graph:
 class _Folder:
     """State of `fold`: the new nodes and constants."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph, self.arrays, self.kinds = graph, dict(graph.arrays), dict(graph.kinds)
+    def __init__(self, graph: Graph, expand: bool) -> None:
+        self.graph, self.arrays, self.kinds, self.expand = graph, dict(graph.arrays), dict(graph.kinds), expand
         self.consumers, self.by_name = graph.consumers(), {node.name: node for node in graph.nodes}
         self.nodes, self.done = list[Node](), set[str]()
 
@@ -72,8 +72,9 @@ class _Folder:
         return replace(self.graph, nodes=self.nodes, arrays=self.arrays, kinds=self.kinds)
 
     def _fold_node(self, node: Node) -> None:
-        if node.op == "quaternion_linear" and algorithms.is_small(sizes(self.graph.shape(node.arguments["w"].name))):
-            matrix = quaternion_to_real_kernel(self.graph.arrays[node.arguments["w"].name][:, None, None])[0, 0]
+        weight = self.arrays.get(node.arguments["w"].name) if node.op == "quaternion_linear" and self.expand else None
+        if weight is not None and algorithms.is_small(weight.shape):
+            matrix = quaternion_to_real_kernel(weight[:, None, None])[0, 0]
             node = replace(node, op="linear", arguments=node.arguments | {"w": self._constant(node, "matrix", matrix)})
         if node.op == "BatchNorm" and len(node.shape) < 4 and self._is_inference(node) and not node.arguments["relu"]:
             scale, shift = self._scale_and_shift(node)
@@ -188,17 +189,17 @@ class _Runner(GraphModule):
 
     def __init__(self, graph: Graph) -> None:
         super().__init__(graph)
-        self._layers = dict[str, fused.FusedConv2d]()
+        self._prepared = dict[str, fused.FusedConv2d]()
 
     def _run(self, node: Node, arguments: dict[str, Any]) -> Tensor:
         if node.op != "fused_conv2d":
             return super()._run(node, map_leaves(_merged, arguments))
         x, w, scale, shift = (arguments[key].data for key in ("x", "w", "scale", "shift"))
-        if node.name not in self._layers:
+        if node.name not in self._prepared:
             kernel = w if w.ndim == 5 else w[None]
-            self._layers[node.name] = fused.make_layer(kernel, scale, shift, pool=arguments["pool"])
+            self._prepared[node.name] = fused.make_layer(kernel, scale, shift, pool=arguments["pool"])
         x = x if isinstance(arguments["x"], _Split) else x[:, :, :, None]
-        return _Split(fused.fused_conv2d(x, self._layers[node.name]))
+        return _Split(fused.fused_conv2d(x, self._prepared[node.name]))
 
 
 def _merged(value: Any) -> Any:

@@ -30,8 +30,10 @@ class GraphModule(Module):
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.values = {name: _value(array.copy(), graph.kinds[name]) for name, array in graph.arrays.items()}
+        self._places: dict[str, tuple[dict, str]] = {name: (self.values, name) for name in self.values}
+        self._layers = dict[str, SimpleNamespace]()
         self._unused = _unused_after(graph)
-        # arguments without references to inputs, results and buffers are the same in every call
+        # arguments without references to inputs and results are the same in every call
         self._constant = {node.name: self._constant_arguments(node) for node in graph.nodes}
 
     def __call__(self, *inputs: Any, train: bool = False, rng: np.random.Generator | None = None) -> Any:
@@ -39,12 +41,11 @@ class GraphModule(Module):
         runtime = {"train": train, "rng": rng}
 
         def decode(item: Any) -> Any:
-            if isinstance(item, Ref):
-                value = values[item.name] if item.name in values else self.values[item.name]
-                return value if isinstance(value, Tensor) or not item.tensor else Tensor(value)
+            if isinstance(item, Ref) and item.name in values:
+                return values[item.name]
             if isinstance(item, Batch):
                 return item.factor * batch
-            return runtime[item.name] if isinstance(item, Runtime) else item
+            return runtime[item.name] if isinstance(item, Runtime) else self._decode(item)
 
         for node in self.graph.nodes:
             constant = self._constant[node.name]
@@ -54,22 +55,38 @@ class GraphModule(Module):
                 del values[name]
         return map_leaves(decode, self.graph.outputs)
 
+    def _decode(self, item: Any) -> Any:
+        """Return a tensor or array in place of a reference to an array of the graph."""
+        if not isinstance(item, Ref):
+            return item
+        container, key = self._places[item.name]
+        value = container[key]
+        return Tensor(value) if item.tensor and not isinstance(value, Tensor) else value
+
     def _constant_arguments(self, node: Node) -> dict[str, Any]:
-        def is_constant(item: Any) -> bool:
-            known = not isinstance(item, Ref) or self.graph.kinds.get(item.name, "buffer") != "buffer"
-            return known and not isinstance(item, Batch | Runtime)
+        """Return the arguments of a node that are the same in every call. A layer becomes an object with its state."""
+        arguments = {key: value for key, value in node.arguments.items() if all(map(self._is_constant, leaves(value)))}
+        result = {key: map_leaves(self._decode, value) for key, value in arguments.items()}
+        layer = node.arguments.get("self")
+        if isinstance(layer, dict):  # several nodes of one layer have one state
+            buffers = {item.name: key for key, item in layer.items() if isinstance(item, Ref) and not item.tensor}
+            new = SimpleNamespace(**{key: self._decode(item) for key, item in layer.items()})
+            result["self"] = self._layers.setdefault("/".join(buffers), new)
+            self._places |= {name: (vars(result["self"]), key) for name, key in buffers.items()}
+        return result
 
-        def decode(item: Any) -> Any:
-            value = self.values[item.name] if isinstance(item, Ref) else item
-            return Tensor(value) if isinstance(item, Ref) and item.tensor and not isinstance(value, Tensor) else value
-
-        constant = {key: value for key, value in node.arguments.items() if all(map(is_constant, leaves(value)))}
-        return {key: map_leaves(decode, value) for key, value in constant.items()}
+    def _is_constant(self, item: Any) -> bool:
+        known = not isinstance(item, Ref) or self.graph.kinds.get(item.name, "buffer") != "buffer"
+        return known and not isinstance(item, Batch | Runtime)
 
     def current_graph(self) -> Graph:
         """Return the graph with the present values of all arrays."""
-        arrays = {name: value.data if isinstance(value, Tensor) else value for name, value in self.values.items()}
+        present = {name: container[key] for name, (container, key) in self._places.items()}
+        arrays = {name: value.data if isinstance(value, Tensor) else value for name, value in present.items()}
         return Graph(**vars(self.graph) | {"arrays": arrays})
+
+    def _run(self, node: Node, arguments: dict[str, Any]) -> Tensor:
+        return OPS[node.op](**arguments)
 
     def _inputs(self, inputs: tuple[Any, ...]) -> tuple[dict[str, Tensor], int]:
         """Return the inputs as tensors, and the batch size."""
@@ -81,21 +98,10 @@ class GraphModule(Module):
             raise ShapeError(f"expected inputs of shape {expected}, got {[tensor.shape for tensor in tensors]}")
         return dict(zip(shapes, tensors, strict=True)), batch
 
-    def _run(self, node: Node, arguments: dict[str, Any]) -> Tensor:
-        """Return the result of one node. A layer sets its new running statistics."""
-        if "self" in arguments and isinstance(arguments["self"], dict):
-            arguments["self"] = SimpleNamespace(**arguments["self"])
-            result = OPS[node.op](**arguments)
-            for key, item in node.arguments["self"].items():
-                if isinstance(item, Ref) and not item.tensor:
-                    self.values[item.name] = vars(arguments["self"])[key]
-            return result
-        return OPS[node.op](**arguments)
-
     def _entries(self, prefix: str = "", parents: tuple[int, ...] = ()) -> Any:
-        for name, value in self.values.items():
+        for name, (container, key) in self._places.items():
             if self.graph.kinds[name] != "constant":
-                yield f"{prefix}{name}", self.values, name, value
+                yield f"{prefix}{name}", container, key, container[key]
 
 
 def _value(array: Array, kind: str) -> Any:

@@ -40,11 +40,27 @@ def test_graph_module_equals_the_network_bit_for_bit(name, train):
 def test_graph_module_is_traced_to_an_equal_graph(name):
     model, x = NETWORKS[name]()
     first = graph.trace(model, x)
-    second = graph.trace(graph.GraphModule(first), x)
+    module = graph.GraphModule(first)
+    second = graph.trace(module, x)
+    for name, array in module.state_dict().items():  # tracing does not change the running statistics
+        assert (array == first.arrays[name]).all()
+        assert (array == second.arrays[name]).all()
     assert [(n.op, n.arguments, n.shape) for n in first.nodes] == [(n.op, n.arguments, n.shape) for n in second.nodes]
     assert {k: v for k, v in first.kinds.items() if v != "constant"} == {
         k: v for k, v in second.kinds.items() if v != "constant"
     }
+
+
+def test_traced_function_does_not_change_running_statistics():
+    norm = nn.BatchNorm(3)
+    module = graph.GraphModule(graph.trace(nn.Sequential(norm), np.ones((4, 3), np.float32)))
+    for layer in (norm, module):
+        g = graph.trace(lambda x, train=False, layer=layer: ops.relu(layer(x, train=train)), draw(0, 4, 3))
+        assert (layer.state_dict()[next(k for k in layer.state_dict() if "running_mean" in k)] == 0).all()
+        assert sorted(g.kinds.values()) == ["buffer", "buffer", "parameter", "parameter"]
+        copy = graph.GraphModule(g)
+        copy(draw(1, 4, 3), train=True)
+        assert (copy.state_dict()[next(k for k in g.kinds if g.kinds[k] == "buffer")] != 0).any()
 
 
 def test_function_of_tensors():
