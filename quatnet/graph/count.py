@@ -72,26 +72,33 @@ def _cost(graph: Graph, node: Node, seen: set[str]) -> Cost:
     if node.op == "hamilton_product":
         products = 4 * math.prod(sizes(node.shape))
         return Cost(node.name, parameters, products, products // 2)
-    return Cost(node.name, parameters, *_layer_cost(graph, node)) if node.op in LAYERS else Cost(node.name, parameters)
+    if node.op not in LAYERS:
+        return Cost(node.name, parameters)
+    operands = ("self", "other") if node.op == "matmul" else ("x", "w")
+    x, w = (sizes(graph.shape(node.arguments[key].name)) for key in operands)
+    has_bias = node.arguments.get("bias") is not None
+    return Cost(node.name, parameters, *layer_operations(node.op, x, w, sizes(node.shape), has_bias=has_bias))
 
 
-def _layer_cost(graph: Graph, node: Node) -> tuple[int, int, int, int, int]:
-    """Return multiplications with 16 and 8 products, additions with 16 and 8 products, and the bytes of the result.
+Sizes = tuple[int, ...]
 
-    With 8 products, a quaternion layer needs 8 additions for each input quaternion, the additions of the 8 products
-    between the transformed components, and 12 additions for each output quaternion.
+
+def layer_operations(op: str, x: Sizes, w: Sizes, result: Sizes, *, has_bias: bool) -> tuple[int, int, int, int, int]:
+    """Return the costs of a convolution or linear layer, in the order of the fields of `Cost`, without parameters.
+
+    The arguments are the shapes of the input for one clip, the weight and the result. With 8 products, a quaternion
+    layer needs 8 additions for each input quaternion, the additions of the 8 products between the transformed
+    components, and 12 additions for each output quaternion.
     """
-    names = ("self", "other") if node.op == "matmul" else ("x", "w")
-    x, w = (sizes(graph.shape(node.arguments[name].name)) for name in names)
-    results, has_bias = math.prod(sizes(node.shape)), node.arguments.get("bias") is not None
-    places = math.prod(x) // x[-1] if "transpose" in node.op else results // sizes(node.shape)[-1]
-    products = results * x[-1] if node.op in ("linear", "matmul") else places * math.prod(w)
-    if node.op in REAL_LAYERS:
+    results = math.prod(result)
+    places = math.prod(x) // x[-1] if "transpose" in op else results // result[-1]
+    products = results * x[-1] if op in ("linear", "matmul") else places * math.prod(w)
+    if op in REAL_LAYERS:
         additions = products - results * (not has_bias)
         return products, products, additions, additions, FLOAT_BYTES * results
     products *= 4  # 4 quaternion components, with 4 real products for each entry of `w`
     additions = products - results * (not has_bias)
-    if node.op not in QUATERNION_LAYERS:
+    if op not in QUATERNION_LAYERS:
         return products, products, additions, additions, FLOAT_BYTES * results
     additions_8 = 2 * x[-1] + 8 * w[-1] * (math.prod(w[1:-1]) - 1) + 12 * w[-1] + 4 * w[-1] * has_bias
     return products, products // 2, additions, places * additions_8, FLOAT_BYTES * results

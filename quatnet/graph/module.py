@@ -1,5 +1,7 @@
 """Execution of a graph as a module."""
 
+import copy
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +10,7 @@ import numpy as np
 from ..autodiff import Tensor
 from ..autodiff.op import OPS
 from ..backend import Array
-from ..errors import ShapeError
+from ..errors import ConfigError, ShapeError
 from ..nn import Module
 from .nodes import Batch, Graph, Node, Ref, Runtime, leaves, map_leaves, sizes
 
@@ -79,11 +81,24 @@ class GraphModule(Module):
         known = not isinstance(item, Ref) or self.graph.kinds.get(item.name, "buffer") != "buffer"
         return known and not isinstance(item, Batch | Runtime)
 
+    def with_features(self, node: str) -> "GraphModule":
+        """Return a module with the same parameters that returns (outputs, result of `node`).
+
+        Raises ConfigError if the graph has no such node.
+        """
+        names = [each.name for each in self.graph.nodes]
+        if node not in names:
+            raise ConfigError(f"expected a node among {', '.join(names)}, got {node!r}")
+        module = copy.copy(self)
+        module.graph = replace(self.graph, outputs=(self.graph.outputs, Ref(node)))
+        module._unused = _unused_after(module.graph)
+        return module
+
     def current_graph(self) -> Graph:
         """Return the graph with the present values of all arrays."""
         present = {name: container[key] for name, (container, key) in self._places.items()}
         arrays = {name: value.data if isinstance(value, Tensor) else value for name, value in present.items()}
-        return Graph(**vars(self.graph) | {"arrays": arrays})
+        return replace(self.graph, arrays=arrays)
 
     def _run(self, node: Node, arguments: dict[str, Any]) -> Tensor:
         return OPS[node.op](**arguments)

@@ -214,8 +214,8 @@ class Trainer:
 
 def _num_classes(model: Student, logits: Tensor, targets: Array) -> int:
     """Return the number of classes, without features in the logits and soft targets in the targets."""
-    config = getattr(model, "config", None)
-    return config.classes if config else min(logits.shape[1], targets.shape[1])
+    classes = getattr(model, "classes", None) or getattr(getattr(model, "config", None), "classes", None)
+    return classes or min(logits.shape[1], targets.shape[1])
 
 
 def _correct(logits: Array, targets: Array) -> Array:
