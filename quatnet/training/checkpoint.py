@@ -16,6 +16,8 @@ import numpy as np
 from ..distill import Student
 from ..errors import CheckpointError
 from ..files import atomic_write
+from ..graph import Graph, GraphModule
+from ..graph.files import decode, from_json, to_json
 from ..models import Network, build, config_from_dict
 
 FORMAT = "quatnet checkpoint 2"
@@ -23,11 +25,17 @@ ArrayGroups = Mapping[str, Mapping[str, np.ndarray]]
 
 
 def write(
-    path: str | os.PathLike, model: Student, header: Mapping[str, Any], groups: ArrayGroups | None = None
+    path: str | os.PathLike,
+    model: Student,
+    header: Mapping[str, Any],
+    groups: ArrayGroups | None = None,
+    *,
+    graph: Graph | None = None,
 ) -> None:
     """Save `model` with the JSON `header` and further `groups` of arrays.
 
-    The config of a network of `quatnet.models` is also saved. The file is written with `files.atomic_write`.
+    The config of a network of `quatnet.models`, or the `graph` of another network, is also saved. The file is written
+    with `files.atomic_write`.
     """
     config = getattr(model, "config", None)
     arrays: dict[str, Any] = {
@@ -35,6 +43,9 @@ def write(
     }
     arrays |= {f"model/{name}": array for name, array in model.state_dict().items()}
     header = {"format": FORMAT, "config": asdict(config) if config else None, **header}
+    if graph is not None:
+        header["graph"] = to_json(graph)
+        arrays |= {f"graph/{name}": array for name, array in graph.arrays.items() if graph.kinds[name] == "constant"}
     with atomic_write(path) as file:
         np.savez(file, header=np.array(json.dumps(header)), **arrays)
 
@@ -64,16 +75,21 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, dict[str, n
     return header, groups
 
 
-def load_model(path: str | os.PathLike) -> Network:
-    """Return the network of a checkpoint.
+def load_model(path: str | os.PathLike) -> Network | GraphModule:
+    """Return the network of a checkpoint, as a `GraphModule` if the network is not of `quatnet.models`.
 
-    Raises CheckpointError if the checkpoint has no config of a network of `quatnet.models`, or if the arrays do not
-    match the config.
+    Raises CheckpointError if the checkpoint has neither a config nor a graph, or if the arrays do not match.
     """
     header, groups = read(Path(path))
+    if "graph" in header:
+        arrays = groups.get("graph", {}) | groups.get("model", {})
+        try:
+            return GraphModule(from_json(header["graph"], {n: arrays[n] for n in decode(header["graph"]["kinds"])}))
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"{path} has no usable graph: {error}") from error
     if header.get("config") is None:
         raise CheckpointError(
-            f"{path} holds no built-in network, only arrays: build the network, then call "
+            f"{path} has only arrays, since the network could not be traced: build the network, then call "
             'load_state_dict(checkpoint.read(path)[1]["model"])'
         )
     try:

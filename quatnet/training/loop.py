@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -22,6 +23,7 @@ from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
 from ..distill import Loss, Student, cross_entropy_loss
 from ..errors import CheckpointError, TrainingStopped
+from ..graph import Graph, trace
 from ..optim import Optimizer, clip_grad_norm
 from ..threads import single_threaded_blas
 from . import checkpoint
@@ -94,6 +96,8 @@ class Trainer:
         self.metadata = json.loads(json.dumps(run))  # converts tuples to lists, as in a checkpoint
         self.progress, self.best = Progress(), dict[str, np.ndarray]()
         self._totals = xp.zeros(2)  # summed loss and correct clips of the epoch, on the device
+        self._example: Array | None = None  # one clip
+        self._graph: Graph | None = None
         self.data_rng, self.dropout_rng = (np.random.default_rng([seed, n]) for n in range(2))
         self.epoch_start_state = self.data_rng.bit_generator.state
 
@@ -131,6 +135,7 @@ class Trainer:
 
     @single_threaded_blas()
     def _step(self, x: Array, targets: Array) -> None:
+        self._example = x[:1] if self._example is None else self._example
         logits = self.model(x, train=True, rng=self.dropout_rng)
         loss = self.loss(logits, targets, x)
         loss.backward()
@@ -190,7 +195,14 @@ class Trainer:
             "dropout_rng": self.dropout_rng.bit_generator.state,
         }
         groups = {"optimizer": self.optimizer.state_dict(), "best": self.best}
-        checkpoint.write(self.path, self.model, {"training": training}, groups)
+        checkpoint.write(self.path, self.model, {"training": training}, groups, graph=self._traced())
+
+    def _traced(self) -> Graph | None:
+        """Return the graph of a network that has no config, or None if the network cannot be traced."""
+        if self._graph is None and self._example is not None and not getattr(self.model, "config", None):
+            with suppress(Exception):  # a network that cannot be traced is saved without graph
+                self._graph = trace(self.model, self._example)
+        return self._graph
 
     def load(self) -> None:
         """Load the state of the training from the checkpoint.
