@@ -7,7 +7,7 @@
 import numpy as np
 
 from .. import ops
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..backend import Array, xp
 from ..checks import checked_count, checked_number
 from ..ops.batchnorm import batch_statistics
@@ -39,6 +39,7 @@ class BatchNorm(Module):
         self.running_var = xp.ones(num_features, dtype=np.float32)
         self.eps, self.momentum = _checked_options(eps, momentum)
 
+    @op
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None, relu: bool = False) -> Tensor:
         if not train:
             running = self.running_mean, self.running_var
@@ -66,6 +67,7 @@ class QuaternionBatchNorm(Module):
         self.running_var = xp.ones(num_quaternions, dtype=np.float32)
         self.eps, self.momentum = _checked_options(eps, momentum)
 
+    @op
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
         if not train:
             running = self.running_mean, self.running_var
@@ -95,6 +97,7 @@ class WhiteningBatchNorm(Module):
         self.running_cov = xp.tile(xp.eye(4), (num_quaternions, 1, 1))  # float64, see ops/whitening.py
         self.eps, self.momentum = _checked_options(eps, momentum)
 
+    @op
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
         if not train:
             running = self.running_mean, self.running_cov

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import kernels
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..backend import Array, xp
 from ..checks import checked_number
 from ..errors import ShapeError
@@ -45,6 +45,7 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
     return mean.astype(x.dtype), (squares / count).astype(x.dtype)
 
 
+@op
 def batch_norm(
     x: Tensor,
     weight: Tensor,

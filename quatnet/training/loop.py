@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -21,6 +22,7 @@ from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
 from ..distill import Loss, Student, cross_entropy_loss
 from ..errors import CheckpointError, ConfigError, NonFiniteError, TrainingStopped
+from ..graph import Graph, trace
 from ..optim import Optimizer, clip_grad_norm
 from ..threads import single_threaded_blas
 from . import checkpoint
@@ -92,6 +94,8 @@ class Trainer:
         self.progress, self.best = Progress(), dict[str, np.ndarray]()
         self._owns_path = False  # whether the checkpoint at `path` is of this training, or does not exist
         self._totals = xp.zeros(3)  # summed loss, correct clips, and steps with a finite summed loss, on the device
+        self._example: Array | None = None  # one clip
+        self._graph: Graph | None = None
         self.data_rng, self.dropout_rng = (np.random.default_rng([seed, n]) for n in range(2))
         self.epoch_start_state = self.data_rng.bit_generator.state
 
@@ -166,6 +170,7 @@ class Trainer:
 
     @single_threaded_blas()
     def _step(self, x: Array, targets: Array) -> None:
+        self._example = x[:1] if self._example is None else self._example
         logits = self.model(x, train=True, rng=self.dropout_rng)
         loss = self.loss(logits, targets, x)
         self._add_to_totals(logits, targets, loss)
@@ -255,7 +260,14 @@ class Trainer:
             "dropout_rng": self.dropout_rng.bit_generator.state,
         }
         groups = {"optimizer": self.optimizer.state_dict(), "best": self.best}
-        checkpoint.write(self.path, self.model, {"training": training}, groups)
+        checkpoint.write(self.path, self.model, {"training": training}, groups, graph=self._traced())
+
+    def _traced(self) -> Graph | None:
+        """Return the graph of a network that has no config, or None if the network cannot be traced."""
+        if self._graph is None and self._example is not None and not getattr(self.model, "config", None):
+            with suppress(Exception):  # a network that cannot be traced is saved without graph
+                self._graph = trace(self.model, self._example)
+        return self._graph
 
     def load(self) -> None:
         """Load the state of the training from the checkpoint.
@@ -298,8 +310,8 @@ class Trainer:
 
 def _num_classes(model: Student, logits: Tensor, targets: Array) -> int:
     """Return the number of classes, without features in the logits and soft targets in the targets."""
-    config = getattr(model, "config", None)
-    return config.classes if config else min(logits.shape[1], targets.shape[1])
+    classes = getattr(model, "classes", None) or getattr(getattr(model, "config", None), "classes", None)
+    return classes or min(logits.shape[1], targets.shape[1])
 
 
 def _correct(logits: Array, targets: Array) -> Array:

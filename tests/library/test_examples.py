@@ -70,7 +70,11 @@ def test_custom_network(tmp_path: Path) -> None:
     run = run_example("--smoke", "--out", tmp_path, example="custom_network")
     assert run.returncode == 0, run.stderr[-2000:]
     assert re.search(r"accuracy on 10 test clips: \d+\.\d%", run.stdout)
+    logits, loaded = (re.search(rf"{name}: +(\[.*?\])", run.stdout, re.DOTALL)[1] for name in ("logits", "loaded"))
+    assert logits == loaded
+    assert "backbone.layers.4  quaternion_conv2d" in run.stdout
     assert (tmp_path / "network.npz").exists()
+    assert (tmp_path / "pruned.npz").exists()
 
 
 @pytest.mark.parametrize(
@@ -95,7 +99,7 @@ def test_invalid_option_error(tmp_path: Path, example: str, arguments: list[str]
     assert re.search(message, run.stderr)
 
 
-LINES = {"esc50": 220, "gtzan": 150, "ravdess": 150, "audioset": 150, "custom_network": 80}
+LINES = {"esc50": 220, "gtzan": 150, "ravdess": 150, "audioset": 150, "custom_network": 130}
 
 
 @pytest.mark.parametrize("name", LINES)
