@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from quatnet import audio, datasets, models, nn, ops, optim, prune, training
-from quatnet.distill import ProjectedStudent, cross_entropy_loss
+from quatnet.distill import ProjectedStudent, cross_entropy_loss, distillation, feature_matching
 from quatnet.errors import CheckpointError, ConfigError, NonFiniteError, ShapeError, TrainingStopped
 from quatnet.training import checkpoint
 from quatnet.training.loop import Trainer
@@ -178,6 +179,22 @@ def test_non_finite_weights_are_found_before_the_first_step(tmp_path: Path) -> N
     model.classifier.weight.data[0, 0] = np.nan
     with pytest.raises(CheckpointError, match="expected finite values"):
         fit(model, checkpoint=tmp_path / "run.npz")
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("path", [None, "run.npz"])
+def test_non_finite_gradient_in_the_last_step(tmp_path: Path, path: str | None) -> None:
+    trainer = make_trainer(path and tmp_path / path, epochs=1)
+    step = trainer.optimizer.step
+
+    def last_step(**options) -> None:
+        if trainer.progress.step == 2:
+            trainer.model.classifier.bias.grad[0] = np.nan
+        step(**options)
+
+    trainer.optimizer.step = last_step
+    with pytest.raises(NonFiniteError, match=r"parameters are not finite after epoch 1: classifier.bias; the last"):
+        trainer.run()
     assert not os.listdir(tmp_path)
 
 
@@ -399,6 +416,17 @@ def test_features_of_another_front_end_are_refused(tmp_path: Path, frontend: aud
             checkpoint=tmp_path / "run.npz",
             resume=True,
         )
+
+
+def test_teacher_of_another_front_end_is_refused() -> None:
+    teacher, student = trained(), network()
+    projected = ProjectedStudent(student, 8, rng=np.random.default_rng(0))
+    for frontend, error in ((FRONTEND, None), (OTHERS[0], ConfigError)):
+        loader = training.DataLoader(features(frontend), TARGETS, batch_size=8)
+        for model, loss in ((network(), distillation(teacher)), (projected, feature_matching(projected, teacher))):
+            with pytest.raises(error, match="another front end") if error else nullcontext():
+                fit(model, loader, loss=loss, epochs=1)
+        projected.frontend_settings = None
 
 
 def test_front_end_of_projected_student() -> None:
