@@ -124,4 +124,5 @@ def feature_matching(
         feature_losses = [ops.mse_loss(features, embedding) for embedding in embeddings]
         return combine_losses(hard_loss(logits, labels), feature_losses, alpha)
 
+    loss.teachers = teachers  # type: ignore[attr-defined]
     return loss

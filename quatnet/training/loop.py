@@ -107,7 +107,8 @@ class Trainer:
         Raises
         ------
         NonFiniteError
-            The loss of a step or the result of `evaluate` is NaN or infinite. The checkpoint of the last epoch is kept.
+            A loss, a parameter after an epoch, or the result of `evaluate` is NaN or infinite. The last checkpoint is
+            kept.
         CheckpointError
             `path` exists, but has not been loaded. The folder of `path` was removed during the training, or the network
             contains NaN or infinity.
@@ -133,7 +134,8 @@ class Trainer:
 
     def _check_frontend(self) -> None:
         settings = getattr(self.batches, "frontend_settings", None)
-        check_frontend(self.model, settings)
+        for model in (self.model, *getattr(self.loss, "teachers", ())):
+            check_frontend(model, settings)
         if settings:
             self.model.frontend_settings = settings
 
@@ -165,6 +167,7 @@ class Trainer:
         if self.progress.step < self.steps_per_epoch:
             raise ConfigError(f"expected steps_per_epoch = {self.steps_per_epoch} batches, got {self.progress.step}")
         self._read_totals()  # synchronizes the GPU, so that the time is complete
+        self._check_parameters()
         self.progress.seconds += time.perf_counter() - clock
         self._end_epoch()
 
@@ -200,6 +203,16 @@ class Trainer:
                 f"the loss is not finite in step {int(finite_steps) + 1} of {self.steps_per_epoch} of epoch "
                 f"{self.progress.epoch + 1}{self._clips(int(finite_steps))}; the last checkpoint is kept; check these "
                 "clips for NaN and infinity, or use a lower learning rate or max_grad_norm"
+            )
+
+    def _check_parameters(self) -> None:
+        """Raise NonFiniteError if a parameter contains NaN or infinity, as after a gradient that is not finite."""
+        finite = {name: xp.isfinite(tensor.data).all() for name, tensor in self.model.named_parameters()}
+        if not xp.stack(list(finite.values())).all():
+            names = ", ".join(name for name, is_finite in finite.items() if not is_finite)
+            raise NonFiniteError(
+                f"parameters are not finite after epoch {self.progress.epoch + 1}: {names}; the last checkpoint is "
+                "kept; use a lower learning rate or max_grad_norm"
             )
 
     def _clips(self, step: int) -> str:

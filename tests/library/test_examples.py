@@ -75,6 +75,14 @@ def test_custom_network(tmp_path: Path) -> None:
     assert "backbone.layers.4  quaternion_conv2d" in run.stdout
     assert (tmp_path / "network.npz").exists()
     assert (tmp_path / "pruned.npz").exists()
+    before = (tmp_path / "network.npz").read_bytes()
+    again = run_example("--smoke", "--out", tmp_path, example="custom_network")
+    assert again.returncode != 0
+    assert "Traceback" not in again.stderr
+    assert re.search("CheckpointError: .*network.npz exists; ", again.stderr)
+    assert (tmp_path / "network.npz").read_bytes() == before
+    resumed = run_example("--smoke", "--out", tmp_path, "--resume", example="custom_network")
+    assert resumed.stdout.splitlines()[-1] == run.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

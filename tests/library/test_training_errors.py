@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 import quatnet
 from quatnet import audio, datasets, models, nn, ops, optim, prune, training
-from quatnet.distill import ProjectedStudent, cross_entropy_loss
+from quatnet.distill import ProjectedStudent, cross_entropy_loss, distillation, feature_matching
 from quatnet.errors import CheckpointError, ConfigError, NonFiniteError, ShapeError, TrainingStopped
 from quatnet.training import checkpoint
 from quatnet.training.loop import Trainer
@@ -182,6 +183,22 @@ def test_non_finite_weights_are_found_before_the_first_step(tmp_path: Path) -> N
     assert not os.listdir(tmp_path)
 
 
+@pytest.mark.parametrize("path", [None, "run.npz"])
+def test_non_finite_gradient_in_the_last_step(tmp_path: Path, path: str | None) -> None:
+    trainer = make_trainer(path and tmp_path / path, epochs=1)
+    step = trainer.optimizer.step
+
+    def last_step(**options) -> None:
+        if trainer.progress.step == 2:
+            trainer.model.classifier.bias.grad[0] = np.nan
+        step(**options)
+
+    trainer.optimizer.step = last_step
+    with pytest.raises(NonFiniteError, match=r"parameters are not finite after epoch 1: classifier.bias; the last"):
+        trainer.run()
+    assert not os.listdir(tmp_path)
+
+
 @pytest.mark.parametrize("keep_best", [True, False])
 @pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
 def test_non_finite_score_stops(tmp_path: Path, keep_best: bool, score: float) -> None:
@@ -335,7 +352,8 @@ def test_changed_networks_are_pruned_and_compiled_by_their_graph(name: str) -> N
     model, example = changed_networks()[name], np.zeros((1, 32, CONFIG.mels, 4), np.float32)
     x = np.random.default_rng(0).standard_normal((3, 32, CONFIG.mels, 4)).astype(np.float32)
     pruned, masked = (
-        function(model, keep(model), example=example)(x).numpy() for function in (prune.prune_filters, prune.mask_filters)
+        function(model, keep(model), example=example)(x).numpy()
+        for function in (prune.prune_filters, prune.mask_filters)
     )
     np.testing.assert_allclose(pruned, masked, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(quatnet.compile(model, example)(x).data, model(x).numpy(), rtol=1e-4, atol=1e-5)
@@ -413,6 +431,17 @@ def test_features_of_another_front_end_are_refused(tmp_path: Path, frontend: aud
             checkpoint=tmp_path / "run.npz",
             resume=True,
         )
+
+
+def test_teacher_of_another_front_end_is_refused() -> None:
+    teacher, student = trained(), network()
+    projected = ProjectedStudent(student, 8, rng=np.random.default_rng(0))
+    for frontend, error in ((FRONTEND, None), (OTHERS[0], ConfigError)):
+        loader = training.DataLoader(features(frontend), TARGETS, batch_size=8)
+        for model, loss in ((network(), distillation(teacher)), (projected, feature_matching(projected, teacher))):
+            with pytest.raises(error, match="another front end") if error else nullcontext():
+                fit(model, loader, loss=loss, epochs=1)
+        projected.frontend_settings = None
 
 
 def test_front_end_of_projected_student() -> None:
