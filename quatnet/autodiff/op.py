@@ -8,35 +8,24 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from ..checks import as_array
 from ..errors import ConfigError, ShapeError
-from .tape import Backward, Node
+from .tape import Node
 
 P = ParamSpec("P")
 R = TypeVar("R")
 OPS: dict[str, Callable[..., Any]] = {}  # every operation by name
 
 
-class Tracer(Protocol):
-    """Receiver of the calls of operations inside `tracing`."""
-
-    def call(self, name: str, function: Callable[..., Any], args: tuple, options: dict[str, Any]) -> Any:
-        """Return function(*args, **options), and record the call."""
-
-    def result_of(self, backward: Backward) -> None:
-        """Receive the backward function of each new tensor."""
-
-    def read(self, node: Node) -> None:
-        """Receive each tensor whose value is converted to a Python number or a NumPy array."""
-
-
-current_tracer: ContextVar[Tracer | None] = ContextVar("tracer", default=None)
+# Object with the methods `call(name, function, args, options)`, which returns the result of an operation,
+# `result_of(backward)`, called for each new tensor, and `read(tensor)`, called if Python code reads the value
+current_tracer: ContextVar[Any] = ContextVar("tracer", default=None)
 
 
 @contextmanager
-def tracing(tracer: Tracer) -> Iterator[None]:
+def tracing(tracer: Any) -> Iterator[None]:
     """Send every call of an operation inside the context to `tracer`."""
     token = current_tracer.set(tracer)
     try:

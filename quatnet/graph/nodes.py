@@ -79,13 +79,13 @@ class Graph:
         return next(node for node in self.nodes if node.name == name)
 
     def consumers(self) -> dict[str, list[str]]:
-        """Return the names of the nodes that use each value. A network output has the consumer "output"."""
+        """Return the names of the nodes that use each value. An output of the network has the consumer ""."""
         users: dict[str, list[str]] = {}
         for node in self.nodes:
             for name in node.refs():
                 users.setdefault(name, []).append(node.name)
         for ref in leaves(self.outputs):
-            users.setdefault(ref.name, []).append("output")
+            users.setdefault(ref.name, []).append("")
         return users
 
     def __str__(self) -> str:

@@ -18,8 +18,10 @@ from .filters import KeepIndices, trace_groups
 
 def select(
     model: Callable[..., Any],
-    target: float | Mapping[str, int] | Budget,
+    ratio: float | Mapping[str, int] | Budget | None = None,
     *,
+    counts: Mapping[str, int] | None = None,
+    budget: Budget | None = None,
     example: Any = None,
     blocks: Sequence[int] | None = None,
     criterion: Criterion = l1,
@@ -30,10 +32,13 @@ def select(
     ----------
     model
         Any network.
-    target
-        Share of the filters to remove from each group, 0 <= target < 1, or the number of filters to keep by the name of
-        the group, or a `Budget`. For a budget, filters are removed in the order of increasing score, across all groups,
-        until the network fits. At least one filter of each group is kept.
+    ratio
+        Share of the filters to remove from each group, 0 <= ratio < 1. At least one filter of each group is kept.
+        `counts` or `budget` may be given in place of the ratio.
+    counts
+        Number of filters to keep, by the name of the group.
+    budget
+        Largest cost. Filters are removed in the order of increasing score, across all groups, until the network fits.
     example
         Example input, see `trace_groups`. A budget counts the cost for one clip of this size.
     blocks
@@ -45,8 +50,13 @@ def select(
     Raises
     ------
     ConfigError
-        The share is out of range, a block or a group does not exist, or the budget cannot be reached.
+        The ratio is out of range, a block or a group does not exist, the budget cannot be reached, or not exactly one
+        of ratio, counts and budget is given.
     """
+    targets = [target for target in (ratio, counts, budget) if target is not None]
+    if len(targets) != 1:
+        raise ConfigError(f"expected one of ratio, counts and budget, got {len(targets)} of them")
+    target = targets[0]
     if isinstance(target, Budget) and example is None and isinstance(model, Network):
         example = model.example_input(target.frames)
     found = trace_groups(model, example=example)
@@ -56,11 +66,11 @@ def select(
         scores = {group.name: criterion(arrays, group) for group in selected}
         keep = _select_for_budget(found, selected, scores, target)
     else:
-        counts = target if isinstance(target, Mapping) else filter_counts(selected, target)
+        numbers = target if isinstance(target, Mapping) else filter_counts(selected, target)
         groups = {group.name: group for group in selected}
-        if not counts.keys() <= groups.keys():
-            raise ConfigError(f"expected names among {', '.join(groups)}, got {', '.join(counts)}")
-        keep = {name: top_k(criterion(arrays, groups[name]), k, groups[name].parts) for name, k in counts.items()}
+        if not numbers.keys() <= groups.keys():
+            raise ConfigError(f"expected names among {', '.join(groups)}, got {', '.join(numbers)}")
+        keep = {name: top_k(criterion(arrays, groups[name]), k, groups[name].parts) for name, k in numbers.items()}
     result = KeepIndices(keep)
     result.graph = found.labels.graph
     return result

@@ -258,6 +258,15 @@ def test_gradual_pruning_of_a_custom_network():
     assert pruned.state_dict()["layers.3.weight"].shape == (4, 3, 3, 2, 4)
 
 
+def test_counts_and_budget_by_keyword():
+    model, x = make_custom()
+    assert len(prune.select(model, counts={"layers.3": 3}, example=x)["layers.3"]) == 3
+    assert prune.select(model, budget=prune.Budget(parameters=1_000), example=x).keys() == {"layers.0", "layers.3"}
+    for options in ({}, {"ratio": 0.5, "counts": {"layers.3": 3}}):
+        with pytest.raises(ConfigError, match="expected one of ratio, counts and budget, got "):
+            prune.select(model, example=x, **options)
+
+
 def test_missing_example_raises():
     model, _ = make_custom()
     with pytest.raises(ConfigError, match="expected an example input of the network; pass example="):

@@ -10,7 +10,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 from support.arrays import assert_close, draw
-from support.graph_networks import NETWORKS, randomize
+from support.graph_networks import NETWORKS, Net, randomize
 
 import quatnet
 from quatnet import Tensor, graph, nn, no_grad, ops
@@ -189,6 +189,15 @@ def test_value_with_two_consumers_is_not_folded():
     traced = graph.trace(network, x)
     assert [node.op for node in graph.fold(traced).nodes] == ["conv2d", "BatchNorm", "relu", "add"]
     assert_close(quatnet.compile(network, x)(x).data, network(Tensor(x)).data, rtol=1e-5, atol=1e-6)
+
+
+def test_layer_named_output_is_not_taken_for_the_output():
+    layers = {"output": nn.BatchNorm(8), "convolution": conv()}
+    network = Net(lambda m, x, train, rng: (m.convolution(x), ops.relu(m.output(x, train=train))), **layers)
+    x = draw(0, 2, 6, 6, 8, dtype=np.float32)
+    network.convolution = nn.Conv2d(8, 8, rng=np.random.default_rng(0))
+    for found, expected in zip(quatnet.compile(network, x)(x), network(x), strict=True):
+        assert_close(found.data, expected.data, rtol=1e-5, atol=1e-6)
 
 
 def test_network_is_compiled_for_each_size_of_the_input():

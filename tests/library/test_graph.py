@@ -128,6 +128,11 @@ def test_unknown_op_is_refused_by_name():
         graph.trace(lambda x: softplus(ops.relu(x)), np.ones((2, 3)))
 
 
+def test_network_that_returns_no_tensor_raises():
+    with pytest.raises(ConfigError, match="expected a network that returns tensors, got None"):
+        graph.trace(lambda x: None, np.ones((2, 3)))
+
+
 @pytest.mark.parametrize("example", [np.float64(1), np.ones((0, 3)), ()], ids=["scalar", "empty", "no input"])
 def test_example_without_batch_raises(example):
     with pytest.raises(ShapeError, match="batch axis"):
