@@ -39,7 +39,10 @@ class Recorder:
         """Return function(*args, **options), and record the call unless another operation makes the call."""
         if self.depth:
             return function(*args, **options)
-        bound = inspect.signature(function).bind(*args, **options)
+        try:
+            bound = inspect.signature(function).bind(*args, **options)
+        except TypeError as error:
+            raise TypeError(f"{name}() {error}") from None
         bound.apply_defaults()
         arguments = {key: self.encode(value) for key, value in bound.arguments.items()}
         layer = vars(bound.arguments["self"]) if name[0].isupper() else {}  # an op with a capital is a layer with state
