@@ -13,18 +13,8 @@ from .threads import thread_count
 
 __version__ = "0.1.0"
 PACKAGES = (
-    "audio",
-    "datasets",
-    "distill",
-    "models",
-    "nn",
-    "optim",
-    "plots",
-    "profile",
-    "prune",
-    "quaternion",
-    "training",
-)
+    "audio", "datasets", "distill", "models", "nn", "optim", "plots", "profile", "prune", "quaternion", "training",
+)  # fmt: skip
 __all__ = ["Tensor", "gradcheck", "no_grad", "ops", "thread_count"]
 
 
