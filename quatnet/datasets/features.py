@@ -11,16 +11,19 @@ import numpy as np
 from tqdm import tqdm
 
 from ..audio import FrontEnd
+from ..processes import root_first
 from .records import Clip
 
 VERSION = 1  # increase if the computation of the features changes
 
 
+@root_first()
 def features(clips: Sequence[Clip], frontend: FrontEnd, *, cache: str | os.PathLike) -> np.ndarray:
     """Return the features of clips from the cache, or compute and cache the features.
 
     The name of the cache file is a digest of the front end, the keys of all clips and a version number. If a cache file
-    has a wrong shape, length or checksum, a message is printed and the features are computed again.
+    has a wrong shape, length or checksum, a message is printed and the features are computed again. Under mpiexec,
+    process 0 computes the features on all cores of its machine, and then the other processes read the file.
 
     Parameters
     ----------

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tqdm import tqdm
 from ..audio import fix_length, read, resample
 from ..errors import DataError
 from ..files import atomic_write
+from ..processes import RANK, SIZE, available_cores, barrier
 from .audioset import Segments, find_recording
 from .index import RecordingIndex
 from .shard import FULL_SCALE, Shard, ShardFormat, read_shard, shard_identity
@@ -33,7 +35,7 @@ def pack(segments: Segments, recordings: RecordingIndex, folder: str | os.PathLi
 
     Recordings are converted to mono, resampled, and cropped or zero-padded to one length. Each shard contains the
     number of missing recordings and the names of unreadable recordings. Memory use does not depend on the size of the
-    table.
+    table. Under mpiexec, the shards are distributed over the processes.
 
     Parameters
     ----------
@@ -51,16 +53,17 @@ def pack(segments: Segments, recordings: RecordingIndex, folder: str | os.PathLi
     folder.mkdir(parents=True, exist_ok=True)
     identity = shard_identity(segments, shard_format)
     with (
-        tqdm(total=len(segments), desc=f"packing {segments.name}", unit="clip") as bar,
-        ThreadPoolExecutor(os.cpu_count()) as pool,
+        tqdm(total=len(segments), desc=f"packing {segments.name}", unit="clip", disable=RANK > 0) as bar,
+        ThreadPoolExecutor(available_cores()) as pool,
     ):
-        for number, first in enumerate(range(0, len(segments), shard_format.shard_clips)):
+        for number, first in islice(enumerate(range(0, len(segments), shard_format.shard_clips)), RANK, None, SIZE):
             rows = range(first, min(first + shard_format.shard_clips, len(segments)))
             stem = folder / f"{number:05}"
             if not _is_packed(stem.with_suffix(".json"), identity):
                 paths = {row: path for row in rows if (path := find_recording(segments, row, recordings))}
                 _write_shard(stem, paths, Shard(identity, missing=len(rows) - len(paths)), shard_format, pool)
-            bar.update(len(rows))
+            bar.update(len(rows) * SIZE)
+    barrier()
 
 
 def _is_packed(json_path: Path, identity: dict[str, Any]) -> bool:

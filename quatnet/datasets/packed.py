@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ..audio import FrontEnd
 from ..errors import DataError
+from ..processes import available_cores
 from .audioset import Segments
 from .shard import FULL_SCALE, Shard, ShardFormat, read_shard, shard_identity
 
@@ -94,7 +95,7 @@ class PackedClips:
 
     def features(self, clips: Sequence[int] | np.ndarray, frontend: FrontEnd) -> np.ndarray:
         """Return the features (N, frames, mels, 4) of N clip indices, computed on all cores."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(available_cores()) as pool:
             rate_hz = self.shard_format.sample_rate_hz
             return np.stack(list(pool.map(lambda clip: frontend(self.waveform(clip), rate_hz), clips)))
 

@@ -37,6 +37,13 @@ class Module:
                 seen.add(id(value))
                 yield name, value
 
+    def modules(self, parents: tuple[int, ...] = ()) -> Iterator["Module"]:
+        """Yield this module and all submodules; references to the `parents` (ids of modules) are skipped."""
+        yield self
+        for _, item in _flatten("", list(vars(self).values())):
+            if isinstance(item, Module) and id(item) not in (*parents, id(self)):
+                yield from item.modules((*parents, id(self)))
+
     def state_dict(self) -> dict[str, Array]:
         """Return NumPy copies of all parameters and buffers by dotted name, such as `blocks.0.convs.1.weight`."""
         return {name: asnumpy(_array(value)).copy() for name, _, _, value in self._entries()}

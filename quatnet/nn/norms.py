@@ -8,7 +8,7 @@ import numpy as np
 from .. import ops
 from ..autodiff import Tensor
 from ..backend import Array, xp
-from ..ops.batchnorm import batch_statistics
+from ..ops.batchnorm import AllReduce, batch_statistics
 from ..ops.components import quaternion_channels
 from ..ops.quaternion_batchnorm import quaternion_statistics
 from ..ops.whitening import whitening_statistics
@@ -19,7 +19,9 @@ class BatchNorm(Module):
     """Batch normalization layer over all axes except the last, see `ops.batch_norm`.
 
     A call with `train=True` normalizes with the statistics of the batch and updates the running statistics. A call with
-    `train=False` normalizes with the running statistics. A call with `relu=True` also applies a ReLU.
+    `train=False` normalizes with the running statistics. A call with `relu=True` also applies a ReLU. The attribute
+    `all_reduce`, a function that sums an array over several processes, is set by a `Trainer`. The batch then consists
+    of the inputs of all processes.
 
     Parameters
     ----------
@@ -34,17 +36,20 @@ class BatchNorm(Module):
         self.bias = Tensor(xp.zeros(num_features, dtype=np.float32), requires_grad=affine)
         self.running_mean = xp.zeros(num_features, dtype=np.float32)
         self.running_var = xp.ones(num_features, dtype=np.float32)
-        self.eps, self.momentum = eps, momentum
+        self.eps, self.momentum, self.all_reduce = eps, momentum, None
 
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None, relu: bool = False) -> Tensor:
         if not train:
             running = self.running_mean, self.running_var
             return ops.batch_norm(x, self.weight, self.bias, running, relu=relu, eps=self.eps)
-        mean, variance = batch_statistics(x.data)
-        y = ops.batch_norm(x, self.weight, self.bias, relu=relu, eps=self.eps, batch_stats=(mean, variance))
+        mean, variance = stats = batch_statistics(x.data, self.all_reduce)
+        y = ops.batch_norm(
+            x, self.weight, self.bias, relu=relu, eps=self.eps, batch_stats=stats, all_reduce=self.all_reduce
+        )
         momentum = xp.float32(self.momentum)
         self.running_mean = _moving_average(self.running_mean, mean, momentum)
-        self.running_var = _moving_average(self.running_var, variance * _bessel_correction(x), momentum)
+        variance = variance * _bessel_correction(x, self.all_reduce)
+        self.running_var = _moving_average(self.running_var, variance, momentum)
         return y
 
 
@@ -124,7 +129,8 @@ def _moving_average(running: Array, batch: Array, momentum: float) -> Array:
     return running + (batch - running) * momentum
 
 
-def _bessel_correction(x: Tensor) -> float:
+def _bessel_correction(x: Tensor, all_reduce: AllReduce = None) -> float:
     """Return n / (n - 1) for n entries per channel, the factor from the biased to the unbiased variance."""
     count = x.data.size // x.shape[-1]
+    count = int(all_reduce(xp.asarray([count]))[0]) if all_reduce else count
     return count / max(1, count - 1)

@@ -8,6 +8,7 @@ from ..autodiff import no_grad
 from ..backend import Array, asnumpy
 from ..distill import Student
 from ..errors import ConfigError, ShapeError
+from ..processes import RANK, SIZE, all_gather
 from ..threads import single_threaded_blas
 from .metrics import accuracy
 
@@ -55,10 +56,14 @@ class DataLoader:
 
 
 def predict(model: Student, inputs: Array, *, batch_size: int = 16) -> np.ndarray:
-    """Return the logits (N, classes) of `inputs` (N, frames, mels, 4), in evaluation mode."""
+    """Return the logits (N, classes) of `inputs` (N, frames, mels, 4), in evaluation mode.
+
+    With several processes, each computes a part of the batches, and all return all logits.
+    """
+    starts = np.array_split(np.arange(0, len(inputs), batch_size), SIZE)[RANK]
     with no_grad(), single_threaded_blas():
-        logits = [asnumpy(model(inputs[i : i + batch_size]).data) for i in range(0, len(inputs), batch_size)]
-    return np.concatenate(logits)
+        logits = [asnumpy(model(inputs[i : i + batch_size]).data) for i in starts]
+    return np.concatenate(all_gather(logits))
 
 
 def evaluate(model: Student, inputs: Array, labels: np.ndarray, *, batch_size: int = 16) -> float:

@@ -23,8 +23,9 @@ from ..backend import Array, asnumpy, xp
 from ..distill import Loss, Student, cross_entropy_loss
 from ..errors import CheckpointError, TrainingStopped
 from ..optim import Optimizer, clip_grad_norm
+from ..processes import RANK, all_reduce, barrier
 from ..threads import single_threaded_blas
-from . import checkpoint
+from . import checkpoint, distributed
 from .data import Batches
 from .interrupt import interrupt_flag
 
@@ -66,6 +67,8 @@ class Trainer:
         case, `evaluate` should use validation clips
     path : checkpoint file, written after each epoch and on Ctrl-C
     metadata : JSON description of the run, saved in the checkpoint. A run can only be resumed with the same metadata
+    sync_batch_norm : whether batch norms use the statistics of the whole batch if there are several processes.
+        Otherwise they use those of the share of each process, and the running statistics of process 0 are kept
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class Trainer:
         keep_best: bool = False,
         path: str | os.PathLike | None = None,
         metadata: dict[str, Any] | None = None,
+        sync_batch_norm: bool = True,
     ) -> None:
         self.model, self.batches, self.optimizer, self.loss = model, batches, optimizer, loss
         self.epochs, self.steps_per_epoch, self.schedule = epochs, steps_per_epoch, schedule
@@ -96,6 +100,8 @@ class Trainer:
         self._totals = xp.zeros(2)  # summed loss and correct clips of the epoch, on the device
         self.data_rng, self.dropout_rng = (np.random.default_rng([seed, n]) for n in range(2))
         self.epoch_start_state = self.data_rng.bit_generator.state
+        if sync_batch_norm:
+            distributed.synchronize_batch_norm(model)
 
     def run(self, *, label: str = "training") -> Progress:
         """Train all remaining epochs and return the progress with its history.
@@ -103,8 +109,10 @@ class Trainer:
         On Ctrl-C, the checkpoint is saved and TrainingStopped is raised. A second Ctrl-C interrupts immediately.
         """
         done = self.progress.epoch * self.steps_per_epoch + self.progress.step
+        total = self.epochs * self.steps_per_epoch
+        distributed.broadcast(self.model)
         with (
-            tqdm(total=self.epochs * self.steps_per_epoch, initial=done, desc=label, unit="step") as bar,
+            tqdm(total=total, initial=done, desc=label, unit="step", disable=RANK > 0) as bar,
             interrupt_flag() as interrupted,
         ):
             while self.progress.epoch < self.epochs:
@@ -112,6 +120,7 @@ class Trainer:
         if self.keep_best and self.best:
             self.model.load_state_dict(self.best)
             self.save()
+        barrier()  # the checkpoint of process 0 is complete
         return self.progress
 
     def _epoch(self, bar: tqdm, interrupted: threading.Event) -> None:
@@ -123,7 +132,7 @@ class Trainer:
             clock, before = time.perf_counter(), clock
             self.progress.seconds += clock - before
             self._show(bar)
-            if interrupted.is_set():
+            if all_reduce(np.array([interrupted.is_set()], np.float32))[0]:
                 self._stop()
         self._read_totals()  # synchronizes the GPU, so that the time is complete
         self.progress.seconds += time.perf_counter() - clock
@@ -131,9 +140,12 @@ class Trainer:
 
     @single_threaded_blas()
     def _step(self, x: Array, targets: Array) -> None:
-        logits = self.model(x, train=True, rng=self.dropout_rng)
+        clips, share = len(x), distributed.share(len(x))
+        x, targets = x[share], targets[share]
+        logits = self.model(x, train=True, rng=distributed.shared_generator(self.dropout_rng, clips))
         loss = self.loss(logits, targets, x)
-        loss.backward()
+        loss.backward(xp.full_like(loss.data, len(x) / clips))
+        distributed.sum_gradients(self.optimizer.parameters.values())
         if self.max_grad_norm:
             clip_grad_norm(self.optimizer.parameters.values(), self.max_grad_norm)
         progress = self.progress
@@ -142,8 +154,8 @@ class Trainer:
         progress.step += 1
         classes = _num_classes(self.model, logits, targets)
         correct = _correct(logits.data[:, :classes], targets[:, :classes]).sum()
-        self._totals += xp.stack([loss.data.astype(np.float64) * len(x), correct.astype(np.float64)])
-        progress.totals[2] += len(x)
+        self._totals += all_reduce(xp.stack([loss.data.astype(np.float64) * len(x), correct.astype(np.float64)]))
+        progress.totals[2] += clips
 
     def _read_totals(self) -> list[float]:
         """Copy the totals from the device to the progress and return the totals."""
@@ -159,6 +171,7 @@ class Trainer:
         bar.update()
 
     def _end_epoch(self) -> None:
+        distributed.broadcast(self.model)
         progress = self.progress
         loss, correct, clips = progress.totals
         epoch = {"loss": loss / clips, "accuracy": correct / clips}
@@ -174,12 +187,13 @@ class Trainer:
 
     def _stop(self) -> None:
         self.save()
+        barrier()
         saved = f"saved in {self.path}; resume to continue from there" if self.path else "nothing was saved"
         raise TrainingStopped(f"stopped in epoch {self.progress.epoch + 1} of {self.epochs}: {saved}")
 
     def save(self) -> None:
-        """Write the checkpoint to `path`, unless `path` is None."""
-        if self.path is None:
+        """Write the checkpoint to `path`, unless `path` is None. Under mpiexec, only process 0 writes."""
+        if self.path is None or RANK:
             return
         self._read_totals()
         start = self.epoch_start_state if self.progress.step else self.data_rng.bit_generator.state
