@@ -14,9 +14,7 @@ from functools import cache
 from itertools import chain
 from typing import Any, NoReturn
 
-import numpy
-
-from .backend import Array, asnumpy, on_gpu, xp
+from .backend import on_gpu, xp
 from .errors import ConfigError, MissingPackageError
 
 
@@ -77,16 +75,6 @@ def exit_all(message: str) -> NoReturn:
     sys.stdout.flush()
     print(message, file=sys.stderr, flush=True)
     os._exit(1)  # without MPI_Finalize, which would wait; mpiexec ends the other processes
-
-
-def all_reduce(array: Array) -> Array:
-    """Return the sum of an array over all processes, bit-identical in all of them. A GPU array passes the host."""
-    if SIZE == 1:
-        return array
-    part = numpy.ascontiguousarray(asnumpy(array))
-    total = numpy.empty_like(part)
-    communicator().Allreduce(part, total)
-    return xp.asarray(total)
 
 
 def all_gather(items: list[Any]) -> list[Any]:

@@ -40,7 +40,7 @@ class Module:
     def modules(self, parents: tuple[int, ...] = ()) -> Iterator["Module"]:
         """Yield this module and all submodules; references to the `parents` (ids of modules) are skipped."""
         yield self
-        for _, item in _flatten("", list(vars(self).values())):
+        for *_, item in _flatten("", vars(self)):
             if isinstance(item, Module) and id(item) not in (*parents, id(self)):
                 yield from item.modules((*parents, id(self)))
 

@@ -23,7 +23,7 @@ from ..backend import Array, asnumpy, xp
 from ..distill import Loss, Student, cross_entropy_loss
 from ..errors import CheckpointError, TrainingStopped
 from ..optim import Optimizer, clip_grad_norm
-from ..processes import RANK, all_reduce, barrier
+from ..processes import RANK, barrier
 from ..threads import single_threaded_blas
 from . import checkpoint, distributed
 from .data import Batches
@@ -132,7 +132,7 @@ class Trainer:
             clock, before = time.perf_counter(), clock
             self.progress.seconds += clock - before
             self._show(bar)
-            if all_reduce(np.array([interrupted.is_set()], np.float32))[0]:
+            if distributed.all_reduce(np.array([interrupted.is_set()], np.float32))[0]:
                 self._stop()
         self._read_totals()  # synchronizes the GPU, so that the time is complete
         self.progress.seconds += time.perf_counter() - clock
@@ -142,10 +142,9 @@ class Trainer:
     def _step(self, x: Array, targets: Array) -> None:
         clips, share = len(x), distributed.share(len(x))
         x, targets = x[share], targets[share]
-        logits = self.model(x, train=True, rng=distributed.shared_generator(self.dropout_rng, clips))
+        logits = self.model(x, train=True, rng=distributed.DropoutGenerator(self.dropout_rng, share))
         loss = self.loss(logits, targets, x)
-        loss.backward(xp.full_like(loss.data, len(x) / clips))
-        distributed.sum_gradients(self.optimizer.parameters.values())
+        distributed.backward(loss, len(x) / clips, self.optimizer.parameters.values())
         if self.max_grad_norm:
             clip_grad_norm(self.optimizer.parameters.values(), self.max_grad_norm)
         progress = self.progress
@@ -154,7 +153,8 @@ class Trainer:
         progress.step += 1
         classes = _num_classes(self.model, logits, targets)
         correct = _correct(logits.data[:, :classes], targets[:, :classes]).sum()
-        self._totals += all_reduce(xp.stack([loss.data.astype(np.float64) * len(x), correct.astype(np.float64)]))
+        sums = xp.stack([loss.data.astype(np.float64) * len(x), correct.astype(np.float64)])
+        self._totals += distributed.all_reduce(sums)
         progress.totals[2] += clips
 
     def _read_totals(self) -> list[float]:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ import pytest
 import scaling
 
 from quatnet import Tensor, datasets, nn, ops, processes, training
+from quatnet.backend import asnumpy, xp
 from quatnet.datasets.synthetic import toy_audioset
 from quatnet.errors import ConfigError
 from quatnet.ops.batchnorm import batch_statistics
@@ -92,6 +94,44 @@ def test_local_batch_statistics_are_an_option(single: dict, tmp_path: Path):
     losses = [np.array([epoch["loss"] for epoch in r["history"]]) for r in (result, single)]
     difference = np.abs(losses[0] / losses[1] - 1)
     assert 1e-4 < difference.max() < 0.5
+
+
+@needs_mpi
+@pytest.mark.parametrize(
+    ("name", "variables"),
+    [
+        ("reduce_by_nccl", {"MOCK_DEVICES": "2"}),
+        ("reduce_by_cuda_aware_mpi", {"MPIR_CVAR_ENABLE_GPU": "1"}),
+        ("reduce_through_pinned_memory", {}),
+        ("reduce_through_pinned_memory", {"MOCK_DEVICES": "1", "MPIR_CVAR_ENABLE_GPU": "0"}),
+    ],
+)
+def test_the_sums_on_a_mock_gpu(name: str, variables: dict[str, str]):
+    """The three exchanges of GPU arrays, with two processes of MPI and the mock CuPy. None of them ran on a GPU."""
+    mock_cupy = os.pathsep.join(str(ROOT / folder) for folder in ("tests/support/mock_cupy", "tests", "."))
+    ended = run(2, "-c", GPU_SUMS, name, PYTHONPATH=mock_cupy, QUATNET_BACKEND="cupy", **variables)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "correct\n"
+
+
+GPU_SUMS = """
+import sys
+import numpy as np
+from quatnet.backend import asnumpy, xp
+from quatnet.processes import RANK
+from quatnet.training import distributed
+assert distributed._reduction(False).__name__ == sys.argv[1]
+for dtype in (np.float32, np.float64, np.int64):
+    for shape in ((5,), (3, 4), (100_000,)):
+        parts = [np.random.default_rng(rank).normal(0, 9, shape).astype(dtype) for rank in range(2)]
+        array = xp.asarray(parts[RANK])
+        total = distributed.all_reduce(array)
+        assert type(total) is xp.ndarray
+        np.testing.assert_array_equal(asnumpy(total), parts[0] + parts[1])
+        np.testing.assert_array_equal(asnumpy(array), parts[RANK])
+        np.testing.assert_array_equal(distributed.all_reduce(parts[RANK]), parts[0] + parts[1])
+print("correct")
+"""
 
 
 @needs_mpi
@@ -227,14 +267,28 @@ def test_a_batch_smaller_than_the_number_of_processes_is_an_error(monkeypatch: p
         distributed.share(3)
 
 
-def test_dropout_masks_are_shares_of_the_mask_of_the_whole_batch(monkeypatch: pytest.MonkeyPatch):
-    x, parts = np.ones((10, 3, 4), np.float32), []
-    whole = ops.dropout(Tensor(x), 0.4, rng=np.random.default_rng(1), train=True).numpy()
-    for rank in range(3):
-        as_process(monkeypatch, rank, 3)
-        rng = distributed.shared_generator(np.random.default_rng(1), 10)
-        parts.append(ops.dropout(Tensor(x[distributed.share(10)]), 0.4, rng=rng, train=True).numpy())
-    np.testing.assert_array_equal(np.concatenate(parts), whole)
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("dropout", [ops.dropout, ops.quaternion_dropout])
+@pytest.mark.parametrize("shape", [(4,), (3, 20), (100_000,)])  # with 100,000, the parts begin inside of a chunk
+def test_dropout_masks_are_shares_of_the_mask_of_the_whole_batch(
+    size: int, dropout: Callable, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+):
+    # two rows for each clip, as after a reshape of (clips, 2, ...), and two masks in sequence
+    x, whole, parts = xp.ones((10, 2, *shape), np.float32), np.random.default_rng(1), []
+    rows = x.reshape(20, *shape)
+    expected = [asnumpy(dropout(Tensor(rows), 0.4, rng=whole, train=True).data) for _ in range(2)]
+    for rank in range(size):
+        as_process(monkeypatch, rank, size)
+        share = distributed.share(10)
+        rng = distributed.DropoutGenerator(np.random.default_rng(1), share)
+        rows = Tensor(x[share].reshape(-1, *shape), requires_grad=True)
+        masks = [dropout(rows, 0.4, rng=rng, train=True) for _ in range(2)]
+        masks[0].backward(xp.ones_like(rows.data))
+        np.testing.assert_array_equal(asnumpy(rows.grad), asnumpy(masks[0].data))
+        parts.append([asnumpy(mask.data) for mask in masks])
+        assert rng.bit_generator.state == whole.bit_generator.state
+    for sequence, mask in zip(zip(*parts, strict=True), expected, strict=True):
+        np.testing.assert_array_equal(np.concatenate(sequence), mask)
 
 
 def test_batch_statistics_of_several_processes():
@@ -255,18 +309,16 @@ def test_a_batch_norm_without_synchronization_is_refused(monkeypatch: pytest.Mon
             distributed.synchronize_batch_norm(nn.Sequential(nn.BatchNorm(8), layer))
     model = nn.Sequential(nn.BatchNorm(8), nn.Sequential(nn.BatchNorm(8)))
     distributed.synchronize_batch_norm(model)
-    assert [m.all_reduce for m in model.modules() if isinstance(m, nn.BatchNorm)] == [processes.all_reduce] * 2
+    assert [m.all_reduce for m in model.modules() if isinstance(m, nn.BatchNorm)] == [distributed.all_reduce] * 2
 
 
 def test_one_process_exchanges_nothing():
     array, items = np.ones(3), [1, 2]
-    assert processes.all_reduce(array) is array
+    assert distributed.all_reduce(array) is array
     assert processes.all_gather(items) is items
     with processes.root_first():
         processes.barrier()
     assert processes.communicator.cache_info().currsize == 0
-    rng = np.random.default_rng(0)
-    assert distributed.shared_generator(rng, 5) is rng
 
 
 def test_the_gpu_is_chosen_by_the_rank_on_the_machine(monkeypatch: pytest.MonkeyPatch):

@@ -1,10 +1,18 @@
-"""The module `cupy.cuda` of the mock, with one synchronous device."""
+"""The module `cupy.cuda` of the mock, with synchronous devices.
 
+The environment variable `MOCK_DEVICES` is the number of devices, by default 1. NCCL is available for several devices.
+"""
+
+import os
 import time
 from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
+
+DEVICES = int(os.environ.get("MOCK_DEVICES", "1"))
+nccl = SimpleNamespace(available=DEVICES > 1)
+alloc_pinned_memory = bytearray
 
 
 class CUDARuntimeError(RuntimeError):
@@ -17,8 +25,11 @@ class Device:
     id, compute_capability = 0, "00"
 
     def __init__(self, number: int = 0) -> None:
-        if number != 0:
+        if not 0 <= number < DEVICES:
             raise CUDARuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
+
+    def use(self) -> None:
+        """Do nothing, since all devices are the CPU."""
 
     def synchronize(self) -> None:
         """Do nothing, since all operations are synchronous."""
@@ -75,7 +86,7 @@ cublas = SimpleNamespace(
 )
 PROPERTIES = {"name": b"a mock on the CPU", "major": 0, "minor": 0, "totalGlobalMem": 0}
 runtime = SimpleNamespace(
-    getDeviceCount=lambda: 1,
+    getDeviceCount=lambda: DEVICES,
     getDeviceProperties=lambda number: PROPERTIES,
     runtimeGetVersion=lambda: 0,
     driverGetVersion=lambda: 0,
