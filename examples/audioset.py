@@ -72,6 +72,7 @@ def main() -> None:
             args.data = write(args.out / "toy", clips=clips, seed=args.seed, clip_seconds=seconds)
         print("This toy data set is synthesized; its figures say little about AudioSet. --data DIR takes AudioSet.")
     train_set, test_set = packed_tables(args, args.train, seconds), packed_tables(args, ["eval"], seconds)
+    audioset.check_disjoint(train_set.segments, test_set.segments)
     epochs = args.epochs or (2 if args.smoke else 5 if toy else 10)
     steps = args.steps or (3 if args.smoke else 20 if toy else 1000)
 
@@ -87,9 +88,8 @@ def main() -> None:
     real_config, quaternion_config = (models.small_cnn(len(classes), quaternion=q, width=width) for q in (False, True))
     student_config = models.half_width(quaternion_config)
     configs = (real_config, quaternion_config, student_config, student_config)
-    real_cnn, quaternion_cnn, student, distilled = (
-        models.build(config, rng=np.random.default_rng(args.seed)) for config in configs
-    )
+    built = [models.build(config, rng=np.random.default_rng(args.seed)) for config in configs]
+    real_cnn, quaternion_cnn, student, distilled = built
 
     # 4. Training: binary cross entropy, Adam with AMSGrad, one cycle of the learning rate.
     name = f"AudioSet, {train_set.segments.name}"

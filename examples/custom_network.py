@@ -47,6 +47,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--epochs", type=positive_int, help="passes over the training clips (8)")
     parser.add_argument("--seed", type=nonnegative_int, default=0, help="seed of sounds, weights and shuffling (0)")
     parser.add_argument("--out", type=Path, default=Path("runs/custom_network"), help="folder of the checkpoint")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in --out")
     return parser.parse_args()
 
 
@@ -64,10 +65,11 @@ def main() -> None:
         features[~test], datasets.one_hot(data.labels[~test], len(data.classes)), batch_size=16
     )
     epochs = args.epochs or (2 if args.smoke else 8)
-    training.fit(network, loader, epochs=epochs, seed=args.seed, checkpoint=args.out / "network.npz")
+    checkpoint = args.out / "network.npz"
+    training.fit(network, loader, epochs=epochs, seed=args.seed, checkpoint=checkpoint, resume=args.resume)
     accuracy = training.evaluate(network, features[test], data.labels[test])
     print(f"accuracy on {test.sum()} test clips: {accuracy:.1%}")
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(main, stopped="stopped; --resume continues from the last finished epoch")

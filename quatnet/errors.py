@@ -4,8 +4,23 @@
 class QuatnetError(Exception):
     """Base class of the exceptions of quatnet.
 
-    A message states the expected value, the received value, and what to change.
+    A message states the expected value, the received value, and what to change. The message is one line, also if a file
+    name or a server contributes line breaks or control characters, which are escaped.
     """
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
+
+
+def one_line(text: str, *, length: int = 1000) -> str:
+    """Return `text` with escaped control characters and surrogates, and shortened to `length` characters.
+
+    >>> one_line("a\\nb")
+    'a\\\\nb'
+    """
+    if len(text) > length:
+        text = f"{text[: length // 2]} ... {text[-length // 2 :]}"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class ShapeError(QuatnetError, ValueError):
@@ -26,6 +41,10 @@ class DataError(QuatnetError, ValueError):
 
 class CheckpointError(QuatnetError, ValueError):
     """Exception for a checkpoint that is truncated, was not written by quatnet, or does not match the model."""
+
+
+class NonFiniteError(QuatnetError, ArithmeticError):
+    """Exception for training with a loss or a metric that is NaN or infinite."""
 
 
 class BackendUnavailable(QuatnetError, RuntimeError):

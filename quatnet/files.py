@@ -2,53 +2,85 @@
 
 import json
 import os
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import IO, Any
+
+from .errors import DataError
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     """Open a temporary file for writing and rename the file to `path` at the end of the context.
 
-    The temporary file is in the folder of `path`, which is created if necessary. The file is flushed to the disk before
-    it is renamed. After an exception, the temporary file is removed and `path` is unchanged.
+    The temporary file is a new file in the folder of `path`, which is created if necessary. The file is flushed to the
+    disk before it is renamed, and receives the permissions of the file that it replaces. After an exception, the
+    temporary file is removed and `path` is unchanged. Temporary files of `path` that a killed process has left are
+    removed. Raises OSError if `path` exists and is not a regular file.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{path} is not a regular file; choose another path")
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale_files(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial, file = _open_temporary_file(path)
     try:
-        with partial.open("wb") as file:
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
+            with suppress(FileNotFoundError):
+                partial.chmod(path.stat().st_mode & 0o777)
+            if fcntl:  # while the file is locked
+                partial.replace(path)
+        if not fcntl:  # Windows cannot rename an open file
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
+def _open_temporary_file(path: Path) -> tuple[Path, IO[bytes]]:
+    """Return a new file in the folder of `path`, opened for writing and locked until it is closed."""
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    file = partial.open("xb")
+    with suppress(OSError):  # the file system may not support locks
+        if fcntl:
+            fcntl.flock(file, fcntl.LOCK_EX)
+    if os.fstat(file.fileno()).st_nlink:
+        return partial, file
+    file.close()  # another process has removed the file before it was locked
+    return _open_temporary_file(path)
+
+
 def _remove_stale_files(path: Path) -> None:
-    """Remove temporary files of `path` whose process does not run any more."""
-    for partial in path.parent.glob(f".{escape(path.name)}.*.part"):
-        pid = partial.name.split(".")[-2]
-        if pid.isdecimal() and not _is_running(int(pid)):
-            partial.unlink(missing_ok=True)
-
-
-def _is_running(pid: int) -> bool:
-    if os.name != "posix":  # on Windows, os.kill ends the process
-        return True
-    try:
-        os.kill(pid, 0)
-    except OSError as error:
-        return isinstance(error, PermissionError)
-    return True
+    """Remove temporary files of `path` that no process has locked."""
+    for partial in path.parent.glob(f".{escape(path.name)}.*.part") if fcntl else ():
+        with suppress(OSError):
+            if partial.is_symlink() or not partial.is_file():
+                continue
+            with partial.open("rb+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                partial.unlink()
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
     """Write `value` as JSON with `atomic_write`."""
     with atomic_write(path) as file:
         file.write(json.dumps(value, indent=1).encode())
+
+
+@contextmanager
+def disk_errors(path: str | os.PathLike) -> Iterator[None]:
+    """Convert an OSError in the context, for example of a full disk, to a DataError with the path."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error}); free disk space, or give another folder") from error

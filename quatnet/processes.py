@@ -77,6 +77,11 @@ def exit_all(message: str) -> NoReturn:
     os._exit(1)  # without MPI_Finalize, which would wait; mpiexec ends the other processes
 
 
+def own_share(count: int) -> slice:
+    """Return the slice of `count` items that belongs to this process; the shares differ by at most one item."""
+    return slice(count * RANK // SIZE, count * (RANK + 1) // SIZE)
+
+
 def all_gather(items: list[Any]) -> list[Any]:
     """Return the concatenated lists of all processes, by rank."""
     return list(chain(*communicator().allgather(items))) if SIZE > 1 else items

@@ -7,11 +7,12 @@ threads. A parallel loop inside a worker runs serially.
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import cache
+from itertools import repeat
 from typing import TypeVar
 
 import numpy
@@ -38,19 +39,20 @@ def thread_count() -> int:
     Raises
     ------
     ConfigError
-        `QUATNET_NUM_THREADS` is not an integer of at least 1.
+        `QUATNET_NUM_THREADS` is not an integer from 1 to 9999.
     """
     text = os.environ.get("QUATNET_NUM_THREADS", "").strip() or str(available_cores())
-    if not text.isdigit() or int(text) < 1:
-        raise ConfigError(f"QUATNET_NUM_THREADS={text!r}: expected an integer of at least 1")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) < 10_000):
+        raise ConfigError(f"QUATNET_NUM_THREADS={text!r}: expected an integer of at least 1 and at most 9999")
     return int(text)
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(thread_count(), thread_name_prefix="quatnet", initializer=_mark_worker)
+def _pool(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers, thread_name_prefix="quatnet", initializer=_mark_worker)
 
 
+_register_at_fork = getattr(os, "register_at_fork", lambda **_: None)  # Windows has no fork
 _thread_state = threading.local()
 
 
@@ -63,22 +65,67 @@ def _blas_controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+def fork_safe_lock() -> threading.RLock:
+    """Return a lock that is free in a forked process, even if another thread held the lock during the fork.
+
+    The lock is reentrant, because the garbage collector may end a generator while its thread holds the lock.
+    """
+    lock = threading.RLock()
+    _register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+    return lock
+
+
+_blas_lock = fork_safe_lock()
+_blas_limits: dict[object, int] = {}  # thread of each `with` statement of single_threaded_blas
+_blas_threads: list[int] = []  # number of threads of each BLAS library without the limit
+
+
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
     """Limit BLAS to one thread within a `with` statement, because its rounding depends on the number of threads.
 
-    The `with` statement takes several microseconds. A nested `with` statement takes almost no time. A training step or
-    a network therefore contains one outer `with` statement.
+    The limit applies to the process. It ends with the last `with` statement of all threads. The outer `with` statement
+    takes several microseconds. A training step or a network therefore contains one outer `with` statement.
     """
-    if getattr(_thread_state, "blas_is_limited", False):
+    statement = object()
+    with _blas_lock:
+        _blas_limits[statement] = threading.get_ident()
+        if not _blas_threads:
+            _blas_threads.extend(_set_blas_threads(repeat(1)))
+    try:
         yield
-        return
-    with _blas_controller().limit(limits=1):
-        _thread_state.blas_is_limited = True
-        try:
-            yield
-        finally:
-            _thread_state.blas_is_limited = False
+    finally:
+        _end_blas_limits([statement])
+
+
+def _end_blas_limits(statements: Sequence[object]) -> None:
+    with _blas_lock:
+        for statement in statements:
+            _blas_limits.pop(statement, None)
+        if not _blas_limits:
+            _set_blas_threads(_blas_threads)
+            _blas_threads.clear()
+
+
+def _set_blas_threads(numbers: Iterable[int]) -> list[int]:
+    """Set the number of threads of each BLAS library, and return the previous numbers."""
+    previous = []
+    for library, number in zip(_blas_controller().lib_controllers, numbers, strict=False):
+        previous.append(library.num_threads)
+        release = getattr(library, "clear_controlling_thread", lambda force: None)
+        release(force=True)  # threadpoolctl 3.8 ignores calls from another thread than the first
+        library.set_num_threads(number)
+        release(force=True)
+    return previous
+
+
+def _forget_threads() -> None:
+    """Remove the state of all other threads, which do not exist in a forked process."""
+    _pool.cache_clear()
+    _end_blas_limits([key for key, thread in _blas_limits.items() if thread != threading.get_ident()])
+
+
+_register_at_fork(after_in_child=_forget_threads)
 
 
 def chunk_slices(length: int, bytes_per_item: int) -> list[slice]:
@@ -102,7 +149,7 @@ def parallel_map(work: Callable[[Item], Result], items: Sequence[Item]) -> Itera
         else:
             # A context contains np.errstate. Two threads cannot enter the same context.
             contexts = [copy_context() for _ in items]
-            yield from _pool().map(lambda context, item: context.run(work, item), contexts, items)
+            yield from _pool(thread_count()).map(lambda context, item: context.run(work, item), contexts, items)
 
 
 def parallel_for(work: Callable[[Item], object], items: Sequence[Item]) -> None:

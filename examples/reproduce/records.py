@@ -17,16 +17,27 @@ from rows import Row
 
 import quatnet
 from quatnet.cli.info import processor
+from quatnet.errors import DataError
 from quatnet.files import atomic_write
+from quatnet.npz import parse_json
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDS = ROOT / "docs" / "results"
 
 
 def read_runs(row: Row, folder: Path) -> list[dict[str, Any]]:
-    """Return the recorded runs of a row. The list is empty if the row has no file."""
+    """Return the recorded runs of a row. The list is empty if the row has no file.
+
+    Raises DataError if the file is damaged.
+    """
     path = _path(row, folder)
-    return json.loads(path.read_text())["runs"] if path.exists() else []
+    try:
+        runs = parse_json(path.read_text())["runs"] if path.exists() else []
+        if not all({"fold", "seed"} <= run.keys() for run in runs):
+            raise ValueError("a run without fold or seed")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(f"{path} is not a file of recorded runs ({error}); restore or delete it") from error
+    return runs
 
 
 def save_run(row: Row, run: dict[str, Any], folder: Path) -> None:

@@ -7,8 +7,9 @@
 from .augment import mixup, spec_augment, time_shift
 from .components import floored_cell_fractions
 from .frontend import FrontEnd
-from .read import fix_length, read, resample
+from .read import read
 from .spectrogram import deltas, log_mel, mel_filterbank, stft_power
+from .waveform import fix_length, resample
 
 __all__ = [
     "FrontEnd", "deltas", "fix_length", "floored_cell_fractions", "log_mel", "mel_filterbank", "mixup", "read",

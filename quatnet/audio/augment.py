@@ -1,14 +1,14 @@
 """Data augmentation of batches (N, frames, mels, 4).
 
-Each function returns new arrays of the same dtype.
+Each function returns new arrays of the same dtype, and of float32 for float16.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from ..errors import ConfigError, ShapeError
-from .read import checked_count
+from ..checks import as_array, checked_count, checked_number, checked_rng
+from ..errors import ShapeError
 
 
 def spec_augment(
@@ -29,14 +29,14 @@ def spec_augment(
     Raises
     ------
     ShapeError
-        `x` is not a float array (N, frames, mels, 4).
+        `x` is not an array (N, frames, mels, 4).
     ConfigError
-        `num_masks`, `max_frames` or `max_mels` is not an integer of at least 1.
+        `num_masks`, `max_frames` or `max_mels` is not an integer of at least 1, or `rng` is not a generator.
 
     Source: D. S. Park et al., SpecAugment, 2019. Singh et al., 2025, set masked cells to 0 after the first batch norm.
     The mean of the clip is an equivalent value that needs no batch norm.
     """
-    y = _checked_batch(x).copy()
+    y, rng = _checked_batch(x).copy(), checked_rng(rng)
     for clip in y:  # clip is a view (frames, mels, 4) of y
         # two means over one axis each are four times as fast as one mean over two axes
         mean = clip.mean(axis=0).mean(axis=0)
@@ -57,9 +57,10 @@ def _random_masks(rng: np.random.Generator, num_masks: int, max_width: int, leng
 
 
 def _checked_batch(x: np.ndarray) -> np.ndarray:
-    if x.ndim != 4 or x.shape[-1] != 4 or not np.issubdtype(x.dtype, np.floating):
-        raise ShapeError(f"expected a float batch (N, frames, mels, 4), got shape {x.shape} of {x.dtype}")
-    return x
+    y = as_array(x, np)
+    if y.ndim != 4 or y.shape[-1] != 4 or np.asarray(x).dtype.kind != "f":
+        raise ShapeError(f"expected a float batch (N, frames, mels, 4), got shape {y.shape} of {np.asarray(x).dtype}")
+    return y
 
 
 def mixup(
@@ -83,26 +84,20 @@ def mixup(
     Raises
     ------
     ShapeError
-        `x` or `targets` has another shape or dtype, or the numbers of clips differ.
+        `x` or `targets` has another shape, or the numbers of clips differ.
     ConfigError
         `alpha` is not positive and finite.
 
     Source: H. Zhang et al., mixup, 2018.
     """
-    _check_mixup(_checked_batch(x), targets, alpha)
-    lam = rng.beta(alpha, alpha, size=len(x))
+    x, targets, alpha = _checked_batch(x), as_array(targets, np), checked_number("alpha", alpha, "(0, inf)")
+    if targets.ndim != 2 or len(targets) != len(x):
+        raise ShapeError(
+            f"expected targets ({len(x)}, classes), got shape {targets.shape}; datasets.one_hot converts class labels"
+        )
+    lam = checked_rng(rng).beta(alpha, alpha, size=len(x))
     permutation = rng.permutation(len(x))
     return _mix(x, lam, permutation), _mix(targets, lam, permutation)
-
-
-def _check_mixup(x: np.ndarray, targets: np.ndarray, alpha: float) -> None:
-    if targets.ndim != 2 or len(targets) != len(x) or not np.issubdtype(targets.dtype, np.floating):
-        raise ShapeError(
-            f"expected float targets ({len(x)}, classes), got shape {targets.shape} of {targets.dtype}; "
-            "convert class labels with datasets.one_hot"
-        )
-    if not 0 < alpha < np.inf:
-        raise ConfigError(f"alpha must be positive and finite, got {alpha}; omit mixup to leave clips unchanged")
 
 
 def _mix(x: np.ndarray, lam: np.ndarray, permutation: np.ndarray) -> np.ndarray:
@@ -130,11 +125,12 @@ def time_shift(x: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     Raises
     ------
     ShapeError
-        `x` is not a float array (N, frames, mels, 4), or has no frames.
+        `x` is not an array (N, frames, mels, 4), or has no frames.
     """
-    if _checked_batch(x).shape[1] == 0:
+    x = _checked_batch(x)
+    if x.shape[1] == 0:
         raise ShapeError(f"expected at least one frame, got shape {x.shape}")
     y = np.empty_like(x)
-    for n, shift in enumerate(rng.integers(x.shape[1], size=len(x))):
+    for n, shift in enumerate(checked_rng(rng).integers(x.shape[1], size=len(x))):
         y[n, :shift], y[n, shift:] = x[n, x.shape[1] - shift :], x[n, : x.shape[1] - shift]
     return y

@@ -6,6 +6,7 @@ Each function takes a power spectrogram (frames, bins) and a mel filterbank (bin
 
 import numpy as np
 
+from ..checks import as_array
 from ..errors import ShapeError
 from .spectrogram import deltas, log_mel
 
@@ -49,6 +50,7 @@ def floored_cell_fractions(features: np.ndarray, *, floor_db: float) -> np.ndarr
     ShapeError
         `features` is empty, or its last axis is not of length 4.
     """
+    features = as_array(features, np)
     if features.ndim < 2 or features.shape[-1] != 4 or not features.size:
         raise ShapeError(f"expected features (..., 4) of at least one cell, got shape {features.shape}")
     floored = features <= np.float32(floor_db) * (1 - 1e-6)  # in float32, the floor -100 dB is rounded to -99.99999 dB

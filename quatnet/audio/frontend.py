@@ -1,14 +1,27 @@
 """Audio front end, which computes quaternion features from waveforms."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import ConfigError
+from ..checks import checked_count, checked_number
+from ..errors import ConfigError, DataError, ShapeError
 from .components import VARIANTS
-from .read import fix_length, resample
 from .spectrogram import check_frames, mel_filterbank, stft_power
+from .waveform import resample_clip
+
+
+class Features(np.ndarray):
+    """Array of features with the attribute `frontend_settings`, which is None if the front end is not known.
+
+    Slices, indexed copies and results of arithmetic have the settings of the array.
+    """
+
+    frontend_settings: dict[str, Any] | None = None
+
+    def __array_finalize__(self, array: Any) -> None:
+        self.frontend_settings = getattr(array, "frontend_settings", None)
 
 
 @dataclass(frozen=True)
@@ -55,16 +68,24 @@ class FrontEnd:
 
     def __post_init__(self) -> None:
         check_frames(self.window, self.hop)
+        for name in ("sample_rate_hz", "mels"):
+            checked_count(name, getattr(self, name))
+        for name in ("low_hz", "high_hz", "clip_seconds"):
+            checked_number(name, getattr(self, name), "[0, inf)")
+        checked_number("floor_db", self.floor_db, "[-200, 0]")
         self.filterbank()
         if self.variant not in self.variants:
             raise ConfigError(f"expected variant to be one of {', '.join(self.variants)}, got {self.variant!r}")
-        if not -200 <= self.floor_db <= 0:
-            raise ConfigError(f"expected floor_db from -200 to 0, got {self.floor_db}")
         if not self.window < 2 * self.clip_seconds * self.sample_rate_hz < float("inf"):
             raise ConfigError(
                 f"clip_seconds={self.clip_seconds} must be finite and longer than half a window, "
                 f"{self.window / 2 / self.sample_rate_hz} s"
             )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Class name and parameters, which identify the front end in a model file."""
+        return {"class": type(self).__name__, **asdict(self)}
 
     @property
     def samples(self) -> int:
@@ -90,6 +111,12 @@ class FrontEnd:
         """Return the features (frames, mels, 4) of a power spectrogram (frames, window // 2 + 1)."""
         return VARIANTS[self.variant](power, self.filterbank(), floor_db=self.floor_db)
 
+    def label(self, features: np.ndarray) -> Features:
+        """Return a view of features that were computed by this front end, with its settings."""
+        labeled = features.view(Features)
+        labeled.frontend_settings = self.settings
+        return labeled
+
     def __call__(self, waveform: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """Return the features of one clip.
 
@@ -107,9 +134,14 @@ class FrontEnd:
         ShapeError
             `waveform` is not one-dimensional, or not of a float dtype.
         DataError
-            `waveform` is empty, or contains NaN or infinity.
+            `waveform` is empty, or contains NaN, infinity or samples far outside [-1, 1].
         ConfigError
-            `sample_rate_hz` is not an integer of at least 1.
+            `sample_rate_hz` is not an integer from 1 to 1,000,000.
         """
-        clip = fix_length(resample(waveform, sample_rate_hz, self.sample_rate_hz), self.samples)
-        return self.components(stft_power(clip, window=self.window, hop=self.hop))
+        clip = resample_clip(waveform, sample_rate_hz, self.sample_rate_hz, self.samples)
+        features = self.components(stft_power(clip, window=self.window, hop=self.hop))
+        if features.shape != (self.frames, self.mels, 4):
+            raise ShapeError(f"expected features {(self.frames, self.mels, 4)} of `components`, got {features.shape}")
+        if not np.isfinite(features).all():
+            raise DataError("expected features without NaN and infinity; correct the method `components`")
+        return features

@@ -1,21 +1,41 @@
-"""Reading, validation and resampling of waveforms.
+"""Reading of audio files, block by block."""
 
-A waveform is a float array (samples,) in [-1, 1].
-"""
-
-from numbers import Integral
+import math
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from scipy.signal import resample_poly
 
-from ..errors import ConfigError, DataError, ShapeError
+from ..errors import ConfigError, DataError
+from .waveform import MAX_RATE_HZ, check_samples
+
+MIN_RATE_HZ = 1000
+MAX_SAMPLES = 60_000_000  # largest number of samples in memory, 240 MB
+BLOCK_VALUES = 1 << 18  # number of values of all channels that are decoded at once
+UNKNOWN_FRAMES = (1 << 63) - 1  # number of frames that libsndfile returns for a stream of unknown length
+STREAM_BYTES = 0x7FFFF000  # programs that write into a pipe announce this number of bytes, or more
+# libsndfile writes the announced and the existing number of bytes into its log
+ANNOUNCED_BYTES = re.compile(r"(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)")
 
 
-def read(path: str | PathLike[str]) -> tuple[np.ndarray, int]:
+def read(
+    path: str | PathLike[str], *, start_seconds: float = 0.0, stop_seconds: float = float("inf")
+) -> tuple[np.ndarray, int]:
     """Return the samples of an audio file (WAV, FLAC, Ogg, MP3, AIFF, ...), averaged over the channels.
+
+    The file is decoded block by block, and only up to `stop_seconds`. A warning names a file whose channels cancel each
+    other, because their mean is silence, and an Ogg or MP3 file that seems to be truncated.
+
+    Parameters
+    ----------
+    path : audio file
+    start_seconds, stop_seconds : part of the recording that is returned, by default the complete recording
 
     Returns
     -------
@@ -25,95 +45,77 @@ def read(path: str | PathLike[str]) -> tuple[np.ndarray, int]:
     Raises
     ------
     DataError
-        The file is missing, unreadable, empty, or contains NaN or infinity. The message names the file.
+        The file is missing, unreadable, truncated or empty, contains NaN, infinity or samples far outside [-1, 1], or
+        has more than 60 million samples between `start_seconds` and `stop_seconds`. The message names the file.
+    ConfigError
+        The condition 0 <= start_seconds < stop_seconds is false.
     """
-    channels, sample_rate_hz = _read_channels(Path(path))
+    if not 0 <= start_seconds < stop_seconds:
+        raise ConfigError(f"expected 0 <= start_seconds < stop_seconds, got {start_seconds=}, {stop_seconds=}")
+    with open_audio(Path(path)) as file:
+        start, stop = (math.ceil(min(s * file.samplerate, file.frames)) for s in (start_seconds, stop_seconds))
+        if start >= file.frames:
+            raise DataError(f"start_seconds={start_seconds} is after the end, {file.frames / file.samplerate} s")
+        if stop - start > MAX_SAMPLES:
+            raise DataError(f"more than {MAX_SAMPLES} samples; read a part with start_seconds and stop_seconds")
+        if file.format == "OGG":  # libsndfile seeks to another sample near the end of some Vorbis files
+            for first in range(0, start, 4096):
+                file.read(min(4096, start - first), dtype="float32")
+        elif start:
+            file.seek(start)
+        return _read_mono(file, start, stop, path), file.samplerate
+
+
+@contextmanager
+def open_audio(path: Path) -> Iterator[soundfile.SoundFile]:
+    """Open an audio file and check its header. Each exception in the context becomes a DataError with the path."""
     try:
-        return checked_waveform(channels.mean(axis=1)), sample_rate_hz
+        if not path.is_file():
+            raise DataError("no such file; check the path")
+        with soundfile.SoundFile(os.fsencode(path)) as file:
+            _check_header(file)
+            yield file
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
+    except Exception as error:  # the decoders raise exceptions of many types for damaged files
+        reason = getattr(error, "error_string", error)
+        raise DataError(f"{path}: cannot be read as audio ({reason}); convert it to WAV or FLAC") from error
 
 
-def _read_channels(path: Path) -> tuple[np.ndarray, int]:
-    """Return the samples as float32 (samples, channels) and the sample rate in Hz."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; check the path")
-    try:
-        return soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError, TypeError) as error:  # TypeError is raised for a headerless .raw file
-        raise DataError(f"{path}: cannot be read as audio ({error}); convert it to WAV or FLAC") from error
+def _check_header(file: soundfile.SoundFile) -> None:
+    if file.format == "RAW":  # soundfile reads a headerless .au file as RAW at 8 kHz
+        raise DataError("the file has no header; convert it to WAV or FLAC")
+    if not 1 <= file.frames < UNKNOWN_FRAMES:
+        raise DataError("the header announces no samples; remove the recording, or convert it to WAV")
+    if not MIN_RATE_HZ <= file.samplerate <= MAX_RATE_HZ:
+        raise DataError(f"expected a sample rate from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz, got {file.samplerate}")
+    for announced, existing in ANNOUNCED_BYTES.findall(file.extra_info):
+        if int(existing) < int(announced) < STREAM_BYTES:
+            raise DataError(f"the file is truncated, {existing} of {announced} bytes exist; copy or record it again")
 
 
-def checked_waveform(waveform: np.ndarray) -> np.ndarray:
-    """Return `waveform` after checking that the array is one-dimensional, floating-point, non-empty and finite.
-
-    Raises
-    ------
-    ShapeError
-        `waveform` is not a one-dimensional array of a float dtype.
-    DataError
-        `waveform` is empty, or contains NaN or infinity.
-    """
-    waveform = np.asarray(waveform)
-    if waveform.ndim != 1 or not np.issubdtype(waveform.dtype, np.floating):
-        raise ShapeError(
-            f"expected a mono waveform (samples,) of floats in [-1, 1], got shape {waveform.shape} of "
-            f"{waveform.dtype}; average the channels, and divide integers by their full scale"
-        )
-    if waveform.size == 0:
-        raise DataError("expected a waveform, got no samples; remove the recording")
-    if not np.isfinite(waveform).all():
-        raise DataError("expected finite samples, got NaN or infinity; repair or remove the recording")
-    return waveform
+def _read_mono(file: soundfile.SoundFile, start: int, stop: int, path: str | PathLike[str]) -> np.ndarray:
+    """Return the mean of the channels of the frames from `start` to `stop`. The file is at the frame `start`."""
+    mono, energy, frames = bytearray(), np.zeros(2), max(1, BLOCK_VALUES // file.channels)
+    while len(block := file.read(min(frames, stop - start - len(mono) // 4), dtype="float32", always_2d=True)):
+        check_samples(block)
+        mean = block.mean(axis=1)
+        mono += mean.tobytes()
+        energy += np.square(mean).mean(), np.square(block).mean()
+    samples = len(mono) // 4
+    if samples < stop - start and (not samples or file.format != "MP3"):
+        raise DataError(f"the file is truncated, {samples} of {stop - start} samples exist; copy or record it again")
+    if samples < 0.95 * (stop - start) or (file.format == "OGG" and not _has_last_page(Path(path))):
+        warnings.warn(f"{path}: the file seems to be truncated, {samples} samples are read", stacklevel=3)
+    if energy[0] < 1e-3 * energy[1]:
+        warnings.warn(f"{path}: the channels cancel each other, their mean is almost silent", stacklevel=3)
+    return np.frombuffer(mono, np.float32)
 
 
-def checked_count(name: str, value: int) -> int:
-    """Return `value` as int. Raises ConfigError, with `name` in the message, unless `value` is an integer >= 1."""
-    if not isinstance(value, Integral) or value < 1:
-        raise ConfigError(f"{name} must be an integer of at least 1, got {value!r}")
-    return int(value)
-
-
-def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
-    """Return the waveform resampled with a polyphase low-pass filter.
-
-    The waveform is upsampled with zeros, low-pass filtered (Kaiser window) and downsampled. The ratio of both factors
-    is to_hz / from_hz in lowest terms. Duration, pitch and level do not change.
-
-    Parameters
-    ----------
-    waveform : float array (samples,)
-    from_hz, to_hz : sample rates in Hz
-
-    Returns
-    -------
-    array (ceil(samples * to_hz / from_hz),) of the same dtype, or `waveform` itself if the rates are equal
-
-    Raises
-    ------
-    ShapeError, DataError
-        See `checked_waveform`.
-    ConfigError
-        A rate is not an integer of at least 1.
-    """
-    waveform = checked_waveform(waveform)
-    up, down = checked_count("to_hz", to_hz), checked_count("from_hz", from_hz)
-    # resample_poly reduces the ratio of the rates and uses the dtype of the waveform
-    return waveform if up == down else resample_poly(waveform, up, down).astype(waveform.dtype, copy=False)
-
-
-def fix_length(waveform: np.ndarray, samples: int) -> np.ndarray:
-    """Return the waveform cropped, or zero-padded at the end, to `samples` samples.
-
-    Raises
-    ------
-    ShapeError, DataError
-        See `checked_waveform`.
-    ConfigError
-        `samples` is not an integer of at least 1.
-
-    >>> fix_length(np.array([0.5, 0.25]), 3)
-    array([0.5 , 0.25, 0.  ])
-    """
-    waveform = checked_waveform(waveform)[: checked_count("samples", samples)]
-    return np.pad(waveform, (0, samples - len(waveform)))
+def _has_last_page(path: Path) -> bool:
+    """Return whether an Ogg file ends with a complete page that has the flag for the end of the stream."""
+    with path.open("rb") as file:
+        file.seek(-min(path.stat().st_size, 65_307), os.SEEK_END)  # a page has at most 65,307 bytes
+        page = file.read().rpartition(b"OggS")[2]
+    segments = page[23 : 23 + page[22]] if len(page) > 22 else b"\xff"
+    return len(page) >= 23 + len(segments) + sum(segments) and bool(page[1] & 4)

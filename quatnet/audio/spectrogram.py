@@ -5,8 +5,10 @@ from functools import lru_cache
 import numpy as np
 from scipy.fft import rfft
 
+from ..checks import as_array, checked_count
 from ..errors import ConfigError, DataError, ShapeError
-from .read import checked_count, checked_waveform
+from ..threads import single_threaded_blas
+from .waveform import checked_waveform
 
 
 def stft_power(waveform: np.ndarray, *, window: int = 1024, hop: int = 320) -> np.ndarray:
@@ -136,25 +138,29 @@ def log_mel(power: np.ndarray, filterbank: np.ndarray, *, floor_db: float = -100
     ShapeError
         An array is not two-dimensional, or the numbers of bins differ.
     """
+    power, filterbank = as_array(power, np), as_array(filterbank, np)
     if power.ndim != 2 or filterbank.ndim != 2 or power.shape[1] != filterbank.shape[0]:
         raise ShapeError(
             "expected power (frames, bins) and filterbank (bins, mels) with equal bins, "
             f"got {power.shape} and {filterbank.shape}; use the same window for both"
         )
-    return 10 * np.log10(np.maximum(power @ filterbank, np.float32(10 ** (floor_db / 10))))
+    with single_threaded_blas():
+        energies = power @ filterbank
+    return 10 * np.log10(np.maximum(energies, np.float32(10 ** (floor_db / 10))))
 
 
 def deltas(features: np.ndarray) -> np.ndarray:
     """Return the delta features along time (axis 0), computed by linear regression over five frames.
 
     d_t = Σ_{n=1,2} n (c_{t+n} - c_{t-n}) / 10 for frame t, where c is `features` (frames, ...). The first and the last
-    frame are repeated for padding. The result has the shape and dtype of `features`.
+    frame are repeated for padding. The result has the shape and dtype of `features`, or float64 for integers.
 
     Raises
     ------
     ShapeError
         `features` has no frames.
     """
+    features = as_array(features, np)
     if features.ndim == 0 or len(features) == 0:
         raise ShapeError(f"expected features (frames, ...) with at least one frame, got shape {features.shape}")
     c = np.pad(features, [(2, 2)] + [(0, 0)] * (features.ndim - 1), mode="edge")

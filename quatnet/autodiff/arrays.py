@@ -1,20 +1,7 @@
-"""Validation, conversion and broadcasting of the operands of an operation."""
+"""Broadcasting of the operands of an operation."""
 
-from ..backend import Array, xp
+from ..backend import Array
 from ..errors import ShapeError
-
-
-def as_array(value: object) -> Array:
-    """Return `value` as an array. Raises ShapeError unless `value` is a regular array of real numbers."""
-    if type(value) in (bool, int, float):
-        return xp.full((), value)  # `xp.asarray` would copy the number from the host to the GPU
-    try:
-        array = xp.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise ShapeError(f"expected an array of real numbers, with rows of equal length: {error}") from None
-    if array.dtype.kind not in "biuf":
-        raise ShapeError(f"expected an array of real numbers, got {type(value).__name__} of dtype {array.dtype}")
-    return array
 
 
 def check_broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> None:

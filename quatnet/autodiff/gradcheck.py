@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..backend import Array, asnumpy, xp
+from ..checks import checked_count, checked_number, checked_rng
 from ..errors import QuatnetError, ShapeError
 from .tensor import Tensor
 
@@ -36,14 +37,14 @@ def gradcheck(
     tolerance : largest allowed difference, relative to the maximum of 1 and the absolute values of both derivatives
     num_directions : number of random directions per argument
 
-    Raises ShapeError if an array is not float64.
+    Raises ShapeError if an array is not float64, and ConfigError if another argument is out of range.
     """
-    arrays = [xp.asarray(array) for array in arrays]
+    arrays, rng, eps = [xp.asarray(array) for array in arrays], checked_rng(rng), checked_number("eps", eps, "(0, inf)")
     if any(array.dtype != np.float64 for array in arrays):
         raise ShapeError(f"gradcheck needs float64 arrays, got {[str(array.dtype) for array in arrays]}")
     cotangent, gradients = _backward(function, arrays, rng)
     for position, (array, gradient) in enumerate(zip(arrays, gradients, strict=True)):
-        for _ in range(num_directions):
+        for _ in range(checked_count("num_directions", num_directions)):
             direction = xp.asarray(rng.standard_normal(array.shape))
             numerical = _central_difference(function, arrays, position, direction, cotangent, eps)
             _compare(f"argument {position}", gradient, direction, numerical, tolerance)

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 
 from ..backend import Array, xp
+from ..checks import as_array
 from ..errors import ShapeError
 from .tensor import Tensor
 
@@ -17,7 +19,7 @@ def sum(x: Tensor, *, axis: Axis = None) -> Tensor:
     def backward(grad: Array) -> Sequence[Array]:
         return (xp.broadcast_to(xp.expand_dims(grad, axes), shape),)
 
-    return Tensor.from_op(x.data.sum(axis=axes), (x,), backward)
+    return Tensor.from_op(as_array(x.data.sum(axis=axes)), (x,), backward)  # the sum of booleans is an integer
 
 
 def mean(x: Tensor, *, axis: Axis = None) -> Tensor:
@@ -29,13 +31,14 @@ def mean(x: Tensor, *, axis: Axis = None) -> Tensor:
 
 
 def max(x: Tensor, *, axis: int) -> Tensor:
-    """Return the largest entry of `x` along `axis`. Raises ShapeError if `axis` has length 0.
+    """Return the largest entry of `x` along one axis. Raises ShapeError if the axis has length 0.
 
     If several entries are equal to the maximum, the first of these entries receives the gradient.
     """
     axes = _normalize_axes(x, axis)
     if len(axes) != 1 or not x.shape[axes[0]]:
         raise ShapeError(f"expected one axis that is not empty, got axis={axis} for shape {x.shape}")
+    (axis,) = axes
     argmax = xp.expand_dims(x.data.argmax(axis=axis), axis)
     shape, dtype = x.shape, x.data.dtype
 
@@ -51,7 +54,7 @@ def _normalize_axes(x: Tensor, axis: Axis) -> tuple[int, ...]:
     """Return `axis` as a sorted tuple of nonnegative axes. Raises ShapeError if an axis is invalid or repeated."""
     ndim = len(x.shape)
     axes = tuple(range(ndim) if axis is None else axis if isinstance(axis, Iterable) else (axis,))
-    nonnegative = {a % ndim for a in axes if -ndim <= a < ndim}
+    nonnegative = {a % ndim for a in axes if isinstance(a, Integral) and -ndim <= a < ndim}
     if len(nonnegative) != len(axes):
         raise ShapeError(f"expected axes from {-ndim} to {ndim - 1} for shape {x.shape}, each once, got axis={axis}")
     return tuple(sorted(nonnegative))

@@ -1,6 +1,7 @@
 """Differentiable reshaping, transposition, indexing and concatenation."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -24,24 +25,27 @@ def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def transpose(x: Tensor, axes: Sequence[int]) -> Tensor:
     """Return `x` with its axes in the order `axes`. Raises ShapeError unless `axes` contains each axis once."""
-    if sorted(axes) != list(range(len(x.shape))):
+    axes = axes if isinstance(axes, Sequence) else (axes,)
+    if not all(isinstance(axis, Integral) for axis in axes) or sorted(axes) != list(range(len(x.shape))):
         raise ShapeError(f"expected each axis of shape {x.shape} once, from 0 to {len(x.shape) - 1}, got {axes}")
     inverse = [list(axes).index(axis) for axis in range(len(axes))]
     return Tensor.from_op(x.data.transpose(axes), (x,), lambda grad: (grad.transpose(inverse),))
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
-    """Return x[index]. Raises ShapeError if `index` is out of bounds.
+    """Return x[index]. Raises ShapeError if `index` is invalid or out of bounds.
 
-    If `index` selects an entry several times, the gradient of this entry is the sum over the selections.
+    The index may be a tensor of booleans, as in x[x > 0]. If `index` selects an entry several times, the gradient of
+    this entry is the sum over the selections.
     """
     shape, dtype = x.shape, x.data.dtype
+    index = index.data if isinstance(index, Tensor) else index
     try:
         if on_gpu() and not _is_on_device(index):  # CuPy does not raise for an array index that is out of bounds
             np.broadcast_to(np.empty((), dtype=bool), shape)[index]
         y = x.data[index]
-    except IndexError as error:
-        raise ShapeError(f"expected an index within shape {shape}, got {index}: {error}") from None
+    except (IndexError, TypeError, ValueError) as error:
+        raise ShapeError(f"expected an index within shape {shape}: {str(error).splitlines()[0]}") from None
 
     def backward(grad: Array) -> Sequence[Array]:
         grad_x = xp.zeros(shape, dtype=dtype)
@@ -69,6 +73,6 @@ def concatenate(tensors: Sequence[Tensor], *, axis: int = -1) -> Tensor:
 
 
 def _without_axis(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    if not -len(shape) <= axis < len(shape):
+    if not isinstance(axis, Integral) or not -len(shape) <= axis < len(shape):
         raise ShapeError(f"expected tensors with an axis {axis}, got shape {shape}")
     return shape[: axis % len(shape)] + shape[axis % len(shape) + 1 :]

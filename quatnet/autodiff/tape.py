@@ -8,22 +8,36 @@ node after its backward function was called.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import Event
 
 from ..backend import Array, xp
 from ..errors import GraphFreedError, ShapeError
+from ..threads import fork_safe_lock
 
 Backward = Callable[[Array], Sequence[Array | None]]
-_recording: ContextVar[bool] = ContextVar("recording", default=True)
+# One event for each `with` statement of no_grad, set when the statement ends. Generators may end their statements in
+# any order and in other threads.
+_no_grad_ends: ContextVar[tuple[Event, ...]] = ContextVar("no_grad_ends", default=())
+_grad_lock = fork_safe_lock()
 
 
 @contextmanager
 def no_grad() -> Iterator[None]:
-    """Disable the recording of graphs within a `with` statement, to save memory during evaluation."""
-    token = _recording.set(False)
+    """Disable the recording of graphs within a `with` statement, to save memory during evaluation.
+
+    Recording is disabled in the thread that executes the `with` statement. If a generator yields inside of the `with`
+    statement, recording remains disabled in its caller until the generator leaves the statement, as for `np.errstate`.
+    """
+    end = Event()
+    _no_grad_ends.set((*_open_statements(), end))
     try:
         yield
     finally:
-        _recording.reset(token)
+        end.set()
+
+
+def _open_statements() -> list[Event]:
+    return [end for end in _no_grad_ends.get() if not end.is_set()]
 
 
 class Node:
@@ -43,11 +57,11 @@ class Node:
         """Shape of the array: the length of each axis."""
         return self.data.shape
 
-    def _record(self, parents: Sequence["Node"], backward: Backward) -> None:
+    def _record(self, parents: Sequence["Node"], backward: Backward | None) -> None:
         """Store `parents` and `backward` if recording is enabled and a parent requires a gradient."""
         for parent in parents:
             data_of(parent)
-        if _recording.get() and any(parent.requires_grad for parent in parents):
+        if any(parent.requires_grad for parent in parents) and not _open_statements():
             self.requires_grad = True
             self._parents, self._backward = tuple(parents), backward
 
@@ -60,26 +74,30 @@ def data_of(node: Node) -> Array:
 
 
 def backpropagate(root: Node, grad: Array) -> None:
-    """Add the gradient of the inner product <root, grad> to `.grad` of every leaf, and free the graph."""
-    grads = {id(root): grad}
+    """Add the gradient of the inner product <root, grad> to `.grad` of every leaf, and free the graph.
+
+    If a backward function raises an error, no `.grad` changes.
+    """
+    grads, leaves = {id(root): grad}, []
     order = _children_before_parents(root)
     while order:
         node = order.pop()
-        for parent, parent_grad in apply_backward(node, grads.pop(id(node), None)):
+        if node._backward is None:
+            leaves.append(node)
+            continue
+        for parent, parent_grad in apply_backward(node, node._backward, grads.pop(id(node), None)):
             key = id(parent)
             grads[key] = grads[key] + parent_grad if key in grads else parent_grad
+    with _grad_lock:  # several threads may use the same parameters
+        for leaf in leaves:
+            if id(leaf) in grads:  # copy the gradient, because the caller or another leaf may use the same array
+                grad = grads.pop(id(leaf))
+                leaf.grad = xp.array(grad if leaf.grad is None else leaf.grad + grad)
 
 
-def apply_backward(node: Node, grad: Array | None) -> list[tuple[Node, Array]]:
-    """Return (parent, gradient) for each parent that requires a gradient, and free `node`.
-
-    If `node` is a leaf, add `grad` to its `.grad` and return an empty list.
-    """
-    parents, backward = node._parents, node._backward
-    if backward is None:
-        if grad is not None:  # copy `grad`, because the caller or another leaf may use the same array
-            node.grad = xp.array(grad if node.grad is None else node.grad + grad)
-        return []
+def apply_backward(node: Node, backward: Backward, grad: Array | None) -> list[tuple[Node, Array]]:
+    """Return (parent, gradient) for each parent that requires a gradient, and free `node`."""
+    parents = node._parents
     node._parents, node._backward = (), _freed
     grads = [None] * len(parents) if grad is None else backward(grad)
     if len(grads) != len(parents):

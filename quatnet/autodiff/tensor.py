@@ -11,24 +11,30 @@ from typing import Any, NoReturn
 import numpy
 
 from ..backend import Array, asnumpy, xp
+from ..checks import as_array
 from ..errors import ShapeError
 from ..threads import matmul, single_threaded_blas
-from .arrays import as_array, check_broadcast, unbroadcast
+from .arrays import check_broadcast, unbroadcast
 from .tape import Backward, Node, backpropagate
 
 
 class Tensor(Node):
     """An array with differentiable arithmetic, methods and operations.
 
+    Backward passes use the arrays of the forward pass, which are not copied. Between forward and backward pass, do not
+    change an array in place, as in `x.data[0] = 1`: the change is not detected, and the gradient is that of the changed
+    array. Assign a new array instead, as in `x.data = x.data + 1`. All functions of quatnet do so.
+
     Parameters
     ----------
-    array : array-like of real numbers; an array is not copied
+    array : array-like of real numbers. Integers and booleans are converted to float64, float16 to float32. Other arrays
+        are not copied
     requires_grad : whether `backward` accumulates the gradient of this tensor in `.grad`
 
     Raises
     ------
     ShapeError
-        `array` does not consist of real numbers, or `requires_grad` is true and the dtype is not floating point.
+        `array` does not consist of real numbers.
 
     >>> x = Tensor([1.0, 2.0], requires_grad=True)
     >>> (x * x).sum().backward(); x.grad
@@ -42,16 +48,15 @@ class Tensor(Node):
 
     def __init__(self, array: Array, requires_grad: bool = False) -> None:
         super().__init__(as_array(array), requires_grad)
-        if requires_grad and self.data.dtype.kind != "f":
-            raise ShapeError(f"requires_grad=True needs a float array, got dtype {self.data.dtype}; convert it first")
 
     @staticmethod
-    def from_op(data: Array, parents: Sequence["Tensor"], backward: Backward) -> "Tensor":
-        """Return a tensor with `data`, the result of an operation on `parents`.
+    def from_op(data: Array, parents: Sequence["Tensor"] = (), backward: Backward | None = None) -> "Tensor":
+        """Return a tensor with `data`, the result of an operation on `parents`. The dtype does not change.
 
         `backward(grad)` returns one gradient or None per parent. Raises ShapeError if a parent is not a tensor.
         """
-        result = Tensor(data)
+        result = Tensor.__new__(Tensor)
+        Node.__init__(result, xp.asarray(data), requires_grad=False)
         result._record(parents, backward)
         return result
 
@@ -62,7 +67,9 @@ class Tensor(Node):
         second call therefore raises GraphFreedError.
         """
         if not self.requires_grad:
-            raise ShapeError("backward needs a tensor that depends on a tensor with requires_grad=True")
+            raise ShapeError(
+                "backward needs a tensor that depends on a tensor with requires_grad=True, computed outside of no_grad"
+            )
         if grad is None and self.data.size != 1:
             raise ShapeError(
                 f"backward needs grad= for a tensor of shape {self.shape}; pass grad, or reduce the tensor first"
@@ -167,7 +174,7 @@ class Tensor(Node):
     def _compare(self, other: Any, name: str) -> "Tensor":
         array = other.data if isinstance(other, Tensor) else as_array(other)
         check_broadcast(self.shape, array.shape)
-        return Tensor(getattr(self.data, name)(array))
+        return Tensor.from_op(getattr(self.data, name)(array))
 
     # Shape and reduction: each method calls the function of the same name in `quatnet.ops`
 
@@ -230,7 +237,7 @@ class Tensor(Node):
 
     def detach(self) -> "Tensor":
         """Return a tensor with the same array and without gradient."""
-        return Tensor(self.data)
+        return Tensor.from_op(self.data)
 
     def numpy(self) -> numpy.ndarray:
         """Return the entries as a NumPy array. With the NumPy backend, the array shares memory with the tensor."""
@@ -260,7 +267,7 @@ class Tensor(Node):
         return f"Tensor({self.data!r}, requires_grad={self.requires_grad})"
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
-        raise ShapeError("expected a NumPy array, got a Tensor: use .numpy(), or a function of quatnet.ops")
+        raise ShapeError("expected an array of real numbers, got a Tensor: use .numpy(), or a function of quatnet.ops")
 
     def __array_function__(self, function: Callable[..., Any], *_: Any) -> NoReturn:
         raise ShapeError(
@@ -273,11 +280,11 @@ Axis = int | tuple[int, ...] | None
 
 
 def _tensor(value: Operand, like: Tensor) -> Tensor:
-    """Return `value` as a tensor. A constant is cast to the dtype of `like`, so that 2.0 * x keeps float32."""
-    if isinstance(value, Tensor):
+    """Return `value` as a tensor. Constants and booleans get the dtype of `like`, so that 2.0 * x keeps float32."""
+    if isinstance(value, Tensor) and value.data.dtype.kind == "f":
         return value
-    array = as_array(value)
-    return Tensor(array.astype(like.data.dtype) if like.data.dtype.kind == "f" else array)
+    array = as_array(value.data if isinstance(value, Tensor) else value)
+    return Tensor.from_op(array.astype(like.data.dtype) if like.data.dtype.kind == "f" else array)
 
 
 def _operand(value: Operand, like: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ Pair = int | tuple[int, ...]
 def pair(value: Pair) -> tuple[int, int]:
     """Return `value` as a pair (height, width). An int is repeated. Raises ConfigError for any other value."""
     both = tuple(value) if isinstance(value, tuple | list) else (value, value)
-    if len(both) != 2 or not all(isinstance(number, int | np.integer) for number in both):
+    if len(both) != 2 or not all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in both):
         raise ConfigError(f"expected an int or a pair (height, width) of ints, got {value!r}")
     return int(both[0]), int(both[1])
 

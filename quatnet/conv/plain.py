@@ -14,6 +14,7 @@ This module is a reference implementation. `quatnet.conv.dispatch` computes the 
 """
 
 from ..backend import Array
+from ..checks import checked_count
 from ..errors import ShapeError
 from ..quaternion import left_matrix
 from .im2col import Pair, col2im, im2col, output_size, pair
@@ -78,12 +79,12 @@ def check_shapes(
 
 
 def check_layout(x: Array, w: Array, groups: int) -> None:
-    """Raise ShapeError if axes, channels, groups or dtypes do not fit."""
-    if x.ndim != 4 or w.ndim != 4 or x.shape[-1] != groups * w.shape[2]:
+    """Raise ShapeError if axes, channels, groups or dtypes do not fit. Raise ConfigError unless groups >= 1."""
+    if x.ndim != 4 or w.ndim != 4 or x.shape[-1] != checked_count("groups", groups) * w.shape[2]:
         raise ShapeError(
             f"expected x (N, H, W, C) and w (KH, KW, C / groups, O), got {x.shape} and {w.shape} with groups {groups}"
         )
-    if groups < 1 or w.shape[3] % groups:
+    if w.shape[3] % groups:
         raise ShapeError(f"expected a number of filters divisible by groups={groups}, got {w.shape[3]} in w {w.shape}")
     if x.dtype != w.dtype:
         raise ShapeError(f"expected one dtype, got x {x.dtype} and w {w.dtype}; convert one with astype")

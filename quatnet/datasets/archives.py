@@ -1,10 +1,10 @@
 """Validation and extraction of downloaded zip archives."""
 
+import errno
 import shutil
 import stat
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -12,6 +12,9 @@ from pathlib import Path, PurePosixPath
 from ..errors import DataError
 
 TABLE = "meta/esc50.csv"
+MAX_BYTES = 4 << 30  # largest archive, and largest sum of extracted files
+MAX_MEMBERS = 100_000
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
 
 
 def extract_esc50(archive: Path, target: Path, *, num_recordings: int) -> None:
@@ -48,22 +51,28 @@ def extract_all(archive: Path, target: Path) -> None:
 def _check(archive: Path, check_contents: Callable[[list[zipfile.ZipInfo]], None]) -> None:
     try:
         with zipfile.ZipFile(archive) as file:
-            for member in file.infolist():
+            members = file.infolist()
+            for member in members:
                 _check_name(member)
-            check_contents(file.infolist())
+            if (size := sum(member.file_size for member in members)) > MAX_BYTES or len(members) > MAX_MEMBERS:
+                raise DataError(f"the archive has {len(members)} files of {size} bytes; it is not the official archive")
+            check_contents(members)
             if damaged := file.testzip():
                 raise DataError(f"the archive is damaged: wrong checksum of {damaged}; download it again")
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, UnicodeError) as error:
-        # RuntimeError is raised for encrypted members and unsupported compression methods
+    except DataError:
+        raise
+    except Exception as error:  # the decompressors raise exceptions of many types for damaged archives
         raise DataError(f"the archive is damaged or cannot be extracted: {error}; download it again") from error
 
 
 def _check_name(member: zipfile.ZipInfo) -> None:
     name = member.orig_filename
     parts = PurePosixPath(name).parts
-    is_outside = name.startswith("/") or ".." in parts or "\\" in name or ":" in name or "\0" in name
+    is_outside = name.startswith("/") or ".." in parts or "\\" in name or ":" in name or not name.isprintable()
     if is_outside or not parts or stat.S_ISLNK(member.external_attr >> 16):
         raise DataError(f"the archive has a member outside its folder: {name!r}; it is not the official archive")
+    if len(parts) > 20 or max(len(part.encode()) for part in parts) > 200:
+        raise DataError(f"the archive has a member with a long path: {name!r:.100}; it is not the official archive")
 
 
 def _check_contents(members: list[zipfile.ZipInfo], num_recordings: int) -> None:
@@ -82,8 +91,16 @@ def _extract(file: zipfile.ZipFile, target: Path, *, top_folder: bool = False) -
 
     With `top_folder`, `target` replaces the only top folder of the archive.
     """
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking.") as temporary:
-        extracted = Path(temporary) / target.name
-        file.extractall(extracted)
-        (folder,) = extracted.iterdir() if top_folder else [extracted]
-        shutil.move(folder, target)
+    size, free = sum(member.file_size for member in file.infolist()), shutil.disk_usage(target.parent).free
+    if size > free:
+        raise OSError(errno.ENOSPC, f"No space left on device, {size} bytes are needed and {free} are free")
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking.") as temporary:
+            extracted = Path(temporary) / target.name
+            file.extractall(extracted)
+            (folder,) = extracted.iterdir() if top_folder else [extracted]
+            folder.rename(target)
+    except OSError as error:
+        if error.errno in DISK_ERRORS:
+            raise
+        raise DataError(f"the archive cannot be extracted: {error}; it is not the official archive") from error

@@ -11,7 +11,6 @@ Source: J. F. Gemmeke and others, Audio Set: an ontology and human-labeled datas
 of the labels is CC BY 4.0.
 """
 
-import csv
 import os
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
+from .audio_files import read_table
 from .index import RecordingIndex
 
 LABELS = "class_labels_indices.csv"
@@ -75,8 +75,8 @@ def read_classes(table: Path) -> tuple[tuple[str, ...], dict[str, int]]:
     for expected, (index, _, _) in enumerate(rows):
         if index != str(expected):
             raise DataError(f"{table}: expected index {expected} in line {expected + 2}, got {index!r}; {HINT}")
-    if not rows:
-        raise DataError(f"{table} has no classes; {HINT}")
+    if not 0 < len(rows) < 1 << 15:  # the labels are int16
+        raise DataError(f"{table} has no classes, or more than 32767; {HINT}")
     return tuple(name for _, _, name in rows), {machine_id: int(index) for index, machine_id, _ in rows}
 
 
@@ -107,6 +107,12 @@ def read_segments(table: str | os.PathLike, classes: str | os.PathLike) -> Segme
     return Segments(Path(table).stem, names, *columns)
 
 
+def check_disjoint(train: Segments, test: Segments) -> None:
+    """Raise DataError if a video is in both tables, because its clips would be in the training set and the test set."""
+    if len(both := np.intersect1d(train.ids, test.ids)):
+        raise DataError(f"{len(both)} videos are in {train.name} and {test.name}, first {both[0].decode()}; {HINT}")
+
+
 def concatenate(tables: Sequence[Segments]) -> Segments:
     """Return one table with the rows of all tables in order. All tables must have the same classes."""
     if len(tables) == 1:
@@ -131,20 +137,17 @@ def _class_index(label: str, class_indices: Mapping[str, int], position: str) ->
 
 def _read_rows(table: Path, is_valid: Callable[[list[str]], bool]) -> Iterator[list[str]]:
     """Yield the rows of a table, without comments and empty lines. Raises DataError at an invalid row."""
-    try:
-        with table.open(newline="", encoding="utf-8") as lines:
-            for number, row in enumerate(csv.reader(lines, skipinitialspace=True), start=1):
-                if row and not row[0].startswith("#"):
-                    if not is_valid(row):
-                        raise DataError(f"{table}, line {number}: expected a row of AudioSet, got {row!r:.100}; {HINT}")
-                    yield row
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise DataError(f"{table} cannot be read as a table ({error}); {HINT}") from error
+    for number, row in read_table(table, hint=HINT):
+        if not row[0].startswith("#"):
+            if not is_valid(row):
+                raise DataError(f"{table}, line {number}: expected a row of AudioSet, got {row!r:.100}; {HINT}")
+            yield row
 
 
 def _is_segment(row: list[str]) -> bool:
     try:
-        return len(row) == 4 and bool(row[0] and row[3]) and row[0].isascii() and 0 <= float(row[1]) < float(row[2])
+        named = len(row) == 4 and bool(row[0] and row[3]) and row[0].isascii()
+        return named and 0 <= float(row[1]) < float(row[2]) < 1e9
     except ValueError:
         return False
 

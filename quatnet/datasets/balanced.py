@@ -72,15 +72,19 @@ def balanced_batches(
 
     Returns
     -------
-    function rng -> iterator of (x, targets): float32 (N, frames, mels, 4) and (N, classes)
+    function rng -> iterator of (x, targets): float32 (N, frames, mels, 4) and (N, classes). Its attribute
+    `batch_indices` is a function rng -> iterator of the clip indices of each batch
     """
     groups = clips_by_class(packed)
 
-    def epoch(rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def batch_indices(rng: np.random.Generator) -> Iterator[list[int]]:
         sampler = class_balanced_sampler(groups, np.random.default_rng(rng.integers(1 << 63)))
-        for _ in range(steps_per_epoch):
-            clips = list(islice(sampler, batch_size))
+        return (list(islice(sampler, batch_size)) for _ in range(steps_per_epoch))
+
+    def epoch(rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for clips in batch_indices(rng):
             x, targets = packed.features(clips, frontend), packed.targets(clips)
             yield augment(x, targets, rng) if augment else (x, targets)
 
+    epoch.batch_indices, epoch.frontend_settings = batch_indices, frontend.settings  # type: ignore[attr-defined]
     return epoch

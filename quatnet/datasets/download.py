@@ -1,23 +1,38 @@
 """Download of the official ESC-50 archive, with resumption and validation."""
 
+import errno
 import hashlib
 import os
+import shutil
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from queue import Empty, Queue
+from typing import IO, Any
+from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
+try:
+    import fcntl
+except ImportError:  # on Windows, two downloads into one folder are not detected
+    fcntl = None  # type: ignore[assignment]
+
 from ..errors import DataError
-from .archives import extract_esc50
+from ..files import disk_errors
+from .archives import MAX_BYTES, extract_esc50
 
 ESC50_URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
+ESC50_SHA256 = "805afc618aff80eff0641d51311647871fead5807da68bb18e43a27db47a79ce"  # of 2026
 ATTEMPTS = 4
-BLOCK_BYTES = 1 << 18
+BLOCK_BYTES = 1 << 15
+STALL_S = 30.0  # longest time for a block, about 1 kB/s
 
 
 def download(
@@ -37,7 +52,8 @@ def download(
     ----------
     folder : parent of the new folder `ESC-50-master`, created if necessary
     url : address of the archive
-    sha256 : expected SHA-256 digest of the archive, if known
+    sha256 : expected SHA-256 digest of the archive. By default, another digest than that of the archive at `ESC50_URL`
+        in 2026 gives a warning
     num_recordings : expected number of WAV files
     wait_s : waiting time before the second attempt in seconds. Later attempts wait two and three times as long
 
@@ -48,37 +64,55 @@ def download(
     Raises
     ------
     DataError
-        The download fails, the disk is full, or the archive is invalid. An invalid archive is deleted, a partial
-        archive is kept.
+        The download fails or stalls, the disk is full, another download into `folder` runs, or the archive is invalid.
+        An invalid archive is deleted, a partial archive is kept.
     """
     folder = Path(folder)
     target = folder / "ESC-50-master"
     if target.is_dir():
         return target
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / "esc50.zip.part"
-    resumed = part.exists()
-    _download(url, part, wait_s)
-    try:
-        _install(part, target, sha256, num_recordings)
-    except DataError:
-        if not resumed or part.exists():
-            raise
-        _download(url, part, wait_s)  # the partial file of an earlier call may belong to another archive
-        _install(part, target, sha256, num_recordings)
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with _lock(folder / ".esc50.lock"):
+            if target.is_dir():  # another download has ended in the meantime
+                return target
+            _download_and_install(url, folder / "esc50.zip.part", target, sha256, num_recordings, wait_s)
     return target
 
 
-def _install(part: Path, target: Path, sha256: str | None, num_recordings: int) -> None:
-    try:
-        _check_digest(part, sha256)
-        extract_esc50(part, target, num_recordings=num_recordings)
-    except OSError as error:
-        raise DataError(f"could not extract {part} ({error}); free disk space and try again") from error
-    except DataError:
-        part.unlink()
-        raise
-    part.unlink()
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold a file lock, which ends with the process. Raises DataError if another download holds the lock."""
+    with path.open("ab") as file:
+        try:
+            if fcntl:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(f"another download into {path.parent} runs; wait until it ends") from None
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _download_and_install(
+    url: str, part: Path, target: Path, sha256: str | None, num_recordings: int, wait_s: float
+) -> None:
+    if part.is_symlink() or not part.is_file():
+        part.unlink(missing_ok=True)
+    while True:
+        resumed = part.exists()
+        _download(url, part, wait_s)
+        try:
+            _check_digest(part, url, sha256)
+            extract_esc50(part, target, num_recordings=num_recordings)
+            return part.unlink()
+        except OSError as error:
+            raise DataError(f"could not extract {part} ({error}); free disk space and try again") from error
+        except DataError:
+            part.unlink()
+            if not resumed:  # the partial file of an earlier call may belong to another archive
+                raise
 
 
 def _download(url: str, part: Path, wait_s: float) -> None:
@@ -89,25 +123,77 @@ def _download(url: str, part: Path, wait_s: float) -> None:
             return _download_rest(url, part)
         except (OSError, HTTPException, ValueError) as failure:
             error = failure
+            if isinstance(failure, DataError):
+                part.unlink(missing_ok=True)
+            if not _is_temporary(failure):
+                break
     raise DataError(f"could not download {url}: {error}; try again to resume {part}, or download and unzip it by hand")
+
+
+def _is_temporary(error: Exception) -> bool:
+    """Return whether another attempt may succeed. A silent or slow server is not tried again."""
+    if isinstance(error, urllib.error.HTTPError):
+        return error.code >= 500 or error.code in (408, 429)
+    stalled = isinstance(getattr(error, "reason", error), TimeoutError)
+    return not (stalled or isinstance(error, ValueError) or getattr(error, "errno", None) == errno.ENOSPC)
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str):
+        if urlsplit(newurl).scheme not in ("https", req.type):
+            raise ValueError(f"refused a redirect from {req.type} to {newurl}")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _received(request: urllib.request.Request) -> Iterator[Any]:
+    """Yield the response, and then its blocks of bytes. Raises TimeoutError after `STALL_S` without a block.
+
+    A daemon thread receives, because a server can delay each single byte.
+    """
+    queue: Queue[Any] = Queue(maxsize=4)
+
+    def receive() -> None:
+        try:
+            with urllib.request.build_opener(_SafeRedirects).open(request, timeout=STALL_S) as response:
+                queue.put(response)
+                while block := response.read(BLOCK_BYTES):
+                    queue.put(block)
+            queue.put(None)
+        except Exception as error:
+            if received := getattr(error, "partial", b""):  # the last bytes of an interrupted chunked response
+                queue.put(received)
+            queue.put(error)
+
+    if request.type not in ("http", "https"):
+        raise ValueError("expected an address that starts with https:// or http://")
+    threading.Thread(target=receive, daemon=True).start()
+    try:
+        for item in iter(lambda: queue.get(timeout=STALL_S), None):
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    except Empty:
+        raise TimeoutError(f"less than {BLOCK_BYTES} bytes in {STALL_S:g} s") from None
 
 
 def _download_rest(url: str, part: Path) -> None:
     """Append the missing bytes to `part`. Raises OSError if fewer bytes are received than announced."""
     size = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={size}-"} if size else {})
+    blocks = _received(urllib.request.Request(url, headers={"Range": f"bytes={size}-"} if size else {}))
     try:
-        response = urllib.request.urlopen(request, timeout=60)
+        response = next(blocks)
     except urllib.error.HTTPError as error:
         if error.code != 416:
             raise
         return _handle_invalid_range(error, part, size)
-    with response:
-        resumed = response.status == 206
-        start = size if resumed else 0
-        total = _total_bytes(response, part, start)
-        with part.open("ab" if resumed else "wb") as file:
-            _copy(response, file.write, start, total)
+    start = size if response.status == 206 else 0
+    total = _total_bytes(response, part, start)
+    if total is not None and total > MAX_BYTES:
+        raise DataError(f"the archive has {total} bytes, more than {MAX_BYTES}")
+    if total is not None and total - start > shutil.disk_usage(part.parent).free:
+        raise OSError(errno.ENOSPC, f"No space left on device for {total - start} bytes")
+    with part.open("ab" if start else "wb") as file:
+        _copy(blocks, file, total)
     if total is not None and part.stat().st_size != total:
         raise OSError(f"the connection was closed at {part.stat().st_size} of {total} bytes")
 
@@ -115,9 +201,9 @@ def _download_rest(url: str, part: Path) -> None:
 def _total_bytes(response: Any, part: Path, start: int) -> int | None:
     """Return the length of the complete file in bytes, or None if the server does not send the length."""
     span, _, total = response.headers.get("Content-Range", "").partition("/")
-    if span and not span.startswith(f"bytes {start}-"):
-        part.unlink()
-        raise OSError(f"requested the bytes from {start}, got {span}; starting again")
+    if response.status == 206 and not span.startswith(f"bytes {start}-"):
+        part.unlink(missing_ok=True)
+        raise OSError(f"requested the bytes from {start}, got {span or 'no range'}; starting again")
     length = response.headers.get("Content-Length")
     return int(total) if total.isdecimal() else start + int(length) if length else None
 
@@ -133,18 +219,23 @@ def _handle_invalid_range(error: urllib.error.HTTPError, part: Path, size: int) 
         raise OSError(f"{part} has {size} bytes, but the file on the server has {total}; starting again")
 
 
-def _copy(response: Any, write: Callable[[bytes], int], start: int, total: int | None) -> None:
-    # read1 returns the received bytes; read would discard the last bytes if the connection is closed
-    with tqdm(total=total, initial=start, unit="B", unit_scale=True, desc="ESC-50") as bar:
-        while block := response.read1(BLOCK_BYTES):
-            write(block)
+def _copy(blocks: Iterator[bytes], file: IO[bytes], total: int | None) -> None:
+    with tqdm(total=total, initial=file.tell(), unit="B", unit_scale=True, desc="ESC-50") as bar:
+        for block in blocks:
+            file.write(block)
             bar.update(len(block))
+            if file.tell() > MAX_BYTES:
+                raise DataError(f"the archive has more than {MAX_BYTES} bytes")
 
 
-def _check_digest(part: Path, sha256: str | None) -> None:
-    if sha256 is None:
+def _check_digest(part: Path, url: str, sha256: str | None) -> None:
+    expected = sha256 or (ESC50_SHA256 if url == ESC50_URL else None)
+    if expected is None:
         return
     with part.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != sha256:
-        raise DataError(f"the archive has SHA-256 {digest}, expected {sha256}; download it again")
+    if digest != expected:
+        message = f"the archive has SHA-256 {digest}, expected {expected}"
+        if sha256:
+            raise DataError(f"{message}; download it again")
+        warnings.warn(f"{message}; ESC-50 has changed since 2026", stacklevel=2)

@@ -7,20 +7,23 @@ Source: K. J. Piczak, ESC: Dataset for environmental sound classification, 2015.
 for ESC-10.
 """
 
-import csv
 import os
+import re
 from pathlib import Path
 
 from ..errors import DataError
-from .audio_files import clip_from_file, find_root
-from .records import Clip, Dataset
+from .audio_files import dataset_of_files, find_root, read_table
+from .records import Dataset
 
 COLUMNS = {"filename", "fold", "target", "category", "esc10"}
+NAME = re.compile(r"([0-9]+)-[0-9]+-[A-Z]-([0-9]+)\.wav")  # official names contain the fold and the target
 HINT = "give the folder that contains meta/ and audio/, or its parent; quatnet.datasets.download fetches ESC-50"
 
 
 def load(folder: str | os.PathLike, *, esc10: bool = False) -> Dataset:
     """Return the data set ESC-50, or its ten-class subset ESC-10.
+
+    Unreadable recordings are skipped and listed in the note.
 
     Parameters
     ----------
@@ -30,15 +33,18 @@ def load(folder: str | os.PathLike, *, esc10: bool = False) -> Dataset:
     Raises
     ------
     DataError
-        The folder is missing, its table is malformed, or recordings are missing.
+        The folder is missing, its table is malformed, recordings are missing, or no recording can be read.
     """
     root = _find_root(Path(folder))
-    rows = [row for row in _read_rows(root / "meta" / "esc50.csv") if not esc10 or row["esc10"] == "True"]
+    rows = [row for row in _read_rows(root / "meta" / "esc50.csv") if not esc10 or row["esc10"].lower() == "true"]
     _check_recordings(root, rows)
     names = {int(row["target"]): row["category"].replace("_", " ") for row in rows}
+    if len({(int(row["target"]), row["category"]) for row in rows}) != len(names):
+        raise DataError(f"{root}: a target of the table has two categories; {HINT}")
     order = sorted(names)
-    clips = tuple(_clip(root, row, order) for row in rows)
-    return Dataset("ESC-10" if esc10 else "ESC-50", tuple(names[target] for target in order), clips)
+    files = {root / "audio" / row["filename"]: (order.index(int(row["target"])), int(row["fold"])) for row in rows}
+    name, total = ("ESC-10", 400) if esc10 else ("ESC-50", 2000)
+    return dataset_of_files(name, tuple(names[target] for target in order), files, total=total, hint=HINT)
 
 
 def _find_root(folder: Path) -> Path:
@@ -47,13 +53,31 @@ def _find_root(folder: Path) -> Path:
 
 
 def _read_rows(table: Path) -> list[dict[str, str]]:
-    rows = _read_table(table)
-    for number, row in enumerate(rows, start=2):
-        if None in row.values() or not (row["fold"].isdecimal() and row["target"].isdecimal()):
+    (_, columns), *lines = [*read_table(table, hint=HINT)] or [(1, [])]
+    if missing := COLUMNS - set(columns):
+        raise DataError(f"{table} has no columns {sorted(missing)}; it is not the table of ESC-50; {HINT}")
+    rows: dict[str, dict[str, str]] = {}
+    for number, fields in lines:
+        row = dict(zip(columns, fields, strict=False))
+        if len(fields) != len(columns) or not _is_valid(row) or row["filename"] in rows:
             raise DataError(
-                f"{table}, line {number}: expected a file name, and integers for fold and target, got {row}; {HINT}"
+                f"{table}, line {number}: expected a file name, and integers for fold and target, which agree with an "
+                f"official name, True or False for esc10, and no second row of a file, got {row!r:.300}; {HINT}"
             )
-    return rows
+        rows[row["filename"]] = row
+    return list(rows.values())
+
+
+def _is_valid(row: dict[str, str]) -> bool:
+    name, fold, target = row["filename"], row["fold"], row["target"]
+    official = NAME.fullmatch(name)
+    return (
+        all(re.fullmatch("[0-9]{1,4}", text) for text in (fold, target))
+        and name not in ("", ".", "..")
+        and not set(name) & set("/\\:")
+        and row["esc10"].lower() in ("true", "false")
+        and (not official or official.groups() == (fold, target))
+    )
 
 
 def _check_recordings(root: Path, rows: list[dict[str, str]]) -> None:
@@ -66,19 +90,3 @@ def _check_recordings(root: Path, rows: list[dict[str, str]]) -> None:
         raise DataError(f"{root}: {len(missing)} of {len(rows)} recordings are missing, first {missing[0]}; {HINT}")
     if not rows:
         raise DataError(f"{root}: no clips of the requested set in the table; {HINT}")
-
-
-def _read_table(table: Path) -> list[dict[str, str]]:
-    try:
-        with table.open(newline="", encoding="utf-8") as lines:
-            reader = csv.DictReader(lines)
-            columns, rows = set(reader.fieldnames or []), list(reader)
-    except (UnicodeError, csv.Error) as error:
-        raise DataError(f"{table} cannot be read as a table ({error}); {HINT}") from error
-    if missing := COLUMNS - columns:
-        raise DataError(f"{table} has no columns {sorted(missing)}; it is not the table of ESC-50; {HINT}")
-    return rows
-
-
-def _clip(root: Path, row: dict[str, str], order: list[int]) -> Clip:
-    return clip_from_file(root / "audio" / row["filename"], order.index(int(row["target"])), int(row["fold"]))

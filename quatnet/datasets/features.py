@@ -1,29 +1,33 @@
 """Parallel computation and caching of features."""
 
 import hashlib
+import io
 import json
+import math
 import os
+import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from ..audio import FrontEnd
-from ..processes import root_first
+from ..errors import DataError, QuatnetError, one_line
+from ..files import atomic_write, disk_errors
+from ..processes import RANK, SIZE, all_gather, own_share
+from .parallel import map_on_cpu
 from .records import Clip
 
 VERSION = 1  # increase if the computation of the features changes
 
 
-@root_first()
 def features(clips: Sequence[Clip], frontend: FrontEnd, *, cache: str | os.PathLike) -> np.ndarray:
     """Return the features of clips from the cache, or compute and cache the features.
 
     The name of the cache file is a digest of the front end, the keys of all clips and a version number. If a cache file
-    has a wrong shape, length or checksum, a message is printed and the features are computed again. Under mpiexec,
-    process 0 computes the features on all cores of its machine, and then the other processes read the file.
+    has a wrong header, length or checksum, a message is printed and the features are computed again. Under mpiexec,
+    the clips are distributed over the processes, and process 0 writes the file.
 
     Parameters
     ----------
@@ -33,22 +37,25 @@ def features(clips: Sequence[Clip], frontend: FrontEnd, *, cache: str | os.PathL
 
     Returns
     -------
-    read-only memory map float32 (N, frames, mels, 4)
+    read-only float32 array (N, frames, mels, 4) with the attribute `frontend_settings`
 
     Raises
     ------
     DataError
-        A clip cannot be read. No file is written.
+        A clip cannot be read, or the disk is full. No file is written. `Dataset.readable` skips unreadable clips.
     """
     path = Path(cache) / f"{_digest(clips, frontend)}.npy"
     shape = (len(clips), frontend.frames, frontend.mels, 4)
-    if path.exists():
-        cached = _load(path, shape)
-        if cached is not None:
-            return cached
-        print(f"{path} is damaged; computing the features again")
-    _store(path, clips, frontend, shape)
-    return np.load(path, mmap_mode="r")
+    array = _load(path, shape)
+    is_cached = all_gather([array is not None])
+    if array is None or not all(is_cached):
+        if path.exists():
+            print(one_line(f"{path} is damaged; computing the features again"))
+        with disk_errors(path):
+            array = _store(path, clips, frontend, shape)
+    array = frontend.label(array)
+    array.flags.writeable = False
+    return array
 
 
 def _digest(clips: Sequence[Clip], frontend: FrontEnd) -> str:
@@ -56,40 +63,60 @@ def _digest(clips: Sequence[Clip], frontend: FrontEnd) -> str:
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:20]
 
 
-def _checksum(array: np.ndarray) -> str:
-    return hashlib.blake2b(array.data, digest_size=16).hexdigest()
+def _checksum(array: np.ndarray) -> bytes:
+    return hashlib.blake2b(array.data, digest_size=16).hexdigest().encode()
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    """Return the bytes before the values in a .npy file of float32 values."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return header.getvalue()
 
 
 def _load(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return the array of a cache file, or None if the file is missing or damaged.
+
+    The file is not memory-mapped, because a process that reads a truncated memory map is killed.
+    """
+    header, sum_path = _header(shape), path.with_suffix(".sum")
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        expected = path.with_suffix(".sum").read_text()
-    except (OSError, ValueError, EOFError):
+        if not sum_path.is_file() or path.stat().st_size != len(header) + 4 * math.prod(shape):
+            return None
+        with path.open("rb") as file:
+            valid = file.read(len(header)) == header
+            array = np.fromfile(file, "<f4").reshape(shape)
+        return array if valid and sum_path.read_bytes() == _checksum(array) else None
+    except (OSError, ValueError):
         return None
-    valid = array.shape == shape and array.dtype == np.float32 and array.flags.c_contiguous
-    return array if valid and _checksum(array) == expected else None
 
 
-def _compute(array: np.ndarray, clips: Sequence[Clip], frontend: FrontEnd) -> None:
-    def compute_clip(number: int) -> None:
-        array[number] = frontend(*clips[number].source())
+def _compute(clips: Sequence[Clip], frontend: FrontEnd, shape: tuple[int, ...]) -> np.ndarray:
+    clips = clips[own_share(len(clips))]
+    array = np.empty((len(clips), *shape[1:]), np.float32)
+    results = map_on_cpu(lambda clip: _clip_features(clip, frontend), clips)
+    for number, result in enumerate(tqdm(results, total=len(clips), desc="features", unit="clip", disable=RANK > 0)):
+        array[number] = result
+    return np.concatenate(all_gather([array])) if SIZE > 1 else array
 
-    pool = ThreadPoolExecutor(os.cpu_count())
+
+def _store(path: Path, clips: Sequence[Clip], frontend: FrontEnd, shape: tuple[int, ...]) -> np.ndarray:
+    if RANK:
+        return _compute(clips, frontend, shape)
+    with atomic_write(path) as file:
+        free, needed = shutil.disk_usage(path.parent).free, 4 * math.prod(shape)
+        if free < needed:
+            raise DataError(f"{path} needs {needed} bytes, {free} are free; free disk space, or give another folder")
+        array = _compute(clips, frontend, shape)
+        file.write(_header(shape))
+        file.write(array.data)
+        with atomic_write(path.with_suffix(".sum")) as sum_file:
+            sum_file.write(_checksum(array))
+    return array
+
+
+def _clip_features(clip: Clip, frontend: FrontEnd) -> np.ndarray:
     try:
-        list(tqdm(pool.map(compute_clip, range(len(clips))), total=len(clips), desc="features", unit="clip"))
-    finally:
-        pool.shutdown(cancel_futures=True)  # after an error, the remaining clips are not computed
-
-
-def _store(path: Path, clips: Sequence[Clip], frontend: FrontEnd, shape: tuple[int, ...]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.part")
-    try:
-        array = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
-        _compute(array, clips, frontend)
-        array.flush()
-        path.with_suffix(".sum").write_text(_checksum(array))
-        del array  # unmap the file, because Windows cannot rename a mapped file
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        return frontend(*clip.read(frontend.clip_seconds + 1))  # the resampling filter needs some samples more
+    except QuatnetError as error:
+        raise type(error)(f"{clip.name}: {error}") from error

@@ -1,7 +1,7 @@
 """Loader of GTZAN in the published layout, such as `blues/blues.00000.wav`.
 
-The data set has ten genre folders with 100 clips of 30 s each. The ten folds are assigned by the position in the sorted
-list of files, as in the transfer experiment of Q. Kong and others, PANNs, 2020. The folds are not independent: training
+The data set has ten genre folders with 100 clips of 30 s each. The ten folds are assigned by the number in the file
+name, as in the transfer experiment of Q. Kong and others, PANNs, 2020. The folds are not independent: training
 and test folds contain clips of the same artists and repeated recordings. The fault-filtered split avoids this overlap.
 
 Source: G. Tzanetakis, P. Cook, Musical genre classification of audio signals, 2002.
@@ -12,20 +12,21 @@ import re
 from pathlib import Path
 
 from ..errors import DataError
-from .audio_files import clip_from_file, find_root, skipped_note, unreadable_files
+from .audio_files import dataset_of_files, find_root
 from .gtzan_filtered import TEST, TRAIN, clip_numbers
-from .records import Clip, Dataset
+from .records import Dataset
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 FOLDS = 10
-NAME = re.compile(rf"({'|'.join(GENRES)})\.(\d{{5}})\.(wav|au)")
+NUM_CLIPS = 1000
+NAME = re.compile(rf"({'|'.join(GENRES)})\.(000[0-9][0-9])\.(wav|au)", re.IGNORECASE)
 HINT = "give the folder that contains blues/ to rock/, or its parent"
 
 
 def load(folder: str | os.PathLike, *, filtered: bool = False) -> Dataset:
     """Return the data set GTZAN in ten folds, or its fault-filtered split.
 
-    Clip n of the sorted list of all files, counted from 0, is in fold 1 + n mod 10. Unreadable recordings, such as
+    The clip of number n, such as 54 of `jazz.00054.wav`, is in fold 1 + n mod 10. Unreadable recordings, such as
     `jazz.00054.wav` in most copies, are skipped and listed in the note. The folds of other clips do not change.
 
     Parameters
@@ -37,37 +38,30 @@ def load(folder: str | os.PathLike, *, filtered: bool = False) -> Dataset:
     Raises
     ------
     DataError
-        The folder is missing, a file name is not a file name of GTZAN, or no recording can be used.
+        The folder is missing, a file name is not a file name of GTZAN, a clip has two files, or no recording can be
+        used.
     """
     error_message = f"no folders blues/ to rock/ in {folder}; {HINT}"
     root = find_root(Path(folder), _contains_genres, error_message=error_message)
-    paths = _list_recordings(root)
-    unreadable = unreadable_files(paths)
-    folds = _filtered_folds(paths) if filtered else {path: 1 + n % FOLDS for n, path in enumerate(paths)}
-    clips = tuple(_clip(path, fold) for path, fold in folds.items() if path not in unreadable)
-    if not clips:
-        raise DataError(f"{root}: none of {len(paths)} recordings can be used; {HINT}")
-    return Dataset("GTZAN, filtered" if filtered else "GTZAN", GENRES, clips, skipped_note(unreadable, len(paths)))
+    recordings = _list_recordings(root)
+    parts = {clip: fold for fold, part in ((1, TRAIN), (2, TEST)) for clip in clip_numbers(part)}
+    folds = parts if filtered else {clip: 1 + clip[1] % FOLDS for clip in recordings}
+    files = {path: (GENRES.index(clip[0]), folds[clip]) for clip, path in recordings.items() if clip in folds}
+    name, total = ("GTZAN, filtered", len(parts)) if filtered else ("GTZAN", NUM_CLIPS)
+    return dataset_of_files(name, GENRES, files, total=total, hint=HINT)
 
 
 def _contains_genres(folder: Path) -> bool:
     return all((folder / genre).is_dir() for genre in GENRES)
 
 
-def _list_recordings(root: Path) -> list[Path]:
-    """Return all recordings sorted by file name."""
-    paths = [path for genre in GENRES for path in (root / genre).glob("[!.]*") if path.suffix in (".wav", ".au")]
-    for path in paths:
+def _list_recordings(root: Path) -> dict[tuple[str, int], Path]:
+    """Return the file of each genre and number, sorted by file name. Hidden files are ignored."""
+    paths = [path for genre in GENRES for path in (root / genre).glob("[!.]*")]
+    recordings: dict[tuple[str, int], Path] = {}
+    for path in sorted(path for path in paths if path.suffix.lower() in (".wav", ".au")):
         if not (match := NAME.fullmatch(path.name)) or match[1] != path.parent.name:
             raise DataError(f"{path}: expected a name such as {path.parent.name}.00000.wav; {HINT}")
-    return sorted(paths, key=lambda path: path.name)
-
-
-def _filtered_folds(paths: list[Path]) -> dict[Path, int]:
-    folds = {clip: fold for fold, part in ((1, TRAIN), (2, TEST)) for clip in clip_numbers(part)}
-    clips = {path: (path.parent.name, int(path.name.split(".")[1])) for path in paths}
-    return {path: folds[clip] for path, clip in clips.items() if clip in folds}
-
-
-def _clip(path: Path, fold: int) -> Clip:
-    return clip_from_file(path, GENRES.index(path.parent.name), fold)
+        if (first := recordings.setdefault((match[1], int(match[2])), path)) != path:
+            raise DataError(f"{path} and {first.name} are the same clip; remove one of the files")
+    return recordings

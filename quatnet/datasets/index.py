@@ -35,7 +35,7 @@ class RecordingIndex:
 
     def find(self, name: str) -> Path | None:
         """Return the path of the file with the given name without suffix, or None if no such file exists."""
-        key = name.encode()
+        key = os.fsencode(name)
         n = int(np.searchsorted(self.names, key))
         if n == len(self.names) or self.names[n] != key:
             return None
@@ -44,10 +44,13 @@ class RecordingIndex:
 
 
 def index_recordings(folder: str | os.PathLike) -> RecordingIndex:
-    """Return the index of all audio files below `folder`. Raises DataError if there are no audio files."""
+    """Return the index of all audio files below `folder`, without hidden files.
+
+    Raises DataError if there are no audio files.
+    """
     names, location_ids, locations = [], [], list[tuple[Path, str]]()
     for location, stems in _by_location(Path(folder)):
-        names.append(np.array([stem.encode() for stem in stems]))
+        names.append(np.array([os.fsencode(stem) for stem in stems]))
         location_ids.append(np.full(len(stems), len(locations), np.int32))
         locations.append(location)
     if not locations:
@@ -60,6 +63,6 @@ def index_recordings(folder: str | os.PathLike) -> RecordingIndex:
 def _by_location(folder: Path) -> Iterator[tuple[tuple[Path, str], list[str]]]:
     """Yield each pair of folder and suffix, and the names of the corresponding files without suffix."""
     for subfolder, _, files in os.walk(folder):
-        parts = [os.path.splitext(file) for file in files]
+        parts = [os.path.splitext(file) for file in files if not file.startswith(".")]
         for suffix in sorted({suffix for _, suffix in parts if suffix.lower() in SUFFIXES}):
             yield (Path(subfolder), suffix), [stem for stem, other in parts if other == suffix]

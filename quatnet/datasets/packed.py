@@ -1,21 +1,20 @@
 """Reading of packed clips.
 
-Each clip is memory-mapped and its checksum is verified when the clip is read.
+The checksum of each clip is verified when the clip is read.
 """
 
 import os
 import zlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from ..audio import FrontEnd
-from ..errors import DataError
-from ..processes import available_cores
+from ..errors import DataError, one_line
 from .audioset import Segments
+from .parallel import map_on_cpu
 from .shard import FULL_SCALE, Shard, ShardFormat, read_shard, shard_identity
 
 
@@ -60,8 +59,11 @@ class PackedClips:
         shard, samples_path = read_shard(json_path), json_path.with_suffix(".int16")
         if shard.identity != shard_identity(self.segments, self.shard_format):
             raise DataError(f"{json_path} belongs to another table or format; give the folder of {self.segments.name}")
+        first = number * self.shard_format.shard_clips
+        if any(not first <= row < min(first + self.shard_format.shard_clips, len(self.segments)) for row in shard.rows):
+            raise DataError(f"{json_path} contains rows of another shard; delete it and pack again")
         expected = len(shard.rows) * self.shard_format.samples * 2
-        size = samples_path.stat().st_size if samples_path.exists() else 0
+        size = samples_path.stat().st_size if samples_path.is_file() else 0
         if size != expected:
             raise DataError(f"{samples_path} has {size} bytes, expected {expected}; delete {json_path} and pack again")
         return shard
@@ -73,7 +75,7 @@ class PackedClips:
     def report(self) -> str:
         """Text with the numbers of packed, missing and unreadable recordings, in one line."""
         names = f" ({', '.join(self.unreadable[:3])}{' ...' if len(self.unreadable) > 3 else ''})"
-        return (
+        return one_line(
             f"{self.segments.name}: {len(self):,} of {len(self.segments):,} clips, {self.missing:,} missing, "
             f"{len(self.unreadable):,} unreadable{names if self.unreadable else ''}"
         )
@@ -84,10 +86,14 @@ class PackedClips:
 
     def waveform(self, clip: int) -> np.ndarray:
         """Return the waveform of a clip, float32 (samples,) in [-1, 1]. Raises DataError for a wrong checksum."""
+        clip = range(len(self))[clip]
         number = int(np.searchsorted(self._first_clips, clip, side="right")) - 1
         path, samples = self.folder / f"{number:05}.int16", self.shard_format.samples
         offset = 2 * samples * (clip - self._first_clips[number])
-        waveform = np.memmap(path, "<i2", "r", offset=offset, shape=(samples,))
+        try:
+            waveform = np.fromfile(path, "<i2", samples, offset=offset)  # a memory map of a truncated file is fatal
+        except OSError as error:
+            raise DataError(f"{path} cannot be read ({error})") from error
         if zlib.crc32(waveform.data) != self._checksums[clip]:
             name = self.segments.ids[self.rows[clip]].decode()
             raise DataError(f"{path} is damaged at {name}; delete {path.with_suffix('.json')} and pack again")
@@ -95,9 +101,8 @@ class PackedClips:
 
     def features(self, clips: Sequence[int] | np.ndarray, frontend: FrontEnd) -> np.ndarray:
         """Return the features (N, frames, mels, 4) of N clip indices, computed on all cores."""
-        with ThreadPoolExecutor(available_cores()) as pool:
-            rate_hz = self.shard_format.sample_rate_hz
-            return np.stack(list(pool.map(lambda clip: frontend(self.waveform(clip), rate_hz), clips)))
+        rate_hz = self.shard_format.sample_rate_hz
+        return frontend.label(np.stack(list(map_on_cpu(lambda clip: frontend(self.waveform(clip), rate_hz), clips))))
 
     def batches(self, frontend: FrontEnd, *, batch_size: int = 32) -> Iterator[np.ndarray]:
         """Yield the features of all clips in order, in batches. Only one batch is in memory."""
@@ -106,5 +111,5 @@ class PackedClips:
 
     def verify(self) -> None:
         """Verify the checksums of all clips. Raises DataError at the first wrong checksum."""
-        for clip in tqdm(range(len(self)), desc=f"checking {self.segments.name}", unit="clip"):
+        for clip in tqdm(range(len(self)), desc=one_line(f"checking {self.segments.name}"), unit="clip"):
             self.waveform(clip)

@@ -13,8 +13,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ..errors import DataError
+from ..files import disk_errors
 from .archives import extract_all
-from .audio_files import clip_from_file, find_root, skipped_note, unreadable_files
+from .audio_files import dataset_of_files, find_root
 from .records import Dataset
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
@@ -87,18 +88,15 @@ def load(folder: str | os.PathLike) -> Dataset:
     root = find_root(
         _extracted(Path(folder)), lambda root: any(root.glob("Actor_[0-9][0-9]")), error_message=error_message
     )
-    names = {path: parse_name(path) for path in sorted(root.glob("Actor_[0-9][0-9]/*.wav"))}
-    speech = {path: name for path, name in names.items() if (name.modality, name.channel) == (3, 1)}
-    unreadable = unreadable_files(list(speech))
-    clips = tuple(
-        clip_from_file(path, name.emotion - 1, actor_fold(name.actor))
-        for path, name in speech.items()
-        if path not in unreadable
-    )
-    if not clips:
-        raise DataError(f"{root}: no speech recording can be read; {HINT}")
-    note = f"{_incomplete_note(len(speech))}{skipped_note(unreadable, len(speech))}".strip()
-    return Dataset("RAVDESS", EMOTIONS, clips, note)
+    names = {path: parse_name(path) for path in sorted(root.glob("Actor_[0-9][0-9]/[!.]*.[wW][aA][vV]"))}
+    files = {
+        path: (name.emotion - 1, actor_fold(name.actor))
+        for path, name in names.items()
+        if (name.modality, name.channel) == (3, 1)
+    }
+    if len({path.stem for path in files}) < len(files):
+        raise DataError(f"{root}: two files of one clip, .wav and .WAV; remove one of the files")
+    return dataset_of_files("RAVDESS", EMOTIONS, files, total=NUM_CLIPS, hint=HINT)
 
 
 def _extracted(path: Path) -> Path:
@@ -106,14 +104,11 @@ def _extracted(path: Path) -> Path:
         return path
     folder = path.with_suffix("")
     if not folder.exists():
-        extract_all(path, folder)
+        with disk_errors(folder):
+            extract_all(path, folder)
     return folder
 
 
 def actor_fold(actor: int) -> int:
     """Return the fold (1 to 5) of an actor (1 to 24)."""
     return next(fold for fold, actors in enumerate(FOLD_ACTORS, start=1) if actor in actors)
-
-
-def _incomplete_note(clips: int) -> str:
-    return "" if clips == NUM_CLIPS else f"Incomplete copy of RAVDESS: {clips} of {NUM_CLIPS} clips. "

@@ -1,11 +1,15 @@
 """Data set classes: clips with class labels and cross-validation folds."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import compress
 
 import numpy as np
 
-from ..errors import DataError
+from ..audio import read
+from ..errors import DataError, one_line
+from .parallel import map_on_cpu
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,15 @@ class Clip:
     fold: int
     source: Callable[[], tuple[np.ndarray, int]]
     key: str
+
+    def read(self, stop_seconds: float) -> tuple[np.ndarray, int]:
+        """Return the waveform, float (samples,), and its sample rate in Hz.
+
+        If the source is `partial(audio.read, path)`, the file is read up to `stop_seconds`.
+        """
+        if isinstance(self.source, partial) and self.source.func is read and not self.source.keywords:
+            return partial(self.source, stop_seconds=stop_seconds)()
+        return self.source()
 
 
 @dataclass(frozen=True)
@@ -63,10 +76,42 @@ class Dataset:
         Raises
         ------
         DataError
-            The data set has no fold `fold`, or no other fold.
+            The data set has no fold `fold`, or no other fold, or a clip is in both parts.
         """
         folds = sorted(set(self.folds.tolist()))
         if fold not in folds or len(folds) < 2:
             raise DataError(f"{self.name} has no test fold {fold} besides training folds; its folds are {folds}")
-        train = [clip for clip in self.clips if clip.fold != fold]
-        return train, [clip for clip in self.clips if clip.fold == fold]
+        train, test = ([clip for clip in self.clips if (clip.fold == fold) == part] for part in (False, True))
+        if both := {clip.key for clip in train} & {clip.key for clip in test}:
+            names = sorted(clip.name for clip in test if clip.key in both)
+            raise DataError(f"{self.name}: {len(names)} clips are in fold {fold} and another fold, first {names[0]}")
+        return train, test
+
+    def readable(self, *, stop_seconds: float = 60.0) -> "Dataset":
+        """Return the data set without the clips that cannot be read. The note contains their number and names.
+
+        All clips are read, files up to `stop_seconds`.
+        """
+        readable = list(map_on_cpu(lambda clip: _is_readable(clip, stop_seconds), self.clips))
+        skipped = [clip.name for clip, is_readable in zip(self.clips, readable, strict=True) if not is_readable]
+        note = f"{self.note} {skipped_note(skipped, len(self.clips))}".strip()
+        return replace(self, clips=tuple(compress(self.clips, readable)), note=note)
+
+
+def _is_readable(clip: Clip, stop_seconds: float) -> bool:
+    try:
+        clip.read(stop_seconds)
+        return True
+    except DataError:
+        return False
+
+
+def skipped_note(names: Sequence[str], total: int) -> str:
+    """Return a sentence with the number and the names of the unreadable recordings among `total` recordings.
+
+    The result is empty if `names` is empty.
+    """
+    if not names:
+        return ""
+    text = one_line(", ".join(names[:3]) + (" ..." if len(names) > 3 else ""))
+    return f"Skipped {len(names)} of {total} recordings, which cannot be read ({text})."

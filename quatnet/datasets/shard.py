@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import zlib
 from dataclasses import asdict, dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,8 @@ class ShardFormat:
     shard_clips: int = 500
 
     def __post_init__(self) -> None:
-        if self.sample_rate_hz < 1 or self.samples < 1 or self.shard_clips < 1:
+        counts = all(isinstance(n, Integral) and n >= 1 for n in (self.sample_rate_hz, self.shard_clips))
+        if not (counts and 0.5 < self.clip_seconds * self.sample_rate_hz < 1 << 32):
             raise ConfigError(f"expected sample_rate_hz, shard_clips and samples per clip of at least 1, got {self}")
 
     @property
@@ -55,6 +58,7 @@ class Shard:
     crc32 : CRC-32 checksum of the samples of each packed clip
     missing : number of table rows without a recording
     unreadable : names of the recordings that cannot be read
+    checksum : CRC-32 checksum of the other fields, None in shards of earlier versions
     """
 
     identity: dict[str, Any]
@@ -62,14 +66,35 @@ class Shard:
     crc32: list[int] = field(default_factory=list)
     missing: int = 0
     unreadable: list[str] = field(default_factory=list)
+    checksum: int | None = None
+
+    def computed_checksum(self) -> int:
+        """Return the CRC-32 checksum of all fields except `checksum`."""
+        return zlib.crc32(json.dumps(asdict(self) | {"checksum": None}).encode())
 
 
 def read_shard(json_path: Path) -> Shard:
     """Return the content of the JSON file of a shard. Raises DataError if the file is missing or malformed."""
     try:
-        return Shard(**json.loads(json_path.read_text()))
-    except (OSError, ValueError, TypeError) as error:
+        if not json_path.is_file():
+            raise ValueError("no such file")
+        shard = Shard(**json.loads(json_path.read_bytes()))
+        if not _is_valid(shard):
+            raise ValueError("invalid or changed fields")
+        return shard
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise DataError(f"{json_path} is not a shard description ({error}); delete it and pack again") from error
+
+
+def _is_valid(shard: Shard) -> bool:
+    """Return whether the fields have the expected types and ranges, so that they can be converted to arrays."""
+    lists = (shard.rows, shard.crc32, shard.unreadable)
+    if not isinstance(shard.identity, dict) or not all(isinstance(values, list) for values in lists):
+        return False
+    numbers = all(type(n) is int and 0 <= n < 1 << 32 for n in (*shard.rows, *shard.crc32, shard.missing))
+    names = all(isinstance(name, str) for name in shard.unreadable)
+    rows = numbers and shard.rows == sorted(set(shard.rows)) and len(shard.rows) == len(shard.crc32)
+    return rows and names and shard.checksum in (None, shard.computed_checksum())
 
 
 def shard_identity(segments: Segments, shard_format: ShardFormat) -> dict[str, Any]:

@@ -6,7 +6,6 @@ file extension. The second array is `logits` (N, classes), in the class order of
 """
 
 import os
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
+from ..npz import read_npz
 
 
 @dataclass(frozen=True)
@@ -53,24 +53,18 @@ def read_cached_outputs(path: str | os.PathLike) -> CachedOutputs:
     If the file has logits and embeddings, the logits are returned. Raises DataError if the file is missing or damaged,
     or if the arrays do not have the expected names and shapes.
     """
-    arrays = _load_arrays(Path(path))
+    arrays = read_npz(path, error=DataError)
     kind = next((kind for kind in ("logits", "embedding") if kind in arrays), None)
     if kind is None or "clip" not in arrays:
         raise DataError(f"{path} must have clip, and logits or embedding; it has {', '.join(arrays) or 'none of them'}")
     clips, outputs = arrays["clip"], arrays[kind]
     _check_arrays(path, clips, outputs, kind)
+    with np.errstate(over="ignore"):
+        outputs = outputs.astype(np.float32)
+    if not np.isfinite(outputs).all():
+        raise DataError(f"{path}: expected {kind} in the range of float32, got larger numbers")
     rows = {str(clip): row for row, clip in enumerate(clips)}
-    return CachedOutputs(Path(path), rows, outputs.astype(np.float32), kind)
-
-
-def _load_arrays(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in ("clip", "logits", "embedding") if name in file.files}
-    except FileNotFoundError as error:
-        raise DataError(f"there is no file {path} with the outputs of a teacher") from error
-    except (ValueError, TypeError, EOFError, OSError, AttributeError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is truncated or not an .npz file of arrays ({type(error).__name__})") from error
+    return CachedOutputs(Path(path), rows, outputs, kind)
 
 
 def _check_arrays(path: str | os.PathLike, clips: np.ndarray, outputs: np.ndarray, kind: str) -> None:
@@ -80,5 +74,5 @@ def _check_arrays(path: str | os.PathLike, clips: np.ndarray, outputs: np.ndarra
             f"{path}: expected names (N,) in clip and floats (N, size) in {kind}, "
             f"got {clips.shape} of {clips.dtype} and {outputs.shape} of {outputs.dtype}"
         )
-    if len(set(clips.tolist())) < len(clips) or not np.isfinite(outputs).all():
-        raise DataError(f"{path}: expected each clip once and finite {kind}")
+    if len(set(clips.tolist())) < len(clips):
+        raise DataError(f"{path}: expected each clip once")

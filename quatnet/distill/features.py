@@ -4,11 +4,14 @@ Source: A. Romero and others, FitNets: hints for thin deep nets, 2015, section 2
 in a first training stage. This module matches the embedding and the labels in the same training.
 """
 
+from typing import Any
+
 import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
 from ..backend import Array
+from ..checks import checked_count, checked_number
 from ..errors import ConfigError
 from ..models import Network
 from ..nn import Linear, Module
@@ -36,11 +39,19 @@ class ProjectedStudent(Module):
     """
 
     def __init__(self, network: Network, embedding_size: int, *, rng: np.random.Generator) -> None:
-        if embedding_size < 1:
-            raise ConfigError(f"expected an embedding_size of at least 1, got {embedding_size}")
-        self.network, self.config, self.embedding_size = network, network.config, embedding_size
+        self.network, self.config = network, network.config
+        self.embedding_size = checked_count("embedding_size", embedding_size)
         student_size = network.config.embedding
         self.projection = Linear(student_size, embedding_size, rng=rng) if embedding_size != student_size else None
+
+    @property
+    def frontend_settings(self) -> dict[str, Any] | None:
+        """Front end of the training clips of `network`."""
+        return self.network.frontend_settings
+
+    @frontend_settings.setter
+    def frontend_settings(self, settings: dict[str, Any] | None) -> None:
+        self.network.frontend_settings = settings
 
     def __call__(self, x: Array, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         embedding = self.network.embed(x, train=train, rng=rng)
@@ -77,11 +88,10 @@ def feature_matching(
     ConfigError
         `alpha` is outside 0 to 1, or the embedding of a teacher has another size.
     """
+    alpha = checked_number("alpha", alpha, "[0, 1]")
     sizes = [teacher.config.embedding for teacher in teachers]
-    if not 0 <= alpha <= 1 or set(sizes) - {student.embedding_size}:
-        raise ConfigError(
-            f"expected 0 <= alpha <= 1 and embeddings of size {student.embedding_size}, got {alpha} and sizes {sizes}"
-        )
+    if set(sizes) - {student.embedding_size}:
+        raise ConfigError(f"expected embeddings of size {student.embedding_size}, got sizes {sizes}")
     classes = student.config.classes
 
     def loss(outputs: Tensor, targets: Array, x: Array) -> Tensor:

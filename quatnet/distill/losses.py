@@ -13,8 +13,10 @@ import numpy as np
 from .. import ops
 from ..autodiff import Tensor, no_grad
 from ..backend import Array
+from ..checks import as_array, checked_number
 from ..errors import ConfigError, ShapeError
 from ..models import Network
+from ..ops.distillation import TEMPERATURES
 
 Loss = Callable[[Tensor, Array, Array], Tensor]  # logits, targets, input batch -> scalar
 HardLoss = Callable[[Tensor, Array], Tensor]  # logits, targets -> scalar
@@ -56,14 +58,13 @@ def distillation(
     Raises
     ------
     ConfigError
-        `kind` is unknown, `alpha` is outside 0 to 1, or `temperature` is not above 0.
+        `kind` is unknown, `alpha` is outside 0 to 1, or `temperature` is not from 1e-9 to 1e9.
     """
     losses = LOSSES.get(kind) if isinstance(kind, str) else kind
-    if not (isinstance(losses, tuple) and len(losses) == 2) or not 0 <= alpha <= 1 or not temperature > 0:
-        raise ConfigError(
-            "expected 0 <= alpha <= 1, temperature > 0 and a kind of softmax, bernoulli or a pair of losses, "
-            f"got {alpha}, {temperature} and {kind!r}"
-        )
+    if not (isinstance(losses, tuple) and len(losses) == 2):
+        raise ConfigError(f"expected a kind of softmax, bernoulli or a pair of losses, got {kind!r}")
+    alpha = checked_number("alpha", alpha, "[0, 1]")
+    temperature = checked_number("temperature", temperature, TEMPERATURES)
     hard_loss, soft_loss = losses
 
     def loss(logits: Tensor, targets: Array, x: Array) -> Tensor:
@@ -82,6 +83,7 @@ def append_soft_targets(targets: np.ndarray, teacher_outputs: np.ndarray) -> np.
     The dtype is the dtype of the targets. Mixup of the result mixes targets and teacher outputs in the same proportion.
     Raises ShapeError if the numbers of clips differ.
     """
+    targets, teacher_outputs = as_array(targets, np), as_array(teacher_outputs, np)
     if targets.ndim != 2 or teacher_outputs.ndim != 2 or len(targets) != len(teacher_outputs):
         raise ShapeError(
             "expected targets (N, classes) and teacher_outputs (N, size), "

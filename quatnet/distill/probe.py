@@ -6,8 +6,10 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from ..datasets.targets import one_hot
-from ..errors import ConfigError, ShapeError
+from ..checks import as_array, as_scores, checked_number
+from ..datasets.targets import checked_labels, one_hot
+from ..errors import ShapeError
+from ..threads import single_threaded_blas
 
 Probe = Callable[[np.ndarray], np.ndarray]  # embeddings -> logits
 
@@ -29,21 +31,23 @@ def linear_probe(embeddings: np.ndarray, labels: np.ndarray, classes: int, *, in
     Raises
     ------
     ShapeError
-        The shapes of `embeddings` and `labels` do not match, or a label is not in range(classes).
+        The shapes of `embeddings` and `labels` do not match, `embeddings` contains NaN, or a label is not in
+        range(classes).
     ConfigError
         `inverse_penalty` is not above 0.
     """
-    if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1] or not embeddings.size:
-        raise ShapeError(f"expected embeddings (N, size) and labels (N,), got {embeddings.shape} and {labels.shape}")
-    if not inverse_penalty > 0:
-        raise ConfigError(f"expected inverse_penalty > 0, got {inverse_penalty}")
-    x = embeddings.astype(np.float64)
+    x, labels = as_scores(embeddings).astype(np.float64), checked_labels(labels, classes)
+    if x.ndim != 2 or labels.shape != x.shape[:1] or not x.size:
+        raise ShapeError(f"expected embeddings (N, size) and labels (N,), got {x.shape} and {labels.shape}")
+    inverse_penalty = checked_number("inverse_penalty", inverse_penalty, "(0, inf)")
     mean, deviation = x.mean(axis=0), x.std(axis=0)
     deviation[deviation == 0] = 1.0  # constant columns are not scaled
-    weights = _fit((x - mean) / deviation, one_hot(labels, classes), inverse_penalty)
+    with single_threaded_blas():
+        weights = _fit((x - mean) / deviation, one_hot(labels, classes), inverse_penalty)
 
     def predict(embeddings: np.ndarray) -> np.ndarray:
-        return (((embeddings - mean) / deviation) @ weights[1:] + weights[0]).astype(np.float32)
+        with single_threaded_blas():
+            return (((as_array(embeddings, np) - mean) / deviation) @ weights[1:] + weights[0]).astype(np.float32)
 
     return predict
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ConfigError
+from ..errors import CheckpointError, ConfigError
 from .cnn import CNN, CNNConfig, cnn6, cnn10, cnn14, small_cnn
 from .config import Config
 from .network import Network
@@ -29,6 +29,52 @@ def build(config: Config, *, rng: np.random.Generator) -> Network:
     if isinstance(config, ResNetConfig):
         return ResNet(config, rng=rng)
     raise ConfigError(f"expected a CNNConfig or a ResNetConfig, got {type(config).__name__}")
+
+
+def check_size(config: Config, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise CheckpointError if the network of `config` has more weights than the arrays.
+
+    The check prevents that memory is taken for a very large layer of a damaged file.
+    """
+    weights = config.mels + sum(
+        layer.kernel_size**2 * layer.in_channels * layer.out_channels // (4 if layer.quaternion else 1)
+        for layer in config.layers(frames=1 << 60)
+    )
+    if weights > (size := sum(array.size for array in arrays.values())):
+        raise CheckpointError(f"the layers have {weights} parameters and the file has {size}: the shapes do not match")
+
+
+def is_built_in(model: Any) -> bool:
+    """Return whether a network consists of classes of quatnet only and is thus defined by its config and its arrays.
+
+    A subclass, and a network with a replaced layer or method, can compute something else.
+    """
+    if type(model) not in (CNN, ResNet):
+        return False
+    parts = [model.config, *model.modules()]
+    replaced = [value for part in parts for value in vars(part).values() if callable(value)]
+    return all(type(part).__module__.startswith("quatnet.") for part in parts + replaced)
+
+
+def check_built_in(model: Any) -> None:
+    """Raise ConfigError unless `is_built_in(model)`."""
+    if not is_built_in(model):
+        raise ConfigError(
+            f"expected a CNN or ResNet of quatnet.models with its own layers, got {type(model).__name__}: "
+            "a subclass or a changed layer would be lost"
+        )
+
+
+def rebuild(model: Network, config: Config, state: Mapping[str, np.ndarray]) -> Network:
+    """Return the network of `config` with the arrays `state` and the front end settings of `model`.
+
+    Raises ConfigError unless `is_built_in(model)`.
+    """
+    check_built_in(model)
+    network = build(config, rng=np.random.default_rng(0))
+    network.load_state_dict(state)
+    network.frontend_settings = model.frontend_settings
+    return network
 
 
 def from_name(name: str, classes: int) -> Config:

@@ -13,6 +13,7 @@ from ..nn import BatchNorm, Linear, QuaternionLinear
 from ..nn.convolution import Convolution
 from ..threads import single_threaded_blas
 from .blocks import ConvBlock, ResidualBlock
+from .build import check_built_in
 from .network import Network
 
 
@@ -24,7 +25,8 @@ class Compiled:
     """
 
     def __init__(self, model: Network) -> None:
-        self.model = model
+        check_built_in(model)
+        self.model, self.frontend_settings = model, model.frontend_settings
         # id of a layer -> arrays of the layer, and prepared arrays
         self._cache: dict[int, tuple[tuple[Array, ...], Any]] = {}
 
@@ -113,7 +115,8 @@ def compile(model: Network) -> Compiled:
     """Return a network for inference whose outputs are equal to the outputs of `model` up to rounding.
 
     On a CPU, plain convolution blocks are two to four times as fast. On a GPU, a quaternion convolution with eight
-    products needs one pass over memory less. All other layers run as in `model`.
+    products needs one pass over memory less. All other layers run as in `model`. Raises ConfigError for a subclass of a
+    network of quatnet and for a network with replaced layers.
 
     >>> import numpy as np; from quatnet.models import CNN, small_cnn
     >>> model = CNN(small_cnn(classes=3), rng=np.random.default_rng(0))

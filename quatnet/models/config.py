@@ -1,9 +1,11 @@
 """Configuration of a network: the hyperparameters that define its layers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from operator import index
+from typing import Any, NamedTuple
 
+from ..checks import checked_count, checked_number
 from ..errors import ConfigError
 
 
@@ -68,20 +70,36 @@ class Config:
     kernel_size: int = 3
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "widths", tuple(tuple(block) for block in self.widths))
+        self._convert("widths", lambda widths: tuple(tuple(map(index, block)) for block in widths))
+        for name in ("classes", "embedding", "mels", "kernel_size"):
+            self._convert(name, index)
+        for name in ("block_dropout", "head_dropout"):
+            self._convert(name, float)
+        self._convert("quaternion", bool)
         channels = [width for block in self.widths for width in block] + [self.embedding]
-        if not self.widths or not all(self.widths) or min(*channels, self.classes, self.mels) < 1:
-            raise ConfigError(f"expected positive widths, embedding, classes and mels, got {self}")
+        if not self.widths or not all(self.widths):
+            raise ConfigError(f"expected at least one width in each block, got {self}")
+        for count in (*channels, self.classes, self.mels, self.kernel_size):
+            checked_count("each of widths, embedding, classes, mels and kernel_size", count)
         if self.quaternion and any(width % 4 for width in channels):
             raise ConfigError(f"a quaternion network needs widths divisible by 4, got {self}")
-        if not (0 <= self.block_dropout < 1 and 0 <= self.head_dropout < 1):
-            raise ConfigError(f"expected dropout rates in [0, 1), got {self}")
-        if self.input_norm not in ("mel", "cell"):
+        for rate in (self.block_dropout, self.head_dropout):
+            checked_number("dropout rates", rate, "[0, 1)")
+        if not isinstance(self.input_norm, str) or self.input_norm not in ("mel", "cell"):
             raise ConfigError(f"expected input_norm 'mel' or 'cell', got {self.input_norm!r}")
-        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
+        if self.kernel_size % 2 == 0:
             raise ConfigError(
                 f"expected an odd kernel_size, which keeps the size of a feature map, got {self.kernel_size}"
             )
+
+    def _convert(self, name: str, convert: Callable[[Any], Any]) -> None:
+        """Replace a field by its value as a Python number, which JSON supports. Raises ConfigError for another type."""
+        try:
+            object.__setattr__(self, name, convert(getattr(self, name)))
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"{name}: expected a number or tuples of integers, got {getattr(self, name)!r:.80}"
+            ) from error
 
     @property
     def in_channels(self) -> int:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import ConfigError
-from .build import build
+from .build import build, check_built_in
 from .config import Config
 from .network import Network
 
@@ -21,8 +21,10 @@ def convert(model: Network | Config, *, rng: np.random.Generator) -> Network:
     ------
     ConfigError
         The network is already a quaternion network, a width is not divisible by 4, or `model` is neither a network nor
-        a config.
+        a config. The network is a subclass or has replaced layers.
     """
+    if isinstance(model, Network):
+        check_built_in(model)
     config = model.config if isinstance(model, Network) else model
     if not isinstance(config, Config):
         raise ConfigError(f"expected a network or its config, got {type(model).__name__}")

@@ -20,6 +20,7 @@ from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..nn import BatchNorm, Linear, Module, QuaternionLinear
+from ..nn.module import restores_buffers
 from .config import Config
 
 
@@ -31,6 +32,7 @@ class Network(Module, ABC):
 
     def __init__(self, config: Config, blocks: list[Any], *, rng: np.random.Generator) -> None:
         self.config = config
+        self.frontend_settings: dict[str, Any] | None = None  # front end of the training clips, see FrontEnd.settings
         shared = config.input_norm == "mel"
         self.input_norm = BatchNorm(config.mels * (1 if shared else config.in_channels), affine=shared)
         self.blocks = blocks
@@ -45,6 +47,7 @@ class Network(Module, ABC):
         """
         return self.classifier(self.embed(x, train=train, rng=rng))
 
+    @restores_buffers
     def embed(self, x: Array, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         """Return the embedding (N, embedding) of the input (N, frames, mels, 4).
 

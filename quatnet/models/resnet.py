@@ -12,11 +12,13 @@ Source: Q. Kong and others, PANNs, 2020 (ResNet38). A. Singh, M. Plumbley, V. Ab
 
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import index
 
 import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
+from ..checks import checked_number
 from ..errors import ConfigError
 from .blocks import ConvBlock, ResidualBlock
 from .config import Config
@@ -38,11 +40,11 @@ class ResNetConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "stages", tuple(self.stages))
+        self._convert("stages", lambda stages: tuple(map(index, stages)))
+        self._convert("residual_dropout", float)
         if not self.stages or min(self.stages) < 1 or len(self.widths) != sum(self.stages) + 2:
             raise ConfigError(f"expected widths of sum(stages) residual blocks between two plain blocks, got {self}")
-        if not 0 <= self.residual_dropout < 1:
-            raise ConfigError(f"expected dropout rates in [0, 1), got {self}")
+        checked_number("residual_dropout", self.residual_dropout, "[0, 1)")
         for b, widths in enumerate(self.widths):
             if self.is_residual(b) and not self.has_shortcut(b) and widths[-1] != self.widths[b - 1][-1]:
                 raise ConfigError(f"block {b} adds {self.widths[b - 1][-1]} channels to {widths[-1]}: make them equal")

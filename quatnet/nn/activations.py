@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
+from ..checks import checked_number
 from ..ops.components import quaternion_channels
 from .module import Module, parameter
 
@@ -41,13 +42,13 @@ class QuaternionNorm(Module):
 class Dropout(Module):
     """Dropout layer: in training, each entry is set to 0 with probability `p`, see `ops.dropout`.
 
-    A call with `train=True` requires `rng`.
+    A call with `train=True` requires `rng`. Raises ConfigError unless 0 <= p < 1.
     """
 
     op: Callable[..., Tensor] = staticmethod(ops.dropout)
 
     def __init__(self, p: float = 0.5) -> None:
-        self.p = p
+        self.p = checked_number("p", p, "[0, 1)")
 
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
         return self.op(x, self.p, rng=rng, train=train)

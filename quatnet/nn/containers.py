@@ -1,11 +1,13 @@
 """Sequential container and flatten layer."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
+from ..errors import ConfigError
 from .module import Module
 
 Layer = Callable[..., Tensor]
@@ -24,6 +26,8 @@ class Sequential(Module):
     """
 
     def __init__(self, *layers: Layer) -> None:
+        if wrong := [layer for layer in layers if not callable(layer)]:
+            raise ConfigError(f"expected layers as separate arguments, as in Sequential(*layers), got {wrong[0]!r}")
         self.layers = list(layers)
 
     def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
@@ -45,4 +49,4 @@ class Flatten(Module):
     """Layer that flattens all axes except the first: (N, ...) -> (N, product of the other lengths)."""
 
     def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
-        return ops.reshape(x, (x.shape[0], -1))
+        return ops.reshape(x, (len(x), math.prod(x.shape[1:])))

@@ -7,6 +7,7 @@ import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
+from ..checks import checked_count
 from ..conv.im2col import Pair, pair, single
 from ..errors import ConfigError, ShapeError
 from .init import xavier_uniform
@@ -25,8 +26,11 @@ def real_weights(
 
 
 def channels_per_group(groups: int, *channels: int) -> list[int]:
-    """Return each number of `channels` divided by `groups`. Raises ShapeError if a number is not divisible."""
-    if groups < 1 or any(count % groups for count in channels):
+    """Return each number of `channels` divided by `groups`. Raises ShapeError if a number is not divisible.
+
+    Raises ConfigError if a number is not an integer of at least 1.
+    """
+    if any(checked_count("channels", count) % checked_count("groups", groups) for count in channels):
         raise ShapeError(f"expected numbers of channels that are divisible by groups={groups}, got {channels}")
     return [count // groups for count in channels]
 
@@ -51,7 +55,8 @@ class Convolution(Module):
     ShapeError
         A number of channels (in a quaternion layer, quaternion channels) is not divisible by `groups`.
     ConfigError
-        A kernel size or dilation is less than 1, or an option is neither an integer nor a pair of integers.
+        A number of channels, `groups`, a kernel size, a stride or a dilation is less than 1, a padding is negative, or
+        an option is neither an integer nor a pair of integers.
     """
 
     op: Callable[..., Tensor]
@@ -72,8 +77,11 @@ class Convolution(Module):
         rng: np.random.Generator,
     ) -> None:
         sizes, dilations = self._per_axis(kernel_size), self._per_axis(dilation)
-        if min(*sizes, *dilations) < 1:
-            raise ConfigError(f"expected kernel_size and dilation of at least 1, got {kernel_size} and {dilation}")
+        if min(*sizes, *dilations, *self._per_axis(stride)) < 1 or min(self._per_axis(padding or 0)) < 0:
+            raise ConfigError(
+                "expected kernel_size, stride and dilation of at least 1, and padding of at least 0, "
+                f"got {kernel_size}, {stride}, {dilation} and {padding}"
+            )
         self.weight = parameter(self.init_weight(sizes, in_channels, out_channels, groups, rng))
         self.bias = parameter(np.zeros(out_channels, np.float32)) if bias else None
         self.stride, self.dilation, self.groups = stride, dilation, groups
@@ -116,6 +124,9 @@ class TransposedConvolution(Convolution):
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, **options)
         self.output_padding = self._default_output_padding() if output_padding is None else output_padding
+        limits = zip(self._per_axis(self.output_padding), self._per_axis(self.stride), strict=True)
+        if not all(0 <= size < stride for size, stride in limits):
+            raise ConfigError(f"expected output_padding from 0 to stride - 1, got {output_padding} and {self.stride}")
 
     def _options(self) -> dict[str, Any]:
         return {**super()._options(), "output_padding": self.output_padding}

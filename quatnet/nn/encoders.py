@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
+from ..checks import checked_count
 from ..ops.components import quaternion_channels
 from .convolution import Conv2d
 from .linear import Linear
@@ -24,7 +25,7 @@ class LearnedEncoder(Module):
     """
 
     def __init__(self, channels: int, kernel_size: int = 3, *, rng: np.random.Generator) -> None:
-        self.imaginary = Conv2d(channels, 3 * channels, kernel_size=kernel_size, rng=rng)
+        self.imaginary = Conv2d(checked_count("channels", channels), 3 * channels, kernel_size=kernel_size, rng=rng)
 
     def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         return ops.concatenate([x, self.imaginary(x)])

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from ..checks import checked_rng
 from ..errors import ShapeError
 
 
@@ -23,7 +24,7 @@ def xavier_uniform(shape: tuple[int, ...], *, rng: np.random.Generator) -> np.nd
     """
     *kernel_size, in_channels, out_channels = shape
     bound = math.sqrt(6 / (math.prod(kernel_size) * (in_channels + out_channels)))
-    return rng.uniform(-bound, bound, shape).astype(np.float32)
+    return checked_rng(rng).uniform(-bound, bound, shape).astype(np.float32)
 
 
 def quaternion_polar(shape: tuple[int, ...], scale: float, *, rng: np.random.Generator) -> np.ndarray:
@@ -37,7 +38,7 @@ def quaternion_polar(shape: tuple[int, ...], scale: float, *, rng: np.random.Gen
     that of the code of A. Singh and others, 2025.
     """
     quaternion_shape = _quaternion_shape(shape)
-    modulus = scale * np.sqrt(rng.chisquare(4, quaternion_shape))
+    modulus = scale * np.sqrt(checked_rng(rng).chisquare(4, quaternion_shape))
     angle = rng.uniform(-np.pi, np.pi, quaternion_shape)
     axis = rng.uniform(-1, 1, (3, *quaternion_shape))
     axis /= np.sqrt((axis**2).sum(axis=0))
@@ -51,7 +52,7 @@ def quaternion_unitary(shape: tuple[int, ...], scale: float, *, rng: np.random.G
     The norm equals the root mean square norm of `quaternion_polar`, so both initializations use the same scales.
     `scale` = 1/2 gives unit quaternions. Raises ShapeError if the first length of `shape` is not 4.
     """
-    weight = rng.standard_normal((4, *_quaternion_shape(shape)))
+    weight = checked_rng(rng).standard_normal((4, *_quaternion_shape(shape)))
     return (2 * scale * weight / np.sqrt((weight**2).sum(axis=0))).astype(np.float32)
 
 

@@ -1,11 +1,29 @@
 """Base class of all layers and networks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
 from typing import Any
 
 from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
 from ..errors import CheckpointError
+
+
+def restores_buffers(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the method `call` of a module such that an error with `train=True` changes no running statistics."""
+
+    @wraps(call)
+    def restoring_call(self: "Module", *args: Any, **options: Any) -> Any:
+        before = list(self._entries()) if options.get("train") else []
+        try:
+            return call(self, *args, **options)
+        except BaseException:
+            for _, container, key, item in before:
+                if not isinstance(container, tuple):
+                    container[key] = item
+            raise
+
+    return restoring_call
 
 
 def parameter(array: Array) -> Tensor:
@@ -17,13 +35,19 @@ class Module:
     """Base class of a layer or network with parameters, buffers and submodules as attributes.
 
     An attribute of type `Tensor` is a parameter. An array is a buffer, such as running statistics. A `Module` is a
-    submodule. Items of nested lists, tuples and dicts are found too. A subclass defines `__call__`.
+    submodule. Items of nested lists, tuples and dicts are found too. A subclass defines `__call__`. If a call with
+    `train=True` raises an error, the running statistics do not change.
 
     >>> import numpy as np; from quatnet import nn
     >>> layer = nn.Linear(3, 2, rng=np.random.default_rng(0))
     >>> [name for name, _ in layer.named_parameters()]
     ['weight', 'bias']
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__call__" in vars(cls):
+            cls.__call__ = restores_buffers(cls.__call__)  # type: ignore[method-assign]
 
     def parameters(self) -> Iterator[Tensor]:
         """Yield every trainable tensor once."""
@@ -38,7 +62,10 @@ class Module:
                 yield name, value
 
     def modules(self, parents: tuple[int, ...] = ()) -> Iterator["Module"]:
-        """Yield this module and all submodules; references to the `parents` (ids of modules) are skipped."""
+        """Yield this module and all submodules. A submodule with several names is yielded several times.
+
+        References to the `parents` (ids of modules) are skipped.
+        """
         yield self
         for *_, item in _flatten("", vars(self)):
             if isinstance(item, Module) and id(item) not in (*parents, id(self)):
@@ -51,10 +78,10 @@ class Module:
     def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
         """Set every parameter and buffer to a C-ordered copy of the array with its dotted name. Dtypes do not change.
 
-        Raises CheckpointError if names or shapes differ. In this case the module does not change.
+        Raises CheckpointError as `check_state_dict` does. In this case the module does not change.
         """
+        self.check_state_dict(arrays)
         entries = {name: entry for name, *entry in self._entries()}
-        _check_arrays({name: _array(item).shape for name, (_, _, item) in entries.items()}, arrays)
         for name, (container, key, item) in entries.items():
             array = xp.array(arrays[name], dtype=_array(item).dtype, order="C")
             if isinstance(item, Tensor):
@@ -63,6 +90,10 @@ class Module:
                 item[...] = array
             else:
                 container[key] = array
+
+    def check_state_dict(self, arrays: Mapping[str, Array]) -> None:
+        """Raise CheckpointError if the names, the shapes or the kinds of dtypes differ from those of the module."""
+        _check_arrays({name: _array(item) for name, _, _, item in self._entries()}, arrays)
 
     def _entries(self, prefix: str = "", parents: tuple[int, ...] = ()) -> Iterator[tuple[str, Any, Any, Any]]:
         """Yield (dotted name, container, key, item) for every parameter and buffer; item is container[key].
@@ -91,13 +122,19 @@ def _array(value: Tensor | Array) -> Array:
     return value.data if isinstance(value, Tensor) else value
 
 
-def _check_arrays(expected: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Array]) -> None:
+def _check_arrays(expected: Mapping[str, Array], arrays: Mapping[str, Array]) -> None:
     missing = sorted(expected.keys() - arrays.keys())
     unexpected = sorted(arrays.keys() - expected.keys())
+    pairs = {name: (array, arrays[name]) for name, array in expected.items() if name in arrays}
     wrong_shape = [
-        f"{name}: expected {shape}, got {arrays[name].shape}"
-        for name, shape in expected.items()
-        if name in arrays and arrays[name].shape != shape
+        f"{name}: expected {array.shape}, got {found.shape}"
+        for name, (array, found) in pairs.items()
+        if array.shape != found.shape
+    ]
+    wrong_shape += [
+        f"{name}: expected {array.dtype}, got {found.dtype}"
+        for name, (array, found) in pairs.items()
+        if array.dtype.kind != found.dtype.kind
     ]
     if missing or unexpected or wrong_shape:
         raise CheckpointError(

@@ -1,6 +1,7 @@
 """Normalization layers.
 
-`num_features` is the number of real channels, which is the length of the last axis.
+`num_features` is the number of real channels, which is the length of the last axis. All layers raise ConfigError unless
+`num_features` is an integer of at least 1, eps > 0 and 0 <= momentum <= 1.
 """
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from .. import ops
 from ..autodiff import Tensor
 from ..backend import Array, xp
+from ..checks import checked_count, checked_number
 from ..ops.batchnorm import AllReduce, batch_statistics
 from ..ops.components import quaternion_channels
 from ..ops.quaternion_batchnorm import quaternion_statistics
@@ -32,11 +34,13 @@ class BatchNorm(Module):
     """
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
+        num_features = checked_count("num_features", num_features)
         self.weight = Tensor(xp.ones(num_features, dtype=np.float32), requires_grad=affine)
         self.bias = Tensor(xp.zeros(num_features, dtype=np.float32), requires_grad=affine)
         self.running_mean = xp.zeros(num_features, dtype=np.float32)
         self.running_var = xp.ones(num_features, dtype=np.float32)
-        self.eps, self.momentum, self.all_reduce = eps, momentum, None
+        self.eps, self.momentum = _checked_options(eps, momentum)
+        self.all_reduce: AllReduce = None
 
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None, relu: bool = False) -> Tensor:
         if not train:
@@ -66,7 +70,7 @@ class QuaternionBatchNorm(Module):
         self.bias = parameter(np.zeros(num_features, np.float32))
         self.running_mean = xp.zeros(num_features, dtype=np.float32)
         self.running_var = xp.ones(num_quaternions, dtype=np.float32)
-        self.eps, self.momentum = eps, momentum
+        self.eps, self.momentum = _checked_options(eps, momentum)
 
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
         if not train:
@@ -95,7 +99,7 @@ class WhiteningBatchNorm(Module):
         self.bias = parameter(np.zeros(num_features, np.float32))
         self.running_mean = xp.zeros(num_features, dtype=np.float32)
         self.running_cov = xp.tile(xp.eye(4), (num_quaternions, 1, 1))  # float64, see ops/whitening.py
-        self.eps, self.momentum = eps, momentum
+        self.eps, self.momentum = _checked_options(eps, momentum)
 
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
         if not train:
@@ -117,12 +121,16 @@ class LayerNorm(Module):
     """
 
     def __init__(self, num_features: int, *, eps: float = 1e-5) -> None:
-        self.weight = parameter(np.ones(num_features, np.float32))
+        self.weight = parameter(np.ones(checked_count("num_features", num_features), np.float32))
         self.bias = parameter(np.zeros(num_features, np.float32))
-        self.eps = eps
+        self.eps = checked_number("eps", eps, "(0, inf)")
 
     def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         return ops.layer_norm(x, self.weight, self.bias, eps=self.eps)
+
+
+def _checked_options(eps: float, momentum: float) -> tuple[float, float]:
+    return checked_number("eps", eps, "(0, inf)"), checked_number("momentum", momentum, "[0, 1]")
 
 
 def _moving_average(running: Array, batch: Array, momentum: float) -> Array:

@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
+from ..checks import checked_count
 from .module import Module
 
 
@@ -15,7 +16,7 @@ class Pool2d(Module):
     op: Callable[..., Tensor]
 
     def __init__(self, kernel_size: int = 2) -> None:
-        self.kernel_size = kernel_size
+        self.kernel_size = checked_count("kernel_size", kernel_size)
 
     def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         return self.op(x, kernel_size=self.kernel_size)

@@ -13,6 +13,7 @@ import numpy as np
 from .. import kernels
 from ..autodiff import Tensor
 from ..backend import Array, xp
+from ..checks import checked_number
 from ..errors import ShapeError
 from ..threads import CACHE_BYTES, chunk_slices, parallel_for, parallel_map
 
@@ -25,13 +26,13 @@ def batch_statistics(x: Array, all_reduce: AllReduce = None) -> tuple[Array, Arr
 
     Each chunk is centered with its own mean. The statistics of the chunks are combined in float64, so the result is
     accurate for millions of float32 entries. With `all_reduce`, the statistics are those of `x` in all processes.
-    Raises ShapeError for an empty batch.
+    Raises ShapeError for an empty batch or one axis.
 
     Source: T. F. Chan, G. H. Golub, R. J. LeVeque, Algorithms for computing the sample variance, 1983, eq. 1.5.
     """
-    if x.size == 0:
+    if x.ndim < 2 or x.size == 0:
         raise ShapeError(
-            f"batch statistics need at least one entry per channel, got shape {x.shape}; skip empty batches"
+            f"expected (..., C) with at least one entry per channel, got shape {x.shape}; skip empty batches"
         )
     mean, variance = kernels.normalize.moments(x) if kernels.supports(x) else _combined_moments(x)
     if all_reduce:
@@ -81,11 +82,11 @@ def batch_norm(
 
     Source: S. Ioffe, C. Szegedy, Batch normalization, 2015.
     """
-    if weight.shape != x.shape[-1:] or bias.shape != x.shape[-1:]:
-        raise ShapeError(f"expected weight and bias of shape {x.shape[-1:]}, got {weight.shape} and {bias.shape}")
+    if len(x.shape) < 2 or weight.shape != x.shape[-1:] or bias.shape != x.shape[-1:]:
+        raise ShapeError(f"expected x (..., C), weight and bias (C,), got {x.shape}, {weight.shape} and {bias.shape}")
     a, scale = x.data, weight.data
     mean, variance = running_stats or batch_stats or batch_statistics(a, all_reduce)
-    inv_std = 1 / xp.sqrt(variance + a.dtype.type(eps))
+    inv_std = 1 / xp.sqrt(variance + a.dtype.type(checked_number("eps", eps, "[0, inf)")))
     y = _affine(a, scale * inv_std, bias.data - mean * scale * inv_std, relu)
 
     coefficients = partial(_input_gradient_coefficients, a, mean, inv_std, scale, all_reduce)
@@ -198,7 +199,7 @@ def _parameter_gradients(grad: Array, x: Array, mean: Array, relu_output: Array 
         centered = rows[chunk] - means
         return xp.stack([_column_sums(masked_grad, channels), _column_products(centered, masked_grad, channels)])
 
-    return sum(parallel_map(work, _chunk_slices(rows)))
+    return sum(parallel_map(work, _chunk_slices(rows)), xp.zeros((2, channels), dtype=x.dtype))
 
 
 def _input_gradient_coefficients(

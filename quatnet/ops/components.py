@@ -1,5 +1,7 @@
 """Conversion between activations (..., 4C) in blocks r|i|j|k and quaternions (..., 4, C) with a component axis."""
 
+from numbers import Integral
+
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..quaternion.norms import norm_and_direction
@@ -10,7 +12,7 @@ def quaternion_channels(channels: int) -> int:
 
     Raises ShapeError unless `channels` is a positive multiple of 4.
     """
-    if channels < 4 or channels % 4:
+    if not isinstance(channels, Integral) or channels < 4 or channels % 4:
         raise ShapeError(f"expected a positive multiple of 4 real channels, in blocks r|i|j|k, got {channels}")
     return channels // 4
 

@@ -2,18 +2,23 @@
 
 The teacher outputs are an array without gradient. Its shape is that of the student outputs, (N, classes) or
 (N, features). All losses raise ShapeError if the shapes differ. Losses with a temperature raise ConfigError unless the
-temperature is finite and positive.
+temperature is from 1e-9 to 1e9.
+
+For a high temperature T, the KL divergence is about 1/T², much smaller than the rounding error of the logarithms of the
+probabilities in float32. Losses with a temperature are therefore computed in float64, without cancellation.
 """
 
-import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..autodiff import Tensor
-from ..autodiff.arrays import as_array
 from ..backend import Array, xp
-from ..errors import ConfigError, ShapeError
-from .activations import sigmoid
-from .losses import log_softmax
+from ..checks import checked_number
+from .losses import constant_like, log_softmax
+
+EXPECTED = "student and teacher outputs of the same shape (N, size)"
+TEMPERATURES = "[1e-9, 1e9]"  # beyond, the loss has no correct digits
 
 
 def distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: float = 2.0) -> Tensor:
@@ -25,38 +30,24 @@ def distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: flo
 
     Source: G. Hinton, O. Vinyals, J. Dean, Distilling the knowledge in a neural network, 2015, section 2.
     """
-    temperature = _checked_temperature(temperature)
-    log_q = log_softmax(_as_teacher(teacher_logits, logits) / temperature)
-    log_p = log_softmax(logits.data / temperature)
-    q, n = xp.exp(log_q), len(log_q)
-
-    def backward(grad: Array) -> Sequence[Array]:
-        return (grad * (temperature / n) * (xp.exp(log_p) - q),)
-
-    return Tensor.from_op(temperature**2 * (q * (log_q - log_p)).sum() / n, (logits,), backward)
+    z, v, temperature = _divide_by_temperature(logits, teacher_logits, temperature)
+    return _kl_loss(logits, log_softmax(v), log_softmax(z), temperature, len(z))
 
 
 def binary_distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: float = 2.0) -> Tensor:
     """Return the distillation loss for multi-label classification.
 
     The loss is T² · KL(σ(v) || σ(z)), averaged over N examples and all classes, with the temperature T, the sigmoid σ,
-    z = logits / T and v = teacher_logits / T. Each class is a Bernoulli variable. With s(a) = log(1 + eᵃ),
+    z = logits / T and v = teacher_logits / T. Each class is a Bernoulli variable with
 
-        KL = σ(v) log(σ(v) / σ(z)) + (1 - σ(v)) log((1 - σ(v)) / (1 - σ(z))) = s(z) - s(v) - σ(v) (z - v).
+        KL = σ(v) log(σ(v) / σ(z)) + (1 - σ(v)) log((1 - σ(v)) / (1 - σ(z))).
 
     The gradient is T (σ(z) - σ(v)) / (N · classes). For T = 1, the gradient equals that of
     `binary_cross_entropy_with_logits` with the targets σ(v).
     """
-    temperature = _checked_temperature(temperature)
-    v = _as_teacher(teacher_logits, logits) / temperature
-    z = logits.data / temperature
-    q = _sigmoid(v)
-
-    def backward(grad: Array) -> Sequence[Array]:
-        return (grad * (temperature / z.size) * (_sigmoid(z) - q),)
-
-    value = (_softplus(z) - _softplus(v) - q * (z - v)).mean()
-    return Tensor.from_op(temperature**2 * value, (logits,), backward)
+    z, v, temperature = _divide_by_temperature(logits, teacher_logits, temperature)
+    log_q, log_p = (_log_sigmoid(xp.stack([a, -a])) for a in (v, z))
+    return _kl_loss(logits, log_q, log_p, temperature, z.size)
 
 
 def mse_loss(features: Tensor, teacher_features: Array) -> Tensor:
@@ -67,7 +58,7 @@ def mse_loss(features: Tensor, teacher_features: Array) -> Tensor:
     Source: A. Romero and others, FitNets: hints for thin deep nets, 2015, equation 3, here with a mean instead of a
     sum.
     """
-    difference = features.data - _as_teacher(teacher_features, features)
+    difference = features.data - constant_like(features, teacher_features, EXPECTED)
 
     def backward(grad: Array) -> Sequence[Array]:
         return (grad * 2 * difference / difference.size,)
@@ -75,29 +66,30 @@ def mse_loss(features: Tensor, teacher_features: Array) -> Tensor:
     return Tensor.from_op((difference * difference).mean(), (features,), backward)
 
 
-def _checked_temperature(temperature: float) -> float:
-    if not 0 < temperature < math.inf:
-        raise ConfigError(f"expected a finite temperature above 0, got {temperature}")
-    return float(temperature)  # with a NumPy float64, float32 logits would be cast to float64
+def _divide_by_temperature(logits: Tensor, teacher_logits: Array, temperature: float) -> tuple[Array, Array, float]:
+    temperature = checked_number("temperature", temperature, TEMPERATURES)
+    v = constant_like(logits, teacher_logits, EXPECTED)
+    return logits.data.astype(np.float64) / temperature, v.astype(np.float64) / temperature, temperature
 
 
-def _as_teacher(teacher_outputs: Array, student: Tensor) -> Array:
-    """Return the teacher outputs in the dtype of the student outputs.
+def _kl_loss(logits: Tensor, log_q: Array, log_p: Array, temperature: float, count: int) -> Tensor:
+    """Return T² Σ KL(q || p) / count, where p belongs to `logits`, given the logarithms of q and p.
 
-    Raises ShapeError if the shapes differ, or if there are no examples.
+    The terms q log(q / p) are replaced by q log(q / p) + p - q, which have the same sum and are not negative. With
+    r = log(p / q), these terms are q (e^r - 1 - r).
     """
-    teacher_outputs = as_array(teacher_outputs).astype(student.data.dtype, copy=False)
-    if teacher_outputs.shape != student.shape or teacher_outputs.ndim != 2 or not teacher_outputs.size:
-        raise ShapeError(
-            "expected student and teacher outputs of the same shape (N, size), "
-            f"got {student.shape} and {teacher_outputs.shape}"
-        )
-    return teacher_outputs
+    q, p, dtype = xp.exp(log_q), xp.exp(log_p), logits.data.dtype
+    r = xp.where(q == 0, 1, log_p - xp.where(q == 0, 0, log_q))
+    small = xp.minimum(r, 1)
+    terms = xp.where(r < 1, q * (xp.expm1(small) - small), p - q - q * r)
+
+    def backward(grad: Array) -> Sequence[Array]:
+        difference = xp.where(r < 1, q * xp.expm1(small), p - q).reshape(-1, *logits_shape)[0]
+        return ((grad * (temperature / count) * difference).astype(dtype),)
+
+    logits_shape = logits.shape
+    return Tensor.from_op((temperature**2 * terms.sum() / count).astype(dtype), (logits,), backward)
 
 
-def _sigmoid(a: Array) -> Array:
-    return sigmoid(Tensor(a)).data
-
-
-def _softplus(a: Array) -> Array:
-    return xp.maximum(a, 0) + xp.log1p(xp.exp(-xp.abs(a)))
+def _log_sigmoid(a: Array) -> Array:
+    return xp.minimum(a, 0) - xp.log1p(xp.exp(-xp.abs(a)))

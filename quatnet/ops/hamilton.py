@@ -23,12 +23,12 @@ def hamilton_product(p: Tensor, q: Tensor, *, axis: int = -1) -> Tensor:
     Raises ShapeError unless `axis` has length 4 in p and q, and the other axes broadcast. If p and q differ in `ndim`,
     `axis` must be negative.
     """
-    a, b = data_of(p), data_of(q)
+    a, b = as_quaternion_array(data_of(p), axis), as_quaternion_array(data_of(q), axis)
     if axis >= 0 and a.ndim != b.ndim:
         raise ShapeError(f"expected axis < 0 for shapes {a.shape} and {b.shape} of different ndim, got axis={axis}")
     check_broadcast(a.shape, b.shape)
     if a.shape == b.shape and kernels.supports(a, b):
-        y = kernels.hamilton.product(as_quaternion_array(a, axis), b, axis)
+        y = kernels.hamilton.product(a, b, axis)
         return Tensor.from_op(y, (p, q), lambda grad: kernels.hamilton.gradients(a, b, grad, axis))
 
     def backward(grad: Array) -> Sequence[Array]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ..autodiff import Tensor
 from ..backend import Array, xp
+from ..checks import checked_number
 from ..errors import ShapeError
 
 
@@ -18,7 +19,7 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, *, eps: float = 1e-5) ->
     """
     if not x.shape or not weight.shape == bias.shape == x.shape[-1:]:
         raise ShapeError(f"expected weight and bias of shape {x.shape[-1:]}, got {weight.shape} and {bias.shape}")
-    a, scale = x.data, weight.data
+    a, scale, eps = x.data, weight.data, checked_number("eps", eps, "[0, inf)")
 
     def backward(grad: Array) -> Sequence[Array]:
         normalized, inv_std = _normalize(a, eps)

@@ -1,14 +1,16 @@
 """Classification losses on logits, averaged over the batch.
 
 All losses raise ShapeError unless `logits` and `targets` have the same shape (N, classes). The losses are computed
-without overflow in exp and log.
+without overflow in exp and log. A logit of -inf is a probability of 0. Its term is 0 if its target is 0.
 """
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..autodiff import Tensor
-from ..autodiff.arrays import as_array
 from ..backend import Array, xp
+from ..checks import as_array
 from ..errors import ShapeError
 
 
@@ -24,22 +26,24 @@ def cross_entropy(logits: Tensor, targets: Array) -> Tensor:
     `targets` (N, classes) are class probabilities, such as one-hot, smoothed or mixed targets. If the targets of each
     example sum to 1, the gradient is (softmax(logits) - targets) / N.
     """
-    targets = _as_targets(targets, logits)
+    targets = constant_like(logits, targets, "logits and targets of the same shape (N, classes)")
     log_p = log_softmax(logits.data)
+    terms = targets * xp.where((targets == 0) & (log_p == -np.inf), 0, log_p)
 
     def backward(grad: Array) -> Sequence[Array]:
         return (grad * (xp.exp(log_p) * targets.sum(axis=-1, keepdims=True) - targets) / len(targets),)
 
-    return Tensor.from_op(-(targets * log_p).sum() / len(targets), (logits,), backward)
+    return Tensor.from_op(-terms.sum() / len(targets), (logits,), backward)
 
 
 def binary_cross_entropy_with_logits(logits: Tensor, targets: Array) -> Tensor:
     """Return the binary cross entropy, averaged over N examples and all classes, for multi-label targets.
 
     For a logit z, a target t and the sigmoid σ, the binary cross entropy is -t log σ(z) - (1 - t) log(1 - σ(z)). It is
-    computed as max(z, 0) - z t + log(1 + e^-|z|). The gradient is (σ(z) - t) / (N · classes).
+    computed as |z| w + log(1 + e^-|z|) with w = 1 - t for z > 0 and w = t otherwise. The gradient is
+    (σ(z) - t) / (N · classes).
     """
-    targets = _as_targets(targets, logits)
+    targets = constant_like(logits, targets, "logits and targets of the same shape (N, classes)")
     z = logits.data
     exp_minus_abs = xp.exp(-xp.abs(z))
 
@@ -47,19 +51,20 @@ def binary_cross_entropy_with_logits(logits: Tensor, targets: Array) -> Tensor:
         sigmoid = xp.where(z >= 0, 1, exp_minus_abs) / (1 + exp_minus_abs)
         return (grad * (sigmoid - targets) / z.size,)
 
-    value = (xp.maximum(z, 0) - z * targets + xp.log1p(exp_minus_abs)).mean()
+    weight = xp.where(z > 0, 1 - targets, targets)
+    value = (xp.where(weight == 0, 0, xp.abs(z)) * weight + xp.log1p(exp_minus_abs)).mean()
     return Tensor.from_op(value, (logits,), backward)
 
 
-def _as_targets(targets: Array, logits: Tensor) -> Array:
-    """Return `targets` as an array in the dtype of `logits`.
+def constant_like(outputs: Tensor, constant: Array, expected: str) -> Array:
+    """Return `constant`, such as targets, as an array in the dtype of `outputs`.
 
-    Raises ShapeError if the shapes differ, or if there are no examples.
+    Raises ShapeError, with `expected` in the message, if the shapes differ, or if there are no examples.
     """
-    targets = as_array(targets).astype(logits.data.dtype, copy=False)
-    if targets.shape != logits.shape or targets.ndim != 2 or not targets.size:
+    array = as_array(constant).astype(outputs.data.dtype, copy=False)
+    if array.shape != outputs.shape or array.ndim != 2 or not array.size:
         raise ShapeError(
-            f"expected logits and targets of the same shape (N, classes), got {logits.shape} and {targets.shape};"
+            f"expected {expected}, got {outputs.shape} and {array.shape};"
             " datasets.one_hot converts class labels to targets"
         )
-    return targets
+    return array

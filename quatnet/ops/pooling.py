@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from .. import kernels
 from ..autodiff import Tensor
 from ..backend import Array, xp
+from ..checks import checked_count
 from ..errors import ShapeError
 from ..quaternion import norm
 from ..threads import chunk_slices, parallel_for
@@ -16,8 +17,7 @@ from .components import merge_components, split_components
 
 def _window_entries(x: Array, kernel_size: int) -> Iterator[Array]:
     """Yield kernel_size² views of `x`. Each view contains the entries at one position of all windows."""
-    if kernel_size < 1:
-        raise ShapeError(f"expected kernel_size of at least 1, got {kernel_size}")
+    kernel_size = checked_count("kernel_size", kernel_size)
     height, width = x.shape[1] // kernel_size * kernel_size, x.shape[2] // kernel_size * kernel_size
     if not height or not width:
         raise ShapeError(f"a {kernel_size} x {kernel_size} window is larger than the {x.shape[1]} x {x.shape[2]} image")

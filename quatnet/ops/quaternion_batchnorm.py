@@ -6,6 +6,7 @@ import numpy as np
 
 from ..autodiff import Tensor
 from ..backend import Array, xp
+from ..checks import checked_number
 from ..errors import ShapeError
 from .batchnorm import batch_statistics
 from .components import merge_components, split_components
@@ -54,7 +55,7 @@ def quaternion_batch_norm(
         raise ShapeError(f"expected {expected} for x {x.shape}, got {weight.shape} and {bias.shape}")
     rows = rows.reshape(-1, *rows.shape[-2:])
     mean, variance = quaternion_statistics(x.data) if running_stats is None else running_stats
-    inv_std = 1 / xp.sqrt(variance + rows.dtype.type(eps))
+    inv_std = 1 / xp.sqrt(variance + rows.dtype.type(checked_number("eps", eps, "[0, inf)")))
     scale = weight.data * inv_std
 
     def backward(grad: Array) -> Sequence[Array]:

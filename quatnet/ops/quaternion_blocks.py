@@ -8,6 +8,7 @@ from typing import Any
 
 from ..autodiff import Tensor
 from ..backend import Array
+from ..checks import checked_count
 from ..conv import plain
 from ..errors import ShapeError
 from ..quaternion import left_matrix, left_matrix_adjoint
@@ -15,12 +16,17 @@ from ..quaternion import left_matrix, left_matrix_adjoint
 
 def check_conv_shapes(x: Tensor, w: Tensor, groups: int) -> None:
     """Raise ShapeError unless `x` is (N, H, W, 4C), `w` is (4, KH, KW, C / groups, O), and `groups` divides O."""
-    if w.data.ndim != 5 or w.shape[0] != 4 or x.data.ndim != 4 or x.shape[-1] != 4 * groups * w.shape[3]:
+    if (
+        w.data.ndim != 5
+        or w.shape[0] != 4
+        or x.data.ndim != 4
+        or x.shape[-1] != 4 * checked_count("groups", groups) * w.shape[3]
+    ):
         raise ShapeError(
             f"expected x (N, H, W, 4C) and w (4, KH, KW, C / groups, O), got {x.shape} and {w.shape} with groups "
             f"{groups}; the number of real channels is four times the number of quaternion channels"
         )
-    if groups < 1 or w.shape[4] % groups:
+    if w.shape[4] % groups:
         raise ShapeError(f"expected a number of filters divisible by groups={groups}, got {w.shape[4]} in w {w.shape}")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..autodiff import Tensor
 from ..backend import Array, xp
+from ..checks import checked_number
 from ..errors import QuatnetError, ShapeError
 from ..threads import chunk_slices, parallel_for
 from .components import merge_components, split_components
@@ -100,7 +101,7 @@ def whitening_batch_norm(
         expected = f"weight {(10, len(columns))} and bias {x.shape[-1:]}"
         raise ShapeError(f"expected {expected} for x {x.shape}, got {weight.shape} and {bias.shape}")
     mean, covariance = whitening_statistics(x.data) if running_stats is None else running_stats
-    w = _inverse_cholesky_factor(covariance, eps).astype(columns.dtype)
+    w = _inverse_cholesky_factor(covariance, checked_number("eps", eps, "[0, inf)")).astype(columns.dtype)
     entries = xp.asarray(_ENTRIES, dtype=columns.dtype)
     s = (weight.data.T @ entries).reshape(-1, 4, 4)
     centered = columns - split_components(mean).T[:, :, None]

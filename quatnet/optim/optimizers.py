@@ -7,7 +7,8 @@ import numpy as np
 from .. import kernels
 from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
-from ..errors import CheckpointError, ConfigError
+from ..checks import checked_number
+from ..errors import CheckpointError, ConfigError, ShapeError
 from ..threads import chunk_slices, parallel_for
 
 Params = Iterable[Tensor] | Iterable[tuple[str, Tensor]]
@@ -25,16 +26,15 @@ class Optimizer:
     Raises
     ------
     ConfigError
-        `params` is empty or contains items that are not tensors, or `lr` or `weight_decay` is negative.
+        `params` is empty, contains a tensor twice or other items than tensors, or an option is out of range.
     """
 
     state_names: tuple[str, ...] = ()  # names of the state arrays of each parameter
 
     def __init__(self, params: Params, lr: float = 1e-3, *, weight_decay: float = 0.0) -> None:
         self.parameters = _by_name(params)
-        if not (lr >= 0 and weight_decay >= 0):
-            raise ConfigError(f"expected lr >= 0 and weight_decay >= 0, got {lr} and {weight_decay}")
-        self.lr, self.weight_decay, self.steps = lr, weight_decay, 0
+        self.lr = checked_number("lr", lr, "[0, inf)")
+        self.weight_decay, self.steps = checked_number("weight_decay", weight_decay, "[0, inf)"), 0
         self.state = {
             f"{state_name}/{name}": xp.zeros(tensor.shape, dtype=tensor.data.dtype)
             for name, tensor in self.parameters.items()
@@ -42,12 +42,18 @@ class Optimizer:
         }
 
     def step(self, *, lr: float | None = None) -> None:
-        """Update every parameter that has a gradient. `lr` is the learning rate of this step, by default `self.lr`."""
+        """Update every parameter that has a gradient. `lr` is the learning rate of this step, by default `self.lr`.
+
+        Raises ConfigError or ShapeError, before any update, if `lr` or the shape of a gradient is invalid.
+        """
+        lr = checked_number("lr", self.lr if lr is None else lr, "[0, inf)")
+        tensors = {name: tensor for name, tensor in self.parameters.items() if tensor.grad is not None}
+        for name, tensor in tensors.items():
+            if xp.asarray(tensor.grad).shape != tensor.shape:
+                raise ShapeError(f"expected a gradient of shape {tensor.shape} for the parameter {name}")
         self.steps += 1
-        lr = float(self.lr if lr is None else lr)  # with a NumPy float64, float32 parameters would be cast to float64
-        for name, tensor in self.parameters.items():
-            if tensor.grad is not None:
-                tensor.data = self._updated(name, tensor, lr)
+        for name, tensor in tensors.items():
+            tensor.data = self._updated(name, tensor, lr)
 
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to None."""
@@ -75,14 +81,19 @@ class Optimizer:
     def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
         """Set the number of steps and the state arrays to those of a `state_dict()`.
 
-        Raises CheckpointError if names or shapes differ, as for another optimizer or other parameters.
+        Raises CheckpointError as `check_state_dict` does. In this case the optimizer does not change.
         """
-        if arrays.keys() != {"steps", *self.state} or any(
-            arrays[key].shape != value.shape for key, value in self.state.items()
-        ):
-            raise CheckpointError(f"expected the state of {type(self).__name__} for this model; other names or shapes")
+        self.check_state_dict(arrays)
         self.steps = int(arrays["steps"])
         self.state = {key: xp.array(arrays[key], order="C") for key in self.state}
+
+    def check_state_dict(self, arrays: Mapping[str, Array]) -> None:
+        """Raise CheckpointError if names, shapes or dtypes differ, as for another optimizer or other parameters."""
+        expected = {"steps": np.asarray(self.steps)} | self.state
+        if arrays.keys() != expected.keys() or any(
+            (arrays[key].shape, arrays[key].dtype) != (value.shape, value.dtype) for key, value in expected.items()
+        ):
+            raise CheckpointError(f"expected the state of {type(self).__name__} for this model; other names or shapes")
 
     def _compute_update(self, p: Array, grad: Array, *state: Array, apply_weight_decay: bool) -> Array:
         """Return the update of `p`, divided by the learning rate, as a new array. `state` is updated in place.
@@ -98,6 +109,8 @@ def _by_name(params: Params) -> dict[str, Tensor]:
     pairs = [item if isinstance(item, tuple) else (str(i), item) for i, item in enumerate(items)]
     if not pairs or not all(isinstance(tensor, Tensor) for _, tensor in pairs):
         raise ConfigError(f"expected at least one tensor, as in model.parameters(), got {type(params).__name__}")
+    if min(len({id(tensor) for _, tensor in pairs}), len(dict(pairs))) < len(pairs):
+        raise ConfigError("expected every tensor once, and every name once, as in model.parameters()")
     return dict(pairs)
 
 
@@ -111,7 +124,7 @@ class SGD(Optimizer):
 
     def __init__(self, params: Params, lr: float = 1e-3, *, momentum: float = 0.9, weight_decay: float = 0.0) -> None:
         super().__init__(params, lr, weight_decay=weight_decay)
-        self.momentum = momentum
+        self.momentum = checked_number("momentum", momentum, "[0, 1)")
 
     def _compute_update(self, p: Array, grad: Array, *state: Array, apply_weight_decay: bool) -> Array:
         (velocity,) = state
@@ -144,7 +157,9 @@ class Adam(Optimizer):
     ) -> None:
         self.state_names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if amsgrad else ("exp_avg", "exp_avg_sq")
         super().__init__(params, lr, weight_decay=weight_decay)
-        self.betas, self.eps, self.amsgrad = betas, eps, amsgrad
+        beta1, beta2 = betas if isinstance(betas, tuple | list) and len(betas) == 2 else (None, None)
+        self.betas = checked_number("betas[0]", beta1, "[0, 1)"), checked_number("betas[1]", beta2, "[0, 1)")
+        self.eps, self.amsgrad = checked_number("eps", eps, "(0, inf)"), amsgrad
 
     def _updated(self, name: str, tensor: Tensor, lr: float) -> Array:
         state = [self.state[f"{state_name}/{name}"] for state_name in self.state_names]
@@ -195,8 +210,10 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> Array:
     """Scale all gradients so that their total norm is at most `max_norm`. Return the total norm before scaling.
 
     The total norm is the Euclidean norm of all entries of all gradients. The return value is a 0-d array, because
-    conversion to a Python number would synchronize the GPU.
+    conversion to a Python number would synchronize the GPU. If it is infinite or NaN, so are scaled gradients. Raises
+    ConfigError unless `max_norm` is above 0 and finite.
     """
+    max_norm = checked_number("max_norm", max_norm, "(0, inf)")
     pairs = [(tensor, tensor.grad) for tensor in parameters if tensor.grad is not None]
     norm = xp.sqrt(sum((grad.astype(np.float64) ** 2).sum() for _, grad in pairs))
     factor = max_norm / xp.maximum(norm, max_norm)  # the factor is 1 if norm <= max_norm

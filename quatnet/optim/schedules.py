@@ -2,6 +2,8 @@
 
 import math
 
+from ..checks import checked_count, checked_number
+
 
 def one_cycle(step: int, total_steps: int, *, max_lr: float, pct_start: float = 0.3, div_factor: float = 25.0) -> float:
     """Return the learning rate of `step` in range(total_steps) for the one-cycle schedule.
@@ -11,6 +13,9 @@ def one_cycle(step: int, total_steps: int, *, max_lr: float, pct_start: float = 
 
     Source: L. Smith, N. Topin, Super-convergence, 2018. The two cosine phases are those of OneCycleLR of PyTorch.
     """
+    step, total_steps = checked_count("step", step, 0), checked_count("total_steps", total_steps)
+    max_lr, pct_start = checked_number("max_lr", max_lr, "[0, inf)"), checked_number("pct_start", pct_start, "[0, 1]")
+    div_factor = checked_number("div_factor", div_factor, "[1, inf)")
     peak = max(1.0, pct_start * total_steps - 1)
     if step <= peak:
         return _cosine(max_lr / div_factor, max_lr, step / peak)
@@ -22,7 +27,8 @@ def cosine(step: int, total_steps: int, *, max_lr: float) -> float:
 
     The learning rate decreases from `max_lr` to about 0.
     """
-    return _cosine(max_lr, 0.0, step / total_steps)
+    progress = checked_count("step", step, 0) / checked_count("total_steps", total_steps)
+    return _cosine(checked_number("max_lr", max_lr, "[0, inf)"), 0.0, progress)
 
 
 def _cosine(start: float, end: float, progress: float) -> float:

@@ -2,8 +2,8 @@
 
 from .. import ops
 from ..autodiff import Tensor
-from ..autodiff.arrays import as_array
 from ..backend import Array
+from ..checks import as_array
 
 
 def distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: float = 2.0) -> Tensor:

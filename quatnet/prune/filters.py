@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ConfigError
-from ..models import ChannelGroup, Config, Network, build, num_filters, shared_channels, with_filters
+from ..models import ChannelGroup, Config, Network, num_filters, shared_channels, with_filters
+from ..models.build import rebuild
 
 KeepIndices = Mapping[str, np.ndarray]  # first producer of a channel group -> indices of the filters to keep
 NORM_ARRAYS = ("weight", "bias", "running_mean", "running_var")
@@ -43,21 +44,20 @@ def plan_pruning(config: Config, keep: KeepIndices) -> list[AxisSelection]:
 def prune_filters(model: Network, keep: KeepIndices) -> Network:
     """Return a smaller network that contains only the filters in `keep`.
 
-    Layers that are not in `keep` are not pruned. Raises ConfigError as `plan_pruning` does.
+    Layers that are not in `keep` are not pruned. Raises ConfigError as `plan_pruning` does, and for a subclass of a
+    network of quatnet or a network with replaced layers.
     """
     state = model.state_dict()
     for entry in plan_pruning(model.config, keep):
         state[entry.name] = np.take(state[entry.name], entry.indices, axis=entry.axis)
     config = with_filters(model.config, {name: len(filters) for name, filters in keep.items()})
-    pruned = build(config, rng=np.random.default_rng(0))
-    pruned.load_state_dict(state)
-    return pruned
+    return rebuild(model, config, state)
 
 
 def mask_filters(model: Network, keep: KeepIndices) -> Network:
     """Return a network of the same size in which the output of all filters not in `keep` is 0.
 
-    The outputs are equal to the outputs of `prune_filters(model, keep)`. Raises ConfigError as `plan_pruning` does.
+    The outputs are equal to the outputs of `prune_filters(model, keep)`. Raises ConfigError as `prune_filters` does.
     """
     state = model.state_dict()
     for group, filters in _groups(model.config, keep):
@@ -65,9 +65,7 @@ def mask_filters(model: Network, keep: KeepIndices) -> Network:
         mask = np.tile(np.isin(np.arange(count), filters), 4 if model.config.quaternion else 1)
         for name in (f"{norm}.{array}" for norm in group.norms for array in ("weight", "bias")):
             state[name] *= mask
-    masked = build(model.config, rng=np.random.default_rng(0))
-    masked.load_state_dict(state)
-    return masked
+    return rebuild(model, model.config, state)
 
 
 def _real_channels(filters: np.ndarray, count: int, quaternion: bool) -> np.ndarray:

@@ -7,6 +7,7 @@ input channels. Scores have the shape (filters,). A quaternion filter has one sc
 import numpy as np
 
 from ..backend import asnumpy
+from ..checks import as_array
 from ..quaternion import left_matrix
 
 
@@ -15,7 +16,7 @@ def l1_scores(weight: np.ndarray) -> np.ndarray:
 
     Source: H. Li and others, Pruning filters for efficient ConvNets, 2017.
     """
-    return np.abs(weight).sum(axis=tuple(range(weight.ndim - 1)))
+    return np.abs(as_array(weight, np)).sum(axis=tuple(range(weight.ndim - 1)))
 
 
 def l2_scores(weight: np.ndarray) -> np.ndarray:
@@ -62,6 +63,7 @@ def _filter_matrices(weight: np.ndarray) -> np.ndarray:
 
     The shape is (filters, taps, inputs) for a real weight and (filters, 4 taps, 4 inputs) for a quaternion weight.
     """
+    weight = as_array(weight, np)
     if weight.ndim == 4:
         return weight.reshape(-1, *weight.shape[2:]).transpose(2, 0, 1)
     blocks = asnumpy(left_matrix(weight.reshape(4, -1, *weight.shape[3:]), axis=0))  # (4, 4, taps, inputs, filters)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..checks import as_scores
 from ..errors import ConfigError
 from ..models import Network, remaining_filters, shared_channels
 from .criteria import Criterion, l1
@@ -48,5 +49,8 @@ def select_counts(model: Network, counts: Mapping[str, int], *, criterion: Crite
 
 
 def top_k(scores: np.ndarray, k: int) -> np.ndarray:
-    """Return the sorted indices of the `k` highest scores. Among equal scores, the first scores are selected."""
-    return np.sort(np.argsort(-scores, kind="stable")[:k])
+    """Return the sorted indices of the `k` highest scores. Among equal scores, the first scores are selected.
+
+    Raises ShapeError if the scores contain NaN.
+    """
+    return np.sort(np.argsort(-as_scores(scores), kind="stable")[:k])

@@ -1,4 +1,6 @@
-"""Quaternion algebra on plain arrays of any float dtype.
+"""Quaternion algebra on plain arrays of float32, float64 or longdouble.
+
+Results have the dtype of the arguments. Integers are converted to float64 and float16 to float32 first.
 
 The components r, i, j, k lie along any axis of length 4. The signs of the Hamilton product are written once, in
 `product.py`. All other functions are derived from this product.

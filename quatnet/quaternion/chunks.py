@@ -10,10 +10,12 @@ last digit differently at the end of a chunk.
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Integral
 
 import numpy as np
 
 from ..backend import Array, on_gpu, xp
+from ..checks import as_array
 from ..errors import ShapeError
 from ..threads import chunk_slices, parallel_for
 
@@ -33,18 +35,25 @@ def apply_chunked(
     contiguous : whether each chunk is first copied to contiguous memory
     """
     arrays = tuple(_components_first(array, axis) for array in arrays)
-    ndim = max(*(array.ndim - 1 for array in arrays), *(scalar.ndim for scalar in scalars), 0)
+    shape = broadcast_shape(*(array.shape[1:] for array in arrays), *(scalar.shape for scalar in scalars))
+    ndim = len(shape)
     arrays = tuple(array[(slice(None), *(None,) * (ndim - array.ndim + 1))] for array in arrays)
     scalars = tuple(scalar[(None,) * (ndim - scalar.ndim)] for scalar in scalars)
-    if not on_gpu():
-        shape = np.broadcast(*(array[0] for array in arrays), *scalars).shape
-        if math.prod(shape) >= MIN_CHUNKED_SIZE:
-            return _in_chunks(formula, arrays, scalars, shape, axis, np.ascontiguousarray if contiguous else np.asarray)
+    if not on_gpu() and math.prod(shape) >= MIN_CHUNKED_SIZE:
+        return _in_chunks(formula, arrays, scalars, shape, axis, np.ascontiguousarray if contiguous else np.asarray)
     components = formula(*map(xp.ascontiguousarray, arrays), *scalars)
     result = xp.empty((len(components), *components[0].shape), components[0].dtype)
     for index, component in enumerate(components):
         result[index] = component
     return _components_to(result, axis)
+
+
+def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape to which `shapes` broadcast. Raises ShapeError if they do not."""
+    try:
+        return shapes[0] if len(set(shapes)) == 1 else np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ShapeError(f"expected shapes that broadcast, apart from the component axis, got {shapes}") from None
 
 
 def _components_first(array: Array, axis: int) -> Array:
@@ -96,9 +105,9 @@ def _select(array: Array, chunk: slice, axes_after: int) -> Array:
 
 
 def as_quaternion_array(q: Array, axis: int) -> Array:
-    """Return `q` as an array. Raises ShapeError if `axis` does not exist or does not have length 4."""
-    q = xp.asarray(q)
-    if not -q.ndim <= axis < q.ndim or q.shape[axis] != 4:
+    """Return `q` as a float array. Raises ShapeError if `axis` does not exist or does not have length 4."""
+    q = as_array(q)
+    if not has_axis(q, axis) or q.shape[axis] != 4:
         raise ShapeError(
             f"expected an array of length 4 (r, i, j, k) along axis {axis}, got shape {q.shape}; pass axis=..."
         )
@@ -106,8 +115,28 @@ def as_quaternion_array(q: Array, axis: int) -> Array:
 
 
 def as_vector_array(v: Array, axis: int) -> Array:
-    """Return `v` as an array. Raises ShapeError if `axis` does not exist or does not have length 3."""
-    v = xp.asarray(v)
-    if not -v.ndim <= axis < v.ndim or v.shape[axis] != 3:
+    """Return `v` as a float array. Raises ShapeError if `axis` does not exist or does not have length 3."""
+    v = as_array(v)
+    if not has_axis(v, axis) or v.shape[axis] != 3:
         raise ShapeError(f"expected length 3 along axis {axis}, got an array of shape {v.shape}; pass axis=...")
     return v
+
+
+def as_matrix_array(matrix: Array, axis: int, size: int) -> Array:
+    """Return square float matrices along `axis` and the next axis, with these axes moved to the end.
+
+    Raises ShapeError if `axis` does not exist or the matrices are not `size` x `size`.
+    """
+    matrix = as_array(matrix)
+    position = axis % matrix.ndim if has_axis(matrix, axis) else matrix.ndim
+    if matrix.shape[position : position + 2] != (size, size):
+        raise ShapeError(
+            f"expected {size}x{size} matrices along axis {axis} and the next axis, got shape {matrix.shape}; "
+            "pass axis=..."
+        )
+    return xp.moveaxis(matrix, (position, position + 1), (-2, -1))
+
+
+def has_axis(array: Array, axis: int) -> bool:
+    """Return whether `axis` is an axis of `array`."""
+    return isinstance(axis, Integral) and -array.ndim <= axis < array.ndim

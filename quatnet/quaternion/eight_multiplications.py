@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..backend import Array, xp
+from .chunks import as_quaternion_array
 
 HADAMARD = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])
 
@@ -18,13 +19,14 @@ def eight_products(p: Array, q: Array, multiply: Callable[[Array, Array], Array]
 
     Parameters
     ----------
-    p, q : arrays or sequences of 4 components
+    p, q : arrays or sequences of 4 components, which are real numbers, or objects in an array of dtype object
     multiply : bilinear product of a component of p and a component of q, such as a product of numbers or matrices, or
         a convolution. The component of p is always the left factor, so the product need not commute.
 
     Source: P. Klęsk and A. Cariow for these formulas. T. D. Howell and J.-C. Lafon, 1975, for the first algorithm with
     8 multiplications.
     """
+    p, q = (a if getattr(a, "dtype", None) == np.dtype(object) else as_quaternion_array(a, 0) for a in (p, q))
     transformed = [multiply(a, b) for a, b in zip(_hadamard_transform(p), _hadamard_transform(q), strict=True)]
     z = [total * 0.25 for total in _hadamard_transform(transformed)]
     r = 2 * multiply(p[0], q[0]) - z[0]

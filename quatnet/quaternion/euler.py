@@ -95,8 +95,9 @@ def _sign(a: int, b: int, c: int) -> int:
 
 def _letters(convention: str) -> list[int]:
     """Return the component index of each letter: 1 for x, 2 for y, 3 for z."""
-    letters = ["xyz".find(letter) + 1 for letter in convention.lower()]
-    one_case = convention.isupper() or convention.islower()
+    text = convention if isinstance(convention, str) else ""
+    letters = ["xyz".find(letter) + 1 for letter in text.lower()]
+    one_case = text.isupper() or text.islower()
     if not one_case or len(letters) != 3 or 0 in letters or not np.diff(letters).all():
         raise ConfigError(
             f"convention={convention!r}: expected three letters with different neighbors, "

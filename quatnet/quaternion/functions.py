@@ -11,6 +11,7 @@ Rounding errors are a few units in the last place of the norm of the result. All
 import numpy as np
 
 from ..backend import Array, xp
+from ..checks import as_array
 from .chunks import apply_chunked, as_quaternion_array
 from .norms import ratio, safe_scale, vector_norm, zero_to_one
 from .product import hamilton_product
@@ -83,7 +84,7 @@ def power(q: Array, exponent: Array, *, axis: int = -1) -> Array:
 
     Angles are computed in half turns, so that i² = -1 exactly.
     """
-    return apply_chunked(_power, as_quaternion_array(q, axis), scalars=(xp.asarray(exponent),), axis=axis)
+    return apply_chunked(_power, as_quaternion_array(q, axis), scalars=(as_array(exponent),), axis=axis)
 
 
 def _power(q: Array, t: Array) -> Array:

@@ -6,6 +6,7 @@ As in `rotation`, quaternions are normalized first, and the result for 0 is nan.
 import numpy as np
 
 from ..backend import Array, xp
+from ..checks import as_array
 from .chunks import apply_chunked, as_quaternion_array
 from .functions import exp, log
 from .norms import ratio, unit_vector, vector_norm
@@ -48,7 +49,7 @@ def slerp(p: Array, q: Array, t: Array, *, axis: int = -1) -> Array:
     Source: K. Shoemake, 1985.
     """
     return apply_chunked(
-        _slerp, as_quaternion_array(p, axis), as_quaternion_array(q, axis), scalars=(xp.asarray(t),), axis=axis
+        _slerp, as_quaternion_array(p, axis), as_quaternion_array(q, axis), scalars=(as_array(t),), axis=axis
     )
 
 
@@ -76,7 +77,7 @@ def squad(p: Array, a: Array, b: Array, q: Array, t: Array, *, axis: int = -1) -
         return _slerp(_slerp(p, q, t), _slerp(a, b, t), 2 * t * (1 - t))
 
     arrays = (as_quaternion_array(array, axis) for array in (p, a, b, q))
-    return apply_chunked(formula, *arrays, scalars=(xp.asarray(t),), axis=axis)
+    return apply_chunked(formula, *arrays, scalars=(as_array(t),), axis=axis)
 
 
 def squad_control(before: Array, q: Array, after: Array, *, axis: int = -1) -> Array:

@@ -6,8 +6,8 @@ import numpy as np
 
 from ..backend import Array, on_gpu, xp
 from ..errors import ConfigError, ShapeError
-from ..threads import parallel_map
-from .chunks import as_quaternion_array
+from ..threads import parallel_map, single_threaded_blas
+from .chunks import as_quaternion_array, broadcast_shape
 from .eight_multiplications import eight_products
 from .real_matrices import left_matrix
 
@@ -39,9 +39,11 @@ def matrix_product(p: Array, q: Array, *, axis: int = 0, products: int = 8) -> A
         raise ShapeError(
             f"expected matrices of shapes (..., M, K) and (..., K, N), got {p.shape[1:]} and {q.shape[1:]}"
         )
+    broadcast_shape(p.shape[1:-2], q.shape[1:-2])
     if products not in (8, 16):
         raise ConfigError(f"expected products=8 or 16 products of real matrices, got products={products!r}")
-    product = _in_column_chunks(_eight_products if products == 8 else _sixteen_products, p, q)
+    with single_threaded_blas():
+        product = _in_column_chunks(_eight_products if products == 8 else _sixteen_products, p, q)
     return xp.moveaxis(product, 0, axis)
 
 

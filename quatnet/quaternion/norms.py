@@ -19,7 +19,6 @@ def safe_scale(v: Array) -> tuple[Array, Array, Array]:
     0. If a component of v is infinite, s is infinite. In v / s, infinite components are then ±1, and finite components
     are 0. A nan propagates to all components.
     """
-    v = v if v.dtype.kind == "f" else v.astype(np.float64)
     total = sum_of_squares(v)
     safe = (total > _smallest_safe(total.dtype)) & (total < np.inf)
     if not on_gpu() and safe.all():

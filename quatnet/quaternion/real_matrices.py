@@ -5,8 +5,7 @@ from functools import cache
 import numpy as np
 
 from ..backend import Array, asnumpy, xp
-from ..errors import ShapeError
-from .chunks import as_quaternion_array
+from .chunks import as_matrix_array, as_quaternion_array
 from .product import hamilton_product
 
 
@@ -86,15 +85,9 @@ def right_matrix_adjoint(grad: Array, *, axis: int = -2) -> Array:
 
 def _sum_entries(grad: Array, axis: int, entries: _Entries) -> Array:
     """Return the adjoint of `_fill_matrix`: for each component, the sum of its four entries with their signs."""
-    grad = xp.asarray(grad)
-    position = axis % grad.ndim if grad.ndim else 0
-    if not -grad.ndim <= axis < grad.ndim or grad.shape[position : position + 2] != (4, 4):
-        raise ShapeError(
-            f"expected 4x4 matrices along axis {axis} and the next axis, got shape {grad.shape}; pass axis=..."
-        )
-    matrix, (component, signs) = xp.moveaxis(grad, (position, position + 1), (0, 1)), entries
-    sums = [xp.zeros(matrix.shape[2:], dtype=grad.dtype) for _ in range(4)]
+    matrix, (component, signs) = as_matrix_array(grad, axis, 4), entries
+    sums = [xp.zeros(matrix.shape[:-2], dtype=matrix.dtype) for _ in range(4)]
     for row, column in np.ndindex(4, 4):
         operation = xp.add if signs[row, column] > 0 else xp.subtract
-        operation(sums[component[row, column]], matrix[row, column], out=sums[component[row, column]])
-    return xp.stack(sums, axis=position)
+        operation(sums[component[row, column]], matrix[..., row, column], out=sums[component[row, column]])
+    return xp.stack(sums, axis=axis % matrix.ndim)

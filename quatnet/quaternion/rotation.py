@@ -8,9 +8,9 @@ kept. All functions raise ShapeError unless `axis` has length 4 for quaternions 
 import numpy as np
 
 from ..backend import Array, xp
-from ..errors import ShapeError
+from ..checks import as_array
 from .arithmetic import normalize
-from .chunks import apply_chunked, as_quaternion_array, as_vector_array
+from .chunks import apply_chunked, as_matrix_array, as_quaternion_array, as_vector_array
 from .norms import norm_and_direction, safe_scale, unit_vector
 from .product import conjugate
 from .real_matrices import left_matrix, right_matrix
@@ -64,7 +64,7 @@ def from_axis_angle(direction: Array, angle_rad: Array, *, axis: int = -1) -> Ar
         cosine, sine = cos_sin(xp.where(xp.isinf(half) | (length == 0), np.nan, half))
         return cosine, *(u * sine)
 
-    return apply_chunked(formula, as_vector_array(direction, axis), scalars=(xp.asarray(angle_rad),), axis=axis)
+    return apply_chunked(formula, as_vector_array(direction, axis), scalars=(as_array(angle_rad),), axis=axis)
 
 
 def to_axis_angle(q: Array, *, axis: int = -1) -> tuple[Array, Array]:
@@ -109,20 +109,10 @@ def from_matrix(matrix: Array, *, axis: int = -2) -> Array:
 
     Source: S. W. Shepperd, 1978, for the choice of the column.
     """
-    matrix = _matrices_last(matrix, axis)
+    matrix = as_matrix_array(matrix, axis, 3)
     units = xp.eye(4, dtype=matrix.dtype)
     basis = left_matrix(units)[:, None] @ right_matrix(conjugate(units))
     table = (basis[..., 1:, 1:] * matrix[..., None, None, :, :]).sum(axis=(-2, -1)) + basis[..., 0, 0]
     largest = xp.diagonal(table, axis1=-2, axis2=-1).argmax(axis=-1)
     q = normalize(xp.take_along_axis(table, largest[..., None, None], axis=-1)[..., 0])
     return xp.moveaxis(xp.where(q[..., :1] < 0, -q, q), -1, axis % (q.ndim + 1))
-
-
-def _matrices_last(matrix: Array, axis: int) -> Array:
-    matrix = xp.asarray(matrix)
-    position = axis % matrix.ndim if matrix.ndim else 0
-    if not -matrix.ndim <= axis < matrix.ndim or matrix.shape[position : position + 2] != (3, 3):
-        raise ShapeError(
-            f"expected 3x3 matrices along axis {axis} and the next axis, got shape {matrix.shape}; pass axis=..."
-        )
-    return xp.moveaxis(matrix, (position, position + 1), (-2, -1))

@@ -3,23 +3,34 @@
 import numpy as np
 
 from ..backend import Array, xp
-from ..errors import ShapeError
+from ..checks import as_array, checked_count, checked_rng
+from ..errors import ConfigError, ShapeError
 from .arithmetic import inner_product, normalize, real_part
-from .chunks import as_quaternion_array
+from .chunks import as_quaternion_array, broadcast_shape, has_axis
 
 
 def random_rotations(
-    shape: tuple[int, ...] = (), *, rng: np.random.Generator, dtype: type = np.float64, axis: int = -1
+    shape: int | tuple[int, ...] = (), *, rng: np.random.Generator, dtype: type = np.float64, axis: int = -1
 ) -> Array:
     """Return random unit quaternions, uniform over all rotations, of shape `shape` with an axis of length 4 at `axis`.
 
     Each quaternion is a normalized vector of four independent normal numbers. The numbers are drawn on the host, so
     that all backends return the same rotations.
 
+    Raises ConfigError unless `dtype` is a float dtype and `shape` consists of integers >= 0, and ShapeError if `axis`
+    does not exist.
+
     Source: M. E. Muller, 1959.
     """
-    numbers: np.ndarray = rng.standard_normal((*shape, 4)).astype(dtype)
-    return xp.moveaxis(normalize(xp.asarray(numbers)), -1, axis)
+    if not np.issubdtype(dtype, np.floating):
+        raise ConfigError(f"expected a float dtype, got {dtype!r}")
+    lengths = [
+        checked_count("each length of shape", n, 0) for n in ([shape] if isinstance(shape, int | np.integer) else shape)
+    ]
+    q = normalize(xp.asarray(checked_rng(rng).standard_normal((*lengths, 4)).astype(dtype)))
+    if not has_axis(q, axis):
+        raise ShapeError(f"expected an axis of an array of shape {q.shape}, got axis={axis}")
+    return xp.moveaxis(q, -1, axis)
 
 
 def mean_rotation(q: Array, weights: Array | None = None, *, sample_axis: int = 0, axis: int = -1) -> Array:
@@ -49,7 +60,10 @@ def mean_rotation(q: Array, weights: Array | None = None, *, sample_axis: int = 
     rotations = _unit_quaternions(q, sample_axis, axis)
     products = rotations[..., :, None] * rotations[..., None, :]  # shape (..., N, 4, 4)
     if weights is not None:
-        weights = xp.broadcast_to(xp.asarray(weights), real_part(q, axis=axis).shape)
+        weights, shape = as_array(weights), real_part(q, axis=axis).shape
+        if broadcast_shape(weights.shape, shape) != shape or (weights < 0).any():
+            raise ShapeError(f"expected weights >= 0 that broadcast to {shape}, got shape {weights.shape}")
+        weights = xp.broadcast_to(weights, shape)
         products = products * _axes_last(xp.expand_dims(weights, axis), sample_axis, axis)[..., None]
     mean = _largest_eigenvector(products.sum(axis=-3))
     mean = xp.where(inner_product(rotations[..., 0, :], mean)[..., None] < 0, -mean, mean)
@@ -59,7 +73,7 @@ def mean_rotation(q: Array, weights: Array | None = None, *, sample_axis: int = 
 
 def _unit_quaternions(q: Array, sample_axis: int, axis: int) -> Array:
     """Return the rotations as unit quaternions (..., N, 4) in float64, where N is the length of `sample_axis`."""
-    if not -q.ndim <= sample_axis < q.ndim or (sample_axis - axis) % q.ndim == 0 or q.shape[sample_axis] == 0:
+    if not has_axis(q, sample_axis) or (sample_axis - axis) % q.ndim == 0 or q.shape[sample_axis] == 0:
         raise ShapeError(
             f"expected at least one rotation along an axis other than {axis}, "
             f"got sample_axis={sample_axis} for shape {q.shape}"

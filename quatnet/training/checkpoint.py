@@ -5,7 +5,6 @@ A checkpoint contains named arrays and a JSON header. Reading does not use pickl
 
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,8 +14,9 @@ import numpy as np
 
 from ..distill import Student
 from ..errors import CheckpointError
-from ..files import atomic_write
 from ..models import Network, build, config_from_dict
+from ..models.build import check_size, is_built_in
+from ..npz import parse_json, read_npz, write_npz
 
 FORMAT = "quatnet checkpoint 2"
 ArrayGroups = Mapping[str, Mapping[str, np.ndarray]]
@@ -27,16 +27,16 @@ def write(
 ) -> None:
     """Save `model` with the JSON `header` and further `groups` of arrays.
 
-    The config of a network of `quatnet.models` is also saved. The file is written with `files.atomic_write`.
+    The config of a network of `quatnet.models` is also saved. The file is written with `npz.write_npz`.
     """
-    config = getattr(model, "config", None)
+    config = model.config if is_built_in(model) else None
     arrays: dict[str, Any] = {
         f"{group}/{name}": array for group, members in (groups or {}).items() for name, array in members.items()
     }
     arrays |= {f"model/{name}": array for name, array in model.state_dict().items()}
-    header = {"format": FORMAT, "config": asdict(config) if config else None, **header}
-    with atomic_write(path) as file:
-        np.savez(file, header=np.array(json.dumps(header)), **arrays)
+    settings = getattr(model, "frontend_settings", None)
+    header = {"format": FORMAT, "config": asdict(config) if config else None, "frontend": settings, **header}
+    write_npz(path, {"header": np.array(json.dumps(header, allow_nan=False))} | arrays)
 
 
 def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]]]:
@@ -44,19 +44,16 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, dict[str, n
 
     Raises CheckpointError if the file is missing, truncated, not a checkpoint, or a checkpoint of another format.
     """
+    arrays = read_npz(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        header = json.loads(str(arrays.pop("header" if "header" in arrays else "about")))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"there is no checkpoint {path}") from error
-    except (KeyError, ValueError, TypeError, EOFError, OSError, AttributeError, zipfile.BadZipFile) as error:
-        raise CheckpointError(
-            f"{path} is truncated or not a quatnet checkpoint ({type(error).__name__}); train the network again"
-        ) from error
+        header = parse_json(str(arrays.pop("header" if "header" in arrays else "about")))
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a quatnet checkpoint: it has no JSON header ({error!s:.80})") from error
     found = header.get("format") if isinstance(header, dict) else None
     if found != FORMAT:
         raise CheckpointError(f"{path}: expected the format {FORMAT!r}, got {found!r:.80}; train the network again")
+    if not isinstance(header.get("frontend"), dict | None):
+        raise CheckpointError(f"{path}: expected the settings of a front end, got {header['frontend']!r:.80}")
     groups: dict[str, dict[str, np.ndarray]] = {}
     for name, array in arrays.items():
         group, _, rest = name.partition("/")
@@ -67,6 +64,7 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, dict[str, n
 def load_model(path: str | os.PathLike) -> Network:
     """Return the network of a checkpoint.
 
+    Its attribute `frontend_settings` contains the settings of the front end of the training clips, if they are known.
     Raises CheckpointError if the checkpoint has no config of a network of `quatnet.models`, or if the arrays do not
     match the config.
     """
@@ -77,12 +75,11 @@ def load_model(path: str | os.PathLike) -> Network:
             'load_state_dict(checkpoint.read(path)[1]["model"])'
         )
     try:
-        config = config_from_dict(header["config"])
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} has no usable network config: {error}") from error
-    model = build(config, rng=np.random.default_rng(0))
-    try:
-        model.load_state_dict(groups.get("model", {}))
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+        config, arrays = config_from_dict(header["config"]), groups.get("model", {})
+        check_size(config, arrays)
+        model = build(config, rng=np.random.default_rng(0))
+        model.load_state_dict(arrays)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"{path} holds no usable network: {error!s:.500}") from error
+    model.frontend_settings = header.get("frontend")
     return model

@@ -1,15 +1,18 @@
 """Batches of clips for training and evaluation."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from ..autodiff import no_grad
 from ..backend import Array, asnumpy
+from ..checks import checked_count
 from ..distill import Student
-from ..errors import ConfigError, ShapeError
-from ..processes import RANK, SIZE, all_gather
+from ..errors import ShapeError
+from ..processes import all_gather, own_share
 from ..threads import single_threaded_blas
+from .checks import check_clips, check_frontend, check_labeled_clips
 from .metrics import accuracy
 
 Batches = Callable[[np.random.Generator], Iterable[tuple[Array, Array]]]
@@ -32,25 +35,36 @@ class DataLoader:
     Raises
     ------
     ShapeError
-        There are no inputs, or the numbers of inputs and targets differ.
+        There are no inputs, the numbers of inputs and targets differ, or the dtype is not float.
     ConfigError
         `batch_size` is less than 1.
     """
 
     def __init__(self, inputs: Array, targets: Array, *, batch_size: int = 16, augment: Augment | None = None) -> None:
-        if not len(inputs) or len(inputs) != len(targets):
-            raise ShapeError(f"expected one target for each input, got {len(inputs)} inputs, {len(targets)} targets")
-        if batch_size < 1:
-            raise ConfigError(f"expected batch_size >= 1, got {batch_size}")
-        self.inputs, self.targets, self.batch_size, self.augment = inputs, targets, batch_size, augment
+        check_clips(inputs, targets)
+        if targets.ndim < 2 or targets.dtype.kind not in "biuf":
+            raise ShapeError(
+                f"expected targets (N, classes), got {targets.shape} of {targets.dtype}; "
+                "datasets.one_hot converts class numbers (N,)"
+            )
+        self.inputs, self.targets, self.augment = inputs, targets, augment
+        self.batch_size = checked_count("batch_size", batch_size)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
         return -(-len(self.inputs) // self.batch_size)
 
+    @property
+    def frontend_settings(self) -> dict[str, Any] | None:
+        """Settings of the front end of the inputs, or None if they are not known."""
+        return getattr(self.inputs, "frontend_settings", None)
+
+    def batch_indices(self, rng: np.random.Generator) -> list[np.ndarray]:
+        """Return the indices of the clips of each batch of an epoch."""
+        return np.array_split(rng.permutation(len(self.inputs)), len(self))
+
     def __call__(self, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
-        order = rng.permutation(len(self.inputs))
-        for indices in np.array_split(order, len(self)):
+        for indices in self.batch_indices(rng):
             x, targets = self.inputs[indices], self.targets[indices]
             yield self.augment(x, targets, rng) if self.augment else (x, targets)
 
@@ -59,13 +73,24 @@ def predict(model: Student, inputs: Array, *, batch_size: int = 16) -> np.ndarra
     """Return the logits (N, classes) of `inputs` (N, frames, mels, 4), in evaluation mode.
 
     With several processes, each computes a part of the batches, and all return all logits.
+
+    Raises ShapeError if there are no inputs. Raises ConfigError unless `batch_size` is an integer of at least 1, or if
+    the inputs are features of another front end than the training clips.
     """
-    starts = np.array_split(np.arange(0, len(inputs), batch_size), SIZE)[RANK]
+    batch_size = checked_count("batch_size", batch_size)
+    check_frontend(model, getattr(inputs, "frontend_settings", None))
+    if not len(inputs):
+        raise ShapeError("expected at least one input, got none")
+    starts = range(0, len(inputs), batch_size)
     with no_grad(), single_threaded_blas():
-        logits = [asnumpy(model(inputs[i : i + batch_size]).data) for i in starts]
+        logits = [asnumpy(model(inputs[i : i + batch_size]).data) for i in starts[own_share(len(starts))]]
     return np.concatenate(all_gather(logits))
 
 
 def evaluate(model: Student, inputs: Array, labels: np.ndarray, *, batch_size: int = 16) -> float:
-    """Return the accuracy on `inputs` (N, frames, mels, 4) with `labels` (N,), in evaluation mode."""
+    """Return the accuracy on `inputs` (N, frames, mels, 4) with `labels` (N,), in evaluation mode.
+
+    Raises ShapeError for invalid inputs or labels, and ConfigError as `predict` does.
+    """
+    check_labeled_clips(inputs, labels)
     return accuracy(predict(model, inputs, batch_size=batch_size), labels)

@@ -7,6 +7,7 @@ processes, except for the rounding of sums.
 import os
 from collections.abc import Callable, Iterable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..distill import Student
 from ..errors import ConfigError
-from ..processes import LOCAL_SIZE, RANK, SIZE, all_gather, communicator
+from ..processes import LOCAL_SIZE, RANK, SIZE, all_gather, communicator, own_share
 
 IN_PLACE = None  # send buffer of mpi4py: the receive buffer contains the input
 CUDA_AWARE_MPI = ("OMPI_MCA_opal_cuda_support", "MPICH_GPU_SUPPORT_ENABLED", "MPIR_CVAR_ENABLE_GPU", "MV2_USE_CUDA")
@@ -27,7 +28,7 @@ def share(clips: int) -> slice:
     """
     if clips < SIZE:
         raise ConfigError(f"a batch of {clips} clips cannot be shared by {SIZE} processes: increase batch_size")
-    return slice(clips * RANK // SIZE, clips * (RANK + 1) // SIZE)
+    return own_share(clips)
 
 
 class DropoutGenerator(np.random.Generator):
@@ -58,8 +59,10 @@ def backward(loss: Tensor, fraction: float, parameters: Iterable[Tensor]) -> Non
     The gradients are summed over the processes in one exchange of a flat array, after the backward pass.
     """
     loss.backward(xp.full_like(loss.data, fraction))
-    tensors = [tensor for tensor in parameters if tensor.grad is not None] if SIZE > 1 else []
-    flat = all_reduce(xp.concatenate([xp.ravel(tensor.grad) for tensor in tensors])) if tensors else None
+    if SIZE == 1:
+        return
+    tensors = [tensor for tensor in parameters if tensor.grad is not None]
+    flat = all_reduce(xp.concatenate([xp.ravel(tensor.grad) for tensor in tensors]))
     for tensor in tensors:
         tensor.grad, flat = flat[: tensor.size].reshape(tensor.shape), flat[tensor.size :]
 
@@ -95,7 +98,7 @@ def reduce_by_nccl(array: Array) -> Array:
 
 
 @cache
-def _nccl() -> object:
+def _nccl() -> Any:
     from cupyx.distributed import NCCLBackend
 
     return NCCLBackend(SIZE, RANK, use_mpi=True)

@@ -3,17 +3,18 @@
 import os
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..backend import Array
 from ..distill import Loss, Student, cross_entropy_loss
+from ..errors import ConfigError
 from ..optim import AdamW, Optimizer, one_cycle
-from .data import Batches
+from .data import Batches, check_labeled_clips
 from .data import evaluate as accuracy_of
-from .loop import Progress, Trainer
+from .loop import Trainer
+from .progress import Progress
 
 
 def fit(
@@ -51,7 +52,7 @@ def fit(
     evaluate : function of the model that replaces the accuracy on `test`
     metric : name of the result of `evaluate` in the history
     seed : seed of shuffling, augmentation and dropout
-    checkpoint : file written after each epoch and on Ctrl-C
+    checkpoint : file written after each epoch and on Ctrl-C. The file must not exist, unless `resume` is set
     resume : whether to continue from `checkpoint` if the file exists. The final weights are bit-identical to the
         weights of an uninterrupted run
     metadata : JSON description of the run. A run can only be resumed with the same metadata
@@ -60,12 +61,19 @@ def fit(
     Raises
     ------
     CheckpointError
-        `resume` is set and `checkpoint` is the checkpoint of another run.
+        `checkpoint` exists and `resume` is not set, or `checkpoint` is the checkpoint of another run.
+    ConfigError, ShapeError
+        An argument is invalid. The error is raised before the first step.
+    NonFiniteError
+        The loss of a step or the result of `evaluate` is NaN or infinite. The checkpoint of the last epoch is kept.
     TrainingStopped
         Ctrl-C was pressed. The checkpoint has been saved.
     """
+    if steps_per_epoch is None and not hasattr(batches, "__len__"):
+        raise ConfigError("expected steps_per_epoch, the number of batches in an epoch, for batches without a length")
     steps = len(batches) if steps_per_epoch is None else steps_per_epoch  # type: ignore[arg-type]
     if test is not None:
+        check_labeled_clips(*test)
         evaluate = partial(accuracy_of, inputs=test[0], labels=test[1])
     trainer = Trainer(
         model,
@@ -73,12 +81,12 @@ def fit(
         optimizer or AdamW(model.parameters(), weight_decay=weight_decay),
         epochs=epochs,
         steps_per_epoch=steps,
-        schedule=lambda step: one_cycle(step, epochs * steps, max_lr=max_lr, pct_start=0.25),
+        schedule=lambda step: one_cycle(step, int(epochs * steps), max_lr=max_lr, pct_start=0.25),
         seed=seed,
         loss=loss,
         evaluate=evaluate,
         metric=metric,
-        path=Path(checkpoint) if checkpoint else None,
+        path=checkpoint,
         metadata=metadata,
         sync_batch_norm=sync_batch_norm,
     )

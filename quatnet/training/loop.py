@@ -5,12 +5,11 @@ generators are saved in checkpoints, so the final weights of a resumed run are b
 uninterrupted run.
 """
 
-import json
 import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,30 +20,17 @@ from tqdm import tqdm
 from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
 from ..distill import Loss, Student, cross_entropy_loss
-from ..errors import CheckpointError, TrainingStopped
+from ..errors import CheckpointError, ConfigError, NonFiniteError, TrainingStopped
 from ..optim import Optimizer, clip_grad_norm
 from ..processes import RANK, barrier
 from ..threads import single_threaded_blas
 from . import checkpoint, distributed
+from .checks import as_integer, as_json, check_frontend, check_functions, check_length, check_settings
 from .data import Batches
 from .interrupt import interrupt_flag
+from .progress import Progress, read_generator_state, read_progress
 
 LOG_INTERVAL = 10  # steps between two updates of the displayed loss; each update synchronizes the GPU
-
-
-@dataclass
-class Progress:
-    """State of a training.
-
-    `epoch` is the number of completed epochs. `step` and `totals` belong to the current epoch. `history` contains the
-    metrics of each completed epoch.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    seconds: float = 0.0
-    totals: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])  # summed loss, correct clips, all clips
-    history: list[dict[str, float]] = field(default_factory=list)
 
 
 class Trainer:
@@ -67,8 +53,11 @@ class Trainer:
         case, `evaluate` should use validation clips
     path : checkpoint file, written after each epoch and on Ctrl-C
     metadata : JSON description of the run, saved in the checkpoint. A run can only be resumed with the same metadata
-    sync_batch_norm : whether batch norms use the statistics of the whole batch if there are several processes.
-        Otherwise they use those of the share of each process, and the running statistics of process 0 are kept
+
+    Raises
+    ------
+    ConfigError
+        An argument is invalid, for example a learning rate in place of the function `schedule`.
     """
 
     def __init__(
@@ -90,14 +79,21 @@ class Trainer:
         metadata: dict[str, Any] | None = None,
         sync_batch_norm: bool = True,
     ) -> None:
+        check_functions(batches=batches, schedule=schedule, loss=loss, evaluate=evaluate)
+        check_settings(optimizer, max_grad_norm, has_score=evaluate is not None or not keep_best)
+        epochs, seed = as_integer("epochs", epochs, minimum=1), as_integer("seed", seed, minimum=0)
+        steps_per_epoch = as_integer("steps_per_epoch", steps_per_epoch, minimum=1)
+        check_length(batches, steps_per_epoch)
         self.model, self.batches, self.optimizer, self.loss = model, batches, optimizer, loss
         self.epochs, self.steps_per_epoch, self.schedule = epochs, steps_per_epoch, schedule
         self.max_grad_norm, self.evaluate, self.metric = max_grad_norm, evaluate, f"test_{metric}"
         self.keep_best, self.path = keep_best, None if path is None else Path(path)
-        run = {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "seed": seed, **(metadata or {})}
-        self.metadata = json.loads(json.dumps(run))  # converts tuples to lists, as in a checkpoint
+        self.metadata = as_json(
+            {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "seed": seed, **(metadata or {})}
+        )
         self.progress, self.best = Progress(), dict[str, np.ndarray]()
-        self._totals = xp.zeros(2)  # summed loss and correct clips of the epoch, on the device
+        self._owns_path = False  # whether the checkpoint at `path` is of this training, or does not exist
+        self._totals = xp.zeros(3)  # summed loss, correct clips, and steps with a finite summed loss, on the device
         self.data_rng, self.dropout_rng = (np.random.default_rng([seed, n]) for n in range(2))
         self.epoch_start_state = self.data_rng.bit_generator.state
         if sync_batch_norm:
@@ -107,33 +103,72 @@ class Trainer:
         """Train all remaining epochs and return the progress with its history.
 
         On Ctrl-C, the checkpoint is saved and TrainingStopped is raised. A second Ctrl-C interrupts immediately.
+
+        Raises
+        ------
+        NonFiniteError
+            The loss of a step or the result of `evaluate` is NaN or infinite. The checkpoint of the last epoch is kept.
+        CheckpointError
+            `path` exists, but has not been loaded. The folder of `path` was removed during the training, or the network
+            contains NaN or infinity.
+        ConfigError
+            The number of batches is not `steps_per_epoch`, or the batches are features of another front end.
         """
+        self._check_frontend()
+        barrier()  # all processes have loaded the checkpoint
+        if self.path and not self._owns_path and not RANK:
+            self._check_path(self.path)
         done = self.progress.epoch * self.steps_per_epoch + self.progress.step
-        total = self.epochs * self.steps_per_epoch
         distributed.broadcast(self.model)
         with (
-            tqdm(total=total, initial=done, desc=label, unit="step", disable=RANK > 0) as bar,
+            tqdm(
+                total=self.epochs * self.steps_per_epoch, initial=done, desc=label, unit="step", disable=RANK > 0
+            ) as bar,
             interrupt_flag() as interrupted,
         ):
             while self.progress.epoch < self.epochs:
                 self._epoch(bar, interrupted)
-        if self.keep_best and self.best:
-            self.model.load_state_dict(self.best)
-            self.save()
+            if self.keep_best and self.best:
+                self.model.load_state_dict(self.best)
+                self.save()
+            if interrupted.is_set():
+                self._stop()
         barrier()  # the checkpoint of process 0 is complete
         return self.progress
+
+    def _check_frontend(self) -> None:
+        settings = getattr(self.batches, "frontend_settings", None)
+        check_frontend(self.model, settings)
+        if settings:
+            self.model.frontend_settings = settings
+
+    def _check_path(self, path: Path) -> None:
+        """Write and remove the checkpoint, so that all errors of writing are raised before the first step."""
+        if path.exists():
+            raise CheckpointError(
+                f"{path} exists; call Trainer.load or fit(..., resume=True) to continue its training, "
+                "choose another path, or delete the file"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.save()
+        path.unlink()
+        self._owns_path = True
 
     def _epoch(self, bar: tqdm, interrupted: threading.Event) -> None:
         self.epoch_start_state = self.data_rng.bit_generator.state if not self.progress.step else self.epoch_start_state
         self.data_rng.bit_generator.state = self.epoch_start_state
         clock = time.perf_counter()
         for x, targets in islice(self.batches(self.data_rng), self.progress.step, None):
+            if self.progress.step == self.steps_per_epoch:
+                raise ConfigError(f"expected steps_per_epoch = {self.steps_per_epoch} batches, got more")
             self._step(xp.asarray(x), xp.asarray(targets))
             clock, before = time.perf_counter(), clock
             self.progress.seconds += clock - before
             self._show(bar)
             if distributed.all_reduce(np.array([interrupted.is_set()], np.float32))[0]:
                 self._stop()
+        if self.progress.step < self.steps_per_epoch:
+            raise ConfigError(f"expected steps_per_epoch = {self.steps_per_epoch} batches, got {self.progress.step}")
         self._read_totals()  # synchronizes the GPU, so that the time is complete
         self.progress.seconds += time.perf_counter() - clock
         self._end_epoch()
@@ -144,6 +179,7 @@ class Trainer:
         x, targets = x[share], targets[share]
         logits = self.model(x, train=True, rng=distributed.DropoutGenerator(self.dropout_rng, share))
         loss = self.loss(logits, targets, x)
+        self._add_to_totals(logits, targets, loss, clips)
         distributed.backward(loss, len(x) / clips, self.optimizer.parameters.values())
         if self.max_grad_norm:
             clip_grad_norm(self.optimizer.parameters.values(), self.max_grad_norm)
@@ -151,20 +187,43 @@ class Trainer:
         self.optimizer.step(lr=self.schedule(progress.epoch * self.steps_per_epoch + progress.step))
         self.optimizer.zero_grad()
         progress.step += 1
+
+    def _add_to_totals(self, logits: Tensor, targets: Array, loss: Tensor, clips: int) -> None:
+        """Add a step with `clips` clips in all processes to the totals.
+
+        The totals are read in every step on a CPU, and every tenth step on a GPU.
+        """
         classes = _num_classes(self.model, logits, targets)
         correct = _correct(logits.data[:, :classes], targets[:, :classes]).sum()
-        sums = xp.stack([loss.data.astype(np.float64) * len(x), correct.astype(np.float64)])
-        self._totals += distributed.all_reduce(sums)
-        progress.totals[2] += clips
+        sums = xp.stack([loss.data.astype(np.float64) * len(targets), correct.astype(np.float64)])
+        self._totals[:2] += distributed.all_reduce(sums)
+        self._totals[2] += xp.isfinite(self._totals[0])
+        self.progress.totals[2] += clips
+        if isinstance(loss.data, np.ndarray) or self.progress.step % LOG_INTERVAL == 0:
+            self._read_totals()
 
-    def _read_totals(self) -> list[float]:
-        """Copy the totals from the device to the progress and return the totals."""
-        self.progress.totals[:2] = asnumpy(self._totals).tolist()
-        return self.progress.totals
+    def _read_totals(self) -> None:
+        """Copy the totals from the device to the progress. Raises NonFiniteError if a loss was not finite."""
+        *self.progress.totals[:2], finite_steps = asnumpy(self._totals).tolist()
+        if not np.isfinite(self.progress.totals[0]):
+            raise NonFiniteError(
+                f"the loss is not finite in step {int(finite_steps) + 1} of {self.steps_per_epoch} of epoch "
+                f"{self.progress.epoch + 1}{self._clips(int(finite_steps))}; the last checkpoint is kept; check these "
+                "clips for NaN and infinity, or use a lower learning rate or max_grad_norm"
+            )
+
+    def _clips(self, step: int) -> str:
+        """Return the indices of the clips in the batch of `step` as a part of a message, if they are known."""
+        batch_indices = getattr(self.batches, "batch_indices", None)
+        if batch_indices is None:
+            return ""
+        rng = np.random.default_rng()
+        rng.bit_generator.state = self.epoch_start_state
+        return f", with the clips {', '.join(map(str, next(islice(batch_indices(rng), step, None))))}"
 
     def _show(self, bar: tqdm) -> None:
         if self.progress.step % LOG_INTERVAL == 1:
-            loss, correct, clips = self._read_totals()
+            loss, correct, clips = self.progress.totals
             bar.set_postfix(
                 epoch=self.progress.epoch + 1, loss=f"{loss / clips:.3f}", accuracy=f"{correct / clips:.1%}"
             )
@@ -176,25 +235,34 @@ class Trainer:
         loss, correct, clips = progress.totals
         epoch = {"loss": loss / clips, "accuracy": correct / clips}
         if self.evaluate:
-            epoch[self.metric] = self.evaluate(self.model)
+            epoch[self.metric] = float(self.evaluate(self.model))
+            if not np.isfinite(epoch[self.metric]):
+                raise NonFiniteError(f"evaluate returned {epoch[self.metric]} after epoch {progress.epoch + 1}")
             earlier = [past[self.metric] for past in progress.history]
-            if self.keep_best and epoch[self.metric] > max(earlier, default=-1.0):
+            if self.keep_best and epoch[self.metric] > max(earlier, default=-np.inf):
                 self.best = self.model.state_dict()
         progress.history.append(epoch)
         progress.epoch, progress.step, progress.totals = progress.epoch + 1, 0, [0.0, 0.0, 0.0]
-        self._totals = xp.zeros(2)
+        self._totals = xp.zeros(3)
         self.save()
 
     def _stop(self) -> None:
         self.save()
         barrier()
-        saved = f"saved in {self.path}; resume to continue from there" if self.path else "nothing was saved"
-        raise TrainingStopped(f"stopped in epoch {self.progress.epoch + 1} of {self.epochs}: {saved}")
+        saved = f"saved in {self.path}; a resumed run continues from there" if self.path else "nothing was saved"
+        epoch = min(self.progress.epoch + 1, self.epochs)
+        raise TrainingStopped(f"stopped in epoch {epoch} of {self.epochs}: {saved}")
 
     def save(self) -> None:
-        """Write the checkpoint to `path`, unless `path` is None. Under mpiexec, only process 0 writes."""
+        """Write the checkpoint to `path`, unless `path` is None. Under mpiexec, only process 0 writes.
+
+        Raises CheckpointError if the folder of `path` does not exist, or if the network contains NaN or infinity. In
+        this case, the last checkpoint is kept.
+        """
         if self.path is None or RANK:
             return
+        if not self.path.parent.is_dir():
+            raise CheckpointError(f"the folder {self.path.parent} of the checkpoint was removed during the training")
         self._read_totals()
         start = self.epoch_start_state if self.progress.step else self.data_rng.bit_generator.state
         training = {
@@ -209,21 +277,40 @@ class Trainer:
     def load(self) -> None:
         """Load the state of the training from the checkpoint.
 
-        Raises CheckpointError if the checkpoint comes from a different run.
+        Raises CheckpointError if the checkpoint comes from a different run or is damaged. In this case, the trainer
+        does not change.
         """
         header, groups = checkpoint.read(self.path) if self.path else ({}, {})
-        training = header.get("training", {})
-        if training.get("metadata") != self.metadata:
+        training = header.get("training")
+        if not isinstance(training, dict) or training.get("metadata") != self.metadata:
+            found = training.get("metadata") if isinstance(training, dict) else None
             raise CheckpointError(
-                f"{self.path} comes from another run: its metadata are {training.get('metadata')}, "
+                f"{self.path} comes from another run: its metadata are {found!r:.500}, "
                 f"the metadata of this run are {self.metadata}; choose another path, or do not resume"
             )
-        self.model.load_state_dict(groups["model"])
-        self.optimizer.load_state_dict(groups["optimizer"])
-        self.progress, self.best = Progress(**training["progress"]), groups.get("best", {})
-        self._totals = xp.asarray(self.progress.totals[:2])
-        self.epoch_start_state = self.data_rng.bit_generator.state = training["data_rng"]
-        self.dropout_rng.bit_generator.state = training["dropout_rng"]
+        try:
+            self._load(training, groups, header.get("frontend"))
+        except CheckpointError as error:
+            raise CheckpointError(f"{self.path}: {error}") from error
+
+    def _load(self, training: dict[str, Any], groups: dict[str, dict[str, np.ndarray]], settings: Any) -> None:
+        metrics = {"loss", "accuracy", *([self.metric] if self.keep_best else [])}
+        limits = {"epochs": self.epochs, "steps_per_epoch": self.steps_per_epoch}
+        progress = read_progress(training.get("progress"), **limits, metrics=metrics)
+        data_state, dropout_state = (
+            read_generator_state(name, training.get(name)) for name in ("data_rng", "dropout_rng")
+        )
+        best, model, optimizer = (groups.get(name, {}) for name in ("best", "model", "optimizer"))
+        self.optimizer.check_state_dict(optimizer)
+        for arrays in filter(None, (best, model)):
+            self.model.check_state_dict(arrays)
+        self.model.load_state_dict(model)
+        self.optimizer.load_state_dict(optimizer)
+        self.model.frontend_settings = settings
+        self.progress, self.best, self._owns_path = progress, best, True
+        self._totals = xp.asarray([*progress.totals[:2], progress.step])
+        self.epoch_start_state = self.data_rng.bit_generator.state = data_state
+        self.dropout_rng.bit_generator.state = dropout_state
 
 
 def _num_classes(model: Student, logits: Tensor, targets: Array) -> int:

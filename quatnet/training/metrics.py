@@ -2,7 +2,8 @@
 
 `accuracy` and `confusion_matrix` require one label per clip. `average_precision` and `roc_auc` also support several
 labels per clip. They rank the clips of each class by `scores` (clips, classes), which are logits or probabilities.
-`targets` (clips, classes) are 1 if the clip has the label and 0 otherwise.
+`targets` (clips, classes) are 1 if the clip has the label and 0 otherwise. All metrics raise ShapeError if logits or
+scores contain NaN, or if shapes, labels or targets are invalid.
 
 Source: J. F. Gemmeke and others, Audio Set, 2017, and Q. Kong and others, PANNs, 2020 (metrics for several labels).
 """
@@ -13,15 +14,23 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-from ..datasets.targets import check_labels
+from ..checks import as_array, as_scores, checked_number
+from ..datasets.targets import checked_labels
 from ..errors import ShapeError
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
     """Return the fraction of correct predictions for logits (N, classes) and labels (N,)."""
-    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
-        raise ShapeError(f"expected logits (N, classes) and labels (N,), N > 0, got {logits.shape}, {labels.shape}")
-    return float((logits.argmax(axis=1) == labels).mean())
+    predicted, labels, _ = _predictions(logits, labels)
+    return float((predicted == labels).mean())
+
+
+def _predictions(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the predicted classes (N,), the labels (N,) and the number of classes."""
+    logits, shape = as_scores(logits), as_array(labels, np).shape
+    if logits.ndim != 2 or shape != logits.shape[:1] or not logits.size:
+        raise ShapeError(f"expected logits (N, classes) and labels (N,), N > 0, got {logits.shape}, {shape}")
+    return logits.argmax(axis=1), checked_labels(labels, logits.shape[1]), logits.shape[1]
 
 
 def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -29,10 +38,8 @@ def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     Rows are true classes and columns are predicted classes.
     """
-    classes = logits.shape[1]
-    check_labels(labels, classes)
-    pairs = labels * classes + logits.argmax(axis=1)
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+    predicted, labels, classes = _predictions(logits, labels)
+    return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
 def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -77,7 +84,7 @@ def d_prime(auc: float) -> float:
     >>> round(d_prime(0.973), 2)
     2.72
     """
-    return float(np.sqrt(2) * ndtri(auc))
+    return float(np.sqrt(2) * ndtri(checked_number("auc", auc, "[0, 1]")))
 
 
 def multi_label_metrics(scores: np.ndarray, targets: np.ndarray) -> dict[str, float]:
@@ -88,6 +95,7 @@ def multi_label_metrics(scores: np.ndarray, targets: np.ndarray) -> dict[str, fl
 
 def mean_over_classes(values: np.ndarray) -> float:
     """Return the mean of the values that are not NaN. Raises ShapeError if all values are NaN."""
+    values = as_array(values, np)
     if np.isnan(values).all():
         raise ShapeError("expected at least one class with positive and negative clips, got none")
     return float(np.nanmean(values))
@@ -96,6 +104,9 @@ def mean_over_classes(values: np.ndarray) -> float:
 def _per_class(
     metric: Callable[[np.ndarray, np.ndarray], float], scores: np.ndarray, targets: np.ndarray
 ) -> np.ndarray:
+    scores, targets = as_scores(scores), as_array(targets, np)
     if scores.ndim != 2 or scores.shape != targets.shape or not scores.size:
         raise ShapeError(f"expected scores and targets (clips, classes), got {scores.shape} and {targets.shape}")
-    return np.array([metric(s, t) for s, t in zip(scores.T, np.asarray(targets, bool).T, strict=True)])
+    if not np.isin(targets, (0, 1)).all():
+        raise ShapeError("expected targets that are 0 or 1, got other numbers; metrics do not use soft targets")
+    return np.array([metric(s, t) for s, t in zip(scores.T, targets.T == 1, strict=True)])

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..models import Network, build
+from ..models.build import rebuild
 
 HEAD = "classifier."
 
@@ -14,12 +15,11 @@ HEAD = "classifier."
 def with_new_head(model: Network, classes: int, *, rng: np.random.Generator) -> Network:
     """Return a copy of the network for `classes` classes, with classifier weights drawn from `rng`.
 
-    Raises ConfigError if `classes` is below 1.
+    Raises ConfigError if `classes` is below 1, or for a subclass of a network of quatnet.
     """
-    copy = build(replace(model.config, classes=classes), rng=rng)
-    head = {name: array for name, array in copy.state_dict().items() if name.startswith(HEAD)}
-    copy.load_state_dict(model.state_dict() | head)
-    return copy
+    config = replace(model.config, classes=classes)
+    head = {name: array for name, array in build(config, rng=rng).state_dict().items() if name.startswith(HEAD)}
+    return rebuild(model, config, model.state_dict() | head)
 
 
 @contextmanager

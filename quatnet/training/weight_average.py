@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from ..backend import Array
+from ..checks import checked_number
 from ..errors import ConfigError
 from ..optim import Optimizer
+
+PREFIX = "optimizer/"  # of the names of the state of the optimizer
 
 
 class WeightAverage(Optimizer):
@@ -33,10 +34,8 @@ class WeightAverage(Optimizer):
     state_names = ("average",)
 
     def __init__(self, optimizer: Optimizer, *, decay: float = 0.999) -> None:
-        if not 0 <= decay < 1:
-            raise ConfigError(f"expected 0 <= decay < 1, got {decay}")
         super().__init__(optimizer.parameters.items(), optimizer.lr)
-        self.optimizer, self.decay = optimizer, decay
+        self.optimizer, self.decay = optimizer, checked_number("decay", decay, "[0, 1)")
 
     def step(self, *, lr: float | None = None) -> None:
         """Update the parameters, then their average."""
@@ -58,10 +57,22 @@ class WeightAverage(Optimizer):
 
         The names of the optimizer state start with `optimizer/`.
         """
-        return super().state_dict() | {f"optimizer/{key}": a for key, a in self.optimizer.state_dict().items()}
+        return super().state_dict() | {f"{PREFIX}{key}": a for key, a in self.optimizer.state_dict().items()}
 
-    def load_state_dict(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Load a `state_dict()`. Raises CheckpointError if the parameters or the optimizer do not match."""
-        inner = {key: array for key, array in arrays.items() if key.startswith("optimizer/")}
-        super().load_state_dict({key: array for key, array in arrays.items() if key not in inner})
-        self.optimizer.load_state_dict({key.removeprefix("optimizer/"): array for key, array in inner.items()})
+    def check_state_dict(self, arrays: Mapping[str, Array]) -> None:
+        """Raise CheckpointError if the arrays do not match the parameters or the optimizer."""
+        average, inner = _split(arrays)
+        super().check_state_dict(average)
+        self.optimizer.check_state_dict(inner)
+
+    def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
+        """Load a `state_dict()`. Raises CheckpointError as `check_state_dict` does, before anything changes."""
+        super().load_state_dict(arrays)
+        self.optimizer.load_state_dict(_split(arrays)[1])
+
+
+def _split(arrays: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the arrays of the average, and the arrays of the optimizer by their names in the optimizer."""
+    inner = {key: array for key, array in arrays.items() if key.startswith(PREFIX)}
+    average = {key: array for key, array in arrays.items() if key not in inner}
+    return average, {key.removeprefix(PREFIX): array for key, array in inner.items()}

@@ -22,15 +22,14 @@ import numpy as np
 
 from ..errors import CheckpointError, QuatnetError
 from ..models import CNNConfig, Network, ResNetConfig, build
+from ..models.build import check_size
 from ..models.config import Config
-from ..profile import network_cost
 from .safetensors import read_safetensors
 from .torch_file import read_torch
 
 Arrays = Mapping[str, np.ndarray]
 IGNORED = re.compile(r"(spectrogram_extractor|logmel_extractor|spec_augmenter)\.|.*\.num_batches_tracked$")
 COMPONENTS = ("r_weight", "i_weight", "j_weight", "k_weight")
-FRAMES = 1001  # length of a 10 s clip; the number of parameters does not depend on this value
 NORM_PARAMETERS = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -46,11 +45,13 @@ def load_network(path: str | os.PathLike) -> Network:
     CheckpointError
         The file cannot be read, or an array is missing, is unknown, or has the wrong shape.
     """
-    arrays = read_safetensors(path)[0] if Path(path).suffix == ".safetensors" else read_torch(path)
+    safetensors = Path(path).suffix == ".safetensors"
+    arrays = read_safetensors(path)[0] if safetensors else read_torch(path)
     try:
         return network_from_state_dict(arrays)
     except QuatnetError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+        names, reader = ", ".join(arrays), "read_safetensors" if safetensors else "read_torch"
+        raise CheckpointError(f"{path}: {error}; weights.{reader} returns the arrays {names!r:.200}") from error
 
 
 def network_from_state_dict(state_dict: Arrays) -> Network:
@@ -64,20 +65,10 @@ def network_from_state_dict(state_dict: Arrays) -> Network:
     config = _infer_config(arrays, published)
     if unknown := sorted(name for name in arrays if name.rpartition(".")[0] not in published.values()):
         raise CheckpointError(f"expected only arrays of a PANNs network, got also {', '.join(unknown[:5])}")
-    _check_size(config, arrays)
+    check_size(config, arrays)
     network = build(config, rng=np.random.default_rng(0))
     network.load_state_dict(dict(_rename_arrays(arrays, published)))
     return network
-
-
-def _check_size(config: Config, arrays: Arrays) -> None:
-    """Raise CheckpointError if the network has more parameters than the arrays.
-
-    The check prevents the allocation of a very large layer whose shape is inferred from two small arrays.
-    """
-    expected, size = network_cost(config, FRAMES).parameters, sum(array.size for array in arrays.values())
-    if expected > size:
-        raise CheckpointError(f"the layers have {expected} parameters and the file has {size}: the shapes do not match")
 
 
 def _layer_names(arrays: Arrays) -> Iterator[tuple[str, str]]:

@@ -74,6 +74,11 @@ def _short(error: Exception) -> str:
 def _read_zip(path: Path) -> Any:
     with zipfile.ZipFile(path) as archive:
         members = {info.filename.partition("/")[2]: info for info in archive.infolist()}
+        if "data.pkl" not in members:
+            names = ", ".join(info.filename for info in archive.infolist())
+            raise CheckpointError(
+                f"expected an archive of torch.save, got {names!r:.80}; training.load_model reads .npz"
+            )
         if any(info.compress_type != zipfile.ZIP_STORED for info in members.values()):
             raise CheckpointError("expected uncompressed archive members, as torch.save writes, got compressed members")
         if sum(info.file_size for info in archive.infolist()) > path.stat().st_size:

@@ -376,9 +376,8 @@ def test_grad_of_another_shape_raises(shape):
         (leaf([1, 2, 3]) * 2.0).backward(np.ones(shape))
 
 
-def test_integer_tensor_with_requires_grad_raises():
-    with pytest.raises(ShapeError, match="int64"):
-        Tensor(np.arange(3), requires_grad=True)
+def test_integers_become_floats():
+    assert Tensor(np.arange(3), requires_grad=True).dtype == np.float64
 
 
 @pytest.mark.parametrize("value", [None, "a", 1j, [[1], [2, 3]], Tensor([1.0])], ids=repr)

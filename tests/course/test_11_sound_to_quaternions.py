@@ -499,8 +499,8 @@ def test_augmentation_rejects_invalid_settings():
     for alpha in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(ConfigError, match="alpha"):
             mixup(X, T, rng=rng, alpha=alpha)
-    for targets in (T[:1], T[0], T.astype(int)):
-        with pytest.raises(ShapeError, match="float targets"):
+    for targets in (T[:1], T[0]):
+        with pytest.raises(ShapeError, match=r"targets \(2, classes\)"):
             mixup(X, targets, rng=rng, alpha=1.0)
     with pytest.raises(ShapeError, match="at least one frame"):
         time_shift(X[:, :0], rng=rng)

@@ -42,7 +42,7 @@ CONFIG = CNNConfig(3, True, ((8,), (12, 8)), embedding=8, mels=8, block_dropout=
 LABELS = np.arange(24) % 3
 CLIPS = np.random.default_rng(5).standard_normal((24, 12, 8, 4)).astype(np.float32)
 BATCH, STEPS = 2, 12
-READ = [16]  # bytes of a copy of the loss and the number of correct predictions
+READ = [24]  # bytes of a copy of the loss and the numbers of correct predictions and of finite losses
 
 
 def network(seed: int = 0, quaternion: bool = True) -> CNN:

@@ -219,7 +219,7 @@ from quatnet.datasets import audioset, index_recordings, pack
 
 module, folder = import_module("quatnet.datasets.pack"), Path(sys.argv[1])
 read = module.read
-module.read = lambda path: os._exit(9) if path.stem == "Yclip0000007" else read(path)
+module.read = lambda path, **part: os._exit(9) if path.stem == "Yclip0000007" else read(path, **part)
 segments = audioset.read_segments(folder / "eval_segments.csv", folder / audioset.LABELS)
 pack(segments, index_recordings(folder / "audio"), folder / "packed", test_audioset.FORMAT)
 """
@@ -248,7 +248,7 @@ def test_full_disk_leaves_no_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(DataError, match=r"packed: cannot be written .*No space left"):
         pack(segments, files, tmp_path / "packed", FORMAT)
     assert not list((tmp_path / "packed").iterdir())
 
@@ -306,7 +306,19 @@ def test_table_without_recordings(tmp_path: Path) -> None:
         PackedClips(segments, tmp_path / "packed", FORMAT)
 
 
-@pytest.mark.parametrize("settings", [{"sample_rate_hz": 0}, {"clip_seconds": 0.0}, {"shard_clips": 0}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"sample_rate_hz": 0},
+        {"sample_rate_hz": 1.5},
+        {"sample_rate_hz": 10**12},
+        {"clip_seconds": 0.0},
+        {"clip_seconds": float("nan")},
+        {"clip_seconds": float("inf")},
+        {"shard_clips": 0},
+        {"shard_clips": 2.5},
+    ],
+)
 def test_shard_format_rejects_invalid_settings(settings: dict) -> None:
     with pytest.raises(ConfigError, match="expected sample_rate_hz, shard_clips and samples"):
         ShardFormat(**settings)

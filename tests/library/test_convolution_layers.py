@@ -184,10 +184,9 @@ def test_channels_must_be_divisible_by_four(layer, channels):
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-@pytest.mark.parametrize("groups", [0, 3, -1])
-def test_groups_must_be_equal(layer, groups):
-    with pytest.raises(ShapeError, match=f"divisible by groups={groups}"):
-        make_layer(layer, 16, 8, groups=groups)
+def test_groups_must_be_equal(layer):
+    with pytest.raises(ShapeError, match="divisible by groups=3"):
+        make_layer(layer, 16, 8, groups=3)
 
 
 @pytest.mark.parametrize("layer", LAYERS)

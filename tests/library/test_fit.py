@@ -1,8 +1,5 @@
 """Tests of `training.fit`, batches, label smoothing, augmentation, results, plots and JSON files."""
 
-import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +9,6 @@ import pytest
 
 from quatnet import audio, datasets, models, nn, plots, training
 from quatnet.errors import CheckpointError, ConfigError, MissingPackageError, ShapeError
-from quatnet.files import atomic_write, write_json
 from quatnet.training.loop import Progress
 
 CONFIG = models.CNNConfig(3, True, ((8,), (12,)), embedding=8, mels=8, block_dropout=0.1)
@@ -50,7 +46,7 @@ def test_invalid_loader_arguments():
         training.DataLoader(clips(), datasets.one_hot(LABELS[1:], 3))
     with pytest.raises(ShapeError, match="got 0 inputs"):
         training.DataLoader(clips()[:0], datasets.one_hot(LABELS[:0], 3))
-    with pytest.raises(ConfigError, match="batch_size >= 1, got 0"):
+    with pytest.raises(ConfigError, match="batch_size must be an integer of at least 1, got 0"):
         training.DataLoader(clips(), datasets.one_hot(LABELS, 3), batch_size=0)
 
 
@@ -58,7 +54,7 @@ def test_label_smoothing():
     np.testing.assert_allclose(
         datasets.one_hot(np.array([1, 0]), 4, label_smoothing=0.2), [[0.05, 0.85, 0.05, 0.05], [0.85, 0.05, 0.05, 0.05]]
     )
-    with pytest.raises(ConfigError, match=r"label_smoothing from 0 to 1, got 1\.5"):
+    with pytest.raises(ConfigError, match=r"label_smoothing in \[0, 1\], got 1\.5"):
         datasets.one_hot(LABELS, 3, label_smoothing=1.5)
 
 
@@ -167,30 +163,8 @@ def test_error_without_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         plots.training_curves(rows(), tmp_path / "curves.png")
 
 
-def test_write_json_is_atomic(tmp_path: Path):
-    path = tmp_path / "folder" / "results.json"
-    write_json(path, {"a": [1, 2]})
-    assert json.loads(path.read_text()) == {"a": [1, 2]}
-    with pytest.raises(TypeError):
-        write_json(path, {"a": object()})
-    with pytest.raises(TypeError), atomic_write(path) as file:
-        file.write([file.write(b"half")])
-    assert json.loads(path.read_text()) == {"a": [1, 2]}
-    assert [p.name for p in path.parent.iterdir()] == ["results.json"]
-
-
 def test_run_metadata():
     run = training.run_metadata(seed=3)
     assert run["seed"] == 3
     assert run["versions"].keys() == {"quatnet", "numpy", "python"}
     assert run["machine"]["threads"] >= 1
-
-
-def test_atomic_write_removes_temporary_files_of_ended_processes(tmp_path: Path) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    stale, used, other = (tmp_path / f".results.json.{name}.part" for name in (ended.pid, os.getppid(), "x"))
-    for file in (stale, used, other):
-        file.write_text("{")
-    write_json(tmp_path / "results.json", {})
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([used.name, other.name, "results.json"])

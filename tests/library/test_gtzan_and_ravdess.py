@@ -46,17 +46,18 @@ def test_gtzan_folds(tmp_path: Path) -> None:
     data = gtzan.load(make_gtzan_folder(tmp_path))
     folds = {clip.name: clip.fold for clip in data.clips}
     assert folds["blues.00000.wav"] == 1
-    assert folds["blues.00011.wav"] == 2  # blues.00011 is the 12th file
-    assert folds["classical.00000.wav"] == 3  # classical.00000 is the 13th file
-    assert folds["jazz.00004.wav"] == 1 + (5 * 12 + 4) % 10
-    assert folds["jazz.00006.wav"] == 1 + (5 * 12 + 6) % 10  # the unreadable file is counted in the file number
+    assert folds["blues.00011.wav"] == folds["classical.00001.wav"] == 2
+    assert (folds["jazz.00004.wav"], folds["jazz.00006.wav"]) == (5, 7)  # jazz.00005 is unreadable
     assert {clip.label for clip in data.clips if clip.name.startswith("rock")} == {9}
 
 
 def test_gtzan_skips_unreadable_recordings(tmp_path: Path) -> None:
     data = gtzan.load(make_gtzan_folder(tmp_path / "genres_original"))
     assert len(data.clips) == 119
-    assert data.note == "Skipped 1 of 120 recordings, which cannot be read (jazz.00005.wav)."
+    assert (
+        data.note
+        == "A part of GTZAN: 120 of 1000 clips. Skipped 1 of 120 recordings, which cannot be read (jazz.00005.wav)."
+    )
     waveform, rate_hz = data.clips[0].source()
     assert (len(waveform), rate_hz) == (220, 22050)
 
@@ -178,7 +179,7 @@ def test_ravdess_ignores_songs_and_reports_incomplete_copy(tmp_path: Path) -> No
     (root / "Actor_02/03-01-05-01-02-01-02.wav").write_bytes(b"RIFF")
     data = ravdess.load(tmp_path)
     assert len(data.clips) == 23
-    assert data.note.startswith("Incomplete copy of RAVDESS: 24 of 1440 clips. Skipped")
+    assert data.note.startswith("A part of RAVDESS: 24 of 1440 clips. Skipped")
     assert "1 of 24 recordings, which cannot be read (03-01-05-01-02-01-02.wav)" in data.note
     assert [data.classes[clip.label] for clip in data.clips[:8]] == list(ravdess.EMOTIONS)
 
@@ -204,7 +205,7 @@ def test_ravdess_damaged_archive(tmp_path: Path) -> None:
 
 def test_ravdess_without_speech(tmp_path: Path) -> None:
     (tmp_path / "Actor_01").mkdir()
-    with pytest.raises(DataError, match="no speech recording can be read"):
+    with pytest.raises(DataError, match="RAVDESS: none of 0 recordings can be used"):
         ravdess.load(tmp_path)
 
 

@@ -170,7 +170,7 @@ def test_milliseconds_per_clip() -> None:
     ],
 )
 def test_invalid_config(changes: dict) -> None:
-    with pytest.raises(ConfigError, match=r"expected|divisible"):
+    with pytest.raises(ConfigError, match=r"expected|divisible|at least 1, got 0"):
         make_tiny(**changes)
 
 

@@ -343,7 +343,7 @@ def test_invalid_type_or_fields_of_a_config(tmp_path) -> None:
         config_from_dict({"stages": (1,), "color": "red"})
     model = make_network(TINY)
     write(tmp_path / "model.npz", model, {"config": {**vars(TINY), "stages": [3]}})
-    with pytest.raises(CheckpointError, match="no usable network config"):
+    with pytest.raises(CheckpointError, match="no usable network"):
         load_model(tmp_path / "model.npz")
 
 

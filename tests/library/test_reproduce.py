@@ -99,15 +99,15 @@ def test_prune_to_budget_in_rounds(tmp_path: Path) -> None:
 
 
 def test_temperature_and_alpha_and_resume_with_other_values(tmp_path: Path) -> None:
-    arguments = ["--smoke", "--epochs", "1", "--out", tmp_path]
+    arguments = ["--smoke", "--epochs", "1"]
     losses = []
-    for option in (["--alpha", "0"], ["--temperature", "5"]):
-        run = run_experiment(*arguments, *option)
+    for option, value in (("--alpha", "0"), ("--temperature", "5")):
+        run = run_experiment(*arguments, option, value, "--out", tmp_path / option)
         assert run.returncode == 0, run.stderr[-2000:]
-        losses.append([row["history"][0]["loss"] for row in check_results(tmp_path)["models"]])
+        losses.append([row["history"][0]["loss"] for row in check_results(tmp_path / option)["models"]])
     assert losses[0][3] == losses[0][2]  # with alpha 0 the loss is the loss of training from scratch
     assert losses[1][3] != losses[1][2]
-    run = run_experiment(*arguments, "--temperature", "4", "--resume")
+    run = run_experiment(*arguments, "--temperature", "4", "--out", tmp_path / "--temperature", "--resume")
     assert "CheckpointError: " in run.stderr
     assert "student-distilled.npz comes from another run" in run.stderr
 
@@ -229,7 +229,7 @@ def test_wrong_option(tmp_path: Path, arguments: list[str], message: str) -> Non
         ("gtzan", ["--data", "nowhere"], "DataError: .*no folders blues/ to rock/ in nowhere"),
         ("gtzan", ["--smoke", "--fold", "11"], "DataError: .*its folds are"),
         ("ravdess", ["--data", "nowhere"], "DataError: .*no folders Actor_01/"),
-        ("ravdess", ["--smoke", "--init", "none.npz"], "CheckpointError: there is no checkpoint none.npz"),
+        ("ravdess", ["--smoke", "--init", "none.npz"], "CheckpointError: there is no file none.npz"),
         ("audioset", ["--data", "nowhere"], "DataError: no recordings .* in nowhere"),
         ("audioset", ["--smoke", "--train", "all"], "DataError: .*all_segments.csv cannot be read"),
         ("audioset", ["--smoke", "--teacher", "t.npz"], "--teacher does not apply to --dataset audioset"),

@@ -30,7 +30,7 @@ from train_config import FROM_SCRATCH
 from quatnet.backend import on_gpu
 from quatnet.datasets import synthetic
 from quatnet.datasets.targets import one_hot
-from quatnet.errors import ConfigError
+from quatnet.errors import ConfigError, DataError
 from quatnet.models import CNN
 from quatnet.profile import network_cost
 
@@ -274,7 +274,7 @@ def test_every_change_runs_and_resume_skips_recorded_runs(tmp_path: Path) -> Non
             distilled["total_multiplications"], abs=epoch_multiplications
         )
     assert reproduce(*rows, *folders, "--resume").stdout == ""  # all runs are recorded
-    repeated = reproduce(rows[0], *folders, "--fold", "1")
+    repeated = reproduce(rows[0], *folders, "--out", tmp_path / "repeated", "--fold", "1")
     assert f"(recorded: {base['accuracy']:.1%})" in repeated.stdout
 
 
@@ -335,3 +335,17 @@ def test_records_have_known_rows_and_whole_numbers_of_correct_clips() -> None:
         for each in records.read_runs(row, records.RECORDS):
             correct = each.get("accuracy", 0.0) * each.get("clips", 1)
             assert correct == pytest.approx(round(correct)), f"{path}: {each['accuracy']} of {each['clips']} clips"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "3", "{}", '{"runs": 3}', '{"runs": [1]}', '{"runs": [{}]}', '{"runs": [{"fold": NaN, "seed": 1}]}']
+    + ['{"runs": ' + "[" * 100_000, '{"runs": [], "runs": []}'],
+    ids=range(11),
+)
+def test_damaged_records(tmp_path: Path, text: str) -> None:
+    row = row_from_name("esc10/real-16")
+    (tmp_path / f"{row.name}.json").parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / f"{row.name}.json").write_text(text)
+    with pytest.raises(DataError, match=r"real-16\.json is not a file of recorded runs"):
+        records.read_runs(row, tmp_path)

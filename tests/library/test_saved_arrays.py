@@ -6,8 +6,9 @@ from support.arrays import assert_close, draw
 from support.kernels import kernels_enabled, needs_compiler
 from support.op_arguments import OP_ARGUMENTS
 
-from quatnet import Tensor, ops
-from quatnet.backend import xp
+from quatnet import Tensor, nn, ops, optim
+from quatnet.backend import asnumpy, xp
+from quatnet.training.weight_average import WeightAverage
 
 METHODS = {
     "add": (((5, 3), (3,)), lambda x, y: x + y),
@@ -62,3 +63,51 @@ def test_backward_of_an_operator_uses_the_arrays_of_the_forward_pass(name: str) 
 def test_backward_of_a_kernel_uses_the_arrays_of_the_forward_pass(name: str) -> None:
     with kernels_enabled():
         test_backward_of_an_op_uses_the_arrays_of_the_forward_pass(name)
+
+
+# Changes of parameters and running statistics by the library
+
+
+def small_network() -> nn.Module:
+    rng = np.random.default_rng(0)
+    return nn.Sequential(nn.Linear(3, 8, rng=rng), nn.BatchNorm(8), nn.QuaternionBatchNorm(8), nn.WhiteningBatchNorm(8))
+
+
+def trained(make_optimizer):
+    def change(model: nn.Module) -> None:
+        optimizer = make_optimizer(model.parameters())
+        ops.sum(model(Tensor(draw(0, 9, 3)), train=True) ** 2).backward()
+        optim.clip_grad_norm(model.parameters(), 0.1)
+        optimizer.step()
+        if isinstance(optimizer, WeightAverage):
+            optimizer.copy_to_parameters()
+
+    return change
+
+
+CHANGES = {
+    "SGD": trained(optim.SGD),
+    "Adam": trained(optim.Adam),
+    "AdamW": trained(lambda parameters: optim.AdamW(parameters, amsgrad=True)),
+    "weight average": trained(lambda parameters: WeightAverage(optim.SGD(parameters))),
+    "load_state_dict": lambda model: model.load_state_dict({n: a + 1 for n, a in model.state_dict().items()}),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_parameters_and_running_statistics_are_replaced_and_not_changed_in_place(name: str) -> None:
+    model = small_network()
+    arrays = {key: item.data if isinstance(item, Tensor) else item for key, _, _, item in model._entries()}
+    copies = {key: asnumpy(array).copy() for key, array in arrays.items()}
+    CHANGES[name](model)
+    assert all(np.array_equal(asnumpy(arrays[key]), copies[key]) for key in arrays)
+    assert any(not np.array_equal(array, copies[key]) for key, array in model.state_dict().items())
+
+
+def test_gradients_are_replaced_and_not_changed_in_place() -> None:
+    x = Tensor(draw(0, 3), requires_grad=True)
+    (x * x).backward(np.ones(3))
+    first, copy = x.grad, asnumpy(x.grad).copy()
+    (x * x).backward(np.ones(3))
+    optim.clip_grad_norm([x], 0.1)
+    assert np.array_equal(asnumpy(first), copy)

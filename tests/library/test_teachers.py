@@ -149,7 +149,9 @@ def test_distillation_gives_gradients_to_the_student_only() -> None:
     ],
 )
 def test_distillation_invalid_options(options: dict) -> None:
-    with pytest.raises(ConfigError, match="0 <= alpha <= 1, temperature > 0 and a kind of softmax, bernoulli"):
+    with pytest.raises(
+        ConfigError, match=r"a kind of softmax, bernoulli|alpha in \[0, 1\]|temperature in \[1e-9, 1e9\]"
+    ):
         distillation(network(), **options)
 
 
@@ -276,9 +278,9 @@ def predict_in_training(model: CNN, x: np.ndarray) -> np.ndarray:
 
 def test_feature_matching_errors() -> None:
     student = ProjectedStudent(network(), 5, rng=np.random.default_rng(0))
-    with pytest.raises(ConfigError, match=r"embeddings of size 5, got 0.5 and sizes \[8\]"):
+    with pytest.raises(ConfigError, match=r"embeddings of size 5, got sizes \[8\]"):
         feature_matching(student, network())
-    with pytest.raises(ConfigError, match="0 <= alpha <= 1"):
+    with pytest.raises(ConfigError, match=r"alpha in \[0, 1\]"):
         feature_matching(student, alpha=2.0)
     with pytest.raises(ConfigError, match="at least 1, got 0"):
         ProjectedStudent(network(), 0, rng=np.random.default_rng(0))

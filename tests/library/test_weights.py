@@ -13,6 +13,7 @@ import tracemalloc
 import zipfile
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -28,6 +29,8 @@ from quatnet.audio import FrontEnd
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import CheckpointError, MissingPackageError
 from quatnet.models import CNNConfig, ResNetConfig, cnn14
+from quatnet.npz import write_npz
+from quatnet.training import load_model
 from quatnet.weights import load_network, network_from_state_dict, read_safetensors, read_torch, write_safetensors
 
 DTYPES = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u1", "?"]
@@ -593,3 +596,33 @@ def panns_cnn14(torch):
     network.bn0.running_mean.fill_(-25)  # in dB
     network.bn0.running_var.fill_(150)
     return network.eval()
+
+
+# Files of another kind
+
+
+def write_foreign_files(folder: Path) -> None:
+    arrays = {"layer1.weight": np.ones((3, 3), np.float32), "layer1.bias": np.ones(3, np.float32)}
+    storages = torch_file.storage_bytes(arrays)
+    torch_file.write_zip(folder / "new.pt", torch_file.state_dict(arrays), storages)
+    torch_file.write_stream(folder / "old.pt", torch_file.state_dict(arrays, legacy=True), storages, 4)
+    write_safetensors(folder / "new.safetensors", arrays)
+
+
+@pytest.mark.parametrize(
+    ("name", "reader"), [("new.pt", "torch"), ("old.pt", "torch"), ("new.safetensors", "safetensors")]
+)
+def test_functions_for_files_of_another_kind(tmp_path: Path, name: str, reader: str) -> None:
+    write_foreign_files(tmp_path)
+    with pytest.raises(CheckpointError, match=rf"{name}.*weights.read_{reader} returns .*layer1.weight"):
+        load_network(tmp_path / name)
+    with pytest.raises(CheckpointError, match=rf"{name}.*weights.load_network reads PyTorch and safetensors files"):
+        load_model(tmp_path / name)
+
+
+def test_load_network_of_a_checkpoint(tmp_path: Path) -> None:
+    write_npz(tmp_path / "run.npz", {"header": np.array("{}"), "model/weight": np.ones(3)})
+    with pytest.raises(
+        CheckpointError, match=r"run.npz: .*header.npy, model/weight.npy.*training.load_model reads .npz"
+    ):
+        load_network(tmp_path / "run.npz")

@@ -4,7 +4,7 @@ import numpy as np
 
 from quatnet.backend import Array, asnumpy, on_gpu, xp
 
-FLOATS = (np.float16, np.float32, np.float64, *(() if on_gpu() else (np.longdouble,)))  # CuPy has no longdouble
+FLOATS = (np.float32, np.float64, *(() if on_gpu() else (np.longdouble,)))  # CuPy has no longdouble
 
 
 def draw(seed: int | np.random.Generator, *shape: int, dtype: type = np.float64) -> Array:

@@ -37,7 +37,7 @@ def load(*, clips_per_class: int = 40, seed: int = 0, clip_seconds: float = 5.0)
 
 
 def _check(clips: int, minimum: int, clip_seconds: float) -> None:
-    if clips < minimum or clip_seconds <= 0:
+    if clips < minimum or not 0 < clip_seconds < 1e6:
         raise ConfigError(f"expected clips_per_class >= {minimum} and clip_seconds > 0, got {clips}, {clip_seconds}")
 
 
@@ -104,7 +104,7 @@ def voices(*, repetitions: int = 2, actors: int = 24, seed: int = 0, clip_second
     ConfigError
         `repetitions` is less than 1, `actors` is not from 2 to 24, or `clip_seconds` is not positive.
     """
-    if repetitions < 1 or not 2 <= actors <= 24 or clip_seconds <= 0:
+    if repetitions < 1 or not 2 <= actors <= 24 or not 0 < clip_seconds < 1e6:
         raise ConfigError(
             f"expected repetitions >= 1, 2 to 24 actors, clip_seconds > 0, got {repetitions}, {actors}, {clip_seconds}"
         )

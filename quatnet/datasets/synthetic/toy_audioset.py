@@ -38,7 +38,7 @@ def write(folder: str | os.PathLike, *, clips: int = 100, seed: int = 0, clip_se
     ConfigError
         `clips` is less than 20, or `clip_seconds` is not positive.
     """
-    if clips < 20 or clip_seconds <= 0:
+    if clips < 20 or not 0 < clip_seconds < 1e6:
         raise ConfigError(f"expected at least 20 clips and clip_seconds > 0, got {clips}, {clip_seconds}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

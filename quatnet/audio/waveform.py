@@ -1,0 +1,110 @@
+"""Validation, resampling and cropping of waveforms.
+
+A waveform is a float array (samples,) in [-1, 1].
+"""
+
+from fractions import Fraction
+
+import numpy as np
+from scipy.signal import resample_poly
+
+from ..checks import checked_count
+from ..errors import ConfigError, DataError, ShapeError
+
+MAX_LEVEL = 1000.0  # largest absolute value of a sample; the power of larger samples could overflow float32
+MAX_RATE_HZ = 1_000_000
+
+
+def checked_waveform(waveform: np.ndarray) -> np.ndarray:
+    """Return `waveform` after checking that the array is one-dimensional, floating-point, non-empty and finite.
+
+    Raises
+    ------
+    ShapeError
+        `waveform` is not a one-dimensional array of a float dtype.
+    DataError
+        `waveform` is empty, or contains NaN, infinity or samples far outside [-1, 1].
+    """
+    waveform = np.asarray(waveform)
+    if waveform.ndim != 1 or not np.issubdtype(waveform.dtype, np.floating):
+        raise ShapeError(
+            f"expected a mono waveform (samples,) of floats in [-1, 1], got shape {waveform.shape} of "
+            f"{waveform.dtype}; average the channels, and divide integers by their full scale"
+        )
+    if waveform.size == 0:
+        raise DataError("expected a waveform, got no samples; remove the recording")
+    check_samples(waveform)
+    return waveform
+
+
+def check_samples(samples: np.ndarray) -> None:
+    """Raise DataError if `samples` contains NaN, infinity, or a value whose power could overflow float32."""
+    level = max(samples.max(), -samples.min())
+    if not level <= MAX_LEVEL:  # false for NaN
+        got = f"{level:.3g}; divide the samples by their full scale" if np.isfinite(level) else "NaN or infinity"
+        raise DataError(f"expected finite samples in [-1, 1], got {got}; repair or remove the recording")
+
+
+def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
+    """Return the waveform resampled with a polyphase low-pass filter.
+
+    The waveform is upsampled with zeros, low-pass filtered (Kaiser window) and downsampled. The ratio of both factors
+    is to_hz / from_hz in lowest terms. Duration, pitch and level do not change.
+
+    Parameters
+    ----------
+    waveform : float array (samples,)
+    from_hz, to_hz : sample rates in Hz
+
+    Returns
+    -------
+    array (ceil(samples * to_hz / from_hz),) of the same dtype, or `waveform` itself if the rates are equal
+
+    Raises
+    ------
+    ShapeError, DataError
+        See `checked_waveform`.
+    ConfigError
+        A rate is not an integer from 1 to 1,000,000.
+    """
+    waveform, ratio = checked_waveform(waveform), _rate_ratio(from_hz, to_hz)
+    if from_hz == to_hz:
+        return waveform
+    y = resample_poly(waveform, ratio.numerator, ratio.denominator).astype(waveform.dtype, copy=False)
+    return fix_length(y, -(-len(waveform) * to_hz // from_hz))
+
+
+def _rate_ratio(from_hz: int, to_hz: int) -> Fraction:
+    """Return to_hz / from_hz, rounded to a denominator of at most 100,000, because the filter has 20 taps per unit.
+
+    The ratio is exact for rates up to 100 kHz and their usual multiples. The error of other ratios is less than 1e-5.
+    """
+    for name, rate in (("to_hz", to_hz), ("from_hz", from_hz)):
+        if checked_count(name, rate) > MAX_RATE_HZ:
+            raise ConfigError(f"{name} must be at most {MAX_RATE_HZ}, got {rate}")
+    return Fraction(int(to_hz), int(from_hz)).limit_denominator(max(100_000, from_hz // to_hz))
+
+
+def resample_clip(waveform: np.ndarray, from_hz: int, to_hz: int, samples: int) -> np.ndarray:
+    """Return fix_length(resample(waveform, from_hz, to_hz), samples), without resampling samples that are cropped."""
+    ratio = _rate_ratio(from_hz, to_hz)
+    filter_samples = 1 + 10 * max(ratio.numerator, ratio.denominator) // ratio.numerator
+    needed = filter_samples - (-checked_count("samples", samples) * ratio.denominator // ratio.numerator)
+    return fix_length(resample(checked_waveform(waveform)[:needed], from_hz, to_hz), samples)
+
+
+def fix_length(waveform: np.ndarray, samples: int) -> np.ndarray:
+    """Return the waveform cropped, or zero-padded at the end, to `samples` samples.
+
+    Raises
+    ------
+    ShapeError, DataError
+        See `checked_waveform`.
+    ConfigError
+        `samples` is not an integer of at least 1.
+
+    >>> fix_length(np.array([0.5, 0.25]), 3)
+    array([0.5 , 0.25, 0.  ])
+    """
+    waveform = checked_waveform(waveform)[: checked_count("samples", samples)]
+    return np.pad(waveform, (0, samples - len(waveform)))

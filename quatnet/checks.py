@@ -1,0 +1,61 @@
+"""Conversion of array arguments, and validation of numbers."""
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.ma import MaskedArray
+
+from .backend import Array, xp
+from .errors import ConfigError, QuatnetError, ShapeError
+
+
+def as_array(value: object, module: Any = xp) -> Array:
+    """Return `value` as an array of floating-point numbers with at least 32 bits.
+
+    Integers and booleans are converted to float64. float16 is converted to float32, because sums overflow in float16.
+    Other float arrays are not copied. `module` is the array module, by default that of the backend. Raises ShapeError
+    unless `value` is a regular array of real numbers.
+    """
+    try:  # for a number, `asarray` would copy from the host to the GPU
+        array = module.full((), value) if type(value) in (bool, int, float) else module.asarray(value)
+    except QuatnetError:  # the backend is not available, or `value` is a tensor
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ShapeError(f"expected an array of real numbers, with rows of equal length: {error}") from None
+    if array.dtype.kind not in "biuf" or isinstance(value, MaskedArray):
+        raise ShapeError(f"expected an array of real numbers, got {type(value).__name__} of dtype {array.dtype}")
+    if array.dtype.kind == "f":
+        return array.astype(np.float32) if array.dtype.itemsize < 4 else array
+    return array.astype(np.float64)
+
+
+def as_scores(value: object) -> np.ndarray:
+    """Return `value` as a float NumPy array. Raises ShapeError like `as_array`, and for NaN, which has no rank."""
+    scores = as_array(value, np)
+    if nans := int(np.isnan(scores).sum()):
+        raise ShapeError(f"expected numbers, got {nans} NaN among {scores.size}; the computation of them diverged")
+    return scores
+
+
+def checked_count(name: str, value: int, minimum: int = 1) -> int:
+    """Return `value` as int. Raises ConfigError, with `name` in the message, unless it is an integer >= `minimum`."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < minimum:
+        raise ConfigError(f"{name} must be an integer of at least {minimum}, got {value!r}")
+    return int(value)
+
+
+def checked_number(name: str, value: float, interval: str) -> float:
+    """Return `value` as float. Raises ConfigError unless it is a real number in `interval`, such as "[0, 1)"."""
+    low, high = map(float, interval[1:-1].split(","))
+    ends = ([low] if interval[0] == "[" else []) + ([high] if interval[-1] == "]" else [])
+    if not isinstance(value, Real) or isinstance(value, bool) or not (low < value < high or value in ends):
+        raise ConfigError(f"expected {name} in {interval}, got {value!r}")
+    return float(value)
+
+
+def checked_rng(rng: np.random.Generator) -> np.random.Generator:
+    """Return `rng`. Raises ConfigError unless it is a random generator of NumPy."""
+    if not isinstance(rng, np.random.Generator):
+        raise ConfigError(f"expected a generator as rng, such as np.random.default_rng(0), got {rng!r}")
+    return rng

@@ -1,0 +1,84 @@
+"""Checks of the arguments of a training, which are made before the first step."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array
+from ..errors import ConfigError, ShapeError
+from ..optim import Optimizer
+
+
+def check_clips(inputs: Array, targets: Array) -> None:
+    """Raise ShapeError unless there are float inputs (N, ...), N > 0, and N targets."""
+    for name, array in {"inputs": inputs, "targets": targets}.items():
+        if not hasattr(array, "dtype"):
+            raise ShapeError(f"expected an array of {name}, got {type(array).__name__}")
+    if not len(inputs) or len(inputs) != len(targets):
+        raise ShapeError(f"expected one target for each input, got {len(inputs)} inputs, {len(targets)} targets")
+    if inputs.dtype.kind != "f":
+        raise ShapeError(f"expected float inputs, got {inputs.dtype}; convert them by inputs.astype(np.float32)")
+
+
+def check_labeled_clips(inputs: Array, labels: np.ndarray) -> None:
+    """Raise ShapeError unless there are float inputs (N, ...), N > 0, and integer labels (N,)."""
+    check_clips(inputs, labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise ShapeError(
+            f"expected labels (N,) of class numbers, got {labels.shape} of {labels.dtype}; "
+            "classes.index(name) is the number of a class name"
+        )
+
+
+def check_frontend(model: Any, settings: Mapping[str, Any] | None) -> None:
+    """Raise ConfigError if `settings` and the settings of the front end of `model` are known and differ."""
+    expected = getattr(model, "frontend_settings", None)
+    if expected and settings and expected != settings:
+        changed = [
+            f"{key}={settings.get(key)!r}" for key in {**expected, **settings} if settings.get(key) != expected.get(key)
+        ]
+        raise ConfigError(
+            f"the network was trained on features of another front end, {expected}; the front end of these features "
+            f"has {', '.join(changed)}; compute the features again"
+        )
+
+
+def check_functions(**functions: Any) -> None:
+    """Raise ConfigError unless all arguments are functions. `evaluate` may be None."""
+    for name, function in functions.items():
+        if not callable(function) and (function is not None or name != "evaluate"):
+            raise ConfigError(
+                f"expected {name} to be a function, got {type(function).__name__}; a constant learning rate is "
+                "schedule=lambda step: 1e-3, and DataLoader(inputs, targets) is a function for batches"
+            )
+
+
+def check_settings(optimizer: Any, max_grad_norm: float | None, *, has_score: bool) -> None:
+    """Raise ConfigError for an object that is no optimizer, an invalid norm, or `keep_best` without a score."""
+    if not isinstance(optimizer, Optimizer):
+        raise ConfigError(f"expected an optimizer such as AdamW(model.parameters()), got {type(optimizer).__name__}")
+    if not has_score or not (max_grad_norm is None or max_grad_norm > 0):
+        raise ConfigError(f"expected evaluate with keep_best, and max_grad_norm > 0 or None, got {max_grad_norm}")
+
+
+def as_integer(name: str, number: Any, *, minimum: int) -> int:
+    """Return a Python or NumPy integer as int. Raises ConfigError for another type or a value below `minimum`."""
+    if not isinstance(number, int | np.integer) or number < minimum:
+        raise ConfigError(f"expected {name} to be an integer of at least {minimum}, got {number!r:.80}")
+    return int(number)
+
+
+def check_length(batches: Any, steps_per_epoch: int) -> None:
+    """Raise ConfigError if the number of batches is known and is not `steps_per_epoch`."""
+    if hasattr(batches, "__len__") and len(batches) != steps_per_epoch:
+        raise ConfigError(f"expected steps_per_epoch = {len(batches)}, the number of batches, got {steps_per_epoch}")
+
+
+def as_json(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata as they are read from a checkpoint, for example with lists in place of tuples."""
+    try:
+        return json.loads(json.dumps(metadata, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"expected metadata that JSON supports, got {metadata!r:.200} ({error})") from error
