@@ -7,6 +7,7 @@
 import numpy as np
 
 from .. import ops
+from ..all_reduce import all_reduce
 from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..checks import checked_count, checked_number
@@ -21,9 +22,8 @@ class BatchNorm(Module):
     """Batch normalization layer over all axes except the last, see `ops.batch_norm`.
 
     A call with `train=True` normalizes with the statistics of the batch and updates the running statistics. A call with
-    `train=False` normalizes with the running statistics. A call with `relu=True` also applies a ReLU. The attribute
-    `all_reduce`, a function that sums an array over several processes, is set by a `Trainer`. The batch then consists
-    of the inputs of all processes.
+    `train=False` normalizes with the running statistics. A call with `relu=True` also applies a ReLU. A `Trainer` sets
+    the attribute `synchronized` if there are several processes. The batch then consists of the inputs of all processes.
 
     Parameters
     ----------
@@ -40,20 +40,18 @@ class BatchNorm(Module):
         self.running_mean = xp.zeros(num_features, dtype=np.float32)
         self.running_var = xp.ones(num_features, dtype=np.float32)
         self.eps, self.momentum = _checked_options(eps, momentum)
-        self.all_reduce: AllReduce = None
+        self.synchronized = False
 
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None, relu: bool = False) -> Tensor:
         if not train:
             running = self.running_mean, self.running_var
             return ops.batch_norm(x, self.weight, self.bias, running, relu=relu, eps=self.eps)
-        mean, variance = stats = batch_statistics(x.data, self.all_reduce)
-        y = ops.batch_norm(
-            x, self.weight, self.bias, relu=relu, eps=self.eps, batch_stats=stats, all_reduce=self.all_reduce
-        )
+        total = all_reduce if self.synchronized else None
+        mean, variance = stats = batch_statistics(x.data, total)
+        y = ops.batch_norm(x, self.weight, self.bias, relu=relu, eps=self.eps, batch_stats=stats, all_reduce=total)
         momentum = xp.float32(self.momentum)
         self.running_mean = _moving_average(self.running_mean, mean, momentum)
-        variance = variance * _bessel_correction(x, self.all_reduce)
-        self.running_var = _moving_average(self.running_var, variance, momentum)
+        self.running_var = _moving_average(self.running_var, variance * _bessel_correction(x, total), momentum)
         return y
 
 

@@ -4,21 +4,17 @@ All processes draw the same random numbers, for the whole batch. So the result d
 processes, except for the rounding of sums.
 """
 
-import os
-from collections.abc import Callable, Iterable
-from functools import cache
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 
+from ..all_reduce import all_reduce
 from ..autodiff import Tensor
-from ..backend import Array, xp
+from ..backend import xp
 from ..distill import Student
 from ..errors import ConfigError
-from ..processes import LOCAL_SIZE, RANK, SIZE, all_gather, communicator, own_share
-
-IN_PLACE = None  # send buffer of mpi4py: the receive buffer contains the input
-CUDA_AWARE_MPI = ("OMPI_MCA_opal_cuda_support", "MPICH_GPU_SUPPORT_ENABLED", "MPIR_CVAR_ENABLE_GPU", "MV2_USE_CUDA")
+from ..nn import BatchNorm
+from ..processes import SIZE, communicator, own_share
 
 
 def share(clips: int) -> slice:
@@ -42,9 +38,10 @@ class DropoutGenerator(np.random.Generator):
 def synchronize_batch_norm(model: Student) -> None:
     """Make the batch norms of `model` use the statistics of the whole batch. Raises ConfigError for quaternion ones."""
     for module in model.modules() if SIZE > 1 else ():
-        if hasattr(module, "running_mean") and not hasattr(module, "all_reduce"):
+        if isinstance(module, BatchNorm):
+            module.synchronized = True
+        elif hasattr(module, "running_mean"):
             raise ConfigError(f"{type(module).__name__} supports only sync_batch_norm=False with several processes")
-        vars(module).update({"all_reduce": all_reduce} if hasattr(module, "all_reduce") else {})
 
 
 def broadcast(model: Student) -> None:
@@ -65,57 +62,3 @@ def backward(loss: Tensor, fraction: float, parameters: Iterable[Tensor]) -> Non
     flat = all_reduce(xp.concatenate([xp.ravel(tensor.grad) for tensor in tensors]))
     for tensor in tensors:
         tensor.grad, flat = flat[: tensor.size].reshape(tensor.shape), flat[tensor.size :]
-
-
-def all_reduce(array: Array) -> Array:
-    """Return the sum of a contiguous array over all processes, bit-identical in all of them."""
-    return array if SIZE == 1 else _reduction(isinstance(array, np.ndarray))(array)
-
-
-@cache
-def _reduction(on_host: bool) -> Callable[[Array], Array]:
-    """Return the fastest function that all processes can use. NCCL needs a GPU for each process."""
-    if on_host:
-        return reduce_on_host
-    if all(all_gather([xp.cuda.nccl.available and xp.cuda.runtime.getDeviceCount() >= LOCAL_SIZE])):
-        return reduce_by_nccl
-    cuda_aware = any(os.environ.get(name, "").lower() in ("1", "true") for name in CUDA_AWARE_MPI)
-    return reduce_by_cuda_aware_mpi if cuda_aware else reduce_through_pinned_memory
-
-
-def reduce_on_host(array: np.ndarray) -> np.ndarray:
-    """Return the sum of a NumPy array over all processes, by MPI."""
-    total = array.copy()
-    communicator().Allreduce(IN_PLACE, total)
-    return total
-
-
-def reduce_by_nccl(array: Array) -> Array:
-    """Return the sum of a GPU array over all processes, by NCCL in the stream of CuPy, without the host."""
-    total = xp.empty_like(array)
-    _nccl().all_reduce(array, total)
-    return total
-
-
-@cache
-def _nccl() -> Any:
-    from cupyx.distributed import NCCLBackend
-
-    return NCCLBackend(SIZE, RANK, use_mpi=True)
-
-
-def reduce_by_cuda_aware_mpi(array: Array) -> Array:
-    """Return the sum of a GPU array over all processes, by an MPI library that reads and writes GPU memory."""
-    total = array.copy()
-    xp.cuda.get_current_stream().synchronize()  # MPI does not use the stream of CuPy
-    communicator().Allreduce(IN_PLACE, total)
-    return total
-
-
-def reduce_through_pinned_memory(array: Array) -> Array:
-    """Return the sum of a GPU array over all processes, by MPI in page-locked host memory, which a GPU copies fast."""
-    memory = xp.cuda.alloc_pinned_memory(array.nbytes)
-    host = np.frombuffer(memory, array.dtype, array.size).reshape(array.shape)
-    array.get(out=host)
-    communicator().Allreduce(IN_PLACE, host)
-    return xp.asarray(host)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from ..all_reduce import all_reduce
 from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
 from ..distill import Loss, Student, cross_entropy_loss
@@ -165,7 +166,7 @@ class Trainer:
             clock, before = time.perf_counter(), clock
             self.progress.seconds += clock - before
             self._show(bar)
-            if distributed.all_reduce(np.array([interrupted.is_set()], np.float32))[0]:
+            if all_reduce(np.array([interrupted.is_set()], np.float32))[0]:
                 self._stop()
         if self.progress.step < self.steps_per_epoch:
             raise ConfigError(f"expected steps_per_epoch = {self.steps_per_epoch} batches, got {self.progress.step}")
@@ -196,7 +197,7 @@ class Trainer:
         classes = _num_classes(self.model, logits, targets)
         correct = _correct(logits.data[:, :classes], targets[:, :classes]).sum()
         sums = xp.stack([loss.data.astype(np.float64) * len(targets), correct.astype(np.float64)])
-        self._totals[:2] += distributed.all_reduce(sums)
+        self._totals[:2] += all_reduce(sums)
         self._totals[2] += xp.isfinite(self._totals[0])
         self.progress.totals[2] += clips
         if isinstance(loss.data, np.ndarray) or self.progress.step % LOG_INTERVAL == 0:

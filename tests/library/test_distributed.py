@@ -18,6 +18,7 @@ import pytest
 import scaling
 
 from quatnet import Tensor, datasets, nn, ops, processes, training
+from quatnet.all_reduce import all_reduce
 from quatnet.backend import asnumpy, xp
 from quatnet.datasets.synthetic import toy_audioset
 from quatnet.errors import ConfigError
@@ -119,17 +120,17 @@ import sys
 import numpy as np
 from quatnet.backend import asnumpy, xp
 from quatnet.processes import RANK
-from quatnet.training import distributed
-assert distributed._reduction(False).__name__ == sys.argv[1]
+from quatnet.all_reduce import _reduction, all_reduce
+assert _reduction(False).__name__ == sys.argv[1]
 for dtype in (np.float32, np.float64, np.int64):
     for shape in ((5,), (3, 4), (100_000,)):
         parts = [np.random.default_rng(rank).normal(0, 9, shape).astype(dtype) for rank in range(2)]
         array = xp.asarray(parts[RANK])
-        total = distributed.all_reduce(array)
+        total = all_reduce(array)
         assert type(total) is xp.ndarray
         np.testing.assert_array_equal(asnumpy(total), parts[0] + parts[1])
         np.testing.assert_array_equal(asnumpy(array), parts[RANK])
-        np.testing.assert_array_equal(distributed.all_reduce(parts[RANK]), parts[0] + parts[1])
+        np.testing.assert_array_equal(all_reduce(parts[RANK]), parts[0] + parts[1])
 print("correct")
 """
 
@@ -246,8 +247,9 @@ def test_packing_is_shared_out(tmp_path: Path):
 
 
 def as_process(monkeypatch: pytest.MonkeyPatch, rank: int, size: int) -> None:
-    monkeypatch.setattr(distributed, "RANK", rank)
-    monkeypatch.setattr(distributed, "SIZE", size)
+    for module in (distributed, processes):
+        monkeypatch.setattr(module, "SIZE", size)
+    monkeypatch.setattr(processes, "RANK", rank)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7])
@@ -309,12 +311,12 @@ def test_a_batch_norm_without_synchronization_is_refused(monkeypatch: pytest.Mon
             distributed.synchronize_batch_norm(nn.Sequential(nn.BatchNorm(8), layer))
     model = nn.Sequential(nn.BatchNorm(8), nn.Sequential(nn.BatchNorm(8)))
     distributed.synchronize_batch_norm(model)
-    assert [m.all_reduce for m in model.modules() if isinstance(m, nn.BatchNorm)] == [distributed.all_reduce] * 2
+    assert [m.synchronized for m in model.modules() if isinstance(m, nn.BatchNorm)] == [True, True]
 
 
 def test_one_process_exchanges_nothing():
     array, items = np.ones(3), [1, 2]
-    assert distributed.all_reduce(array) is array
+    assert all_reduce(array) is array
     assert processes.all_gather(items) is items
     with processes.root_first():
         processes.barrier()
