@@ -3,7 +3,9 @@
     python examples/benchmarks/distributed.py --model qsmall_cnn --batch-size 16
     mpiexec -n 2 python examples/benchmarks/distributed.py --model qsmall_cnn --batch-size 16
 
-Prints one line of JSON: milliseconds per step (minimum and median), and the bytes that a process passes to MPI.
+Prints one line of JSON: milliseconds per step (minimum and median), the bytes that a process passes to MPI, and for
+several processes the milliseconds of an all-reduce of the gradients (`all_reduce_ms`). `wait_after_work_ms` is the time
+that remains of a non-blocking all-reduce after 300 ms of computation: about 0 if MPI exchanges data during computation.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import numpy as np
 from quatnet import models, threads, training
 from quatnet.cli import positive_int, run_main
 from quatnet.nn import BatchNorm
-from quatnet.processes import SIZE
+from quatnet.processes import SIZE, communicator
 
 CLASSES = 50
 
@@ -58,13 +60,33 @@ def step_seconds(model: models.Network, batch_size: int, frames: int, steps: int
     return np.diff(times)[2:].tolist()
 
 
+def exchange_ms(count: int, repeats: int = 5) -> dict[str, float]:
+    """Return the times of blocking and of non-blocking all-reduces of `count` float32 numbers, each the minimum."""
+    flat, blocking, remaining = np.ones(count, np.float32), [], []
+    for _ in range(repeats):
+        communicator().Barrier()
+        start = time.perf_counter()
+        communicator().Allreduce(None, flat)  # None: `flat` contains the input
+        blocking.append(1000 * (time.perf_counter() - start))
+        communicator().Barrier()
+        request, end = communicator().Iallreduce(None, flat), time.process_time() + 0.3
+        while time.process_time() < end:
+            np.sqrt(flat[: 1 << 16])
+        start = time.perf_counter()
+        request.Wait()
+        remaining.append(1000 * (time.perf_counter() - start))
+    return {"all_reduce_ms": min(blocking), "wait_after_work_ms": min(remaining)}
+
+
 def main() -> None:
     args = options()
     model = models.build(models.from_name(args.model, CLASSES), rng=np.random.default_rng(0))
     seconds = step_seconds(model, args.batch_size, args.frames, args.steps)
     times = {"min_ms": 1000 * min(seconds), "median_ms": 1000 * statistics.median(seconds)}
     setup = {"processes": SIZE, "threads": threads.thread_count(), **vars(args)}
-    print(json.dumps(setup | times | step_bytes(model)))
+    sizes = step_bytes(model)
+    exchange = exchange_ms(sizes["gradient_bytes"] // 4) if SIZE > 1 else {}
+    print(json.dumps(setup | times | sizes | exchange))
 
 
 if __name__ == "__main__":
