@@ -29,8 +29,9 @@ FIRST_TESTS = {
     "09_distillation distillation_losses": "ops/distillation.py",
     "quaternion_ops": "ops/components.py ops/encoders.py ops/quaternion_activations.py",
     "front_ends": "paper_code_components",
-    "networks published_networks 12_counting_multiplications": "layer_costs num_weights _additions_8"
-    " _multiplications_winograd _layer_mult_adds torchinfo_mult_adds residual_add shared_channels",
+    "networks published_networks 12_counting_multiplications": "layer_costs num_weights"
+    " _multiplications_winograd _layer_mult_adds torchinfo_mult_adds residual_add",
+    "graph channel_groups": "graph/count.py graph/labels.py graph/groups.py",
     "roofline": "layer_kernel_costs host_to_device_elements _convolution _fused _norm_passes _block_outputs"
     " memory_bound_fraction",
     "10_pruning": "prune/scores.py prune/criteria.py prune/selection.py prune/budget.py prune/filters.py"

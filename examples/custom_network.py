@@ -1,14 +1,20 @@
-"""A custom quaternion network of `quatnet.nn` layers, trained and evaluated on synthesized sounds.
+"""A custom quaternion network of `quatnet.nn` layers: trained, counted, pruned, compiled, saved and exported.
+
+The clips are synthesized sounds. The export to ONNX needs the packages onnx and onnxruntime.
 
 python examples/custom_network.py [--epochs 8] [--seed 0]
 """
 
 import argparse
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from quatnet import Tensor, audio, datasets, nn, ops, training
+import quatnet
+from quatnet import Tensor, audio, datasets, graph, nn, ops, profile, prune, training
 from quatnet.cli import nonnegative_int, positive_int, run_main
 
 
@@ -41,6 +47,17 @@ class SmallNetwork(nn.Module):
         return self.head(ops.mean(feature_map, axis=(1, 2)))  # mean over time and frequency
 
 
+# programs of other processes, which have no class SmallNetwork
+LOAD = """
+import numpy as np; from quatnet import graph
+print("loaded:       ", graph.load({path!r})(np.load({inputs!r})).data[0].round(3))
+"""
+RUN_ONNX = """
+import numpy as np, onnxruntime as ort
+print("probabilities:", ort.InferenceSession({path!r}).run(None, {{"waveform": np.load({inputs!r})}})[0][0].round(3))
+"""
+
+
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="a tiny run of every step, in seconds")
@@ -69,6 +86,37 @@ def main() -> None:
     training.fit(network, loader, epochs=epochs, seed=args.seed, checkpoint=checkpoint, resume=args.resume)
     accuracy = training.evaluate(network, features[test], data.labels[test])
     print(f"accuracy on {test.sum()} test clips: {accuracy:.1%}")
+
+    example = features[:1]
+    traced = graph.trace(network, example)
+    print(traced, "", sep="\n")  # the operations, with shapes, parameters and multiplications
+
+    pruned = prune.prune_filters(network, prune.select(network, 0.5, example=example))
+    training.fit(pruned, loader, epochs=max(1, epochs // 2), max_lr=1e-3, seed=args.seed)
+    before, after = graph.count(traced), graph.count(pruned.graph)
+    print(f"pruned from {before.parameters:,} to {after.parameters:,} parameters, and from", end=" ")
+    print(f"{before.multiplications_8 / 1e6:.1f} to {after.multiplications_8 / 1e6:.1f} million multiplications")
+    print(f"accuracy after pruning: {training.evaluate(pruned, features[test], data.labels[test]):.1%}")
+
+    compiled = quatnet.compile(pruned, example)
+    times = [profile.milliseconds_per_clip(model, features[0]) for model in (pruned, compiled)]
+    print(f"{times[0]:.1f} ms per clip, compiled {times[1]:.1f} ms")
+
+    graph.save(pruned, args.out / "pruned.npz")
+    np.save(args.out / "features.npy", example)
+    print("logits:       ", pruned(example).data[0].round(3))
+    run(LOAD, args.out / "pruned.npz", args.out / "features.npy")
+    if find_spec("onnxruntime"):
+        graph.to_onnx(pruned, args.out / "pruned.onnx", frontend=frontend, classes=data.classes)
+        waveform, sample_rate_hz = data.clips[0].source()
+        waveform = audio.resample(waveform, sample_rate_hz, frontend.sample_rate_hz)
+        np.save(args.out / "waveform.npy", audio.fix_length(waveform, frontend.samples).astype(np.float32)[None])
+        run(RUN_ONNX, args.out / "pruned.onnx", args.out / "waveform.npy")
+
+
+def run(program: str, path: Path, inputs: Path) -> None:
+    """Run a program in another process."""
+    subprocess.run([sys.executable, "-c", program.format(path=str(path), inputs=str(inputs))], check=True)
 
 
 if __name__ == "__main__":

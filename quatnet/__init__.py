@@ -13,16 +13,19 @@ from .threads import thread_count
 
 __version__ = "0.1.0"
 PACKAGES = (
-    "audio", "datasets", "distill", "models", "nn", "optim", "plots", "profile", "prune", "quaternion", "training",
+    "audio", "datasets", "distill", "graph", "models", "nn", "optim", "plots", "profile", "prune", "quaternion",
+    "training",
 )  # fmt: skip
 __all__ = ["Tensor", "gradcheck", "no_grad", "ops", "thread_count"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "compile":
+        return import_module(".graph", __name__).compile
     if name in PACKAGES:
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *PACKAGES})
+    return sorted({*globals(), *PACKAGES, "compile"})

@@ -34,7 +34,7 @@ def as_scores(value: object) -> np.ndarray:
     """Return `value` as a float NumPy array. Raises ShapeError like `as_array`, and for NaN, which has no rank."""
     scores = as_array(value, np)
     if nans := int(np.isnan(scores).sum()):
-        raise ShapeError(f"expected numbers, got {nans} NaN among {scores.size}; the computation of them diverged")
+        raise ShapeError(f"expected numbers, got {nans} NaN among {scores.size}; check the network and its inputs")
     return scores
 
 

@@ -175,12 +175,12 @@ def load_pretrained(args: argparse.Namespace, classes: int) -> dict[bool, Networ
 
 def pruning_selectors(args: argparse.Namespace, quaternion: Config, real: Config, frames: int) -> list[Selector]:
     """Return the functions that select the filters to keep, one for each pruning round."""
-    criterion = build_criterion(args.criterion, args.seed)
+    criterion, model = build_criterion(args.criterion, args.seed), build(quaternion, rng=np.random.default_rng(0))
     if args.budget:
         budget = budget_from_reference(real, frames, multiplications=args.budget[0], parameters=args.budget[1])
-        return budget_selectors(quaternion, budget, args.rounds, criterion=criterion)
+        return budget_selectors(model, budget, args.rounds, criterion=criterion)
     last_blocks = range(len(quaternion.widths))[-PRUNED_BLOCKS:]
-    return ratio_selectors(quaternion, PRUNE_RATIO, args.rounds, blocks=last_blocks, criterion=criterion)
+    return ratio_selectors(model, PRUNE_RATIO, args.rounds, blocks=last_blocks, criterion=criterion)
 
 
 def main() -> None:

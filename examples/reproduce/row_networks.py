@@ -5,8 +5,8 @@ from dataclasses import replace
 from rows import Row
 from variants import build_criterion
 
-from quatnet.models import CNNConfig, Network, small_cnn, with_filters
-from quatnet.prune import Selector, budget_from_reference, select, select_for_budget
+from quatnet.models import CNNConfig, Network, small_cnn
+from quatnet.prune import Selector, budget_from_reference, prune_filters, select
 
 PRESET_WIDTH = 16  # width of the networks of examples/esc50.py
 # fractions of real-16, with 8 multiplications per quaternion product
@@ -41,7 +41,7 @@ def filter_selector(row: Row, classes: int, frames: int, seed: int) -> Selector:
     if target != "budget":
         return lambda model: select(model, float(target), blocks=last_blocks(model), criterion=criterion)
     budget = budget_from_reference(network_config(f"real-{PRESET_WIDTH}", classes), frames, **BUDGET)
-    return lambda model: select_for_budget(model, budget, criterion=criterion)
+    return lambda model: select(model, budget, criterion=criterion)
 
 
 def last_blocks(model: Network) -> range:
@@ -51,4 +51,4 @@ def last_blocks(model: Network) -> range:
 
 def config_after_pruning(model: Network, selector: Selector) -> CNNConfig:
     """Return the config of a network after pruning. The network is not modified."""
-    return with_filters(model.config, {name: len(indices) for name, indices in selector(model).items()})
+    return prune_filters(model, selector(model)).config

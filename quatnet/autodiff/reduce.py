@@ -7,11 +7,13 @@ from numbers import Integral
 from ..backend import Array, xp
 from ..checks import as_array
 from ..errors import ShapeError
+from .op import op
 from .tensor import Tensor
 
 Axis = int | tuple[int, ...] | None
 
 
+@op
 def sum(x: Tensor, *, axis: Axis = None) -> Tensor:
     """Return the sum of `x` over `axis`, by default over all axes."""
     shape, axes = x.shape, _normalize_axes(x, axis)
@@ -22,6 +24,7 @@ def sum(x: Tensor, *, axis: Axis = None) -> Tensor:
     return Tensor.from_op(as_array(x.data.sum(axis=axes)), (x,), backward)  # the sum of booleans is an integer
 
 
+@op
 def mean(x: Tensor, *, axis: Axis = None) -> Tensor:
     """Return the mean of `x` over `axis`, by default over all axes. Raises ShapeError if `axis` has length 0."""
     count = math.prod(x.shape[a] for a in _normalize_axes(x, axis))
@@ -30,6 +33,7 @@ def mean(x: Tensor, *, axis: Axis = None) -> Tensor:
     return sum(x, axis=axis) * (1 / count)
 
 
+@op
 def max(x: Tensor, *, axis: int) -> Tensor:
     """Return the largest entry of `x` along one axis. Raises ShapeError if the axis has length 0.
 

@@ -8,9 +8,11 @@ import numpy as np
 
 from ..backend import Array, on_gpu, xp
 from ..errors import ShapeError
+from .op import op
 from .tensor import Tensor
 
 
+@op
 def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return `x` reshaped to `shape`, where one length may be -1. Raises ShapeError if the sizes differ."""
     x_shape = x.shape
@@ -23,6 +25,7 @@ def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return Tensor.from_op(y, (x,), lambda grad: (grad.reshape(x_shape),))
 
 
+@op
 def transpose(x: Tensor, axes: Sequence[int]) -> Tensor:
     """Return `x` with its axes in the order `axes`. Raises ShapeError unless `axes` contains each axis once."""
     axes = axes if isinstance(axes, Sequence) else (axes,)
@@ -32,6 +35,7 @@ def transpose(x: Tensor, axes: Sequence[int]) -> Tensor:
     return Tensor.from_op(x.data.transpose(axes), (x,), lambda grad: (grad.transpose(inverse),))
 
 
+@op
 def getitem(x: Tensor, index: Any) -> Tensor:
     """Return x[index]. Raises ShapeError if `index` is invalid or out of bounds.
 
@@ -59,6 +63,7 @@ def _is_on_device(index: Any) -> bool:
     return any(isinstance(part, xp.ndarray) for part in (index if isinstance(index, tuple) else (index,)))
 
 
+@op
 def concatenate(tensors: Sequence[Tensor], *, axis: int = -1) -> Tensor:
     """Return the tensors concatenated along `axis`. Raises ShapeError if the lengths of other axes differ."""
     shapes = [tensor.shape for tensor in tensors]

@@ -15,6 +15,7 @@ from ..checks import as_array
 from ..errors import ShapeError
 from ..threads import matmul, single_threaded_blas
 from .arrays import check_broadcast, unbroadcast
+from .op import current_tracer, op
 from .tape import Backward, Node, backpropagate
 
 
@@ -27,8 +28,8 @@ class Tensor(Node):
 
     Parameters
     ----------
-    array : array-like of real numbers. Integers and booleans are converted to float64, float16 to float32. Other arrays
-        are not copied
+    array : array-like of real numbers, or a tensor without gradient. Integers and booleans are converted to float64,
+        float16 to float32. Other arrays are not copied
     requires_grad : whether `backward` accumulates the gradient of this tensor in `.grad`
 
     Raises
@@ -47,7 +48,11 @@ class Tensor(Node):
     __slots__ = ()
 
     def __init__(self, array: Array, requires_grad: bool = False) -> None:
-        super().__init__(as_array(array), requires_grad)
+        if isinstance(array, Node) and array.requires_grad:
+            raise ShapeError(
+                "expected an array of real numbers, got a Tensor with gradient; use the tensor, or detach()"
+            )
+        super().__init__(array.data if isinstance(array, Node) else as_array(array), requires_grad)
 
     @staticmethod
     def from_op(data: Array, parents: Sequence["Tensor"] = (), backward: Backward | None = None) -> "Tensor":
@@ -58,6 +63,8 @@ class Tensor(Node):
         result = Tensor.__new__(Tensor)
         Node.__init__(result, xp.asarray(data), requires_grad=False)
         result._record(parents, backward)
+        if backward and (tracer := current_tracer.get()):
+            tracer.result_of(backward)
         return result
 
     def backward(self, grad: Array | None = None) -> None:
@@ -81,6 +88,7 @@ class Tensor(Node):
 
     # Arithmetic
 
+    @op
     def __add__(self, other: "Operand") -> "Tensor":
         other = _operand(other, self)
 
@@ -90,6 +98,7 @@ class Tensor(Node):
         self_shape, other_shape = self.shape, other.shape
         return Tensor.from_op(self.data + other.data, (self, other), backward)
 
+    @op
     def __mul__(self, other: "Operand") -> "Tensor":
         other = _operand(other, self)
         a, b = self.data, other.data
@@ -99,6 +108,7 @@ class Tensor(Node):
 
         return Tensor.from_op(a * b, (self, other), backward)
 
+    @op
     def __truediv__(self, other: "Operand") -> "Tensor":
         other = _operand(other, self)
         a, b = self.data, other.data
@@ -108,6 +118,7 @@ class Tensor(Node):
 
         return Tensor.from_op(a / b, (self, other), backward)
 
+    @op
     def __pow__(self, exponent: float) -> "Tensor":
         """Return self to the power of one number. For a tensor exponent n, use exp(log(self) * n)."""
         if as_array(exponent).shape:
@@ -119,6 +130,7 @@ class Tensor(Node):
 
         return Tensor.from_op(a**n, (self,), backward)
 
+    @op
     def __matmul__(self, other: "Operand") -> "Tensor":
         """Return the matrix product, (..., M, K) @ (..., K, N) -> (..., M, N). The leading axes broadcast."""
         other = _tensor(other, self)
@@ -241,13 +253,15 @@ class Tensor(Node):
 
     def numpy(self) -> numpy.ndarray:
         """Return the entries as a NumPy array. With the NumPy backend, the array shares memory with the tensor."""
+        if tracer := current_tracer.get():
+            tracer.read(self)
         return asnumpy(self.data)
 
     def item(self) -> float:
         """Return the entry of a tensor of size 1 as a Python number. Raises ShapeError for any other size."""
         if self.size != 1:
             raise ShapeError(f"item() needs a tensor of one entry, got shape {self.shape}")
-        return asnumpy(self.data).item()
+        return self.numpy().item()
 
     def __float__(self) -> float:
         return float(self.item())

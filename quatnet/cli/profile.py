@@ -10,6 +10,7 @@ import numpy as np
 
 from ..backend import on_gpu
 from ..errors import ConfigError
+from ..graph import trace
 from ..models import NAMES, Config, build, compile, from_name, pruned_config
 from ..paper_code.torchinfo import torchinfo_mult_adds
 from ..profile.counts import layer_costs, network_cost
@@ -76,7 +77,7 @@ def _measure_latency(config: Config, frames: int, layers: list[dict[str, Any]]) 
     The run time of each layer is added to `layers`.
     """
     model, clip = build(config, rng=np.random.default_rng(0)), np.zeros((frames, config.mels, 4), np.float32)
-    times = layer_milliseconds(model, frames)
+    times = layer_milliseconds(trace(model, clip[None]))
     for layer in layers:
         layer["milliseconds"] = times[layer["name"]]
     latency = {"threads": thread_count(), "milliseconds": milliseconds_per_clip(model, clip, runs=5)}

@@ -74,6 +74,7 @@ def distillation(
         soft_losses = [soft_loss(logits, v, temperature=temperature) for v in teacher_logits]
         return combine_losses(hard_loss(logits, labels), soft_losses, alpha)
 
+    loss.teachers = teachers  # type: ignore[attr-defined]
     return loss
 
 

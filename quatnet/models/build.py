@@ -1,6 +1,7 @@
 """Construction of networks from configs, and of configs from the names of published networks."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -94,3 +95,10 @@ def config_from_dict(fields: Mapping[str, Any]) -> Config:
     or unknown fields and ConfigError for invalid values.
     """
     return ResNetConfig(**fields) if "stages" in fields else CNNConfig(**fields)
+
+
+def resized_config(config: Config, arrays: Mapping[str, Any]) -> Config:
+    """Return `config` with the numbers of channels of `arrays`, which belong to a pruned network of `config`."""
+    biases = {b: [f"blocks.{b}.norms.{c}.bias" for c in range(len(block))] for b, block in enumerate(config.widths)}
+    widths = tuple(tuple(len(arrays[name]) for name in names) for names in biases.values())
+    return replace(config, widths=widths, embedding=len(arrays["embedding.bias"]))

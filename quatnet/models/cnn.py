@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
+from ..errors import ConfigError
 from .blocks import ConvBlock
 from .config import Config
 from .network import Network
@@ -74,6 +75,24 @@ def half_width(config: AnyConfig) -> AnyConfig:
 
     widths = tuple(tuple(map(half, block)) for block in config.widths)
     return replace(config, widths=widths, embedding=half(config.embedding))
+
+
+def pruned_config(config: AnyConfig, ratio: float) -> AnyConfig:
+    """Return the config after removing the share `ratio` of the filters in the second half of the blocks.
+
+    In CNN14, the second half is blocks 4 to 6, as in the paper. Channels that a residual sum shares with earlier blocks
+    are not pruned. At least one filter of each layer remains. Raises ConfigError unless 0 <= ratio < 1.
+    """
+    if not 0 <= ratio < 1:
+        raise ConfigError(f"expected a share of filters to prune, 0 <= ratio < 1, got {ratio}")
+    unit, half, widths, sum_start = 4 if config.quaternion else 1, len(config.widths) // 2, list(config.widths), 0
+    for b, block in enumerate(config.widths):
+        if not config.is_residual(b) or config.has_shortcut(b):
+            sum_start = b  # first block of the residual sum that the last width of block `b` belongs to
+        smaller = [width - unit * int(ratio * (width // unit)) for width in block]
+        if b >= half:
+            widths[b] = (*smaller[:-1], smaller[-1] if sum_start >= half else block[-1])
+    return replace(config, widths=tuple(widths))
 
 
 class CNN(Network):

@@ -47,6 +47,12 @@ class Network(Module, ABC):
         """
         return self.classifier(self.embed(x, train=train, rng=rng))
 
+    def example_input(self, frames: int | None = None) -> Array:
+        """Return a clip (1, frames, mels, 4) of zeros, by default of the smallest length for the pooling layers."""
+        blocks = range(len(self.config.widths))
+        pools = sum(self.config.has_pool(block) + self.config.has_shortcut(block) for block in blocks)
+        return xp.zeros((1, frames or 2**pools, self.config.mels, 4), dtype=np.float32)
+
     @restores_buffers
     def embed(self, x: Array, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         """Return the embedding (N, embedding) of the input (N, frames, mels, 4).
@@ -69,20 +75,16 @@ class Network(Module, ABC):
         return ops.relu(self.embedding(pooled))
 
     def apply_input_norm(self, x: Array, *, train: bool) -> Tensor:
-        """Return the input channels (N, frames, mels, 1 or 4) after the input batch norm; see `Config.input_norm`."""
-        x = self.select_input_channels(x)
-        if self.config.input_norm == "mel":
-            mels_last = self.input_norm(Tensor(x.transpose(0, 1, 3, 2)), train=train)
-            return ops.transpose(mels_last, (0, 1, 3, 2))
-        flat = self.input_norm(Tensor(x.reshape(*x.shape[:2], -1)), train=train)
-        return ops.reshape(flat, x.shape)
+        """Return the input channels (N, frames, mels, 1 or 4) after the input batch norm; see `Config.input_norm`.
 
-    def select_input_channels(self, x: Array) -> Array:
-        """Return the input channels of the network (N, frames, mels, 1 or 4).
-
-        A real network uses channel 0, the log-mel spectrogram. A quaternion network uses all four channels.
-        Raises ShapeError unless `x` has the shape (N, frames, mels, 4).
+        A real network uses channel 0, the log-mel spectrogram. A quaternion network uses all four channels. Raises
+        ShapeError unless `x` has the shape (N, frames, mels, 4).
         """
         if x.ndim != 4 or x.shape[2:] != (self.config.mels, 4):
             raise ShapeError(f"expected input (N, frames, {self.config.mels}, 4), got {x.shape}")
-        return xp.asarray(x[..., : self.config.in_channels])
+        h = ops.getitem(x, np.s_[..., : self.config.in_channels])
+        if self.config.input_norm == "mel":
+            return ops.transpose(self.input_norm(ops.transpose(h, (0, 1, 3, 2)), train=train), (0, 1, 3, 2))
+        frames, mels, channels = h.shape[1:]
+        flat = self.input_norm(ops.reshape(h, (-1, frames, mels * channels)), train=train)
+        return ops.reshape(flat, (-1, frames, mels, channels))

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..all_reduce import all_reduce
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..backend import Array, xp
 from ..checks import checked_count, checked_number
 from ..ops.batchnorm import AllReduce, batch_statistics
@@ -42,6 +42,7 @@ class BatchNorm(Module):
         self.eps, self.momentum = _checked_options(eps, momentum)
         self.synchronized = False
 
+    @op
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None, relu: bool = False) -> Tensor:
         if not train:
             running = self.running_mean, self.running_var
@@ -70,6 +71,7 @@ class QuaternionBatchNorm(Module):
         self.running_var = xp.ones(num_quaternions, dtype=np.float32)
         self.eps, self.momentum = _checked_options(eps, momentum)
 
+    @op
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
         if not train:
             running = self.running_mean, self.running_var
@@ -99,6 +101,7 @@ class WhiteningBatchNorm(Module):
         self.running_cov = xp.tile(xp.eye(4), (num_quaternions, 1, 1))  # float64, see ops/whitening.py
         self.eps, self.momentum = _checked_options(eps, momentum)
 
+    @op
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
         if not train:
             running = self.running_mean, self.running_cov

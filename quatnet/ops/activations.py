@@ -6,14 +6,14 @@ On quaternion channels, these ops are componentwise: each component is an indepe
 
 from collections.abc import Sequence
 
-from ..autodiff import Tensor
-from ..autodiff.tape import data_of
+from ..autodiff import Tensor, op
 from ..backend import Array, xp
 
 
+@op
 def relu(x: Tensor) -> Tensor:
     """Return max(x, 0). On quaternion channels, this op is componentwise."""
-    y = xp.maximum(data_of(x), 0)
+    y = xp.maximum(x.data, 0)
 
     def backward(grad: Array) -> Sequence[Array]:
         return (grad * (y > 0),)
@@ -21,26 +21,30 @@ def relu(x: Tensor) -> Tensor:
     return Tensor.from_op(y, (x,), backward)
 
 
+@op
 def exp(x: Tensor) -> Tensor:
     """Return the exponential eˣ."""
-    y = xp.exp(data_of(x))
+    y = xp.exp(x.data)
     return Tensor.from_op(y, (x,), lambda grad: (grad * y,))
 
 
+@op
 def log(x: Tensor) -> Tensor:
     """Return the natural logarithm. As in NumPy, the logarithm of 0 is -inf, and of a negative number nan."""
-    a = data_of(x)
+    a = x.data
     return Tensor.from_op(xp.log(a), (x,), lambda grad: (grad / a,))
 
 
+@op
 def sigmoid(x: Tensor) -> Tensor:
     """Return the sigmoid 1 / (1 + e⁻ˣ), computed from e^-|x| to avoid overflow."""
-    a = data_of(x)
+    a = x.data
     y = xp.exp(xp.minimum(a, 0)) / (1 + xp.exp(-xp.abs(a)))
     return Tensor.from_op(y, (x,), lambda grad: (grad * y * (1 - y),))
 
 
+@op
 def tanh(x: Tensor) -> Tensor:
     """Return the hyperbolic tangent, (eˣ - e⁻ˣ) / (eˣ + e⁻ˣ)."""
-    y = xp.tanh(data_of(x))
+    y = xp.tanh(x.data)
     return Tensor.from_op(y, (x,), lambda grad: (grad * (1 - y * y),))

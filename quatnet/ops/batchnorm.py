@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from .. import kernels
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..backend import Array, xp
 from ..checks import checked_number
 from ..errors import ShapeError
@@ -54,6 +54,7 @@ def _combined_moments(x: Array) -> tuple[Array, Array]:
     return mean, squares / count
 
 
+@op
 def batch_norm(
     x: Tensor,
     weight: Tensor,

@@ -7,7 +7,7 @@ channels and filters are split into G groups of consecutive channels. A filter u
 from collections.abc import Sequence
 from typing import Any
 
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..autodiff.shape import reshape
 from ..backend import Array
 from ..conv import dispatch, plain
@@ -15,6 +15,7 @@ from ..conv.im2col import Pair, pad, pair, single, transposed_size
 from ..errors import ShapeError
 
 
+@op
 def conv2d(x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1) -> Tensor:
     """Return the cross-correlation (N, OH, OW, O) of `x` (N, H, W, C) with `w` (KH, KW, C/G, O).
 
@@ -32,6 +33,7 @@ def conv2d(x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilatio
     return Tensor.from_op(dispatch.conv2d(a, b, **options), (x, w), backward)
 
 
+@op
 def conv1d(x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1) -> Tensor:
     """Return the cross-correlation (N, OL, O) of `x` (N, L, C) with `w` (K, C/G, O), computed with images of height 1.
 
@@ -62,6 +64,7 @@ def image_to_signal(x: Tensor) -> Tensor:
     return reshape(x, (x.shape[0], x.shape[2], x.shape[3]))
 
 
+@op
 def conv_transpose2d(
     x: Tensor,
     w: Tensor,

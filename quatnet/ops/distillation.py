@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..backend import Array, xp
 from ..checks import checked_number
 from .losses import constant_like, log_softmax
@@ -21,6 +21,7 @@ EXPECTED = "student and teacher outputs of the same shape (N, size)"
 TEMPERATURES = "[1e-9, 1e9]"  # beyond, the loss has no correct digits
 
 
+@op
 def distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: float = 2.0) -> Tensor:
     """Return T²/N Σ KL(softmax(teacher_logits / T) || softmax(logits / T)) for N examples and the temperature T.
 
@@ -34,6 +35,7 @@ def distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: flo
     return _kl_loss(logits, log_softmax(v), log_softmax(z), temperature, len(z))
 
 
+@op
 def binary_distillation_loss(logits: Tensor, teacher_logits: Array, *, temperature: float = 2.0) -> Tensor:
     """Return the distillation loss for multi-label classification.
 
@@ -50,6 +52,7 @@ def binary_distillation_loss(logits: Tensor, teacher_logits: Array, *, temperatu
     return _kl_loss(logits, log_q, log_p, temperature, z.size)
 
 
+@op
 def mse_loss(features: Tensor, teacher_features: Array) -> Tensor:
     """Return the mean squared error (f - t)² between `features` f and `teacher_features` t, both (N, size).
 

@@ -8,7 +8,7 @@ and several processes draw the same mask. The CUDA kernel draws the mask again i
 import numpy as np
 
 from .. import kernels
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..backend import Array, xp
 from ..errors import ConfigError
 from ..threads import parallel_for, parallel_ufunc
@@ -17,6 +17,7 @@ NUMBERS_PER_COUNT = 8  # 32-bit numbers for each value of the counter of Philox
 CHUNK = 1 << 18  # numbers per chunk, a multiple of NUMBERS_PER_COUNT
 
 
+@op
 def dropout(x: Tensor, p: float, *, rng: np.random.Generator | None, train: bool) -> Tensor:
     """Return `x` with each entry set to 0 with probability `p`, and the other entries divided by 1 - p.
 

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from .. import kernels, quaternion
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..autodiff.arrays import check_broadcast, unbroadcast
-from ..autodiff.tape import data_of
 from ..backend import Array
 from ..errors import ShapeError
 from ..quaternion.chunks import as_quaternion_array
 
 
+@op
 def hamilton_product(p: Tensor, q: Tensor, *, axis: int = -1) -> Tensor:
     """Return the Hamilton product p ⊗ q along `axis`. The other axes broadcast.
 
@@ -23,7 +23,7 @@ def hamilton_product(p: Tensor, q: Tensor, *, axis: int = -1) -> Tensor:
     Raises ShapeError unless `axis` has length 4 in p and q, and the other axes broadcast. If p and q differ in `ndim`,
     `axis` must be negative.
     """
-    a, b = as_quaternion_array(data_of(p), axis), as_quaternion_array(data_of(q), axis)
+    a, b = as_quaternion_array(p.data, axis), as_quaternion_array(q.data, axis)
     if axis >= 0 and a.ndim != b.ndim:
         raise ShapeError(f"expected axis < 0 for shapes {a.shape} and {b.shape} of different ndim, got axis={axis}")
     check_broadcast(a.shape, b.shape)

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..backend import Array, xp
 from ..checks import checked_number
 from ..errors import ShapeError
 
 
+@op
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, *, eps: float = 1e-5) -> Tensor:
     """Return weight · (x - mean) / sqrt(variance + eps) + bias, with mean and variance over the last axis.
 

@@ -1,16 +1,18 @@
 """Real and quaternion linear ops."""
 
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..autodiff.shape import reshape
 from ..errors import ShapeError
 from .quaternion_conv import quaternion_conv2d
 
 
+@op
 def linear(x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return x @ w + bias for `x` (N, C) and `w` (C, O). `bias` is (O,) or None."""
     return x @ w if bias is None else x @ w + bias
 
 
+@op
 def quaternion_linear(x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return w ⊗ x + bias (N, 4O) for `x` (N, 4C) in blocks r|i|j|k and `w` (4, C, O). `bias` is (4O,) or None.
 

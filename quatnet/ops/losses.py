@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..backend import Array, xp
 from ..checks import as_array
 from ..errors import ShapeError
@@ -20,6 +20,7 @@ def log_softmax(logits: Array) -> Array:
     return shifted - xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
 
 
+@op
 def cross_entropy(logits: Tensor, targets: Array) -> Tensor:
     """Return the cross entropy -1/N Σ targets · log softmax(logits), averaged over N examples.
 
@@ -36,6 +37,7 @@ def cross_entropy(logits: Tensor, targets: Array) -> Tensor:
     return Tensor.from_op(-terms.sum() / len(targets), (logits,), backward)
 
 
+@op
 def binary_cross_entropy_with_logits(logits: Tensor, targets: Array) -> Tensor:
     """Return the binary cross entropy, averaged over N examples and all classes, for multi-label targets.
 

@@ -6,7 +6,7 @@ Rows and columns at the border that do not fill a window are dropped.
 from collections.abc import Iterator, Sequence
 
 from .. import kernels
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..backend import Array, xp
 from ..checks import checked_count
 from ..errors import ShapeError
@@ -32,6 +32,7 @@ def _images(x: Tensor) -> Array:
     return x.data
 
 
+@op
 def avg_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
     """Return the mean of each window: (N, H, W, C) -> (N, H // kernel_size, W // kernel_size, C).
 
@@ -70,6 +71,7 @@ def avg_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
     return Tensor.from_op(y, (x,), backward)
 
 
+@op
 def max_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
     """Return the maximum of each window: (N, H, W, C) -> (N, H // kernel_size, W // kernel_size, C).
 
@@ -94,6 +96,7 @@ def max_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
     return Tensor.from_op(entries.max(axis=0), (x,), backward)
 
 
+@op
 def norm_max_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
     """Return the quaternion with the largest norm in each window, the first if norms are equal.
 

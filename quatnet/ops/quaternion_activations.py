@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..quaternion import norm
@@ -17,6 +17,7 @@ from .components import merge_components, quaternion_norm_and_direction, split_c
 from .dropout import dropout
 
 
+@op
 def quaternion_norm(x: Tensor) -> Tensor:
     """Return the norm |q| of every quaternion, (..., 4C) in blocks r|i|j|k -> (..., C).
 
@@ -31,6 +32,7 @@ def quaternion_norm(x: Tensor) -> Tensor:
     return Tensor.from_op(norm(q, axis=-2), (x,), backward)
 
 
+@op
 def mod_relu(x: Tensor, bias: Tensor) -> Tensor:
     """Return modReLU, relu(|q| + b) q / |q| for each quaternion q, which changes the norm and keeps the direction.
 
@@ -63,6 +65,7 @@ def _is_zero(norm_q: Array, bias: Array) -> Array:
     return (norm_q + bias <= 0) | (norm_q == 0)
 
 
+@op
 def quaternion_dropout(x: Tensor, p: float, *, rng: np.random.Generator | None, train: bool) -> Tensor:
     """Return `x` with each quaternion set to 0 with probability `p`, and the other quaternions divided by 1 - p.
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..backend import Array, xp
 from ..checks import checked_number
 from ..errors import ShapeError
@@ -21,6 +21,7 @@ def quaternion_statistics(x: Array) -> tuple[Array, Array]:
     return mean, split_components(variance).mean(axis=0)
 
 
+@op
 def quaternion_batch_norm(
     x: Tensor,
     weight: Tensor,

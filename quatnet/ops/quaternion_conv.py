@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from .. import kernels
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..autodiff.shape import reshape
 from ..backend import Array
 from ..conv import gpu
@@ -24,6 +24,7 @@ from .conv import conv2d, conv_transpose2d, image_to_signal, signal_to_image
 from .quaternion_blocks import apply_real_op, block_weight, check_conv_shapes
 
 
+@op
 def quaternion_conv2d(
     x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
 ) -> Tensor:
@@ -59,6 +60,7 @@ def _eight_product_algorithm(
     return None if fast is None or groups > 1 else (algorithms, fast)
 
 
+@op
 def quaternion_conv1d(
     x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
 ) -> Tensor:
@@ -73,6 +75,7 @@ def quaternion_conv1d(
     return image_to_signal(quaternion_conv2d(signal_to_image(x, padding), kernel, **options))
 
 
+@op
 def quaternion_conv_transpose2d(
     x: Tensor,
     w: Tensor,

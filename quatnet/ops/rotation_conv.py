@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..autodiff.reduce import sum
 from ..backend import Array, xp
 from ..conv.im2col import Pair
@@ -12,6 +12,7 @@ from .conv import conv2d
 from .quaternion_blocks import apply_real_op, check_conv_shapes, merge_blocks
 
 
+@op
 def quaternion_rotation_conv2d(
     x: Tensor,
     w: Tensor,

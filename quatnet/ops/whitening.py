@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..autodiff import Tensor
+from ..autodiff import Tensor, op
 from ..backend import Array, xp
 from ..checks import checked_number
 from ..errors import QuatnetError, ShapeError
@@ -55,6 +55,7 @@ def whitening_statistics(x: Array) -> tuple[Array, Array]:
     return merge_components(mean.T).astype(x.dtype), _matmul(columns, _transpose(columns)) / count
 
 
+@op
 def whitening_batch_norm(
     x: Tensor,
     weight: Tensor,

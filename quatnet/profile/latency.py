@@ -3,39 +3,40 @@
 import statistics
 import time
 from collections.abc import Callable
-from functools import reduce
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..autodiff import Tensor, no_grad
 from ..backend import xp
-from ..models import LayerShape, Network
+from ..graph import Graph, GraphModule, Node, Ref
+from ..graph.count import LAYERS
+from ..graph.nodes import sizes
 
 
-def milliseconds_per_clip(model: Callable[[Any], Tensor], clip: np.ndarray, *, runs: int = 15) -> float:
-    """Return the median run time in ms for one clip (frames, mels, 4), after one warm-up run."""
-    return _median(lambda: model(clip[None]), runs)
+def milliseconds_per_clip(model: Callable[..., Any], *clip: np.ndarray, runs: int = 15) -> float:
+    """Return the median run time in ms for one clip, such as (frames, mels, 4), after one warm-up run.
+
+    `clip` are the inputs of the network without the batch axis.
+    """
+    return _median(lambda: model(*(array[None] for array in clip)), runs)
 
 
-def layer_milliseconds(model: Network, frames: int, *, runs: int = 5) -> dict[str, float]:
-    """Return the median run time in ms of each convolution and linear layer for one clip of `frames` frames.
+def layer_milliseconds(graph: Graph, *, runs: int = 5) -> dict[str, float]:
+    """Return the median run time in ms of each convolution and linear node of a graph for one clip.
 
-    Each layer is measured separately, without batch norm, with a normally distributed input.
+    Each node is measured separately, with a normally distributed input.
     """
     rng = np.random.default_rng(0)
-    return {layer.name: _layer_time(model, layer, rng, runs) for layer in model.config.layers(frames)}
+    return {node.name: _layer_time(graph, node, rng, runs) for node in graph.nodes if node.op in LAYERS}
 
 
-def _layer_time(model: Network, layer: LayerShape, rng: np.random.Generator, runs: int) -> float:
-    module: Any = reduce(_submodule, layer.name.split("."), model)
-    shape = (1, layer.in_channels) if layer.linear else (1, layer.height, layer.width, layer.in_channels)
-    x = Tensor(xp.asarray(rng.standard_normal(shape, dtype=np.float32)))
-    return _median(lambda: module(x), runs)
-
-
-def _submodule(module: Any, key: str) -> Any:
-    return module[int(key)] if key.isdigit() else getattr(module, key)
+def _layer_time(graph: Graph, node: Node, rng: np.random.Generator, runs: int) -> float:
+    inputs = {name: graph.shape(name) for name in node.refs() if name not in graph.arrays}
+    layer = GraphModule(replace(graph, inputs=inputs, nodes=[node], outputs=Ref(node.name)))
+    x = [Tensor(xp.asarray(rng.standard_normal(sizes(shape), dtype=np.float32))) for shape in inputs.values()]
+    return _median(lambda: layer(*x), runs)
 
 
 def _median(run: Callable[[], Tensor], runs: int) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from ..errors import ConfigError
-from ..models import ChannelGroup
+from ..graph import ChannelGroup
 from .scores import geometric_median_scores, l1_scores, l2_scores, operator_norm_scores
 
 Arrays = Mapping[str, np.ndarray]
@@ -21,12 +21,13 @@ Criterion = Callable[[Arrays, ChannelGroup], np.ndarray]
 def weight_criterion(score: Callable[[np.ndarray], np.ndarray]) -> Criterion:
     """Return a criterion that averages the scores of all producers of a channel group.
 
-    `score` maps a weight (..., filters) to scores (filters,).
+    `score` maps a weight (KH, KW, C, filters) or (4, KH, KW, C, filters) to scores (filters,).
     """
 
     def criterion(arrays: Arrays, group: ChannelGroup) -> np.ndarray:
-        scores = [_normalize(score(arrays[f"{name}.weight"])) for name in group.producers]
-        return np.asarray(np.mean(scores, axis=0))
+        shapes = {name: (4, -1, 1) if name in group.quaternion else (-1, 1) for name in group.producers}
+        weights = {name: arrays[name].reshape(*shape, *arrays[name].shape[-2:]) for name, shape in shapes.items()}
+        return _average({name: score(weight) for name, weight in weights.items()}, group.producers, group.size)
 
     return criterion
 
@@ -34,27 +35,39 @@ def weight_criterion(score: Callable[[np.ndarray], np.ndarray]) -> Criterion:
 def batch_norm(arrays: Arrays, group: ChannelGroup) -> np.ndarray:
     """Return the mean absolute batch norm weight of each filter.
 
-    A quaternion filter has four weights in each batch norm.
+    A quaternion filter has four weights in each batch norm. A group without batch norm has the scores of `l1`.
 
     Source: Z. Liu and others, Learning efficient convolutional networks through network slimming, 2017.
     """
-    filters = arrays[f"{group.producers[0]}.weight"].shape[-1]
-    scales = [np.abs(arrays[f"{name}.weight"]).reshape(-1, filters).mean(axis=0) for name in group.norms]
-    return np.asarray(np.mean([_normalize(scale) for scale in scales], axis=0))
+    if not group.norms:
+        return l1(arrays, group)
+    scales = {name: np.abs(arrays[name]) for name in group.norms}
+    scales = {name: scale.reshape(-1, scale.shape[-1]).mean(axis=0) for name, scale in scales.items()}
+    return _average(scales, group.norms, group.size)
 
 
 def random(rng: np.random.Generator) -> Criterion:
     """Return a criterion that draws uniform random scores from `rng`, as a baseline for the other criteria."""
 
     def criterion(arrays: Arrays, group: ChannelGroup) -> np.ndarray:
-        return rng.random((arrays[f"{group.producers[0]}.weight"].shape[-1],))
+        return rng.random((group.size,))
 
     return criterion
 
 
-def _normalize(scores: np.ndarray) -> np.ndarray:
-    """Return the scores divided by their mean, or unchanged if the mean is 0."""
-    return scores / (float(scores.mean()) or 1.0)
+def _average(scores: Arrays, channels: Mapping[str, np.ndarray], size: int) -> np.ndarray:
+    """Return the mean score of each channel of a group: over its filters, and over all arrays.
+
+    The scores of each array are divided by their mean, unless the mean is 0.
+    """
+    total, number = np.zeros(size), np.zeros(size)
+    for name, positions in channels.items():
+        valid = positions >= 0
+        filters = np.bincount(positions[valid], minlength=size)
+        means = np.bincount(positions[valid], scores[name][valid], size) / np.maximum(filters, 1)
+        total += means / (float(means[filters > 0].mean()) or 1.0)
+        number += filters > 0
+    return total / np.maximum(number, 1)
 
 
 l1 = weight_criterion(l1_scores)

@@ -1,91 +1,81 @@
 """Removal of filters, and of the array entries that depend on the filters, from a network.
 
-The batch norm entries of the filter and the corresponding input channels of all consumer layers are also removed. If
-the output of the filter is part of a residual sum, the same filter is removed from all producers of the sum.
+The groups of parameters that share channels are found in the traced graph of the network, see `graph.channel_groups`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from ..backend import xp
 from ..errors import ConfigError
-from ..models import ChannelGroup, Config, Network, num_filters, shared_channels, with_filters
-from ..models.build import rebuild
-
-KeepIndices = Mapping[str, np.ndarray]  # first producer of a channel group -> indices of the filters to keep
-NORM_ARRAYS = ("weight", "bias", "running_mean", "running_var")
-
-
-@dataclass(frozen=True)
-class AxisSelection:
-    """Selection of the entries to keep along one axis of a network array."""
-
-    name: str
-    axis: int
-    indices: np.ndarray
+from ..graph import ChannelGroups, Graph, GraphModule, channel_groups, mask_graph, prune_graph, trace
+from ..models import Network, resized_config
+from ..models.build import is_built_in, rebuild
+from ..nn import Module
 
 
-def plan_pruning(config: Config, keep: KeepIndices) -> list[AxisSelection]:
-    """Return one `AxisSelection` for each array axis that becomes shorter.
+class KeepIndices(dict[str, np.ndarray]):
+    """The filters to keep of each channel group, by the name of the group, and the graph of the network."""
 
-    These arrays are the weights of producers and consumers, and the arrays of batch norms. Raises ConfigError if a
-    name is not the first producer of a channel group or an index is invalid.
+    graph: Graph | None = None
+
+
+def trace_groups(
+    model: Callable[..., Any], keep: Mapping[str, Any] | None = None, example: Any = None
+) -> ChannelGroups:
+    """Return the channel groups of a network, with the present values of its arrays.
+
+    `example` is an example input. It is not needed for networks of `quatnet.models`, for a `GraphModule`, and if `keep`
+    is the result of `select`. Raises ConfigError if it is needed and missing.
     """
-    selections = []
-    for group, filters in _groups(config, keep):
-        channels = _real_channels(filters, num_filters(config, group), config.quaternion)
-        selections += [AxisSelection(f"{producer}.weight", -1, filters) for producer in group.producers]
-        selections += [AxisSelection(f"{norm}.{array}", 0, channels) for norm in group.norms for array in NORM_ARRAYS]
-        selections += [AxisSelection(f"{consumer}.weight", -2, filters) for consumer in group.consumers]
-    return selections
+    graph = getattr(keep, "graph", None)
+    if example is None and isinstance(model, Network):
+        example = model.example_input()
+    if graph is None and example is None:
+        if not isinstance(model, GraphModule):
+            raise ConfigError("expected an example input of the network; pass example=")
+        graph = model.current_graph()
+    graph = trace(model, example) if graph is None else graph
+    state: Mapping[str, Any] = model.state_dict() if isinstance(model, Module) else {}
+    return channel_groups(replace(graph, arrays={n: xp.asarray(state.get(n, a)) for n, a in graph.arrays.items()}))
 
 
-def prune_filters(model: Network, keep: KeepIndices) -> Network:
-    """Return a smaller network that contains only the filters in `keep`.
+def prune_filters(model: Any, keep: Mapping[str, Any], *, example: Any = None) -> Any:
+    """Return a smaller copy of a network that contains only the filters in `keep`.
 
-    Layers that are not in `keep` are not pruned. Raises ConfigError as `plan_pruning` does, and for a subclass of a
-    network of quatnet or a network with replaced layers.
+    Parameters
+    ----------
+    model
+        Any network. It is not modified. The result is a network of the same class for a network of `quatnet.models`,
+        and otherwise a `GraphModule`.
+    keep
+        Indices of the filters to keep, by the name of the channel group. Other groups are not pruned.
+    example
+        Example input, see `trace_groups`.
+
+    Raises
+    ------
+    ConfigError
+        A name is not a channel group of the network, or an index is invalid.
     """
-    state = model.state_dict()
-    for entry in plan_pruning(model.config, keep):
-        state[entry.name] = np.take(state[entry.name], entry.indices, axis=entry.axis)
-    config = with_filters(model.config, {name: len(filters) for name, filters in keep.items()})
-    return rebuild(model, config, state)
+    graph = prune_graph(trace_groups(model, keep, example), keep)
+    if not is_built_in(model):
+        module = GraphModule(graph)
+        module.frontend_settings = getattr(model, "frontend_settings", None)
+        return module
+    return rebuild(model, resized_config(model.config, graph.arrays), graph.arrays)
 
 
-def mask_filters(model: Network, keep: KeepIndices) -> Network:
-    """Return a network of the same size in which the output of all filters not in `keep` is 0.
+def mask_filters(model: Any, keep: Mapping[str, Any], *, example: Any = None) -> Any:
+    """Return a network of the same size in which no layer uses the output of the filters that are not in `keep`.
 
     The outputs are equal to the outputs of `prune_filters(model, keep)`. Raises ConfigError as `prune_filters` does.
     """
-    state = model.state_dict()
-    for group, filters in _groups(model.config, keep):
-        count = num_filters(model.config, group)
-        mask = np.tile(np.isin(np.arange(count), filters), 4 if model.config.quaternion else 1)
-        for name in (f"{norm}.{array}" for norm in group.norms for array in ("weight", "bias")):
-            state[name] *= mask
-    return rebuild(model, model.config, state)
-
-
-def _real_channels(filters: np.ndarray, count: int, quaternion: bool) -> np.ndarray:
-    """Return the indices of the real output channels of `filters`.
-
-    Quaternion filter n of `count` filters has the channels n, count + n, 2 count + n and 3 count + n.
-    """
-    offsets = np.arange(4) * count if quaternion else np.zeros(1, int)
-    return (offsets[:, None] + filters).ravel()
-
-
-def _groups(config: Config, keep: KeepIndices) -> list[tuple[ChannelGroup, np.ndarray]]:
-    """Return the channel groups named in `keep`, each with its sorted filter indices."""
-    groups = {group.producers[0]: group for group in shared_channels(config)}
-    for name, filters in keep.items():
-        if name not in groups:
-            raise ConfigError(f"expected names among {', '.join(groups)}, got {name!r}")
-        valid, indices = range(num_filters(config, groups[name])), [int(index) for index in filters]
-        if not indices or not set(indices) <= set(valid) or len(set(indices)) < len(indices):
-            raise ConfigError(
-                f"{name}: expected at least one of the filters 0 to {valid[-1]}, each once, got {indices}"
-            )
-    return [(groups[name], np.sort(np.asarray(filters))) for name, filters in keep.items()]
+    masked = copy.deepcopy(model)
+    state, arrays = masked.state_dict(), mask_graph(trace_groups(model, keep, example), keep)
+    masked.load_state_dict(state | {name: array for name, array in arrays.items() if name in state})
+    return masked

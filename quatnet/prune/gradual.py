@@ -2,19 +2,22 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from ..errors import ConfigError
-from ..models import Config, Network, remaining_filters
-from ..profile import network_cost
-from .budget import Budget, check_reachable, select_for_budget
+from ..graph import count, prune_graph
+from ..models import Network
+from .budget import Budget
 from .criteria import Criterion, l1
-from .filters import KeepIndices, prune_filters
-from .selection import select_counts
+from .filters import KeepIndices, prune_filters, trace_groups
+from .selection import filter_counts, select, selected_groups, top_k
 
-Selector = Callable[[Network], KeepIndices]  # network -> filters to keep in one round
+Selector = Callable[[Any], KeepIndices]  # network -> filters to keep in one round
 
 
-def prune_gradually(model: Network, selectors: Iterable[Selector], fine_tune: Callable[[Network], object]) -> Network:
+def prune_gradually(model: Any, selectors: Iterable[Selector], fine_tune: Callable[[Any], object]) -> Any:
     """Return the network after one round of pruning and fine-tuning for each selector.
 
     A round prunes the network and calls `fine_tune` with the pruned network. One selector gives one-shot pruning.
@@ -28,43 +31,57 @@ def prune_gradually(model: Network, selectors: Iterable[Selector], fine_tune: Ca
 
 
 def ratio_selectors(
-    config: Config, ratio: float, rounds: int, *, blocks: Sequence[int] | None = None, criterion: Criterion = l1
+    model: Any,
+    ratio: float,
+    rounds: int,
+    *,
+    example: Any = None,
+    blocks: Sequence[int] | None = None,
+    criterion: Criterion = l1,
 ) -> list[Selector]:
     """Return one selector for each round of pruning by ratio.
 
-    Together, the selectors remove the share `ratio` of the filters in equal steps.
-
-    After the last round, as many filters remain as after `select` with the same `ratio` and `blocks`.
-    Raises ConfigError if `rounds` is below 1, and as `select` does.
+    Together, the selectors remove the share `ratio` of the filters of `model` in equal steps. After the last round, as
+    many filters remain as after `select` with the same arguments. Raises ConfigError if `rounds` is below 1, and as
+    `select` does.
     """
+    fractions = _remaining_fractions(rounds)
+    groups = selected_groups(model, trace_groups(model, example=example), blocks)
 
     def selector(ratio: float) -> Selector:
-        counts = remaining_filters(config, ratio, blocks=blocks)
-        return lambda model: select_counts(model, counts, criterion=criterion)
+        counts = filter_counts(groups, ratio)
+        return lambda network: select(network, counts, example=example, criterion=criterion)
 
-    return [selector(ratio * (1 - fraction)) for fraction in _remaining_fractions(rounds)]
+    return [selector(ratio * (1 - fraction)) for fraction in fractions]
 
 
-def budget_selectors(config: Config, budget: Budget, rounds: int, *, criterion: Criterion = l1) -> list[Selector]:
+def budget_selectors(
+    model: Any, budget: Budget, rounds: int, *, example: Any = None, criterion: Criterion = l1
+) -> list[Selector]:
     """Return one selector for each round of pruning to a budget.
 
-    Together, the selectors reduce the cost of `config` to `budget` in equal steps.
+    Together, the selectors reduce the multiplications and parameters of `model` to `budget` in equal steps.
     Raises ConfigError if `rounds` is below 1 or the budget cannot be reached.
     """
-    check_reachable(config, budget)
-    cost = network_cost(config, budget.frames)
+    fractions = _remaining_fractions(rounds)
+    if example is None and isinstance(model, Network):
+        example = model.example_input(budget.frames)
+    groups = trace_groups(model, example=example)
+    smallest = {
+        group.name: top_k(np.zeros(group.size), 1, group.parts) for group in selected_groups(model, groups, None)
+    }
+    budget.check_reachable(prune_graph(groups, smallest))
+    cost = count(groups.labels.graph)
 
     def selector(fraction: float) -> Selector:
-        excess_multiplications = max(0, cost.multiplications_8 - budget.multiplications)
-        excess_parameters = max(0, cost.parameters - budget.parameters)
-        step = replace(
-            budget,
-            multiplications=budget.multiplications + int(fraction * excess_multiplications),
-            parameters=budget.parameters + int(fraction * excess_parameters),
-        )
-        return lambda model: select_for_budget(model, step, criterion=criterion)
+        def step(limit: float, full: float) -> float:
+            return limit + int(fraction * max(0, full - limit)) if limit < full else limit
 
-    return [selector(fraction) for fraction in _remaining_fractions(rounds)]
+        multiplications = step(budget.multiplications, cost.multiplications_8)
+        limit = replace(budget, multiplications=multiplications, parameters=step(budget.parameters, cost.parameters))
+        return lambda network: select(network, limit, example=example, criterion=criterion)
+
+    return [selector(fraction) for fraction in fractions]
 
 
 def _remaining_fractions(rounds: int) -> list[float]:

@@ -1,56 +1,136 @@
-"""Selection of the filters with the highest scores in each layer."""
+"""Selection of the filters with the highest scores in each channel group."""
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from ..backend import asnumpy
 from ..checks import as_scores
 from ..errors import ConfigError
-from ..models import Network, remaining_filters, shared_channels
+from ..graph import ChannelGroup, ChannelGroups, prune_graph
+from ..models import Network
+from .budget import Budget
 from .criteria import Criterion, l1
-from .filters import KeepIndices
+from .filters import KeepIndices, trace_groups
 
 
 def select(
-    model: Network, ratio: float, *, blocks: Sequence[int] | None = None, criterion: Criterion = l1
+    model: Callable[..., Any],
+    ratio: float | Mapping[str, int] | Budget | None = None,
+    *,
+    counts: Mapping[str, int] | None = None,
+    budget: Budget | None = None,
+    example: Any = None,
+    blocks: Sequence[int] | None = None,
+    criterion: Criterion = l1,
 ) -> KeepIndices:
-    """Return the filters to keep if the share `ratio` with the lowest scores is removed from each layer.
+    """Return the filters to keep in each channel group, which are the filters with the highest scores.
 
     Parameters
     ----------
     model
-        The network to prune.
+        Any network.
     ratio
-        Share of the filters to remove, 0 <= ratio < 1. At least one filter of each layer is kept.
+        Share of the filters to remove from each group, 0 <= ratio < 1. At least one filter of each group is kept.
+        `counts` or `budget` may be given in place of the ratio.
+    counts
+        Number of filters to keep, by the name of the group.
+    budget
+        Largest cost. Filters are removed in the order of increasing score, across all groups, until the network fits.
+    example
+        Example input, see `trace_groups`. A budget counts the cost for one clip of this size.
     blocks
-        Blocks to prune (default: all). Channels that a residual sum shares with other blocks are not pruned.
+        Numbers B of the blocks to prune. A group is pruned if the names of all its producers start with `blocks.B.`. By
+        default, all groups are pruned, except the embedding of the networks of `quatnet.models`.
     criterion
-        Function that computes the scores of the filters.
+        Function that computes the scores of the filters of a group.
 
     Raises
     ------
     ConfigError
-        `ratio` is out of range or a block does not exist.
+        The ratio is out of range, a block or a group does not exist, the budget cannot be reached, or not exactly one
+        of ratio, counts and budget is given.
     """
-    return select_counts(model, remaining_filters(model.config, ratio, blocks=blocks), criterion=criterion)
+    targets = [target for target in (ratio, counts, budget) if target is not None]
+    if len(targets) != 1:
+        raise ConfigError(f"expected one of ratio, counts and budget, got {len(targets)} of them")
+    target = targets[0]
+    if isinstance(target, Budget) and example is None and isinstance(model, Network):
+        example = model.example_input(target.frames)
+    found = trace_groups(model, example=example)
+    selected = selected_groups(model, found, blocks)
+    arrays = {name: asnumpy(array) for name, array in found.labels.graph.arrays.items()}
+    if isinstance(target, Budget):
+        scores = {group.name: criterion(arrays, group) for group in selected}
+        keep = _select_for_budget(found, selected, scores, target)
+    else:
+        numbers = target if isinstance(target, Mapping) else filter_counts(selected, target)
+        groups = {group.name: group for group in selected}
+        if not numbers.keys() <= groups.keys():
+            raise ConfigError(f"expected names among {', '.join(groups)}, got {', '.join(numbers)}")
+        keep = {name: top_k(criterion(arrays, groups[name]), k, groups[name].parts) for name, k in numbers.items()}
+    result = KeepIndices(keep)
+    result.graph = found.labels.graph
+    return result
 
 
-def select_counts(model: Network, counts: Mapping[str, int], *, criterion: Criterion = l1) -> KeepIndices:
-    """Return the filters with the highest scores in each channel group of `counts`.
+def selected_groups(
+    model: Callable[..., Any], groups: ChannelGroups, blocks: Sequence[int] | None
+) -> list[ChannelGroup]:
+    """Return the groups in the given blocks. Raises ConfigError if a block does not exist."""
+    names = {name for group in groups for name in group.producers if name.startswith("blocks.")}
+    known = sorted({int(name.split(".")[1]) for name in names})
+    if blocks is not None and not set(blocks) <= set(known):
+        raise ConfigError(f"expected blocks among {known}, got {list(blocks)}")
+    prefixes: tuple[str, ...] = ("blocks.",) if isinstance(model, Network) else ("",)
+    prefixes = prefixes if blocks is None else tuple(f"blocks.{block}." for block in blocks)
+    return [group for group in groups if all(name.startswith(prefixes) for name in group.producers)]
 
-    `counts` maps the first producer of a channel group to the number of filters to keep. Raises ConfigError for other
-    names.
+
+def filter_counts(groups: Sequence[ChannelGroup], ratio: float) -> dict[str, int]:
+    """Return the number of filters that remain in each group if the share `ratio` is removed.
+
+    Raises ConfigError unless 0 <= ratio < 1.
     """
-    arrays = model.state_dict()
-    groups = {group.producers[0]: group for group in shared_channels(model.config)}
-    if not counts.keys() <= groups.keys():
-        raise ConfigError(f"expected names among {', '.join(groups)}, got {', '.join(counts)}")
-    return {name: top_k(criterion(arrays, groups[name]), count) for name, count in counts.items()}
+    if not 0 <= ratio < 1:
+        raise ConfigError(f"expected a share of filters to prune, 0 <= ratio < 1, got {ratio}")
+    return {group.name: group.size - int(ratio * group.size) for group in groups}
 
 
-def top_k(scores: np.ndarray, k: int) -> np.ndarray:
+def top_k(scores: np.ndarray, k: int, parts: Sequence[np.ndarray] = ()) -> np.ndarray:
     """Return the sorted indices of the `k` highest scores. Among equal scores, the first scores are selected.
 
-    Raises ShapeError if the scores contain NaN.
+    The highest score of each of the `parts` is added if no index of the part is selected. Raises ShapeError if the
+    scores contain NaN.
     """
-    return np.sort(np.argsort(-as_scores(scores), kind="stable")[:k])
+    scores = as_scores(scores)
+    chosen = set(np.argsort(-scores, kind="stable")[:k].tolist())
+    for part in parts:
+        if chosen.isdisjoint(part.tolist()):
+            chosen.add(int(part[np.argmax(scores[part])]))
+    return np.array(sorted(chosen))
+
+
+def _select_for_budget(
+    found: ChannelGroups, selected: list[ChannelGroup], scores: Mapping[str, np.ndarray], budget: Budget
+) -> dict[str, np.ndarray]:
+    order = _removal_order(scores)
+
+    def keep(num_removed: int) -> dict[str, np.ndarray]:
+        removed = order[:num_removed]
+        return {g.name: top_k(scores[g.name], g.size - removed.count(g.name), g.parts) for g in selected}
+
+    budget.check_reachable(prune_graph(found, keep(len(order))))
+    fits = bisect_left(range(len(order)), True, key=lambda n: budget.fits(prune_graph(found, keep(n))))
+    return keep(fits)
+
+
+def _removal_order(scores: Mapping[str, np.ndarray]) -> list[str]:
+    """Return the group of each removable filter, in the order of increasing score.
+
+    The filter with the highest score in a group is not removable.
+    """
+    removable = [(score, name) for name, group_scores in scores.items() for score in np.sort(group_scores)[:-1]]
+    return [name for _, name in sorted(removable, key=lambda item: item[0])]

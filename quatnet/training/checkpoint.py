@@ -12,8 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from ..backend import asnumpy
 from ..distill import Student
 from ..errors import CheckpointError
+from ..graph import Graph, GraphModule
+from ..graph.files import decode, from_json, to_json
 from ..models import Network, build, config_from_dict
 from ..models.build import check_size, is_built_in
 from ..npz import parse_json, read_npz, write_npz
@@ -23,19 +26,29 @@ ArrayGroups = Mapping[str, Mapping[str, np.ndarray]]
 
 
 def write(
-    path: str | os.PathLike, model: Student, header: Mapping[str, Any], groups: ArrayGroups | None = None
+    path: str | os.PathLike,
+    model: Student,
+    header: Mapping[str, Any],
+    groups: ArrayGroups | None = None,
+    *,
+    graph: Graph | None = None,
 ) -> None:
     """Save `model` with the JSON `header` and further `groups` of arrays.
 
-    The config of a network of `quatnet.models` is also saved. The file is written with `npz.write_npz`.
+    The config of a network of `quatnet.models`, or the `graph` of another network, is also saved. The file is written
+    with `npz.write_npz`.
     """
-    config = model.config if is_built_in(model) else None
+    config = getattr(model, "config", None) if is_built_in(model) else None
     arrays: dict[str, Any] = {
         f"{group}/{name}": array for group, members in (groups or {}).items() for name, array in members.items()
     }
     arrays |= {f"model/{name}": array for name, array in model.state_dict().items()}
     settings = getattr(model, "frontend_settings", None)
     header = {"format": FORMAT, "config": asdict(config) if config else None, "frontend": settings, **header}
+    if graph is not None:
+        header["graph"] = to_json(graph)
+        constants = (name for name in graph.arrays if graph.kinds[name] == "constant")
+        arrays |= {f"graph/{name}": asnumpy(graph.arrays[name]) for name in constants}
     write_npz(path, {"header": np.array(json.dumps(header, allow_nan=False))} | arrays)
 
 
@@ -61,17 +74,25 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, dict[str, n
     return header, groups
 
 
-def load_model(path: str | os.PathLike) -> Network:
-    """Return the network of a checkpoint.
+def load_model(path: str | os.PathLike) -> Network | GraphModule:
+    """Return the network of a checkpoint, as a `GraphModule` if the network is not of `quatnet.models`.
 
     Its attribute `frontend_settings` contains the settings of the front end of the training clips, if they are known.
-    Raises CheckpointError if the checkpoint has no config of a network of `quatnet.models`, or if the arrays do not
-    match the config.
+    Raises CheckpointError if the checkpoint has neither a config nor a graph, or if the arrays do not match.
     """
     header, groups = read(Path(path))
+    if "graph" in header:
+        arrays = groups.get("graph", {}) | groups.get("model", {})
+        try:
+            graph = from_json(header["graph"], {n: arrays[n] for n in decode(header["graph"]["kinds"])})
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"{path} has no usable graph: {error!s:.500}") from error
+        module = GraphModule(graph)
+        module.frontend_settings = header.get("frontend")
+        return module
     if header.get("config") is None:
         raise CheckpointError(
-            f"{path} holds no built-in network, only arrays: build the network, then call "
+            f"{path} has only arrays, since the network could not be traced: build the network, then call "
             'load_state_dict(checkpoint.read(path)[1]["model"])'
         )
     try:

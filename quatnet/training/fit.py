@@ -65,7 +65,7 @@ def fit(
     ConfigError, ShapeError
         An argument is invalid. The error is raised before the first step.
     NonFiniteError
-        The loss of a step or the result of `evaluate` is NaN or infinite. The checkpoint of the last epoch is kept.
+        A loss, a parameter after an epoch, or the result of `evaluate` is NaN or infinite. The last checkpoint is kept.
     TrainingStopped
         Ctrl-C was pressed. The checkpoint has been saved.
     """

@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -22,6 +23,7 @@ from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
 from ..distill import Loss, Student, cross_entropy_loss
 from ..errors import CheckpointError, ConfigError, NonFiniteError, TrainingStopped
+from ..graph import Graph, trace
 from ..optim import Optimizer, clip_grad_norm
 from ..processes import RANK, barrier
 from ..threads import single_threaded_blas
@@ -95,6 +97,8 @@ class Trainer:
         self.progress, self.best = Progress(), dict[str, np.ndarray]()
         self._owns_path = False  # whether the checkpoint at `path` is of this training, or does not exist
         self._totals = xp.zeros(3)  # summed loss, correct clips, and steps with a finite summed loss, on the device
+        self._example: Array | None = None  # one clip
+        self._graph: Graph | None = None
         self.data_rng, self.dropout_rng = (np.random.default_rng([seed, n]) for n in range(2))
         self.epoch_start_state = self.data_rng.bit_generator.state
         if sync_batch_norm:
@@ -108,7 +112,8 @@ class Trainer:
         Raises
         ------
         NonFiniteError
-            The loss of a step or the result of `evaluate` is NaN or infinite. The checkpoint of the last epoch is kept.
+            A loss, a parameter after an epoch, or the result of `evaluate` is NaN or infinite. The last checkpoint is
+            kept.
         CheckpointError
             `path` exists, but has not been loaded. The folder of `path` was removed during the training, or the network
             contains NaN or infinity.
@@ -139,7 +144,8 @@ class Trainer:
 
     def _check_frontend(self) -> None:
         settings = getattr(self.batches, "frontend_settings", None)
-        check_frontend(self.model, settings)
+        for model in (self.model, *getattr(self.loss, "teachers", ())):
+            check_frontend(model, settings)
         if settings:
             self.model.frontend_settings = settings
 
@@ -171,11 +177,13 @@ class Trainer:
         if self.progress.step < self.steps_per_epoch:
             raise ConfigError(f"expected steps_per_epoch = {self.steps_per_epoch} batches, got {self.progress.step}")
         self._read_totals()  # synchronizes the GPU, so that the time is complete
+        self._check_parameters()
         self.progress.seconds += time.perf_counter() - clock
         self._end_epoch()
 
     @single_threaded_blas()
     def _step(self, x: Array, targets: Array) -> None:
+        self._example = x[:1] if self._example is None else self._example
         clips, share = len(x), distributed.share(len(x))
         x, targets = x[share], targets[share]
         logits = self.model(x, train=True, rng=distributed.DropoutGenerator(self.dropout_rng, share))
@@ -211,6 +219,16 @@ class Trainer:
                 f"the loss is not finite in step {int(finite_steps) + 1} of {self.steps_per_epoch} of epoch "
                 f"{self.progress.epoch + 1}{self._clips(int(finite_steps))}; the last checkpoint is kept; check these "
                 "clips for NaN and infinity, or use a lower learning rate or max_grad_norm"
+            )
+
+    def _check_parameters(self) -> None:
+        """Raise NonFiniteError if a parameter contains NaN or infinity, as after a gradient that is not finite."""
+        finite = {name: xp.isfinite(tensor.data).all() for name, tensor in self.model.named_parameters()}
+        if not xp.stack(list(finite.values())).all():
+            names = ", ".join(name for name, is_finite in finite.items() if not is_finite)
+            raise NonFiniteError(
+                f"parameters are not finite after epoch {self.progress.epoch + 1}: {names}; the last checkpoint is "
+                "kept; use a lower learning rate or max_grad_norm"
             )
 
     def _clips(self, step: int) -> str:
@@ -273,7 +291,14 @@ class Trainer:
             "dropout_rng": self.dropout_rng.bit_generator.state,
         }
         groups = {"optimizer": self.optimizer.state_dict(), "best": self.best}
-        checkpoint.write(self.path, self.model, {"training": training}, groups)
+        checkpoint.write(self.path, self.model, {"training": training}, groups, graph=self._traced())
+
+    def _traced(self) -> Graph | None:
+        """Return the graph of a network that has no config, or None if the network cannot be traced."""
+        if self._graph is None and self._example is not None and not getattr(self.model, "config", None):
+            with suppress(Exception):  # a network that cannot be traced is saved without graph
+                self._graph = trace(self.model, self._example)
+        return self._graph
 
     def load(self) -> None:
         """Load the state of the training from the checkpoint.
@@ -316,8 +341,8 @@ class Trainer:
 
 def _num_classes(model: Student, logits: Tensor, targets: Array) -> int:
     """Return the number of classes, without features in the logits and soft targets in the targets."""
-    config = getattr(model, "config", None)
-    return config.classes if config else min(logits.shape[1], targets.shape[1])
+    classes = getattr(model, "classes", None) or getattr(getattr(model, "config", None), "classes", None)
+    return classes or min(logits.shape[1], targets.shape[1])
 
 
 def _correct(logits: Array, targets: Array) -> Array:

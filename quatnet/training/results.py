@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array
+from ..distill import Student
+from ..graph import count, trace
 from ..models import Network
-from ..profile import count_parameters, milliseconds_per_clip, multiplications
+from ..profile import milliseconds_per_clip
 from ..threads import thread_count
 from .data import evaluate
 from .loop import Progress
@@ -18,7 +20,7 @@ Row = dict[str, Any]
 
 
 def result_row(
-    name: str, model: Network, inputs: Array, labels: np.ndarray, progress: Progress, *, metric: str = "accuracy"
+    name: str, model: Student, inputs: Array, labels: np.ndarray, progress: Progress, *, metric: str = "accuracy"
 ) -> Row:
     """Return the accuracy and the costs of a trained network.
 
@@ -33,18 +35,18 @@ def result_row(
     return {"name": name, metric: evaluate(model, inputs, labels)} | cost_row(model, inputs[0], progress)
 
 
-def cost_row(model: Network, clip: Array, progress: Progress) -> Row:
+def cost_row(model: Student, clip: Array, progress: Progress) -> Row:
     """Return the costs of a network, and the time and history of its training.
 
     Multiplications and latency are those of one `clip` (frames, mels, 4).
     """
-    products_16, products_8 = multiplications(model.config, len(clip))
+    cost = count(trace(model, clip[None]))
     return {
-        "parameters": count_parameters(model),
-        "multiplications_16": products_16,
-        "multiplications_8": products_8,
+        "parameters": cost.parameters,
+        "multiplications_16": cost.multiplications_16,
+        "multiplications_8": cost.multiplications_8,
         "ms_per_clip": milliseconds_per_clip(model, clip),
-        "widths": model.config.widths,
+        "widths": model.config.widths if isinstance(model, Network) else None,
         "train_seconds": progress.seconds,
         "history": progress.history,
     }

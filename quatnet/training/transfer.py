@@ -1,4 +1,7 @@
-"""Transfer learning with a new classifier and a frozen backbone."""
+"""Transfer learning with a new classifier and a frozen backbone.
+
+The classifier is the layer `classifier` of a network of `quatnet.models`, and the last linear layer of a `GraphModule`.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,29 +9,57 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..errors import ConfigError
+from ..graph import GraphModule, Node
 from ..models import Network, build
 from ..models.build import rebuild
+from ..nn import Linear
 
 HEAD = "classifier."
 
 
-def with_new_head(model: Network, classes: int, *, rng: np.random.Generator) -> Network:
+def with_new_head(model: Network | GraphModule, classes: int, *, rng: np.random.Generator) -> Network | GraphModule:
     """Return a copy of the network for `classes` classes, with classifier weights drawn from `rng`.
 
-    Raises ConfigError if `classes` is below 1, or for a subclass of a network of quatnet.
+    Raises ConfigError if `classes` is below 1, for a subclass of a network of quatnet, or if the output of a
+    `GraphModule` is not the result of a linear layer.
     """
+    if isinstance(model, GraphModule):
+        return _graph_with_new_head(model, classes, rng)
     config = replace(model.config, classes=classes)
     head = {name: array for name, array in build(config, rng=rng).state_dict().items() if name.startswith(HEAD)}
     return rebuild(model, config, model.state_dict() | head)
 
 
+def _graph_with_new_head(model: GraphModule, classes: int, rng: np.random.Generator) -> GraphModule:
+    graph, old = model.current_graph(), _last_layer(model)
+    if classes < 1:
+        raise ConfigError(f"expected at least 1 class, got {classes}")
+    weight, bias = old.arguments["w"].name, old.arguments["bias"]
+    layer = Linear(len(graph.arrays[weight]), classes, bias=bias is not None, rng=rng)
+    arrays = graph.arrays | {weight: layer.weight.data}
+    if layer.bias is not None:
+        arrays[bias.name] = layer.bias.data
+    nodes = [replace(node, shape=(*node.shape[:-1], classes)) if node is old else node for node in graph.nodes]
+    return GraphModule(replace(graph, nodes=nodes, arrays=arrays))
+
+
+def _last_layer(model: GraphModule) -> Node:
+    last = model.graph.nodes[-1]
+    if last.op != "linear" or getattr(model.graph.outputs, "name", None) != last.name:
+        raise ConfigError(f"expected a network whose last operation is a linear layer, got {last.op} ({last.name})")
+    return last
+
+
 @contextmanager
-def freeze_backbone(model: Network) -> Iterator[None]:
+def freeze_backbone(model: Network | GraphModule) -> Iterator[None]:
     """Disable the gradients of all parameters except the classifier inside the context.
 
-    Batch norms still update their running statistics in training mode, as in the released code of PANNs.
+    Batch norms still update their running statistics in training mode, as in the released code of PANNs. Raises
+    ConfigError as `with_new_head` does.
     """
-    backbone = [tensor for name, tensor in model.named_parameters() if not name.startswith(HEAD)]
+    head = tuple(_last_layer(model).refs()) if isinstance(model, GraphModule) else (HEAD,)
+    backbone = [tensor for name, tensor in model.named_parameters() if not name.startswith(head)]
     for tensor in backbone:
         tensor.requires_grad = False
     try:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from quatnet import paper_code
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import ConfigError
-from quatnet.models import CNN, CNNConfig, Network, ResNetConfig, build, config_from_dict, shared_channels, with_filters
+from quatnet.graph import count, prune_graph
+from quatnet.models import CNN, CNNConfig, Network, ResNetConfig, build, config_from_dict
 from quatnet.profile import count_parameters, multiplications, network_cost
 from quatnet.prune import (
     CRITERIA,
@@ -31,14 +32,12 @@ from quatnet.prune import (
     layer_savings,
     mask_filters,
     operator_norm_scores,
-    plan_pruning,
     prune_filters,
     prune_gradually,
     ratio_selectors,
     savings_table,
     select,
-    select_counts,
-    select_for_budget,
+    trace_groups,
     weight_criterion,
 )
 from quatnet.quaternion import hamilton_product
@@ -166,7 +165,7 @@ def test_scores_after_left_multiplication_by_a_unit_quaternion(name: str, quater
 
 def test_batch_norm_criterion_averages_the_four_channels_of_a_filter() -> None:
     model = make_network()
-    group = shared_channels(SMALL)[0]  # the 8 real channels are 2 quaternion filters
+    group = trace_groups(model)[0]  # the 8 real channels are 2 quaternion filters
     model.blocks[0].norms[0].weight.data[...] = xp.asarray([1, 0, -1, 0, 2, 0, 0, 4])
     np.testing.assert_allclose(batch_norm(model.state_dict(), group), [1, 1])
     model.blocks[0].norms[0].weight.data[...] = xp.asarray([3, 1, -3, -1, 3, 1, 3, 1])
@@ -175,11 +174,12 @@ def test_batch_norm_criterion_averages_the_four_channels_of_a_filter() -> None:
 
 def test_criterion_averages_over_the_producers_of_a_residual_sum() -> None:
     config = CONFIGS["resnet38"]
-    model, group = make_network(config), shared_channels(config)[1]
+    model = make_network(config)
+    group = trace_groups(model)[1]
     assert len(group.producers) == 3
     arrays = model.state_dict()
     for name, weights in zip(group.producers, ([1, 3], [1, 3], [800, 0]), strict=True):
-        arrays[f"{name}.weight"][...] = weights
+        arrays[name][...] = weights
     np.testing.assert_allclose(l1(arrays, group), [(0.5 + 0.5 + 2) / 3, (1.5 + 1.5 + 0) / 3])
 
 
@@ -187,9 +187,9 @@ def test_criterion_averages_over_the_producers_of_a_residual_sum() -> None:
 def test_criteria_return_one_finite_score_per_filter(name: str) -> None:
     model = make_network(CONFIGS["resnet38"])
     criterion = make_criterion(name)
-    for group in shared_channels(model.config):
+    for group in trace_groups(model):
         scores = criterion(model.state_dict(), group)
-        assert scores.shape == (model.state_dict()[f"{group.producers[0]}.weight"].shape[-1],)
+        assert scores.shape == (group.size,)
         assert np.isfinite(scores).all()
 
 
@@ -229,20 +229,19 @@ def test_residual_sum_is_pruned_with_all_its_blocks() -> None:
     assert "blocks.0.convs.1" in select(model, 0.5, blocks=[0, 1, 2])
 
 
-def test_plan_lists_all_arrays_that_shrink() -> None:
-    selections = plan_pruning(SMALL, {"blocks.0.convs.1": np.array([0, 2])})
-    norms = [f"blocks.0.norms.1.{array}" for array in ("weight", "bias", "running_mean", "running_var")]
-    assert [entry.name for entry in selections] == ["blocks.0.convs.1.weight", *norms, "blocks.1.convs.0.weight"]
-    # With 3 filters per component, filters 0 and 2 have the real channels 0, 2 | 3, 5 | 6, 8 | 9, 11.
-    np.testing.assert_array_equal(selections[1].indices, [0, 2, 3, 5, 6, 8, 9, 11])
-    assert plan_pruning(SMALL, {"blocks.2.convs.1": np.array([1])})[-1].name == "embedding.weight"
+def test_group_lists_all_arrays_that_shrink() -> None:
+    group = trace_groups(make_network())[1]
+    assert (group.name, list(group.producers)) == ("blocks.0.convs.1", ["blocks.0.convs.1.weight"])
+    assert (list(group.norms), list(group.consumers)) == (["blocks.0.norms.1.weight"], ["blocks.1.convs.0.weight"])
+    # 3 filters per component have the real channels 0, 1, 2 | 3, 4, 5 | 6, 7, 8 | 9, 10, 11
+    assert group.norms["blocks.0.norms.1.weight"].tolist() == [0, 1, 2] * 4
 
 
-def test_plan_of_a_residual_sum_lists_all_producers_and_consumers() -> None:
-    names = [entry.name for entry in plan_pruning(CONFIGS["resnet38"], {"blocks.0.convs.1": np.array([1])})]
-    assert names[:3] == ["blocks.0.convs.1.weight", "blocks.1.convs.1.weight", "blocks.2.convs.1.weight"]
-    consumers = ["blocks.1.convs.0", "blocks.2.convs.0", "blocks.3.shortcut", "blocks.3.convs.0"]
-    assert names[-4:] == [f"{name}.weight" for name in consumers]
+def test_group_of_a_residual_sum_lists_all_producers_and_consumers() -> None:
+    group = trace_groups(make_network(CONFIGS["resnet38"]))[1]
+    assert list(group.producers) == [f"blocks.{b}.convs.1.weight" for b in range(3)]
+    consumers = ["blocks.1.convs.0", "blocks.2.convs.0", "blocks.3.convs.0", "blocks.3.shortcut"]
+    assert sorted(group.consumers) == [f"{name}.weight" for name in consumers]
 
 
 # Removal of filters
@@ -261,22 +260,20 @@ def test_pruned_network_equals_masked_network(
     model, x = make_network(CONFIGS[name], quaternion=quaternion), make_clips(16, 40)
     criterion = make_criterion(criterion_name)
     keep = {}
-    for group, ratio in zip(shared_channels(model.config), ratios, strict=False):  # each group has its own ratio
-        count = model.state_dict()[f"{group.producers[0]}.weight"].shape[-1]
-        keep |= select_counts(model, {group.producers[0]: count - int(ratio * count)}, criterion=criterion)
+    for group, ratio in zip(trace_groups(model)[:-1], ratios, strict=False):  # each group has its own ratio
+        keep |= select(model, {group.name: group.size - int(ratio * group.size)}, criterion=criterion)
     expected = asnumpy(mask_filters(model, keep)(x).data)
     assert np.abs(asnumpy(prune_filters(model, keep)(x).data) - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
-def test_masked_filter_outputs_zero() -> None:
+def test_masked_filters_are_not_used() -> None:
     model = make_network()
-    keep = {"blocks.1.convs.0": np.array([0, 2, 3])}
-    x = model.blocks[0](model.apply_input_norm(make_clips(), train=False), train=False)
-    outputs = [network.blocks[1](x, train=False).data for network in (model, mask_filters(model, keep))]
-    outputs = [asnumpy(output).reshape(-1, 4, 4) for output in outputs]
-    assert np.abs(outputs[0][:, :, 1]).max() > 0
-    np.testing.assert_array_equal(outputs[1][:, :, 1], 0)
-    np.testing.assert_array_equal(outputs[1][:, :, [0, 2, 3]], outputs[0][:, :, [0, 2, 3]])
+    masked = mask_filters(model, {"blocks.1.convs.0": np.array([0, 2, 3])})
+    before, after = model.state_dict(), masked.state_dict()
+    changed = [name for name in before if not np.array_equal(before[name], after[name])]
+    assert changed == ["blocks.2.convs.0.weight"]
+    np.testing.assert_array_equal(after[changed[0]][..., 1, :], 0)
+    np.testing.assert_array_equal(after[changed[0]][..., [0, 2, 3], :], before[changed[0]][..., [0, 2, 3], :])
 
 
 def test_pruned_network_is_smaller_and_trainable() -> None:
@@ -319,7 +316,7 @@ def test_invalid_keep_indices(keep: dict, message: str) -> None:
 
 def test_select_counts_with_an_unknown_layer() -> None:
     with pytest.raises(ConfigError, match=r"expected names among blocks.0.convs.0, .*, got blocks.1.convs.1"):
-        select_counts(make_network(), {"blocks.1.convs.1": 1})
+        select(make_network(), {"blocks.1.convs.1": 1})
 
 
 @pytest.mark.parametrize(
@@ -343,17 +340,18 @@ def test_select_with_invalid_ratio_or_blocks(ratio: float, blocks: list[int] | N
 def test_budget_is_met_with_as_many_filters_as_possible(name: str, shares: tuple, criterion_name: str) -> None:
     model = make_network(CONFIGS[name])
     budget = budget_from_reference(model.config, 40, multiplications=shares[0], parameters=shares[1])
-    keep = select_for_budget(model, budget, criterion=make_criterion(criterion_name))
+    keep = select(model, budget, criterion=make_criterion(criterion_name))
     cost = network_cost(prune_filters(model, keep).config, 40)
     assert cost.multiplications_8 <= budget.multiplications
     assert cost.parameters == count_parameters(prune_filters(model, keep)) <= budget.parameters
     # The budget would be exceeded if the filter that was removed last were kept.
     criterion, arrays = make_criterion(criterion_name), model.state_dict()
-    scores = {group.producers[0]: criterion(arrays, group) for group in shared_channels(model.config)}
+    groups = trace_groups(model, example=model.example_input(40))
+    scores = {group.name: criterion(arrays, group) for group in groups if group.name in keep}
     removed = {name: max(np.delete(part, keep[name]), default=-1) for name, part in scores.items()}
     last = max(removed, key=lambda name: removed[name])
-    counts = {name: len(filters) for name, filters in keep.items()}
-    assert removed[last] == -1 or not budget.fits(with_filters(model.config, counts | {last: counts[last] + 1}))
+    one_more = dict(keep) | {last: range(len(keep[last]) + 1)}
+    assert removed[last] == -1 or not budget.fits(prune_graph(groups, one_more))
 
 
 def test_budget_removes_the_lowest_scores_of_all_layers() -> None:
@@ -364,7 +362,7 @@ def test_budget_removes_the_lowest_scores_of_all_layers() -> None:
     full = network_cost(model.config, 8)
     counts = {}
     for excess in (1, 500, 1000):
-        keep = select_for_budget(model, Budget(full.multiplications_8 - excess, full.parameters, 8))
+        keep = select(model, Budget(full.multiplications_8 - excess, full.parameters, 8))
         counts[excess] = {name: list(filters) for name, filters in keep.items()}
     first, second = "blocks.0.convs.0", "blocks.1.convs.0"
     # A filter of the second layer costs 9 · 4 multiplications on each of 4 x 4 pixels and 4 in the embedding: 580.
@@ -375,16 +373,16 @@ def test_budget_removes_the_lowest_scores_of_all_layers() -> None:
 
 def test_budget_keeps_one_filter_in_each_layer() -> None:
     model = make_network()
-    smallest = with_filters(SMALL, {group.producers[0]: 1 for group in shared_channels(SMALL)})
-    cost = network_cost(smallest, 9)
-    keep = select_for_budget(model, Budget(cost.multiplications_8, cost.parameters, 9))
+    groups = trace_groups(model, example=model.example_input(9))
+    cost = count(prune_graph(groups, {group.name: [0] for group in groups if group.name != "embedding"}))
+    keep = select(model, Budget(cost.multiplications_8, cost.parameters, 9))
     assert {len(filters) for filters in keep.values()} == {1}
     message = f"still costs {cost.multiplications_8:,} multiplications and {cost.parameters:,} parameters; allow more"
     for limits in ((cost.multiplications_8 - 1, cost.parameters), (cost.multiplications_8, cost.parameters - 1)):
         with pytest.raises(ConfigError, match=f"with one filter in each layer the network {message} than"):
-            select_for_budget(model, Budget(*limits, 9))
+            select(model, Budget(*limits, 9))
         with pytest.raises(ConfigError, match=message):  # the error is raised before the first round
-            budget_selectors(SMALL, Budget(*limits, 9), 2)
+            budget_selectors(model, Budget(*limits, 9), 2)
 
 
 def test_budget_from_reference() -> None:
@@ -401,7 +399,7 @@ def test_budget_from_reference() -> None:
 
 def test_ratio_rounds_end_at_the_one_shot_size() -> None:
     model, fine_tuned = make_network(CONFIGS["cnn14"]), []
-    pruned = prune_gradually(model, ratio_selectors(model.config, 0.5, 3, blocks=[1, 2]), fine_tuned.append)
+    pruned = prune_gradually(model, ratio_selectors(model, 0.5, 3, blocks=[1, 2]), fine_tuned.append)
     assert pruned.config == prune_filters(model, select(model, 0.5, blocks=[1, 2])).config
     assert len(fine_tuned) == 3
     assert fine_tuned[-1] is pruned
@@ -417,7 +415,7 @@ def test_each_round_scores_the_fine_tuned_network() -> None:
         model.blocks[1].convs[0].weight.data[...] = xp.arange(model.blocks[1].convs[0].weight.shape[-1])
 
     model.blocks[1].convs[0].weight.data[...] = xp.asarray([9, 8, 2, 1])
-    selectors = ratio_selectors(SMALL, 0.5, 2, blocks=[1])
+    selectors = ratio_selectors(model, 0.5, 2, blocks=[1])
     assert list(selectors[0](model)[name]) == [0, 1, 2]
     pruned = prune_gradually(model, selectors[:1], reverse_scores)
     assert list(selectors[1](pruned)[name]) == [1, 2]
@@ -428,21 +426,21 @@ def test_budget_rounds_end_within_the_budget() -> None:
     budget = budget_from_reference(model.config, 40, multiplications=0.5, parameters=0.9)
     costs = []
     pruned = prune_gradually(
-        model, budget_selectors(model.config, budget, 3), lambda network: costs.append(network_cost(network.config, 40))
+        model, budget_selectors(model, budget, 3), lambda network: costs.append(network_cost(network.config, 40))
     )
     products = [cost.multiplications_8 for cost in costs]
     full = network_cost(model.config, 40).multiplications_8
     assert products == sorted(products, reverse=True)
     assert full / 2 < products[1] <= full * (1 - 0.5 * 2 / 3) + 1
-    assert budget.fits(pruned.config)
+    assert budget.fits(trace_groups(pruned, example=pruned.example_input(40)).labels.graph)
 
 
 @pytest.mark.parametrize("rounds", [0, -1])
 def test_number_of_rounds_below_1(rounds: int) -> None:
     with pytest.raises(ConfigError, match=f"expected at least 1 round, got {rounds}"):
-        ratio_selectors(SMALL, 0.5, rounds)
+        ratio_selectors(make_network(), 0.5, rounds)
     with pytest.raises(ConfigError, match=f"expected at least 1 round, got {rounds}"):
-        budget_selectors(SMALL, budget_from_reference(SMALL, 9, multiplications=1, parameters=1), rounds)
+        budget_selectors(make_network(), Budget(frames=9), rounds)
 
 
 # Savings

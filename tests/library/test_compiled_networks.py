@@ -5,14 +5,18 @@ Convolution, batch norm, relu and average pool are then applied to one tile at a
 outputs are compared with those of the uncompiled network, also after a training step.
 """
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 from support.arrays import assert_close, draw
+from support.graph_networks import NETWORKS, Net, randomize
 
-from quatnet import Tensor, no_grad, ops
+import quatnet
+from quatnet import Tensor, graph, nn, no_grad, ops
 from quatnet.backend import on_gpu
 from quatnet.conv.fast import algorithms, fused
-from quatnet.models import CNN, CNNConfig, compile, compiled, small_cnn
+from quatnet.models import CNN, CNNConfig, compile, small_cnn
 from quatnet.optim import Adam
 
 pytestmark = pytest.mark.skipif(on_gpu(), reason="fused layers run on the CPU; GPUs have test_networks_on_kernels")
@@ -117,7 +121,7 @@ def test_kernels_are_prepared_once(rng, monkeypatch):
     compiled_model = compile(model)
     compiled_model(x)
     monkeypatch.setattr(fused.winograd_conv, "transform_kernel", None)
-    monkeypatch.setattr(compiled, "_real_matrix", None)
+    monkeypatch.setattr(import_module("quatnet.graph.fold"), "quaternion_to_real_kernel", None)
     monkeypatch.setattr(fused.direct, "hadamard_sums", None)
     monkeypatch.setattr(fused.im2col_conv, "transform_kernel", None)
     compiled_model(x)
@@ -126,3 +130,78 @@ def test_kernels_are_prepared_once(rng, monkeypatch):
 def test_compiled_output_requires_no_grad(rng):
     model = make_network(quaternion=True)
     assert not compile(model)(draw(rng, 1, 64, 64, 4, dtype=np.float32)).requires_grad
+
+
+# Networks that are not in `quatnet.models`
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_folded_and_compiled_networks_equal_the_network(name):
+    model, x = NETWORKS[name]()
+    compiled_model = quatnet.compile(model, x)
+    folded = graph.GraphModule(graph.fold(graph.trace(model, x)))
+    for batch in (x, x[:1]):
+        expected = model(batch).data
+        for found in (compiled_model(batch).data, folded(batch).data):
+            assert found.shape == expected.shape
+            assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def fold_ops(*layers, size=6, channels=4):
+    network = randomize(nn.Sequential(*layers))
+    x = draw(0, 2, size, size, channels, dtype=np.float32)
+    folded = graph.fold(graph.trace(network, x))
+    expected, found = network(x).data, quatnet.compile(network, x)(x).data
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+    return [node.op for node in folded.nodes]
+
+
+def conv(kind=nn.Conv2d, **options):
+    return kind(4, 8, rng=np.random.default_rng(0), **options)
+
+
+def test_patterns_that_are_folded():
+    assert fold_ops(conv(bias=True), nn.BatchNorm(8), nn.ReLU(), nn.AvgPool2d(2), nn.Dropout(0.5)) == ["fused_conv2d"]
+    assert fold_ops(conv(nn.QuaternionConv2d), nn.QuaternionBatchNorm(8), nn.ReLU()) == ["fused_conv2d"]
+    assert fold_ops(conv(bias=True), nn.ReLU()) == ["fused_conv2d"]
+    assert fold_ops(conv(kernel_size=5), nn.ReLU(), nn.AvgPool2d(3)) == ["fused_conv2d", "avg_pool2d"]
+    assert fold_ops(conv(stride=2), nn.BatchNorm(8), nn.ReLU()) == ["conv2d", "add", "relu"]
+    assert fold_ops(conv(), nn.BatchNorm(8), nn.ReLU(), nn.MaxPool2d()) == ["fused_conv2d", "max_pool2d"]
+    layers = nn.Linear(144, 8, rng=np.random.default_rng(0)), nn.BatchNorm(8)
+    assert fold_ops(nn.Flatten(), *layers) == ["reshape", "linear", "add"]
+
+
+def test_patterns_that_are_not_folded():
+    assert fold_ops(conv(), nn.AvgPool2d(2), nn.ReLU()) == ["conv2d", "avg_pool2d", "relu"]
+    assert fold_ops(conv(nn.QuaternionConv2d), nn.BatchNorm(8)) == ["quaternion_conv2d", "BatchNorm"]
+    assert fold_ops(conv(nn.QuaternionConv2d, stride=2), nn.ReLU()) == ["quaternion_conv2d", "relu"]
+    assert fold_ops(conv(kernel_size=2, padding=0), nn.ReLU()) == ["conv2d", "relu"]
+
+
+def test_value_with_two_consumers_is_not_folded():
+    layer, norm = conv(), nn.BatchNorm(8)
+    x = draw(0, 2, 6, 6, 4, dtype=np.float32)
+
+    def network(x):
+        h = layer(x)
+        return ops.relu(norm(h, train=False)) + h
+
+    traced = graph.trace(network, x)
+    assert [node.op for node in graph.fold(traced).nodes] == ["conv2d", "BatchNorm", "relu", "add"]
+    assert_close(quatnet.compile(network, x)(x).data, network(Tensor(x)).data, rtol=1e-5, atol=1e-6)
+
+
+def test_layer_named_output_is_not_taken_for_the_output():
+    layers = {"output": nn.BatchNorm(8), "convolution": conv()}
+    network = Net(lambda m, x, train, rng: (m.convolution(x), ops.relu(m.output(x, train=train))), **layers)
+    x = draw(0, 2, 6, 6, 8, dtype=np.float32)
+    network.convolution = nn.Conv2d(8, 8, rng=np.random.default_rng(0))
+    for found, expected in zip(quatnet.compile(network, x)(x), network(x), strict=True):
+        assert_close(found.data, expected.data, rtol=1e-5, atol=1e-6)
+
+
+def test_network_is_compiled_for_each_size_of_the_input():
+    model = CNN(small_cnn(classes=3), rng=np.random.default_rng(0))
+    compiled_model = quatnet.compile(model)
+    for frames in (64, 80):
+        assert_same_logits(model, compiled_model, draw(frames, 2, frames, 64, 4, dtype=np.float32))

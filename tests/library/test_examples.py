@@ -70,7 +70,19 @@ def test_custom_network(tmp_path: Path) -> None:
     run = run_example("--smoke", "--out", tmp_path, example="custom_network")
     assert run.returncode == 0, run.stderr[-2000:]
     assert re.search(r"accuracy on 10 test clips: \d+\.\d%", run.stdout)
+    logits, loaded = (re.search(rf"{name}: +(\[.*?\])", run.stdout, re.DOTALL)[1] for name in ("logits", "loaded"))
+    assert logits == loaded
+    assert "backbone.layers.4  quaternion_conv2d" in run.stdout
     assert (tmp_path / "network.npz").exists()
+    assert (tmp_path / "pruned.npz").exists()
+    before = (tmp_path / "network.npz").read_bytes()
+    again = run_example("--smoke", "--out", tmp_path, example="custom_network")
+    assert again.returncode != 0
+    assert "Traceback" not in again.stderr
+    assert re.search("CheckpointError: .*network.npz exists; ", again.stderr)
+    assert (tmp_path / "network.npz").read_bytes() == before
+    resumed = run_example("--smoke", "--out", tmp_path, "--resume", example="custom_network")
+    assert resumed.stdout.splitlines()[-1] == run.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +107,7 @@ def test_invalid_option_error(tmp_path: Path, example: str, arguments: list[str]
     assert re.search(message, run.stderr)
 
 
-LINES = {"esc50": 220, "gtzan": 150, "ravdess": 150, "audioset": 150, "custom_network": 80}
+LINES = {"esc50": 220, "gtzan": 150, "ravdess": 150, "audioset": 150, "custom_network": 130}
 
 
 @pytest.mark.parametrize("name", LINES)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from support.modules import parameter_attributes
 
-from quatnet import Tensor, nn
+from quatnet import Tensor
 from quatnet.autodiff import gradcheck
 from quatnet.backend import asnumpy
 from quatnet.errors import ConfigError, ShapeError
 from quatnet.models import CNN, CNNConfig, cnn14, half_width, small_cnn
-from quatnet.profile import count_parameters, layer_costs, layer_multiplications, milliseconds_per_clip, multiplications
+from quatnet.profile import count_parameters, layer_costs, milliseconds_per_clip, multiplications
 
 TINY = CNNConfig(3, True, ((8,), (8, 12)), embedding=8, mels=8)
 
@@ -40,41 +40,6 @@ def test_multiplications_of_the_first_layer_by_hand() -> None:
     # 10 x 8 pixels, 9 taps, 4 input channels and 8 output channels: 80 · 9 · 32 = 23,040 multiplications
     # with eight multiplications per quaternion product: half of 23,040
     assert (first.multiplications_16, first.multiplications_8) == (23_040, 11_520)
-
-
-@pytest.mark.parametrize(
-    ("layer", "options", "pixels", "sixteen", "eight", "parameters"),
-    [
-        (nn.Conv2d, {"dilation": 2, "bias": True}, 80, 23_040, 23_040, 296),  # 80 · 9 · 4 · 8 products
-        (nn.Conv2d, {"groups": 2}, 80, 11_520, 11_520, 144),  # each filter has 2 of the 4 input channels
-        (nn.Conv1d, {}, 10, 960, 960, 96),  # 10 · 3 · 4 · 8 products
-        (nn.ConvTranspose2d, {"stride": 2}, 20, 5_760, 5_760, 288),  # 20 input pixels, 9 · 4 · 8 products each
-        (nn.Linear, {}, 1, 32, 32, 40),
-        (nn.QuaternionConv2d, {}, 80, 23_040, 11_520, 72),  # shapes of the test above
-        (nn.QuaternionConv1d, {"kernel_size": 5}, 10, 1_600, 800, 40),  # 10 · 5 · 32 products
-        (nn.QuaternionConvTranspose2d, {"stride": 2}, 20, 5_760, 2_880, 72),
-        (nn.QuaternionLinear, {"bias": False}, 1, 32, 16, 8),
-        (nn.QuaternionRotationConv2d, {}, 80, 23_040, 23_040, 90),  # 72 weights and 2 · 9 scales
-    ],
-)
-def test_layer_multiplications_and_parameters_by_hand(layer, options, pixels, sixteen, eight, parameters) -> None:
-    module = layer(4, 8, rng=np.random.default_rng(0), **options)
-    assert layer_multiplications(module, pixels) == (sixteen, eight)
-    assert count_parameters(module) == parameters
-
-
-def test_layer_multiplications_agree_with_layer_costs() -> None:
-    for quaternion in (False, True):
-        model = make_tiny(quaternion=quaternion)
-        layers = [conv for block in model.blocks for conv in block.convs] + [model.embedding, model.classifier]
-        pixels = [10 * 8, 5 * 4, 5 * 4, 1, 1]
-        for cost, layer, count in zip(layer_costs(model.config, frames=10), layers, pixels, strict=True):
-            assert layer_multiplications(layer, count) == (cost.multiplications_16, cost.multiplications_8)
-
-
-def test_layer_multiplications_of_an_unsupported_layer() -> None:
-    with pytest.raises(ConfigError, match="no count for BatchNorm; expected a linear or a convolution"):
-        layer_multiplications(nn.BatchNorm(4), 80)
 
 
 def test_published_multiplications_of_cnn14_and_qcnn14() -> None:

@@ -26,10 +26,10 @@ from quatnet.models import (
     from_name,
     half_width,
     resnet38,
-    shared_channels,
 )
 from quatnet.models.blocks import ResidualBlock
 from quatnet.profile import count_parameters, network_cost
+from quatnet.prune import trace_groups
 from quatnet.training.checkpoint import load_model, write
 from quatnet.training.transfer import with_new_head
 
@@ -232,39 +232,30 @@ def test_head_by_hand() -> None:
 # Channel groups
 
 
-def test_shared_channels_of_a_residual_network() -> None:
-    groups = {group.producers[0]: group for group in shared_channels(TINY)}
+def test_channel_groups_of_a_residual_network() -> None:
+    groups = {group.name: group for group in trace_groups(make_network(TINY))}
     first = groups["blocks.0.convs.0"]  # residual blocks add their output to the output of the plain block
-    assert first.producers == ["blocks.0.convs.0", "blocks.1.convs.1", "blocks.2.convs.1"]
-    assert first.norms == ["blocks.0.norms.0", "blocks.1.norms.1", "blocks.2.norms.1"]
-    assert first.consumers == ["blocks.1.convs.0", "blocks.2.convs.0", "blocks.3.shortcut", "blocks.3.convs.0"]
-    assert groups["blocks.1.convs.0"] == (["blocks.1.convs.0"], ["blocks.1.norms.0"], ["blocks.1.convs.1"])
+    assert names(first.producers) == ["blocks.0.convs.0", "blocks.1.convs.1", "blocks.2.convs.1"]
+    assert names(first.norms) == ["blocks.0.norms.0", "blocks.1.norms.1", "blocks.2.norms.1"]
+    assert names(first.consumers) == ["blocks.1.convs.0", "blocks.2.convs.0", "blocks.3.convs.0", "blocks.3.shortcut"]
+    assert names(groups["blocks.1.convs.0"].consumers) == ["blocks.1.convs.1"]
     second = groups["blocks.3.shortcut"]
-    assert second.producers == ["blocks.3.shortcut", "blocks.3.convs.1"]
-    assert second.norms == ["blocks.3.shortcut_norm", "blocks.3.norms.1"]
-    assert second.consumers == ["blocks.4.convs.0"]
-    assert groups["blocks.4.convs.1"].consumers == ["embedding"]
+    assert names(second.producers) == ["blocks.3.convs.1", "blocks.3.shortcut"]
+    assert names(second.norms) == ["blocks.3.norms.1", "blocks.3.shortcut_norm"]
+    assert names(second.consumers) == ["blocks.4.convs.0"]
+    assert names(groups["blocks.4.convs.1"].consumers) == ["embedding"]
+
+
+def names(arrays) -> list[str]:
+    return sorted(name.removesuffix(".weight") for name in arrays)
 
 
 @pytest.mark.parametrize("config", [TINY, *NARROW.values()], ids=["tiny", *NARROW])
-def test_consumer_weights_of_masked_channels_have_no_effect(config) -> None:
-    """Test that a channel whose batch norm weights and biases are 0 has no effect on the logits."""
-    rng = np.random.default_rng(4)
-    x = rng.standard_normal((2, 24, 16, 4)).astype(np.float32)
-    producers = [name for group in shared_channels(config) for name in group.producers]
-    convolutions = [layer.name for layer in config.layers(24) if not layer.linear]
-    assert sorted(producers) == sorted(convolutions)
-    for group in shared_channels(config):
-        model = make_network(config, mels=16, quaternion=False)
-        state = model.state_dict()
-        for norm in group.norms:
-            state[f"{norm}.weight"][1] = state[f"{norm}.bias"][1] = 0
-        model.load_state_dict(state)
-        expected = asnumpy(model(x).data)
-        for consumer in group.consumers:
-            state[f"{consumer}.weight"][..., 1, :] = rng.standard_normal(state[f"{consumer}.weight"][..., 1, :].shape)
-        model.load_state_dict(state)
-        np.testing.assert_array_equal(asnumpy(model(x).data), expected)
+def test_all_convolutions_and_the_embedding_are_producers(config) -> None:
+    groups = trace_groups(make_network(config))
+    producers = [name for group in groups for name in names(group.producers)]
+    assert sorted(producers) == sorted(layer.name for layer in config.layers(24) if layer.name != "classifier")
+    assert list(groups.fixed) == ["classifier.weight"]
 
 
 # Gradients

@@ -213,7 +213,7 @@ def test_projected_student_outputs() -> None:
 def test_feature_matching_worked_example() -> None:
     # the cross entropy of two equal logits is log 2
     # the mean squared error of the features (1, 2) and (3, 2) is (4 + 0) / 2 = 2
-    student = SimpleNamespace(config=SimpleNamespace(classes=2), embedding_size=2)
+    student = SimpleNamespace(classes=2, embedding_size=2)
     loss = feature_matching(student, alpha=0.25)
     outputs, targets = np.array([[0.0, 0, 1, 2]]), np.array([[1.0, 0, 3, 2]])
     assert float(loss(Tensor(outputs), targets, outputs).data) == pytest.approx(0.75 * np.log(2) + 0.25 * 2)

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import quatnet
 from quatnet import audio, datasets, models, nn, ops, optim, prune, training
-from quatnet.distill import ProjectedStudent, cross_entropy_loss
+from quatnet.distill import ProjectedStudent, cross_entropy_loss, distillation, feature_matching
 from quatnet.errors import CheckpointError, ConfigError, NonFiniteError, ShapeError, TrainingStopped
 from quatnet.training import checkpoint
 from quatnet.training.loop import Trainer
@@ -181,6 +183,22 @@ def test_non_finite_weights_are_found_before_the_first_step(tmp_path: Path) -> N
     assert not os.listdir(tmp_path)
 
 
+@pytest.mark.parametrize("path", [None, "run.npz"])
+def test_non_finite_gradient_in_the_last_step(tmp_path: Path, path: str | None) -> None:
+    trainer = make_trainer(path and tmp_path / path, epochs=1)
+    step = trainer.optimizer.step
+
+    def last_step(**options) -> None:
+        if trainer.progress.step == 2:
+            trainer.model.classifier.bias.grad[0] = np.nan
+        step(**options)
+
+    trainer.optimizer.step = last_step
+    with pytest.raises(NonFiniteError, match=r"parameters are not finite after epoch 1: classifier.bias; the last"):
+        trainer.run()
+    assert not os.listdir(tmp_path)
+
+
 @pytest.mark.parametrize("keep_best", [True, False])
 @pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
 def test_non_finite_score_stops(tmp_path: Path, keep_best: bool, score: float) -> None:
@@ -317,9 +335,6 @@ def keep(model: models.Network) -> dict[str, np.ndarray]:
 
 
 CONVERSIONS = {
-    "prune": lambda model: prune.prune_filters(model, keep(model)),
-    "mask": lambda model: prune.mask_filters(model, keep(model)),
-    "compile": models.compile,
     "new_head": lambda model: training.with_new_head(model, 5, rng=np.random.default_rng(0)),
     "convert": lambda model: models.convert(model, rng=np.random.default_rng(0)),
 }
@@ -332,11 +347,23 @@ def test_changed_networks_are_refused(conversion: str, name: str) -> None:
         CONVERSIONS[conversion](changed_networks()[name])
 
 
+@pytest.mark.parametrize("name", ["CNN", "ResNet", "block", "layer", "config"])
+def test_changed_networks_are_pruned_and_compiled_by_their_graph(name: str) -> None:
+    model, example = changed_networks()[name], np.zeros((1, 32, CONFIG.mels, 4), np.float32)
+    x = np.random.default_rng(0).standard_normal((3, 32, CONFIG.mels, 4)).astype(np.float32)
+    pruned, masked = (
+        function(model, keep(model), example=example)(x).numpy()
+        for function in (prune.prune_filters, prune.mask_filters)
+    )
+    np.testing.assert_allclose(pruned, masked, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(quatnet.compile(model, example)(x).data, model(x).numpy(), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", changed_networks())
 def test_changed_networks_are_saved_as_arrays(tmp_path: Path, name: str) -> None:
     model = changed_networks()[name]
     checkpoint.write(tmp_path / "run.npz", model, {})
-    with pytest.raises(CheckpointError, match="holds no built-in network, only arrays"):
+    with pytest.raises(CheckpointError, match="has only arrays"):
         training.load_model(tmp_path / "run.npz")
     model.load_state_dict(checkpoint.read(tmp_path / "run.npz")[1]["model"])
 
@@ -380,7 +407,12 @@ def test_features_of_another_front_end_are_refused(tmp_path: Path, frontend: aud
     model = trained(tmp_path / "run.npz")
     loaded = training.load_model(tmp_path / "run.npz")
     assert loaded.frontend_settings == FRONTEND.settings
-    derived = [CONVERSIONS[name](model) for name in ("prune", "mask", "compile", "new_head")]
+    derived = [
+        prune.prune_filters(model, keep(model)),
+        prune.mask_filters(model, keep(model)),
+        quatnet.compile(model),
+        CONVERSIONS["new_head"](model),
+    ]
     for net in (model, loaded, *derived):
         training.predict(net, features(FRONTEND)[:3])
         training.predict(net, CLIPS[:3])  # the front end of a plain array is not known
@@ -399,6 +431,17 @@ def test_features_of_another_front_end_are_refused(tmp_path: Path, frontend: aud
             checkpoint=tmp_path / "run.npz",
             resume=True,
         )
+
+
+def test_teacher_of_another_front_end_is_refused() -> None:
+    teacher, student = trained(), network()
+    projected = ProjectedStudent(student, 8, rng=np.random.default_rng(0))
+    for frontend, error in ((FRONTEND, None), (OTHERS[0], ConfigError)):
+        loader = training.DataLoader(features(frontend), TARGETS, batch_size=8)
+        for model, loss in ((network(), distillation(teacher)), (projected, feature_matching(projected, teacher))):
+            with pytest.raises(error, match="another front end") if error else nullcontext():
+                fit(model, loader, loss=loss, epochs=1)
+        projected.frontend_settings = None
 
 
 def test_front_end_of_projected_student() -> None:

@@ -7,8 +7,9 @@ frozen.
 import numpy as np
 import pytest
 
+from quatnet import graph, nn, profile
 from quatnet.backend import asnumpy, xp
-from quatnet.distill import cross_entropy_loss
+from quatnet.distill import ProjectedStudent, cross_entropy_loss, feature_matching
 from quatnet.errors import ConfigError
 from quatnet.models import CNN, CNNConfig
 from quatnet.training.loop import _correct
@@ -79,3 +80,55 @@ def test_correct_predictions_for_single_multiple_and_mixed_labels() -> None:
     logits = xp.asarray([[3.0, 1, 2], [0, 5, 1], [0, 1, 2], [4, 1, 0]])
     targets = xp.asarray([[1.0, 0, 0], [1, 1, 0], [0.3, 0.7, 0], [0.3, 0.7, 0]])
     assert _correct(logits, targets).tolist() == [True, True, False, False]
+
+
+# Networks that are not in `quatnet.models`
+
+
+def make_graph_module(*layers: nn.Module) -> graph.GraphModule:
+    rng = np.random.default_rng(0)
+    layers = layers or (nn.Linear(6, 5, rng=rng), nn.BatchNorm(5), nn.ReLU(), nn.Linear(5, 3, rng=rng))
+    return graph.GraphModule(graph.trace(nn.Sequential(*layers), np.ones((2, 6), np.float32)))
+
+
+def test_new_head_of_a_traced_network() -> None:
+    old, x = make_graph_module(), np.random.default_rng(1).standard_normal((4, 6)).astype(np.float32)
+    new = with_new_head(old, 7, rng=np.random.default_rng(1))
+    assert new(x).shape == (4, 7)
+    assert old(x).shape == (4, 3)
+    assert [node.shape for node in graph.trace(new, x).nodes] == [node.shape for node in new.graph.nodes]
+    changed = [name for name, array in new.state_dict().items() if not np.array_equal(array, old.state_dict()[name])]
+    assert changed == ["layers.3.weight", "layers.3.bias"]
+    with freeze_backbone(new):
+        assert [name for name, _ in new.named_parameters()] == ["layers.3.weight", "layers.3.bias"]
+    assert len(list(new.parameters())) == 6
+
+
+def test_traced_network_without_a_linear_output_raises() -> None:
+    model = make_graph_module(nn.Linear(6, 5, rng=np.random.default_rng(0)), nn.ReLU())
+    with pytest.raises(ConfigError, match=r"last operation is a linear layer, got relu \(relu\.1\)"):
+        with_new_head(model, 3, rng=np.random.default_rng(0))
+    with pytest.raises(ConfigError, match="at least 1 class"):
+        with_new_head(make_graph_module(), 0, rng=np.random.default_rng(0))
+
+
+def test_feature_matching_of_traced_networks() -> None:
+    rng, x = np.random.default_rng(1), np.random.default_rng(2).standard_normal((4, 6)).astype(np.float32)
+    teacher, inner = make_graph_module(), make_graph_module()
+    student = ProjectedStudent(inner, 5, node="relu.1", rng=rng)
+    assert (student.projection, student.classes) == (None, 3)
+    with pytest.raises(ConfigError, match=r"expected a node among layers\.0, .*, got 'relu'"):
+        ProjectedStudent(inner, 5, node="relu", rng=rng)
+    targets = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
+    loss = feature_matching(student, teacher, alpha=1.0, node="relu.1")
+    outputs = student(x, train=True)
+    assert outputs.shape == (4, 3 + 5)
+    loss(outputs, targets, x).backward()
+    assert dict(inner.named_parameters())["layers.0.weight"].grad is not None
+    assert ProjectedStudent(inner, 9, node="relu.1", rng=rng)(x, train=True).shape == (4, 3 + 9)
+
+
+def test_time_of_the_layers_of_a_traced_network() -> None:
+    times = profile.layer_milliseconds(make_graph_module().graph, runs=1)
+    assert list(times) == ["layers.0", "layers.3"]
+    assert min(times.values()) > 0

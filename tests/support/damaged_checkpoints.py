@@ -255,38 +255,49 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from support import damaged_checkpoints
 
-trainer = damaged_checkpoints.make_trainer(Path(sys.argv[2]), epochs=40)
+trainer = damaged_checkpoints.make_trainer(Path(sys.argv[2]), epochs=EPOCHS)
 if trainer.path.exists():
     trainer.load()
+print("ready", flush=True)
 trainer.run()
 """
+EPOCHS = 60
+
+
+def run_and_kill(path: Path, seconds: float | None) -> int:
+    """Start or resume a training, kill it after `seconds` of training, and return the exit code of its process."""
+    program = PROGRAM.replace("EPOCHS", str(EPOCHS))
+    command = [sys.executable, "-c", program, Path(__file__).parents[1], path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        process.stdout.readline()
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+    return process.returncode
 
 
 def killed_runs(folder: Path, *, kills: int, seconds: float = 1e9, seed: int = 0) -> Counter[str]:
     """Kill a training at random times, resume it each time, and compare its weights with those of an unkilled run.
 
-    A run that has ended is compared, and another one starts. The result counts the kills and the outcomes "silent" for
-    equal weights, "wrong" for other weights or left-over files, and "uncaught" for a run that fails.
+    A run that has ended is compared, and another one starts. The last run is not killed. The result counts the kills
+    and the outcomes "silent" for equal weights, "wrong" for other weights or left-over files, and "uncaught" for a run
+    that fails.
     """
-    reference, rng, outcomes = make_trainer(None, epochs=40), random.Random(seed), Counter[str]()
+    reference, rng, outcomes = make_trainer(None, epochs=EPOCHS), random.Random(seed), Counter[str]()
     reference.run()
-    expected, end, number = reference.model.state_dict(), time.perf_counter() + seconds, 0
-    while outcomes["kills"] < kills and time.perf_counter() < end:
+    expected, end, number, last = reference.model.state_dict(), time.perf_counter() + seconds, 0, False
+    while not last:
+        last = outcomes["kills"] >= kills or time.perf_counter() >= end
         path = folder / f"killed-{number}.npz"
-        command = [sys.executable, "-c", PROGRAM, Path(__file__).parents[1], path]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            process.wait(rng.uniform(0.5, 2.5))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+        code = run_and_kill(path, None if last else rng.uniform(0, 0.5))
+        if code < 0:
             outcomes["kills"] += 1
-            continue
-        if process.returncode:
+        elif code:
             outcomes["uncaught"] += 1
             path.unlink(missing_ok=True)
-            continue
-        complete = equal(training.load_model(path).state_dict(), expected) and not list(folder.glob(".*.part"))
-        outcomes["silent" if complete else "wrong"] += 1
-        number += 1
+        else:
+            complete = equal(training.load_model(path).state_dict(), expected) and not list(folder.glob(".*.part"))
+            outcomes["silent" if complete else "wrong"] += 1
+            number += 1
     return outcomes

@@ -1,0 +1,105 @@
+"""Decorator of the differentiable operations: conversion of arguments, and recording of calls by a tracer.
+
+`quatnet.graph.trace` sets the tracer. Without a tracer, a call costs about one microsecond more than the function.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from ..checks import as_array
+from ..errors import ConfigError, ShapeError
+from .tape import Node
+
+P = ParamSpec("P")
+R = TypeVar("R")
+OPS: dict[str, Callable[..., Any]] = {}  # every operation by name
+
+
+# Object with the methods `call(name, function, args, options)`, which returns the result of an operation,
+# `result_of(backward)`, called for each new tensor, and `read(tensor)`, called if Python code reads the value
+current_tracer: ContextVar[Any] = ContextVar("tracer", default=None)
+
+
+@contextmanager
+def tracing(tracer: Any) -> Iterator[None]:
+    """Send every call of an operation inside the context to `tracer`."""
+    token = current_tracer.set(tracer)
+    try:
+        yield
+    finally:
+        current_tracer.reset(token)
+
+
+def op(function: Callable[P, R]) -> Callable[P, R]:
+    """Return `function` as an operation.
+
+    Arguments that are annotated as `Tensor` may be arrays, numbers or nested lists. They are converted to tensors
+    without gradient, of the dtype of the first tensor argument. The name of the operation is the name of the function,
+    or of the class if the function is a method `__call__`.
+
+    Raises ConfigError if another module has defined an operation of this name.
+    """
+    name = function.__qualname__.removesuffix(".__call__").split(".")[-1].strip("_")
+    if name in OPS and OPS[name].__module__ != function.__module__:
+        raise ConfigError(f"the op name {name!r} is used by {OPS[name].__module__}; choose another name")
+    parameters = enumerate(inspect.signature(function).parameters.values())
+    tensors = [(i, p.name, _is_sequence(p)) for i, p in parameters if "tensor.Tensor" in str(p.annotation)]
+
+    @wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        for index, argument, sequence in tensors:
+            value = args[index] if index < len(args) else options.get(argument)
+            if not (_all_tensors(value) if sequence else value is None or isinstance(value, Node)):
+                args, options = _convert(name, tensors, args, options)
+                break
+        tracer = current_tracer.get()
+        return function(*args, **options) if tracer is None else tracer.call(name, function, args, options)
+
+    OPS[name] = call
+    return call  # type: ignore[return-value]
+
+
+def _is_sequence(parameter: inspect.Parameter) -> bool:
+    return "Sequence" in str(parameter.annotation)
+
+
+def _all_tensors(values: Any) -> bool:
+    return isinstance(values, list | tuple) and all(isinstance(value, Node) for value in values)
+
+
+def _convert(
+    name: str, tensors: Sequence[tuple[int, str, bool]], args: tuple, options: dict[str, Any]
+) -> tuple[tuple, dict[str, Any]]:
+    """Return the arguments of an operation with arrays, numbers and lists converted to tensors."""
+    values = {key: args[i] if i < len(args) else options.get(key) for i, key, _ in tensors}
+    for _, key, sequence in tensors:
+        if sequence and not isinstance(values[key], list | tuple):
+            raise ShapeError(f"{name}, argument {key}: expected a list of tensors, got {type(values[key]).__name__}")
+    flat = [item for value in values.values() for item in (value if isinstance(value, list | tuple) else [value])]
+    dtype = next((value.data.dtype for value in flat if isinstance(value, Node)), None)
+
+    def convert(key: str, value: Any, sequence: bool) -> Any:
+        return [convert(key, item, False) for item in value] if sequence else _as_tensor(name, key, value, dtype)
+
+    converted = {key: convert(key, values[key], sequence) for _, key, sequence in tensors}
+    positional = {i: converted.pop(key) for i, key, _ in tensors if i < len(args)}
+    named = {key: value for key, value in converted.items() if key in options}
+    return tuple(positional.get(i, value) for i, value in enumerate(args)), options | named
+
+
+def _as_tensor(name: str, argument: str, value: Any, dtype: Any) -> Any:
+    from .tensor import Tensor
+
+    if value is None or isinstance(value, Node):
+        return value
+    try:
+        array = as_array(value)
+    except ShapeError as error:
+        raise ShapeError(f"{name}, argument {argument}: {error}") from None
+    if dtype is None or dtype.kind != "f":
+        dtype = array.dtype if array.dtype.kind == "f" else float
+    return Tensor(array.astype(dtype, copy=False))

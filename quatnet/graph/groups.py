@@ -1,0 +1,193 @@
+"""Groups of parameters that share channels, and removal of channels from a graph."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array, xp
+from ..errors import ConfigError
+from .labels import Labels, expand_index, is_depthwise
+from .nodes import Graph, Node
+
+
+@dataclass(frozen=True)
+class ChannelGroup:
+    """Parameters that share channels. A channel is removed from all of them together.
+
+    One channel of the group is one filter, or several filters whose results are combined. The dicts map the names of
+    arrays to the channel of each position, or to -1 for a position that does not belong to the group.
+
+    Parameters
+    ----------
+    name : node of the first producer
+    size : number of channels
+    producers : weights that compute the channels, by filter (last axis)
+    norms : scales of the batch norms of the channels
+    consumers : weights that take the channels as input, by input channel (last but one axis)
+    quaternion : the producers that are weights of quaternion operations
+    parts : channels that an axis consists of, if it has only some of the channels; one of each part must be kept
+    labels : label of each channel
+    """
+
+    name: str
+    size: int
+    producers: dict[str, np.ndarray]
+    norms: dict[str, np.ndarray]
+    consumers: dict[str, np.ndarray]
+    quaternion: frozenset[str]
+    parts: tuple[np.ndarray, ...]
+    labels: np.ndarray
+
+
+class ChannelGroups(list[ChannelGroup]):
+    """The channel groups of a graph, in the order of the first producers.
+
+    `fixed` maps the weights whose filters cannot be removed to the reason. `labels` are the labels of the graph, and
+    `roots` the common label of each position of each array and result.
+    """
+
+    def __init__(self, labels: Labels) -> None:
+        self.labels, self.fixed = labels, dict[str, str]()
+        self.roots = {name: [labels.roots(axis) for axis in axes] for name, axes in labels.of.items()}
+        members: list[tuple[list[str], list[int]]] = []  # weights and labels of each group
+        for weight in labels.producers:
+            free = list(dict.fromkeys(r for r in self.roots[weight][-1].tolist() if r not in labels.reasons))
+            if not free:
+                self.fixed[weight] = labels.reasons[int(self.roots[weight][-1][0])]
+                continue
+            joined = [group for group in members if not set(free).isdisjoint(group[1])]
+            for group in joined[1:]:
+                joined[0][0].extend(group[0])
+                joined[0][1].extend(group[1])
+                members.remove(group)
+            if not joined:
+                members.append(([], []))
+            target = joined[0] if joined else members[-1]
+            target[0].append(weight)
+            target[1].extend(root for root in free if root not in target[1])
+        super().__init__(self._group(*group) for group in members)
+
+    def _group(self, weights: list[str], roots: list[int]) -> ChannelGroup:
+        position = {root: n for n, root in enumerate(roots)}
+
+        def channels(name: str, axis: int) -> np.ndarray:
+            return np.array([position.get(root, -1) for root in self.roots[name][axis].tolist()])
+
+        def select(names: Any, axis: int) -> dict[str, np.ndarray]:
+            found = {name: channels(name, axis) for name in names}
+            return {name: indices for name, indices in found.items() if (indices >= 0).any()}
+
+        nodes = [node for node in self.labels.graph.nodes if "BatchNorm" in node.op or "batch_norm" in node.op]
+        norms = [node.arguments.get("self", node.arguments)["weight"].name for node in nodes]
+        axes = {tuple(sorted(set(axis.tolist()))) for value in self.roots.values() for axis in value}
+        parts = tuple(
+            np.array([position[root] for root in axis])
+            for axis in sorted(axes)
+            if len(axis) < len(roots) and all(root in position for root in axis)
+        )
+        first = self.labels.producers[weights[0]]
+        producers, consumers = select(weights, -1), select(self.labels.consumers, -2)
+        quaternion = frozenset(name for name in producers if self.labels.is_quaternion(name))
+        return ChannelGroup(
+            first, len(roots), producers, select(norms, -1), consumers, quaternion, parts, np.array(roots)
+        )
+
+
+def channel_groups(graph: Graph) -> ChannelGroups:
+    """Return the groups of parameters that share channels.
+
+    Convolutions, linear layers, batch norms, activations, pooling, sums, concatenation, slices and reshapes are
+    followed. Channels that another operation combines are not pruned, see `ChannelGroups.fixed`.
+
+    >>> import numpy as np; from quatnet import graph, nn
+    >>> rng = np.random.default_rng(0)
+    >>> net = nn.Sequential(nn.Linear(4, 8, rng=rng), nn.ReLU(), nn.Linear(8, 2, rng=rng))
+    >>> groups = channel_groups(graph.trace(net, np.zeros((1, 4), np.float32)))
+    >>> [(group.name, group.size, list(group.consumers)) for group in groups], groups.fixed
+    ([('layers.0', 8, ['layers.2.weight'])], {'layers.2.weight': 'output of the network'})
+    """
+    return ChannelGroups(Labels(graph))
+
+
+def _removed_labels(groups: ChannelGroups, keep: Mapping[str, Any]) -> np.ndarray:
+    """Return the labels to remove for the channels to keep of each group.
+
+    Raises ConfigError for an unknown group, or unless `keep` has at least one channel of each group, each once.
+    """
+    by_name, removed = {group.name: group for group in groups}, [np.zeros(0, int)]
+    for name, channels in keep.items():
+        if name not in by_name:
+            raise ConfigError(f"expected names among {', '.join(by_name)}, got {name!r}")
+        size, indices = by_name[name].size, [int(index) for index in channels]
+        if not indices or not set(indices) <= set(range(size)) or len(set(indices)) < len(indices):
+            raise ConfigError(f"{name}: expected at least one of the filters 0 to {size - 1}, each once, got {indices}")
+        removed.append(np.delete(by_name[name].labels, indices))
+    return np.concatenate(removed)
+
+
+def prune_graph(groups: ChannelGroups, keep: Mapping[str, Any]) -> Graph:
+    """Return the graph with only the channels in `keep`. Groups that are not in `keep` are not pruned.
+
+    `keep` maps the name of a group to the indices of the channels to keep. Raises ConfigError for an unknown group,
+    unless `keep` has at least one channel of each group, each once, or if no channel of a slice is kept.
+    """
+    graph, removed = groups.labels.graph, _removed_labels(groups, keep)
+    kept = {name: [~np.isin(axis, removed) for axis in axes] for name, axes in groups.roots.items()}
+    for name, axes in kept.items():
+        if any(axis.size and not axis.any() for axis in axes):
+            raise ConfigError(f"no channel of {name} is kept; keep at least one")
+    nodes = [_prune_node(graph, node, kept) for node in graph.nodes]
+    return replace(graph, nodes=nodes, arrays={name: _take(a, kept[name]) for name, a in graph.arrays.items()})
+
+
+def _take(array: Array, kept: list[np.ndarray]) -> Array:
+    """Return the entries of an array at the positions that are kept along each axis."""
+    for axis, mask in enumerate(kept):
+        array = array if mask.all() else xp.take(array, xp.asarray(np.flatnonzero(mask)), axis=axis)
+    return array
+
+
+def _prune_node(graph: Graph, node: Node, kept: dict[str, list[np.ndarray]]) -> Node:
+    """Return a node with the new shape, and with the arguments that depend on numbers of channels."""
+    masks, arguments = kept[node.name], dict(node.arguments)
+    shape = tuple(n if mask.all() else int(mask.sum()) for n, mask in zip(node.shape, masks, strict=True))
+    if node.op == "reshape" and not isinstance(arguments["shape"], int):
+        pairs = zip(arguments["shape"], node.shape, shape, strict=True)
+        arguments["shape"] = tuple(new if old != new else given for given, old, new in pairs)
+    if node.op == "getitem" and not all(mask.all() for mask in kept[arguments["x"].name]):
+        arguments["index"] = _prune_index(node, kept[arguments["x"].name])
+    if "groups" in arguments and is_depthwise(graph, node):
+        channels = int(kept[arguments["x"].name][-1].sum())
+        arguments["groups"] = channels // (4 if node.op.startswith("quaternion") else 1)
+    return replace(node, arguments=arguments, shape=shape)
+
+
+def _prune_index(node: Node, kept: list[np.ndarray]) -> tuple[Any, ...]:
+    """Return the index that selects the same channels of the pruned argument."""
+    axes, result = iter(kept), []
+    for item in expand_index(node.arguments["index"], len(kept)):
+        mask = np.ones(1, bool) if item is None else next(axes)
+        if isinstance(item, slice) and not mask.all():
+            old = np.arange(len(mask))[item]
+            new = (np.cumsum(mask) - 1)[old[mask[old]]]
+            item = slice(int(new[0]), int(new[-1]) + 1) if (np.diff(new) == 1).all() else new.tolist()
+        result.append(item)
+    lists = sum(isinstance(item, list) for item in result)
+    if lists and lists + sum(isinstance(item, int) for item in result) > 1:
+        raise ConfigError(f"{node.name}: the kept channels are not a slice; use one index for each axis")
+    return tuple(result)
+
+
+def mask_graph(groups: ChannelGroups, keep: Mapping[str, Any]) -> dict[str, Array]:
+    """Return the arrays of the graph with weights of 0 for all inputs that are channels not in `keep`.
+
+    The outputs of the network with these arrays are equal to the outputs of the pruned network. Raises ConfigError as
+    `prune_graph` does.
+    """
+    arrays, removed = dict(groups.labels.graph.arrays), _removed_labels(groups, keep)
+    for name in groups.labels.consumers:
+        mask = ~np.isin(groups.roots[name][-2], removed)
+        arrays[name] = arrays[name] * xp.asarray(mask[:, None], dtype=arrays[name].dtype)
+    return arrays

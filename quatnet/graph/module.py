@@ -1,0 +1,142 @@
+"""Execution of a graph as a module."""
+
+import copy
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from ..autodiff import Tensor
+from ..autodiff.op import OPS
+from ..backend import Array
+from ..errors import ConfigError, ShapeError
+from ..nn import Module
+from .nodes import Batch, Graph, Node, Ref, Runtime, leaves, map_leaves, sizes
+
+
+class GraphModule(Module):
+    """Network that runs the nodes of a graph, in training or evaluation, without the class that built the network.
+
+    The module has copies of the arrays of the graph, under the same names as in the traced network. Results and
+    gradients are equal to those of the traced network bit for bit. A call returns the outputs of the graph. Raises
+    ShapeError unless the inputs have the shapes of the graph, with any batch size.
+
+    >>> import numpy as np; from quatnet import graph, nn
+    >>> net = nn.Linear(4, 2, rng=np.random.default_rng(0))
+    >>> copy = GraphModule(graph.trace(net, np.zeros((1, 4), np.float32)))
+    >>> copy(np.zeros((5, 4), np.float32)).shape, list(copy.state_dict())
+    ((5, 2), ['weight', 'bias'])
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.frontend_settings: dict[str, Any] | None = None  # front end of the training clips, see FrontEnd.settings
+        self.values = {name: _value(array.copy(), graph.kinds[name]) for name, array in graph.arrays.items()}
+        self._places: dict[str, tuple[dict, str]] = {name: (self.values, name) for name in self.values}
+        self._layers = dict[str, SimpleNamespace]()
+        self._unused = _unused_after(graph)
+        # arguments without references to inputs and results are the same in every call
+        self._constant = {node.name: self._constant_arguments(node) for node in graph.nodes}
+
+    def __call__(self, *inputs: Any, train: bool = False, rng: np.random.Generator | None = None) -> Any:
+        values, batch = self._inputs(inputs)
+        runtime = {"train": train, "rng": rng}
+
+        def decode(item: Any) -> Any:
+            if isinstance(item, Ref) and item.name in values:
+                return values[item.name]
+            if isinstance(item, Batch):
+                return item.factor * batch
+            return runtime[item.name] if isinstance(item, Runtime) else self._decode(item)
+
+        for node in self.graph.nodes:
+            constant = self._constant[node.name]
+            changing = {key: map_leaves(decode, item) for key, item in node.arguments.items() if key not in constant}
+            values[node.name] = self._run(node, constant | changing)
+            for name in self._unused[node.name]:
+                del values[name]
+        return map_leaves(decode, self.graph.outputs)
+
+    def _decode(self, item: Any) -> Any:
+        """Return a tensor or array in place of a reference to an array of the graph."""
+        if not isinstance(item, Ref):
+            return item
+        container, key = self._places[item.name]
+        value = container[key]
+        return Tensor(value) if item.tensor and not isinstance(value, Tensor) else value
+
+    def _constant_arguments(self, node: Node) -> dict[str, Any]:
+        """Return the arguments of a node that are the same in every call. A layer becomes an object with its state."""
+        arguments = {key: value for key, value in node.arguments.items() if all(map(self._is_constant, leaves(value)))}
+        result = {key: map_leaves(self._decode, value) for key, value in arguments.items()}
+        layer = node.arguments.get("self")
+        if isinstance(layer, dict):  # several nodes of one layer have one state
+            buffers = {item.name: key for key, item in layer.items() if isinstance(item, Ref) and not item.tensor}
+            new = SimpleNamespace(**{key: self._decode(item) for key, item in layer.items()})
+            result["self"] = self._layers.setdefault("/".join(buffers), new)
+            self._places |= {name: (vars(result["self"]), key) for name, key in buffers.items()}
+        return result
+
+    def _is_constant(self, item: Any) -> bool:
+        known = not isinstance(item, Ref) or self.graph.kinds.get(item.name, "buffer") != "buffer"
+        return known and not isinstance(item, Batch | Runtime)
+
+    def with_features(self, node: str) -> "GraphModule":
+        """Return a module with the same parameters that returns (outputs, result of `node`).
+
+        Raises ConfigError if the graph has no such node.
+        """
+        names = [each.name for each in self.graph.nodes]
+        if node not in names:
+            raise ConfigError(f"expected a node among {', '.join(names)}, got {node!r}")
+        module = copy.copy(self)
+        module.graph = replace(self.graph, outputs=(self.graph.outputs, Ref(node)))
+        module._unused = _unused_after(module.graph)
+        return module
+
+    def current_graph(self) -> Graph:
+        """Return the graph with the present values of all arrays."""
+        present = {name: container[key] for name, (container, key) in self._places.items()}
+        arrays = {name: value.data if isinstance(value, Tensor) else value for name, value in present.items()}
+        return replace(self.graph, arrays=arrays)
+
+    def _run(self, node: Node, arguments: dict[str, Any]) -> Tensor:
+        return OPS[node.op](**arguments)
+
+    def _inputs(self, inputs: tuple[Any, ...]) -> tuple[dict[str, Tensor], int]:
+        """Return the inputs as tensors, and the batch size."""
+        tensors = [item if isinstance(item, Tensor) else Tensor(item) for item in inputs]
+        shapes = self.graph.inputs
+        batch = len(tensors[0]) if tensors and tensors[0].shape else 1
+        if [tensor.shape for tensor in tensors] != [sizes(shape, batch) for shape in shapes.values()]:
+            expected = ", ".join(format_shape(shape) for shape in shapes.values())
+            raise ShapeError(f"expected inputs of shape {expected}, got {[tensor.shape for tensor in tensors]}")
+        return dict(zip(shapes, tensors, strict=True)), batch
+
+    def _entries(self, prefix: str = "", parents: tuple[int, ...] = ()) -> Any:
+        for name, (container, key) in self._places.items():
+            if self.graph.kinds[name] != "constant":
+                yield f"{prefix}{name}", container, key, container[key]
+
+
+def _value(array: Array, kind: str) -> Any:
+    return Tensor(array, requires_grad=kind == "parameter") if kind in ("parameter", "fixed") else array
+
+
+def _unused_after(graph: Graph) -> dict[str, list[str]]:
+    """Return the inputs and results that no later node needs, for each node."""
+    kept, last = {ref.name for ref in leaves(graph.outputs)}, dict[str, str]()
+    for node in graph.nodes:
+        last |= {name: node.name for name in (node.name, *node.refs()) if name not in graph.arrays}
+    unused: dict[str, list[str]] = {node.name: [] for node in graph.nodes}
+    for name, node_name in last.items():
+        if name not in kept:
+            unused[node_name].append(name)
+    return unused
+
+
+def format_shape(shape: Any) -> str:
+    """Return a shape as text, with N for the batch size."""
+    lengths = [("" if n.factor == 1 else str(n.factor)) + "N" if isinstance(n, Batch) else str(n) for n in shape]
+    return f"({', '.join(lengths)})"

@@ -1,0 +1,167 @@
+"""Export of a graph to an ONNX file, with dynamic batch size (opset 17)."""
+
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..audio import FrontEnd
+from ..backend import asnumpy
+from ..errors import ConfigError, MissingPackageError
+from ..files import atomic_write
+from . import onnx_frontend
+from .fold import fold
+from .module import GraphModule
+from .nodes import Batch, Graph, Node, Ref, Shape, leaves, sizes
+from .onnx_ops import EXPORTERS
+
+OPSET, IR_VERSION = 17, 8  # the oldest versions with all operators, which most runtimes read
+ACTIVATIONS = {"softmax": "Softmax", "sigmoid": "Sigmoid"}
+
+
+class Builder:
+    """ONNX nodes and constants of a graph.
+
+    A value with an image layout has one or two ONNX names: channels last (`last`), as in quatnet, and channels first
+    (`first`), as ONNX convolutions need it. A transposition is added only when a layout is missing.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph, self.nodes, self.constants = graph, list[Any](), dict[str, np.ndarray]()
+        self.last, self.first = {name: name for name in graph.inputs}, dict[str, str]()
+
+    def node(self, op: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
+        """Add an ONNX node, and return the name of its output, or a list of names."""
+        from onnx import helper
+
+        names = [f"v{len(self.nodes)}_{n}" for n in range(outputs)]
+        self.nodes.append(helper.make_node(op, list(inputs), names, **attributes))
+        return names[0] if outputs == 1 else names
+
+    def constant(self, array: Any, dtype: Any = np.float32) -> str:
+        """Add a constant, and return its name."""
+        name = f"c{len(self.constants)}"
+        self.constants[name] = np.array(array, dtype=dtype, order="C")
+        return name
+
+    def integers(self, *values: int) -> str:
+        """Add a constant of integers, and return its name."""
+        return self.constant(values, np.int64)
+
+    def array(self, ref: Ref) -> np.ndarray:
+        """Return a parameter, buffer or constant of the graph. Raises ConfigError if `ref` is a result."""
+        if ref.name not in self.graph.arrays:
+            raise ConfigError(f"no ONNX export of an operation whose weight is the result {ref.name}")
+        return asnumpy(self.graph.arrays[ref.name])
+
+    def value(self, ref: Any, *, first: bool = False) -> str:
+        """Return the ONNX name of an argument, with channels last or channels first."""
+        if not isinstance(ref, Ref):
+            return self.constant(ref)
+        if ref.name in self.graph.arrays:
+            return self.constant(asnumpy(self.graph.arrays[ref.name]))
+        names, others = (self.first, self.last) if first else (self.last, self.first)
+        if ref.name not in names:
+            axes = list(range(len(self.shape(ref))))
+            order = [0, axes[-1], *axes[1:-1]] if first else [0, *axes[2:], 1]
+            names[ref.name] = self.node("Transpose", others[ref.name], perm=order)
+        return names[ref.name]
+
+    def is_first(self, ref: Ref) -> bool:
+        """Return whether a value is available with channels first only."""
+        return ref.name in self.first and ref.name not in self.last
+
+    def shape(self, ref: Ref) -> Shape:
+        """Return the shape of a value of the graph."""
+        return self.graph.shape(ref.name)
+
+
+def to_onnx(
+    graph: Graph | GraphModule,
+    path: str | os.PathLike,
+    *,
+    frontend: FrontEnd | None = None,
+    classes: Sequence[str] = (),
+    activation: str | None = None,
+) -> None:
+    """Write a network for inference to an ONNX file.
+
+    The weights of a quaternion layer are stored once. The block matrix of the four components is built by ONNX nodes,
+    which ONNX Runtime evaluates when it loads the file. All numbers are float32.
+
+    Parameters
+    ----------
+    graph : graph of the network, or a `GraphModule`
+    path : file to write
+    frontend : front end to include. The input of the file is then a waveform (N, frontend.samples) at the sample rate
+        of the front end, and the default of `activation` is "softmax"
+    classes : names of the classes, stored in the metadata with the sample rate in Hz and the clip length in seconds
+    activation : "softmax" or "sigmoid" to return probabilities instead of logits
+
+    Raises
+    ------
+    ConfigError
+        An operation has no ONNX export, dropout is active in evaluation, or the front end does not fit the network.
+    MissingPackageError
+        The package onnx is not installed.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingPackageError("to_onnx needs the package onnx: pip install quatnet-numpy[onnx]") from error
+    graph = graph.current_graph() if isinstance(graph, GraphModule) else graph
+    builder = Builder(fold(graph, expand=False))
+    inputs = {name: ("N", *sizes(shape)[1:]) for name, shape in graph.inputs.items()}
+    if frontend is not None:
+        inputs = {"waveform": ("N", frontend.samples)}
+        builder.last |= {
+            name: onnx_frontend.add(builder, "waveform", frontend, shape) for name, shape in graph.inputs.items()
+        }
+        activation = activation or "softmax"
+    for node in builder.graph.nodes:
+        _export_node(builder, node)
+    outputs = [_output(builder, ref, activation) for ref in leaves(builder.graph.outputs)]
+    metadata = {"classes": json.dumps(list(classes))} if classes else {}
+    if frontend is not None:
+        metadata |= {"sample_rate_hz": str(frontend.sample_rate_hz), "clip_seconds": str(frontend.clip_seconds)}
+    model = _model(builder, inputs, outputs, metadata)
+    onnx.checker.check_model(model, full_check=True)
+    with atomic_write(path) as file:
+        file.write(model.SerializeToString())
+
+
+def _export_node(builder: Builder, node: Node) -> None:
+    if node.op not in EXPORTERS or node.arguments.get("train") is True:
+        raise ConfigError(f"no ONNX export of the operation {node.op} ({node.name})")
+    EXPORTERS[node.op](builder, node)
+
+
+def _output(builder: Builder, ref: Ref, activation: str | None) -> tuple[str, list[Any]]:
+    """Return the name and the shape of an output."""
+    if activation not in (None, *ACTIVATIONS):
+        raise ConfigError(f"expected activation softmax, sigmoid or None, got {activation!r}")
+    name = builder.value(ref)
+    name = builder.node(ACTIVATIONS[activation], name) if activation else builder.node("Identity", name)
+    lengths = ["N" if n == Batch() else None if isinstance(n, Batch) else n for n in builder.shape(ref)]
+    return name, lengths
+
+
+def _model(builder: Builder, inputs: dict, outputs: list, metadata: dict[str, str]) -> Any:
+    from onnx import TensorProto, helper, numpy_helper
+
+    def info(name: str, shape: Any) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
+
+    constants = [numpy_helper.from_array(array, name) for name, array in builder.constants.items()]
+    graph = helper.make_graph(
+        builder.nodes,
+        "quatnet",
+        [info(name, shape) for name, shape in inputs.items()],
+        [info(name, shape) for name, shape in outputs],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    helper.set_model_props(model, metadata)
+    return model

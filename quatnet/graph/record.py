@@ -1,0 +1,114 @@
+"""Recording of the operations of one run of a network."""
+
+import inspect
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..autodiff import Tensor
+from ..autodiff.tape import Node as TapeNode
+from ..backend import Array, xp
+from ..errors import ConfigError
+from ..nn import Module
+from .nodes import Ref, Runtime, map_leaves
+
+
+class Call(NamedTuple):
+    """One recorded call."""
+
+    op: str
+    arguments: dict[str, Any]
+    shape: tuple[int, ...]
+
+
+class Recorder:
+    """Tracer of one run. All tensors are kept, so that no id is used twice."""
+
+    def __init__(self, names: dict[int, Ref], inputs: dict[str, Tensor]) -> None:
+        self.refs = names | {id(tensor): Ref(name) for name, tensor in inputs.items()}
+        self.input_data = {id(tensor.data): Ref(name) for name, tensor in inputs.items()}
+        self.calls: list[Call] = []
+        self.arrays: dict[str, tuple[Array, str]] = {}  # array and kind of tensors and arrays that no op has made
+        self.kept: list[Any] = list(inputs.values())
+        self.replaced: list[tuple[dict, str, Array]] = []
+        self.depth, self.num_reads = 0, 0
+
+    def call(self, name: str, function: Callable[..., Any], args: tuple, options: dict[str, Any]) -> Any:
+        """Return function(*args, **options), and record the call unless another operation makes the call."""
+        if self.depth:
+            return function(*args, **options)
+        try:
+            bound = inspect.signature(function).bind(*args, **options)
+        except TypeError as error:
+            raise TypeError(f"{name}() {error}") from None
+        bound.apply_defaults()
+        arguments = {key: self.encode(value) for key, value in bound.arguments.items()}
+        layer = vars(bound.arguments["self"]) if name[0].isupper() else {}  # an op with a capital is a layer with state
+        before = {key: value for key, value in layer.items() if isinstance(value, xp.ndarray)}
+        for ref in (self.refs[id(array)] for array in before.values()):
+            if ref.name in self.arrays:
+                self.arrays[ref.name] = self.arrays[ref.name][0], "buffer"
+        self.depth += 1
+        try:
+            result = function(*args, **options)
+            if id(result) in self.refs:  # dropout in evaluation returns its argument
+                result = Tensor.from_op(result.data, [result], lambda grad: (grad,))
+        finally:
+            self.depth -= 1
+            for key, array in before.items():  # the running statistics of a layer have been replaced
+                self.refs[id(layer[key])] = self.refs[id(array)]
+                self.replaced.append((layer, key, array))
+        self.refs[id(result)] = Ref(f"%{len(self.calls)}")
+        self.kept += [result, *before.values()]
+        self.calls.append(Call(name, arguments, result.shape))
+        return result
+
+    def result_of(self, backward: Callable[..., Any]) -> None:
+        """Raise ConfigError for a tensor that is made outside the operations."""
+        if not self.depth:
+            name = backward.__qualname__.removesuffix(".<locals>.backward")
+            raise ConfigError(
+                f"{name} calls Tensor.from_op but is no op: put @quatnet.autodiff.op above its definition"
+            )
+
+    def read(self, node: TapeNode) -> None:
+        """Count the values that Python code reads."""
+        self.num_reads += not self.depth
+
+    def encode(self, value: Any) -> Any:
+        """Return an argument with a `Ref` in place of every tensor and array."""
+        if isinstance(value, list | tuple):
+            return [self.encode(item) for item in value] if isinstance(value, list) else tuple(map(self.encode, value))
+        if isinstance(value, dict | slice):
+            return map_leaves(self.encode, value)
+        if isinstance(value, Tensor | xp.ndarray):
+            return self._ref(value)
+        if isinstance(value, np.random.Generator):
+            return Runtime("rng")
+        if isinstance(value, np.generic):
+            return value.item()
+        if value is None or value is ... or isinstance(value, bool | int | float | str):
+            return value
+        if isinstance(value, Module | SimpleNamespace):  # a layer: its tensors, arrays and numbers
+            kinds = Tensor | xp.ndarray | np.generic | bool | int | float
+            return {key: self.encode(item) for key, item in vars(value).items() if isinstance(item, kinds)}
+        raise ConfigError(f"an op has an argument of type {type(value).__name__}, which a graph cannot contain")
+
+    def _ref(self, value: Tensor | Array) -> Ref:
+        is_tensor = isinstance(value, Tensor)
+        data = value.data if isinstance(value, Tensor) else value
+        known = self.refs.get(id(value)) or (self.input_data.get(id(data)) if is_tensor else None)
+        if known is None:
+            trained = isinstance(value, Tensor) and value.requires_grad
+            kind = "parameter" if trained else "constant"
+            known = self.refs[id(value)] = Ref(f"{kind}_{len(self.arrays)}", is_tensor)
+            self.arrays[known.name] = data, kind
+            self.kept.append(value)
+        return known
+
+    def restore(self) -> None:
+        """Set the running statistics to the values before the run."""
+        for layer, key, array in reversed(self.replaced):
+            layer[key] = array

@@ -1,0 +1,146 @@
+"""Tracing of a network: two runs with different inputs, merged into one graph."""
+
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..autodiff import Tensor, no_grad
+from ..autodiff.op import tracing
+from ..backend import Array, xp
+from ..errors import ConfigError, QuatnetError, ShapeError
+from ..nn import Module
+from .merge import Mismatch, merge
+from .nodes import Batch, Graph, Node, Ref, leaves, map_leaves
+from .record import Call, Recorder
+
+NOTE = "The operations depend on training mode or on values; recorded: evaluation with the example input"
+
+
+def trace(model: Callable[..., Any], example: Any) -> Graph:
+    """Run a network and return its operations as a `Graph`.
+
+    Parameters
+    ----------
+    model : a module, or a function of tensors that calls `quatnet.ops`. Its arguments `train` and `rng` are used if the
+        function has them
+    example : an input (N, ...), or a tuple of inputs. The graph works for every batch size N
+
+    The network runs twice: in evaluation with `example`, and in training with other values and another batch size. A
+    running statistic does not change. If the operations of both runs differ, the graph has the operations of the
+    evaluation, and a warning says so.
+
+    Raises
+    ------
+    ConfigError
+        A tensor is made outside the operations, an operation uses a value that is computed from the input outside the
+        operations, or the result is not a tensor or a nested tuple, list or dict of tensors.
+    ShapeError
+        `example` is not an array with a batch axis.
+
+    >>> import numpy as np; from quatnet import nn
+    >>> net = nn.Sequential(nn.Linear(4, 2, rng=np.random.default_rng(0)), nn.ReLU())
+    >>> [node.op for node in trace(net, np.zeros((3, 4), np.float32)).nodes]
+    ['linear', 'relu']
+    """
+    arrays = [Tensor(item).data for item in (example if isinstance(example, tuple) else (example,))]
+    if not arrays or any(array.ndim == 0 or not len(array) for array in arrays):
+        raise ShapeError("expected an example input (N, ...) with a batch axis, or a tuple of inputs")
+    keys = ["input"] if len(arrays) == 1 else [f"input_{n}" for n in range(len(arrays))]
+    inputs, entries = dict(zip(keys, arrays, strict=True)), _entries(model)
+    first = _run(model, inputs, entries, train=False)
+    notes = ["Python code has read values of tensors; they are constants of the graph"] if first[0].num_reads else []
+    try:
+        second = _run(model, {key: _other_values(array) for key, array in inputs.items()}, entries, train=True)
+        calls, outputs = merge(first, second, len(arrays[0]))
+    except Mismatch:
+        similar = {key: _longer(array) * array.dtype.type(1 + 2**-10) for key, array in inputs.items()}
+        calls, outputs = merge(first, _run(model, similar, entries, train=False), len(arrays[0]))
+        notes.append(NOTE)
+        warnings.warn(NOTE, stacklevel=2)
+    return _build(inputs, entries, calls, outputs, first[0].arrays, notes)
+
+
+def _entries(model: Callable[..., Any]) -> dict[int, tuple[str, Any]]:
+    """Return the name and the tensor or array for the id of every parameter and buffer of a module."""
+    owner, entries = getattr(model, "__self__", model), dict[int, tuple[str, Any]]()
+    for name, _, _, item in owner._entries() if isinstance(owner, Module) else ():
+        entries.setdefault(id(item), (name, item))
+    return entries
+
+
+def _run(model: Callable[..., Any], arrays: dict, entries: dict, *, train: bool) -> tuple[Recorder, Any]:
+    """Return the recorder and the encoded outputs of one run."""
+    inputs = {key: Tensor(array) for key, array in arrays.items()}
+    names = {key: Ref(name, isinstance(item, Tensor)) for key, (name, item) in entries.items()}
+    recorder, known = Recorder(names, inputs), inspect.signature(model).parameters
+    options = {"train": train, "rng": np.random.default_rng(0) if train else None}
+    try:
+        with no_grad(), tracing(recorder), np.errstate(all="ignore"):
+            result = model(*inputs.values(), **{key: value for key, value in options.items() if key in known})
+            return recorder, recorder.encode(result)
+    except QuatnetError as error:
+        if train and not isinstance(error, ConfigError):
+            raise Mismatch(str(error)) from error
+        raise
+    finally:
+        recorder.restore()
+
+
+def _longer(array: Array) -> Array:
+    """Return `array` with one more entry along the batch axis."""
+    return xp.concatenate([array, array[:1]])
+
+
+def _other_values(array: Array) -> Array:
+    rng, longer = np.random.default_rng(0), _longer(array)
+    if array.dtype.kind != "f":
+        return xp.roll(longer, 1, axis=0)
+    return xp.asarray(rng.standard_normal(longer.shape).astype(array.dtype)) - longer
+
+
+def _build(inputs: dict, entries: dict, calls: list[Call], outputs: Any, arrays: dict, notes: list[str]) -> Graph:
+    """Return the graph of merged calls, with names for the nodes."""
+    if not all(isinstance(ref, Ref) for ref in leaves(outputs)):
+        raise ConfigError(f"expected a network that returns tensors, got {next(iter(leaves(outputs)), outputs)!r}")
+    refs = (ref for value in [outputs, *(call.arguments for call in calls)] for ref in leaves(value))
+    used = {ref.name for ref in refs if isinstance(ref, Ref)}
+    found = {name: (_data(item), _kind(item)) for name, item in entries.values() if name in used} | arrays
+    names = _node_names(calls, {*found, *inputs})
+
+    def rename(value: Any) -> Any:
+        return Ref(names.get(value.name, value.name), value.tensor) if isinstance(value, Ref) else value
+
+    nodes = [Node(names[f"%{n}"], op, map_leaves(rename, args), shape) for n, (op, args, shape) in enumerate(calls)]
+    return Graph(
+        {key: (Batch(), *array.shape[1:]) for key, array in inputs.items()},
+        nodes,
+        map_leaves(rename, outputs),
+        {name: array for name, (array, _) in found.items()},
+        {name: kind for name, (_, kind) in found.items()},
+        notes,
+    )
+
+
+def _data(item: Tensor | Array) -> Array:
+    return item.data if isinstance(item, Tensor) else item
+
+
+def _kind(item: Tensor | Array) -> str:
+    if not isinstance(item, Tensor):
+        return "buffer"
+    return "parameter" if item.requires_grad else "fixed"
+
+
+def _node_names(calls: list[Call], taken: set[str]) -> dict[str, str]:
+    """Return the name of each node: the place of its parameters in the network, or the op with a number."""
+    names: dict[str, str] = {}
+    for n, call in enumerate(calls):
+        places = [ref.name.rpartition(".")[0] for ref in leaves(call.arguments) if isinstance(ref, Ref)]
+        place = next(filter(None, places), "")
+        choices = [place, f"{place}.{call.op}", *(f"{place or call.op}.{k}" for k in range(1, n + 2))]
+        names[f"%{n}"] = next(name for name in choices if name and name != f".{call.op}" and name not in taken)
+        taken.add(names[f"%{n}"])
+    return names
