@@ -36,12 +36,17 @@ class DropoutGenerator(np.random.Generator):
 
 
 def synchronize_batch_norm(model: Student) -> None:
-    """Make the batch norms of `model` use the statistics of the whole batch. Raises ConfigError for quaternion ones."""
-    for module in model.modules() if SIZE > 1 else ():
-        if isinstance(module, BatchNorm):
-            module.synchronized = True
-        elif hasattr(module, "running_mean"):
-            raise ConfigError(f"{type(module).__name__} supports only sync_batch_norm=False with several processes")
+    """Make the batch norms of `model` use the statistics of the whole batch.
+
+    Raises ConfigError if `model` has running statistics that do not belong to a `BatchNorm`.
+    """
+    if SIZE == 1:
+        return
+    norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
+    if len(norms) < sum(name.endswith("running_mean") for name in model.state_dict()):
+        raise ConfigError("several processes need sync_batch_norm=False for norms other than nn.BatchNorm")
+    for norm in norms:
+        norm.synchronized = True
 
 
 def broadcast(model: Student) -> None:
