@@ -4,6 +4,7 @@ None of the three functions for GPU arrays has been run on a GPU. They are teste
 """
 
 import os
+import platform
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .backend import Array, xp
-from .processes import LOCAL_SIZE, RANK, SIZE, all_gather, communicator
+from .processes import RANK, SIZE, all_gather, communicator
 
 IN_PLACE = None  # send buffer of mpi4py: the receive buffer contains the input
 CUDA_AWARE_MPI = ("OMPI_MCA_opal_cuda_support", "MPICH_GPU_SUPPORT_ENABLED", "MPIR_CVAR_ENABLE_GPU", "MV2_USE_CUDA")
@@ -27,7 +28,9 @@ def _reduction(on_host: bool) -> Callable[[Array], Array]:
     """Return the fastest function that all processes can use. NCCL needs a GPU for each process."""
     if on_host:
         return reduce_on_host
-    if all(all_gather([xp.cuda.nccl.available and xp.cuda.runtime.getDeviceCount() >= LOCAL_SIZE])):
+    communicator()  # selects the GPU
+    gpus = all_gather([(platform.node(), xp.cuda.Device().pci_bus_id if xp.cuda.nccl.available else "")])
+    if len(set(gpus)) == SIZE and all(bus for _, bus in gpus):
         return reduce_by_nccl
     cuda_aware = any(os.environ.get(name, "").lower() in ("1", "true") for name in CUDA_AWARE_MPI)
     return reduce_by_cuda_aware_mpi if cuda_aware else reduce_through_pinned_memory

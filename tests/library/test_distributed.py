@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import scaling
+from support.cuda_cpu import unavailable_reason
 
 from quatnet import Tensor, datasets, nn, ops, processes, training
 from quatnet.all_reduce import all_reduce
@@ -33,6 +34,10 @@ needs_mpi = pytest.mark.skipif(
     not MPIEXEC or not find_spec("mpi4py"), reason='mpi4py or mpiexec is missing: pip install -e ".[mpi]"'
 )
 LIMIT_S = 120
+MOCK_GPU = {
+    "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("tests/support/mock_cupy", "tests", ".")),
+    "QUATNET_BACKEND": "cupy",
+}
 
 
 def command(count: int, *arguments: object) -> list[str]:
@@ -100,38 +105,51 @@ def test_local_batch_statistics_are_an_option(single: dict, tmp_path: Path):
 
 @needs_mpi
 @pytest.mark.parametrize(
-    ("name", "variables"),
+    ("name", "count", "variables"),
     [
-        ("reduce_by_nccl", {"MOCK_DEVICES": "2"}),
-        ("reduce_by_cuda_aware_mpi", {"MPIR_CVAR_ENABLE_GPU": "1"}),
-        ("reduce_through_pinned_memory", {}),
-        ("reduce_through_pinned_memory", {"MOCK_DEVICES": "1", "MPIR_CVAR_ENABLE_GPU": "0"}),
+        ("reduce_by_nccl", 2, {"MOCK_DEVICES": "2"}),
+        ("reduce_by_cuda_aware_mpi", 2, {"MPIR_CVAR_ENABLE_GPU": "1"}),
+        ("reduce_through_pinned_memory", 2, {"MPIR_CVAR_ENABLE_GPU": "0"}),
+        ("reduce_through_pinned_memory", 3, {"MOCK_DEVICES": "2"}),  # two processes share a GPU
     ],
 )
-def test_the_sums_on_a_mock_gpu(name: str, variables: dict[str, str]):
-    """The three exchanges of GPU arrays, with two processes of MPI and the mock CuPy. None of them ran on a GPU."""
-    mock_cupy = os.pathsep.join(str(ROOT / folder) for folder in ("tests/support/mock_cupy", "tests", "."))
-    ended = run(2, "-c", GPU_SUMS, name, PYTHONPATH=mock_cupy, QUATNET_BACKEND="cupy", **variables)
+def test_the_sums_on_a_mock_gpu(name: str, count: int, variables: dict[str, str]):
+    """The three exchanges of GPU arrays, with MPI and the mock CuPy. None of them ran on a GPU."""
+    ended = run(count, "-c", GPU_SUMS, name, **MOCK_GPU, **variables)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == "correct\n"
+
+
+@needs_mpi
+@pytest.mark.skipif(bool(unavailable_reason()), reason="g++ compiles the CUDA kernels for the CPU")
+def test_the_training_on_two_mock_gpus(tmp_path: Path):
+    results = []
+    for count, variables in ((0, {}), (2, MOCK_GPU | {"MOCK_DEVICES": "2"})):
+        out = tmp_path / str(count)
+        out.mkdir()
+        ended = run(count, PROGRAM, out, json.dumps({"epochs": 3}), **variables)
+        assert ended.returncode == 0, ended.stderr
+        results.append(json.loads((out / "result.json").read_text()))
+    assert_close(*results)
+    assert len({path.read_text() for path in (tmp_path / "2").glob("digest-*")}) == 1
 
 
 GPU_SUMS = """
 import sys
 import numpy as np
 from quatnet.backend import asnumpy, xp
-from quatnet.processes import RANK
+from quatnet.processes import RANK, SIZE
 from quatnet.all_reduce import _reduction, all_reduce
 assert _reduction(False).__name__ == sys.argv[1]
 for dtype in (np.float32, np.float64, np.int64):
     for shape in ((5,), (3, 4), (100_000,)):
-        parts = [np.random.default_rng(rank).normal(0, 9, shape).astype(dtype) for rank in range(2)]
+        parts = [np.random.default_rng(rank).integers(-9, 9, shape).astype(dtype) for rank in range(SIZE)]
         array = xp.asarray(parts[RANK])
         total = all_reduce(array)
         assert type(total) is xp.ndarray
-        np.testing.assert_array_equal(asnumpy(total), parts[0] + parts[1])
+        np.testing.assert_array_equal(asnumpy(total), sum(parts))
         np.testing.assert_array_equal(asnumpy(array), parts[RANK])
-        np.testing.assert_array_equal(all_reduce(parts[RANK]), parts[0] + parts[1])
+        np.testing.assert_array_equal(all_reduce(parts[RANK]), sum(parts))
 print("correct")
 """
 
@@ -227,13 +245,21 @@ def test_the_example_has_the_same_results(tmp_path: Path):
 PACK = """
 import sys
 from pathlib import Path
-from quatnet import datasets
+import numpy as np
+from quatnet import audio, datasets
+from quatnet.processes import RANK, SIZE
 from quatnet.datasets import audioset
 data, packed = map(Path, sys.argv[1:])
 segments = audioset.read_segments(data / "eval_segments.csv", data / audioset.LABELS)
 form = datasets.ShardFormat(clip_seconds=1.0, shard_clips=2)
 datasets.pack(segments, datasets.index_recordings(data), packed, form)
-assert len(datasets.PackedClips(segments, packed, form)) > 4
+clips = datasets.PackedClips(segments, packed, form)
+assert len(clips) > 4
+frontend = audio.FrontEnd(clip_seconds=1.0)
+for number, part in enumerate(([0], [3, 1, 0, 4], range(5), np.arange(4))):
+    features = clips.features(part, frontend)
+    if RANK == SIZE - 1:
+        np.save(packed / f"features-{number}.npy", features)
 """
 
 
@@ -244,6 +270,32 @@ def test_packing_is_shared_out(tmp_path: Path):
         ended = run(count, "-c", PACK, data, tmp_path / f"packed-{count}")
         assert ended.returncode == 0, ended.stderr
     files = [{p.name: p.read_bytes() for p in (tmp_path / f"packed-{count}").iterdir()} for count in (0, 3)]
+    assert files[0] == files[1]
+
+
+FEATURES = """
+import sys
+from pathlib import Path
+import numpy as np
+from quatnet import audio, datasets
+from quatnet.processes import RANK, SIZE
+out = Path(sys.argv[1])
+clips = datasets.synthetic.load(clips_per_class=5, clip_seconds=1.0).clips[:7]
+results = [datasets.features(clips, audio.FrontEnd(clip_seconds=1.0), cache=out) for _ in range(2)]
+np.testing.assert_array_equal(*results)
+if RANK == SIZE - 1:
+    np.save(out / "features-of-the-last-process.npy", results[0])
+"""
+
+
+@needs_mpi
+def test_features_are_shared_out(tmp_path: Path):
+    for count in (0, 3):
+        (tmp_path / str(count)).mkdir()
+        ended = run(count, "-c", FEATURES, tmp_path / str(count))
+        assert ended.returncode == 0, ended.stderr
+    files = [{p.name: p.read_bytes() for p in (tmp_path / str(count)).iterdir()} for count in (0, 3)]
+    assert len(files[0]) == 3
     assert files[0] == files[1]
 
 

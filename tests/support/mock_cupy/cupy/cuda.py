@@ -22,14 +22,19 @@ class CUDARuntimeError(RuntimeError):
 class Device:
     """The CPU as a CUDA device."""
 
-    id, compute_capability = 0, "00"
+    compute_capability, current = "00", 0
 
-    def __init__(self, number: int = 0) -> None:
+    def __init__(self, number: int | None = None) -> None:
+        self.id = number = Device.current if number is None else number
         if not 0 <= number < DEVICES:
             raise CUDARuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
 
     def use(self) -> None:
-        """Do nothing, since all devices are the CPU."""
+        Device.current = self.id
+
+    @property
+    def pci_bus_id(self) -> str:
+        return f"0000:{self.id:02}:00.0"
 
     def synchronize(self) -> None:
         """Do nothing, since all operations are synchronous."""
