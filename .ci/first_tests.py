@@ -34,7 +34,7 @@ FIRST_TESTS = {
     "graph channel_groups": "graph/count.py graph/labels.py graph/groups.py",
     "roofline": "layer_kernel_costs host_to_device_elements _convolution _fused _norm_passes _block_outputs"
     " memory_bound_fraction",
-    "10_pruning": "prune/scores.py prune/criteria.py prune/selection.py prune/budget.py prune/filters.py"
+    "10_pruning channel_groups": "prune/scores.py prune/criteria.py prune/selection.py prune/budget.py prune/filters.py"
     " paper_code/filter_scores.py",
     "quaternion_norms": "ops/layernorm.py ops/quaternion_batchnorm.py ops/whitening.py",
 }

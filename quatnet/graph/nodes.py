@@ -47,7 +47,7 @@ class Node:
         return [ref.name for ref in leaves(self.arguments) if isinstance(ref, Ref)]
 
 
-@dataclass
+@dataclass(repr=False)
 class Graph:
     """The operations of a network, in the order of execution.
 
@@ -88,7 +88,7 @@ class Graph:
             users.setdefault(ref.name, []).append("")
         return users
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         from .count import table
 
         return table(self)

@@ -1,12 +1,13 @@
 """ONNX nodes of each operation. `b` is a `graph.onnx.Builder`."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from ..autodiff import Tensor
-from ..backend import asnumpy
+from ..backend import asnumpy, xp
 from ..conv.im2col import pair, single
 from ..conv.plain import merge_blocks, quaternion_to_real_kernel
 from ..errors import ConfigError
@@ -16,8 +17,13 @@ from ..quaternion import left_matrix
 from .labels import expand_index
 from .nodes import Batch, Node, Ref, sizes
 
-# Row a, column b: component and sign in output component a and input component b of w ⊗ x
-BLOCKS = np.rint(asnumpy(left_matrix(np.eye(4), axis=0))).astype(int)  # (4, 4, component of w)
+
+@cache
+def component_and_sign(row: int, column: int) -> tuple[int, int]:
+    """Return the component of w that multiplies component `column` of x in component `row` of w ⊗ x, and its sign."""
+    signs = asnumpy(left_matrix(xp.eye(4), axis=0))[row, column]
+    component = int(np.abs(signs).argmax())
+    return component, int(signs[component])
 
 
 def quaternion_matrix(b: Any, weight: np.ndarray, *, transposed: bool) -> str:
@@ -31,9 +37,7 @@ def quaternion_matrix(b: Any, weight: np.ndarray, *, transposed: bool) -> str:
     signed |= {(n, -1): b.node("Neg", parts[n]) for n in (1, 2, 3)}
 
     def block(row: int, column: int) -> str:
-        signs = BLOCKS[column, row] if transposed else BLOCKS[row, column]
-        component = int(np.abs(signs).argmax())
-        return signed[component, int(signs[component])]
+        return signed[component_and_sign(column, row) if transposed else component_and_sign(row, column)]
 
     rows = [b.node("Concat", *(block(row, column) for column in range(4)), axis=1) for row in range(4)]
     return b.node("Concat", *rows, axis=0)
@@ -285,9 +289,9 @@ def _hamilton_product(b: Any, node: Node) -> None:
     for row in range(4):
         terms = []
         for column in range(4):
-            component = int(np.abs(BLOCKS[row, column]).argmax())
+            component, sign = component_and_sign(row, column)
             product = b.node("Mul", p[component], q[column])
-            terms.append(product if BLOCKS[row, column, component] > 0 else b.node("Neg", product))
+            terms.append(product if sign > 0 else b.node("Neg", product))
         rows.append(b.node("Sum", *terms))
     _set(b, node, b.node("Concat", *rows, axis=axis))
 

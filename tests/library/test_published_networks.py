@@ -310,7 +310,7 @@ def test_network_agrees_with_pytorch(name: str, quaternion: bool, torch) -> None
         ({"stages": ()}, "residual blocks between two plain blocks"),
         ({"widths": ((8,), (12, 8), (8, 12), (4, 12), (16, 16))}, "block 2 adds 8 channels to 12: make them equal"),
         ({"widths": ((12,), (12, 8), (8, 8), (4, 12), (16, 16))}, "block 1 adds 12 channels to 8"),
-        ({"residual_dropout": 1.0}, "dropout rates"),
+        ({"residual_dropout": 1.0}, "residual_dropout in"),
         ({"kernel_size": 4}, "an odd kernel_size"),
         ({"embedding": 6}, "divisible by 4"),
     ],
