@@ -9,7 +9,7 @@ all-reduce takes
     ring  2 (p - 1) α + 2 (p - 1) / p · n / β
     tree  2 ⌈log2 p⌉ (α + n / β)
 
-A step has one all-reduce of all gradients and three for each batch norm: two forward, one backward. The small ones use
+A step has one all-reduce of all gradients and two for each batch norm: one forward, one backward. The small ones use
 the faster of both algorithms. Efficiency is the time of ideal scaling divided by the predicted time.
 
 Source: R. Thakur, R. Rabenseifner, W. Gropp, Optimization of collective communication operations in MPICH, 2005.
@@ -53,13 +53,13 @@ NVLINK = Link("NVLink", 5e-6, 450e9)
 # one core of a virtual x86-64 machine, fitted to 2 to 32 clips (small preset) and 1 to 8 clips (QCNN14); the bytes are
 # printed by examples/benchmarks/distributed.py
 CPU = (
-    Workload("small preset, 1 core", 0.010, 0.0066, 641_160, 34_048, 8, 16, 256),
-    Workload("QCNN14, 1 core", 0.34, 0.166, 80_140_232, 292_712, 13, 32, 256),
+    Workload("small preset, 1 core", 0.010, 0.0066, 641_160, 33_984, 8, 16, 256),
+    Workload("QCNN14, 1 core", 0.34, 0.166, 80_140_232, 292_608, 13, 32, 256),
 )
 # predicted by `python -m quatnet roofline NAME` for 32 clips of 10 s on an H100, not measured
 GPU = (
-    Workload("small preset, H100 (predicted)", 0.0, 0.0045 / 32, 641_160, 34_048, 8, 32, 8192),
-    Workload("QCNN14, H100 (predicted)", 0.0, 0.0618 / 32, 80_140_232, 292_712, 13, 32, 8192),
+    Workload("small preset, H100 (predicted)", 0.0, 0.0045 / 32, 641_160, 33_984, 8, 32, 8192),
+    Workload("QCNN14, H100 (predicted)", 0.0, 0.0618 / 32, 80_140_232, 292_608, 13, 32, 8192),
 )
 
 
@@ -82,7 +82,7 @@ ALGORITHMS = {"ring": ring, "tree": tree}
 
 def exchange_seconds(work: Workload, processes: int, link: Link, algorithm: str) -> float:
     """Return the seconds of all exchanges of a step; the gradients use `algorithm`."""
-    messages = 3 * work.batch_norms
+    messages = 2 * work.batch_norms
     small = work.batch_norm_bytes / messages
     fastest = min(function(processes, small, link) for function in ALGORITHMS.values())
     return ALGORITHMS[algorithm](processes, work.gradient_bytes, link) + messages * fastest

@@ -11,7 +11,7 @@ from ..all_reduce import all_reduce
 from ..autodiff import Tensor, op
 from ..backend import Array, xp
 from ..checks import checked_count, checked_number
-from ..ops.batchnorm import AllReduce, batch_statistics
+from ..ops.batchnorm import batch_statistics
 from ..ops.components import quaternion_channels
 from ..ops.quaternion_batchnorm import quaternion_statistics
 from ..ops.whitening import whitening_statistics
@@ -48,11 +48,12 @@ class BatchNorm(Module):
             running = self.running_mean, self.running_var
             return ops.batch_norm(x, self.weight, self.bias, running, relu=relu, eps=self.eps)
         total = all_reduce if self.synchronized else None
-        mean, variance = stats = batch_statistics(x.data, total)
+        mean, variance, count = batch_statistics(x.data, total)
+        stats = mean, variance
         y = ops.batch_norm(x, self.weight, self.bias, relu=relu, eps=self.eps, batch_stats=stats, all_reduce=total)
         momentum = xp.float32(self.momentum)
         self.running_mean = _moving_average(self.running_mean, mean, momentum)
-        self.running_var = _moving_average(self.running_var, variance * _bessel_correction(x, total), momentum)
+        self.running_var = _moving_average(self.running_var, variance * _bessel_correction(x, count), momentum)
         return y
 
 
@@ -138,8 +139,7 @@ def _moving_average(running: Array, batch: Array, momentum: float) -> Array:
     return running + (batch - running) * momentum
 
 
-def _bessel_correction(x: Tensor, all_reduce: AllReduce = None) -> float:
+def _bessel_correction(x: Tensor, count: float | None = None) -> float:
     """Return n / (n - 1) for n entries per channel, the factor from the biased to the unbiased variance."""
-    count = x.data.size // x.shape[-1]
-    count = int(all_reduce(xp.asarray([count]))[0]) if all_reduce else count
+    count = count or x.size // x.shape[-1]
     return count / max(1, count - 1)

@@ -21,8 +21,8 @@ MAX_ROWS = 8192
 AllReduce = Callable[[Array], Array] | None  # returns the sum over all processes
 
 
-def batch_statistics(x: Array, all_reduce: AllReduce = None) -> tuple[Array, Array]:
-    """Return the mean (C,) and the biased variance (C,) of `x` (..., C) over all axes except the last.
+def batch_statistics(x: Array, all_reduce: AllReduce = None) -> tuple[Array, Array, float]:
+    """Return the mean (C,), the biased variance (C,) and the number of entries of each channel of `x` (..., C).
 
     Each chunk is centered with its own mean. The statistics of the chunks are combined in float64, so the result is
     accurate for millions of float32 entries. With `all_reduce`, the statistics are those of `x` in all processes.
@@ -35,11 +35,14 @@ def batch_statistics(x: Array, all_reduce: AllReduce = None) -> tuple[Array, Arr
             f"expected (..., C) with at least one entry per channel, got shape {x.shape}; skip empty batches"
         )
     mean, variance = kernels.normalize.moments(x) if kernels.supports(x) else _combined_moments(x)
+    count = x.size / x.shape[-1]
     if all_reduce:
-        count = xp.full(x.shape[-1], x.size / x.shape[-1])
-        count, sums, squares = all_reduce(xp.stack([count, count * mean, count * (variance + mean**2)]))
+        counts, sums, squares = all_reduce(
+            xp.stack([xp.full(len(mean), count), count * mean, count * (variance + mean**2)])
+        )
+        count = float(counts[0])
         mean, variance = sums / count, squares / count - (sums / count) ** 2
-    return mean.astype(x.dtype), variance.astype(x.dtype)
+    return mean.astype(x.dtype), variance.astype(x.dtype), count
 
 
 def _combined_moments(x: Array) -> tuple[Array, Array]:
@@ -86,7 +89,7 @@ def batch_norm(
     if len(x.shape) < 2 or weight.shape != x.shape[-1:] or bias.shape != x.shape[-1:]:
         raise ShapeError(f"expected x (..., C), weight and bias (C,), got {x.shape}, {weight.shape} and {bias.shape}")
     a, scale = x.data, weight.data
-    mean, variance = running_stats or batch_stats or batch_statistics(a, all_reduce)
+    mean, variance = running_stats or batch_stats or batch_statistics(a, all_reduce)[:2]
     inv_std = 1 / xp.sqrt(variance + a.dtype.type(checked_number("eps", eps, "[0, inf)")))
     y = _affine(a, scale * inv_std, bias.data - mean * scale * inv_std, relu)
 

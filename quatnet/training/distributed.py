@@ -1,6 +1,6 @@
 """Data-parallel training: each process computes a share of every batch, and the gradients are summed.
 
-All processes draw the same random numbers, for the whole batch. So the result does not depend on the number of
+All processes draw the same random numbers, for the global batch. So the result does not depend on the number of
 processes, except for the rounding of sums.
 """
 
@@ -36,7 +36,7 @@ class DropoutGenerator(np.random.Generator):
 
 
 def synchronize_batch_norm(model: Student) -> None:
-    """Make the batch norms of `model` use the statistics of the whole batch.
+    """Make the batch norms of `model` use the statistics of the global batch.
 
     Raises ConfigError if `model` has running statistics that do not belong to a `BatchNorm`.
     """

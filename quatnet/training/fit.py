@@ -56,7 +56,7 @@ def fit(
     resume : whether to continue from `checkpoint` if the file exists. The final weights are bit-identical to the
         weights of an uninterrupted run
     metadata : JSON description of the run. A run can only be resumed with the same metadata
-    sync_batch_norm : whether several processes use the batch statistics of the whole batch, see `Trainer`
+    sync_batch_norm : whether several processes use the batch statistics of the global batch, see `Trainer`
 
     Raises
     ------
