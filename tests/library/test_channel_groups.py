@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.graph_networks import NETWORKS, Net, image, randomize
+from support.graph_networks import NETWORKS, Net, image
+from support.random_networks import networks
 
 from quatnet import Tensor, graph, nn, ops, prune
 from quatnet.backend import asnumpy, on_gpu, xp
@@ -76,90 +77,6 @@ def test_each_group_alone(name):
         check_pruned_equals_masked(model, x, {group.name: keep})
 
 
-class Builder:
-    """Random network of real and quaternion layers, drawn by hypothesis. A step maps the list of values to a value."""
-
-    def __init__(self, draw):
-        self.draw, self.layers, self.steps, self.channels = draw, [], [], [4]
-
-    def layer(self, layer):
-        self.layers.append(layer)
-        return len(self.layers) - 1
-
-    def pick(self):
-        return self.draw(st.integers(max(0, len(self.channels) - 3), len(self.channels) - 1))
-
-    def add(self, channels, step):
-        self.channels.append(channels)
-        self.steps.append(step)
-
-    def convolution(self):
-        source, outputs = self.pick(), self.draw(st.sampled_from([4, 8, 12]))
-        inputs, rng = self.channels[source], np.random.default_rng(len(self.layers))
-        kinds = [nn.Conv2d] + [nn.QuaternionConv2d, nn.QuaternionRotationConv2d] * (inputs % 4 == 0)
-        kind, bias = self.draw(st.sampled_from(kinds)), self.draw(st.booleans())
-        units = (inputs, outputs) if kind is nn.Conv2d else (inputs // 4, outputs // 4)
-        groups = self.draw(st.sampled_from([g for g in (1, 2, 4) if all(n % g == 0 for n in units)]))
-        k = self.layer(kind(inputs, outputs, bias=bias, groups=groups, rng=rng))
-        self.add(outputs, lambda m, v, t: m.layers[k](v[source]))
-
-    def norm(self):
-        source = self.pick()
-        kinds = [nn.BatchNorm] + [nn.QuaternionBatchNorm, nn.WhiteningBatchNorm] * (self.channels[source] % 4 == 0)
-        k = self.layer(self.draw(st.sampled_from(kinds))(self.channels[source]))
-        self.add(self.channels[source], lambda m, v, t: m.layers[k](v[source], train=t))
-
-    def activation(self):
-        source = self.pick()
-        op = self.draw(st.sampled_from([ops.relu, ops.tanh, ops.sigmoid]))
-        self.add(self.channels[source], lambda m, v, t: op(v[source]))
-
-    def residual(self):
-        a, b = self.pick(), self.pick()
-        if self.channels[a] == self.channels[b]:
-            op = self.draw(st.sampled_from([lambda x, y: x + y, lambda x, y: x * y]))
-            self.add(self.channels[a], lambda m, v, t: op(v[a], v[b]))
-
-    def concatenation(self):
-        a, b = self.pick(), self.pick()
-        self.add(self.channels[a] + self.channels[b], lambda m, v, t: ops.concatenate([v[a], v[b]]))
-
-    def slice(self):
-        source = self.pick()
-        start = self.draw(st.integers(0, self.channels[source] - 1))
-        stop = self.draw(st.integers(start + 1, self.channels[source]))
-        self.add(stop - start, lambda m, v, t: v[source][..., start:stop])
-
-    def quaternion_channels(self):
-        source = self.pick()
-        channels, op = self.draw(
-            st.sampled_from([(4, ops.repeat_encoder), (4, ops.zero_pad_encoder)] + [(0.25, ops.quaternion_norm)] * 2)
-        )
-        if channels == 4 or self.channels[source] % 4 == 0:
-            self.add(int(self.channels[source] * channels), lambda m, v, t: op(v[source]))
-
-
-@st.composite
-def networks(draw):
-    builder = Builder(draw)
-    names = ["convolution"] * 3 + ["norm", "activation", "residual", "concatenation", "slice", "quaternion_channels"]
-    for name in ["convolution", *draw(st.lists(st.sampled_from(names), min_size=2, max_size=9))]:
-        if max(builder.channels) <= 48:
-            getattr(builder, name)()
-    flat = draw(st.booleans())
-    size = builder.channels[-1] * (12 if flat else 1)
-    head = builder.layer(nn.Linear(size, 3, rng=np.random.default_rng(9)))
-
-    def forward(m, x, train, rng):
-        values = [x]
-        for step in builder.steps:
-            values.append(step(m, values, train))
-        h = values[-1]
-        return m.layers[head](ops.reshape(h, (-1, size)) if flat else ops.mean(h, axis=(1, 2)))
-
-    return randomize(Net(forward, layers=builder.layers)), image(2, 4, 3, 4)
-
-
 @pytest.mark.skipif(on_gpu(), reason="many small networks")
 @settings(max_examples=120, deadline=None)
 @given(
@@ -209,7 +126,7 @@ def test_select_and_prune_a_custom_network():
     keep = prune.select(model, 0.5, example=x)
     assert {name: len(indices) for name, indices in keep.items()} == {"layers.0": 2, "layers.3": 4}
     pruned = prune.prune_filters(model, keep)
-    np.testing.assert_allclose(pruned(x).data, prune.mask_filters(model, keep)(x).data, atol=1e-5)
+    np.testing.assert_allclose(pruned(x).numpy(), prune.mask_filters(model, keep)(x).numpy(), atol=1e-5)
     assert model.state_dict()["layers.0.weight"].shape == (4, 3, 3, 1, 4)
     assert pruned.state_dict()["layers.0.weight"].shape == (4, 3, 3, 1, 2)
     again = prune.prune_filters(pruned, prune.select(pruned, 0.5))  # a GraphModule needs no example
@@ -227,8 +144,8 @@ def test_prune_uses_the_present_weights():
     model, x = make_custom()
     keep = prune.select(model, 0.5, example=x)
     model.layers[0].weight.data = model.layers[0].weight.data * 2
-    expected = model.layers[0].weight.data[..., keep["layers.0"]]
-    assert (prune.prune_filters(model, keep).state_dict()["layers.0.weight"] == asnumpy(expected)).all()
+    expected = model.layers[0].weight.numpy()[..., keep["layers.0"]]
+    assert (prune.prune_filters(model, keep).state_dict()["layers.0.weight"] == expected).all()
 
 
 @pytest.mark.parametrize("limit", [{"multiplications": 20_000}, {"parameters": 1_000}])

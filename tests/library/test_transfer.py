@@ -72,7 +72,7 @@ def test_exception_unfreezes_the_backbone() -> None:
 
 
 def test_new_head_without_classes() -> None:
-    with pytest.raises(ConfigError, match="positive"):
+    with pytest.raises(ConfigError, match="at least 1, got 0"):
         with_new_head(make_network(), 0, rng=np.random.default_rng(0))
 
 
