@@ -22,8 +22,8 @@ def dropout(x: Tensor, p: float, *, rng: np.random.Generator | None, train: bool
     """Return `x` with each entry set to 0 with probability `p`, and the other entries divided by 1 - p.
 
     If `train` is false, return `x`. If `rng` has an attribute `share`, a slice of the clips of a batch, the mask is
-    this part of the mask of the global batch. The first axis of `x` then consists of an equal number of rows for each of
-    these clips. Raises ConfigError if `p` is not in [0, 1), or if `rng` is None in training.
+    this part of the mask of the batch. The first axis of `x` then consists of an equal number of rows for each of these
+    clips. Raises ConfigError if `p` is not in [0, 1), or if `rng` is None in training.
     """
     if not 0 <= p < 1 or (train and p and rng is None):
         raise ConfigError(f"dropout needs 0 <= p < 1, and an rng in training; got p={p}, rng={rng}")
