@@ -63,7 +63,7 @@ def test_algebra_of_other_arrays_raises(name: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("axis", [7, -8, 1.0, "0", None])
-@pytest.mark.parametrize("name", set(ALGEBRA_ARGUMENTS) - {"eight_products"})
+@pytest.mark.parametrize("name", sorted(set(ALGEBRA_ARGUMENTS) - {"eight_products"}))
 def test_algebra_along_an_axis_that_does_not_exist_raises(name: str, axis) -> None:
     arrays, options = ALGEBRA_ARGUMENTS[name]
     with pytest.raises(ShapeError):
@@ -91,7 +91,7 @@ def test_algebra_of_shapes_that_do_not_broadcast_raises(name: str) -> None:
         getattr(quaternion, name)(*arrays, longer, **options)
 
 
-@pytest.mark.parametrize("name", set(ALGEBRA_ARGUMENTS) - {"mean_rotation", "eight_products", "matrix_product"})
+@pytest.mark.parametrize("name", sorted(set(ALGEBRA_ARGUMENTS) - {"mean_rotation", "eight_products", "matrix_product"}))
 def test_algebra_of_no_quaternions(name: str) -> None:
     arrays, options = ALGEBRA_ARGUMENTS[name]
     result = getattr(quaternion, name)(*(a[:0].astype(float) for a in arrays), **options)

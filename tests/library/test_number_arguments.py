@@ -117,7 +117,7 @@ FUNCTIONS = {
     audio.fix_length: ({"waveform": np.ones(9), "samples": 3}, {"samples": COUNTS}),
 }
 CASES = [
-    pytest.param(function, arguments, {name: value}, id=f"{function.__name__}-{name}-{value!r}")
+    pytest.param(function, arguments, {name: value}, id=f"{function.__name__}-{name}-{repr(value).split(' at 0x')[0]}")
     for function, (arguments, ranges) in (CONSTRUCTORS | FUNCTIONS).items()
     for name, values in ranges.items()
     for value in values
