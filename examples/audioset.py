@@ -18,6 +18,7 @@ from quatnet.cli import nonnegative_int, positive_int, run_main
 from quatnet.datasets import audioset
 from quatnet.files import write_json
 from quatnet.optim import Adam
+from quatnet.processes import RANK, root_first
 from quatnet.training import metrics
 from quatnet.training.results import cost_row
 
@@ -67,7 +68,8 @@ def main() -> None:
     # 1. Clips: tables of segments and an index of recordings, packed into shards of int16 samples.
     if toy:
         clips, write = 60 if args.smoke else 300, datasets.synthetic.toy_audioset.write
-        args.data = write(args.out / "toy", clips=clips, seed=args.seed, clip_seconds=seconds)
+        with root_first():
+            args.data = write(args.out / "toy", clips=clips, seed=args.seed, clip_seconds=seconds)
         print("This toy data set is synthesized; its figures say little about AudioSet. --data DIR takes AudioSet.")
     train_set, test_set = packed_tables(args, args.train, seconds), packed_tables(args, ["eval"], seconds)
     audioset.check_disjoint(train_set.segments, test_set.segments)
@@ -132,12 +134,14 @@ def main() -> None:
     # 8. Table, summary, results.json and figures.
     summary = training.summarize(rows, len(test_set), metric="mAP")
     print(training.results_table(rows, metric="mAP", extra=("AUC", "d_prime")), summary, sep="\n")
+    precisions = metrics.average_precision(predict(pruned, test_set, frontend), targets)
+    if RANK:  # under mpiexec, process 0 alone writes files
+        return
     split = {"name": name, "fold": "eval", "train": len(train_set), "test": len(test_set)}
     run = training.run_metadata(args.seed)
     write_json(args.out / "results.json", run | {"data": split, "metric": "mAP", "summary": summary, "models": rows})
     label = ", ".join(classes[index] for index in np.flatnonzero(targets[0]))
     savings = prune.layer_savings(quaternion_cnn.config, pruned.config, frontend.frames)
-    precisions = metrics.average_precision(predict(pruned, test_set, frontend), targets)
     plots.quaternion_input(example, frontend, label, args.out / "quaternion_input.png")
     plots.training_curves(rows, args.out / "training_curves.png", metric="mAP")
     plots.accuracy_against_cost(rows, args.out / "accuracy_against_cost.png", metric="mAP")

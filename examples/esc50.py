@@ -3,6 +3,7 @@
     python examples/esc50.py                        synthesized sounds, about a minute
     python examples/esc50.py --data DIR [--esc10]   ESC-50 in its official layout
     python examples/esc50.py --download             ESC-50, downloaded first
+    mpiexec -n 2 python examples/esc50.py           two processes that share each batch; needs the extra [mpi]
 
 The script trains a real CNN, a quaternion CNN of the same widths, a student of half the width from scratch, and the
 same student by distillation from the quaternion CNN. Then it prunes the quaternion CNN and fine-tunes the result.
@@ -19,6 +20,7 @@ import numpy as np
 from quatnet import audio, datasets, distill, models, plots, prune, training
 from quatnet.cli import nonnegative_int, positive_int, run_main
 from quatnet.files import write_json
+from quatnet.processes import RANK, root_first
 
 EPOCHS = {"ESC-50": 30, "ESC-10": 60}  # 5 for synthesized sounds
 
@@ -46,7 +48,8 @@ def main() -> None:
 
     # 1. Clips and folds. Each clip has a class and a fold. The test fold is used for evaluation only.
     if args.download:
-        args.data = datasets.download(args.data or args.out / "data")
+        with root_first():  # under mpiexec, process 0 downloads
+            args.data = datasets.download(args.data or args.out / "data")
     if args.data:
         data = datasets.esc50.load(args.data, esc10=args.esc10)
     else:
@@ -129,6 +132,9 @@ def main() -> None:
         summary,
         sep="\n",
     )
+    matrix = training.confusion_matrix(training.predict(pruned, test_x), test_labels)
+    if RANK:  # under mpiexec, process 0 alone writes files
+        return
     split = {"name": data.name, "fold": args.fold, "train": len(train_clips), "test": len(test_clips)}
     run = training.run_metadata(args.seed)
     write_json(
@@ -136,7 +142,6 @@ def main() -> None:
     )
     example = int(test_x[..., 0].std(axis=(1, 2)).argmax())  # index of the clip with the largest deviation
     label = data.classes[test_labels[example]]
-    matrix = training.confusion_matrix(training.predict(pruned, test_x), test_labels)
     plots.quaternion_input(test_x[example], frontend, label, args.out / "quaternion_input.png")
     plots.training_curves(rows, args.out / "training_curves.png")
     plots.accuracy_against_cost(rows, args.out / "accuracy_against_cost.png")

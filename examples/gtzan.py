@@ -13,6 +13,7 @@ import numpy as np
 from quatnet import audio, datasets, distill, models, plots, prune, training
 from quatnet.cli import nonnegative_int, positive_int, run_main
 from quatnet.files import write_json
+from quatnet.processes import RANK
 
 EPOCHS = {"GTZAN": 30, "GTZAN, filtered": 60}  # 5 for synthesized music
 
@@ -120,6 +121,9 @@ def main() -> None:
         summary,
         sep="\n",
     )
+    matrix = training.confusion_matrix(training.predict(pruned, test_x), test_labels)
+    if RANK:  # under mpiexec, process 0 alone writes files
+        return
     split = {"name": data.name, "fold": args.fold, "train": len(train_clips), "test": len(test_clips)}
     run = training.run_metadata(args.seed)
     write_json(
@@ -127,7 +131,6 @@ def main() -> None:
     )
     example = int(test_x[..., 0].std(axis=(1, 2)).argmax())  # index of the clip with the largest deviation
     label = data.classes[test_labels[example]]
-    matrix = training.confusion_matrix(training.predict(pruned, test_x), test_labels)
     plots.quaternion_input(test_x[example], frontend, label, args.out / "quaternion_input.png")
     plots.training_curves(rows, args.out / "training_curves.png")
     plots.accuracy_against_cost(rows, args.out / "accuracy_against_cost.png")

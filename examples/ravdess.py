@@ -12,6 +12,7 @@ import numpy as np
 from quatnet import audio, datasets, distill, models, plots, prune, training
 from quatnet.cli import nonnegative_int, positive_int, run_main
 from quatnet.files import write_json
+from quatnet.processes import RANK
 
 EPOCHS = {"RAVDESS": 40}  # 5 for synthesized voices
 
@@ -117,6 +118,9 @@ def main() -> None:
         summary,
         sep="\n",
     )
+    matrix = training.confusion_matrix(training.predict(pruned, test_x), test_labels)
+    if RANK:  # under mpiexec, process 0 alone writes files
+        return
     split = {"name": data.name, "fold": args.fold, "train": len(train_clips), "test": len(test_clips)}
     run = training.run_metadata(args.seed)
     write_json(
@@ -124,7 +128,6 @@ def main() -> None:
     )
     example = int(test_x[..., 0].std(axis=(1, 2)).argmax())  # index of the clip with the largest deviation
     label = data.classes[test_labels[example]]
-    matrix = training.confusion_matrix(training.predict(pruned, test_x), test_labels)
     plots.quaternion_input(test_x[example], frontend, label, args.out / "quaternion_input.png")
     plots.training_curves(rows, args.out / "training_curves.png")
     plots.accuracy_against_cost(rows, args.out / "accuracy_against_cost.png")

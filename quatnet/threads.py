@@ -20,6 +20,7 @@ from threadpoolctl import ThreadpoolController
 
 from .backend import Array, on_gpu, xp
 from .errors import ConfigError
+from .processes import available_cores
 
 # glibc raises its mmap threshold when a large allocation is freed. Later arrays then reuse freed memory without page
 # faults (docs/decisions/0007). This array needs no physical memory, because none of its pages is accessed.
@@ -33,21 +34,17 @@ CACHE_BYTES = 4 << 20  # bytes per chunk: a chunk fits the cache, and its work e
 def thread_count() -> int:
     """Return the number of threads, given by `QUATNET_NUM_THREADS`.
 
-    The default is the number of cores available to this process.
+    The default is the number of cores of this machine, divided by its processes if `mpiexec` started several.
 
     Raises
     ------
     ConfigError
         `QUATNET_NUM_THREADS` is not an integer from 1 to 9999.
     """
-    text = os.environ.get("QUATNET_NUM_THREADS", "").strip() or str(_available_cores())
+    text = os.environ.get("QUATNET_NUM_THREADS", "").strip() or str(available_cores())
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) < 10_000):
         raise ConfigError(f"QUATNET_NUM_THREADS={text!r}: expected an integer of at least 1 and at most 9999")
     return int(text)
-
-
-def _available_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

@@ -1,10 +1,10 @@
 """Execution of a script with one-line error messages."""
 
-import sys
 from collections.abc import Callable
 
 from ..backend import check_backend
 from ..errors import QuatnetError
+from ..processes import barrier, exit_all
 
 
 def run_main(main: Callable[[], None], *, stopped: str = "stopped") -> None:
@@ -15,8 +15,9 @@ def run_main(main: Callable[[], None], *, stopped: str = "stopped") -> None:
     """
     try:
         check_backend()
+        barrier()  # with several processes, connect to MPI, and end here if it does not work
         main()
     except (QuatnetError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+        exit_all(f"{type(error).__name__}: {error}")
     except KeyboardInterrupt:
-        sys.exit(stopped)
+        exit_all(stopped)

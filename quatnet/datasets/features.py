@@ -15,6 +15,7 @@ from tqdm import tqdm
 from ..audio import FrontEnd
 from ..errors import DataError, QuatnetError, one_line
 from ..files import atomic_write, disk_errors
+from ..processes import RANK, SIZE, all_gather, own_share
 from .parallel import map_on_cpu
 from .records import Clip
 
@@ -25,7 +26,8 @@ def features(clips: Sequence[Clip], frontend: FrontEnd, *, cache: str | os.PathL
     """Return the features of clips from the cache, or compute and cache the features.
 
     The name of the cache file is a digest of the front end, the keys of all clips and a version number. If a cache file
-    has a wrong header, length or checksum, a message is printed and the features are computed again.
+    has a wrong header, length or checksum, a message is printed and the features are computed again. Under mpiexec,
+    the clips are distributed over the processes, and process 0 writes the file.
 
     Parameters
     ----------
@@ -45,7 +47,8 @@ def features(clips: Sequence[Clip], frontend: FrontEnd, *, cache: str | os.PathL
     path = Path(cache) / f"{_digest(clips, frontend)}.npy"
     shape = (len(clips), frontend.frames, frontend.mels, 4)
     array = _load(path, shape)
-    if array is None:
+    is_cached = all_gather([array is not None])
+    if array is None or not all(is_cached):
         if path.exists():
             print(one_line(f"{path} is damaged; computing the features again"))
         with disk_errors(path):
@@ -88,15 +91,23 @@ def _load(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
         return None
 
 
+def _compute(clips: Sequence[Clip], frontend: FrontEnd, shape: tuple[int, ...]) -> np.ndarray:
+    clips = clips[own_share(len(clips))]
+    array = np.empty((len(clips), *shape[1:]), np.float32)
+    results = map_on_cpu(lambda clip: _clip_features(clip, frontend), clips)
+    for number, result in enumerate(tqdm(results, total=len(clips), desc="features", unit="clip", disable=RANK > 0)):
+        array[number] = result
+    return np.concatenate(all_gather([array])) if SIZE > 1 else array
+
+
 def _store(path: Path, clips: Sequence[Clip], frontend: FrontEnd, shape: tuple[int, ...]) -> np.ndarray:
+    if RANK:
+        return _compute(clips, frontend, shape)
     with atomic_write(path) as file:
         free, needed = shutil.disk_usage(path.parent).free, 4 * math.prod(shape)
         if free < needed:
             raise DataError(f"{path} needs {needed} bytes, {free} are free; free disk space, or give another folder")
-        array = np.empty(shape, np.float32)
-        results = map_on_cpu(lambda clip: _clip_features(clip, frontend), clips)
-        for number, result in enumerate(tqdm(results, total=len(clips), desc="features", unit="clip")):
-            array[number] = result
+        array = _compute(clips, frontend, shape)
         file.write(_header(shape))
         file.write(array.data)
         with atomic_write(path.with_suffix(".sum")) as sum_file:

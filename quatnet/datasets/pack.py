@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ..audio import read
 from ..audio.waveform import resample_clip
 from ..errors import DataError, one_line
 from ..files import atomic_write, disk_errors
+from ..processes import RANK, SIZE, barrier
 from .audioset import Segments, find_recording
 from .index import RecordingIndex
 from .parallel import map_on_cpu
@@ -33,7 +35,7 @@ def pack(segments: Segments, recordings: RecordingIndex, folder: str | os.PathLi
 
     Recordings are converted to mono, resampled, and cropped or zero-padded to one length. Each shard contains the
     number of missing recordings and the names of unreadable recordings. Memory use does not depend on the size of the
-    table.
+    table. Under mpiexec, the shards are distributed over the processes.
 
     Parameters
     ----------
@@ -49,15 +51,17 @@ def pack(segments: Segments, recordings: RecordingIndex, folder: str | os.PathLi
     """
     folder = Path(folder)
     identity = shard_identity(segments, shard_format)
-    with tqdm(total=len(segments), desc=one_line(f"packing {segments.name}"), unit="clip") as bar, disk_errors(folder):
+    bar = tqdm(total=len(segments), desc=one_line(f"packing {segments.name}"), unit="clip", disable=RANK > 0)
+    with bar, disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for number, first in enumerate(range(0, len(segments), shard_format.shard_clips)):
+        for number, first in islice(enumerate(range(0, len(segments), shard_format.shard_clips)), RANK, None, SIZE):
             rows = range(first, min(first + shard_format.shard_clips, len(segments)))
             stem = folder / f"{number:05}"
             if not _is_packed(stem.with_suffix(".json"), identity):
                 paths = {row: path for row in rows if (path := find_recording(segments, row, recordings))}
                 _write_shard(stem, paths, Shard(identity, missing=len(rows) - len(paths)), shard_format)
-            bar.update(len(rows))
+            bar.update(len(rows) * SIZE)
+    barrier()
 
 
 def _is_packed(json_path: Path, identity: dict[str, Any]) -> bool:

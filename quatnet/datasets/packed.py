@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from ..audio import FrontEnd
 from ..errors import DataError, one_line
+from ..processes import all_gather, own_share
 from .audioset import Segments
 from .parallel import map_on_cpu
 from .shard import FULL_SCALE, Shard, ShardFormat, read_shard, shard_identity
@@ -100,9 +101,13 @@ class PackedClips:
         return waveform.astype(np.float32) / np.float32(FULL_SCALE)
 
     def features(self, clips: Sequence[int] | np.ndarray, frontend: FrontEnd) -> np.ndarray:
-        """Return the features (N, frames, mels, 4) of N clip indices, computed on all cores."""
-        rate_hz = self.shard_format.sample_rate_hz
-        return frontend.label(np.stack(list(map_on_cpu(lambda clip: frontend(self.waveform(clip), rate_hz), clips))))
+        """Return the features (N, frames, mels, 4) of N clip indices, computed on all cores.
+
+        Under mpiexec, each process computes a part of the clips, and all return the features of all clips.
+        """
+        rate_hz, clips = self.shard_format.sample_rate_hz, clips[own_share(len(clips))]
+        own = list(map_on_cpu(lambda clip: frontend(self.waveform(clip), rate_hz), clips))
+        return frontend.label(np.stack(all_gather(own)))
 
     def batches(self, frontend: FrontEnd, *, batch_size: int = 32) -> Iterator[np.ndarray]:
         """Yield the features of all clips in order, in batches. Only one batch is in memory."""

@@ -2,7 +2,7 @@
 //
 // The generator is counter-based: block n of the stream has four 64-bit words, computed from the key and the counter
 // n + 1, as in `numpy.random.Philox`. Each word has two 32-bit numbers, the low one first. Entry i of the arrays uses
-// number i. The mask of the backward pass is computed again, so that no mask is stored.
+// number start + i. The mask of the backward pass is computed again, so that no mask is stored.
 //
 // Memory: each entry is read once and written once. A thread computes the 8 bits of one block of the stream, which
 // its thread block exchanges in shared memory, so that consecutive threads access consecutive entries.
@@ -25,12 +25,12 @@ __device__ __forceinline__ void philox(unsigned long long counter, unsigned long
 }
 
 extern "C" __global__ void __launch_bounds__(PHILOX_BLOCKS, 4) dropout(
-    const T* __restrict__ x, T* __restrict__ y, long long count, unsigned long long key0, unsigned long long key1,
-    double p, double scale) {
+    const T* __restrict__ x, T* __restrict__ y, long long count, long long start, unsigned long long key0,
+    unsigned long long key1, double p, double scale) {
     __shared__ unsigned char kept[PHILOX_BLOCKS];
-    const long long first = (long long)blockIdx.x * PHILOX_BLOCKS * 8;
+    const long long first = -(start % 8) + (long long)blockIdx.x * PHILOX_BLOCKS * 8;
     unsigned long long words[4];
-    philox((long long)blockIdx.x * PHILOX_BLOCKS + threadIdx.x + 1, key0, key1, words);
+    philox(start / 8 + (long long)blockIdx.x * PHILOX_BLOCKS + threadIdx.x + 1, key0, key1, words);
     unsigned bits = 0;
     for (int n = 0; n < 8; ++n) {
         const unsigned number = (unsigned)(words[n / 2] >> n % 2 * 32) >> 8;
@@ -39,5 +39,6 @@ extern "C" __global__ void __launch_bounds__(PHILOX_BLOCKS, 4) dropout(
     kept[threadIdx.x] = (unsigned char)bits;
     __syncthreads();
     for (int n = threadIdx.x; n < PHILOX_BLOCKS * 8 && first + n < count; n += PHILOX_BLOCKS)
-        y[first + n] = x[first + n] * (kept[n / 8] >> n % 8 & 1 ? T(scale) : T(0));
+        if (first + n >= 0)
+            y[first + n] = x[first + n] * (kept[n / 8] >> n % 8 & 1 ? T(scale) : T(0));
 }

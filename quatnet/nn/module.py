@@ -61,6 +61,16 @@ class Module:
                 seen.add(id(value))
                 yield name, value
 
+    def modules(self, parents: tuple[int, ...] = ()) -> Iterator["Module"]:
+        """Yield this module and all submodules. A submodule with several names is yielded several times.
+
+        References to the `parents` (ids of modules) are skipped.
+        """
+        yield self
+        for *_, item in _flatten("", vars(self)):
+            if isinstance(item, Module) and id(item) not in (*parents, id(self)):
+                yield from item.modules((*parents, id(self)))
+
     def state_dict(self) -> dict[str, Array]:
         """Return NumPy copies of all parameters and buffers by dotted name, such as `blocks.0.convs.1.weight`."""
         return {name: asnumpy(_array(value)).copy() for name, _, _, value in self._entries()}
@@ -84,13 +94,6 @@ class Module:
     def check_state_dict(self, arrays: Mapping[str, Array]) -> None:
         """Raise CheckpointError if the names, the shapes or the kinds of dtypes differ from those of the module."""
         _check_arrays({name: _array(item) for name, _, _, item in self._entries()}, arrays)
-
-    def modules(self) -> Iterator["Module"]:
-        """Yield the module and all its submodules. A submodule with several names is yielded several times."""
-        yield self
-        for _, _, _, item in _flatten("", vars(self)):
-            if isinstance(item, Module):
-                yield from item.modules()
 
     def _entries(self, prefix: str = "", parents: tuple[int, ...] = ()) -> Iterator[tuple[str, Any, Any, Any]]:
         """Yield (dotted name, container, key, item) for every parameter and buffer; item is container[key].

@@ -7,6 +7,7 @@
 import numpy as np
 
 from .. import ops
+from ..all_reduce import all_reduce
 from ..autodiff import Tensor, op
 from ..backend import Array, xp
 from ..checks import checked_count, checked_number
@@ -21,7 +22,8 @@ class BatchNorm(Module):
     """Batch normalization layer over all axes except the last, see `ops.batch_norm`.
 
     A call with `train=True` normalizes with the statistics of the batch and updates the running statistics. A call with
-    `train=False` normalizes with the running statistics. A call with `relu=True` also applies a ReLU.
+    `train=False` normalizes with the running statistics. A call with `relu=True` also applies a ReLU. A `Trainer` sets
+    the attribute `synchronized` if there are several processes. The batch then consists of the inputs of all processes.
 
     Parameters
     ----------
@@ -38,17 +40,20 @@ class BatchNorm(Module):
         self.running_mean = xp.zeros(num_features, dtype=np.float32)
         self.running_var = xp.ones(num_features, dtype=np.float32)
         self.eps, self.momentum = _checked_options(eps, momentum)
+        self.synchronized = False
 
     @op
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None, relu: bool = False) -> Tensor:
         if not train:
             running = self.running_mean, self.running_var
             return ops.batch_norm(x, self.weight, self.bias, running, relu=relu, eps=self.eps)
-        mean, variance = batch_statistics(x.data)
-        y = ops.batch_norm(x, self.weight, self.bias, relu=relu, eps=self.eps, batch_stats=(mean, variance))
+        total = all_reduce if self.synchronized else None
+        mean, variance, count = batch_statistics(x.data, total)
+        stats = mean, variance
+        y = ops.batch_norm(x, self.weight, self.bias, relu=relu, eps=self.eps, batch_stats=stats, all_reduce=total)
         momentum = xp.float32(self.momentum)
         self.running_mean = _moving_average(self.running_mean, mean, momentum)
-        self.running_var = _moving_average(self.running_var, variance * _bessel_correction(x), momentum)
+        self.running_var = _moving_average(self.running_var, variance * _bessel_correction(x, count), momentum)
         return y
 
 
@@ -134,7 +139,7 @@ def _moving_average(running: Array, batch: Array, momentum: float) -> Array:
     return running + (batch - running) * momentum
 
 
-def _bessel_correction(x: Tensor) -> float:
+def _bessel_correction(x: Tensor, count: float | None = None) -> float:
     """Return n / (n - 1) for n entries per channel, the factor from the biased to the unbiased variance."""
-    count = x.data.size // x.shape[-1]
+    count = count or x.size // x.shape[-1]
     return count / max(1, count - 1)

@@ -5,7 +5,8 @@ is treated as W·C numbers, and the factors of the channels are repeated W times
 length W·C instead of C.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -17,13 +18,15 @@ from ..errors import ShapeError
 from ..threads import CACHE_BYTES, chunk_slices, parallel_for, parallel_map
 
 MAX_ROWS = 8192
+AllReduce = Callable[[Array], Array] | None  # returns the sum over all processes
 
 
-def batch_statistics(x: Array) -> tuple[Array, Array]:
-    """Return the mean (C,) and the biased variance (C,) of `x` (..., C) over all axes except the last.
+def batch_statistics(x: Array, all_reduce: AllReduce = None) -> tuple[Array, Array, float]:
+    """Return the mean (C,), the biased variance (C,) and the number of entries of each channel of `x` (..., C).
 
     Each chunk is centered with its own mean. The statistics of the chunks are combined in float64, so the result is
-    accurate for millions of float32 entries. Raises ShapeError for an empty batch or one axis.
+    accurate for millions of float32 entries. With `all_reduce`, the statistics are those of `x` in all processes.
+    Raises ShapeError for an empty batch or one axis.
 
     Source: T. F. Chan, G. H. Golub, R. J. LeVeque, Algorithms for computing the sample variance, 1983, eq. 1.5.
     """
@@ -31,9 +34,18 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
         raise ShapeError(
             f"expected (..., C) with at least one entry per channel, got shape {x.shape}; skip empty batches"
         )
-    if kernels.supports(x):
-        mean, variance = kernels.normalize.moments(x)
-        return mean.astype(x.dtype), variance.astype(x.dtype)
+    mean, variance = kernels.normalize.moments(x) if kernels.supports(x) else _combined_moments(x)
+    count = x.size / x.shape[-1]
+    if all_reduce:
+        counts, sums, squares = all_reduce(
+            xp.stack([xp.full(len(mean), count), count * mean, count * (variance + mean**2)])
+        )
+        count = float(counts[0])
+        mean, variance = sums / count, squares / count - (sums / count) ** 2
+    return mean.astype(x.dtype), variance.astype(x.dtype), count
+
+
+def _combined_moments(x: Array) -> tuple[Array, Array]:
     channels, rows = x.shape[-1], _image_rows(x)
     count, mean, squares = 0, xp.zeros(channels), xp.zeros(channels)
     moments = parallel_map(lambda chunk: _moments(rows[chunk], channels), _chunk_slices(rows))
@@ -42,7 +54,7 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
         squares = squares + chunk_squares + delta**2 * (count * n / (count + n))
         mean = mean + delta * (n / (count + n))
         count += n
-    return mean.astype(x.dtype), (squares / count).astype(x.dtype)
+    return mean, squares / count
 
 
 @op
@@ -55,6 +67,7 @@ def batch_norm(
     relu: bool = False,
     eps: float = 1e-5,
     batch_stats: tuple[Array, Array] | None = None,
+    all_reduce: AllReduce = None,
 ) -> Tensor:
     """Return weight · (x - mean) / sqrt(variance + eps) + bias for each channel of `x` (..., C).
 
@@ -67,6 +80,7 @@ def batch_norm(
     relu : whether max(·, 0) is applied to the result in the same pass over memory
     eps : number added to the variance
     batch_stats : (mean, variance) of `x`, if they are already computed
+    all_reduce : function that sums an array over several processes; the batch then consists of `x` in all processes
 
     Raises ShapeError if the numbers of channels differ.
 
@@ -75,14 +89,16 @@ def batch_norm(
     if len(x.shape) < 2 or weight.shape != x.shape[-1:] or bias.shape != x.shape[-1:]:
         raise ShapeError(f"expected x (..., C), weight and bias (C,), got {x.shape}, {weight.shape} and {bias.shape}")
     a, scale = x.data, weight.data
-    mean, variance = running_stats or batch_stats or batch_statistics(a)
+    mean, variance = running_stats or batch_stats or batch_statistics(a, all_reduce)[:2]
     inv_std = 1 / xp.sqrt(variance + a.dtype.type(checked_number("eps", eps, "[0, inf)")))
     y = _affine(a, scale * inv_std, bias.data - mean * scale * inv_std, relu)
+
+    coefficients = partial(_input_gradient_coefficients, a, mean, inv_std, scale, all_reduce)
 
     def backward(grad: Array) -> Sequence[Array | None]:
         if kernels.supports(grad, a, mean, inv_std):
             constant, relu_output = running_stats is not None, y if relu else None
-            return _gradients_on_gpu(grad, a, relu_output, mean, inv_std, scale, constant, x.requires_grad)
+            return _gradients_on_gpu(grad, a, relu_output, mean, inv_std, coefficients, constant, x.requires_grad)
         out = xp.empty(y.shape, dtype=y.dtype)  # buffer for grad masked by the ReLU, and then for the gradient of x
         grad_bias, grad_weight = _parameter_gradients(grad, a, mean, y if relu else None, out)
         grad_weight = grad_weight * inv_std
@@ -91,8 +107,7 @@ def batch_norm(
             return None, grad_weight, grad_bias
         if running_stats is not None:
             return grad * (scale * inv_std), grad_weight, grad_bias
-        coefficients = _input_gradient_coefficients(a, mean, inv_std, scale, grad_weight, grad_bias)
-        return _input_gradient(grad, a, *coefficients, out), grad_weight, grad_bias
+        return _input_gradient(grad, a, *coefficients(grad_weight, grad_bias), out), grad_weight, grad_bias
 
     return Tensor.from_op(y, (x, weight, bias), backward)
 
@@ -103,23 +118,21 @@ def _gradients_on_gpu(
     relu_output: Array | None,
     mean: Array,
     inv_std: Array,
-    weight: Array,
+    coefficients: Callable[..., tuple[Array, Array, Array]],
     constant: bool,
     needs_grad_x: bool,
 ) -> Sequence[Array | None]:
     """Return the gradients of x, weight and bias, computed on a GPU in two passes over memory.
 
-    If `constant` is true, the statistics are constants.
+    `coefficients` is `_input_gradient_coefficients` of `x`. If `constant` is true, the statistics are constants.
     """
     grad_bias, grad_weight = kernels.normalize.gradient_sums(grad, x, mean, relu_output)
     grad_weight = grad_weight * inv_std
     if not needs_grad_x:
         return None, grad_weight, grad_bias
     zeros = xp.zeros_like(inv_std)
-    coefficients = (weight * inv_std, zeros, zeros)
-    if not constant:
-        coefficients = _input_gradient_coefficients(x, mean, inv_std, weight, grad_weight, grad_bias)
-    return kernels.normalize.input_gradient(grad, x, *coefficients, relu_output), grad_weight, grad_bias
+    terms = coefficients(zeros, zeros) if constant else coefficients(grad_weight, grad_bias)
+    return kernels.normalize.input_gradient(grad, x, *terms, relu_output), grad_weight, grad_bias
 
 
 def _image_rows(x: Array) -> Array:
@@ -194,7 +207,7 @@ def _parameter_gradients(grad: Array, x: Array, mean: Array, relu_output: Array 
 
 
 def _input_gradient_coefficients(
-    x: Array, mean: Array, inv_std: Array, weight: Array, grad_weight: Array, grad_bias: Array
+    x: Array, mean: Array, inv_std: Array, weight: Array, all_reduce: AllReduce, grad_weight: Array, grad_bias: Array
 ) -> tuple[Array, Array, Array]:
     """Return the factor of grad, the factor of x and the offset in the input gradient.
 
@@ -202,6 +215,8 @@ def _input_gradient_coefficients(
     weight · inv_std · (grad - mean(grad) - x̂ · mean(grad · x̂)).
     """
     count = x.dtype.type(x.size // x.shape[-1])
+    if all_reduce:
+        count, grad_weight, grad_bias = all_reduce(xp.stack([xp.full_like(mean, count), grad_weight, grad_bias]))
     x_factor = -weight * inv_std**2 * grad_weight / count
     return weight * inv_std, x_factor, -weight * inv_std * grad_bias / count - x_factor * mean
 

@@ -17,7 +17,7 @@ def quaternion_statistics(x: Array) -> tuple[Array, Array]:
 
     The variance is the mean of |q - mean|² / 4. Raises ShapeError for an empty batch.
     """
-    mean, variance = batch_statistics(x)
+    mean, variance, _ = batch_statistics(x)
     return mean, split_components(variance).mean(axis=0)
 
 

@@ -10,6 +10,7 @@ from ..backend import Array, asnumpy
 from ..checks import checked_count
 from ..distill import Student
 from ..errors import ShapeError
+from ..processes import all_gather, own_share
 from ..threads import single_threaded_blas
 from .checks import check_clips, check_frontend, check_labeled_clips
 from .metrics import accuracy
@@ -71,6 +72,8 @@ class DataLoader:
 def predict(model: Student, inputs: Array, *, batch_size: int = 16) -> np.ndarray:
     """Return the logits (N, classes) of `inputs` (N, frames, mels, 4), in evaluation mode.
 
+    With several processes, each computes a part of the batches, and all return all logits.
+
     Raises ShapeError if there are no inputs. Raises ConfigError unless `batch_size` is an integer of at least 1, or if
     the inputs are features of another front end than the training clips.
     """
@@ -78,9 +81,10 @@ def predict(model: Student, inputs: Array, *, batch_size: int = 16) -> np.ndarra
     check_frontend(model, getattr(inputs, "frontend_settings", None))
     if not len(inputs):
         raise ShapeError("expected at least one input, got none")
+    starts = range(0, len(inputs), batch_size)
     with no_grad(), single_threaded_blas():
-        logits = [asnumpy(model(inputs[i : i + batch_size]).data) for i in range(0, len(inputs), batch_size)]
-    return np.concatenate(logits)
+        logits = [asnumpy(model(inputs[i : i + batch_size]).data) for i in starts[own_share(len(starts))]]
+    return np.concatenate(all_gather(logits))
 
 
 def evaluate(model: Student, inputs: Array, labels: np.ndarray, *, batch_size: int = 16) -> float:

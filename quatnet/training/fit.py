@@ -34,6 +34,7 @@ def fit(
     checkpoint: str | os.PathLike | None = None,
     resume: bool = False,
     metadata: dict[str, Any] | None = None,
+    sync_batch_norm: bool = True,
 ) -> Progress:
     """Train `model` with a one-cycle learning rate, by default with AdamW, and return its `Progress`.
 
@@ -55,6 +56,7 @@ def fit(
     resume : whether to continue from `checkpoint` if the file exists. The final weights are bit-identical to the
         weights of an uninterrupted run
     metadata : JSON description of the run. A run can only be resumed with the same metadata
+    sync_batch_norm : whether several processes use the batch statistics of the global batch, see `Trainer`
 
     Raises
     ------
@@ -86,6 +88,7 @@ def fit(
         metric=metric,
         path=checkpoint,
         metadata=metadata,
+        sync_batch_norm=sync_batch_norm,
     )
     if resume and trainer.path and trainer.path.exists():
         trainer.load()

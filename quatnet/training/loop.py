@@ -18,14 +18,16 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from ..all_reduce import all_reduce
 from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
 from ..distill import Loss, Student, cross_entropy_loss
 from ..errors import CheckpointError, ConfigError, NonFiniteError, TrainingStopped
 from ..graph import Graph, trace
 from ..optim import Optimizer, clip_grad_norm
+from ..processes import RANK, barrier
 from ..threads import single_threaded_blas
-from . import checkpoint
+from . import checkpoint, distributed
 from .checks import as_integer, as_json, check_frontend, check_functions, check_length, check_settings
 from .data import Batches
 from .interrupt import interrupt_flag
@@ -78,6 +80,7 @@ class Trainer:
         keep_best: bool = False,
         path: str | os.PathLike | None = None,
         metadata: dict[str, Any] | None = None,
+        sync_batch_norm: bool = True,
     ) -> None:
         check_functions(batches=batches, schedule=schedule, loss=loss, evaluate=evaluate)
         check_settings(optimizer, max_grad_norm, has_score=evaluate is not None or not keep_best)
@@ -98,6 +101,8 @@ class Trainer:
         self._graph: Graph | None = None
         self.data_rng, self.dropout_rng = (np.random.default_rng([seed, n]) for n in range(2))
         self.epoch_start_state = self.data_rng.bit_generator.state
+        if sync_batch_norm:
+            distributed.synchronize_batch_norm(model)
 
     def run(self, *, label: str = "training") -> Progress:
         """Train all remaining epochs and return the progress with its history.
@@ -116,11 +121,15 @@ class Trainer:
             The number of batches is not `steps_per_epoch`, or the batches are features of another front end.
         """
         self._check_frontend()
-        if self.path and not self._owns_path:
+        barrier()  # all processes have loaded the checkpoint
+        if self.path and not self._owns_path and not RANK:
             self._check_path(self.path)
         done = self.progress.epoch * self.steps_per_epoch + self.progress.step
+        distributed.broadcast(self.model)
         with (
-            tqdm(total=self.epochs * self.steps_per_epoch, initial=done, desc=label, unit="step") as bar,
+            tqdm(
+                total=self.epochs * self.steps_per_epoch, initial=done, desc=label, unit="step", disable=RANK > 0
+            ) as bar,
             interrupt_flag() as interrupted,
         ):
             while self.progress.epoch < self.epochs:
@@ -130,6 +139,7 @@ class Trainer:
                 self.save()
             if interrupted.is_set():
                 self._stop()
+        barrier()  # the checkpoint of process 0 is complete
         return self.progress
 
     def _check_frontend(self) -> None:
@@ -162,7 +172,7 @@ class Trainer:
             clock, before = time.perf_counter(), clock
             self.progress.seconds += clock - before
             self._show(bar)
-            if interrupted.is_set():
+            if all_reduce(np.array([interrupted.is_set()], np.float32))[0]:
                 self._stop()
         if self.progress.step < self.steps_per_epoch:
             raise ConfigError(f"expected steps_per_epoch = {self.steps_per_epoch} batches, got {self.progress.step}")
@@ -174,10 +184,12 @@ class Trainer:
     @single_threaded_blas()
     def _step(self, x: Array, targets: Array) -> None:
         self._example = x[:1] if self._example is None else self._example
-        logits = self.model(x, train=True, rng=self.dropout_rng)
+        clips, share = len(x), distributed.share(len(x))
+        x, targets = x[share], targets[share]
+        logits = self.model(x, train=True, rng=distributed.DropoutGenerator(self.dropout_rng, share))
         loss = self.loss(logits, targets, x)
-        self._add_to_totals(logits, targets, loss)
-        loss.backward()
+        self._add_to_totals(logits, targets, loss, clips)
+        distributed.backward(loss, len(x) / clips, self.optimizer.parameters.values())
         if self.max_grad_norm:
             clip_grad_norm(self.optimizer.parameters.values(), self.max_grad_norm)
         progress = self.progress
@@ -185,13 +197,17 @@ class Trainer:
         self.optimizer.zero_grad()
         progress.step += 1
 
-    def _add_to_totals(self, logits: Tensor, targets: Array, loss: Tensor) -> None:
-        """Add a step to the totals. The totals are read in every step on a CPU, and every tenth step on a GPU."""
+    def _add_to_totals(self, logits: Tensor, targets: Array, loss: Tensor, clips: int) -> None:
+        """Add a step with `clips` clips in all processes to the totals.
+
+        The totals are read in every step on a CPU, and every tenth step on a GPU.
+        """
         classes = _num_classes(self.model, logits, targets)
         correct = _correct(logits.data[:, :classes], targets[:, :classes]).sum()
-        self._totals[:2] += xp.stack([loss.data.astype(np.float64) * len(targets), correct.astype(np.float64)])
+        sums = xp.stack([loss.data.astype(np.float64) * len(targets), correct.astype(np.float64)])
+        self._totals[:2] += all_reduce(sums)
         self._totals[2] += xp.isfinite(self._totals[0])
-        self.progress.totals[2] += len(targets)
+        self.progress.totals[2] += clips
         if isinstance(loss.data, np.ndarray) or self.progress.step % LOG_INTERVAL == 0:
             self._read_totals()
 
@@ -233,6 +249,7 @@ class Trainer:
         bar.update()
 
     def _end_epoch(self) -> None:
+        distributed.broadcast(self.model)
         progress = self.progress
         loss, correct, clips = progress.totals
         epoch = {"loss": loss / clips, "accuracy": correct / clips}
@@ -250,17 +267,18 @@ class Trainer:
 
     def _stop(self) -> None:
         self.save()
+        barrier()
         saved = f"saved in {self.path}; a resumed run continues from there" if self.path else "nothing was saved"
         epoch = min(self.progress.epoch + 1, self.epochs)
         raise TrainingStopped(f"stopped in epoch {epoch} of {self.epochs}: {saved}")
 
     def save(self) -> None:
-        """Write the checkpoint to `path`, unless `path` is None.
+        """Write the checkpoint to `path`, unless `path` is None. Under mpiexec, only process 0 writes.
 
         Raises CheckpointError if the folder of `path` does not exist, or if the network contains NaN or infinity. In
         this case, the last checkpoint is kept.
         """
-        if self.path is None:
+        if self.path is None or RANK:
             return
         if not self.path.parent.is_dir():
             raise CheckpointError(f"the folder {self.path.parent} of the checkpoint was removed during the training")

@@ -84,7 +84,8 @@ def of_pooling():
 
 
 def of_dropout():
-    return [dropout.dropout(random_arrays(2 * 2048 + 5), np.array([3, 4], np.uint64), 0.3)]
+    x, key = random_arrays(2 * 2048 + 5), np.array([3, 4], np.uint64)
+    return [dropout.dropout(x, key, 0.3), dropout.dropout(x, key, 0.3, 13)]
 
 
 def of_winograd_input():
@@ -162,6 +163,9 @@ FAULTS = {
         ("threadIdx.x + 1", "threadIdx.x", WRONG_RESULT),
         ("high1 ^ words[1] ^ key0", "high1 ^ words[1] ^ key1", WRONG_RESULT),
         (" && first + n < count", "", "out of bounds"),
+        ("if (first + n >= 0)\n", "\n", "out of bounds"),
+        ("philox(start / 8 + ", "philox(", WRONG_RESULT),
+        ("-(start % 8) + ", "", WRONG_RESULT),
         ("    __syncthreads();\n", "", "race|uninitialized"),
         ("* PHILOX_BLOCKS * 8;", "* PHILOX_BLOCKS;", "race|wrong result"),
     ],

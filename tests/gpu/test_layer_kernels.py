@@ -71,13 +71,14 @@ def test_hamilton_product_with_several_blocks():
     p=st.sampled_from((0.0, 0.1, 0.5, 0.999)),
     key=st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1)),
     dtype=dtypes,
+    first=st.sampled_from((0, 1, 8, 2047, 12345)),
     order=orders,
 )
-def test_dropout_draws_the_numbers_of_numpy(size, p, key, dtype, order):
+def test_dropout_draws_the_numbers_of_numpy(size, p, key, dtype, first, order):
     x, key = draw(0, size, dtype=dtype), np.array(key, np.uint64)
-    numbers = np.random.Generator(np.random.Philox(key=key)).random(size, dtype=np.float32)
+    numbers = np.random.Generator(np.random.Philox(key=key)).random(first + size, dtype=np.float32)[first:]
     with kernels_on_cpu(order):
-        y = dropout.dropout(x, key, p)
+        y = dropout.dropout(x, key, p, first)
     np.testing.assert_array_equal(asnumpy(y), asnumpy(x) * ((numbers >= p) * dtype(1 / (1 - p))))
 
 

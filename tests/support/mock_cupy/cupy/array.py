@@ -29,9 +29,11 @@ class ndarray:
 
     # Copies from device to host: on a GPU each of these methods synchronizes
 
-    def get(self) -> np.ndarray:
+    def get(self, out: np.ndarray | None = None) -> np.ndarray:
         log("to_host", self.nbytes)
-        return self._memory.copy()
+        out = np.empty_like(self._memory) if out is None else out
+        out[...] = self._memory
+        return out
 
     def set(self, array: np.ndarray) -> None:
         if not isinstance(array, np.ndarray) or array.dtype != self.dtype:
@@ -133,6 +135,9 @@ class MemoryPointer:
 
 
 ndarray.data = property(lambda self: MemoryPointer(self._memory))
+ndarray.__cuda_array_interface__ = property(  # for a CUDA-aware MPI: the memory of the host is that of the device
+    lambda self: self._memory.__array_interface__ | {"version": 3}
+)
 for _name in PROPERTIES:
     setattr(ndarray, _name, property(lambda self, _name=_name: getattr(self._memory, _name)))
 for _name in VIEWS:

@@ -1,10 +1,18 @@
-"""The module `cupy.cuda` of the mock, with one synchronous device."""
+"""The module `cupy.cuda` of the mock, with synchronous devices.
 
+The environment variable `MOCK_DEVICES` is the number of devices, by default 1. NCCL is available for several devices.
+"""
+
+import os
 import time
 from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
+
+DEVICES = int(os.environ.get("MOCK_DEVICES", "1"))
+nccl = SimpleNamespace(available=DEVICES > 1)
+alloc_pinned_memory = bytearray
 
 
 class CUDARuntimeError(RuntimeError):
@@ -14,11 +22,19 @@ class CUDARuntimeError(RuntimeError):
 class Device:
     """The CPU as a CUDA device."""
 
-    id, compute_capability = 0, "00"
+    compute_capability, current = "00", 0
 
-    def __init__(self, number: int = 0) -> None:
-        if number != 0:
+    def __init__(self, number: int | None = None) -> None:
+        self.id = number = Device.current if number is None else number
+        if not 0 <= number < DEVICES:
             raise CUDARuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
+
+    def use(self) -> None:
+        Device.current = self.id
+
+    @property
+    def pci_bus_id(self) -> str:
+        return f"0000:{self.id:02}:00.0"
 
     def synchronize(self) -> None:
         """Do nothing, since all operations are synchronous."""
@@ -75,7 +91,7 @@ cublas = SimpleNamespace(
 )
 PROPERTIES = {"name": b"a mock on the CPU", "major": 0, "minor": 0, "totalGlobalMem": 0}
 runtime = SimpleNamespace(
-    getDeviceCount=lambda: 1,
+    getDeviceCount=lambda: DEVICES,
     getDeviceProperties=lambda number: PROPERTIES,
     runtimeGetVersion=lambda: 0,
     driverGetVersion=lambda: 0,

@@ -1,0 +1,1 @@
+"""The package `cupyx` of the mock CuPy."""
