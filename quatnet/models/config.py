@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from operator import index
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..checks import checked_count, checked_number
@@ -70,17 +70,16 @@ class Config:
     kernel_size: int = 3
 
     def __post_init__(self) -> None:
-        self._convert("widths", lambda widths: tuple(tuple(map(index, block)) for block in widths))
+        count = partial(checked_count, "each of widths, embedding, classes, mels and kernel_size")
+        self._convert("widths", lambda widths: tuple(tuple(map(count, block)) for block in widths))
         for name in ("classes", "embedding", "mels", "kernel_size"):
-            self._convert(name, index)
+            self._convert(name, count)
         for name in ("block_dropout", "head_dropout"):
             self._convert(name, float)
         self._convert("quaternion", bool)
         channels = [width for block in self.widths for width in block] + [self.embedding]
         if not self.widths or not all(self.widths):
             raise ConfigError(f"expected at least one width in each block, got {self}")
-        for count in (*channels, self.classes, self.mels, self.kernel_size):
-            checked_count("each of widths, embedding, classes, mels and kernel_size", count)
         if self.quaternion and any(width % 4 for width in channels):
             raise ConfigError(f"a quaternion network needs widths divisible by 4, got {self}")
         for rate in (self.block_dropout, self.head_dropout):

@@ -28,7 +28,7 @@ OTHER_ARRAYS = {
     "None": lambda a: None,
     "text": lambda a: "1",
     "set": lambda a: {1, 2},
-    "tensor": lambda a: Tensor(a),
+    "tensor": lambda a: Tensor(a, requires_grad=True),
 }
 
 
