@@ -11,6 +11,7 @@ from ..backend import Array
 from ..distill import Loss, Student, cross_entropy_loss
 from ..errors import ConfigError
 from ..optim import AdamW, Optimizer, one_cycle
+from .checks import check_model
 from .data import Batches, check_labeled_clips
 from .data import evaluate as accuracy_of
 from .loop import Trainer
@@ -37,6 +38,8 @@ def fit(
     sync_batch_norm: bool = True,
 ) -> Progress:
     """Train `model` with a one-cycle learning rate, by default with AdamW, and return its `Progress`.
+
+    The network has one input. A network of several inputs is wrapped in a module that splits one array into its inputs.
 
     Parameters
     ----------
@@ -69,6 +72,7 @@ def fit(
     TrainingStopped
         Ctrl-C was pressed. The checkpoint has been saved.
     """
+    check_model(model)
     if steps_per_epoch is None and not hasattr(batches, "__len__"):
         raise ConfigError("expected steps_per_epoch, the number of batches in an epoch, for batches without a length")
     steps = len(batches) if steps_per_epoch is None else steps_per_epoch  # type: ignore[arg-type]

@@ -28,7 +28,17 @@ from ..optim import Optimizer, clip_grad_norm
 from ..processes import RANK, barrier
 from ..threads import single_threaded_blas
 from . import checkpoint, distributed
-from .checks import as_integer, as_json, check_frontend, check_functions, check_length, check_settings
+from .checks import (
+    as_integer,
+    as_json,
+    check_frontend,
+    check_functions,
+    check_length,
+    check_loss,
+    check_model,
+    check_settings,
+    checked_batch,
+)
 from .data import Batches
 from .interrupt import interrupt_flag
 from .progress import Progress, read_generator_state, read_progress
@@ -82,6 +92,7 @@ class Trainer:
         metadata: dict[str, Any] | None = None,
         sync_batch_norm: bool = True,
     ) -> None:
+        check_model(model)
         check_functions(batches=batches, schedule=schedule, loss=loss, evaluate=evaluate)
         check_settings(optimizer, max_grad_norm, has_score=evaluate is not None or not keep_best)
         epochs, seed = as_integer("epochs", epochs, minimum=1), as_integer("seed", seed, minimum=0)
@@ -165,10 +176,10 @@ class Trainer:
         self.epoch_start_state = self.data_rng.bit_generator.state if not self.progress.step else self.epoch_start_state
         self.data_rng.bit_generator.state = self.epoch_start_state
         clock = time.perf_counter()
-        for x, targets in islice(self.batches(self.data_rng), self.progress.step, None):
+        for batch in islice(self.batches(self.data_rng), self.progress.step, None):
             if self.progress.step == self.steps_per_epoch:
                 raise ConfigError(f"expected steps_per_epoch = {self.steps_per_epoch} batches, got more")
-            self._step(xp.asarray(x), xp.asarray(targets))
+            self._step(*checked_batch(batch))
             clock, before = time.perf_counter(), clock
             self.progress.seconds += clock - before
             self._show(bar)
@@ -188,6 +199,7 @@ class Trainer:
         x, targets = x[share], targets[share]
         logits = self.model(x, train=True, rng=distributed.DropoutGenerator(self.dropout_rng, share))
         loss = self.loss(logits, targets, x)
+        check_loss(loss)
         self._add_to_totals(logits, targets, loss, clips)
         distributed.backward(loss, len(x) / clips, self.optimizer.parameters.values())
         if self.max_grad_norm:
