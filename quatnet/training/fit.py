@@ -40,6 +40,8 @@ def fit(
     """Train `model` with a one-cycle learning rate, by default with AdamW, and return its `Progress`.
 
     The network has one input. A network of several inputs is wrapped in a module that splits one array into its inputs.
+    The history contains the loss of each epoch, and the accuracy if the targets are class probabilities: (N, classes)
+    with at least two classes and the sum 1 for each clip.
 
     Parameters
     ----------

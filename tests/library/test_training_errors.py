@@ -219,6 +219,8 @@ def test_first_non_finite_loss_stops_and_names_the_clips(tmp_path: Path) -> None
         fit(model, loader, seed=5, checkpoint=path)
     names = ", ".join(map(str, batches[step]))
     assert f"step {step + 1} of 3 of epoch 1, with the clips {names};" in str(error.value)
+    assert "max_grad_norm" not in str(error.value)
+    assert "checkpoint" not in str(error.value)
     assert not path.exists()
     assert all(np.isfinite(tensor.data).all() for tensor in model.parameters())  # the step did not change the network
 
@@ -269,7 +271,7 @@ def test_non_finite_gradient_in_the_last_step(tmp_path: Path, path: str | None) 
         step(**options)
 
     trainer.optimizer.step = last_step
-    with pytest.raises(NonFiniteError, match=r"parameters are not finite after epoch 1: classifier.bias; the last"):
+    with pytest.raises(NonFiniteError, match=r"parameters are not finite after epoch 1: classifier.bias; use a lower"):
         trainer.run()
     assert not os.listdir(tmp_path)
 
