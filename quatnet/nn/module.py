@@ -45,6 +45,8 @@ class Module:
     ['weight', 'bias']
     """
 
+    frontend_settings: dict[str, Any] | None  # front end of the training clips, of a trained network
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "__call__" in vars(cls):

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array
-from ..distill import Loss, Student, cross_entropy_loss
+from ..distill import Loss, cross_entropy_loss
 from ..errors import ConfigError
+from ..nn import Module
 from ..optim import AdamW, Optimizer, one_cycle
 from .checks import check_model
 from .data import Batches, check_labeled_clips
@@ -19,7 +20,7 @@ from .progress import Progress
 
 
 def fit(
-    model: Student,
+    model: Module,
     batches: Batches,
     *,
     epochs: int,
@@ -29,7 +30,7 @@ def fit(
     weight_decay: float = 0.05,
     loss: Loss = cross_entropy_loss,
     test: tuple[Array, np.ndarray] | None = None,
-    evaluate: Callable[[Student], float] | None = None,
+    evaluate: Callable[[Module], float] | None = None,
     metric: str = "accuracy",
     seed: int = 0,
     checkpoint: str | os.PathLike | None = None,

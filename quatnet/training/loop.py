@@ -21,9 +21,10 @@ from tqdm import tqdm
 from ..all_reduce import all_reduce
 from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
-from ..distill import Loss, Student, cross_entropy_loss
+from ..distill import Loss, cross_entropy_loss
 from ..errors import CheckpointError, ConfigError, NonFiniteError, TrainingStopped
 from ..graph import Graph, trace
+from ..nn import Module
 from ..optim import Optimizer, clip_grad_norm
 from ..processes import RANK, barrier
 from ..threads import single_threaded_blas
@@ -76,7 +77,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: Student,
+        model: Module,
         batches: Batches,
         optimizer: Optimizer,
         *,
@@ -353,7 +354,7 @@ class Trainer:
         self.dropout_rng.bit_generator.state = dropout_state
 
 
-def _num_correct(model: Student, logits: Array, targets: Array) -> Array:
+def _num_correct(model: Module, logits: Array, targets: Array) -> Array:
     """Return the number of correct clips, or NO_CLASSES if the targets are no class probabilities.
 
     The targets may have soft targets after the classes, and the logits may have features.
