@@ -120,4 +120,4 @@ def run(program: str, path: Path, inputs: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_main(main, stopped="stopped; --resume continues from the last finished epoch")
+    run_main(main, stopped="stopped; --resume continues from the last finished epoch", hint="; see --resume")

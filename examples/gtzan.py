@@ -140,4 +140,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_main(main, stopped="stopped; --resume continues from the last finished epoch")
+    run_main(main, stopped="stopped; --resume continues from the last finished epoch", hint="; see --resume")

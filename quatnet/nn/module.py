@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
+from reprlib import recursive_repr
 from typing import Any
 
 from ..autodiff import Tensor
@@ -44,10 +45,22 @@ class Module:
     ['weight', 'bias']
     """
 
+    frontend_settings: dict[str, Any] | None  # front end of the training clips, of a trained network
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "__call__" in vars(cls):
             cls.__call__ = restores_buffers(cls.__call__)  # type: ignore[method-assign]
+
+    def __call__(self, *_args: Any, **_options: Any) -> Any:
+        name = type(self).__name__
+        raise TypeError(f"{name}: define __call__(self, x, *, train=False, rng=None); quatnet has no forward")
+
+    @recursive_repr()
+    def __repr__(self) -> str:
+        layers = {name: item for name, *_, item in _flatten("", vars(self)) if isinstance(item, Module)}
+        lines = [f"{name}: {layer!r}".replace("\n", "\n  ") for name, layer in layers.items()]
+        return "\n  ".join([type(self).__name__, *lines])
 
     def parameters(self) -> Iterator[Tensor]:
         """Yield every trainable tensor once."""

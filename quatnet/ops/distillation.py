@@ -61,7 +61,9 @@ def mse_loss(features: Tensor, teacher_features: Array) -> Tensor:
     Source: A. Romero and others, FitNets: hints for thin deep nets, 2015, equation 3, here with a mean instead of a
     sum.
     """
-    difference = features.data - constant_like(features, teacher_features, EXPECTED)
+    difference = features.data - constant_like(
+        features, teacher_features, "features and targets of the same shape (N, size)"
+    )
 
     def backward(grad: Array) -> Sequence[Array]:
         return (grad * 2 * difference / difference.size,)

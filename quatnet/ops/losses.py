@@ -66,7 +66,7 @@ def constant_like(outputs: Tensor, constant: Array, expected: str) -> Array:
     array = as_array(constant).astype(outputs.data.dtype, copy=False)
     if array.shape != outputs.shape or array.ndim != 2 or not array.size:
         raise ShapeError(
-            f"expected {expected}, got {outputs.shape} and {array.shape};"
-            " datasets.one_hot converts class labels to targets"
+            f"expected {expected}, got {outputs.shape} and {array.shape}"
+            + ("; datasets.one_hot converts class labels to targets" if "classes" in expected else "")
         )
     return array

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 
 from .. import nn
 from ..conv.fast import algorithms, winograd
+from ..errors import ConfigError
 from ..graph.count import FLOAT_BYTES, Cost, layer_operations
 from ..models import Config, LayerShape
 
@@ -35,8 +36,13 @@ class LayerCost(Cost):
 def layer_costs(config: Config, frames: int) -> Iterator[LayerCost]:
     """Yield the cost of every convolution and linear layer for one clip of `frames` frames.
 
-    Raises ConfigError for too few frames.
+    Raises ConfigError for too few frames, or for a network in place of a config.
     """
+    if not isinstance(config, Config):
+        raise ConfigError(
+            f"expected the config of a network of quatnet.models, got {type(config).__name__}; "
+            "graph.count counts other networks, from graph.trace(network, example)"
+        )
     for layer in config.layers(frames):
         parameters = num_weights(layer) + layer.out_channels * (1 if layer.linear else 2)
         yield LayerCost(layer.name, parameters, *_operations(layer), _multiplications_winograd(layer))

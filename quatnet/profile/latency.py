@@ -10,6 +10,7 @@ import numpy as np
 
 from ..autodiff import Tensor, no_grad
 from ..backend import xp
+from ..checks import checked_count
 from ..graph import Graph, GraphModule, Node, Ref
 from ..graph.count import LAYERS
 from ..graph.nodes import sizes
@@ -18,7 +19,7 @@ from ..graph.nodes import sizes
 def milliseconds_per_clip(model: Callable[..., Any], *clip: np.ndarray, runs: int = 15) -> float:
     """Return the median run time in ms for one clip, such as (frames, mels, 4), after one warm-up run.
 
-    `clip` are the inputs of the network without the batch axis.
+    `clip` are the inputs of the network without the batch axis. Raises ConfigError for fewer than one run.
     """
     return _median(lambda: model(*(array[None] for array in clip)), runs)
 
@@ -42,7 +43,7 @@ def _layer_time(graph: Graph, node: Node, rng: np.random.Generator, runs: int) -
 def _median(run: Callable[[], Tensor], runs: int) -> float:
     times = []
     with no_grad():
-        for _ in range(runs + 1):
+        for _ in range(checked_count("runs", runs) + 1):
             start = time.perf_counter()
             float(run().data.ravel()[0])  # reading a value synchronizes the GPU
             times.append(1000 * (time.perf_counter() - start))

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from ..backend import asnumpy
-from ..distill import Student
 from ..errors import CheckpointError
 from ..graph import Graph, GraphModule
 from ..graph.files import decode, from_json, to_json
 from ..models import Network, build, config_from_dict
 from ..models.build import check_size, is_built_in
+from ..nn import Module
 from ..npz import parse_json, read_npz, write_npz
 
 FORMAT = "quatnet checkpoint 2"
@@ -27,7 +27,7 @@ ArrayGroups = Mapping[str, Mapping[str, np.ndarray]]
 
 def write(
     path: str | os.PathLike,
-    model: Student,
+    model: Module,
     header: Mapping[str, Any],
     groups: ArrayGroups | None = None,
     *,

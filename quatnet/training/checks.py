@@ -1,13 +1,16 @@
 """Checks of the arguments of a training, which are made before the first step."""
 
+import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..backend import Array
+from ..autodiff import Tensor
+from ..backend import Array, xp
 from ..errors import ConfigError, ShapeError
+from ..nn import Module
 from ..optim import Optimizer
 
 
@@ -45,14 +48,63 @@ def check_frontend(model: Any, settings: Mapping[str, Any] | None) -> None:
         )
 
 
+def checked_batch(batch: Iterable[Any]) -> tuple[Array, Array]:
+    """Return (x, targets) as arrays of the backend. Raises ConfigError for a batch with several inputs."""
+    *inputs, targets = batch
+    x = inputs[0] if len(inputs) == 1 else tuple(inputs)
+    if isinstance(x, tuple | list | dict):
+        raise ConfigError(
+            f"fit trains networks of one input, got a {type(x).__name__} of {len(x)} arrays; wrap the network in a "
+            "module whose only input is one array, which __call__ splits into the inputs of the network"
+        )
+    return xp.asarray(x), xp.asarray(targets)
+
+
+CALLS = {  # how each function is called, with an example
+    "batches": "batches(rng), such as DataLoader(inputs, targets)",
+    "schedule": "schedule(step), such as lambda step: 1e-3 for a constant learning rate",
+    "loss": "loss(logits, targets, x), such as lambda y, targets, x: ops.mse_loss(y, targets)",
+    "evaluate": "evaluate(model)",
+}
+
+
 def check_functions(**functions: Any) -> None:
-    """Raise ConfigError unless all arguments are functions. `evaluate` may be None."""
+    """Raise ConfigError unless all arguments are functions that can be called. `evaluate` may be None."""
     for name, function in functions.items():
         if not callable(function) and (function is not None or name != "evaluate"):
-            raise ConfigError(
-                f"expected {name} to be a function, got {type(function).__name__}; a constant learning rate is "
-                "schedule=lambda step: 1e-3, and DataLoader(inputs, targets) is a function for batches"
-            )
+            raise ConfigError(f"expected {name} to be a function, got {type(function).__name__}; define {CALLS[name]}")
+        if function is not None:
+            _check_call(function, CALLS[name], *range(3 if name == "loss" else 1))
+
+
+def check_model(model: Any) -> None:
+    """Raise ConfigError unless `model` is a module that is called as model(x, train=True, rng=...)."""
+    if not isinstance(model, Module):
+        raise ConfigError(
+            f"expected a network derived from nn.Module, with parameters to train, got {type(model).__name__}; "
+            "train a network before it is compiled, and define a function as __call__ of a module"
+        )
+    _check_call(model, "__call__(self, x, *, train=False, rng=None)", 0, train=True, rng=None)
+
+
+def _check_call(function: Callable[..., Any], expected: str, *args: Any, **options: Any) -> None:
+    try:
+        inspect.signature(function).bind(*args, **options)
+    except TypeError as error:
+        name = getattr(function, "__qualname__", type(function).__name__)
+        raise ConfigError(f"expected {expected}; {name} does not accept these arguments: {error}") from None
+    except ValueError:  # a function of C without a signature
+        pass
+
+
+def check_loss(loss: Any) -> None:
+    """Raise ShapeError unless `loss` is a scalar tensor."""
+    if not isinstance(loss, Tensor) or loss.shape:
+        kind, shape = type(loss).__name__, getattr(loss, "shape", ())
+        raise ShapeError(
+            f"expected a loss that is a scalar tensor, got {kind} of shape {shape}; "
+            "compute the loss with quatnet.ops, and average it by ops.mean"
+        )
 
 
 def check_settings(optimizer: Any, max_grad_norm: float | None, *, has_score: bool) -> None:

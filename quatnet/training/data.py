@@ -8,8 +8,8 @@ import numpy as np
 from ..autodiff import no_grad
 from ..backend import Array, asnumpy
 from ..checks import checked_count
-from ..distill import Student
 from ..errors import ShapeError
+from ..nn import Module
 from ..processes import all_gather, own_share
 from ..threads import single_threaded_blas
 from .checks import check_clips, check_frontend, check_labeled_clips
@@ -69,8 +69,8 @@ class DataLoader:
             yield self.augment(x, targets, rng) if self.augment else (x, targets)
 
 
-def predict(model: Student, inputs: Array, *, batch_size: int = 16) -> np.ndarray:
-    """Return the logits (N, classes) of `inputs` (N, frames, mels, 4), in evaluation mode.
+def predict(model: Module, inputs: Array, *, batch_size: int = 16) -> np.ndarray:
+    """Return the logits (N, classes) of `inputs` (N, ...), in evaluation mode.
 
     With several processes, each computes a part of the batches, and all return all logits.
 
@@ -87,8 +87,8 @@ def predict(model: Student, inputs: Array, *, batch_size: int = 16) -> np.ndarra
     return np.concatenate(all_gather(logits))
 
 
-def evaluate(model: Student, inputs: Array, labels: np.ndarray, *, batch_size: int = 16) -> float:
-    """Return the accuracy on `inputs` (N, frames, mels, 4) with `labels` (N,), in evaluation mode.
+def evaluate(model: Module, inputs: Array, labels: np.ndarray, *, batch_size: int = 16) -> float:
+    """Return the accuracy on `inputs` (N, ...) with `labels` (N,), in evaluation mode.
 
     Raises ShapeError for invalid inputs or labels, and ConfigError as `predict` does.
     """

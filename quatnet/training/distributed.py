@@ -11,9 +11,8 @@ import numpy as np
 from ..all_reduce import all_reduce
 from ..autodiff import Tensor
 from ..backend import xp
-from ..distill import Student
 from ..errors import ConfigError
-from ..nn import BatchNorm
+from ..nn import BatchNorm, Module
 from ..processes import SIZE, communicator, own_share
 
 
@@ -35,7 +34,7 @@ class DropoutGenerator(np.random.Generator):
         self.share = share
 
 
-def synchronize_batch_norm(model: Student) -> None:
+def synchronize_batch_norm(model: Module) -> None:
     """Make the batch norms of `model` use the statistics of the global batch.
 
     Raises ConfigError if `model` has running statistics that do not belong to a `BatchNorm`.
@@ -49,7 +48,7 @@ def synchronize_batch_norm(model: Student) -> None:
         norm.synchronized = True
 
 
-def broadcast(model: Student) -> None:
+def broadcast(model: Module) -> None:
     """Copy all parameters and running statistics of process 0 to the other processes."""
     if SIZE > 1:
         model.load_state_dict(communicator().bcast(model.state_dict()))

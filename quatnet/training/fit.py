@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array
-from ..distill import Loss, Student, cross_entropy_loss
+from ..distill import Loss, cross_entropy_loss
 from ..errors import ConfigError
+from ..nn import Module
 from ..optim import AdamW, Optimizer, one_cycle
+from .checks import check_model
 from .data import Batches, check_labeled_clips
 from .data import evaluate as accuracy_of
 from .loop import Trainer
@@ -18,7 +20,7 @@ from .progress import Progress
 
 
 def fit(
-    model: Student,
+    model: Module,
     batches: Batches,
     *,
     epochs: int,
@@ -28,7 +30,7 @@ def fit(
     weight_decay: float = 0.05,
     loss: Loss = cross_entropy_loss,
     test: tuple[Array, np.ndarray] | None = None,
-    evaluate: Callable[[Student], float] | None = None,
+    evaluate: Callable[[Module], float] | None = None,
     metric: str = "accuracy",
     seed: int = 0,
     checkpoint: str | os.PathLike | None = None,
@@ -37,6 +39,10 @@ def fit(
     sync_batch_norm: bool = True,
 ) -> Progress:
     """Train `model` with a one-cycle learning rate, by default with AdamW, and return its `Progress`.
+
+    The network has one input. A network of several inputs is wrapped in a module that splits one array into its inputs.
+    The history contains the loss of each epoch, and the accuracy if the targets are class probabilities: (N, classes)
+    with at least two classes and the sum 1 for each clip.
 
     Parameters
     ----------
@@ -69,6 +75,7 @@ def fit(
     TrainingStopped
         Ctrl-C was pressed. The checkpoint has been saved.
     """
+    check_model(model)
     if steps_per_epoch is None and not hasattr(batches, "__len__"):
         raise ConfigError("expected steps_per_epoch, the number of batches in an epoch, for batches without a length")
     steps = len(batches) if steps_per_epoch is None else steps_per_epoch  # type: ignore[arg-type]

@@ -21,19 +21,31 @@ from tqdm import tqdm
 from ..all_reduce import all_reduce
 from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
-from ..distill import Loss, Student, cross_entropy_loss
+from ..distill import Loss, cross_entropy_loss
 from ..errors import CheckpointError, ConfigError, NonFiniteError, TrainingStopped
 from ..graph import Graph, trace
+from ..nn import Module
 from ..optim import Optimizer, clip_grad_norm
 from ..processes import RANK, barrier
 from ..threads import single_threaded_blas
 from . import checkpoint, distributed
-from .checks import as_integer, as_json, check_frontend, check_functions, check_length, check_settings
+from .checks import (
+    as_integer,
+    as_json,
+    check_frontend,
+    check_functions,
+    check_length,
+    check_loss,
+    check_model,
+    check_settings,
+    checked_batch,
+)
 from .data import Batches
 from .interrupt import interrupt_flag
 from .progress import Progress, read_generator_state, read_progress
 
 LOG_INTERVAL = 10  # steps between two updates of the displayed loss; each update synchronizes the GPU
+NO_CLASSES = -1e9  # number of correct clips of a batch without class probabilities, so that the sum is negative
 
 
 class Trainer:
@@ -65,7 +77,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: Student,
+        model: Module,
         batches: Batches,
         optimizer: Optimizer,
         *,
@@ -82,6 +94,7 @@ class Trainer:
         metadata: dict[str, Any] | None = None,
         sync_batch_norm: bool = True,
     ) -> None:
+        check_model(model)
         check_functions(batches=batches, schedule=schedule, loss=loss, evaluate=evaluate)
         check_settings(optimizer, max_grad_norm, has_score=evaluate is not None or not keep_best)
         epochs, seed = as_integer("epochs", epochs, minimum=1), as_integer("seed", seed, minimum=0)
@@ -165,10 +178,10 @@ class Trainer:
         self.epoch_start_state = self.data_rng.bit_generator.state if not self.progress.step else self.epoch_start_state
         self.data_rng.bit_generator.state = self.epoch_start_state
         clock = time.perf_counter()
-        for x, targets in islice(self.batches(self.data_rng), self.progress.step, None):
+        for batch in islice(self.batches(self.data_rng), self.progress.step, None):
             if self.progress.step == self.steps_per_epoch:
                 raise ConfigError(f"expected steps_per_epoch = {self.steps_per_epoch} batches, got more")
-            self._step(xp.asarray(x), xp.asarray(targets))
+            self._step(*checked_batch(batch))
             clock, before = time.perf_counter(), clock
             self.progress.seconds += clock - before
             self._show(bar)
@@ -188,6 +201,7 @@ class Trainer:
         x, targets = x[share], targets[share]
         logits = self.model(x, train=True, rng=distributed.DropoutGenerator(self.dropout_rng, share))
         loss = self.loss(logits, targets, x)
+        check_loss(loss)
         self._add_to_totals(logits, targets, loss, clips)
         distributed.backward(loss, len(x) / clips, self.optimizer.parameters.values())
         if self.max_grad_norm:
@@ -202,8 +216,7 @@ class Trainer:
 
         The totals are read in every step on a CPU, and every tenth step on a GPU.
         """
-        classes = _num_classes(self.model, logits, targets)
-        correct = _correct(logits.data[:, :classes], targets[:, :classes]).sum()
+        correct = _num_correct(self.model, logits.data, targets)
         sums = xp.stack([loss.data.astype(np.float64) * len(targets), correct.astype(np.float64)])
         self._totals[:2] += all_reduce(sums)
         self._totals[2] += xp.isfinite(self._totals[0])
@@ -217,8 +230,8 @@ class Trainer:
         if not np.isfinite(self.progress.totals[0]):
             raise NonFiniteError(
                 f"the loss is not finite in step {int(finite_steps) + 1} of {self.steps_per_epoch} of epoch "
-                f"{self.progress.epoch + 1}{self._clips(int(finite_steps))}; the last checkpoint is kept; check these "
-                "clips for NaN and infinity, or use a lower learning rate or max_grad_norm"
+                f"{self.progress.epoch + 1}{self._clips(int(finite_steps))}; {self._kept()}check the clips of "
+                "this step for NaN and infinity, or use a lower learning rate"
             )
 
     def _check_parameters(self) -> None:
@@ -227,9 +240,12 @@ class Trainer:
         if not xp.stack(list(finite.values())).all():
             names = ", ".join(name for name, is_finite in finite.items() if not is_finite)
             raise NonFiniteError(
-                f"parameters are not finite after epoch {self.progress.epoch + 1}: {names}; the last checkpoint is "
-                "kept; use a lower learning rate or max_grad_norm"
+                f"parameters are not finite after epoch {self.progress.epoch + 1}: {names}; {self._kept()}use a "
+                "lower learning rate"
             )
+
+    def _kept(self) -> str:
+        return f"the last checkpoint is kept in {self.path}; " if self.path and self.path.exists() else ""
 
     def _clips(self, step: int) -> str:
         """Return the indices of the clips in the batch of `step` as a part of a message, if they are known."""
@@ -243,16 +259,15 @@ class Trainer:
     def _show(self, bar: tqdm) -> None:
         if self.progress.step % LOG_INTERVAL == 1:
             loss, correct, clips = self.progress.totals
-            bar.set_postfix(
-                epoch=self.progress.epoch + 1, loss=f"{loss / clips:.3f}", accuracy=f"{correct / clips:.1%}"
-            )
+            accuracy = {"accuracy": f"{correct / clips:.1%}"} if correct >= 0 else {}
+            bar.set_postfix(epoch=self.progress.epoch + 1, loss=f"{loss / clips:.3f}", **accuracy)
         bar.update()
 
     def _end_epoch(self) -> None:
         distributed.broadcast(self.model)
         progress = self.progress
         loss, correct, clips = progress.totals
-        epoch = {"loss": loss / clips, "accuracy": correct / clips}
+        epoch = {"loss": loss / clips} | ({"accuracy": correct / clips} if correct >= 0 else {})
         if self.evaluate:
             epoch[self.metric] = float(self.evaluate(self.model))
             if not np.isfinite(epoch[self.metric]):
@@ -320,7 +335,7 @@ class Trainer:
             raise CheckpointError(f"{self.path}: {error}") from error
 
     def _load(self, training: dict[str, Any], groups: dict[str, dict[str, np.ndarray]], settings: Any) -> None:
-        metrics = {"loss", "accuracy", *([self.metric] if self.keep_best else [])}
+        metrics = {"loss", *([self.metric] if self.keep_best else [])}
         limits = {"epochs": self.epochs, "steps_per_epoch": self.steps_per_epoch}
         progress = read_progress(training.get("progress"), **limits, metrics=metrics)
         data_state, dropout_state = (
@@ -339,10 +354,18 @@ class Trainer:
         self.dropout_rng.bit_generator.state = dropout_state
 
 
-def _num_classes(model: Student, logits: Tensor, targets: Array) -> int:
-    """Return the number of classes, without features in the logits and soft targets in the targets."""
+def _num_correct(model: Module, logits: Array, targets: Array) -> Array:
+    """Return the number of correct clips, or NO_CLASSES if the targets are no class probabilities.
+
+    The targets may have soft targets after the classes, and the logits may have features.
+    """
+    if not logits.ndim == targets.ndim == 2:
+        return xp.asarray(NO_CLASSES)
     classes = getattr(model, "classes", None) or getattr(getattr(model, "config", None), "classes", None)
-    return classes or min(logits.shape[1], targets.shape[1])
+    classes = classes or min(logits.shape[1], targets.shape[1])
+    logits, targets = logits[:, :classes], targets[:, :classes]
+    is_class = (targets >= 0).all() & (abs(targets.sum(axis=1) - 1) < 0.01).all() & (classes > 1)
+    return xp.where(is_class, _correct(logits, targets).sum(), NO_CLASSES)
 
 
 def _correct(logits: Array, targets: Array) -> Array:

@@ -22,7 +22,9 @@ class Progress:
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
-    totals: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])  # summed loss, correct clips, all clips
+    totals: list[float] = field(
+        default_factory=lambda: [0.0, 0.0, 0.0]
+    )  # summed loss, correct clips (negative: no classes), all clips
     history: list[dict[str, float]] = field(default_factory=list)
 
 

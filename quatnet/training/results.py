@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array
-from ..distill import Student
 from ..graph import count, trace
 from ..models import Network
+from ..nn import Module
 from ..profile import milliseconds_per_clip
 from ..threads import thread_count
 from .data import evaluate
@@ -20,7 +20,7 @@ Row = dict[str, Any]
 
 
 def result_row(
-    name: str, model: Student, inputs: Array, labels: np.ndarray, progress: Progress, *, metric: str = "accuracy"
+    name: str, model: Module, inputs: Array, labels: np.ndarray, progress: Progress, *, metric: str = "accuracy"
 ) -> Row:
     """Return the accuracy and the costs of a trained network.
 
@@ -35,7 +35,7 @@ def result_row(
     return {"name": name, metric: evaluate(model, inputs, labels)} | cost_row(model, inputs[0], progress)
 
 
-def cost_row(model: Student, clip: Array, progress: Progress) -> Row:
+def cost_row(model: Module, clip: Array, progress: Progress) -> Row:
     """Return the costs of a network, and the time and history of its training.
 
     Multiplications and latency are those of one `clip` (frames, mels, 4).

@@ -26,9 +26,9 @@ from support.machines import (
 )
 
 from quatnet import backend
-from quatnet.cli import info
+from quatnet.cli import info, run_main
 from quatnet.cli.main import main
-from quatnet.errors import BackendUnavailable
+from quatnet.errors import BackendUnavailable, CheckpointError, ConfigError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -109,6 +109,15 @@ def test_example_with_an_invalid_backend(example: str) -> None:
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr == "ConfigError: QUATNET_BACKEND='gpu': expected one of numpy, cupy, auto\n"
+
+
+@pytest.mark.parametrize(("kind", "end"), [(CheckpointError, "a file; see --resume"), (ConfigError, "a file")])
+def test_hint_for_an_existing_checkpoint(kind: type[Exception], end: str) -> None:
+    def program() -> None:
+        raise kind("a file")
+
+    with pytest.raises(SystemExit, match=f"^{kind.__name__}: {end}$"):
+        run_main(program, hint="; see --resume")
 
 
 def test_examples_use_run_main() -> None:

@@ -7,7 +7,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from quatnet import audio, datasets, models, nn, plots, training
+from quatnet import audio, datasets, models, nn, ops, plots, training
 from quatnet.errors import CheckpointError, ConfigError, MissingPackageError, ShapeError
 from quatnet.training.loop import Progress
 
@@ -109,6 +109,22 @@ def test_fit_of_network_without_config(tmp_path: Path):
     loaded = training.load_model(path)  # without the class of the network
     np.testing.assert_array_equal(loaded(clips()).numpy(), model(clips()).numpy())
     training.fit(loaded, loader(), epochs=1, checkpoint=tmp_path / "again.npz")
+
+
+@pytest.mark.parametrize("shape", [(24, 1), (24, 3), (24,)])
+def test_regression_has_no_accuracy(tmp_path: Path, shape: tuple[int, ...]):
+    targets = np.random.default_rng(0).random(shape, np.float32)
+    model = nn.Sequential(
+        nn.Flatten(), nn.Linear(12 * 8 * 4, shape[-1] if shape[1:] else 1, rng=np.random.default_rng(0))
+    )
+
+    def loss(outputs, targets, x):
+        return ops.mse_loss(outputs, targets.reshape(outputs.shape))
+
+    options = {"loss": loss, "steps_per_epoch": 2, "checkpoint": tmp_path / "run.npz"}
+    for resume in (False, True):
+        progress = training.fit(model, lambda rng: [(clips(), targets)] * 2, epochs=2, resume=resume, **options)
+        assert [list(epoch) for epoch in progress.history] == [["loss"]] * 2
 
 
 class UntraceableNetwork(OwnNetwork):

@@ -226,6 +226,13 @@ def test_dropout_errors(rate, seed):
         ops.dropout(leaf(np.ones(3)), rate, rng=rng, train=True)
 
 
+@pytest.mark.parametrize("dropout", [ops.dropout, ops.quaternion_dropout])
+@pytest.mark.parametrize("rng", [0, np.random.RandomState(0), "0"])
+def test_dropout_of_another_generator(dropout, rng):
+    with pytest.raises(ConfigError, match="an rng in training, a generator of NumPy"):
+        dropout(leaf(np.ones((1, 4))), 0.5, rng=rng, train=True)
+
+
 # Pooling
 
 

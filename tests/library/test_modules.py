@@ -60,6 +60,29 @@ def test_shared_parameter_is_yielded_once():
     assert len(net.state_dict()) == 4
 
 
+def test_representation_has_one_line_per_layer():
+    model = nn.Sequential(Nested(), nn.ReLU())
+    model.parent = model
+    lines = [
+        "Sequential",
+        "  layers.0: Nested",
+        "    pair.0: Linear",
+        "    pair.1: Linear",
+        "    branches.left: Linear",
+    ]
+    lines += ["    branches.right.0: Linear", "    grid.0.0: Linear", "    grid.1.0: BatchNorm"]
+    assert repr(model).splitlines() == [*lines, "  layers.1: ReLU", "  parent: ..."]
+
+
+def test_network_with_forward():
+    class Network(nn.Module):
+        def forward(self, x):
+            return x
+
+    with pytest.raises(TypeError, match=r"^Network: define __call__\(self, x, .*\); quatnet has no forward$"):
+        Network()(np.zeros(1), train=True)
+
+
 def test_reference_to_the_parent_module_is_skipped():
     net, child = nn.Sequential(), nn.Linear(2, 2, rng=np.random.default_rng(0))
     net.layers.append(child)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from support.modules import parameter_attributes
 
-from quatnet import Tensor
+from quatnet import Tensor, nn
 from quatnet.autodiff import gradcheck
 from quatnet.backend import asnumpy
 from quatnet.errors import ConfigError, ShapeError
 from quatnet.models import CNN, CNNConfig, cnn14, half_width, small_cnn
-from quatnet.profile import count_parameters, layer_costs, milliseconds_per_clip, multiplications
+from quatnet.profile import count_parameters, layer_costs, milliseconds_per_clip, multiplications, network_cost
 
 TINY = CNNConfig(3, True, ((8,), (8, 12)), embedding=8, mels=8)
 
@@ -166,3 +166,14 @@ def test_network_agrees_with_pytorch(quaternion: bool, torch) -> None:
     for name, tensor in model.named_parameters():
         scale = np.abs(expected[name]).max() + 1e-3
         np.testing.assert_allclose(asnumpy(tensor.grad) / scale, expected[name] / scale, atol=2e-4, err_msg=name)
+
+
+def test_cost_of_a_network_in_place_of_its_config():
+    with pytest.raises(ConfigError, match=r"expected the config .*, got Linear; graph\.count counts other networks"):
+        network_cost(nn.Linear(4, 2, rng=np.random.default_rng(0)), np.zeros((1, 4)))
+
+
+@pytest.mark.parametrize("runs", [0, -1, 1.5])
+def test_latency_of_no_runs(runs):
+    with pytest.raises(ConfigError, match="runs must be an integer of at least 1"):
+        milliseconds_per_clip(nn.ReLU(), np.zeros(4), runs=runs)

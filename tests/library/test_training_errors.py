@@ -46,8 +46,14 @@ def fit(model=None, batches=None, **options) -> training.Progress:
 # Arguments
 
 INVALID = {
-    "constant_schedule": ({"schedule": 1e-3}, "expected schedule to be a function, got float; .*lambda step: 1e-3"),
-    "tuple_of_batches": ({"batches": (CLIPS, TARGETS)}, "expected batches to be a function, got tuple; .*DataLoader"),
+    "constant_schedule": (
+        {"schedule": 1e-3},
+        "expected schedule to be a function, got float; .*lambda step: 1e-3 for a const",
+    ),
+    "tuple_of_batches": (
+        {"batches": (CLIPS, TARGETS)},
+        "expected batches to be a function, got tuple; define batches.rng., such as DataLoader[^;]*$",
+    ),
     "loss": ({"loss": "softmax"}, "expected loss to be a function"),
     "evaluate": ({"evaluate": (CLIPS, LABELS)}, "expected evaluate to be a function"),
     "optimizer_class": ({"optimizer": optim.AdamW}, r"such as AdamW\(model.parameters\(\)\)"),
@@ -130,6 +136,75 @@ def test_number_of_batches_of_a_function(count: int) -> None:
         fit(batches=batches)
 
 
+@pytest.mark.parametrize("kind", [tuple, list, lambda pair: dict(enumerate(pair)), None])
+def test_several_inputs_are_refused_before_the_first_step(kind) -> None:
+    model = network()
+    before = model.state_dict()
+
+    def batches(rng):
+        pair = CLIPS[:8], CLIPS[:8]
+        yield (kind(pair), TARGETS[:8]) if kind else (*pair, TARGETS[:8])
+
+    with pytest.raises(ConfigError, match=r"networks of one input, got a (tuple|list|dict) of 2 arrays; wrap"):
+        fit(model, batches, steps_per_epoch=1)
+    np.testing.assert_equal(model.state_dict(), before)
+
+
+class WithoutOptions(nn.Module):
+    def __init__(self) -> None:
+        self.weight = nn.Linear(384, 3, rng=np.random.default_rng(0))
+
+    def __call__(self, x):
+        return self.weight(ops.reshape(x, (len(x), 384)))
+
+
+@pytest.mark.parametrize(
+    ("model", "got"),
+    [
+        (lambda x: x, "expected a network derived from nn.Module, .* got function; .*"),
+        (quatnet.compile(network()), "expected a network derived from nn.Module, .* got Compiled; train .*"),
+        (
+            WithoutOptions(),
+            "expected __call__.self, x, .*, train=False, rng=None.; WithoutOptions does .*unexpected .*'train'",
+        ),
+    ],
+)
+def test_models_that_cannot_be_trained(model, got: str) -> None:
+    with pytest.raises(ConfigError, match=got):
+        fit(model)
+    options = {"epochs": 1, "steps_per_epoch": 1, "schedule": lambda step: 1e-3}
+    with pytest.raises(ConfigError, match=got):
+        Trainer(model, lambda rng: [(CLIPS, TARGETS)], optim.AdamW(network().parameters()), **options)
+
+
+def test_loss_of_two_arguments() -> None:
+    with pytest.raises(
+        ConfigError, match=r"expected loss\(logits, targets, x\), .*lambda.* does not accept .*too many positional"
+    ):
+        fit(loss=lambda logits, targets: ops.mse_loss(logits, targets))
+
+
+@pytest.mark.parametrize(
+    ("loss", "got"),
+    [
+        (lambda logits, targets, x: logits - targets, r"got Tensor of shape \(8, 3\)"),
+        (lambda logits, targets, x: float(logits.data.mean()), r"got float of shape \(\)"),
+        (lambda logits, targets, x: None, r"got NoneType of shape \(\)"),
+    ],
+)
+def test_losses_that_are_no_scalar_tensor(loss, got: str) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(384, 3, rng=np.random.default_rng(0)))
+    before = model.state_dict()
+    with pytest.raises(ShapeError, match=f"scalar tensor, {got}; compute"):
+        fit(model, loss=loss)
+    np.testing.assert_equal(model.state_dict(), before)
+
+
+@pytest.mark.parametrize("schedule", [[1e-3] * 6, dict.fromkeys(range(6), 1e-3)])
+def test_schedule_without_a_signature(schedule) -> None:
+    make_trainer(schedule=schedule.__getitem__).run()
+
+
 # Non-finite values
 
 
@@ -144,6 +219,8 @@ def test_first_non_finite_loss_stops_and_names_the_clips(tmp_path: Path) -> None
         fit(model, loader, seed=5, checkpoint=path)
     names = ", ".join(map(str, batches[step]))
     assert f"step {step + 1} of 3 of epoch 1, with the clips {names};" in str(error.value)
+    assert "max_grad_norm" not in str(error.value)
+    assert "checkpoint" not in str(error.value)
     assert not path.exists()
     assert all(np.isfinite(tensor.data).all() for tensor in model.parameters())  # the step did not change the network
 
@@ -194,7 +271,7 @@ def test_non_finite_gradient_in_the_last_step(tmp_path: Path, path: str | None) 
         step(**options)
 
     trainer.optimizer.step = last_step
-    with pytest.raises(NonFiniteError, match=r"parameters are not finite after epoch 1: classifier.bias; the last"):
+    with pytest.raises(NonFiniteError, match=r"parameters are not finite after epoch 1: classifier.bias; use a lower"):
         trainer.run()
     assert not os.listdir(tmp_path)
 
