@@ -18,6 +18,8 @@ Source: R. Thakur, R. Rabenseifner, W. Gropp, Optimization of collective communi
 import math
 from typing import NamedTuple
 
+from quatnet.cli import run_main
+
 PROCESSES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -137,4 +139,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

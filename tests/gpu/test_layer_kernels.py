@@ -17,6 +17,7 @@ from support.strategies import seeds
 from quatnet import Tensor, ops, quaternion
 from quatnet.backend import asnumpy, xp
 from quatnet.kernels import adam, dropout, hamilton, normalize, pooling
+from quatnet.training.distributed import DropoutGenerator
 
 pytestmark = needs_compiler
 TOLERANCE = {np.float32: {"rtol": 1e-4, "atol": 1e-5}, np.float64: {"rtol": 1e-11, "atol": 1e-11}}
@@ -94,6 +95,16 @@ def test_dropout_of_the_op_does_not_depend_on_the_backend(shape):
             results.append((asnumpy(y.data), asnumpy(tensor.grad)))
     np.testing.assert_array_equal(*(result[0] for result in results))
     np.testing.assert_array_equal(*(result[1] for result in results))
+
+
+@pytest.mark.parametrize("enabled", [kernels_disabled, kernels_enabled])
+def test_dropout_of_a_share_is_a_part_of_the_dropout_of_the_batch(enabled):
+    x = xp.asarray(np.ones((6, 5, 7), np.float32))
+    with enabled():
+        whole = ops.dropout(x, 0.4, rng=np.random.default_rng(2), train=True).data
+        for share in (slice(0, 2), slice(2, 5), slice(5, 6)):
+            part = ops.dropout(x[share], 0.4, rng=DropoutGenerator(np.random.default_rng(2), share), train=True).data
+            np.testing.assert_array_equal(asnumpy(part), asnumpy(whole[share]))
 
 
 # Batch normalization
