@@ -15,7 +15,7 @@ from . import onnx_frontend
 from .fold import fold
 from .module import GraphModule
 from .nodes import Batch, Graph, Node, Ref, Shape, leaves, sizes
-from .onnx_ops import EXPORTERS
+from .onnx_ops import ARITHMETIC, EXPORTERS
 
 OPSET, IR_VERSION = 17, 8  # the oldest versions with all operators, which most runtimes read
 ACTIVATIONS = {"softmax": "Softmax", "sigmoid": "Sigmoid"}
@@ -58,6 +58,9 @@ class Builder:
 
     def value(self, ref: Any, *, first: bool = False) -> str:
         """Return the ONNX name of an argument, with channels last or channels first."""
+        if isinstance(ref, Batch):
+            batch = self.node("Gather", self.node("Shape", self.last[next(iter(self.graph.inputs))]), self.integers(0))
+            return self.node("Mul", self.node("Cast", batch, to=1), self.constant(ref.factor))  # 1 is float32
         if not isinstance(ref, Ref):
             return self.constant(ref)
         if ref.name in self.graph.arrays:
@@ -135,6 +138,8 @@ def to_onnx(
 def _export_node(builder: Builder, node: Node) -> None:
     if node.op not in EXPORTERS or node.arguments.get("train") is True:
         raise ConfigError(f"no ONNX export of the operation {node.op} ({node.name})")
+    if node.op not in (*ARITHMETIC, "reshape") and any(isinstance(item, Batch) for item in leaves(node.arguments)):
+        raise ConfigError(f"no ONNX export of {node.op} with the batch size as an argument ({node.name})")
     EXPORTERS[node.op](builder, node)
 
 

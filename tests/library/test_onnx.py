@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.graph_networks import NETWORKS, image, randomize
 
-from quatnet import graph, ops, prune
+from quatnet import Tensor, graph, ops, prune
 from quatnet.audio import FrontEnd
 from quatnet.backend import asnumpy
 from quatnet.errors import ConfigError, MissingPackageError
@@ -175,3 +175,25 @@ def test_missing_package(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     with pytest.raises(MissingPackageError, match=r"pip install quatnet-numpy\[onnx\]"):
         graph.to_onnx(graph.trace(ops.relu, image(2, 3)), tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        lambda x: ops.sum(x, axis=1) / x.shape[0],
+        lambda x: x * x.shape[0],
+        lambda x: x / len(x),
+        lambda x: ops.mean(x, axis=1) + 3 * x.shape[0],
+    ],
+)
+def test_batch_size_as_a_number_in_arithmetic(network, tmp_path):
+    graph.to_onnx(graph.trace(lambda x: network(Tensor(x)), np.ones((2, 8), np.float32)), tmp_path / "net.onnx")
+    for batch in (1, 2, 5):
+        x = np.arange(8 * batch, dtype=np.float32).reshape(batch, 8)
+        np.testing.assert_allclose(run(tmp_path / "net.onnx", x)[0], asnumpy(network(Tensor(x)).data), rtol=1e-5)
+
+
+def test_batch_size_as_another_argument_is_refused(tmp_path):
+    g = graph.trace(lambda x: Tensor(x)[: x.shape[0]], np.ones((2, 8), np.float32))
+    with pytest.raises(ConfigError, match=r"batch size as an argument \(getitem.1\)"):
+        graph.to_onnx(g, tmp_path / "net.onnx")
