@@ -90,8 +90,8 @@ def _run(model: Callable[..., Any], arrays: dict, entries: dict, *, train: bool)
 
 
 def _longer(array: Array) -> Array:
-    """Return `array` with one more entry along the batch axis."""
-    return xp.concatenate([array, array[:1]])
+    """Return `array` (N, ...) with 2N + 1 entries along the batch axis."""
+    return xp.concatenate([array, array, array[:1]])
 
 
 def _other_values(array: Array) -> Array:

@@ -198,3 +198,19 @@ def test_count_of_a_matrix_product_and_a_hamilton_product():
     assert cost.multiplications_16 == 3 * 3 * 5
     cost = graph.count(graph.trace(lambda x: ops.hamilton_product(x, x), np.ones((2, 3, 4))))
     assert (cost.multiplications_16, cost.multiplications_8) == (3 * 16, 3 * 8)
+
+
+@pytest.mark.parametrize(
+    ("network", "place"),
+    [
+        (lambda x: Tensor(x)[: x.shape[0] // 2], "getitem, argument index"),
+        (lambda x: Tensor(x)[: (x.shape[0] + 1) // 2], "getitem, argument index"),
+        (lambda x: Tensor(x) * (1 / x.shape[0]), "mul, argument other"),
+        (lambda x: Tensor(x) * x.shape[0] ** 2, "mul, argument other"),
+        (lambda x: Tensor(x) * float(ops.mean(x)), "mul, argument other"),
+    ],
+)
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_number_that_is_no_multiple_of_the_batch_size_is_refused(network, place, batch):
+    with pytest.raises(ConfigError, match=place):
+        graph.trace(network, draw(0, batch, 8))
