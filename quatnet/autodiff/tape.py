@@ -29,14 +29,15 @@ def no_grad() -> Iterator[None]:
     statement, recording remains disabled in its caller until the generator leaves the statement, as for `np.errstate`.
     """
     end = Event()
-    _no_grad_ends.set((*_open_statements(), end))
+    _no_grad_ends.set((*open_statements(), end))
     try:
         yield
     finally:
         end.set()
 
 
-def _open_statements() -> list[Event]:
+def open_statements() -> list[Event]:
+    """Return one event for each open `with` statement of no_grad."""
     return [end for end in _no_grad_ends.get() if not end.is_set()]
 
 
@@ -61,7 +62,7 @@ class Node:
         """Store `parents` and `backward` if recording is enabled and a parent requires a gradient."""
         for parent in parents:
             data_of(parent)
-        if any(parent.requires_grad for parent in parents) and not _open_statements():
+        if any(parent.requires_grad for parent in parents) and not open_statements():
             self.requires_grad = True
             self._parents, self._backward = tuple(parents), backward
 

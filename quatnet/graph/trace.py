@@ -30,7 +30,8 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
 
     The network runs twice: in evaluation with `example`, and in training with other values and another batch size. A
     running statistic does not change. If the operations of both runs differ, the graph has the operations of the
-    evaluation, and a warning says so.
+    evaluation. A warning and a note of the graph say so, also if Python code reads values of tensors with `item`,
+    `float`, `bool` or `numpy`, or if a part of the network runs in `no_grad`. Reading `.data` gives no warning.
 
     Raises
     ------
@@ -51,7 +52,7 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
     keys = ["input"] if len(arrays) == 1 else [f"input_{n}" for n in range(len(arrays))]
     inputs, entries = dict(zip(keys, arrays, strict=True)), _entries(model)
     first = _run(model, inputs, entries, train=False)
-    notes = ["Python code has read values of tensors; they are constants of the graph"] if first[0].num_reads else []
+    notes = list(first[0].notes)
     try:
         second = _run(model, {key: _other_values(array) for key, array in inputs.items()}, entries, train=True)
         calls, outputs = merge(first, second, len(arrays[0]))
@@ -59,7 +60,8 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
         similar = {key: _longer(array) * array.dtype.type(1 + 2**-10) for key, array in inputs.items()}
         calls, outputs = merge(first, _run(model, similar, entries, train=False), len(arrays[0]))
         notes.append(NOTE)
-        warnings.warn(NOTE, stacklevel=2)
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
     return _build(inputs, entries, calls, outputs, first[0].arrays, notes)
 
 

@@ -8,7 +8,7 @@ import pytest
 from support.arrays import draw
 from support.graph_networks import NETWORKS
 
-from quatnet import Tensor, graph, nn, ops
+from quatnet import Tensor, graph, nn, no_grad, ops
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import ConfigError, ShapeError
 from quatnet.models import build, from_name
@@ -214,3 +214,24 @@ def test_count_of_a_matrix_product_and_a_hamilton_product():
 def test_number_that_is_no_multiple_of_the_batch_size_is_refused(network, place, batch):
     with pytest.raises(ConfigError, match=place):
         graph.trace(network, draw(0, batch, 8))
+
+
+def in_no_grad(x):
+    with no_grad():
+        x = ops.relu(x)
+    return x * 2.0
+
+
+@pytest.mark.parametrize(
+    ("network", "note"),
+    [
+        (lambda x: Tensor(x) * (2.0 if Tensor(x).numpy().max() > 0 else 1.0), "read values"),
+        (lambda x: Tensor(x) * (2.0 if ops.sum(x * x) > 0 else 1.0), "read values"),
+        (in_no_grad, "no_grad"),
+    ],
+)
+def test_read_values_and_no_grad_are_noted_with_a_warning(network, note):
+    with pytest.warns(UserWarning, match=note), no_grad():
+        g = graph.trace(network, np.ones((2, 3)))
+    assert len(g.notes) == 1
+    assert note in str(g)
