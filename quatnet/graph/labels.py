@@ -282,7 +282,7 @@ def _segments(a: tuple[int, ...], b: tuple[int, ...]) -> Iterator[tuple[list[int
 
 QUATERNION_NORMS = ("QuaternionBatchNorm", "WhiteningBatchNorm", "quaternion_batch_norm", "whitening_batch_norm")
 _TABLE: dict[Callable[[Labels, Node], Axes], str] = {
-    _same: "relu exp log sigmoid tanh pow dropout",
+    _same: "relu exp log sigmoid tanh pow dropout detach",
     _pool: "avg_pool2d max_pool2d",
     _same_quaternions: "quaternion_dropout norm_max_pool2d",
     _weighted: "conv1d conv2d conv_transpose2d linear quaternion_conv1d quaternion_conv2d quaternion_conv_transpose2d "
@@ -291,7 +291,7 @@ _TABLE: dict[Callable[[Labels, Node], Axes], str] = {
     _norm: "BatchNorm batch_norm " + " ".join(QUATERNION_NORMS),
     _mod_relu: "mod_relu",
     _quaternion_norm: "quaternion_norm",
-    _arithmetic: "add mul truediv",
+    _arithmetic: "add mul truediv eq ne lt le gt ge",
     _reduce: "mean sum max",
     _transpose: "transpose",
     _concatenate: "concatenate",

@@ -235,3 +235,21 @@ def test_read_values_and_no_grad_are_noted_with_a_warning(network, note):
         g = graph.trace(network, np.ones((2, 3)))
     assert len(g.notes) == 1
     assert note in str(g)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        lambda x: x * (x > 0),
+        lambda x: x * (x >= 0.5) * (x < 1.5) * (x <= 2) * (x != 1) + (x == 0),
+        lambda x: x * x.detach(),
+    ],
+)
+def test_comparisons_and_detach_are_operations(network):
+    module = graph.GraphModule(graph.trace(network, draw(0, 2, 3)))
+    x, y = (Tensor(draw(1, 4, 3), requires_grad=True) for _ in range(2))
+    a, b = network(x), module(y)
+    a.backward(draw(2, 4, 3))
+    b.backward(draw(2, 4, 3))
+    assert (a.data == b.data).all()
+    assert (x.grad == y.grad).all()
