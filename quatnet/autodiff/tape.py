@@ -104,6 +104,10 @@ def apply_backward(node: Node, backward: Backward, grad: Array | None) -> list[t
     if len(grads) != len(parents):
         raise ShapeError(f"expected {len(parents)} gradients from backward, one per parent; got {len(grads)}")
     pairs = [(p, g) for p, g in zip(parents, grads, strict=True) if p.requires_grad and g is not None]
+    for n, (parent, g) in enumerate(zip(parents, grads, strict=True)):
+        if parent.requires_grad and g is not None and g.shape != parent.data.shape:
+            expected = f"argument {n} of an op: expected a gradient of shape {parent.data.shape}"
+            raise ShapeError(f"{expected}, got {g.shape}; check backward")
     # The result of float32 and float64 operands is float64. The gradient of the float32 operand is cast to float32.
     return [(p, g if p.data.dtype == node.data.dtype else g.astype(p.data.dtype)) for p, g in pairs]
 
