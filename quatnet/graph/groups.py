@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, xp
+from ..backend import Array, asnumpy, xp
 from ..errors import ConfigError
 from .labels import Labels, expand_index, is_depthwise
 from .nodes import Graph, Node
@@ -120,9 +120,12 @@ def _removed_labels(groups: ChannelGroups, keep: Mapping[str, Any]) -> np.ndarra
     for name, channels in keep.items():
         if name not in by_name:
             raise ConfigError(f"expected names among {', '.join(by_name)}, got {name!r}")
-        size, indices = by_name[name].size, [int(index) for index in channels]
-        if not indices or not set(indices) <= set(range(size)) or len(set(indices)) < len(indices):
-            raise ConfigError(f"{name}: expected at least one of the filters 0 to {size - 1}, each once, got {indices}")
+        size, indices = by_name[name].size, asnumpy(channels)
+        valid = indices.dtype.kind in "iu" and indices.ndim == 1 and set(indices.tolist()) <= set(range(size))
+        if not valid or not len(indices) == len(set(indices.tolist())) > 0:
+            raise ConfigError(
+                f"{name}: expected at least one of the filters 0 to {size - 1}, each once, got {channels}"
+            )
         removed.append(np.delete(by_name[name].labels, indices))
     return np.concatenate(removed)
 

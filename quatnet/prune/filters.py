@@ -32,6 +32,8 @@ def trace_groups(
     `example` is an example input. It is not needed for networks of `quatnet.models`, for a `GraphModule`, and if `keep`
     is the result of `select`. Raises ConfigError if it is needed and missing.
     """
+    if not isinstance(keep, Mapping | None):
+        raise ConfigError(f"expected the filters to keep by group, such as the result of select, got {keep!r}")
     graph = getattr(keep, "graph", None)
     if example is None and isinstance(model, Network):
         example = model.example_input()
