@@ -8,7 +8,7 @@ pooling, activations, sums and of the transforms of weights are not counted.
 import math
 from dataclasses import dataclass, fields
 
-from .module import format_shape
+from .module import GraphModule, as_graph, format_shape
 from .nodes import Graph, Node, sizes
 
 REAL_LAYERS = ("conv1d", "conv2d", "conv_transpose2d", "linear", "matmul")
@@ -50,7 +50,7 @@ class GraphCost(Cost):
     nodes: tuple[Cost, ...] = ()
 
 
-def count(graph: Graph) -> GraphCost:
+def count(graph: Graph | GraphModule) -> GraphCost:
     """Return the cost of a graph for one clip.
 
     >>> import numpy as np; from quatnet import graph, nn
@@ -59,7 +59,7 @@ def count(graph: Graph) -> GraphCost:
     >>> cost.parameters, cost.multiplications_16, cost.multiplications_8
     (12, 32, 16)
     """
-    seen: set[str] = set()
+    graph, seen = as_graph(graph), set[str]()
     costs = tuple(_cost(graph, node, seen) for node in graph.nodes)
     totals = {key: sum(getattr(cost, key) for cost in costs) for key in [field.name for field in fields(Cost)[1:]]}
     return GraphCost("network", **totals, nodes=costs)

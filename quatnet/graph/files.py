@@ -12,7 +12,7 @@ from ..autodiff.op import OPS
 from ..backend import asnumpy, xp
 from ..errors import CheckpointError
 from ..npz import parse_json, read_npz, write_npz
-from .module import GraphModule
+from .module import GraphModule, as_graph
 from .nodes import Batch, Graph, Node, Ref, Runtime, leaves
 
 FORMAT = "quatnet graph 1"
@@ -34,7 +34,7 @@ def save(graph: Graph | GraphModule, path: str | os.PathLike) -> None:
 
     The file is complete or not written at all.
     """
-    graph = graph.current_graph() if isinstance(graph, GraphModule) else graph
+    graph = as_graph(graph)
     text = json.dumps({"format": FORMAT, **to_json(graph)}, allow_nan=False)
     arrays: dict[str, Any] = {f"array/{name}": asnumpy(array) for name, array in graph.arrays.items()}
     write_npz(path, {"graph": np.array(text)} | arrays)

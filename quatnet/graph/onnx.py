@@ -13,7 +13,7 @@ from ..errors import ConfigError, MissingPackageError
 from ..files import atomic_write
 from . import onnx_frontend
 from .fold import fold
-from .module import GraphModule
+from .module import GraphModule, as_graph
 from .nodes import Batch, Graph, Node, Ref, Shape, leaves, sizes
 from .onnx_ops import ARITHMETIC, EXPORTERS
 
@@ -114,7 +114,7 @@ def to_onnx(
         import onnx
     except ImportError as error:
         raise MissingPackageError("to_onnx needs the package onnx: pip install quatnet-numpy[onnx]") from error
-    graph = graph.current_graph() if isinstance(graph, GraphModule) else graph
+    graph = as_graph(graph)
     builder = Builder(fold(graph, expand=False))
     inputs = {name: ("N", *sizes(shape)[1:]) for name, shape in graph.inputs.items()}
     if frontend is not None:
