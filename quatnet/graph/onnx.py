@@ -97,16 +97,19 @@ def to_onnx(
     Parameters
     ----------
     graph : graph of the network, or a `GraphModule`
-    path : file to write
+    path : file to write. The input is named "input", and several inputs as the arguments of the network. The output is
+        named "logits", and several outputs by key, or "output_0", "output_1" and so on
     frontend : front end to include. The input of the file is then a waveform (N, frontend.samples) at the sample rate
         of the front end, and the default of `activation` is "softmax"
-    classes : names of the classes, stored in the metadata with the sample rate in Hz and the clip length in seconds
+    classes : names of the classes, as many as the outputs. They are stored in the metadata, with the sample rate in Hz
+        and the clip length in seconds
     activation : "softmax" or "sigmoid" to return probabilities instead of logits
 
     Raises
     ------
     ConfigError
-        An operation has no ONNX export, dropout is active in evaluation, or the front end does not fit the network.
+        An operation has no ONNX export, dropout is active in evaluation, the front end does not fit the network, or
+        the number of classes is not that of the outputs.
     MissingPackageError
         The package onnx is not installed.
     """
@@ -125,7 +128,12 @@ def to_onnx(
         activation = activation or "softmax"
     for node in builder.graph.nodes:
         _export_node(builder, node)
-    outputs = [_output(builder, ref, activation) for ref in leaves(builder.graph.outputs)]
+    names = [f"output_{name}" if name in inputs else name for name in _output_names(builder.graph.outputs)]
+    outputs = list(leaves(builder.graph.outputs))
+    lengths = [builder.shape(ref)[-1:] for ref in outputs]
+    if classes and (len(classes),) not in lengths:
+        raise ConfigError(f"expected as many classes as outputs, {lengths}, got {len(classes)} classes")
+    outputs = [_output(builder, ref, name, activation) for ref, name in zip(outputs, names, strict=True)]
     metadata = {"classes": json.dumps(list(classes))} if classes else {}
     if frontend is not None:
         metadata |= {"sample_rate_hz": str(frontend.sample_rate_hz), "clip_seconds": str(frontend.clip_seconds)}
@@ -143,12 +151,23 @@ def _export_node(builder: Builder, node: Node) -> None:
     EXPORTERS[node.op](builder, node)
 
 
-def _output(builder: Builder, ref: Ref, activation: str | None) -> tuple[str, list[Any]]:
-    """Return the name and the shape of an output."""
+def _output_names(outputs: Any, name: str = "") -> list[str]:
+    """Return a name for each output: keys of dicts and positions, or "logits" for one tensor."""
+    if isinstance(outputs, dict):
+        pairs = [(f"{name}_{key}" if name else str(key), item) for key, item in outputs.items()]
+    elif type(outputs) in (tuple, list):
+        pairs = [(f"{name or 'output'}_{n}", item) for n, item in enumerate(outputs)]
+    else:
+        return [name or "logits"]
+    return [found for key, item in pairs for found in _output_names(item, key)]
+
+
+def _output(builder: Builder, ref: Ref, name: str, activation: str | None) -> tuple[str, list[Any]]:
+    """Add an output, and return its name and shape."""
     if activation not in (None, *ACTIVATIONS):
         raise ConfigError(f"expected activation softmax, sigmoid or None, got {activation!r}")
-    name = builder.value(ref)
-    name = builder.node(ACTIVATIONS[activation], name) if activation else builder.node("Identity", name)
+    builder.node(ACTIVATIONS[activation] if activation else "Identity", builder.value(ref))
+    builder.nodes[-1].output[0] = name
     lengths = ["N" if n == Batch() else None if isinstance(n, Batch) else n for n in builder.shape(ref)]
     return name, lengths
 

@@ -49,8 +49,8 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
     arrays = [Tensor(item).data for item in (example if isinstance(example, tuple) else (example,))]
     if not arrays or any(array.ndim == 0 or not len(array) for array in arrays):
         raise ShapeError("expected an example input (N, ...) with a batch axis, or a tuple of inputs")
-    keys = ["input"] if len(arrays) == 1 else [f"input_{n}" for n in range(len(arrays))]
-    inputs, entries = dict(zip(keys, arrays, strict=True)), _entries(model)
+    entries = _entries(model)
+    inputs = dict(zip(_input_names(model, len(arrays), entries), arrays, strict=True))
     first = _run(model, inputs, entries, train=False)
     notes = list(first[0].notes)
     try:
@@ -71,6 +71,14 @@ def _entries(model: Callable[..., Any]) -> dict[int, tuple[str, Any]]:
     for name, _, _, item in owner._entries() if isinstance(owner, Module) else ():
         entries.setdefault(id(item), (name, item))
     return entries
+
+
+def _input_names(model: Callable[..., Any], count: int, entries: dict) -> list[str]:
+    """Return "input", or the names of the arguments of the network if it has several inputs."""
+    arguments = [p.name for p in inspect.signature(model).parameters.values() if p.kind <= p.POSITIONAL_OR_KEYWORD]
+    if len(arguments) < count or {name for name, _ in entries.values()} & set(arguments):
+        arguments = [f"input_{n}" for n in range(count)]
+    return ["input"] if count == 1 else arguments[:count]
 
 
 def _run(model: Callable[..., Any], arrays: dict, entries: dict, *, train: bool) -> tuple[Recorder, Any]:
