@@ -21,7 +21,7 @@ class Labels:
     """Labels of a graph.
 
     `of` maps each name to the labels of its axes. `producers` and `consumers` are the weights whose last and last but
-    one axis are output and input channels, with the name of the node.
+    one axis are output and input channels, with the name of a node; for `producers`, of the first node.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -121,7 +121,7 @@ def _weighted(t: Labels, node: Node) -> Axes:
     groups, inputs, outputs = node.arguments.get("groups", 1), w[-2], w[-1]
     is_quaternion, name = node.op.startswith("quaternion"), node.arguments["w"].name
     channels = t.quaternions(x[-1]) if is_quaternion else x[-1]
-    t.producers[name] = node.name
+    t.producers.setdefault(name, node.name)
     if is_depthwise(t.graph, node):  # one filter or several filters for each input channel
         t.unite(outputs, np.repeat(channels, len(outputs) // groups))
     else:
@@ -149,7 +149,7 @@ def _matmul(t: Labels, node: Node) -> Axes:
         return _fixed(t, node, f"matrix product of two results ({node.name})")
     x, w = t.args(node, "self", "other")
     t.unite(w[0], x[-1])
-    t.producers[name] = t.consumers[name] = node.name
+    t.consumers[name] = t.producers.setdefault(name, node.name)
     return [*x[:-1], w[1]]
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from quatnet import nn, prune
+from quatnet import graph, nn, ops, prune
 from quatnet.errors import ConfigError
 
 RNG = np.random.default_rng(0)
@@ -45,3 +45,22 @@ def test_criterion_by_name(name):
     by_name, by_function = (prune.select(MODEL, 0.5, example=X, criterion=c) for c in (name, prune.CRITERIA[name]))
     assert {k: v.tolist() for k, v in by_name.items()} == {k: v.tolist() for k, v in by_function.items()}
     assert len(prune.select(MODEL, 0.5, example=X, criterion="random")["layers.0"]) == 2
+
+
+def test_group_of_a_layer_called_twice_has_the_name_of_the_layer():
+    class Twice(nn.Module):
+        def __init__(self):
+            self.a, self.b, self.head = (nn.Linear(4, n, rng=RNG) for n in (4, 4, 2))
+
+        def __call__(self, x):
+            h = self.a(x)
+            return self.head(self.b(ops.relu(self.a(ops.relu(self.b(h))) + h)))
+
+    assert [group.name for group in graph.channel_groups(graph.trace(Twice(), X))] == ["a"]
+
+
+def test_network_without_groups_is_refused_with_the_reasons():
+    with pytest.raises(ConfigError, match=r"no filters .* can be removed \(weight: output of the network\)"):
+        prune.select(nn.Linear(4, 2, rng=RNG), 0.5, example=X)
+    with pytest.raises(ConfigError, match="it has no layers with filters"):
+        prune.prune_filters(ops.relu, {"a": [0]}, example=X)
