@@ -24,7 +24,8 @@ class Cost:
     Parameters
     ----------
     parameters
-        Number of trained parameters. A parameter of several nodes belongs to the first node.
+        Number of trained parameters, without tensors with requires_grad=False. A parameter of several nodes belongs to
+        the first node.
     multiplications_16, multiplications_8
         Real multiplications with 16 and with 8 real products for each quaternion product. The numbers are equal for a
         real layer.
@@ -105,8 +106,8 @@ def layer_operations(op: str, x: Sizes, w: Sizes, result: Sizes, *, has_bias: bo
 
 
 def table(graph: Graph) -> str:
-    """Return the nodes of a graph as text: name, op, shape, parameters and multiplications."""
-    rows: list[tuple[str, ...]] = [("node", "op", "shape", "parameters", "mult. 16", "mult. 8")]
+    """Return the nodes of a graph as text: name, op, shape, trained parameters and multiplications."""
+    rows: list[tuple[str, ...]] = [("node", "op", "shape", "trained parameters", "mult. 16", "mult. 8")]
     cost = count(graph)
     for node, part in zip(graph.nodes, cost.nodes, strict=True):
         rows.append((node.name, node.op, format_shape(node.shape), *_numbers(part)))

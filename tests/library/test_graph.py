@@ -253,3 +253,11 @@ def test_comparisons_and_detach_are_operations(network):
     b.backward(draw(2, 4, 3))
     assert (a.data == b.data).all()
     assert (x.grad == y.grad).all()
+
+
+def test_frozen_weights_are_not_counted_as_trained_parameters():
+    layer = nn.Linear(4, 2, rng=np.random.default_rng(0))
+    layer.weight.requires_grad = False
+    g = graph.trace(layer, np.ones((2, 4)))
+    assert graph.count(g).parameters == 2
+    assert "trained parameters" in str(g)
