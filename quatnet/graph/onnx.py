@@ -36,13 +36,13 @@ class Builder:
         """Add an ONNX node, and return the name of its output, or a list of names."""
         from onnx import helper
 
-        names = [f"v{len(self.nodes)}_{n}" for n in range(outputs)]
+        names = [f"value/{len(self.nodes)}/{n}" for n in range(outputs)]
         self.nodes.append(helper.make_node(op, list(inputs), names, **attributes))
         return names[0] if outputs == 1 else names
 
     def constant(self, array: Any, dtype: Any = np.float32) -> str:
         """Add a constant, and return its name."""
-        name = f"c{len(self.constants)}"
+        name = f"constant/{len(self.constants)}"
         self.constants[name] = np.array(array, dtype=dtype, order="C")
         return name
 

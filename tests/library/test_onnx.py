@@ -203,7 +203,7 @@ def test_batch_size_as_another_argument_is_refused(tmp_path):
     ("network", "inputs", "outputs"),
     [
         (lambda x: x * 2.0, ["input"], ["logits"]),
-        (lambda a, b: (a + b, a * b), ["a", "b"], ["output_0", "output_1"]),
+        (lambda c0, v0_0: (c0 + 2.0, c0 * v0_0), ["c0", "v0_0"], ["output_0", "output_1"]),
         (lambda left, right: {"sum": left + right, "left": [left * 2.0]}, ["left", "right"], ["sum", "left_0"]),
         (lambda x, *more: {"x": x * more[0], "input_0": x}, ["input_0", "input_1"], ["x", "output_input_0"]),
     ],
