@@ -29,14 +29,15 @@ def no_grad() -> Iterator[None]:
     statement, recording remains disabled in its caller until the generator leaves the statement, as for `np.errstate`.
     """
     end = Event()
-    _no_grad_ends.set((*_open_statements(), end))
+    _no_grad_ends.set((*open_statements(), end))
     try:
         yield
     finally:
         end.set()
 
 
-def _open_statements() -> list[Event]:
+def open_statements() -> list[Event]:
+    """Return one event for each open `with` statement of no_grad."""
     return [end for end in _no_grad_ends.get() if not end.is_set()]
 
 
@@ -61,7 +62,7 @@ class Node:
         """Store `parents` and `backward` if recording is enabled and a parent requires a gradient."""
         for parent in parents:
             data_of(parent)
-        if any(parent.requires_grad for parent in parents) and not _open_statements():
+        if any(parent.requires_grad for parent in parents) and not open_statements():
             self.requires_grad = True
             self._parents, self._backward = tuple(parents), backward
 
@@ -103,6 +104,10 @@ def apply_backward(node: Node, backward: Backward, grad: Array | None) -> list[t
     if len(grads) != len(parents):
         raise ShapeError(f"expected {len(parents)} gradients from backward, one per parent; got {len(grads)}")
     pairs = [(p, g) for p, g in zip(parents, grads, strict=True) if p.requires_grad and g is not None]
+    for n, (parent, g) in enumerate(zip(parents, grads, strict=True)):
+        if parent.requires_grad and g is not None and g.shape != parent.data.shape:
+            expected = f"argument {n} of an op: expected a gradient of shape {parent.data.shape}"
+            raise ShapeError(f"{expected}, got {g.shape}; check backward")
     # The result of float32 and float64 operands is float64. The gradient of the float32 operand is cast to float32.
     return [(p, g if p.data.dtype == node.data.dtype else g.astype(p.data.dtype)) for p, g in pairs]
 

@@ -165,21 +165,27 @@ class Tensor(Node):
 
     # Comparison: each operator returns a tensor of booleans without gradient
 
+    @op
     def __eq__(self, other: object) -> "Tensor":  # type: ignore[override]
         return self._compare(other, "__eq__")
 
+    @op
     def __ne__(self, other: object) -> "Tensor":  # type: ignore[override]
         return self._compare(other, "__ne__")
 
+    @op
     def __lt__(self, other: "Operand") -> "Tensor":
         return self._compare(other, "__lt__")
 
+    @op
     def __le__(self, other: "Operand") -> "Tensor":
         return self._compare(other, "__le__")
 
+    @op
     def __gt__(self, other: "Operand") -> "Tensor":
         return self._compare(other, "__gt__")
 
+    @op
     def __ge__(self, other: "Operand") -> "Tensor":
         return self._compare(other, "__ge__")
 
@@ -247,6 +253,7 @@ class Tensor(Node):
         """Data type of the entries."""
         return self.data.dtype
 
+    @op
     def detach(self) -> "Tensor":
         """Return a tensor with the same array and without gradient."""
         return Tensor.from_op(self.data)

@@ -8,7 +8,7 @@ pooling, activations, sums and of the transforms of weights are not counted.
 import math
 from dataclasses import dataclass, fields
 
-from .module import format_shape
+from .module import GraphModule, as_graph, format_shape
 from .nodes import Graph, Node, sizes
 
 REAL_LAYERS = ("conv1d", "conv2d", "conv_transpose2d", "linear", "matmul")
@@ -24,7 +24,8 @@ class Cost:
     Parameters
     ----------
     parameters
-        Number of trained parameters. A parameter of several nodes belongs to the first node.
+        Number of trained parameters, without tensors with requires_grad=False. A parameter of several nodes belongs to
+        the first node.
     multiplications_16, multiplications_8
         Real multiplications with 16 and with 8 real products for each quaternion product. The numbers are equal for a
         real layer.
@@ -50,7 +51,7 @@ class GraphCost(Cost):
     nodes: tuple[Cost, ...] = ()
 
 
-def count(graph: Graph) -> GraphCost:
+def count(graph: Graph | GraphModule) -> GraphCost:
     """Return the cost of a graph for one clip.
 
     >>> import numpy as np; from quatnet import graph, nn
@@ -59,7 +60,7 @@ def count(graph: Graph) -> GraphCost:
     >>> cost.parameters, cost.multiplications_16, cost.multiplications_8
     (12, 32, 16)
     """
-    seen: set[str] = set()
+    graph, seen = as_graph(graph), set[str]()
     costs = tuple(_cost(graph, node, seen) for node in graph.nodes)
     totals = {key: sum(getattr(cost, key) for cost in costs) for key in [field.name for field in fields(Cost)[1:]]}
     return GraphCost("network", **totals, nodes=costs)
@@ -105,8 +106,8 @@ def layer_operations(op: str, x: Sizes, w: Sizes, result: Sizes, *, has_bias: bo
 
 
 def table(graph: Graph) -> str:
-    """Return the nodes of a graph as text: name, op, shape, parameters and multiplications."""
-    rows: list[tuple[str, ...]] = [("node", "op", "shape", "parameters", "mult. 16", "mult. 8")]
+    """Return the nodes of a graph as text: name, op, shape, trained parameters and multiplications."""
+    rows: list[tuple[str, ...]] = [("node", "op", "shape", "trained parameters", "mult. 16", "mult. 8")]
     cost = count(graph)
     for node, part in zip(graph.nodes, cost.nodes, strict=True):
         rows.append((node.name, node.op, format_shape(node.shape), *_numbers(part)))

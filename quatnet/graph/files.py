@@ -12,7 +12,7 @@ from ..autodiff.op import OPS
 from ..backend import asnumpy, xp
 from ..errors import CheckpointError
 from ..npz import parse_json, read_npz, write_npz
-from .module import GraphModule
+from .module import GraphModule, as_graph
 from .nodes import Batch, Graph, Node, Ref, Runtime, leaves
 
 FORMAT = "quatnet graph 1"
@@ -34,7 +34,7 @@ def save(graph: Graph | GraphModule, path: str | os.PathLike) -> None:
 
     The file is complete or not written at all.
     """
-    graph = graph.current_graph() if isinstance(graph, GraphModule) else graph
+    graph = as_graph(graph)
     text = json.dumps({"format": FORMAT, **to_json(graph)}, allow_nan=False)
     arrays: dict[str, Any] = {f"array/{name}": asnumpy(array) for name, array in graph.arrays.items()}
     write_npz(path, {"graph": np.array(text)} | arrays)
@@ -56,6 +56,8 @@ def load(path: str | os.PathLike) -> GraphModule:
     (5, 2)
     """
     arrays = read_npz(path)
+    if "header" in arrays:
+        raise CheckpointError(f"{path} is a checkpoint of training; use training.load_model")
     try:
         header = parse_json(str(arrays.pop("graph")))
         if header["format"] != FORMAT:
@@ -90,8 +92,10 @@ def from_json(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Gr
 
 def _check_node(node: Node, known: set[str], graph: Graph) -> None:
     """Raise ValueError unless a node has a new name, a known op, its arguments, and references to earlier values."""
-    if node.op not in OPS or node.name in known:
-        raise ValueError(f"node {node.name}: the op {node.op!r} is unknown, or the name is used twice")
+    if node.op not in OPS:
+        raise ValueError(f"node {node.name}: unknown op; import the module that defines {node.op!r} before load")
+    if node.name in known:
+        raise ValueError(f"node {node.name}: the name is used twice")
     parameters = inspect.signature(OPS[node.op]).parameters
     if list(node.arguments) != list(parameters):
         raise ValueError(f"node {node.name}: expected the arguments {list(parameters)}, got {list(node.arguments)}")

@@ -11,7 +11,7 @@ from ..conv.im2col import pair
 from ..conv.plain import quaternion_to_real_kernel
 from ..nn import Module
 from ..threads import single_threaded_blas
-from .module import GraphModule
+from .module import GraphModule, as_graph
 from .nodes import Graph, Node, Ref, Runtime, map_leaves, sizes
 from .trace import trace
 
@@ -31,7 +31,7 @@ def _merge_components(y: Array) -> Array:
     return y.reshape(*y.shape[:3], -1)
 
 
-def fold(graph: Graph, *, expand: bool = True) -> Graph:
+def fold(graph: Graph | GraphModule, *, expand: bool = True) -> Graph:
     """Return a graph for inference, with equal outputs up to rounding.
 
     Dropout is removed. A convolution with stride 1, followed by a bias, a batch norm, a ReLU and average pooling 2 x 2,
@@ -39,7 +39,7 @@ def fold(graph: Graph, *, expand: bool = True) -> Graph:
     real convolution or linear layer before them. If `expand`, a small quaternion linear layer becomes a real one. Other
     nodes do not change.
     """
-    return _Folder(_without_dropout(graph), expand).run()
+    return _Folder(_without_dropout(as_graph(graph)), expand).run()
 
 
 def _without_dropout(graph: Graph) -> Graph:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, xp
+from ..backend import Array, asnumpy, xp
 from ..errors import ConfigError
 from .labels import Labels, expand_index, is_depthwise
+from .module import GraphModule, as_graph
 from .nodes import Graph, Node
 
 
@@ -95,7 +96,7 @@ class ChannelGroups(list[ChannelGroup]):
         )
 
 
-def channel_groups(graph: Graph) -> ChannelGroups:
+def channel_groups(graph: Graph | GraphModule) -> ChannelGroups:
     """Return the groups of parameters that share channels.
 
     Convolutions, linear layers, batch norms, activations, pooling, sums, concatenation, slices and reshapes are
@@ -108,7 +109,7 @@ def channel_groups(graph: Graph) -> ChannelGroups:
     >>> [(group.name, group.size, list(group.consumers)) for group in groups], groups.fixed
     ([('layers.0', 8, ['layers.2.weight'])], {'layers.2.weight': 'output of the network'})
     """
-    return ChannelGroups(Labels(graph))
+    return ChannelGroups(Labels(as_graph(graph)))
 
 
 def _removed_labels(groups: ChannelGroups, keep: Mapping[str, Any]) -> np.ndarray:
@@ -120,9 +121,11 @@ def _removed_labels(groups: ChannelGroups, keep: Mapping[str, Any]) -> np.ndarra
     for name, channels in keep.items():
         if name not in by_name:
             raise ConfigError(f"expected names among {', '.join(by_name)}, got {name!r}")
-        size, indices = by_name[name].size, [int(index) for index in channels]
-        if not indices or not set(indices) <= set(range(size)) or len(set(indices)) < len(indices):
-            raise ConfigError(f"{name}: expected at least one of the filters 0 to {size - 1}, each once, got {indices}")
+        size, indices = by_name[name].size, asnumpy(channels)
+        valid = indices.dtype.kind in "iu" and indices.ndim == 1 and set(indices.tolist()) <= set(range(size))
+        if not valid or not len(indices) == len(set(indices.tolist())) > 0:
+            found = indices.tolist()
+            raise ConfigError(f"{name}: expected at least one of the filters 0 to {size - 1}, each once, got {found}")
         removed.append(np.delete(by_name[name].labels, indices))
     return np.concatenate(removed)
 

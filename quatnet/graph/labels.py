@@ -21,7 +21,7 @@ class Labels:
     """Labels of a graph.
 
     `of` maps each name to the labels of its axes. `producers` and `consumers` are the weights whose last and last but
-    one axis are output and input channels, with the name of the node.
+    one axis are output and input channels, with the name of a node; for `producers`, of the first node.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -121,7 +121,7 @@ def _weighted(t: Labels, node: Node) -> Axes:
     groups, inputs, outputs = node.arguments.get("groups", 1), w[-2], w[-1]
     is_quaternion, name = node.op.startswith("quaternion"), node.arguments["w"].name
     channels = t.quaternions(x[-1]) if is_quaternion else x[-1]
-    t.producers[name] = node.name
+    t.producers.setdefault(name, node.name)
     if is_depthwise(t.graph, node):  # one filter or several filters for each input channel
         t.unite(outputs, np.repeat(channels, len(outputs) // groups))
     else:
@@ -149,7 +149,7 @@ def _matmul(t: Labels, node: Node) -> Axes:
         return _fixed(t, node, f"matrix product of two results ({node.name})")
     x, w = t.args(node, "self", "other")
     t.unite(w[0], x[-1])
-    t.producers[name] = t.consumers[name] = node.name
+    t.consumers[name] = t.producers.setdefault(name, node.name)
     return [*x[:-1], w[1]]
 
 
@@ -282,7 +282,7 @@ def _segments(a: tuple[int, ...], b: tuple[int, ...]) -> Iterator[tuple[list[int
 
 QUATERNION_NORMS = ("QuaternionBatchNorm", "WhiteningBatchNorm", "quaternion_batch_norm", "whitening_batch_norm")
 _TABLE: dict[Callable[[Labels, Node], Axes], str] = {
-    _same: "relu exp log sigmoid tanh pow dropout",
+    _same: "relu exp log sigmoid tanh pow dropout detach",
     _pool: "avg_pool2d max_pool2d",
     _same_quaternions: "quaternion_dropout norm_max_pool2d",
     _weighted: "conv1d conv2d conv_transpose2d linear quaternion_conv1d quaternion_conv2d quaternion_conv_transpose2d "
@@ -291,7 +291,7 @@ _TABLE: dict[Callable[[Labels, Node], Axes], str] = {
     _norm: "BatchNorm batch_norm " + " ".join(QUATERNION_NORMS),
     _mod_relu: "mod_relu",
     _quaternion_norm: "quaternion_norm",
-    _arithmetic: "add mul truediv",
+    _arithmetic: "add mul truediv eq ne lt le gt ge",
     _reduce: "mean sum max",
     _transpose: "transpose",
     _concatenate: "concatenate",

@@ -1,25 +1,25 @@
-"""Common form of two recorded runs of a network, with batch sizes N and N + 1."""
+"""Common form of two recorded runs of a network, with batch sizes N and 2N + 1."""
 
 from typing import Any
 
 from ..backend import Array, xp
-from ..errors import ConfigError, QuatnetError
+from ..errors import ConfigError
 from .nodes import Batch, Ref, Runtime
 from .record import Call, Recorder
 
 
-class Mismatch(QuatnetError):
+class Mismatch(ConfigError):
     """Exception for two runs that differ."""
 
 
 def merge(first: tuple[Recorder, Any], second: tuple[Recorder, Any], batch: int) -> tuple[list[Call], Any]:
-    """Return the calls and outputs of two runs with batch sizes N and N + 1, in the order of the second run.
+    """Return the calls and outputs of two runs with batch sizes N and 2N + 1, in the order of the second run.
 
     Dropout may occur in the second run only.
     """
     pairs, same = _pair_calls(first[0].calls, second[0].calls)
     _check_constants(first[0].arrays, second[0].arrays)
-    outputs = _merge_values(first[1], second[1], batch, same)
+    outputs = _merge_values(first[1], second[1], batch, same, "output")
     return [_merge_calls(a, b, batch, same) for a, b in pairs], outputs
 
 
@@ -56,29 +56,32 @@ def _check_constants(a: dict[str, tuple[Array, str]], b: dict[str, tuple[Array, 
 
 def _merge_calls(a: Call | None, b: Call, batch: int, same: dict[str, str]) -> Call:
     if a is None:  # dropout that the network calls in training only
-        shape: Any = (Batch(b.shape[0] // (batch + 1)), *b.shape[1:])
+        shape: Any = (Batch(b.shape[0] // (2 * batch + 1)), *b.shape[1:])
         return Call(b.op, b.arguments | {"train": Runtime("train"), "rng": Runtime("rng")}, shape)
-    arguments = _merge_values(a.arguments, b.arguments, batch, same)
-    return Call(b.op, arguments, _merge_values(a.shape, b.shape, batch, same))
+    arguments = _merge_values(a.arguments, b.arguments, batch, same, f"{b.op}, argument")
+    return Call(b.op, arguments, _merge_values(a.shape, b.shape, batch, same, f"{b.op}, shape of the result"))
 
 
-def _merge_values(a: Any, b: Any, batch: int, same: dict[str, str]) -> Any:
-    """Return the common form of an argument in two runs with batch sizes N and N + 1."""
+def _merge_values(a: Any, b: Any, batch: int, same: dict[str, str], place: str) -> Any:
+    """Return the common form of an argument in two runs with batch sizes N and 2N + 1."""
     if isinstance(a, slice) and isinstance(b, slice):
         parts = zip((a.start, a.stop, a.step), (b.start, b.stop, b.step), strict=True)
-        return slice(*(_merge_values(x, y, batch, same) for x, y in parts))
+        return slice(*(_merge_values(x, y, batch, same, place) for x, y in parts))
     if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
-        return {key: _merge_values(value, b[key], batch, same) for key, value in a.items()}
+        return {key: _merge_values(value, b[key], batch, same, f"{place} {key}") for key, value in a.items()}
     if type(a) in (tuple, list) and type(a) is type(b) and len(a) == len(b):
-        return type(a)(_merge_values(x, y, batch, same) for x, y in zip(a, b, strict=True))
+        return type(a)(_merge_values(x, y, batch, same, place) for x, y in zip(a, b, strict=True))
     if isinstance(a, Ref) and isinstance(b, Ref) and a.name == same.get(b.name, b.name):
         return b
     if a is False and b is True:
         return Runtime("train")
     if a is None and isinstance(b, Runtime):
         return b
-    if type(a) is type(b) is int and a != b and a % batch == 0 and b == a // batch * (batch + 1):
+    if type(a) is type(b) is int and a != b and a % batch == 0 and b == a // batch * (2 * batch + 1):
         return Batch(a // batch)
     if type(a) is type(b) and a == b:
         return a
-    raise Mismatch(f"an argument is {a} in one run and {b} in the other")
+    raise Mismatch(
+        f"{place}: {a} for a batch of {batch}, and {b} for a batch of {2 * batch + 1} with other values; expected a "
+        "constant or a multiple of the batch size"
+    )

@@ -29,8 +29,8 @@ class GraphModule(Module):
     ((5, 2), ['weight', 'bias'])
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: "Graph | GraphModule") -> None:
+        self.graph = graph = as_graph(graph)
         self.frontend_settings: dict[str, Any] | None = None  # front end of the training clips, see FrontEnd.settings
         self.values = {name: _value(array.copy(), graph.kinds[name]) for name, array in graph.arrays.items()}
         self._places: dict[str, tuple[dict, str]] = {name: (self.values, name) for name in self.values}
@@ -118,6 +118,16 @@ class GraphModule(Module):
         for name, (container, key) in self._places.items():
             if self.graph.kinds[name] != "constant":
                 yield f"{prefix}{name}", container, key, container[key]
+
+
+def as_graph(network: Graph | GraphModule) -> Graph:
+    """Return a graph, or the graph of a `GraphModule` with its present arrays. Raises ConfigError for other types."""
+    if isinstance(network, GraphModule):
+        return network.current_graph()
+    if not isinstance(network, Graph):
+        name = type(network).__name__
+        raise ConfigError(f"expected a Graph or GraphModule, got {name}; call graph.trace(model, example) first")
+    return network
 
 
 def _value(array: Array, kind: str) -> Any:

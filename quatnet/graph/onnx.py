@@ -13,9 +13,9 @@ from ..errors import ConfigError, MissingPackageError
 from ..files import atomic_write
 from . import onnx_frontend
 from .fold import fold
-from .module import GraphModule
+from .module import GraphModule, as_graph
 from .nodes import Batch, Graph, Node, Ref, Shape, leaves, sizes
-from .onnx_ops import EXPORTERS
+from .onnx_ops import ARITHMETIC, EXPORTERS
 
 OPSET, IR_VERSION = 17, 8  # the oldest versions with all operators, which most runtimes read
 ACTIVATIONS = {"softmax": "Softmax", "sigmoid": "Sigmoid"}
@@ -36,13 +36,13 @@ class Builder:
         """Add an ONNX node, and return the name of its output, or a list of names."""
         from onnx import helper
 
-        names = [f"v{len(self.nodes)}_{n}" for n in range(outputs)]
+        names = [f"value/{len(self.nodes)}/{n}" for n in range(outputs)]
         self.nodes.append(helper.make_node(op, list(inputs), names, **attributes))
         return names[0] if outputs == 1 else names
 
     def constant(self, array: Any, dtype: Any = np.float32) -> str:
         """Add a constant, and return its name."""
-        name = f"c{len(self.constants)}"
+        name = f"constant/{len(self.constants)}"
         self.constants[name] = np.array(array, dtype=dtype, order="C")
         return name
 
@@ -58,6 +58,9 @@ class Builder:
 
     def value(self, ref: Any, *, first: bool = False) -> str:
         """Return the ONNX name of an argument, with channels last or channels first."""
+        if isinstance(ref, Batch):
+            batch = self.node("Gather", self.node("Shape", self.last[next(iter(self.graph.inputs))]), self.integers(0))
+            return self.node("Mul", self.node("Cast", batch, to=1), self.constant(ref.factor))  # 1 is float32
         if not isinstance(ref, Ref):
             return self.constant(ref)
         if ref.name in self.graph.arrays:
@@ -94,16 +97,19 @@ def to_onnx(
     Parameters
     ----------
     graph : graph of the network, or a `GraphModule`
-    path : file to write
+    path : file to write. The input is named "input", and several inputs as the arguments of the network. The output is
+        named "logits", and several outputs by key, or "output_0", "output_1" and so on
     frontend : front end to include. The input of the file is then a waveform (N, frontend.samples) at the sample rate
         of the front end, and the default of `activation` is "softmax"
-    classes : names of the classes, stored in the metadata with the sample rate in Hz and the clip length in seconds
+    classes : names of the classes, as many as the outputs. They are stored in the metadata, with the sample rate in Hz
+        and the clip length in seconds
     activation : "softmax" or "sigmoid" to return probabilities instead of logits
 
     Raises
     ------
     ConfigError
-        An operation has no ONNX export, dropout is active in evaluation, or the front end does not fit the network.
+        An operation has no ONNX export, dropout is active in evaluation, the front end does not fit the network, or
+        the number of classes is not that of the outputs.
     MissingPackageError
         The package onnx is not installed.
     """
@@ -111,7 +117,7 @@ def to_onnx(
         import onnx
     except ImportError as error:
         raise MissingPackageError("to_onnx needs the package onnx: pip install quatnet-numpy[onnx]") from error
-    graph = graph.current_graph() if isinstance(graph, GraphModule) else graph
+    graph = as_graph(graph)
     builder = Builder(fold(graph, expand=False))
     inputs = {name: ("N", *sizes(shape)[1:]) for name, shape in graph.inputs.items()}
     if frontend is not None:
@@ -122,7 +128,12 @@ def to_onnx(
         activation = activation or "softmax"
     for node in builder.graph.nodes:
         _export_node(builder, node)
-    outputs = [_output(builder, ref, activation) for ref in leaves(builder.graph.outputs)]
+    names = [f"output_{name}" if name in inputs else name for name in _output_names(builder.graph.outputs)]
+    outputs = list(leaves(builder.graph.outputs))
+    lengths = [builder.shape(ref)[-1:] for ref in outputs]
+    if classes and (len(classes),) not in lengths:
+        raise ConfigError(f"expected as many classes as outputs, {lengths}, got {len(classes)} classes")
+    outputs = [_output(builder, ref, name, activation) for ref, name in zip(outputs, names, strict=True)]
     metadata = {"classes": json.dumps(list(classes))} if classes else {}
     if frontend is not None:
         metadata |= {"sample_rate_hz": str(frontend.sample_rate_hz), "clip_seconds": str(frontend.clip_seconds)}
@@ -135,15 +146,28 @@ def to_onnx(
 def _export_node(builder: Builder, node: Node) -> None:
     if node.op not in EXPORTERS or node.arguments.get("train") is True:
         raise ConfigError(f"no ONNX export of the operation {node.op} ({node.name})")
+    if node.op not in (*ARITHMETIC, "reshape") and any(isinstance(item, Batch) for item in leaves(node.arguments)):
+        raise ConfigError(f"no ONNX export of {node.op} with the batch size as an argument ({node.name})")
     EXPORTERS[node.op](builder, node)
 
 
-def _output(builder: Builder, ref: Ref, activation: str | None) -> tuple[str, list[Any]]:
-    """Return the name and the shape of an output."""
+def _output_names(outputs: Any, name: str = "") -> list[str]:
+    """Return a name for each output: keys of dicts and positions, or "logits" for one tensor."""
+    if isinstance(outputs, dict):
+        pairs = [(f"{name}_{key}" if name else str(key), item) for key, item in outputs.items()]
+    elif type(outputs) in (tuple, list):
+        pairs = [(f"{name or 'output'}_{n}", item) for n, item in enumerate(outputs)]
+    else:
+        return [name or "logits"]
+    return [found for key, item in pairs for found in _output_names(item, key)]
+
+
+def _output(builder: Builder, ref: Ref, name: str, activation: str | None) -> tuple[str, list[Any]]:
+    """Add an output, and return its name and shape."""
     if activation not in (None, *ACTIVATIONS):
         raise ConfigError(f"expected activation softmax, sigmoid or None, got {activation!r}")
-    name = builder.value(ref)
-    name = builder.node(ACTIVATIONS[activation], name) if activation else builder.node("Identity", name)
+    builder.node(ACTIVATIONS[activation] if activation else "Identity", builder.value(ref))
+    builder.nodes[-1].output[0] = name
     lengths = ["N" if n == Batch() else None if isinstance(n, Batch) else n for n in builder.shape(ref)]
     return name, lengths
 

@@ -306,10 +306,8 @@ EXPORTERS: dict[str, Callable[[Any, Node], None]] = {
     **{f"{kind}BatchNorm": _norm for kind in ("", "Quaternion", "Whitening")},
     "layer_norm": _layer_norm,
     **{name: _unary(name.capitalize()) for name in ("relu", "exp", "log", "sigmoid", "tanh")},
-    **{
-        name: _arithmetic(op)
-        for name, op in {"add": "Add", "mul": "Mul", "truediv": "Div", "pow": "Pow", "matmul": "MatMul"}.items()
-    },
+    **{name: _arithmetic(op) for name, op in ARITHMETIC.items()},
+    "detach": _arithmetic("Identity"),
     "avg_pool2d": _pool("AveragePool"),
     "max_pool2d": _pool("MaxPool"),
     "norm_max_pool2d": _norm_max_pool,

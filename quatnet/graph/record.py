@@ -9,10 +9,14 @@ import numpy as np
 
 from ..autodiff import Tensor
 from ..autodiff.tape import Node as TapeNode
+from ..autodiff.tape import open_statements
 from ..backend import Array, xp
 from ..errors import ConfigError
 from ..nn import Module
 from .nodes import Ref, Runtime, map_leaves
+
+READ = "Python code has read values of tensors; they are constants of the graph"
+NO_GRAD = "A part of the network runs in no_grad; the graph computes its gradients: use requires_grad=False or detach()"
 
 
 class Call(NamedTuple):
@@ -33,12 +37,14 @@ class Recorder:
         self.arrays: dict[str, tuple[Array, str]] = {}  # array and kind of tensors and arrays that no op has made
         self.kept: list[Any] = list(inputs.values())
         self.replaced: list[tuple[dict, str, Array]] = []
-        self.depth, self.num_reads = 0, 0
+        self.depth, self.notes, self.num_no_grad = 0, dict[str, None](), len(open_statements()) + 1
 
     def call(self, name: str, function: Callable[..., Any], args: tuple, options: dict[str, Any]) -> Any:
         """Return function(*args, **options), and record the call unless another operation makes the call."""
         if self.depth:
             return function(*args, **options)
+        if len(open_statements()) > self.num_no_grad:
+            self.notes[NO_GRAD] = None
         try:
             bound = inspect.signature(function).bind(*args, **options)
         except TypeError as error:
@@ -74,8 +80,9 @@ class Recorder:
             )
 
     def read(self, node: TapeNode) -> None:
-        """Count the values that Python code reads."""
-        self.num_reads += not self.depth
+        """Note that Python code reads a value."""
+        if not self.depth:
+            self.notes[READ] = None
 
     def encode(self, value: Any) -> Any:
         """Return an argument with a `Ref` in place of every tensor and array."""

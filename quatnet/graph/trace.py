@@ -30,7 +30,8 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
 
     The network runs twice: in evaluation with `example`, and in training with other values and another batch size. A
     running statistic does not change. If the operations of both runs differ, the graph has the operations of the
-    evaluation, and a warning says so.
+    evaluation. A warning and a note of the graph say so, also if Python code reads values of tensors with `item`,
+    `float`, `bool` or `numpy`, or if a part of the network runs in `no_grad`. Reading `.data` gives no warning.
 
     Raises
     ------
@@ -48,10 +49,10 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
     arrays = [Tensor(item).data for item in (example if isinstance(example, tuple) else (example,))]
     if not arrays or any(array.ndim == 0 or not len(array) for array in arrays):
         raise ShapeError("expected an example input (N, ...) with a batch axis, or a tuple of inputs")
-    keys = ["input"] if len(arrays) == 1 else [f"input_{n}" for n in range(len(arrays))]
-    inputs, entries = dict(zip(keys, arrays, strict=True)), _entries(model)
+    entries = _entries(model)
+    inputs = dict(zip(_input_names(model, len(arrays), entries), arrays, strict=True))
     first = _run(model, inputs, entries, train=False)
-    notes = ["Python code has read values of tensors; they are constants of the graph"] if first[0].num_reads else []
+    notes = list(first[0].notes)
     try:
         second = _run(model, {key: _other_values(array) for key, array in inputs.items()}, entries, train=True)
         calls, outputs = merge(first, second, len(arrays[0]))
@@ -59,7 +60,8 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
         similar = {key: _longer(array) * array.dtype.type(1 + 2**-10) for key, array in inputs.items()}
         calls, outputs = merge(first, _run(model, similar, entries, train=False), len(arrays[0]))
         notes.append(NOTE)
-        warnings.warn(NOTE, stacklevel=2)
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
     return _build(inputs, entries, calls, outputs, first[0].arrays, notes)
 
 
@@ -69,6 +71,14 @@ def _entries(model: Callable[..., Any]) -> dict[int, tuple[str, Any]]:
     for name, _, _, item in owner._entries() if isinstance(owner, Module) else ():
         entries.setdefault(id(item), (name, item))
     return entries
+
+
+def _input_names(model: Callable[..., Any], count: int, entries: dict) -> list[str]:
+    """Return "input", or the names of the arguments of the network if it has several inputs."""
+    arguments = [p.name for p in inspect.signature(model).parameters.values() if p.kind <= p.POSITIONAL_OR_KEYWORD]
+    if len(arguments) < count or {name for name, _ in entries.values()} & set(arguments):
+        arguments = [f"input_{n}" for n in range(count)]
+    return ["input"] if count == 1 else arguments[:count]
 
 
 def _run(model: Callable[..., Any], arrays: dict, entries: dict, *, train: bool) -> tuple[Recorder, Any]:
@@ -90,8 +100,8 @@ def _run(model: Callable[..., Any], arrays: dict, entries: dict, *, train: bool)
 
 
 def _longer(array: Array) -> Array:
-    """Return `array` with one more entry along the batch axis."""
-    return xp.concatenate([array, array[:1]])
+    """Return `array` (N, ...) with 2N + 1 entries along the batch axis."""
+    return xp.concatenate([array, array, array[:1]])
 
 
 def _other_values(array: Array) -> Array:

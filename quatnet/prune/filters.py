@@ -30,8 +30,10 @@ def trace_groups(
     """Return the channel groups of a network, with the present values of its arrays.
 
     `example` is an example input. It is not needed for networks of `quatnet.models`, for a `GraphModule`, and if `keep`
-    is the result of `select`. Raises ConfigError if it is needed and missing.
+    is the result of `select`. Raises ConfigError if it is needed and missing, or if no filters can be removed.
     """
+    if not isinstance(keep, Mapping | None):
+        raise ConfigError(f"expected the filters to keep by group, such as the result of select, got {keep!r}")
     graph = getattr(keep, "graph", None)
     if example is None and isinstance(model, Network):
         example = model.example_input()
@@ -41,7 +43,11 @@ def trace_groups(
         graph = model.current_graph()
     graph = trace(model, example) if graph is None else graph
     state: Mapping[str, Any] = model.state_dict() if isinstance(model, Module) else {}
-    return channel_groups(replace(graph, arrays={n: xp.asarray(state.get(n, a)) for n, a in graph.arrays.items()}))
+    groups = channel_groups(replace(graph, arrays={n: xp.asarray(state.get(n, a)) for n, a in graph.arrays.items()}))
+    if not groups:
+        reasons = "; ".join(f"{weight}: {reason}" for weight, reason in groups.fixed.items())
+        raise ConfigError(f"no filters of the network can be removed ({reasons or 'it has no layers with filters'})")
+    return groups
 
 
 def prune_filters(model: Any, keep: Mapping[str, Any], *, example: Any = None) -> Any:

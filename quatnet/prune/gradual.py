@@ -37,7 +37,7 @@ def ratio_selectors(
     *,
     example: Any = None,
     blocks: Sequence[int] | None = None,
-    criterion: Criterion = l1,
+    criterion: Criterion | str = l1,
 ) -> list[Selector]:
     """Return one selector for each round of pruning by ratio.
 
@@ -56,7 +56,7 @@ def ratio_selectors(
 
 
 def budget_selectors(
-    model: Any, budget: Budget, rounds: int, *, example: Any = None, criterion: Criterion = l1
+    model: Any, budget: Budget, rounds: int, *, example: Any = None, criterion: Criterion | str = l1
 ) -> list[Selector]:
     """Return one selector for each round of pruning to a budget.
 

@@ -2,17 +2,18 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from ..backend import asnumpy
-from ..checks import as_scores
+from ..checks import as_scores, checked_count
 from ..errors import ConfigError
 from ..graph import ChannelGroup, ChannelGroups, prune_graph
 from ..models import Network
 from .budget import Budget
-from .criteria import Criterion, l1
+from .criteria import Criterion, criterion_from_name, l1
 from .filters import KeepIndices, trace_groups
 
 
@@ -24,7 +25,7 @@ def select(
     budget: Budget | None = None,
     example: Any = None,
     blocks: Sequence[int] | None = None,
-    criterion: Criterion = l1,
+    criterion: Criterion | str = l1,
 ) -> KeepIndices:
     """Return the filters to keep in each channel group, which are the filters with the highest scores.
 
@@ -45,35 +46,55 @@ def select(
         Numbers B of the blocks to prune. A group is pruned if the names of all its producers start with `blocks.B.`. By
         default, all groups are pruned, except the embedding of the networks of `quatnet.models`.
     criterion
-        Function that computes the scores of the filters of a group.
+        Function that computes the scores of the filters of a group, or its name, see `criterion_from_name`. The scores
+        of "random" are drawn with the seed 0.
 
     Raises
     ------
     ConfigError
-        The ratio is out of range, a block or a group does not exist, the budget cannot be reached, or not exactly one
-        of ratio, counts and budget is given.
+        A ratio, count, budget or criterion is invalid, a block or a group does not exist, the budget cannot be reached,
+        or not exactly one of ratio, counts and budget is given.
     """
     targets = [target for target in (ratio, counts, budget) if target is not None]
     if len(targets) != 1:
         raise ConfigError(f"expected one of ratio, counts and budget, got {len(targets)} of them")
+    if not isinstance(counts, Mapping | None) or not isinstance(budget, Budget | None):
+        raise ConfigError(f"expected counts by group, or a prune.Budget, got {targets[0]!r}")
     target = targets[0]
+    if isinstance(criterion, str):
+        criterion = criterion_from_name(criterion, rng=np.random.default_rng(0))
     if isinstance(target, Budget) and example is None and isinstance(model, Network):
         example = model.example_input(target.frames)
     found = trace_groups(model, example=example)
     selected = selected_groups(model, found, blocks)
     arrays = {name: asnumpy(array) for name, array in found.labels.graph.arrays.items()}
     if isinstance(target, Budget):
-        scores = {group.name: criterion(arrays, group) for group in selected}
+        scores = {group.name: _scores(criterion, arrays, group) for group in selected}
         keep = _select_for_budget(found, selected, scores, target)
     else:
         numbers = target if isinstance(target, Mapping) else filter_counts(selected, target)
         groups = {group.name: group for group in selected}
         if not numbers.keys() <= groups.keys():
             raise ConfigError(f"expected names among {', '.join(groups)}, got {', '.join(numbers)}")
-        keep = {name: top_k(criterion(arrays, groups[name]), k, groups[name].parts) for name, k in numbers.items()}
+        for name, k in numbers.items():
+            if checked_count(f"the number of filters of {name}", k) > groups[name].size:
+                raise ConfigError(f"expected at most the {groups[name].size} filters of {name}, got {k}")
+        keep = {n: top_k(_scores(criterion, arrays, groups[n]), k, groups[n].parts) for n, k in numbers.items()}
     result = KeepIndices(keep)
     result.graph = found.labels.graph
     return result
+
+
+def _scores(criterion: Criterion, arrays: Mapping[str, np.ndarray], group: ChannelGroup) -> np.ndarray:
+    """Return the scores of a group. Raises ConfigError unless the criterion returns one score for each filter."""
+    expected = "expected a criterion as a name, or a function of (arrays, group) that returns scores (filters,)"
+    try:
+        scores = criterion(arrays, group)
+    except TypeError as error:
+        raise ConfigError(f"{expected}: {error}") from error
+    if np.shape(scores) != (group.size,):
+        raise ConfigError(f"{expected}: {group.name} has {group.size} filters, got scores {np.shape(scores)}")
+    return scores
 
 
 def selected_groups(
@@ -94,8 +115,8 @@ def filter_counts(groups: Sequence[ChannelGroup], ratio: float) -> dict[str, int
 
     Raises ConfigError unless 0 <= ratio < 1.
     """
-    if not 0 <= ratio < 1:
-        raise ConfigError(f"expected a share of filters to prune, 0 <= ratio < 1, got {ratio}")
+    if not isinstance(ratio, Real) or not 0 <= ratio < 1:
+        raise ConfigError(f"expected a share of filters to prune, 0 <= ratio < 1, got {ratio!r}")
     return {group.name: group.size - int(ratio * group.size) for group in groups}
 
 

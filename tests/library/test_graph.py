@@ -8,7 +8,7 @@ import pytest
 from support.arrays import draw
 from support.graph_networks import NETWORKS
 
-from quatnet import Tensor, graph, nn, ops
+from quatnet import Tensor, graph, nn, no_grad, ops
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import ConfigError, ShapeError
 from quatnet.models import build, from_name
@@ -198,3 +198,66 @@ def test_count_of_a_matrix_product_and_a_hamilton_product():
     assert cost.multiplications_16 == 3 * 3 * 5
     cost = graph.count(graph.trace(lambda x: ops.hamilton_product(x, x), np.ones((2, 3, 4))))
     assert (cost.multiplications_16, cost.multiplications_8) == (3 * 16, 3 * 8)
+
+
+@pytest.mark.parametrize(
+    ("network", "place"),
+    [
+        (lambda x: Tensor(x)[: x.shape[0] // 2], "getitem, argument index"),
+        (lambda x: Tensor(x)[: (x.shape[0] + 1) // 2], "getitem, argument index"),
+        (lambda x: Tensor(x) * (1 / x.shape[0]), "mul, argument other"),
+        (lambda x: Tensor(x) * x.shape[0] ** 2, "mul, argument other"),
+        (lambda x: Tensor(x) * float(ops.mean(x)), "mul, argument other"),
+    ],
+)
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_number_that_is_no_multiple_of_the_batch_size_is_refused(network, place, batch):
+    with pytest.raises(ConfigError, match=place):
+        graph.trace(network, draw(0, batch, 8))
+
+
+def in_no_grad(x):
+    with no_grad():
+        x = ops.relu(x)
+    return x * 2.0
+
+
+@pytest.mark.parametrize(
+    ("network", "note"),
+    [
+        (lambda x: Tensor(x) * (2.0 if Tensor(x).numpy().max() > 0 else 1.0), "read values"),
+        (lambda x: Tensor(x) * (2.0 if ops.sum(x * x) > 0 else 1.0), "read values"),
+        (in_no_grad, "no_grad"),
+    ],
+)
+def test_read_values_and_no_grad_are_noted_with_a_warning(network, note):
+    with pytest.warns(UserWarning, match=note), no_grad():
+        g = graph.trace(network, np.ones((2, 3)))
+    assert len(g.notes) == 1
+    assert note in str(g)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        lambda x: x * (x > 0),
+        lambda x: x * (x >= 0.5) * (x < 1.5) * (x <= 2) * (x != 1) + (x == 0),
+        lambda x: x * x.detach(),
+    ],
+)
+def test_comparisons_and_detach_are_operations(network):
+    module = graph.GraphModule(graph.trace(network, draw(0, 2, 3)))
+    x, y = (Tensor(draw(1, 4, 3), requires_grad=True) for _ in range(2))
+    a, b = network(x), module(y)
+    a.backward(draw(2, 4, 3))
+    b.backward(draw(2, 4, 3))
+    assert (a.data == b.data).all()
+    assert (x.grad == y.grad).all()
+
+
+def test_frozen_weights_are_not_counted_as_trained_parameters():
+    layer = nn.Linear(4, 2, rng=np.random.default_rng(0))
+    layer.weight.requires_grad = False
+    g = graph.trace(layer, np.ones((2, 4)))
+    assert graph.count(g).parameters == 2
+    assert "trained parameters" in str(g)

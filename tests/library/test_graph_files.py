@@ -13,6 +13,7 @@ from support.graph_networks import NETWORKS
 from quatnet import graph, nn, ops, optim, prune
 from quatnet.backend import asnumpy, on_gpu
 from quatnet.errors import CheckpointError
+from quatnet.training import checkpoint
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -80,7 +81,10 @@ def rewrite(path, change):
 
 CHANGES = {
     "format": (lambda h: h.update(format="x"), "expected the format 'quatnet graph 1', got 'x'"),
-    "unknown op": (lambda h: h["nodes"][0].update(op="os.system"), "the op 'os.system' is unknown"),
+    "unknown op": (
+        lambda h: h["nodes"][0].update(op="os.system"),
+        "import the module that defines 'os.system' before load",
+    ),
     "name twice": (lambda h: h["nodes"][1].update(name=h["nodes"][0]["name"]), "is used twice"),
     "later node": (
         lambda h: h["nodes"][0]["arguments"]["dict"].update(x={"ref": ["layers.4", True]}),
@@ -165,3 +169,9 @@ def test_failed_save_leaves_the_old_file(saved, monkeypatch):
         graph.save(graph.load(saved), saved)
     assert saved.read_bytes() == before
     assert [path.name for path in saved.parent.iterdir()] == ["net.npz"]
+
+
+def test_checkpoint_of_training_is_refused_with_the_function_that_reads_the_checkpoint(tmp_path):
+    checkpoint.write(tmp_path / "run.npz", make()[0], {})
+    with pytest.raises(CheckpointError, match=r"run\.npz is a checkpoint of training; use training\.load_model"):
+        graph.load(tmp_path / "run.npz")

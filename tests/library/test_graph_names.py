@@ -5,8 +5,9 @@ import pytest
 from support.arrays import assert_close, draw
 
 import quatnet
-from quatnet import Tensor, nn, prune
+from quatnet import Tensor, graph, nn, prune
 from quatnet.backend import asnumpy
+from quatnet.errors import ConfigError
 
 
 class Custom(nn.Module):
@@ -59,3 +60,16 @@ def test_to_onnx(tmp_path):
 
 def test_list_as_example():
     assert quatnet.graph.trace(quatnet.ops.relu, [[1.0, -1.0]]).nodes[0].op == "relu"
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("name", ["count", "channel_groups", "GraphModule", "fold", "save", "to_onnx"])
+def test_functions_of_graphs_take_modules_of_graphs_and_refuse_other_networks(name, compiled, tmp_path):
+    if name == "to_onnx":
+        pytest.importorskip("onnx")
+    model, x = nn.Linear(4, 2, rng=np.random.default_rng(0)), np.ones((2, 4), np.float32)
+    paths = [tmp_path / "net"] if name in ("save", "to_onnx") else []
+    function = getattr(graph, name)
+    function(graph.GraphModule(graph.trace(model, x)), *paths)
+    with pytest.raises(ConfigError, match=r"call graph\.trace\(model, example\) first"):
+        function(graph.compile(model, x) if compiled else model, *paths)

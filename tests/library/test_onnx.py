@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.graph_networks import NETWORKS, image, randomize
 
-from quatnet import graph, ops, prune
+from quatnet import Tensor, graph, ops, prune
 from quatnet.audio import FrontEnd
 from quatnet.backend import asnumpy
 from quatnet.errors import ConfigError, MissingPackageError
@@ -93,7 +93,7 @@ def test_several_inputs_and_outputs(tmp_path):
     g = graph.trace(lambda a, b: {"sum": a + b, "product": [a * b]}, (image(2, 3), image(2, 3)))
     graph.to_onnx(g, tmp_path / "net.onnx")
     a, b = image(4, 3), image(4, 3)
-    found = session(tmp_path / "net.onnx").run(None, {"input_0": asnumpy(a), "input_1": asnumpy(b)})
+    found = session(tmp_path / "net.onnx").run(None, {"a": asnumpy(a), "b": asnumpy(b)})
     np.testing.assert_allclose(found, [asnumpy(a + b), asnumpy(a * b)])
 
 
@@ -175,3 +175,51 @@ def test_missing_package(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     with pytest.raises(MissingPackageError, match=r"pip install quatnet-numpy\[onnx\]"):
         graph.to_onnx(graph.trace(ops.relu, image(2, 3)), tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        lambda x: ops.sum(x, axis=1) / x.shape[0],
+        lambda x: x * x.shape[0],
+        lambda x: x.detach() / len(x),
+        lambda x: ops.mean(x, axis=1) + 3 * x.shape[0],
+    ],
+)
+def test_batch_size_as_a_number_in_arithmetic(network, tmp_path):
+    graph.to_onnx(graph.trace(lambda x: network(Tensor(x)), np.ones((2, 8), np.float32)), tmp_path / "net.onnx")
+    for batch in (1, 2, 5):
+        x = np.arange(8 * batch, dtype=np.float32).reshape(batch, 8)
+        np.testing.assert_allclose(run(tmp_path / "net.onnx", x)[0], asnumpy(network(Tensor(x)).data), rtol=1e-5)
+
+
+def test_batch_size_as_another_argument_is_refused(tmp_path):
+    g = graph.trace(lambda x: Tensor(x)[: x.shape[0]], np.ones((2, 8), np.float32))
+    with pytest.raises(ConfigError, match=r"batch size as an argument \(getitem.1\)"):
+        graph.to_onnx(g, tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize(
+    ("network", "inputs", "outputs"),
+    [
+        (lambda x: x * 2.0, ["input"], ["logits"]),
+        (lambda c0, v0_0: (c0 + 2.0, c0 * v0_0), ["c0", "v0_0"], ["output_0", "output_1"]),
+        (lambda left, right: {"sum": left + right, "left": [left * 2.0]}, ["left", "right"], ["sum", "left_0"]),
+        (lambda x, *more: {"x": x * more[0], "input_0": x}, ["input_0", "input_1"], ["x", "output_input_0"]),
+    ],
+)
+def test_names_of_inputs_and_outputs(network, inputs, outputs, tmp_path):
+    x = np.ones((2, 3), np.float32)
+    graph.to_onnx(graph.trace(network, (x,) * len(inputs)), tmp_path / "net.onnx")
+    loaded = session(tmp_path / "net.onnx")
+    assert [value.name for value in loaded.get_inputs()] == inputs
+    assert [value.name for value in loaded.get_outputs()] == outputs
+    loaded.run(None, dict.fromkeys(inputs, x))
+
+
+def test_number_of_classes_is_checked(tmp_path):
+    g = graph.trace(lambda x: x * 2.0, np.ones((2, 3), np.float32))
+    graph.to_onnx(g, tmp_path / "net.onnx", classes="abc")
+    with pytest.raises(ConfigError, match="got 2 classes"):
+        graph.to_onnx(g, tmp_path / "other.onnx", classes=["a", "b"])
+    assert not (tmp_path / "other.onnx").exists()
