@@ -12,7 +12,7 @@ from ..autodiff.tape import Node as TapeNode
 from ..backend import Array, xp
 from ..errors import ConfigError
 from ..nn import Module
-from .nodes import Ref, Runtime, map_leaves
+from .nodes import Ref, Runtime, free_name, map_leaves
 
 
 class Call(NamedTuple):
@@ -28,7 +28,9 @@ class Recorder:
 
     def __init__(self, names: dict[int, Ref], inputs: dict[str, Tensor]) -> None:
         self.refs = names | {id(tensor): Ref(name) for name, tensor in inputs.items()}
-        self.input_data = {id(tensor.data): Ref(name) for name, tensor in inputs.items()}
+        self.data_refs = {key: Ref(ref.name) for key, ref in names.items() if not ref.tensor}
+        self.data_refs |= {id(tensor.data): Ref(name) for name, tensor in inputs.items()}
+        self.taken = {*inputs, *(ref.name for ref in names.values())}
         self.calls: list[Call] = []
         self.arrays: dict[str, tuple[Array, str]] = {}  # array and kind of tensors and arrays that no op has made
         self.kept: list[Any] = list(inputs.values())
@@ -77,6 +79,12 @@ class Recorder:
         """Count the values that Python code reads."""
         self.num_reads += not self.depth
 
+    def converted(self, array: Any, tensor: Tensor) -> None:
+        """Refer to a known array in place of its conversion to a tensor."""
+        if id(array) in self.refs:
+            self.refs[id(tensor)] = self.refs[id(array)]
+            self.kept.append(tensor)
+
     def encode(self, value: Any) -> Any:
         """Return an argument with a `Ref` in place of every tensor and array."""
         if isinstance(value, list | tuple):
@@ -99,11 +107,12 @@ class Recorder:
     def _ref(self, value: Tensor | Array) -> Ref:
         is_tensor = isinstance(value, Tensor)
         data = value.data if isinstance(value, Tensor) else value
-        known = self.refs.get(id(value)) or (self.input_data.get(id(data)) if is_tensor else None)
+        known = self.refs.get(id(value)) or (self.data_refs.get(id(data)) if is_tensor else None)
         if known is None:
             trained = isinstance(value, Tensor) and value.requires_grad
             kind = "parameter" if trained else "constant"
-            known = self.refs[id(value)] = Ref(f"{kind}_{len(self.arrays)}", is_tensor)
+            name = free_name(f"{kind}_{len(self.arrays)}", self.taken)
+            known = self.refs[id(value)] = Ref(name, is_tensor)
             self.arrays[known.name] = data, kind
             self.kept.append(value)
         return known

@@ -13,7 +13,7 @@ from ..backend import Array, xp
 from ..errors import ConfigError, QuatnetError, ShapeError
 from ..nn import Module
 from .merge import Mismatch, merge
-from .nodes import Batch, Graph, Node, Ref, leaves, map_leaves
+from .nodes import Batch, Graph, Node, Ref, free_name, leaves, map_leaves
 from .record import Call, Recorder
 
 NOTE = "The operations depend on training mode or on values; recorded: evaluation with the example input"
@@ -48,8 +48,10 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
     arrays = [Tensor(item).data for item in (example if isinstance(example, tuple) else (example,))]
     if not arrays or any(array.ndim == 0 or not len(array) for array in arrays):
         raise ShapeError("expected an example input (N, ...) with a batch axis, or a tuple of inputs")
+    entries = _entries(model)
     keys = ["input"] if len(arrays) == 1 else [f"input_{n}" for n in range(len(arrays))]
-    inputs, entries = dict(zip(keys, arrays, strict=True)), _entries(model)
+    keys = [free_name(key, {name for name, _ in entries.values()}) for key in keys]
+    inputs = dict(zip(keys, arrays, strict=True))
     first = _run(model, inputs, entries, train=False)
     notes = ["Python code has read values of tensors; they are constants of the graph"] if first[0].num_reads else []
     try:
@@ -75,11 +77,12 @@ def _run(model: Callable[..., Any], arrays: dict, entries: dict, *, train: bool)
     """Return the recorder and the encoded outputs of one run."""
     inputs = {key: Tensor(array) for key, array in arrays.items()}
     names = {key: Ref(name, isinstance(item, Tensor)) for key, (name, item) in entries.items()}
-    recorder, known = Recorder(names, inputs), inspect.signature(model).parameters
+    recorder, known = Recorder(names, inputs), inspect.signature(model).parameters.values()
+    accepted = {"train", "rng"} if any(p.kind is p.VAR_KEYWORD for p in known) else {p.name for p in known}
     options = {"train": train, "rng": np.random.default_rng(0) if train else None}
     try:
         with no_grad(), tracing(recorder), np.errstate(all="ignore"):
-            result = model(*inputs.values(), **{key: value for key, value in options.items() if key in known})
+            result = model(*inputs.values(), **{key: value for key, value in options.items() if key in accepted})
             return recorder, recorder.encode(result)
     except QuatnetError as error:
         if train and not isinstance(error, ConfigError):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from support.arrays import draw
 
-from quatnet import graph, nn
+from quatnet import Tensor, compile, graph, nn, ops
+from quatnet.backend import asnumpy
 
 X = draw(0, 4, 3, dtype=np.float32)
 
@@ -36,3 +37,83 @@ def test_frozen_parameters_stay_frozen(tmp_path):
     assert [name for name, _ in graph.load(tmp_path / "net.npz").named_parameters()] == ["bias"]
     module.values["weight"].requires_grad = True
     assert len(list(graph.GraphModule(module.current_graph()).parameters())) == 2
+
+
+class Scaled(nn.Module):
+    """Network with plain arrays as attributes."""
+
+    def __init__(self, use, dtype):
+        self.shift, self.w = draw(1, 3, dtype=dtype), draw(2, 3, 3, dtype=dtype)
+        self.use = use
+
+    def __call__(self, x):
+        return self.use(self, Tensor(x))
+
+
+USES = {
+    "sub": lambda s, x: x - s.shift,
+    "rsub": lambda s, x: s.shift - x,
+    "add": lambda s, x: s.shift + x,
+    "mul": lambda s, x: x * s.shift,
+    "div": lambda s, x: x / s.shift,
+    "matmul": lambda s, x: x @ s.w,
+    "linear": lambda s, x: ops.linear(x, s.w, s.shift),
+    "layer norm": lambda s, x: ops.layer_norm(x, weight=s.shift, bias=s.shift),
+    "concatenate": lambda s, x: x @ ops.concatenate([s.w, Tensor(np.eye(3, dtype=np.float32))]),
+}
+SAME_DTYPE = {
+    "tensor": lambda s, x: ops.relu(Tensor(s.shift)) + x,
+    "rdiv": lambda s, x: s.shift / x,
+    "rmatmul": lambda s, x: s.w @ (x @ s.w).reshape(-1, 3, 1),
+}
+CASES = [(name, dtype) for name in USES for dtype in ("f4", "f8")] + [(name, "f4") for name in SAME_DTYPE]
+
+
+@pytest.mark.parametrize(("name", "dtype"), CASES)
+def test_array_of_a_module_is_a_buffer_under_its_name(name, dtype):
+    model = Scaled((USES | SAME_DTYPE)[name], dtype)
+    module, compiled = graph.GraphModule(graph.trace(model, X)), compile(model, X)
+    assert module.state_dict().keys() <= {"shift", "w"}
+    assert module.state_dict()
+    new = {key: array + 1 for key, array in model.state_dict().items()}
+    model.load_state_dict(new)
+    module.load_state_dict({key: new[key] for key in module.state_dict()})
+    expected = model(X).data
+    assert module(X).data.dtype == expected.dtype
+    assert (module(X).data == expected).all()
+    np.testing.assert_allclose(asnumpy(compiled(X).data), asnumpy(expected), rtol=1e-6)
+
+
+class Options(nn.Module):
+    def __init__(self):
+        self.net = nn.Sequential(nn.BatchNorm(3), nn.Dropout(0.5))
+
+    def __call__(self, x, **options):
+        return self.net(x, **options)
+
+
+def test_train_and_rng_are_passed_to_keyword_options():
+    model = Options()
+    module = graph.GraphModule(graph.trace(model, X))
+    results = [m(X, train=True, rng=np.random.default_rng(0)).data for m in (model, module)]
+    assert (results[0] == results[1]).all()
+    assert not (results[0] == module(X).data).all()
+
+
+class Names(nn.Module):
+    def __init__(self, *names):
+        self.__dict__ |= {name: Tensor(draw(n, 3), requires_grad=True) for n, name in enumerate(names)}
+
+    def __call__(self, x):
+        product = Tensor(x) * 2.0
+        for tensor in vars(self).values():
+            product = product * tensor + Tensor(np.ones(3))
+        return product
+
+
+@pytest.mark.parametrize("names", [["input"], ["constant_0", "input", "input_"], ["mul", "add", "mul_1"]])
+def test_names_of_parameters_do_not_collide(names):
+    model = Names(*names)
+    module = graph.GraphModule(graph.trace(model, X))
+    assert (module(X).data == model(X).data).all()
+    assert module.state_dict().keys() == set(names)
