@@ -87,9 +87,9 @@ class Recorder:
 
     def encode(self, value: Any) -> Any:
         """Return an argument with a `Ref` in place of every tensor and array."""
-        if isinstance(value, list | tuple):
-            return [self.encode(item) for item in value] if isinstance(value, list) else tuple(map(self.encode, value))
-        if isinstance(value, dict | slice):
+        if type(value) in (list, tuple):
+            return type(value)(map(self.encode, value))
+        if isinstance(value, slice) or (isinstance(value, dict) and all(isinstance(key, str) for key in value)):
             return map_leaves(self.encode, value)
         if isinstance(value, Tensor | xp.ndarray):
             return self._ref(value)
@@ -102,7 +102,10 @@ class Recorder:
         if isinstance(value, Module | SimpleNamespace):  # a layer: its tensors, arrays and numbers
             kinds = Tensor | xp.ndarray | np.generic | bool | int | float
             return {key: self.encode(item) for key, item in vars(value).items() if isinstance(item, kinds)}
-        raise ConfigError(f"an op has an argument of type {type(value).__name__}, which a graph cannot contain")
+        raise ConfigError(
+            f"an argument of an op or an output has the type {type(value).__name__}, which a graph cannot contain; "
+            "expected tensors, numbers, plain lists and tuples, and dicts with text as keys"
+        )
 
     def _ref(self, value: Tensor | Array) -> Ref:
         is_tensor = isinstance(value, Tensor)

@@ -2,7 +2,8 @@
 
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -67,10 +68,32 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
 
 def _entries(model: Callable[..., Any]) -> dict[int, tuple[str, Any]]:
     """Return the name and the tensor or array for the id of every parameter and buffer of a module."""
-    owner, entries = getattr(model, "__self__", model), dict[int, tuple[str, Any]]()
-    for name, _, _, item in owner._entries() if isinstance(owner, Module) else ():
+    entries = dict[int, tuple[str, Any]]()
+    for name, _, _, item in owner_entries(model):
         entries.setdefault(id(item), (name, item))
     return entries
+
+
+def owner_entries(model: Callable[..., Any]) -> list[tuple[str, Any, Any, Any]]:
+    """Return (name, container, key, item) for the parameters and buffers of a module, or of the module of a method."""
+    owner = getattr(model, "__self__", model)
+    return list(owner._entries()) if isinstance(owner, Module) else []
+
+
+@contextmanager
+def _restored_entries(model: Callable[..., Any]) -> Iterator[None]:
+    """Set the parameters and buffers of a module to their previous arrays and values at the end."""
+    before = [(*entry, _data(entry[3]), _data(entry[3]).copy()) for entry in owner_entries(model)]
+    try:
+        yield
+    finally:
+        for _, container, key, item, data, values in before:
+            if isinstance(item, Tensor):
+                item.data = data
+            if not isinstance(container, tuple):
+                container[key] = item
+            if not xp.array_equal(data, values, equal_nan=True):
+                data[...] = values
 
 
 def _run(model: Callable[..., Any], arrays: dict, entries: dict, *, train: bool) -> tuple[Recorder, Any]:
@@ -81,7 +104,7 @@ def _run(model: Callable[..., Any], arrays: dict, entries: dict, *, train: bool)
     accepted = {"train", "rng"} if any(p.kind is p.VAR_KEYWORD for p in known) else {p.name for p in known}
     options = {"train": train, "rng": np.random.default_rng(0) if train else None}
     try:
-        with no_grad(), tracing(recorder), np.errstate(all="ignore"):
+        with _restored_entries(model), no_grad(), tracing(recorder), np.errstate(all="ignore"):
             result = model(*inputs.values(), **{key: value for key, value in options.items() if key in accepted})
             return recorder, recorder.encode(result)
     except QuatnetError as error:

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+from collections import namedtuple
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from support.arrays import draw
 
 from quatnet import Tensor, compile, graph, nn, ops
 from quatnet.backend import asnumpy
+from quatnet.errors import ConfigError
 
 X = draw(0, 4, 3, dtype=np.float32)
 
@@ -117,3 +120,36 @@ def test_names_of_parameters_do_not_collide(names):
     module = graph.GraphModule(graph.trace(model, X))
     assert (module(X).data == model(X).data).all()
     assert module.state_dict().keys() == set(names)
+
+
+class Counter(nn.Module):
+    def __init__(self):
+        self.seen, self.calls, self.weight = np.zeros(1), np.zeros(1), Tensor(np.ones(3, "f4"), requires_grad=True)
+        self.raises = False
+
+    def __call__(self, x, *, train=False):
+        self.seen = self.seen + len(x)
+        self.calls += 1
+        self.weight.data = self.weight.data + 1
+        if self.raises:
+            raise KeyError
+        return Tensor(x) * 2.0
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_trace_restores_all_arrays(raises):
+    model = Counter()
+    model.raises = raises
+    with pytest.raises(KeyError) if raises else nullcontext():
+        graph.trace(model, X)
+    assert (model.seen, model.calls) == (0, 0)
+    assert (model.weight.data == 1).all()
+
+
+Pair = namedtuple("Pair", "a b")
+
+
+@pytest.mark.parametrize("outputs", [lambda x: {1: x}, lambda x: [Pair(x, x)]], ids=["integer key", "named tuple"])
+def test_outputs_that_a_file_does_not_keep_are_refused(outputs):
+    with pytest.raises(ConfigError, match="expected tensors, numbers, plain lists and tuples, and dicts with text"):
+        graph.trace(lambda x: outputs(ops.relu(x)), X)
