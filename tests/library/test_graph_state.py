@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.arrays import draw
 
-from quatnet import Tensor, compile, graph, nn, ops
+from quatnet import Tensor, compile, graph, nn, ops, prune
 from quatnet.backend import asnumpy
 from quatnet.errors import ConfigError
 
@@ -153,3 +153,42 @@ Pair = namedtuple("Pair", "a b")
 def test_outputs_that_a_file_does_not_keep_are_refused(outputs):
     with pytest.raises(ConfigError, match="expected tensors, numbers, plain lists and tuples, and dicts with text"):
         graph.trace(lambda x: outputs(ops.relu(x)), X)
+
+
+def conv_net(seed, channels=4):
+    rng = np.random.default_rng(seed)
+    first = nn.Conv2d(1, channels, rng=rng)
+    return nn.Sequential(first, nn.ReLU(), nn.Flatten(), nn.Linear(6 * channels, 2, rng=rng))
+
+
+def test_selection_of_another_network():
+    a, b, x = conv_net(0), conv_net(1), draw(0, 2, 3, 2, 1, dtype=np.float32)
+    keep = prune.select(a, 0.5, example=x)
+    expected = prune.mask_filters(b, keep)(x).data
+    for options in ({}, {"example": x}):
+        np.testing.assert_allclose(
+            asnumpy(prune.prune_filters(b, keep, **options)(x).data), asnumpy(expected), atol=1e-6
+        )
+    for other in (conv_net(0, 8), nn.Sequential(nn.Flatten(), nn.Linear(6, 2, rng=np.random.default_rng(0)))):
+        with pytest.raises(ConfigError, match="keep is the selection of another network"):
+            prune.prune_filters(other, keep)
+    with pytest.raises(ConfigError):
+        prune.prune_filters(other, keep, example=x)
+
+
+def test_compiled_network_whose_layers_are_replaced():
+    model = nn.Sequential(nn.Linear(3, 3, rng=np.random.default_rng(0)), nn.ReLU())
+    compiled = [compile(model, X), compile(model.__call__, X)]
+
+    def check():
+        for network in compiled:
+            np.testing.assert_allclose(asnumpy(network(X).data), asnumpy(model(X).data), rtol=1e-5, atol=1e-6)
+
+    model.load_state_dict({name: array + 1 for name, array in model.state_dict().items()})
+    check()
+    model.layers[0] = nn.Linear(3, 3, rng=np.random.default_rng(1))
+    check()
+    model.layers[1] = Options()
+    check()
+    runner = compiled[0].prepare((X,))
+    assert compiled[0].prepare((X,)) is runner
