@@ -20,8 +20,8 @@ OPS: dict[str, Callable[..., Any]] = {}  # every operation by name
 
 
 # Object with the methods `call(name, function, args, options)`, which returns the result of an operation,
-# `result_of(backward)`, called for each new tensor, `converted(array, tensor)`, called for a converted
-# argument, and `read(tensor)`, called if Python code reads the value
+# `result_of(backward)`, called for each new tensor, `converted(array, tensor)` and `converted_operand(array, like)`,
+# called for a converted argument, and `read(tensor)`, called if Python code reads the value
 current_tracer: ContextVar[Any] = ContextVar("tracer", default=None)
 
 

@@ -299,7 +299,10 @@ def _tensor(value: Operand, like: Tensor) -> Tensor:
     if isinstance(value, Tensor) and value.data.dtype.kind == "f":
         return value
     array = as_array(value.data if isinstance(value, Tensor) else value)
-    return Tensor.from_op(array.astype(like.data.dtype, copy=False) if like.data.dtype.kind == "f" else array)
+    converted = array.astype(like.data.dtype, copy=False) if like.data.dtype.kind == "f" else array
+    if converted is not value and (tracer := current_tracer.get()):
+        tracer.converted_operand(value, like)
+    return Tensor.from_op(converted)
 
 
 def _operand(value: Operand, like: Tensor) -> Tensor:

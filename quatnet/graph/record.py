@@ -85,6 +85,12 @@ class Recorder:
             self.refs[id(tensor)] = self.refs[id(array)]
             self.kept.append(tensor)
 
+    def converted_operand(self, array: Any, like: Tensor) -> None:
+        """Raise ConfigError for a known array on the left of an operator with a tensor of another dtype."""
+        if isinstance(array, xp.ndarray) and id(array) in self.refs and not self.depth:
+            name = self.refs[id(array)].name
+            raise ConfigError(f"{name}: expected an array of dtype {like.dtype}, got {array.dtype}; convert {name}")
+
     def encode(self, value: Any) -> Any:
         """Return an argument with a `Ref` in place of every tensor and array."""
         if type(value) in (list, tuple):

@@ -87,6 +87,15 @@ def test_array_of_a_module_is_a_buffer_under_its_name(name, dtype):
     np.testing.assert_allclose(asnumpy(compiled(X).data), asnumpy(expected), rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["f8", "i8"])
+@pytest.mark.parametrize("name", ["rdiv", "rmatmul"])
+def test_array_of_another_dtype_as_left_operand_is_refused(name, dtype):
+    model = Scaled(SAME_DTYPE[name], "f8")
+    model.shift, model.w = model.shift.astype(dtype), model.w.astype(dtype)
+    with pytest.raises(ConfigError, match=r"expected an array of dtype float32, got (float|int)64; convert"):
+        graph.trace(model, X)
+
+
 class Options(nn.Module):
     def __init__(self):
         self.net = nn.Sequential(nn.BatchNorm(3), nn.Dropout(0.5))
