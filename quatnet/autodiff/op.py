@@ -20,7 +20,8 @@ OPS: dict[str, Callable[..., Any]] = {}  # every operation by name
 
 
 # Object with the methods `call(name, function, args, options)`, which returns the result of an operation,
-# `result_of(backward)`, called for each new tensor, and `read(tensor)`, called if Python code reads the value
+# `result_of(backward)`, called for each new tensor, `converted(array, tensor)` and `converted_operand(array, like)`,
+# called for a converted argument, and `read(tensor)`, called if Python code reads the value
 current_tracer: ContextVar[Any] = ContextVar("tracer", default=None)
 
 
@@ -102,4 +103,7 @@ def _as_tensor(name: str, argument: str, value: Any, dtype: Any) -> Any:
         raise ShapeError(f"{name}, argument {argument}: {error}") from None
     if dtype is None or dtype.kind != "f":
         dtype = array.dtype if array.dtype.kind == "f" else float
-    return Tensor(array.astype(dtype, copy=False))
+    tensor = Tensor(array.astype(dtype, copy=False))
+    if tracer := current_tracer.get():
+        tracer.converted(value, tensor)
+    return tensor

@@ -149,7 +149,8 @@ class Tensor(Node):
         return self * -1
 
     def __sub__(self, other: "Operand") -> "Tensor":
-        return self + -_tensor(other, self)
+        # a tracer records an array itself, not its conversion
+        return -(-self + other) if isinstance(other, xp.ndarray) else self + -_tensor(other, self)
 
     def __rsub__(self, other: "Operand") -> "Tensor":
         return -self + other
@@ -305,7 +306,10 @@ def _tensor(value: Operand, like: Tensor) -> Tensor:
     if isinstance(value, Tensor) and value.data.dtype.kind == "f":
         return value
     array = as_array(value.data if isinstance(value, Tensor) else value)
-    return Tensor.from_op(array.astype(like.data.dtype) if like.data.dtype.kind == "f" else array)
+    converted = array.astype(like.data.dtype, copy=False) if like.data.dtype.kind == "f" else array
+    if converted is not value and (tracer := current_tracer.get()):
+        tracer.converted_operand(value, like)
+    return Tensor.from_op(converted)
 
 
 def _operand(value: Operand, like: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from .module import GraphModule, as_graph
 from .nodes import Batch, Graph, Node, Ref, Runtime, leaves
 
 FORMAT = "quatnet graph 1"
+MAX_LENGTH = 2**31 - 1  # of one axis
 KINDS = ("parameter", "fixed", "buffer", "constant")
 MARKERS: dict[str, Any] = {
     "ref": lambda value: Ref(*_typed(value, str, bool)),
@@ -80,6 +81,8 @@ def from_json(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Gr
     nodes = [Node(**{key: decode(value) for key, value in node.items()}) for node in header["nodes"]]
     if kinds.keys() != arrays.keys() or not set(kinds.values()) <= set(KINDS):
         raise ValueError(f"expected the arrays {', '.join(kinds)}, got {', '.join(arrays)}")
+    for name, shape in [*inputs.items(), *((node.name, node.shape) for node in nodes)]:
+        _check_shape(name, shape)
     graph = Graph(inputs, nodes, outputs, {name: xp.asarray(array) for name, array in arrays.items()}, kinds, notes)
     known = set(graph.inputs) | set(graph.arrays)
     for node in graph.nodes:
@@ -101,6 +104,8 @@ def _check_node(node: Node, known: set[str], graph: Graph) -> None:
         raise ValueError(f"node {node.name}: expected the arguments {list(parameters)}, got {list(node.arguments)}")
     if unknown := [name for name in node.refs() if name not in known]:
         raise ValueError(f"node {node.name}: {unknown[0]} is not an input, an array or an earlier node")
+    for key, parameter in parameters.items():
+        _check_argument(node, key, parameter)
     layer = node.arguments.get("self")
     settings = node.arguments | (layer if isinstance(layer, dict) else {})
     if not settings.get("eps", 1.0) > 0:
@@ -108,6 +113,29 @@ def _check_node(node: Node, known: set[str], graph: Graph) -> None:
     variance = settings.get("running_var")
     if isinstance(variance, Ref) and not (graph.arrays[variance.name] >= 0).all():
         raise ValueError(f"node {node.name}: running_var has negative entries or nan")
+
+
+def _check_shape(name: str, shape: Any) -> None:
+    lengths = [n.factor if isinstance(n, Batch) else n for n in shape] if isinstance(shape, tuple) else [None]
+    if not all(type(n) is int and 0 <= n <= MAX_LENGTH for n in lengths):
+        raise ValueError(f"{name}, shape: expected a tuple of lengths up to {MAX_LENGTH}, got {shape!r:.80}")
+
+
+def _check_argument(node: Node, key: str, parameter: inspect.Parameter) -> None:
+    """Raise ValueError unless a layer is a dict, and a tensor argument is one reference or a list of references."""
+    value, kind = node.arguments[key], str(parameter.annotation)
+    if unknown := [item for item in leaves(value) if isinstance(item, Runtime) and item.name not in ("train", "rng")]:
+        raise ValueError(f"node {node.name}, {key}: expected the runtime argument train or rng, got {unknown[0]!r:.80}")
+    if key == "self" and node.op[0].isupper():
+        valid, expected = isinstance(value, dict), "a dict"
+    elif key == "self" or "Tensor" in kind:
+        items = value if "Sequence" in kind and isinstance(value, list | tuple) else [value]
+        valid = all(isinstance(item, Ref) for item in items) or (value is None and "None" in kind)
+        expected = "a reference"
+    else:
+        return
+    if not valid:
+        raise ValueError(f"node {node.name}, {key}: expected {expected}, got {value!r:.80}")
 
 
 def encode(value: Any) -> Any:

@@ -13,7 +13,7 @@ from ..nn import Module
 from ..threads import single_threaded_blas
 from .module import GraphModule, as_graph
 from .nodes import Graph, Node, Ref, Runtime, map_leaves, sizes
-from .trace import trace
+from .trace import owner_entries, trace
 
 
 @op
@@ -211,8 +211,7 @@ class Compiled:
 
     def __init__(self, model: Callable[..., Any]) -> None:
         self.model, self.frontend_settings = model, getattr(model, "frontend_settings", None)
-        entries: list[Any] = list(model._entries()) if isinstance(model, Module) else []
-        self._places = {name: (container, key) for name, container, key, _ in entries}
+        self._places, self._modules = dict[str, tuple[Any, Any]](), list[Module]()
         # shapes of the inputs -> graph with the arrays of the last fold, and the folded network
         self._compiled = dict[Any, tuple[Graph, _Runner]]()
 
@@ -224,6 +223,7 @@ class Compiled:
 
     def prepare(self, inputs: tuple[Array, ...]) -> _Runner:
         """Return the folded network for inputs of these shapes, with the present arrays of the model."""
+        self._find_arrays()
         key = tuple((array.shape[1:], array.dtype) for array in inputs)
         if key not in self._compiled:
             graph = trace(self.model, tuple(a if len(a) else xp.zeros((1, *a.shape[1:]), a.dtype) for a in inputs))
@@ -235,6 +235,19 @@ class Compiled:
             runner = _Runner(fold(graph))
             self._compiled[key] = graph, runner
         return runner
+
+    def _find_arrays(self) -> None:
+        """Find the arrays of the model, and forget the traces of a model whose modules or containers have changed."""
+        owner = getattr(self.model, "__self__", self.model)
+        modules = list(owner.modules()) if isinstance(owner, Module) else []
+        places = {name: (container, key) for name, container, key, _ in owner_entries(self.model)}
+
+        def identities(places: dict, modules: list) -> Any:
+            return [(name, id(container)) for name, (container, _) in places.items()], list(map(id, modules))
+
+        if identities(places, modules) != identities(self._places, self._modules):
+            self._compiled.clear()
+        self._places, self._modules = places, modules
 
     def _present(self, name: str, array: Array) -> Array:
         if name not in self._places:
@@ -253,8 +266,10 @@ def compile(model: Callable[..., Any], example: Any = None) -> Compiled:
         each size of the inputs
 
     The weights are prepared again after an array has been replaced by an optimizer, by `load_state_dict` or by a batch
-    norm in training mode. In-place changes of an array are not detected. Raises ConfigError and ShapeError as `trace`
-    does.
+    norm in training mode. In-place changes of an array are not detected. The network is traced again after a layer has
+    been replaced. Other attributes, such as numbers, and variables of functions are read at compile time.
+
+    Raises ConfigError and ShapeError as `trace` does.
 
     >>> import numpy as np; import quatnet as qn
     >>> net = qn.nn.Sequential(qn.nn.Conv2d(1, 4, rng=np.random.default_rng(0)), qn.nn.BatchNorm(4), qn.nn.ReLU())

@@ -33,7 +33,8 @@ class GraphModule(Module):
         self.graph = graph = as_graph(graph)
         self.frontend_settings: dict[str, Any] | None = None  # front end of the training clips, see FrontEnd.settings
         self.values = {name: _value(array.copy(), graph.kinds[name]) for name, array in graph.arrays.items()}
-        self._places: dict[str, tuple[dict, str]] = {name: (self.values, name) for name in self.values}
+        # layer, or "" for `values`, and key of each array; names instead of objects, so that a copy is independent
+        self._places: dict[str, tuple[str, str]] = {name: ("", name) for name in self.values}
         self._layers = dict[str, SimpleNamespace]()
         self._unused = _unused_after(graph)
         # arguments without references to inputs and results are the same in every call
@@ -62,9 +63,13 @@ class GraphModule(Module):
         """Return a tensor or array in place of a reference to an array of the graph."""
         if not isinstance(item, Ref):
             return item
-        container, key = self._places[item.name]
+        container, key = self._place(item.name)
         value = container[key]
         return Tensor(value) if item.tensor and not isinstance(value, Tensor) else value
+
+    def _place(self, name: str) -> tuple[dict, str]:
+        layer, key = self._places[name]
+        return (vars(self._layers[layer]) if layer else self.values), key
 
     def _constant_arguments(self, node: Node) -> dict[str, Any]:
         """Return the arguments of a node that are the same in every call. A layer becomes an object with its state."""
@@ -74,8 +79,9 @@ class GraphModule(Module):
         if isinstance(layer, dict):  # several nodes of one layer have one state
             buffers = {item.name: key for key, item in layer.items() if isinstance(item, Ref) and not item.tensor}
             new = SimpleNamespace(**{key: self._decode(item) for key, item in layer.items()})
-            result["self"] = self._layers.setdefault("/".join(buffers), new)
-            self._places |= {name: (vars(result["self"]), key) for name, key in buffers.items()}
+            name = "/".join(buffers) or node.name
+            result["self"] = self._layers.setdefault(name, new)
+            self._places |= {buffer: (name, key) for buffer, key in buffers.items()}
         return result
 
     def _is_constant(self, item: Any) -> bool:
@@ -97,9 +103,12 @@ class GraphModule(Module):
 
     def current_graph(self) -> Graph:
         """Return the graph with the present values of all arrays."""
-        present = {name: container[key] for name, (container, key) in self._places.items()}
+        places = {name: self._place(name) for name in self._places}
+        present = {name: container[key] for name, (container, key) in places.items()}
         arrays = {name: value.data if isinstance(value, Tensor) else value for name, value in present.items()}
-        return replace(self.graph, arrays=arrays)
+        trained = {name: value.requires_grad for name, value in present.items() if isinstance(value, Tensor)}
+        kinds = {name: "parameter" if requires_grad else "fixed" for name, requires_grad in trained.items()}
+        return replace(self.graph, arrays=arrays, kinds=self.graph.kinds | kinds)
 
     def _run(self, node: Node, arguments: dict[str, Any]) -> Tensor:
         return OPS[node.op](**arguments)
@@ -115,8 +124,9 @@ class GraphModule(Module):
         return dict(zip(shapes, tensors, strict=True)), batch
 
     def _entries(self, prefix: str = "", parents: tuple[int, ...] = ()) -> Any:
-        for name, (container, key) in self._places.items():
+        for name in self._places:
             if self.graph.kinds[name] != "constant":
+                container, key = self._place(name)
                 yield f"{prefix}{name}", container, key, container[key]
 
 

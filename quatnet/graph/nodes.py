@@ -4,7 +4,7 @@ The arguments of a node are plain values, tuples, lists, dicts and slices of the
 `Runtime`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -97,6 +97,13 @@ class Graph:
 def sizes(shape: Shape, batch: int = 1) -> tuple[int, ...]:
     """Return `shape` for a batch of the given size."""
     return tuple(length.factor * batch if isinstance(length, Batch) else length for length in shape)
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """Return `name`, with underscores at its end if the name is taken."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:

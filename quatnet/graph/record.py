@@ -13,7 +13,7 @@ from ..autodiff.tape import open_statements
 from ..backend import Array, xp
 from ..errors import ConfigError
 from ..nn import Module
-from .nodes import Ref, Runtime, map_leaves
+from .nodes import Ref, Runtime, free_name, map_leaves
 
 READ = "Python code has read values of tensors; they are constants of the graph"
 NO_GRAD = "A part of the network runs in no_grad; the graph computes its gradients: use requires_grad=False or detach()"
@@ -32,7 +32,9 @@ class Recorder:
 
     def __init__(self, names: dict[int, Ref], inputs: dict[str, Tensor]) -> None:
         self.refs = names | {id(tensor): Ref(name) for name, tensor in inputs.items()}
-        self.input_data = {id(tensor.data): Ref(name) for name, tensor in inputs.items()}
+        self.data_refs = {key: Ref(ref.name) for key, ref in names.items() if not ref.tensor}
+        self.data_refs |= {id(tensor.data): Ref(name) for name, tensor in inputs.items()}
+        self.taken = {*inputs, *(ref.name for ref in names.values())}
         self.calls: list[Call] = []
         self.arrays: dict[str, tuple[Array, str]] = {}  # array and kind of tensors and arrays that no op has made
         self.kept: list[Any] = list(inputs.values())
@@ -84,11 +86,23 @@ class Recorder:
         if not self.depth:
             self.notes[READ] = None
 
+    def converted(self, array: Any, tensor: Tensor) -> None:
+        """Refer to a known array in place of its conversion to a tensor."""
+        if id(array) in self.refs:
+            self.refs[id(tensor)] = self.refs[id(array)]
+            self.kept.append(tensor)
+
+    def converted_operand(self, array: Any, like: Tensor) -> None:
+        """Raise ConfigError for a known array on the left of an operator with a tensor of another dtype."""
+        if isinstance(array, xp.ndarray) and id(array) in self.refs and not self.depth:
+            name = self.refs[id(array)].name
+            raise ConfigError(f"{name}: expected an array of dtype {like.dtype}, got {array.dtype}; convert {name}")
+
     def encode(self, value: Any) -> Any:
         """Return an argument with a `Ref` in place of every tensor and array."""
-        if isinstance(value, list | tuple):
-            return [self.encode(item) for item in value] if isinstance(value, list) else tuple(map(self.encode, value))
-        if isinstance(value, dict | slice):
+        if type(value) in (list, tuple):
+            return type(value)(map(self.encode, value))
+        if isinstance(value, slice) or (isinstance(value, dict) and all(isinstance(key, str) for key in value)):
             return map_leaves(self.encode, value)
         if isinstance(value, Tensor | xp.ndarray):
             return self._ref(value)
@@ -101,16 +115,20 @@ class Recorder:
         if isinstance(value, Module | SimpleNamespace):  # a layer: its tensors, arrays and numbers
             kinds = Tensor | xp.ndarray | np.generic | bool | int | float
             return {key: self.encode(item) for key, item in vars(value).items() if isinstance(item, kinds)}
-        raise ConfigError(f"an op has an argument of type {type(value).__name__}, which a graph cannot contain")
+        raise ConfigError(
+            f"an argument of an op or an output has the type {type(value).__name__}, which a graph cannot contain; "
+            "expected tensors, numbers, plain lists and tuples, and dicts with text as keys"
+        )
 
     def _ref(self, value: Tensor | Array) -> Ref:
         is_tensor = isinstance(value, Tensor)
         data = value.data if isinstance(value, Tensor) else value
-        known = self.refs.get(id(value)) or (self.input_data.get(id(data)) if is_tensor else None)
+        known = self.refs.get(id(value)) or (self.data_refs.get(id(data)) if is_tensor else None)
         if known is None:
             trained = isinstance(value, Tensor) and value.requires_grad
             kind = "parameter" if trained else "constant"
-            known = self.refs[id(value)] = Ref(f"{kind}_{len(self.arrays)}", is_tensor)
+            name = free_name(f"{kind}_{len(self.arrays)}", self.taken)
+            known = self.refs[id(value)] = Ref(name, is_tensor)
             self.arrays[known.name] = data, kind
             self.kept.append(value)
         return known

@@ -2,7 +2,8 @@
 
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..backend import Array, xp
 from ..errors import ConfigError, QuatnetError, ShapeError
 from ..nn import Module
 from .merge import Mismatch, merge
-from .nodes import Batch, Graph, Node, Ref, leaves, map_leaves
+from .nodes import Batch, Graph, Node, Ref, free_name, leaves, map_leaves
 from .record import Call, Recorder
 
 NOTE = "The operations depend on training mode or on values; recorded: evaluation with the example input"
@@ -67,29 +68,53 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
 
 def _entries(model: Callable[..., Any]) -> dict[int, tuple[str, Any]]:
     """Return the name and the tensor or array for the id of every parameter and buffer of a module."""
-    owner, entries = getattr(model, "__self__", model), dict[int, tuple[str, Any]]()
-    for name, _, _, item in owner._entries() if isinstance(owner, Module) else ():
+    entries = dict[int, tuple[str, Any]]()
+    for name, _, _, item in owner_entries(model):
         entries.setdefault(id(item), (name, item))
     return entries
+
+
+def owner_entries(model: Callable[..., Any]) -> list[tuple[str, Any, Any, Any]]:
+    """Return (name, container, key, item) for the parameters and buffers of a module, or of the module of a method."""
+    owner = getattr(model, "__self__", model)
+    return list(owner._entries()) if isinstance(owner, Module) else []
+
+
+@contextmanager
+def _restored_entries(model: Callable[..., Any]) -> Iterator[None]:
+    """Set the parameters and buffers of a module to their previous arrays and values at the end."""
+    before = [(*entry, _data(entry[3]), _data(entry[3]).copy()) for entry in owner_entries(model)]
+    try:
+        yield
+    finally:
+        for _, container, key, item, data, values in before:
+            if isinstance(item, Tensor):
+                item.data = data
+            if not isinstance(container, tuple):
+                container[key] = item
+            if not xp.array_equal(data, values, equal_nan=True):
+                data[...] = values
 
 
 def _input_names(model: Callable[..., Any], count: int, entries: dict) -> list[str]:
     """Return "input", or the names of the arguments of the network if it has several inputs."""
     arguments = [p.name for p in inspect.signature(model).parameters.values() if p.kind <= p.POSITIONAL_OR_KEYWORD]
-    if len(arguments) < count or {name for name, _ in entries.values()} & set(arguments):
+    known = {name for name, _ in entries.values()}
+    if len(arguments) < count or known & set(arguments):
         arguments = [f"input_{n}" for n in range(count)]
-    return ["input"] if count == 1 else arguments[:count]
+    return [free_name(name, known) for name in (["input"] if count == 1 else arguments[:count])]
 
 
 def _run(model: Callable[..., Any], arrays: dict, entries: dict, *, train: bool) -> tuple[Recorder, Any]:
     """Return the recorder and the encoded outputs of one run."""
     inputs = {key: Tensor(array) for key, array in arrays.items()}
     names = {key: Ref(name, isinstance(item, Tensor)) for key, (name, item) in entries.items()}
-    recorder, known = Recorder(names, inputs), inspect.signature(model).parameters
+    recorder, known = Recorder(names, inputs), inspect.signature(model).parameters.values()
+    accepted = {"train", "rng"} if any(p.kind is p.VAR_KEYWORD for p in known) else {p.name for p in known}
     options = {"train": train, "rng": np.random.default_rng(0) if train else None}
     try:
-        with no_grad(), tracing(recorder), np.errstate(all="ignore"):
-            result = model(*inputs.values(), **{key: value for key, value in options.items() if key in known})
+        with _restored_entries(model), no_grad(), tracing(recorder), np.errstate(all="ignore"):
+            result = model(*inputs.values(), **{key: value for key, value in options.items() if key in accepted})
             return recorder, recorder.encode(result)
     except QuatnetError as error:
         if train and not isinstance(error, ConfigError):

@@ -34,15 +34,19 @@ def trace_groups(
     """
     if not isinstance(keep, Mapping | None):
         raise ConfigError(f"expected the filters to keep by group, such as the result of select, got {keep!r}")
-    graph = getattr(keep, "graph", None)
-    if example is None and isinstance(model, Network):
+    graph = getattr(keep, "graph", None) if example is None else None
+    if isinstance(model, GraphModule) and example is None:
+        graph = model.current_graph()
+    if graph is None and example is None and isinstance(model, Network):
         example = model.example_input()
     if graph is None and example is None:
-        if not isinstance(model, GraphModule):
-            raise ConfigError("expected an example input of the network; pass example=")
-        graph = model.current_graph()
+        raise ConfigError("expected an example input of the network; pass example=")
     graph = trace(model, example) if graph is None else graph
-    state: Mapping[str, Any] = model.state_dict() if isinstance(model, Module) else {}
+    state: Mapping[str, Any] = model.state_dict() if isinstance(model, Module) else graph.arrays
+    for name, array in graph.arrays.items():
+        known = graph.kinds[name] == "constant" or name.startswith(("parameter_", "constant_"))
+        if state[name].shape != array.shape if name in state else not known:
+            raise ConfigError(f"keep is the selection of another network: {name} {array.shape}; select again")
     groups = channel_groups(replace(graph, arrays={n: xp.asarray(state.get(n, a)) for n, a in graph.arrays.items()}))
     if not groups:
         reasons = "; ".join(f"{weight}: {reason}" for weight, reason in groups.fixed.items())

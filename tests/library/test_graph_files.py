@@ -95,6 +95,22 @@ CHANGES = {
         lambda h: h["nodes"][1]["arguments"]["dict"]["self"]["dict"].update(eps=-1),
         "expected eps above 0, got -1",
     ),
+    "shape": (
+        lambda h: h["nodes"][0].update(shape={"tuple": [{"batch": 1}, "x"]}),
+        r"layers\.0, shape: expected a tuple of lengths",
+    ),
+    "shape list": (lambda h: h["nodes"][0].update(shape=[1, 2]), r"layers\.0, shape: expected a tuple of lengths"),
+    "huge shape": (
+        lambda h: h["inputs"]["dict"].update(input={"tuple": [{"batch": 1}, 1 << 40]}),
+        "input, shape: expected a tuple of lengths",
+    ),
+    "runtime": (
+        lambda h: h["nodes"][1]["arguments"]["dict"].update(train={"runtime": "os"}),
+        r"layers\.1, train: expected the runtime argument train or rng",
+    ),
+    "tensor": (lambda h: h["nodes"][0]["arguments"]["dict"].update(x=3), r"layers\.0, x: expected a reference, got 3"),
+    "no tensor": (lambda h: h["nodes"][0]["arguments"]["dict"].update(w=None), r"layers\.0, w: expected a reference"),
+    "layer": (lambda h: h["nodes"][1]["arguments"]["dict"].update(self=3), r"layers\.1, self: expected a dict, got 3"),
     "array": (lambda h: h["kinds"]["dict"].clear(), "expected the arrays"),
     "kind": (lambda h: h["kinds"]["dict"].update({"layers.4.bias": "x"}), "expected the arrays"),
     "marker": (lambda h: h["nodes"][0]["arguments"]["dict"].update(x={"pickle": 1}), "expected one type among"),
