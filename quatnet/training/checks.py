@@ -55,10 +55,16 @@ def check_functions(**functions: Any) -> None:
             )
 
 
-def check_settings(optimizer: Any, max_grad_norm: float | None, *, has_score: bool) -> None:
-    """Raise ConfigError for an object that is no optimizer, an invalid norm, or `keep_best` without a score."""
+def check_settings(model: Any, optimizer: Any, max_grad_norm: float | None, *, has_score: bool) -> None:
+    """Raise ConfigError for no optimizer of the model, an invalid norm, or `keep_best` without a score."""
     if not isinstance(optimizer, Optimizer):
         raise ConfigError(f"expected an optimizer such as AdamW(model.parameters()), got {type(optimizer).__name__}")
+    own, trained = (set(map(id, tensors)) for tensors in (model.parameters(), optimizer.parameters.values()))
+    if own.isdisjoint(trained):
+        raise ConfigError(
+            "expected an optimizer of parameters of the model, got one of other parameters; "
+            "a changed network, for example by prune_filters, needs a new optimizer"
+        )
     if not has_score or not (max_grad_norm is None or max_grad_norm > 0):
         raise ConfigError(f"expected evaluate with keep_best, and max_grad_norm > 0 or None, got {max_grad_norm}")
 

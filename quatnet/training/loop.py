@@ -24,6 +24,7 @@ from ..backend import Array, asnumpy, xp
 from ..distill import Loss, Student, cross_entropy_loss
 from ..errors import CheckpointError, ConfigError, NonFiniteError, TrainingStopped
 from ..graph import Graph, trace
+from ..models.build import is_built_in
 from ..optim import Optimizer, clip_grad_norm
 from ..processes import RANK, barrier
 from ..threads import single_threaded_blas
@@ -83,7 +84,7 @@ class Trainer:
         sync_batch_norm: bool = True,
     ) -> None:
         check_functions(batches=batches, schedule=schedule, loss=loss, evaluate=evaluate)
-        check_settings(optimizer, max_grad_norm, has_score=evaluate is not None or not keep_best)
+        check_settings(model, optimizer, max_grad_norm, has_score=evaluate is not None or not keep_best)
         epochs, seed = as_integer("epochs", epochs, minimum=1), as_integer("seed", seed, minimum=0)
         steps_per_epoch = as_integer("steps_per_epoch", steps_per_epoch, minimum=1)
         check_length(batches, steps_per_epoch)
@@ -294,8 +295,8 @@ class Trainer:
         checkpoint.write(self.path, self.model, {"training": training}, groups, graph=self._traced())
 
     def _traced(self) -> Graph | None:
-        """Return the graph of a network that has no config, or None if the network cannot be traced."""
-        if self._graph is None and self._example is not None and not getattr(self.model, "config", None):
+        """Return the graph of a network that its config does not define, or None if the network cannot be traced."""
+        if self._graph is None and self._example is not None and not is_built_in(self.model):
             with suppress(Exception):  # a network that cannot be traced is saved without graph
                 self._graph = trace(self.model, self._example)
         return self._graph
