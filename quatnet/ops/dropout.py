@@ -23,9 +23,9 @@ def dropout(x: Tensor, p: float, *, rng: np.random.Generator | None, train: bool
 
     If `train` is false, return `x`. If `rng` has an attribute `share`, a slice of the clips of a batch, the mask is
     this part of the mask of the batch. The first axis of `x` then consists of an equal number of rows for each of these
-    clips. Raises ConfigError if `p` is not in [0, 1), or if `rng` is None in training.
+    clips. Raises ConfigError if `p` is not in [0, 1), or if `rng` is no generator in training.
     """
-    if not 0 <= p < 1 or (train and p and rng is None):
+    if not 0 <= p < 1 or (train and p and not isinstance(rng, np.random.Generator)):
         raise ConfigError(f"dropout needs 0 <= p < 1, and an rng in training; got p={p}, rng={rng}")
     if not train or p == 0 or rng is None:
         return x

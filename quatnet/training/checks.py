@@ -1,7 +1,10 @@
 """Checks of the arguments of a training, which are made before the first step."""
 
 import json
+import os
 from collections.abc import Mapping
+from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,7 +74,7 @@ def check_settings(model: Any, optimizer: Any, max_grad_norm: float | None, *, h
 
 def as_integer(name: str, number: Any, *, minimum: int) -> int:
     """Return a Python or NumPy integer as int. Raises ConfigError for another type or a value below `minimum`."""
-    if not isinstance(number, int | np.integer) or number < minimum:
+    if not isinstance(number, int | np.integer) or isinstance(number, bool) or number < minimum:
         raise ConfigError(f"expected {name} to be an integer of at least {minimum}, got {number!r:.80}")
     return int(number)
 
@@ -82,9 +85,23 @@ def check_length(batches: Any, steps_per_epoch: int) -> None:
         raise ConfigError(f"expected steps_per_epoch = {len(batches)}, the number of batches, got {steps_per_epoch}")
 
 
-def as_json(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return the metadata as they are read from a checkpoint, for example with lists in place of tuples."""
+def as_path(path: Any) -> Path | None:
+    """Return the path of a checkpoint, which may be None. Raises ConfigError if it is not the path of a file."""
+    if path is not None and (not isinstance(path, str | os.PathLike) or not Path(path).name):
+        raise ConfigError(f"expected the path of a checkpoint file, got {path!r:.80}")
+    return None if path is None else Path(path)
+
+
+def as_score(score: Any) -> float:
+    """Return a result of `evaluate`. Raises ConfigError if it is not a number."""
+    if not isinstance(score, Real) and getattr(score, "shape", None) != ():
+        raise ConfigError(f"expected evaluate to return a number, got {score!r:.80}; the last checkpoint is kept")
+    return float(score)
+
+
+def as_json(metadata: Mapping[str, Any] | None, **settings: int) -> dict[str, Any]:
+    """Return the settings and the metadata as they are read from a checkpoint, such as lists in place of tuples."""
     try:
-        return json.loads(json.dumps(metadata, allow_nan=False))
+        return json.loads(json.dumps({**settings, **(metadata or {})}, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"expected metadata that JSON supports, got {metadata!r:.200} ({error})") from error

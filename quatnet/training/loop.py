@@ -29,7 +29,16 @@ from ..optim import Optimizer, clip_grad_norm
 from ..processes import RANK, barrier
 from ..threads import single_threaded_blas
 from . import checkpoint, distributed
-from .checks import as_integer, as_json, check_frontend, check_functions, check_length, check_settings
+from .checks import (
+    as_integer,
+    as_json,
+    as_path,
+    as_score,
+    check_frontend,
+    check_functions,
+    check_length,
+    check_settings,
+)
 from .data import Batches
 from .interrupt import interrupt_flag
 from .progress import Progress, read_generator_state, read_progress
@@ -91,10 +100,8 @@ class Trainer:
         self.model, self.batches, self.optimizer, self.loss = model, batches, optimizer, loss
         self.epochs, self.steps_per_epoch, self.schedule = epochs, steps_per_epoch, schedule
         self.max_grad_norm, self.evaluate, self.metric = max_grad_norm, evaluate, f"test_{metric}"
-        self.keep_best, self.path = keep_best, None if path is None else Path(path)
-        self.metadata = as_json(
-            {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "seed": seed, **(metadata or {})}
-        )
+        self.keep_best, self.path = keep_best, as_path(path)
+        self.metadata = as_json(metadata, epochs=epochs, steps_per_epoch=steps_per_epoch, seed=seed)
         self.progress, self.best = Progress(), dict[str, np.ndarray]()
         self._owns_path = False  # whether the checkpoint at `path` is of this training, or does not exist
         self._totals = xp.zeros(3)  # summed loss, correct clips, and steps with a finite summed loss, on the device
@@ -255,7 +262,7 @@ class Trainer:
         loss, correct, clips = progress.totals
         epoch = {"loss": loss / clips, "accuracy": correct / clips}
         if self.evaluate:
-            epoch[self.metric] = float(self.evaluate(self.model))
+            epoch[self.metric] = as_score(self.evaluate(self.model))
             if not np.isfinite(epoch[self.metric]):
                 raise NonFiniteError(f"evaluate returned {epoch[self.metric]} after epoch {progress.epoch + 1}")
             earlier = [past[self.metric] for past in progress.history]
