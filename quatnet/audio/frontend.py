@@ -8,6 +8,7 @@ import numpy as np
 from ..checks import checked_count, checked_number
 from ..errors import ConfigError, DataError, ShapeError
 from .components import VARIANTS
+from .read import MAX_SAMPLES
 from .spectrogram import check_frames, mel_filterbank, stft_power
 from .waveform import resample_clip
 
@@ -76,10 +77,10 @@ class FrontEnd:
         self.filterbank()
         if self.variant not in self.variants:
             raise ConfigError(f"expected variant to be one of {', '.join(self.variants)}, got {self.variant!r}")
-        if not self.window < 2 * self.clip_seconds * self.sample_rate_hz < float("inf"):
+        if not self.window < 2 * self.clip_seconds * self.sample_rate_hz <= 2 * MAX_SAMPLES:
             raise ConfigError(
-                f"clip_seconds={self.clip_seconds} must be finite and longer than half a window, "
-                f"{self.window / 2 / self.sample_rate_hz} s"
+                f"clip_seconds={self.clip_seconds} must be longer than half a window, "
+                f"{self.window / 2 / self.sample_rate_hz} s, and at most {MAX_SAMPLES / self.sample_rate_hz} s"
             )
 
     @property

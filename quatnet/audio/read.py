@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Real
 from os import PathLike
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def read(
     ConfigError
         The condition 0 <= start_seconds < stop_seconds is false.
     """
-    if not 0 <= start_seconds < stop_seconds:
+    numbers = isinstance(start_seconds, Real) and isinstance(stop_seconds, Real)
+    if not (numbers and 0 <= start_seconds < stop_seconds):
         raise ConfigError(f"expected 0 <= start_seconds < stop_seconds, got {start_seconds=}, {stop_seconds=}")
     with open_audio(Path(path)) as file:
         start, stop = (math.ceil(min(s * file.samplerate, file.frames)) for s in (start_seconds, stop_seconds))

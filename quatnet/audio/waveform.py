@@ -25,6 +25,8 @@ def checked_waveform(waveform: np.ndarray) -> np.ndarray:
     DataError
         `waveform` is empty, or contains NaN, infinity or samples far outside [-1, 1].
     """
+    if isinstance(waveform, np.ma.MaskedArray):
+        raise ShapeError("expected a waveform without a mask, got a MaskedArray; replace it, as by waveform.filled(0)")
     waveform = np.asarray(waveform)
     if waveform.ndim != 1 or not np.issubdtype(waveform.dtype, np.floating):
         raise ShapeError(

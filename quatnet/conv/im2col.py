@@ -12,6 +12,7 @@ from ..backend import Array, xp
 from ..errors import ConfigError, ShapeError
 
 Pair = int | tuple[int, ...]
+MAX_SIZE = 1 << 26  # largest size along an axis, above the number of samples of the longest audio file
 
 
 def pair(value: Pair) -> tuple[int, int]:
@@ -37,7 +38,7 @@ def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int
     not fit.
     """
     effective = dilation * (kernel - 1) + 1
-    if min(kernel, stride, dilation) < 1 or padding < 0 or size + 2 * padding < effective:
+    if min(kernel, stride, dilation) < 1 or padding < 0 or not effective <= size + 2 * padding <= MAX_SIZE:
         raise ShapeError(
             f"a kernel of {kernel} with stride {stride}, padding {padding} and dilation {dilation} "
             f"does not fit a size of {size}"
@@ -55,7 +56,12 @@ def transposed_size(
     0 ... stride - 1 selects one of these results. Raises ShapeError for another `output_padding` or a result below 1.
     """
     full = (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1 + output_padding
-    if min(size, kernel, stride, dilation, full) < 1 or padding < 0 or not 0 <= output_padding < stride:
+    if (
+        min(size, kernel, stride, dilation, full) < 1
+        or full > MAX_SIZE
+        or padding < 0
+        or not 0 <= output_padding < stride
+    ):
         raise ShapeError(
             f"a transposed kernel of {kernel} with stride {stride}, padding {padding}, dilation {dilation} and "
             f"output padding {output_padding} (expected 0 to stride - 1) does not fit a size of {size}"

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from ..autodiff import Tensor
+from ..backend import xp
 from ..errors import CheckpointError, ConfigError
+from ..nn import Module
 from .cnn import CNN, CNNConfig, cnn6, cnn10, cnn14, small_cnn
 from .config import Config
 from .network import Network
@@ -48,13 +51,32 @@ def check_size(config: Config, arrays: Mapping[str, np.ndarray]) -> None:
 def is_built_in(model: Any) -> bool:
     """Return whether a network consists of classes of quatnet only and is thus defined by its config and its arrays.
 
-    A subclass, and a network with a replaced layer or method, can compute something else.
+    A subclass, and a network with a replaced layer or method or another option, can compute something else. The options
+    are compared with those of a new network with 4 channels per layer, because they do not depend on the widths.
     """
-    if type(model) not in (CNN, ResNet):
+    if type(model) not in (CNN, ResNet) or type(model.config) not in (CNNConfig, ResNetConfig):
         return False
     parts = [model.config, *model.modules()]
     replaced = [value for part in parts for value in vars(part).values() if callable(value)]
-    return all(type(part).__module__.startswith("quatnet.") for part in parts + replaced)
+    widths = tuple((4,) * len(block) for block in model.config.widths)
+    plain = build(replace(model.config, widths=widths, embedding=4), rng=np.random.default_rng(0))
+    return (
+        all(type(part).__module__.startswith("quatnet.") for part in parts + replaced)
+        and _has_options(model, plain)
+        and [name for name, *_ in model._entries()] == [name for name, *_ in plain._entries()]
+    )
+
+
+def _has_options(found: Any, plain: Any) -> bool:
+    """Return whether `found` has the types and the attributes of `plain`, apart from entries of arrays."""
+    if type(found) is not type(plain):
+        return False
+    if isinstance(plain, Module):
+        options = vars(plain).keys() - {"config", "frontend_settings", "synchronized"}
+        return all(_has_options(vars(found).get(name), vars(plain)[name]) for name in options)
+    if isinstance(plain, list | tuple):
+        return len(found) == len(plain) and all(map(_has_options, found, plain))
+    return isinstance(plain, Tensor | xp.ndarray) or found == plain
 
 
 def check_built_in(model: Any) -> None:

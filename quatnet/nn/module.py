@@ -11,11 +11,11 @@ from ..errors import CheckpointError
 
 
 def restores_buffers(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the method `call` of a module such that an error with `train=True` changes no running statistics."""
+    """Return the method `call` of a module such that an error changes no running statistics."""
 
     @wraps(call)
     def restoring_call(self: "Module", *args: Any, **options: Any) -> Any:
-        before = list(self._entries()) if options.get("train") else []
+        before = list(self._entries())
         try:
             return call(self, *args, **options)
         except BaseException:
@@ -36,8 +36,8 @@ class Module:
     """Base class of a layer or network with parameters, buffers and submodules as attributes.
 
     An attribute of type `Tensor` is a parameter. An array is a buffer, such as running statistics. A `Module` is a
-    submodule. Items of nested lists, tuples and dicts are found too. A subclass defines `__call__`. If a call with
-    `train=True` raises an error, the running statistics do not change.
+    submodule. Items of nested lists, tuples and dicts are found too. A subclass defines `__call__`. If a call
+    raises an error, the running statistics do not change.
 
     >>> import numpy as np; from quatnet import nn
     >>> layer = nn.Linear(3, 2, rng=np.random.default_rng(0))

@@ -11,7 +11,7 @@ from ..autodiff import Tensor, op
 from ..autodiff.shape import reshape
 from ..backend import Array
 from ..conv import dispatch, plain
-from ..conv.im2col import Pair, pad, pair, single, transposed_size
+from ..conv.im2col import MAX_SIZE, Pair, pad, pair, single, transposed_size
 from ..errors import ShapeError
 
 
@@ -50,8 +50,8 @@ def conv1d(x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilatio
 def signal_to_image(x: Tensor, padding: Pair) -> Tensor:
     """Return the signal `x` (N, L, C), with `padding` zeros at both ends, as an image of height 1."""
     pad_width, length = single(padding), x.shape[1]
-    if pad_width < 0:
-        raise ShapeError(f"expected a padding of at least 0, got {padding}")
+    if not 0 <= pad_width <= MAX_SIZE:
+        raise ShapeError(f"expected a padding from 0 to {MAX_SIZE}, got {padding}")
 
     def backward(grad: Array) -> Sequence[Array]:
         return (grad[:, 0, pad_width : pad_width + length],)

@@ -1,7 +1,9 @@
 """Classification losses on logits, averaged over the batch.
 
-All losses raise ShapeError unless `logits` and `targets` have the same shape (N, classes). The losses are computed
-without overflow in exp and log. A logit of -inf is a probability of 0. Its term is 0 if its target is 0.
+All losses raise ShapeError unless `logits` and `targets` have the same shape (N, classes). The cross entropies also
+raise it for targets outside [0, 1], but not on a GPU, where the check would wait for the GPU. The losses are computed
+without overflow in exp and log. A logit of -inf is a probability of 0. Its term is 0 if its target is 0. The softmax of
+a logit of inf is 1, or 1 / n for n of them.
 """
 
 from collections.abc import Sequence
@@ -16,7 +18,8 @@ from ..errors import ShapeError
 
 def log_softmax(logits: Array) -> Array:
     """Return log(softmax(logits)) along the last axis of an array."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
+    top = logits.max(axis=-1, keepdims=True)
+    shifted = xp.where(logits == top, 0, logits) - xp.where(logits == top, 0, top)  # without inf - inf
     return shifted - xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
 
 
@@ -27,7 +30,7 @@ def cross_entropy(logits: Tensor, targets: Array) -> Tensor:
     `targets` (N, classes) are class probabilities, such as one-hot, smoothed or mixed targets. If the targets of each
     example sum to 1, the gradient is (softmax(logits) - targets) / N.
     """
-    targets = constant_like(logits, targets, "logits and targets of the same shape (N, classes)")
+    targets = _checked_targets(logits, targets)
     log_p = log_softmax(logits.data)
     terms = targets * xp.where((targets == 0) & (log_p == -np.inf), 0, log_p)
 
@@ -45,7 +48,7 @@ def binary_cross_entropy_with_logits(logits: Tensor, targets: Array) -> Tensor:
     computed as |z| w + log(1 + e^-|z|) with w = 1 - t for z > 0 and w = t otherwise. The gradient is
     (σ(z) - t) / (N · classes).
     """
-    targets = constant_like(logits, targets, "logits and targets of the same shape (N, classes)")
+    targets = _checked_targets(logits, targets)
     z = logits.data
     exp_minus_abs = xp.exp(-xp.abs(z))
 
@@ -56,6 +59,13 @@ def binary_cross_entropy_with_logits(logits: Tensor, targets: Array) -> Tensor:
     weight = xp.where(z > 0, 1 - targets, targets)
     value = (xp.where(weight == 0, 0, xp.abs(z)) * weight + xp.log1p(exp_minus_abs)).mean()
     return Tensor.from_op(value, (logits,), backward)
+
+
+def _checked_targets(logits: Tensor, targets: Array) -> Array:
+    array = constant_like(logits, targets, "logits and targets of the same shape (N, classes)")
+    if isinstance(array, np.ndarray) and not ((array > -1e-3) & (array < 1 + 1e-3)).all():
+        raise ShapeError(f"expected targets in [0, 1], got values from {array.min()} to {array.max()}")
+    return array
 
 
 def constant_like(outputs: Tensor, constant: Array, expected: str) -> Array:

@@ -60,7 +60,7 @@ def mean_rotation(q: Array, weights: Array | None = None, *, sample_axis: int = 
     rotations = _unit_quaternions(q, sample_axis, axis)
     products = rotations[..., :, None] * rotations[..., None, :]  # shape (..., N, 4, 4)
     if weights is not None:
-        weights, shape = as_array(weights), real_part(q, axis=axis).shape
+        weights, shape = as_array(weights).astype(np.float64), real_part(q, axis=axis).shape
         if broadcast_shape(weights.shape, shape) != shape or (weights < 0).any():
             raise ShapeError(f"expected weights >= 0 that broadcast to {shape}, got shape {weights.shape}")
         weights = xp.broadcast_to(weights, shape)

@@ -2,7 +2,10 @@
 
 import inspect
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,17 +110,23 @@ def check_loss(loss: Any) -> None:
         )
 
 
-def check_settings(optimizer: Any, max_grad_norm: float | None, *, has_score: bool) -> None:
-    """Raise ConfigError for an object that is no optimizer, an invalid norm, or `keep_best` without a score."""
+def check_settings(model: Any, optimizer: Any, max_grad_norm: float | None, *, has_score: bool) -> None:
+    """Raise ConfigError for no optimizer of the model, an invalid norm, or `keep_best` without a score."""
     if not isinstance(optimizer, Optimizer):
         raise ConfigError(f"expected an optimizer such as AdamW(model.parameters()), got {type(optimizer).__name__}")
+    own, trained = (set(map(id, tensors)) for tensors in (model.parameters(), optimizer.parameters.values()))
+    if own.isdisjoint(trained):
+        raise ConfigError(
+            "expected an optimizer of parameters of the model, got one of other parameters; "
+            "a changed network, for example by prune_filters, needs a new optimizer"
+        )
     if not has_score or not (max_grad_norm is None or max_grad_norm > 0):
         raise ConfigError(f"expected evaluate with keep_best, and max_grad_norm > 0 or None, got {max_grad_norm}")
 
 
 def as_integer(name: str, number: Any, *, minimum: int) -> int:
     """Return a Python or NumPy integer as int. Raises ConfigError for another type or a value below `minimum`."""
-    if not isinstance(number, int | np.integer) or number < minimum:
+    if not isinstance(number, int | np.integer) or isinstance(number, bool) or number < minimum:
         raise ConfigError(f"expected {name} to be an integer of at least {minimum}, got {number!r:.80}")
     return int(number)
 
@@ -128,9 +137,23 @@ def check_length(batches: Any, steps_per_epoch: int) -> None:
         raise ConfigError(f"expected steps_per_epoch = {len(batches)}, the number of batches, got {steps_per_epoch}")
 
 
-def as_json(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return the metadata as they are read from a checkpoint, for example with lists in place of tuples."""
+def as_path(path: Any) -> Path | None:
+    """Return the path of a checkpoint, which may be None. Raises ConfigError if it is not the path of a file."""
+    if path is not None and (not isinstance(path, str | os.PathLike) or not Path(path).name):
+        raise ConfigError(f"expected the path of a checkpoint file, got {path!r:.80}")
+    return None if path is None else Path(path)
+
+
+def as_score(score: Any) -> float:
+    """Return a result of `evaluate`. Raises ConfigError if it is not a number."""
+    if not isinstance(score, Real) and getattr(score, "shape", None) != ():
+        raise ConfigError(f"expected evaluate to return a number, got {score!r:.80}; the last checkpoint is kept")
+    return float(score)
+
+
+def as_json(metadata: Mapping[str, Any] | None, **settings: int) -> dict[str, Any]:
+    """Return the settings and the metadata as they are read from a checkpoint, such as lists in place of tuples."""
     try:
-        return json.loads(json.dumps(metadata, allow_nan=False))
+        return json.loads(json.dumps({**settings, **(metadata or {})}, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"expected metadata that JSON supports, got {metadata!r:.200} ({error})") from error

@@ -35,7 +35,7 @@ class DataLoader:
     Raises
     ------
     ShapeError
-        There are no inputs, the numbers of inputs and targets differ, or the dtype is not float.
+        There are no inputs, the numbers of inputs and targets differ, the dtype is not float, or a target is NaN.
     ConfigError
         `batch_size` is less than 1.
     """
@@ -47,6 +47,8 @@ class DataLoader:
                 f"expected targets (N, classes), got {targets.shape} of {targets.dtype}; "
                 "datasets.one_hot converts class numbers (N,)"
             )
+        if np.isnan(targets).any():
+            raise ShapeError("expected targets without NaN; correct or remove these clips")
         self.inputs, self.targets, self.augment = inputs, targets, augment
         self.batch_size = checked_count("batch_size", batch_size)
 
@@ -74,11 +76,13 @@ def predict(model: Module, inputs: Array, *, batch_size: int = 16) -> np.ndarray
 
     With several processes, each computes a part of the batches, and all return all logits.
 
-    Raises ShapeError if there are no inputs. Raises ConfigError unless `batch_size` is an integer of at least 1, or if
-    the inputs are features of another front end than the training clips.
+    Raises ShapeError if there is no array of inputs. Raises ConfigError unless `batch_size` is an integer of at least
+    1, or if the inputs are features of another front end than the training clips.
     """
     batch_size = checked_count("batch_size", batch_size)
     check_frontend(model, getattr(inputs, "frontend_settings", None))
+    if not hasattr(inputs, "__getitem__"):
+        raise ShapeError(f"expected an array of inputs, got {type(inputs).__name__}")
     if not len(inputs):
         raise ShapeError("expected at least one input, got none")
     starts = range(0, len(inputs), batch_size)

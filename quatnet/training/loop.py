@@ -24,6 +24,7 @@ from ..backend import Array, asnumpy, xp
 from ..distill import Loss, cross_entropy_loss
 from ..errors import CheckpointError, ConfigError, NonFiniteError, TrainingStopped
 from ..graph import Graph, trace
+from ..models.build import is_built_in
 from ..nn import Module
 from ..optim import Optimizer, clip_grad_norm
 from ..processes import RANK, barrier
@@ -32,6 +33,8 @@ from . import checkpoint, distributed
 from .checks import (
     as_integer,
     as_json,
+    as_path,
+    as_score,
     check_frontend,
     check_functions,
     check_length,
@@ -96,17 +99,15 @@ class Trainer:
     ) -> None:
         check_model(model)
         check_functions(batches=batches, schedule=schedule, loss=loss, evaluate=evaluate)
-        check_settings(optimizer, max_grad_norm, has_score=evaluate is not None or not keep_best)
+        check_settings(model, optimizer, max_grad_norm, has_score=evaluate is not None or not keep_best)
         epochs, seed = as_integer("epochs", epochs, minimum=1), as_integer("seed", seed, minimum=0)
         steps_per_epoch = as_integer("steps_per_epoch", steps_per_epoch, minimum=1)
         check_length(batches, steps_per_epoch)
         self.model, self.batches, self.optimizer, self.loss = model, batches, optimizer, loss
         self.epochs, self.steps_per_epoch, self.schedule = epochs, steps_per_epoch, schedule
         self.max_grad_norm, self.evaluate, self.metric = max_grad_norm, evaluate, f"test_{metric}"
-        self.keep_best, self.path = keep_best, None if path is None else Path(path)
-        self.metadata = as_json(
-            {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "seed": seed, **(metadata or {})}
-        )
+        self.keep_best, self.path = keep_best, as_path(path)
+        self.metadata = as_json(metadata, epochs=epochs, steps_per_epoch=steps_per_epoch, seed=seed)
         self.progress, self.best = Progress(), dict[str, np.ndarray]()
         self._owns_path = False  # whether the checkpoint at `path` is of this training, or does not exist
         self._totals = xp.zeros(3)  # summed loss, correct clips, and steps with a finite summed loss, on the device
@@ -269,7 +270,7 @@ class Trainer:
         loss, correct, clips = progress.totals
         epoch = {"loss": loss / clips} | ({"accuracy": correct / clips} if correct >= 0 else {})
         if self.evaluate:
-            epoch[self.metric] = float(self.evaluate(self.model))
+            epoch[self.metric] = as_score(self.evaluate(self.model))
             if not np.isfinite(epoch[self.metric]):
                 raise NonFiniteError(f"evaluate returned {epoch[self.metric]} after epoch {progress.epoch + 1}")
             earlier = [past[self.metric] for past in progress.history]
@@ -309,8 +310,8 @@ class Trainer:
         checkpoint.write(self.path, self.model, {"training": training}, groups, graph=self._traced())
 
     def _traced(self) -> Graph | None:
-        """Return the graph of a network that has no config, or None if the network cannot be traced."""
-        if self._graph is None and self._example is not None and not getattr(self.model, "config", None):
+        """Return the graph of a network that its config does not define, or None if the network cannot be traced."""
+        if self._graph is None and self._example is not None and not is_built_in(self.model):
             with suppress(Exception):  # a network that cannot be traced is saved without graph
                 self._graph = trace(self.model, self._example)
         return self._graph

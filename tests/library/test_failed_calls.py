@@ -147,3 +147,22 @@ def test_backward_of_a_result_of_no_grad_names_no_grad() -> None:
         y = x * x
     with pytest.raises(ShapeError, match="no_grad"):
         y.backward()
+
+
+def test_running_statistics_are_kept_with_train_by_position() -> None:
+    class Positional(Custom):
+        def __call__(self, x: Tensor, train: bool = False, rng=None) -> Tensor:
+            return super().__call__(x, train=train, rng=rng)
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            self.norm = nn.BatchNorm(8)
+
+        def __call__(self, x: Tensor, train: bool = False) -> Tensor:
+            return fail(self.norm(x, train=train))
+
+    for model in (Positional(fail), Outer()):
+        before = model.state_dict()
+        with pytest.raises(KeyboardInterrupt):
+            model(Tensor(draw(0, 8, 8)), True)
+        assert all((model.state_dict()[name] == array).all() for name, array in before.items())

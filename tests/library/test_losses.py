@@ -18,7 +18,7 @@ from support.strategies import seeds
 
 from quatnet import Tensor, ops
 from quatnet.autodiff import gradcheck
-from quatnet.backend import asnumpy, xp
+from quatnet.backend import asnumpy, on_gpu, xp
 from quatnet.datasets.targets import one_hot
 from quatnet.errors import ShapeError
 from quatnet.ops.losses import log_softmax
@@ -93,7 +93,7 @@ LOSSES = {
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_gradcheck_of_losses(name, rng):
-    targets = {"soft": rng.dirichlet(np.ones(4), 3), "unnormalized": draw(rng, 3, 4)}
+    targets = {"soft": rng.dirichlet(np.ones(4), 3), "unnormalized": rng.uniform(size=(3, 4))}
     for t in targets.values():
         gradcheck(lambda z, t=t: LOSSES[name](z, t) * 2.0, [draw(rng, 3, 4)], rng=rng)
 
@@ -220,3 +220,11 @@ def test_equals_pytorch(torch, rng):
         ),
     ]:
         assert_parity(torch, ours, theirs, [draw(rng, 3, 4)], rng)
+
+
+@pytest.mark.skipif(on_gpu(), reason="the check would wait for the GPU")
+@pytest.mark.parametrize("loss", [ops.cross_entropy, ops.binary_cross_entropy_with_logits])
+@pytest.mark.parametrize("target", [-1.0, 2.0, np.nan])
+def test_targets_outside_0_to_1_are_refused(loss, target: float) -> None:
+    with pytest.raises(ShapeError, match="targets in"):
+        loss(np.zeros((2, 3), np.float32), np.full((2, 3), target))
