@@ -95,6 +95,8 @@ class Config:
         """Replace a field by its value as a Python number, which JSON supports. Raises ConfigError for another type."""
         try:
             object.__setattr__(self, name, convert(getattr(self, name)))
+        except ConfigError:
+            raise
         except (TypeError, ValueError) as error:
             raise ConfigError(
                 f"{name}: expected a number or tuples of integers, got {getattr(self, name)!r:.80}"
