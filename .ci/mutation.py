@@ -23,7 +23,7 @@ from pathlib import Path
 from first_tests import EQUIVALENT, ROOT, Job, all_jobs, key, test_files
 from mutants import Mutant
 
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 120
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 PRELOADED = (
     "numpy",
