@@ -83,7 +83,7 @@ def _run(x: Array, kernel: Array, conv: ConvShape) -> Array:
 
     def work(images: Array) -> Array:
         products = _input_tiles(images, right, INPUT, conv) @ kernel
-        y = kernels.winograd.output_transform(products, OUTPUT, _tiles(conv), conv.output_size)
+        y = kernels.winograd.transform_products(products, OUTPUT, _tiles(conv), conv.output_size)
         return transform_output(y.reshape(len(right), -1, outputs), conv).reshape(len(images), *conv.output_size, -1)
 
     return concatenate_batch([work(x[part]) for part in _slices(conv, x)])
@@ -96,7 +96,7 @@ def _input_tiles(x: Array, components: np.ndarray, matrix: np.ndarray, conv: Con
     """
     k, p = components.shape
     images = transform_input(x.reshape(-1, p, x.shape[3] // p), components).reshape(k * len(x), *x.shape[1:3], -1)
-    return kernels.winograd.input_transform(images, matrix, k, _tiles(conv), conv.padding)
+    return kernels.winograd.transform_tiles(images, matrix, k, _tiles(conv), conv.padding)
 
 
 def _kernel_matrix(dtype: np.dtype) -> Array:

@@ -9,7 +9,7 @@ from .load import grid_2d, ints, launch
 Pair = tuple[int, int]
 
 
-def input_transform(x: Array, matrix: np.ndarray, groups: int, tiles: Pair, padding: Pair) -> Array:
+def transform_tiles(x: Array, matrix: np.ndarray, groups: int, tiles: Pair, padding: Pair) -> Array:
     """Return the transformed tiles (K, 36, N·TH·TW, C) of images `x` (K·N, H, W, C), M d Mᵀ for each tile d.
 
     K is `groups` and (TH, TW) is `tiles`, the number of tiles of an image. The `matrix` M is (6, 6) for tiles of 6 x 6
@@ -24,7 +24,7 @@ def input_transform(x: Array, matrix: np.ndarray, groups: int, tiles: Pair, padd
     return y
 
 
-def output_transform(products: Array, matrix: np.ndarray, tiles: Pair, size: Pair) -> Array:
+def transform_products(products: Array, matrix: np.ndarray, tiles: Pair, size: Pair) -> Array:
     """Return the images (K·N, H, W, O) of `products` (K, 36, N·TH·TW, O), M m Mᵀ for each tile m.
 
     The `matrix` M is (4, 6). (TH, TW) is `tiles` and (H, W) is `size`.

@@ -91,13 +91,13 @@ def of_dropout():
 def of_winograd_input():
     images = random_arrays(4, 9, 7, 35)  # two groups of two images with 3 x 2 tiles
     return [
-        winograd.input_transform(images, INPUT, 2, (3, 2), (1, 2)),
-        winograd.input_transform(random_arrays(2, 5, 6, 33), OUTPUT.T, 1, (2, 2), (0, 0)),
+        winograd.transform_tiles(images, INPUT, 2, (3, 2), (1, 2)),
+        winograd.transform_tiles(random_arrays(2, 5, 6, 33), OUTPUT.T, 1, (2, 2), (0, 0)),
     ]
 
 
 def of_winograd_output():
-    return [winograd.output_transform(random_arrays(2, 36, 2 * 3 * 2, 35), OUTPUT, (3, 2), (9, 7))]
+    return [winograd.transform_products(random_arrays(2, 36, 2 * 3 * 2, 35), OUTPUT, (3, 2), (9, 7))]
 
 
 USES = {name.removeprefix("of_"): use for name, use in list(globals().items()) if name.startswith("of_")}

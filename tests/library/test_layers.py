@@ -313,3 +313,11 @@ def test_pooling_equals_pytorch(size, torch, rng):
             [draw(rng, 2, 7, 8, 3)],
             rng,
         )
+
+
+def test_batch_statistics_of_two_processes(rng):
+    x, other = draw(rng, 9, 3), []
+    batch_statistics(x[4:], all_reduce=lambda sums: other.append(sums) or sums)
+    statistics = batch_statistics(x[:4], all_reduce=lambda sums: sums + other[0])
+    for actual, expected in zip(statistics, batch_statistics(x), strict=True):
+        assert_close(xp.asarray(actual), xp.asarray(expected))
