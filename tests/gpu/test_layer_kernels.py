@@ -97,6 +97,12 @@ def test_dropout_of_the_op_does_not_depend_on_the_backend(shape):
     np.testing.assert_array_equal(*(result[1] for result in results))
 
 
+def test_dropout_of_a_number():
+    with kernels_disabled():
+        results = {float(ops.dropout(3.0, 0.5, rng=np.random.default_rng(n), train=True).data) for n in range(20)}
+    assert results == {0.0, 6.0}
+
+
 @pytest.mark.parametrize("enabled", [kernels_disabled, kernels_enabled])
 def test_dropout_of_a_share_is_a_part_of_the_dropout_of_the_batch(enabled):
     x = xp.asarray(np.ones((6, 5, 7), np.float32))

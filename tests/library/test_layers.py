@@ -319,5 +319,6 @@ def test_batch_statistics_of_two_processes(rng):
     x, other = draw(rng, 9, 3), []
     batch_statistics(x[4:], all_reduce=lambda sums: other.append(sums) or sums)
     statistics = batch_statistics(x[:4], all_reduce=lambda sums: sums + other[0])
+    assert statistics[2] == 9
     for actual, expected in zip(statistics, batch_statistics(x), strict=True):
         assert_close(xp.asarray(actual), xp.asarray(expected))
