@@ -31,10 +31,9 @@ FIRST_TESTS = {
     "front_ends": "paper_code_components",
     "networks published_networks 12_counting_multiplications": "layer_costs num_weights"
     " _multiplications_winograd _layer_mult_adds torchinfo_mult_adds residual_add",
-    "graph": "graph/count.py",
     "roofline": "layer_kernel_costs host_to_device_elements _convolution _norm_passes _block_outputs"
     " memory_bound_fraction",
-    "10_pruning": "prune/scores.py prune/criteria.py prune/selection.py prune/budget.py prune/filters.py"
+    "10_pruning": "prune/scores.py prune/selection.py prune/budget.py prune/filters.py"
     " paper_code/filter_scores.py",
     "quaternion_norms": "ops/layernorm.py ops/quaternion_batchnorm.py ops/whitening.py",
 }
