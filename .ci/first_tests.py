@@ -45,6 +45,7 @@ CHUNKING = "changes the number of rows per thread only"
 EQUIVALENT = {
     ("im2col", "images * size[0]", "images"): CHUNKING,
     ("col2im", "images * height", "images"): CHUNKING,
+    ("_inverse_cholesky_factor", "1e-06 * xp.abs(matrix).max()", "xp.abs(matrix).max()"): "a tolerance for CuPy only",
     ("_left", "np.abs(table).argmax(axis=0).T", "np.abs(table).argmax(axis=0)"): "L(p) is symmetric up to signs",
     ("_right", "np.abs(table).argmax(axis=1).T", "np.abs(table).argmax(axis=1)"): "R(q) is symmetric up to signs",
     ("image_slices", "math.prod(output) * operand[..., :1].nbytes", "math.prod(output)"): "changes the memory use only",
