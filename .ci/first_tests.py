@@ -33,8 +33,7 @@ FIRST_TESTS = {
     " _multiplications_winograd _layer_mult_adds torchinfo_mult_adds residual_add",
     "roofline": "layer_kernel_costs host_to_device_elements _convolution _norm_passes _block_outputs"
     " memory_bound_fraction",
-    "10_pruning": "prune/scores.py prune/selection.py prune/budget.py prune/filters.py"
-    " paper_code/filter_scores.py",
+    "10_pruning": "prune/scores.py prune/selection.py prune/budget.py prune/filters.py paper_code/filter_scores.py",
     "quaternion_norms": "ops/layernorm.py ops/quaternion_batchnorm.py ops/whitening.py",
 }
 # Number of mutants that flip a sign
