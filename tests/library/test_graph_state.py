@@ -10,7 +10,7 @@ import pytest
 from support.arrays import draw
 
 from quatnet import Tensor, compile, graph, nn, ops, prune
-from quatnet.backend import asnumpy
+from quatnet.backend import asnumpy, on_gpu
 from quatnet.errors import ConfigError
 
 X = draw(0, 4, 3, dtype=np.float32)
@@ -72,6 +72,7 @@ SAME_DTYPE = {
 CASES = [(name, dtype) for name in USES for dtype in ("f4", "f8")] + [(name, "f4") for name in SAME_DTYPE]
 
 
+@pytest.mark.skipif(on_gpu(), reason="arrays of NumPy are no buffers of a module on a GPU")
 @pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_array_of_a_module_is_a_buffer_under_its_name(name, dtype):
     model = Scaled((USES | SAME_DTYPE)[name], dtype)
@@ -145,6 +146,7 @@ class Counter(nn.Module):
         return Tensor(x) * 2.0
 
 
+@pytest.mark.skipif(on_gpu(), reason="arrays of NumPy are no buffers of a module on a GPU")
 @pytest.mark.parametrize("raises", [False, True])
 def test_trace_restores_all_arrays(raises):
     model = Counter()
