@@ -80,11 +80,13 @@ def transform_kernel(w: Array, *, conjugate: bool = False) -> Array:
 
 def _run(x: Array, kernel: Array, conv: ConvShape) -> Array:
     outputs, right = kernel.shape[-1], right_transform(conv.components)
+    size = (*conv.output_size, conv.components * outputs)
 
     def work(images: Array) -> Array:
         products = _input_tiles(images, right, INPUT, conv) @ kernel
         y = kernels.winograd.transform_products(products, OUTPUT, _tiles(conv), conv.output_size)
-        return transform_output(y.reshape(len(right), -1, outputs), conv).reshape(len(images), *conv.output_size, -1)
+        rows = y.reshape(len(right), len(images) * size[0] * size[1], outputs)
+        return transform_output(rows, conv).reshape(len(images), *size)
 
     return concatenate_batch([work(x[part]) for part in _slices(conv, x)])
 
@@ -94,8 +96,9 @@ def _input_tiles(x: Array, components: np.ndarray, matrix: np.ndarray, conv: Con
 
     `components` (K, P) transforms the components, and `matrix` transforms rows and columns of a tile.
     """
-    k, p = components.shape
-    images = transform_input(x.reshape(-1, p, x.shape[3] // p), components).reshape(k * len(x), *x.shape[1:3], -1)
+    (k, p), (batch, height, width, channels) = components.shape, x.shape
+    rows = x.reshape(batch * height * width, p, channels // p)
+    images = transform_input(rows, components).reshape(k * batch, height, width, channels // p)
     return kernels.winograd.transform_tiles(images, matrix, k, _tiles(conv), conv.padding)
 
 

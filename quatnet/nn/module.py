@@ -1,6 +1,7 @@
 """Base class of all layers and networks."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from functools import wraps
 from reprlib import recursive_repr
 from typing import Any
@@ -9,13 +10,20 @@ from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
 from ..errors import CheckpointError
 
+_in_call = ContextVar("in_call", default=False)  # whether a module is being called
+
 
 def restores_buffers(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the method `call` of a module such that an error changes no running statistics."""
+    """Return the method `call` of a module such that an error changes no running statistics.
+
+    The outermost call restores the running statistics of all its submodules.
+    """
 
     @wraps(call)
     def restoring_call(self: "Module", *args: Any, **options: Any) -> Any:
-        before = list(self._entries())
+        if _in_call.get():
+            return call(self, *args, **options)
+        before, token = list(self._entries()), _in_call.set(True)
         try:
             return call(self, *args, **options)
         except BaseException:
@@ -23,6 +31,8 @@ def restores_buffers(call: Callable[..., Any]) -> Callable[..., Any]:
                 if not isinstance(container, tuple):
                     container[key] = item
             raise
+        finally:
+            _in_call.reset(token)
 
     return restoring_call
 

@@ -124,13 +124,6 @@ def check_settings(model: Any, optimizer: Any, max_grad_norm: float | None, *, h
         raise ConfigError(f"expected evaluate with keep_best, and max_grad_norm > 0 or None, got {max_grad_norm}")
 
 
-def as_integer(name: str, number: Any, *, minimum: int) -> int:
-    """Return a Python or NumPy integer as int. Raises ConfigError for another type or a value below `minimum`."""
-    if not isinstance(number, int | np.integer) or isinstance(number, bool) or number < minimum:
-        raise ConfigError(f"expected {name} to be an integer of at least {minimum}, got {number!r:.80}")
-    return int(number)
-
-
 def check_length(batches: Any, steps_per_epoch: int) -> None:
     """Raise ConfigError if the number of batches is known and is not `steps_per_epoch`."""
     if hasattr(batches, "__len__") and len(batches) != steps_per_epoch:

@@ -8,8 +8,8 @@ uninterrupted run.
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from tqdm import tqdm
 from ..all_reduce import all_reduce
 from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
+from ..checks import checked_count
 from ..distill import Loss, cross_entropy_loss
 from ..errors import CheckpointError, ConfigError, NonFiniteError, TrainingStopped
 from ..graph import Graph, trace
@@ -31,7 +32,6 @@ from ..processes import RANK, barrier
 from ..threads import single_threaded_blas
 from . import checkpoint, distributed
 from .checks import (
-    as_integer,
     as_json,
     as_path,
     as_score,
@@ -100,8 +100,8 @@ class Trainer:
         check_model(model)
         check_functions(batches=batches, schedule=schedule, loss=loss, evaluate=evaluate)
         check_settings(model, optimizer, max_grad_norm, has_score=evaluate is not None or not keep_best)
-        epochs, seed = as_integer("epochs", epochs, minimum=1), as_integer("seed", seed, minimum=0)
-        steps_per_epoch = as_integer("steps_per_epoch", steps_per_epoch, minimum=1)
+        epochs, seed = checked_count("epochs", epochs), checked_count("seed", seed, minimum=0)
+        steps_per_epoch = checked_count("steps_per_epoch", steps_per_epoch)
         check_length(batches, steps_per_epoch)
         self.model, self.batches, self.optimizer, self.loss = model, batches, optimizer, loss
         self.epochs, self.steps_per_epoch, self.schedule = epochs, steps_per_epoch, schedule
@@ -113,6 +113,7 @@ class Trainer:
         self._totals = xp.zeros(3)  # summed loss, correct clips, and steps with a finite summed loss, on the device
         self._example: Array | None = None  # one clip
         self._graph: Graph | None = None
+        self._traceable = True  # false after `trace` has failed
         self.data_rng, self.dropout_rng = (np.random.default_rng([seed, n]) for n in range(2))
         self.epoch_start_state = self.data_rng.bit_generator.state
         if sync_batch_norm:
@@ -311,9 +312,14 @@ class Trainer:
 
     def _traced(self) -> Graph | None:
         """Return the graph of a network that its config does not define, or None if the network cannot be traced."""
-        if self._graph is None and self._example is not None and not is_built_in(self.model):
-            with suppress(Exception):  # a network that cannot be traced is saved without graph
+        if self._graph is None and self._example is not None and self._traceable and not is_built_in(self.model):
+            try:
                 self._graph = trace(self.model, self._example)
+            except Exception as error:  # the network may raise any exception for the inputs of `trace`
+                self._traceable = False
+                warnings.warn(
+                    f"the checkpoint has no graph, because the network cannot be traced: {error}", stacklevel=2
+                )
         return self._graph
 
     def load(self) -> None:

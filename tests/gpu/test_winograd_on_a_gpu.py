@@ -62,6 +62,16 @@ def test_batch_slices_do_not_change_the_result(components, monkeypatch):
         assert all(relative_error(a, b) < 1e-13 for a, b in zip(results(), expected, strict=True))
 
 
+@pytest.mark.parametrize("components", [1, 4])
+def test_empty_batch(components):
+    x, w = draw(0, 0, 5, 6, 2 * components), draw(1, components, 3, 3, 2, 3)
+    grad = draw(2, 0, 5, 6, 3 * components)
+    with kernels_on_cpu():
+        assert gpu_winograd.convolve(x, w, (1, 1)).shape == grad.shape
+        assert gpu_winograd.input_gradient(grad, w, (1, 1)).shape == x.shape
+        assert not asnumpy(gpu_winograd.weight_gradient(x, grad, w.shape, (1, 1))).any()
+
+
 def shape_of(channels=16, kernel=(3, 3), stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1):
     return make_shape((1, 9, 9, channels), (1, *kernel, channels // groups, 8), stride, padding, dilation, groups)
 
