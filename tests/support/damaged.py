@@ -13,6 +13,7 @@ The same number gives the same file. The outcomes are
 import contextlib
 import io
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,19 @@ class Audio:
         return "silent" if finite else "non-finite"
 
 
+def try_mutation(contents: dict[Path, bytes], number: int, is_equal: Callable[[], bool]) -> str:
+    """Write the files with mutation `number` in one of them, and return the outcome of comparing what they contain."""
+    rng = random.Random(number)
+    for path, content in contents.items():
+        path.write_bytes(content)
+    path = rng.choice(sorted(contents))
+    path.write_bytes(mutated(contents[path], rng))
+    try:
+        return "silent" if is_equal() else "wrong"
+    except Exception as error:
+        return outcome_of_error(error, path.stem)
+
+
 class FeatureCache:
     """Mutated files of a feature cache, which are detected and computed again."""
 
@@ -114,15 +128,7 @@ class FeatureCache:
             return features(self.clips, FRONTEND, cache=self.folder)
 
     def try_case(self, number: int) -> str:
-        rng = random.Random(number)
-        for path, content in self.contents.items():
-            path.write_bytes(content)
-        path = rng.choice(sorted(self.contents))
-        path.write_bytes(mutated(self.contents[path], rng))
-        try:
-            return "silent" if np.array_equal(self.load(), self.expected) else "wrong"
-        except Exception as error:
-            return outcome_of_error(error, path.stem)
+        return try_mutation(self.contents, number, lambda: np.array_equal(self.load(), self.expected))
 
 
 class Shards:
@@ -149,15 +155,7 @@ class Shards:
         return [packed.rows.tolist(), packed.report, packed.targets(range(len(packed))).tolist(), waveforms]
 
     def try_case(self, number: int) -> str:
-        rng = random.Random(number)
-        for path, content in self.contents.items():
-            path.write_bytes(content)
-        path = rng.choice(sorted(self.contents))
-        path.write_bytes(mutated(self.contents[path], rng))
-        try:
-            return "silent" if self.load() == self.expected else "wrong"
-        except Exception as error:
-            return outcome_of_error(error, path.stem)
+        return try_mutation(self.contents, number, lambda: self.load() == self.expected)
 
 
 FORMATS = {
