@@ -1,29 +1,26 @@
 """ONNX nodes of each operation. `b` is a `graph.onnx.Builder`."""
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from ..autodiff import Tensor
-from ..backend import asnumpy, xp
+from ..backend import asnumpy
 from ..conv.im2col import pair, single
 from ..conv.plain import merge_blocks, quaternion_to_real_kernel
 from ..errors import ConfigError
 from ..ops.rotation_conv import rotation_matrices
 from ..ops.whitening import _ENTRIES
-from ..quaternion import left_matrix
+from ..quaternion.real_matrices import _left as left_entries
 from .labels import expand_index
 from .nodes import Batch, Node, Ref, sizes
 
 
-@cache
 def component_and_sign(row: int, column: int) -> tuple[int, int]:
     """Return the component of w that multiplies component `column` of x in component `row` of w ⊗ x, and its sign."""
-    signs = asnumpy(left_matrix(xp.eye(4), axis=0))[row, column]
-    component = int(np.abs(signs).argmax())
-    return component, int(signs[component])
+    component, sign = left_entries()
+    return int(component[row, column]), int(sign[row, column])
 
 
 def quaternion_matrix(b: Any, weight: np.ndarray, *, transposed: bool) -> str:
