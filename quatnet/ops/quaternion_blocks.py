@@ -26,11 +26,7 @@ def check_conv_shapes(x: Tensor, w: Tensor, groups: int) -> None:
             f"expected x (N, H, W, 4C) and w (4, KH, KW, C / groups, O), got {x.shape} and {w.shape} with groups "
             f"{groups}; the number of real channels is four times the number of quaternion channels"
         )
-    if w.shape[4] % groups or 0 in w.shape[3:]:
-        raise ShapeError(
-            f"expected at least one channel, and a number of filters divisible by groups={groups}, "
-            f"got {w.shape[4]} in w {w.shape}"
-        )
+    plain.check_filters(w.data, groups)
 
 
 def block_weight(w: Tensor) -> Tensor:
