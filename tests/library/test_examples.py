@@ -10,21 +10,22 @@ from pathlib import Path
 import pytest
 from support.device import uses_mock
 from support.results import check_results
+from support.scripts import run_script
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FIVE_NETWORKS = ["esc50", "gtzan", "ravdess", "audioset"]
 
 
 def run_example(*arguments: str | Path, example: str = "esc50") -> subprocess.CompletedProcess:
-    command = [sys.executable, EXAMPLES / f"{example}.py", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return run_script(EXAMPLES / f"{example}.py", *arguments)
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Run examples/esc50.py with --smoke, and return its output folder and its printed output."""
     out = tmp_path_factory.mktemp("smoke")
-    run = run_example("--smoke", "--out", out)
+    command = [sys.executable, EXAMPLES / "esc50.py", "--smoke", "--out", out]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr[-2000:]
     return out, run.stdout
 
