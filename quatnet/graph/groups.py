@@ -58,9 +58,10 @@ class ChannelGroups(list[ChannelGroup]):
         for weight, axis in free.items():
             if axis.size:
                 members.setdefault(int(group_of[axis[0]]), {})[weight] = axis
-        super().__init__(map(self._group, members.values()))
+        axes = sorted({tuple(np.unique(axis)) for axes in labels.of.values() for axis in axes})
+        super().__init__(self._group(weights, axes) for weights in members.values())
 
-    def _group(self, weights: dict[str, np.ndarray]) -> ChannelGroup:
+    def _group(self, weights: dict[str, np.ndarray], axes: list[tuple[int, ...]]) -> ChannelGroup:
         of, graph = self.labels.of, self.labels.graph
         labels = np.array(list(dict.fromkeys(np.concatenate(list(weights.values())).tolist())))
         channel = np.full(self.labels.count, -1)  # channel of each label
@@ -72,7 +73,6 @@ class ChannelGroups(list[ChannelGroup]):
 
         nodes = [node for node in graph.nodes if "BatchNorm" in node.op or "batch_norm" in node.op]
         norms = [node.arguments.get("self", node.arguments)["weight"].name for node in nodes]
-        axes = sorted({tuple(np.unique(axis)) for value in of.values() for axis in value})
         found = [channel[list(axis)] for axis in axes if 0 < len(axis) < len(labels)]
         parts = tuple(part for part in found if (part >= 0).all())
         producers, first = self.labels.producers, next(iter(weights))

@@ -66,7 +66,7 @@ def test_resume_keeps_finished_trainings(smoke: tuple[Path, str]) -> None:
 
 @pytest.mark.parametrize("dataset", ["gtzan", "ravdess", "audioset"])
 def test_other_data_sets(tmp_path: Path, dataset: str) -> None:
-    run = run_experiment("--smoke", "--out", tmp_path, dataset=dataset)
+    run = run_experiment("--smoke", "--epochs", "1", "--out", tmp_path, dataset=dataset)
     assert run.returncode == 0, run.stderr[-2000:]
     results = check_results(tmp_path)
     assert results["summary"] in run.stdout
