@@ -39,7 +39,8 @@ def assert_one_line_error(run: subprocess.CompletedProcess, pattern: str) -> Non
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Run the example with `--smoke`, and return the output folder and stdout."""
     out = tmp_path_factory.mktemp("smoke")
-    run = subprocess.run([sys.executable, SCRIPT, "--smoke", "--out", out], capture_output=True, text=True, timeout=300)
+    command = [sys.executable, SCRIPT, "--dataset", "esc50", "--smoke", "--out", out]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr[-2000:]
     return out, run.stdout
 
