@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..autodiff import Tensor
-from ..autodiff.op import OPS, current_tracer
+from ..autodiff.op import OPS
 from ..backend import Array
 from ..errors import ConfigError, ShapeError
 from ..nn import Module
@@ -33,8 +33,11 @@ class GraphModule(Module):
         self.graph = graph = as_graph(graph)
         self.frontend_settings: dict[str, Any] | None = None  # front end of the training clips, see FrontEnd.settings
         self.values = {name: _value(array.copy(), graph.kinds[name]) for name, array in graph.arrays.items()}
+        # layer, or "" for `values`, and key of each array; names instead of objects, so that a copy is independent
+        self._places: dict[str, tuple[str, str]] = {name: ("", name) for name in self.values}
+        self._layers = dict[str, SimpleNamespace]()
         self._unused = _unused_after(graph)
-        # arguments without references to inputs, results and buffers are the same in every call
+        # arguments without references to inputs and results are the same in every call
         self._constant = {node.name: self._constant_arguments(node) for node in graph.nodes}
 
     def __call__(self, *inputs: Any, train: bool = False, rng: np.random.Generator | None = None) -> Any:
@@ -60,17 +63,30 @@ class GraphModule(Module):
         """Return a tensor or array in place of a reference to an array of the graph."""
         if not isinstance(item, Ref):
             return item
-        value = self.values[item.name]
+        container, key = self._place(item.name)
+        value = container[key]
         return Tensor(value) if item.tensor and not isinstance(value, Tensor) else value
 
+    def _place(self, name: str) -> tuple[dict, str]:
+        layer, key = self._places[name]
+        return (vars(self._layers[layer]) if layer else self.values), key
+
     def _constant_arguments(self, node: Node) -> dict[str, Any]:
-        constant = {key: value for key, value in node.arguments.items() if all(map(self._is_constant, leaves(value)))}
-        return {key: map_leaves(self._decode, value) for key, value in constant.items()}
+        """Return the arguments of a node that are the same in every call. A layer becomes an object with its state."""
+        arguments = {key: value for key, value in node.arguments.items() if all(map(self._is_constant, leaves(value)))}
+        result = {key: map_leaves(self._decode, value) for key, value in arguments.items()}
+        layer = node.arguments.get("self")
+        if isinstance(layer, dict):  # several nodes of one layer have one state
+            buffers = {item.name: key for key, item in layer.items() if isinstance(item, Ref) and not item.tensor}
+            new = SimpleNamespace(**{key: self._decode(item) for key, item in layer.items()})
+            name = "/".join(buffers) or node.name
+            result["self"] = self._layers.setdefault(name, new)
+            self._places |= {buffer: (name, key) for buffer, key in buffers.items()}
+        return result
 
     def _is_constant(self, item: Any) -> bool:
-        if isinstance(item, Ref):
-            return item.tensor and self.graph.kinds.get(item.name, "buffer") != "buffer"
-        return not isinstance(item, Batch | Runtime)
+        known = not isinstance(item, Ref) or self.graph.kinds.get(item.name, "buffer") != "buffer"
+        return known and not isinstance(item, Batch | Runtime)
 
     @property
     def graph_layers(self) -> list[SimpleNamespace]:
@@ -92,20 +108,15 @@ class GraphModule(Module):
 
     def current_graph(self) -> Graph:
         """Return the graph with the present values of all arrays."""
-        arrays = {name: value.data if isinstance(value, Tensor) else value for name, value in self.values.items()}
-        trained = {name: value.requires_grad for name, value in self.values.items() if isinstance(value, Tensor)}
+        places = {name: self._place(name) for name in self._places}
+        present = {name: container[key] for name, (container, key) in places.items()}
+        arrays = {name: value.data if isinstance(value, Tensor) else value for name, value in present.items()}
+        trained = {name: value.requires_grad for name, value in present.items() if isinstance(value, Tensor)}
         kinds = {name: "parameter" if requires_grad else "fixed" for name, requires_grad in trained.items()}
         return replace(self.graph, arrays=arrays, kinds=self.graph.kinds | kinds)
 
     def _run(self, node: Node, arguments: dict[str, Any]) -> Tensor:
-        if not isinstance(node.arguments.get("self"), dict):
-            return OPS[node.op](**arguments)
-        layer = SimpleNamespace(**arguments["self"])
-        result = OPS[node.op](**arguments | {"self": layer})
-        for key, item in node.arguments["self"].items():
-            if isinstance(item, Ref) and not item.tensor and not current_tracer.get():  # running statistics
-                self.values[item.name] = getattr(layer, key)
-        return result
+        return OPS[node.op](**arguments)
 
     def _inputs(self, inputs: tuple[Any, ...]) -> tuple[dict[str, Tensor], int]:
         """Return the inputs as tensors, and the batch size."""
@@ -118,9 +129,10 @@ class GraphModule(Module):
         return dict(zip(shapes, tensors, strict=True)), batch
 
     def _entries(self, prefix: str = "", parents: tuple[int, ...] = ()) -> Any:
-        for name, value in self.values.items():
+        for name in self._places:
             if self.graph.kinds[name] != "constant":
-                yield f"{prefix}{name}", self.values, name, value
+                container, key = self._place(name)
+                yield f"{prefix}{name}", container, key, container[key]
 
 
 def as_graph(network: Graph | GraphModule) -> Graph:
