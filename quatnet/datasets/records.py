@@ -124,22 +124,24 @@ class Dataset:
         return train, test
 
     def readable(self, *, stop_seconds: float = 60.0) -> "Dataset":
-        """Return the data set without the clips that cannot be read. The note contains their number and names.
+        """Return the data set without the clips that cannot be read. The note contains their number and names, and
+        `skipped` the errors.
 
         All clips are read, files up to `stop_seconds`.
         """
-        readable = list(map_on_cpu(lambda clip: _is_readable(clip, stop_seconds), self.clips))
-        skipped = [clip.name for clip, is_readable in zip(self.clips, readable, strict=True) if not is_readable]
+        errors = list(map_on_cpu(lambda clip: _reading_error(clip, stop_seconds), self.clips))
+        skipped = [clip.name for clip in compress(self.clips, errors)]
         note = f"{self.note} {skipped_note(skipped, len(self.clips))}".strip()
-        return replace(self, clips=tuple(compress(self.clips, readable)), note=note)
+        clips = tuple(compress(self.clips, [not error for error in errors]))
+        return replace(self, clips=clips, note=note, skipped=(*self.skipped, *filter(None, errors)))
 
 
-def _is_readable(clip: Clip, stop_seconds: float) -> bool:
+def _reading_error(clip: Clip, stop_seconds: float) -> str:
     try:
         clip.read(stop_seconds)
-        return True
-    except DataError:
-        return False
+        return ""
+    except DataError as error:
+        return str(error)
 
 
 def skipped_note(names: Sequence[str], total: int) -> str:

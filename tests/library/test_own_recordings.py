@@ -148,6 +148,21 @@ def test_unreadable_recordings(tmp_path):
         folder.load(tmp_path, strict=True)
 
 
+def test_files_with_damaged_samples(tmp_path):
+    """The header of a truncated FLAC file is valid."""
+    write_classes(tmp_path, "a", "b")
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 9000)
+    soundfile.write(tmp_path / "a" / "cut.flac", samples, RATE_HZ)
+    content = (tmp_path / "a" / "cut.flac").read_bytes()
+    (tmp_path / "a" / "cut.flac").write_bytes(content[: len(content) // 2])
+    data = folder.load(tmp_path)
+    assert (len(data.clips), data.skipped) == (13, ())
+    readable = data.readable()
+    assert len(readable.clips) == 12
+    assert "cut.flac" in readable.skipped[0]
+    assert "Skipped 1 of 13 recordings" in readable.note
+
+
 def test_evaluation_without_folds(tmp_path):
     data = folder.load(write_classes(tmp_path, "a", clips=1), folds=1)
     assert (data.classes, set(data.folds)) == (("a",), {1})
