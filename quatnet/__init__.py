@@ -22,10 +22,12 @@ __all__ = ["Tensor", "gradcheck", "no_grad", "ops", "thread_count"]
 def __getattr__(name: str) -> Any:
     if name == "compile":
         return import_module(".graph", __name__).compile
+    if name == "Classifier":
+        return import_module(".classifier", __name__).Classifier
     if name in PACKAGES:
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *PACKAGES, "compile"})
+    return sorted({*globals(), *PACKAGES, "Classifier", "compile"})
