@@ -19,12 +19,13 @@ from .backend import asnumpy, on_gpu
 from .checks import checked_number
 from .errors import CheckpointError, ConfigError, QuatnetError
 from .files import disk_errors
-from .graph import Batch, Graph, GraphModule, Ref, compile, trace
+from .graph import Batch, Graph, GraphModule, Node, Ref, compile, to_onnx, trace
 from .graph.files import from_json, to_json
 from .graph.module import format_shape
 from .npz import parse_json, read_npz, write_npz
 
 FORMAT, VERSION = "quatnet model", 1
+PACKAGED = Path(__file__).parent / "packaged" / "esc50.npz"
 PADDING: dict[str, Callable] = {"zeros": fix_length, "repeat": np.resize}
 Windows = Iterator[tuple[np.ndarray, np.ndarray]]
 
@@ -126,7 +127,7 @@ class Classifier:
             See `FrontEnd.__call__`. ConfigError is also raised for a `hop_seconds` above the length of a window.
         """
         blocks = [resample(checked_waveform(waveform), sample_rate_hz, self.frontend.sample_rate_hz)]
-        return _mean(self.windows(blocks, hop_seconds=hop_seconds))
+        return mean_over_windows(self.windows(blocks, hop_seconds=hop_seconds))[0]
 
     def predict_file(
         self, path: str | os.PathLike, *, hop_seconds: float | None = None, channel: str | int = "mean"
@@ -136,8 +137,8 @@ class Classifier:
         The file is read block by block, so a recording of a day needs no more memory than one of a minute. `channel` is
         "mean" or the number of a channel. Raises DataError for a file that cannot be read, as `audio.read` does.
         """
-        stream = Stream(path, self.frontend.sample_rate_hz, channel=channel)
-        return _mean(self.windows(stream, hop_seconds=hop_seconds))
+        stream = self.stream(path, channel=channel)
+        return mean_over_windows(self.windows(stream, hop_seconds=hop_seconds))[0]
 
     def embed(self, waveform: np.ndarray, sample_rate_hz: int, *, hop_seconds: float | None = None) -> np.ndarray:
         """Return the embedding (channels,) of a recording, the input of the last layer, as the mean over its windows.
@@ -145,7 +146,11 @@ class Classifier:
         The arguments are those of `predict`. Raises ConfigError also if the network has no layer before the last one.
         """
         blocks = [resample(checked_waveform(waveform), sample_rate_hz, self.frontend.sample_rate_hz)]
-        return _mean(self.embedding_windows(blocks, hop_seconds=hop_seconds))
+        return mean_over_windows(self.embedding_windows(blocks, hop_seconds=hop_seconds))[0]
+
+    def stream(self, path: str | os.PathLike, *, channel: str | int = "mean") -> Stream:
+        """Return the blocks of an audio file at the sample rate of the front end, see `windows`."""
+        return Stream(path, self.frontend.sample_rate_hz, channel=channel)
 
     def windows(self, blocks: Iterable[np.ndarray], *, hop_seconds: float | None = None) -> Windows:
         """Yield the starts (n,) of windows and their confidences (n, classes), batch by batch.
@@ -212,13 +217,13 @@ class Classifier:
         weights = [name for name, kind in graph.kinds.items() if float16 and kind in ("parameter", "fixed")]
         small = {name: graph.arrays[name].astype(np.float16) for name in weights}
         graph = replace(graph, arrays=graph.arrays | {key: array.astype(np.float32) for key, array in small.items()})
-        arrays = {f"array/{key}": asnumpy(array) for key, array in (graph.arrays | small).items()}
+        arrays: dict[str, Any] = {f"array/{key}": asnumpy(array) for key, array in (graph.arrays | small).items()}
         rate = self.frontend.sample_rate_hz
         waveform = np.random.default_rng(0).uniform(-0.5, 0.5, -(-rate // 10)).astype(np.float16)
         logits = asnumpy(_run(GraphModule(graph), self._test_features(waveform)).data)
-        text = json.dumps(self._header(graph), allow_nan=False)
+        text = np.frombuffer(json.dumps(self._header(graph), allow_nan=False).encode(), np.uint8)
         with disk_errors(path):
-            write_npz(path, {"model": np.array(text), "test/waveform": waveform, "test/logits": logits} | arrays)
+            write_npz(path, {"model": text, "test/waveform": waveform, "test/logits": logits} | arrays)
 
     def _header(self, graph: Graph) -> dict[str, Any]:
         keys = ("classes", "multi_label", "temperature", "thresholds", "background", "padding", "metadata")
@@ -232,9 +237,22 @@ class Classifier:
         clip = np.resize(waveform.astype(np.float32), self.frontend.samples)
         return self.frontend(clip, self.frontend.sample_rate_hz)[None]
 
+    def to_onnx(self, path: str | os.PathLike) -> None:
+        """Write an ONNX file that maps waveforms (N, frontend.samples) to the confidences (N, classes) of one window.
+
+        The metadata of the file are the classes, the sample rate and the window length. Raises ConfigError and
+        MissingPackageError as `graph.to_onnx` does.
+        """
+        graph, ref, name = self.network.current_graph(), self.network.graph.outputs, "logits / temperature"
+        if self.temperature != 1.0:
+            scaled = Node(name, "mul", {"self": ref, "other": 1 / self.temperature}, graph.shape(ref.name))
+            graph = replace(graph, nodes=[*graph.nodes, scaled], outputs=Ref(name))
+        activation = "sigmoid" if self.multi_label else "softmax"
+        to_onnx(graph, path, frontend=self.frontend, classes=self.classes, activation=activation)
+
     @classmethod
-    def load(cls, path: str | os.PathLike, *, check: bool = False) -> "Classifier":
-        """Return the classifier of a file.
+    def load(cls, path: str | os.PathLike | None = None, *, check: bool = False) -> "Classifier":
+        """Return the classifier of a file, by default the model of the package.
 
         With `check`, the logits of the test waveform of the file are computed and compared with those of the machine
         that wrote the file.
@@ -244,6 +262,9 @@ class Classifier:
         CheckpointError
             The file is missing, damaged, no model file, or of a newer version of quatnet, or the check fails.
         """
+        path = PACKAGED if path is None else path
+        if path == PACKAGED and not PACKAGED.exists():
+            raise CheckpointError("this installation has no model in the package; give a model file")
         arrays = read_npz(path)
         header = _read_header(path, arrays)
         try:
@@ -275,7 +296,7 @@ def _read_header(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> d
         if key in arrays and "model" not in arrays:
             raise CheckpointError(f"{path} is {kind}, expected a model file; Classifier.save writes one")
     try:
-        header = parse_json(str(arrays["model"]))
+        header = parse_json(arrays["model"].tobytes().decode())
         name, _, version = header["format"].rpartition(" ")
         if name != FORMAT:
             raise ValueError(f"expected the format {FORMAT}, got {name!r:.80}")
@@ -297,7 +318,8 @@ def _flat(tensor: Any) -> np.ndarray:
     return array.reshape(len(array), -1)
 
 
-def _mean(windows: Windows) -> np.ndarray:
-    """Return the mean over all windows."""
+def mean_over_windows(windows: Windows) -> tuple[np.ndarray, int]:
+    """Return the mean of the values of all windows, and the number of windows."""
     sums = [(len(starts), values.sum(axis=0, dtype=float)) for starts, values in windows]
-    return (sum(total for _, total in sums) / sum(count for count, _ in sums)).astype(np.float32)
+    count = sum(number for number, _ in sums)
+    return (sum(total for _, total in sums) / count).astype(np.float32), count

@@ -16,6 +16,9 @@ from ..backend import check_backend
 from ..errors import DataError, QuatnetError, one_line
 
 COMMANDS = {  # a command is the module of this package with its name, which is imported only if the command is used
+    "classify": "classes of recordings, or events with start and end",
+    "embed": "embeddings of recordings",
+    "export": "ONNX file of a model",
     "info": "backend, device and versions of this machine, or the content of a model file",
     "profile": "parameters, multiplications, memory and time of a network",
     "roofline": "predicted time of a training step on two GPUs, from data sheets",

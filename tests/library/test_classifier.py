@@ -183,10 +183,10 @@ def test_unwritable_place(saved):
 def rewrite(path, change):
     with np.load(path) as file:
         arrays = dict(file)
-    header = json.loads(str(arrays["model"]))
+    header = json.loads(arrays["model"].tobytes())
     change(header, arrays)
     if "model" in arrays:
-        arrays["model"] = np.array(json.dumps(header))
+        arrays["model"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
     np.savez(path, **arrays)
 
 
