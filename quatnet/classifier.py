@@ -223,7 +223,7 @@ class Classifier:
         logits = asnumpy(_run(GraphModule(graph), self._test_features(waveform)).data)
         text = np.frombuffer(json.dumps(self._header(graph), allow_nan=False).encode(), np.uint8)
         with disk_errors(path):
-            write_npz(path, {"model": text, "test/waveform": waveform, "test/logits": logits} | arrays)
+            write_npz(path, arrays | {"model": text, "test/waveform": waveform, "test/logits": logits})
 
     def _header(self, graph: Graph) -> dict[str, Any]:
         keys = ("classes", "multi_label", "temperature", "thresholds", "background", "padding", "metadata")

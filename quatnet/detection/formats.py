@@ -77,9 +77,9 @@ def jsonl(result: Result) -> str:
     """Return one JSON line for the recording, and one for each event or class."""
     kind = {"type": "prediction" if result.whole else "detection", "path": result.path}
     rows = [{"type": "file", "path": result.path, "duration_s": round(result.seconds, 6), "status": result.status}]
-    for event in result.events:
-        values = {key: round(value, 6) if isinstance(value, float) else value for key, value in event._asdict().items()}
-        rows.append(kind | values)
+    for e in result.events:
+        rounded = e._replace(start_s=round(e.start_s, 6), end_s=round(e.end_s, 6), confidence=round(e.confidence, 4))
+        rows.append(kind | rounded._asdict())
     return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
 
 
