@@ -16,6 +16,9 @@ from ..backend import check_backend
 from ..errors import DataError, QuatnetError, one_line
 
 COMMANDS = {  # a command is the module of this package with its name, which is imported only if the command is used
+    "train": "classifier of own recordings",
+    "prune": "smaller model, by removal of filters and fine-tuning",
+    "distill": "smaller model, trained with the outputs of a model",
     "info": "backend, device and versions of this machine, or the content of a model file",
     "profile": "parameters, multiplications, memory and time of a network",
     "roofline": "predicted time of a training step on two GPUs, from data sheets",
