@@ -16,8 +16,12 @@ from ..backend import check_backend
 from ..errors import DataError, QuatnetError, one_line
 
 COMMANDS = {  # a command is the module of this package with its name, which is imported only if the command is used
+    "train": "classifier of own recordings",
     "classify": "classes of recordings, or events with start and end",
+    "evaluate": "accuracy of a model on labeled recordings",
     "embed": "embeddings of recordings",
+    "prune": "smaller model, by removal of filters and fine-tuning",
+    "distill": "smaller model, trained with the outputs of a model",
     "export": "ONNX file of a model",
     "info": "backend, device and versions of this machine, or the content of a model file",
     "profile": "parameters, multiplications, memory and time of a network",

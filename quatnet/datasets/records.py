@@ -19,10 +19,15 @@ class Clip:
     Attributes
     ----------
     name : file name, or a description of a synthesized clip
-    label : index of the class in `Dataset.classes`
+    label : index of the class in `Dataset.classes`, or -1 for a clip without a class (a negative)
     fold : number of the cross-validation fold, from 1
-    source : function without arguments that returns the waveform, float (samples,), and its sample rate in Hz
+    source : function without arguments that returns the waveform, float (samples,), and its sample rate in Hz. For a
+        part of a file, it is `partial(audio.read, path, start_seconds=..., stop_seconds=...)`
     key : unique key of the samples in the feature cache
+    more_labels : indices of the further classes of a clip with several classes
+    group : name of the source of the clip, for example a speaker or a recording site, or an empty string
+    seconds : duration of the clip, or 0 if it is unknown
+    rate_hz : sample rate of the file, or 0 if it is unknown
     """
 
     name: str
@@ -30,6 +35,15 @@ class Clip:
     fold: int
     source: Callable[[], tuple[np.ndarray, int]]
     key: str
+    more_labels: tuple[int, ...] = ()
+    group: str = ""
+    seconds: float = 0.0
+    rate_hz: int = 0
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Indices of all classes of the clip. The tuple of a negative is empty."""
+        return (self.label, *self.more_labels) if self.label >= 0 else ()
 
     def read(self, stop_seconds: float) -> tuple[np.ndarray, int]:
         """Return the waveform, float (samples,), and its sample rate in Hz.
@@ -51,12 +65,14 @@ class Dataset:
     classes : class names, in the order of the labels
     clips : all clips
     note : message for the user, for example about skipped recordings, or an empty string
+    skipped : one message for each recording that cannot be read
     """
 
     name: str
     classes: tuple[str, ...]
     clips: tuple[Clip, ...]
     note: str = ""
+    skipped: tuple[str, ...] = ()
 
     @property
     def labels(self) -> np.ndarray:
@@ -67,6 +83,19 @@ class Dataset:
     def folds(self) -> np.ndarray:
         """Folds of the clips, int (clips,)."""
         return np.array([clip.fold for clip in self.clips])
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Targets of the clips, float32 (clips, classes), 1 for each class of a clip and 0 elsewhere."""
+        targets = np.zeros((len(self.clips), len(self.classes)), np.float32)
+        for target, clip in zip(targets, self.clips, strict=True):
+            target[list(clip.labels)] = 1
+        return targets
+
+    @property
+    def is_multilabel(self) -> bool:
+        """Whether a clip has several classes or none."""
+        return any(len(clip.labels) != 1 for clip in self.clips)
 
     def split(self, fold: int) -> tuple[list[Clip], list[Clip]]:
         """Return the training clips and the test clips.
@@ -113,5 +142,9 @@ def skipped_note(names: Sequence[str], total: int) -> str:
     """
     if not names:
         return ""
-    text = one_line(", ".join(names[:3]) + (" ..." if len(names) > 3 else ""))
-    return f"Skipped {len(names)} of {total} recordings, which cannot be read ({text})."
+    return f"Skipped {len(names)} of {total} recordings, which cannot be read ({listed(names)})."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first three names, on one line."""
+    return one_line(", ".join(names[:3]) + (" ..." if len(names) > 3 else ""))

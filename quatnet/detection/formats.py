@@ -75,7 +75,7 @@ def csv_lines(result: Result) -> str:
 
 def jsonl(result: Result) -> str:
     """Return one JSON line for the recording, and one for each event or class."""
-    kind = {"type": "prediction" if result.whole else "detection", "path": result.path}
+    kind: dict[str, Any] = {"type": "prediction" if result.whole else "detection", "path": result.path}
     rows = [{"type": "file", "path": result.path, "duration_s": round(result.seconds, 6), "status": result.status}]
     for e in result.events:
         rounded = e._replace(start_s=round(e.start_s, 6), end_s=round(e.end_s, 6), confidence=round(e.confidence, 4))
