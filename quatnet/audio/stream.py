@@ -94,7 +94,7 @@ def _progress_bar(name: str, seconds: float) -> Any:
 
 
 def segments(
-    blocks: Iterable[np.ndarray], window: int, hop: int, *, count: int = 16
+    blocks: Iterable[np.ndarray], window: int, hop: int, *, count: int = 8
 ) -> Iterator[tuple[int, np.ndarray, list[int]]]:
     """Yield segments of a waveform, each with the windows that begin every `hop` samples, 1 <= hop <= window.
 

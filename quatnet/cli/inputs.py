@@ -36,7 +36,7 @@ class Inputs:
     def fail(self, name: str, reason: str) -> None:
         """Record a recording that cannot be used, and print the reason to stderr."""
         self.errors[name] = reason
-        print(f"quatnet: {one_line(reason)}", file=sys.stderr)
+        print_error(reason)
 
     def map(self, work: Callable[[Path], Result]) -> Iterator[tuple[Path, Result]]:
         """Yield each path and `work(path)`. A path for which `work` raises DataError is recorded in `errors`."""
@@ -47,6 +47,11 @@ class Inputs:
                 self.fail(str(path), str(error))
                 continue
             yield path, result
+
+
+def print_error(reason: str) -> None:
+    """Print one line to stderr."""
+    print(f"quatnet: {one_line(reason)}", file=sys.stderr)
 
 
 def find(arguments: Sequence[str]) -> Inputs:

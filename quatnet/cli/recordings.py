@@ -17,15 +17,8 @@ from .arguments import nonnegative_int, positive_int
 
 def add_arguments(parser: argparse.ArgumentParser, *, new_network: bool) -> None:
     """Add the arguments of the recordings, except for their folder, of a new network, and of its training."""
-    data = parser.add_argument_group("recordings")
-    data.add_argument("--table", metavar="CSV", help="table with a file name and a label for each recording")
-    data.add_argument("--annotations", metavar="DIR", help="label tracks of Audacity or selection tables of Raven")
-    data.add_argument("--audio", metavar="DIR", help="folder of the recordings of --table or --annotations")
-    for role in ("path", "label", "fold"):
-        data.add_argument(f"--{role}-column", metavar="NAME", help=f"column of the {role}, found by its usual names")
-    data.add_argument("--label-separator", metavar="TEXT", help="character between the labels of a recording")
-    data.add_argument("--group", metavar="G", help="column, 'parent' or regular expression; groups are in one fold")
-    data.add_argument("--strict", action="store_true", help="stop if a recording cannot be read")
+    add_data_arguments(parser)
+    data = parser.add_argument_group("split")
     data.add_argument("--fold", type=positive_int, default=1, metavar="N", help="fold of the test clips (1)")
     data.add_argument("--clip-seconds", type=float, metavar="S", help="length of a window, chosen from the recordings")
     if new_network:
@@ -40,6 +33,19 @@ def add_arguments(parser: argparse.ArgumentParser, *, new_network: bool) -> None
     group.add_argument("--overwrite", action="store_true", help="replace a finished model")
 
 
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of labeled recordings, except for their folder."""
+    data = parser.add_argument_group("recordings")
+    data.add_argument("--table", metavar="CSV", help="table with a file name and a label for each recording")
+    data.add_argument("--annotations", metavar="DIR", help="label tracks of Audacity or selection tables of Raven")
+    data.add_argument("--audio", metavar="DIR", help="folder of the recordings of --table or --annotations")
+    for role in ("path", "label", "fold"):
+        data.add_argument(f"--{role}-column", metavar="NAME", help=f"column of the {role}, found by its usual names")
+    data.add_argument("--label-separator", metavar="TEXT", help="character between the labels of a recording")
+    data.add_argument("--group", metavar="G", help="column, 'parent' or regular expression; groups are in one fold")
+    data.add_argument("--strict", action="store_true", help="stop if a recording cannot be read")
+
+
 def add_model_arguments(parser: argparse.ArgumentParser, *, new_network: bool) -> None:
     """Add the arguments of a command that makes a smaller model from a model."""
     parser.add_argument("model", metavar="MODEL", help="model file, such as that of quatnet train")
@@ -48,12 +54,15 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, new_network: bool) -
     add_arguments(parser, new_network=new_network)
 
 
-def load_data(args: argparse.Namespace) -> Dataset:
-    """Return the recordings. Raises ConfigError unless one of the folder, --table and --annotations is given."""
+def load_data(args: argparse.Namespace, **more: Any) -> Dataset:
+    """Return the recordings, loaded with the options of `args` and with `more`.
+
+    Raises ConfigError unless one of the folder, --table and --annotations is given.
+    """
     barrier()  # with several processes, process 0 alone prints from here on
     if sum(map(bool, (args.data, args.table, args.annotations))) != 1:
         raise ConfigError("expected a folder of class folders, or --table, or --annotations; see --help")
-    options = {"group": args.group, "strict": args.strict}
+    options = {"group": args.group, "strict": args.strict, **more}
     if args.data:
         return folder.load(args.data, **options)
     options |= {"audio": args.audio, "label": args.label_column}

@@ -83,7 +83,7 @@ def summarize_test(score: float, baseline: float, chance: float, clips: int, *, 
     >>> summarize_test(0.9, 0.7, 0.1, 80).split(". ")[1]
     'The difference to the linear model is larger than chance: the network has learned more than the average spectrum.'
     """
-    low, high = _wilson_interval(score, clips)
+    low, high = wilson_interval(score, clips)
     interval = f" (95% interval {low:.0%} to {high:.0%})" if metric == "accuracy" else ""
     first = (
         f"On {clips} test clips, the {metric} is {score:.1%}{interval} for the network, {baseline:.1%} for a linear "
@@ -92,7 +92,8 @@ def summarize_test(score: float, baseline: float, chance: float, clips: int, *, 
     return f"{first} {_comparison(score - baseline, np.sqrt(max(score * (1 - score), 1e-9) / clips))}"
 
 
-def _wilson_interval(share: float, number: int, z: float = 1.96) -> tuple[float, float]:
+def wilson_interval(share: float, number: int, z: float = 1.96) -> tuple[float, float]:
+    """Return the ends of the 95% interval of an accuracy `share` that was measured on `number` clips."""
     center = (share + z**2 / (2 * number)) / (1 + z**2 / number)
     half = z / (1 + z**2 / number) * np.sqrt(share * (1 - share) / number + z**2 / (4 * number**2))
     return max(0.0, center - half), min(1.0, center + half)
