@@ -45,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print or write the results, and return the exit code. Raises QuatnetError for invalid options or models."""
     formats = args.format or ["jsonl"] * args.json + ["csv"] * args.csv or ["text"]
-    asks_for_events = any([args.hop, args.threshold, args.merge_gap is not None, args.no_merge, args.format])
+    asks_for_events = any(
+        [args.hop is not None, args.threshold, args.merge_gap is not None, args.no_merge, args.format]
+    )
     if args.top and asks_for_events:
         raise ConfigError("expected --top or options of events, got both; --threshold selects events")
     if args.out is None and (len(formats) > 1 or args.resume):
@@ -97,15 +99,22 @@ def _write_all(
 ) -> None:
     """Write a file in each format for each recording, and errors.csv. The folders are those of the recordings."""
     done_file, base = out / DONE, common_folder(inputs)
+
+    def files(path: Path) -> dict[str, Path]:
+        name = os.path.relpath(os.path.abspath(path), base)
+        return {kind: out / f"{name}{SUFFIXES[kind]}" for kind in formats}
+
+    def is_done(path: Path) -> bool:
+        return _key(path, settings) in done and all(file.exists() for file in files(path).values())
+
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         done = set(done_file.read_text().split()) if resume and done_file.exists() else set()
         with done_file.open("a" if resume else "w") as log:
-            for path, result in inputs.map(lambda path: None if _key(path, settings) in done else work(path)):
+            for path, result in inputs.map(lambda path: None if is_done(path) else work(path)):
                 if result is not None:
-                    name = os.path.relpath(os.path.abspath(path), base)
-                    for kind in formats:
-                        _write(out / f"{name}{SUFFIXES[kind]}", HEADERS.get(kind, "") + FORMATS[kind](result))
+                    for kind, file in files(path).items():
+                        _write(file, HEADERS.get(kind, "") + FORMATS[kind](result))
                     print(_key(path, settings), file=log, flush=True)
         _write(out / "errors.csv", csv_text([("path", "error"), *inputs.errors.items()]))
 

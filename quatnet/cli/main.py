@@ -5,6 +5,7 @@ argument or any other QuatnetError, 3 some recordings failed, 4 no recording can
 """
 
 import argparse
+import io
 import os
 import sys
 import warnings
@@ -47,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if name in arguments[:1]:
             import_module(f".{name}", __package__).add_arguments(command)
     args = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file name or class may have characters that the terminal lacks
+        sys.stdout.reconfigure(errors="backslashreplace")
     warnings.showwarning = _print_warning  # type: ignore[assignment]
     try:
         _run(args)
