@@ -13,8 +13,8 @@ from .threads import thread_count
 
 __version__ = "0.1.0"
 PACKAGES = (
-    "audio", "datasets", "distill", "graph", "models", "nn", "optim", "plots", "profile", "prune", "quaternion",
-    "training",
+    "audio", "datasets", "detection", "distill", "graph", "models", "nn", "optim", "plots", "profile", "prune",
+    "quaternion", "training",
 )  # fmt: skip
 __all__ = ["Tensor", "gradcheck", "no_grad", "ops", "thread_count"]
 

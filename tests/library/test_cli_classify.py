@@ -3,8 +3,10 @@
 import csv
 import json
 import os
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -372,6 +374,19 @@ def test_evaluate(folder, capfd):
     code, out, err = run(capfd, "evaluate", "m.npz", "test")
     assert (code, out) == (2, [])
     assert "bird are not classes of the model" in err[0]
+
+
+def test_commands_of_the_documentation(folder, capfd):
+    pytest.importorskip("onnx")
+    os.rename("field", "recordings")
+    os.rename("m.npz", "model.npz")
+    write("long.wav", noise(7))
+    page = (Path(__file__).parents[2] / "docs" / "take-the-model-away.md").read_text(encoding="utf-8")
+    commands = [shlex.split(line[2:])[1:] for line in page.splitlines() if line.startswith("$ quatnet ")]
+    assert len(commands) == 7
+    for command in commands:
+        code, _, err = run(capfd, *command)
+        assert (code, err) == (0, []), command
 
 
 def test_usage(folder, capfd):
