@@ -91,12 +91,11 @@ def fit_and_report(
     arguments = {key: getattr(args, key) for key in ("epochs", "batch_size", "seed", "resume", "overwrite")}
     print(f"{len(split.train_targets)} training clips, {len(split.test_targets)} test clips (fold {split.fold})")
     _, row = train_classifier(network, split, path, **(arguments | options))
-    probabilities = split.probabilities(network)
-    report = evaluate_test(split, probabilities, row, seed=args.seed)
+    report = evaluate_test(network, split, row, seed=args.seed)
     print("", format_report(report), sep="\n")
     if report_to and not RANK:
         try:
-            write_report(report_to, report, split, probabilities)
+            write_report(report_to, report)
         except MissingPackageError as error:
             print(error)
     print(f"wrote {path}" + (f" and the results in {report_to}" if report_to else ""))
