@@ -1,7 +1,8 @@
 """The recipe for the training of a network on some hundred to thousand clips of any length.
 
-AdamW with weight decay 0.05, one cycle of the learning rate up to 0.004, batches of 16 clips, label smoothing 0.1, a
-random window of each clip, `default_augmentation`, and the average of the weights over about the last 100 steps.
+Each epoch uses one random window of each clip, in batches of 16, with `default_augmentation` and label smoothing 0.1. The
+optimizer is AdamW with weight decay 0.05 and one cycle of the learning rate up to 0.004. The final weights are an average
+over about the last 100 steps.
 """
 
 from functools import partial
@@ -133,8 +134,7 @@ def linear_baseline(train: Windows, targets: np.ndarray, test: Windows, *, multi
     """Return the probabilities (test clips, classes) of a logistic regression on time averages.
 
     The inputs are the mean and the standard deviation over time of each mel bin of the log-mel spectrogram, averaged
-    over the windows of a clip. `targets` belongs to the clips of `train`. The result shows how much the average
-    spectrum alone says about the classes.
+    over the windows of a clip. `targets` (training clips, classes) are the targets of `train`.
     """
     inputs, test_inputs = _time_statistics(train), _time_statistics(test)
     if not multi_label:

@@ -350,9 +350,18 @@ def test_two_processes(sounds: Path, tmp_path: Path) -> None:
     pytest.importorskip("mpi4py")
     mpiexec = Path(sys.executable).with_name("mpiexec")
     if not mpiexec.exists():
-        pytest.skip("no mpiexec beside Python")
+        pytest.skip("no mpiexec in the folder of Python")
     command = [mpiexec, "-n", "2", sys.executable, "-m", "quatnet", "train", sounds, "--epochs", "1", "--out"]
     result = subprocess.run([*map(str, command), str(tmp_path / "out")], capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("wrote") == 1
     Classifier.load(tmp_path / "out" / "model.npz", check=True)
+
+
+def test_the_example_gives_a_classifier_and_a_report(tmp_path: Path) -> None:
+    example = Path(__file__).parents[2] / "examples" / "own_sounds.py"
+    command = [sys.executable, str(example), "--smoke", "--epochs", "1", "--out", str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert json.loads((tmp_path / "results.json").read_text())["summary"] in result.stdout
+    assert len(Classifier.load(tmp_path / "model.npz").classes) == 10
