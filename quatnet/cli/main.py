@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from ..backend import check_backend
 from ..errors import DataError, QuatnetError, one_line
+from ..processes import SIZE, exit_all
 
 COMMANDS = {  # a command is the module of this package with its name, which is imported only if the command is used
     "train": "classifier of own recordings",
@@ -29,7 +30,9 @@ class Parser(argparse.ArgumentParser):
     """Argument parser that prints an error as one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the error and exit with code 2."""
+        """Print the error and exit with code 2. With several processes, end all of them with code 1."""
+        if SIZE > 1:
+            exit_all(f"{self.prog}: {message}")
         self.exit(2, f"{self.prog}: {message}\n")
 
 

@@ -9,6 +9,7 @@ from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, softmax
 from tqdm import tqdm
 
 from ..audio import FrontEnd
@@ -19,7 +20,9 @@ from ..errors import CheckpointError, DataError
 from ..files import disk_errors
 from ..nn import Module
 from ..processes import RANK, barrier
-from .recipe import default_epochs, probabilities, score, train
+from .data import predict
+from .metrics import accuracy, average_precision, mean_over_classes
+from .recipe import default_epochs, train
 from .results import Row, cost_row
 
 
@@ -46,12 +49,18 @@ class Split:
         return "mAP" if self.multi_label else "accuracy"
 
     def probabilities(self, model: Module) -> np.ndarray:
-        """Return the probabilities (clips, classes) of the test clips."""
-        return probabilities(model, self.test, multi_label=self.multi_label)
+        """Return the probabilities (clips, classes) of the test clips, the mean over the windows of a clip.
+
+        The probabilities of a window are the softmax of the logits, or the sigmoid with several classes per clip.
+        """
+        logits = predict(model, self.test.features)
+        return self.test.mean(expit(logits) if self.multi_label else softmax(logits, axis=1))
 
     def score(self, probabilities: np.ndarray) -> float:
         """Return the accuracy, or the mAP, on the test clips."""
-        return score(probabilities, self.test_targets, multi_label=self.multi_label)
+        if self.multi_label:
+            return mean_over_classes(average_precision(probabilities, self.test_targets))
+        return accuracy(probabilities, self.test_targets.argmax(axis=1))
 
 
 def default_frontend(clips: Sequence[Clip], clip_seconds: float) -> FrontEnd:
@@ -95,7 +104,6 @@ def train_classifier(
     epochs: int | None = None,
     batch_size: int = 16,
     seed: int = 0,
-    metadata: dict[str, Any] | None = None,
     **options: Any,
 ) -> tuple[Classifier, Row]:
     """Train a network on the training clips of `split`, write the classifier to `path`, and return it with its result.
@@ -112,7 +120,6 @@ def train_classifier(
     overwrite : whether to replace a finished model, or to discard an interrupted training
     epochs : number of epochs, by default `default_epochs`
     batch_size, seed, options : arguments of `recipe.train`
-    metadata : JSON values for the model file
 
     Returns
     -------
@@ -149,7 +156,7 @@ def train_classifier(
             **options,
         )
         score = split.score(split.probabilities(network))
-        run |= {"epochs": epochs, "test_clips": len(split.test_targets), split.metric: score} | (metadata or {})
+        run |= {"epochs": epochs, "test_clips": len(split.test_targets), split.metric: score}
         options = {"multi_label": split.multi_label, "metadata": run}
         classifier = Classifier(network, split.frontend, split.data.classes, **options)
         if not RANK:

@@ -1,6 +1,7 @@
 """Commands `quatnet train`, `prune` and `distill` on tiny folders of synthesized tones."""
 
 import csv
+import functools
 import json
 import os
 import subprocess
@@ -205,14 +206,14 @@ def test_an_interrupted_training_continues_with_the_same_result(
     whole, _ = recordings.train_classifier(new_network(), split, tmp_path / "whole.npz", **options)
     path, calls = tmp_path / "resumed.npz", []
 
-    def stop(*_: object, **__: object) -> float:
+    def stop(*_: object) -> float:
         calls.append(1)
         if len(calls) == 2:
             raise TrainingStopped("stopped")
         return 0.5
 
     with monkeypatch.context() as patch:
-        patch.setattr(recordings, "score", stop)
+        patch.setattr(recordings, "accuracy", stop)
         with pytest.raises(TrainingStopped):
             recordings.train_classifier(new_network(), split, path, **options)
     with pytest.raises(CheckpointError, match="--resume"):
@@ -232,7 +233,7 @@ def test_a_finished_model_is_kept_until_the_new_one_is_written(
     with pytest.raises(CheckpointError, match="--overwrite"):
         recordings.train_classifier(new_network(1), split, path, epochs=1)
     with monkeypatch.context() as patch:
-        patch.setattr(recordings, "score", lambda *_, **__: float("nan"))
+        patch.setattr(recordings, "accuracy", lambda *_: float("nan"))
         with pytest.raises(ArithmeticError):
             recordings.train_classifier(new_network(1), split, path, epochs=1, overwrite=True)
     assert path.read_bytes() == before
@@ -352,7 +353,11 @@ def test_two_processes(sounds: Path, tmp_path: Path) -> None:
     if not mpiexec.exists():
         pytest.skip("no mpiexec in the folder of Python")
     command = [mpiexec, "-n", "2", sys.executable, "-m", "quatnet", "train", sounds, "--epochs", "1", "--out"]
-    result = subprocess.run([*map(str, command), str(tmp_path / "out")], capture_output=True, text=True, timeout=120)
+    run = functools.partial(subprocess.run, capture_output=True, text=True, timeout=120)
+    wrong = run([*map(str, command), str(sounds / "low" / "a.wav")])
+    assert wrong.returncode != 0
+    assert wrong.stderr.count("cannot be written") == 1
+    result = run([*map(str, command), str(tmp_path / "out")])
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("wrote") == 1
     Classifier.load(tmp_path / "out" / "model.npz", check=True)
