@@ -14,7 +14,6 @@ import soundfile
 
 from quatnet import audio, datasets, models, training
 from quatnet.cli import nonnegative_int, positive_int, run_main
-from quatnet.datasets.recordings import choose_clip_seconds
 from quatnet.processes import RANK, root_first
 
 
@@ -59,7 +58,7 @@ def main() -> None:
     print(f"{len(data.clips)} clips of the classes {', '.join(data.classes)}. {data.note}")
 
     # 2. Features of windows. Short clips are padded with zeros, long ones are divided into windows.
-    seconds = choose_clip_seconds([clip.seconds for clip in data.clips])
+    seconds = datasets.choose_clip_seconds([clip.seconds for clip in data.clips])
     frontend = training.default_frontend(data.clips, seconds)
     split = training.load_split(data, args.fold, frontend, cache=args.out / "features")
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from ..backend import check_backend
 from ..errors import DataError, QuatnetError, one_line
-from ..processes import SIZE, exit_all
+from ..processes import SIZE, barrier, exit_all
 
 COMMANDS = {  # a command is the module of this package with its name, which is imported only if the command is used
     "train": "classifier of own recordings",
@@ -68,6 +68,7 @@ def _run(args: argparse.Namespace) -> None:
     """Run a command. The exit code of the process is its result, if it is not None."""
     if args.command not in (None, "info"):  # `info` also reports on a machine without the requested backend
         check_backend()
+        barrier()  # with several processes, connect to MPI; process 0 alone prints
     code = import_module(f".{args.command or 'info'}", __package__).run(args)
     if code:
         sys.exit(code)

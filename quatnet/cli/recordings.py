@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from ..classifier import Classifier
-from ..datasets import Dataset, folder, table
+from ..datasets import Dataset, annotations, folder, table
 from ..datasets.records import listed
 from ..errors import ConfigError, MissingPackageError
-from ..processes import RANK, barrier
+from ..processes import RANK
 from ..training.recipe import MIN_STEPS, WIDTHS
 from ..training.recordings import Split, check_files, load_split, train_classifier
 from ..training.report import evaluate_test, format_report, write_report
@@ -50,7 +50,6 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, new_network: bool) -
 
 def load_data(args: argparse.Namespace) -> Dataset:
     """Return the recordings. Raises ConfigError unless one of the folder, --table and --annotations is given."""
-    barrier()  # with several processes, process 0 alone prints from here on
     if sum(map(bool, (args.data, args.table, args.annotations))) != 1:
         raise ConfigError("expected a folder of class folders, or --table, or --annotations; see --help")
     options = {"group": args.group, "strict": args.strict}
@@ -58,8 +57,6 @@ def load_data(args: argparse.Namespace) -> Dataset:
         return folder.load(args.data, **options)
     options |= {"audio": args.audio, "label": args.label_column}
     if args.annotations:
-        from ..datasets import annotations  # type: ignore[attr-defined]
-
         return annotations.load(args.annotations, window_seconds=args.clip_seconds, **options)
     options |= {"path": args.path_column, "fold": args.fold_column, "label_separator": args.label_separator}
     return table.load(args.table, **options)

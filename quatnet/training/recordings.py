@@ -16,7 +16,7 @@ from ..audio import FrontEnd
 from ..classifier import Classifier
 from ..datasets import Clip, Dataset
 from ..datasets.windows import Windows, windows
-from ..errors import CheckpointError, DataError
+from ..errors import CheckpointError
 from ..files import disk_errors
 from ..nn import Module
 from ..processes import RANK, barrier
@@ -79,19 +79,13 @@ def default_frontend(clips: Sequence[Clip], clip_seconds: float) -> FrontEnd:
 def load_split(data: Dataset, fold: int, frontend: FrontEnd, *, cache: str | os.PathLike) -> Split:
     """Return the features of the training clips and of the test clips, which are the clips of `fold`.
 
-    The training windows of a long clip overlap by half, the test windows do not, see `datasets.windows`. Raises
-    DataError if there are fewer than two classes or a class has no training clips or no test clips, and as
-    `Dataset.split` and `datasets.features` do.
+    The training windows of a long clip overlap by half, the test windows do not, see `datasets.windows`. The features
+    are cached in the folder `cache`. Raises DataError as `Dataset.split` and `datasets.features` do.
     """
-    parts = data.split(fold)
-    targets = [data.targets[mask] for mask in (data.folds != fold, data.folds == fold)]
-    if len(data.classes) < 2 and not data.is_multilabel:
-        raise DataError(f"{data.name}: expected at least two classes, got {', '.join(data.classes)}; add another class")
-    for part, counts in zip(("training", "test"), targets, strict=True):
-        if missing := [name for name, count in zip(data.classes, counts.sum(axis=0), strict=True) if not count]:
-            raise DataError(f"no {part} clips of {', '.join(missing)}; add clips, or hold out another fold than {fold}")
-    train = windows(parts[0], frontend, cache=cache, overlap=0.5)
-    return Split(data, fold, frontend, train, windows(parts[1], frontend, cache=cache), *targets)
+    train_clips, test_clips = data.split(fold)
+    train = windows(train_clips, frontend, cache=cache, overlap=0.5)
+    test = windows(test_clips, frontend, cache=cache)
+    return Split(data, fold, frontend, train, test, data.targets[data.folds != fold], data.targets[data.folds == fold])
 
 
 def train_classifier(

@@ -121,6 +121,19 @@ def test_a_table_with_several_labels_gives_sigmoids(sounds: Path, tmp_path: Path
     assert not (out / "confusion.png").exists()
 
 
+def test_annotations_of_long_recordings(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in "abcde":
+        time = np.arange(10 * RATE_HZ) / RATE_HZ
+        tone = np.where((time > 2) & (time < 4), 0.3 * np.sin(2 * np.pi * 900 * time), 0)
+        soundfile.write(tmp_path / f"day {name}.wav", tone + 0.02 * rng.standard_normal(len(time)), RATE_HZ)
+        (tmp_path / f"day {name}.txt").write_text("2.000000\t4.000000\tbird\n")
+    out = tmp_path / "out"
+    main(f"train --annotations {tmp_path} --epochs 1 --clip-seconds 1 --out {out}".split())
+    model = Classifier.load(out / "model.npz")
+    assert (model.classes, model.multi_label, model.frontend.clip_seconds) == (("bird",), True, 1.0)
+
+
 MISTAKES = {
     "missing folder": ("{tmp}/missing", "missing"),
     "empty folder": ("{tmp}/empty", "empty"),
@@ -184,7 +197,7 @@ def test_a_class_without_test_clips_is_refused(tmp_path: Path) -> None:
     for part, names in {"train": ("high", "low"), "test": ("high",)}.items():
         write_sounds(tmp_path / part, {name: TONES[name] * (1 + len(part)) // 6 for name in names})
     data = folder.load(tmp_path)
-    with pytest.raises(DataError, match="no test clips of low"):
+    with pytest.raises(DataError, match="no clips of low in fold 1"):
         recordings.load_split(data, 1, recordings.default_frontend(data.clips, 1.0), cache=tmp_path / "features")
 
 
