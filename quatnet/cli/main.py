@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from ..backend import check_backend
-from ..errors import DataError, QuatnetError, one_line
+from ..errors import DataError, QuatnetError, TrainingStopped, one_line
 from ..processes import SIZE, barrier, exit_all
 
 COMMANDS = {  # a command is the module of this package with its name, which is imported only if the command is used
@@ -53,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print()
             parser.print_help()
         sys.stdout.flush()
+    except TrainingStopped as error:
+        parser.exit(130, f"{parser.prog}: {error}\n")
     except QuatnetError as error:
         parser.error(str(error))
     except BrokenPipeError:  # the reader of a pipe, such as head, has finished

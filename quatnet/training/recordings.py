@@ -188,7 +188,7 @@ def _with_time_estimate(evaluate: Callable[[Module], float], epochs: int) -> Cal
         result = evaluate(model)
         calls.append(time.perf_counter() - start)
         if len(calls) == 1 < epochs:
-            tqdm.write(f"{epochs} epochs take about {1 + epochs * calls[0] // 60:.0f} minutes")
+            tqdm.write(f"{epochs} epochs take about {1 + epochs * calls[0] // 60:.0f} min")
         return result
 
     return estimate

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import plots
+from ..errors import one_line
 from ..files import atomic_write, write_json
 from ..nn import Module
 from .metrics import average_precision, confusion_matrix
@@ -152,7 +153,7 @@ def evaluate_test(network: Module, split: Split, row: Row, *, seed: int = 0) -> 
 
 def format_report(report: Report) -> str:
     """Return the results, the mistakes and the summary as text."""
-    metric, row = report["metric"], report["network"]
+    metric, row, wrong = report["metric"], report["network"], report["mistakes"]
     costs = f"{row['parameters']:,} parameters, {row['multiplications_8'] / 1e6:.1f} M multiplications per window"
     lines = [
         f"{'':20} {metric:>8}",
@@ -160,11 +161,8 @@ def format_report(report: Report) -> str:
         f"{'linear baseline':20} {report['linear_baseline']:8.1%}",
         f"{'most frequent class':20} {report['most_frequent_class']:8.1%}",
         "",
-        "most confident mistakes on the test clips:" if report["mistakes"] else "no mistakes on the test clips",
-        *(
-            f"  {m['confidence']:4.0%}  {m['clip']}: {m['predicted']} instead of {m['true']}"
-            for m in report["mistakes"]
-        ),
+        "most confident mistakes on the test clips:" if wrong else "no mistakes on the test clips",
+        *(one_line(f"  {m['confidence']:4.0%}  {m['clip']}: {m['predicted']} instead of {m['true']}") for m in wrong),
     ]
     return "\n".join([*lines, "", report["summary"]])
 
@@ -192,4 +190,4 @@ def write_csv(path: str | os.PathLike, rows: Sequence[Row]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     with atomic_write(path) as file:
-        file.write(text.getvalue().encode())
+        file.write(text.getvalue().encode(errors="surrogateescape"))

@@ -4,6 +4,7 @@ import csv
 import functools
 import json
 import os
+import signal
 import subprocess
 import sys
 import types
@@ -191,6 +192,32 @@ def test_a_model_without_write_permission_and_a_full_disk(
     monkeypatch.setattr("quatnet.training.checkpoint.write_npz", no_space)
     assert "No space left" in error_of(capsys, "train", sounds, "--out", tmp_path / "out", "--epochs", "1")
     assert not (tmp_path / "out" / "model.npz").exists()
+
+
+def test_ctrl_c_keeps_the_checkpoint(
+    sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(recordings, "accuracy", lambda *_: signal.raise_signal(signal.SIGINT) or 0.5)
+    with pytest.raises(SystemExit) as exit_info:
+        main(["train", str(sounds), "--out", str(tmp_path / "out"), "--epochs", "2"])
+    assert exit_info.value.code == 130
+    assert "a resumed run continues from there" in capsys.readouterr().err.splitlines()[-1]
+    monkeypatch.undo()
+    main(["train", str(sounds), "--out", str(tmp_path / "out"), "--epochs", "2", "--resume"])
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".npz", ".json", ".csv", ".png"}
+
+
+@pytest.mark.parametrize("name", ["new\nline", "not-utf8-\udcff", 'quote"comma,'])
+def test_file_names_in_the_report(name: str, tmp_path: Path) -> None:
+    row = {"clip": name, "true": "a", "predicted": "b", "confidence": 0.5}
+    report.write_csv(tmp_path / "mistakes.csv", [row])
+    with (tmp_path / "mistakes.csv").open(newline="", errors="surrogateescape") as file:
+        assert next(csv.DictReader(file))["clip"] == name
+    network = {"name": "n", "accuracy": 0.5, "parameters": 1, "multiplications_8": 1}
+    results = {"metric": "accuracy", "linear_baseline": 0.5, "most_frequent_class": 0.5, "summary": "s"}
+    text = report.format_report({**results, "network": network, "mistakes": [row]})
+    assert len(text.splitlines()) == 9
+    text.encode()
 
 
 def test_a_class_without_test_clips_is_refused(tmp_path: Path) -> None:
