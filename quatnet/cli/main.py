@@ -14,7 +14,8 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from ..backend import check_backend
-from ..errors import DataError, QuatnetError, one_line
+from ..errors import DataError, QuatnetError, TrainingStopped, one_line
+from ..processes import SIZE, barrier, exit_all
 
 COMMANDS = {  # a command is the module of this package with its name, which is imported only if the command is used
     "train": "classifier of own recordings",
@@ -34,7 +35,9 @@ class Parser(argparse.ArgumentParser):
     """Argument parser that prints an error as one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the error and exit with code 2."""
+        """Print the error and exit with code 2. With several processes, end all of them with code 1."""
+        if SIZE > 1:
+            exit_all(f"{self.prog}: {message}")
         self.exit(2, f"{self.prog}: {message}\n")
 
 
@@ -57,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print()
             parser.print_help()
         sys.stdout.flush()
+    except TrainingStopped as error:
+        parser.exit(130, f"{parser.prog}: {error}\n")
     except QuatnetError as error:
         parser.error(str(error))
     except BrokenPipeError:  # the reader of a pipe, such as head, has finished
@@ -72,6 +77,7 @@ def _run(args: argparse.Namespace) -> None:
     """Run a command. The exit code of the process is its result, if it is not None."""
     if args.command not in (None, "info"):  # `info` also reports on a machine without the requested backend
         check_backend()
+        barrier()  # with several processes, connect to MPI; process 0 alone prints
     code = import_module(f".{args.command or 'info'}", __package__).run(args)
     if code:
         sys.exit(code)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from ..classifier import Classifier
-from ..datasets import Dataset, folder, table
+from ..datasets import Dataset, annotations, folder, table
 from ..datasets.records import listed
 from ..errors import ConfigError, MissingPackageError
-from ..processes import RANK, barrier
+from ..processes import RANK
 from ..training.recipe import MIN_STEPS, WIDTHS
 from ..training.recordings import Split, check_files, load_split, train_classifier
 from ..training.report import evaluate_test, format_report, write_report
@@ -59,7 +59,6 @@ def load_data(args: argparse.Namespace, **more: Any) -> Dataset:
 
     Raises ConfigError unless one of the folder, --table and --annotations is given.
     """
-    barrier()  # with several processes, process 0 alone prints from here on
     if sum(map(bool, (args.data, args.table, args.annotations))) != 1:
         raise ConfigError("expected a folder of class folders, or --table, or --annotations; see --help")
     options = {"group": args.group, "strict": args.strict, **more}
@@ -67,8 +66,6 @@ def load_data(args: argparse.Namespace, **more: Any) -> Dataset:
         return folder.load(args.data, **options)
     options |= {"audio": args.audio, "label": args.label_column}
     if args.annotations:
-        from ..datasets import annotations  # type: ignore[attr-defined]
-
         return annotations.load(args.annotations, window_seconds=args.clip_seconds, **options)
     options |= {"path": args.path_column, "fold": args.fold_column, "label_separator": args.label_separator}
     return table.load(args.table, **options)
@@ -100,12 +97,11 @@ def fit_and_report(
     arguments = {key: getattr(args, key) for key in ("epochs", "batch_size", "seed", "resume", "overwrite")}
     print(f"{len(split.train_targets)} training clips, {len(split.test_targets)} test clips (fold {split.fold})")
     _, row = train_classifier(network, split, path, **(arguments | options))
-    probabilities = split.probabilities(network)
-    report = evaluate_test(split, probabilities, row, seed=args.seed)
+    report = evaluate_test(network, split, row, seed=args.seed)
     print("", format_report(report), sep="\n")
     if report_to and not RANK:
         try:
-            write_report(report_to, report, split, probabilities)
+            write_report(report_to, report)
         except MissingPackageError as error:
             print(error)
     print(f"wrote {path}" + (f" and the results in {report_to}" if report_to else ""))

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..datasets import Dataset
-from ..datasets.recordings import choose_clip_seconds
+from ..datasets import Dataset, choose_clip_seconds
 from ..models import build
 from ..training.recipe import network_config
 from ..training.recordings import check_files, default_frontend, load_split

@@ -102,7 +102,7 @@ def dataset_of_recordings(
         )
         for r, indices, fold, of_group in zip(usable, labels, numbers, groups, strict=True)
     )  # fmt: skip
-    data = Dataset(name, tuple(classes), clips, skipped=tuple(errors.values()))
+    data = Dataset(name, tuple(classes), clips, skipped=tuple(errors.values()), needs_all_classes=True)
     unreadable = skipped_note([path.name for path in errors], len(headers) + len(errors))
     sentences = [*notes, split, *_warnings(data), _copies(usable, copies), unreadable and f"{unreadable} {REPAIR}"]
     return replace(data, note=" ".join(filter(None, sentences)))

@@ -66,6 +66,7 @@ class Dataset:
     clips : all clips
     note : message for the user, for example about skipped recordings, or an empty string
     skipped : one message for each recording that cannot be read
+    needs_all_classes : whether `split` raises an error if a class is not in both parts
     """
 
     name: str
@@ -73,6 +74,7 @@ class Dataset:
     clips: tuple[Clip, ...]
     note: str = ""
     skipped: tuple[str, ...] = ()
+    needs_all_classes: bool = False
 
     @property
     def labels(self) -> np.ndarray:
@@ -105,7 +107,7 @@ class Dataset:
         Raises
         ------
         DataError
-            The data set has no fold `fold`, or no other fold, or a clip is in both parts.
+            The data set has no fold `fold`, or no other fold, a clip is in both parts, or a class is in one part.
         """
         folds = sorted(set(self.folds.tolist()))
         if fold not in folds or len(folds) < 2:
@@ -114,6 +116,11 @@ class Dataset:
         if both := {clip.key for clip in train} & {clip.key for clip in test}:
             names = sorted(clip.name for clip in test if clip.key in both)
             raise DataError(f"{self.name}: {len(names)} clips are in fold {fold} and another fold, first {names[0]}")
+        for part, text in ((train, f"the folds other than {fold}"), (test, f"fold {fold}")):
+            present = {label for clip in part for label in clip.labels}
+            absent = [name for label, name in enumerate(self.classes) if label not in present]
+            if absent and self.needs_all_classes:
+                raise DataError(f"{self.name}: no clips of {listed(absent)} in {text}; add clips, or use another fold")
         return train, test
 
     def readable(self, *, stop_seconds: float = 60.0) -> "Dataset":

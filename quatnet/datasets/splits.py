@@ -59,9 +59,10 @@ def guess_groups(paths: Sequence[Path], classes: Sequence[Sequence[int]]) -> tup
     """Return a group for each recording, derived from its file name, and the rule in words.
 
     If most names follow a known pattern (ESC-50, UrbanSound8K, RAVDESS, CREMA-D, EmoDB, Speech Commands, Freesound,
-    field recorders), the group is the speaker, user, site or source recording in the name, provided that each class has at
-    least two groups. Otherwise, recordings whose names differ only by a running number at the end, such as `rec1_001`
-    and `rec1_002`, are one group, unless it contains more than half of a class: then the number counts the recordings.
+    field recorders), the group is the speaker, user, site or source recording in the name, provided that each class has
+    at least two groups. Otherwise, recordings whose names differ only by a running number at the end, such as
+    `rec1_001` and `rec1_002`, are one group, unless it contains more than half of a class: then the number counts the
+    recordings.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ def guess_groups(paths: Sequence[Path], classes: Sequence[Sequence[int]]) -> tup
     bases = [match[1] if (match := RUNNING_NUMBER.fullmatch(path.stem)) else "" for path in paths]
     if sum(map(bool, codes)) > len(codes) / 2:
         groups = [code or base or str(path) for code, base, path in zip(codes, bases, paths, strict=True)]
-        if min(map(len, groups_by_class(groups, classes).values())) >= 2:
+        if all(len(counts) > 1 for index, counts in groups_by_class(groups, classes).items() if index >= 0):
             return groups, "speakers, sites or sources in the file names"
     too_large = {
         base

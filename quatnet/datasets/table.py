@@ -78,7 +78,7 @@ def load(
     }  # fmt: skip
     if label_separator is None and columns["label"].lower() == "labels":
         label_separator = ","
-    find = _finder(table.parent if audio is None else Path(audio))
+    find = finder(table.parent if audio is None else Path(audio))
     recordings: dict[Path, Recording] = {}
     for number, row in rows:
         values = {role: row[column] for role, column in columns.items() if column}
@@ -151,10 +151,10 @@ def table_format(table: Path) -> tuple[str, str]:
         warnings.warn(f"{table} is not in UTF-8, and is read as Windows-1252; check special characters", stacklevel=4)
         encoding = "cp1252"
     line = re.sub('"[^"]*"', "", content.decode(encoding, errors="replace").lstrip().partition("\n")[0])
-    return encoding, line[4] if line.startswith("sep=") else max(",;\t", key=line.count)
+    return encoding, line[4] if line.startswith("sep=") else "\t" if "\t" in line else max(",;", key=line.count)
 
 
-def _finder(root: Path) -> Callable[[str], Path]:
+def finder(root: Path) -> Callable[[str], Path]:
     """Return a function that finds a file below `root` by its path, or by its file name with or without suffix."""
 
     @cache

@@ -1,15 +1,15 @@
 """The recipe for the training of a network on some hundred to thousand clips of any length.
 
-AdamW with weight decay 0.05, one cycle of the learning rate up to 0.004, batches of 16 clips, label smoothing 0.1, a
-random window of each clip, `default_augmentation`, and the average of the weights over about the last 100 steps.
+Each epoch uses one random window of each clip, in batches of 16, with `default_augmentation` and label smoothing 0.1.
+The optimizer is AdamW with weight decay 0.05 and one cycle of the learning rate up to 0.004. The final weights are an
+average over about the last 100 steps.
 """
 
-from functools import partial
 from math import ceil
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import softmax
 
 from ..autodiff import no_grad
 from ..datasets.windows import Windows
@@ -20,9 +20,8 @@ from ..nn import Module
 from ..optim import AdamW
 from ..threads import single_threaded_blas
 from .augmentation import default_augmentation
-from .data import DataLoader, predict
+from .data import DataLoader
 from .fit import fit
-from .metrics import accuracy, average_precision, mean_over_classes
 from .progress import Progress
 from .weight_average import WeightAverage
 
@@ -67,7 +66,7 @@ def train(
     windows: Windows,
     targets: np.ndarray,
     *,
-    epochs: int | None = None,
+    epochs: int,
     multi_label: bool = False,
     loss: Loss | None = None,
     max_lr: float = 4e-3,
@@ -82,7 +81,7 @@ def train(
     model : network, changed by the training
     windows : windows of N clips
     targets : 0 or 1 for each clip and class, (N, classes)
-    epochs : number of epochs, by default `default_epochs`
+    epochs : number of epochs, such as `default_epochs(N)`
     multi_label : whether a clip has any number of classes. The default loss is then the binary cross entropy
     loss : function of (logits, targets, x), by default a cross entropy
     max_lr, batch_size, seed : largest learning rate, clips in a batch, seed of all random numbers
@@ -96,7 +95,6 @@ def train(
     Source: B. Polyak, A. Juditsky, Acceleration of stochastic approximation by averaging, 1992.
     """
     soft = targets if multi_label else targets * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / targets.shape[1]
-    epochs = epochs or default_epochs(len(targets), batch_size=batch_size)
     loader = WindowLoader(windows, soft.astype(np.float32), batch_size=batch_size, augment=default_augmentation(epochs))
     average = WeightAverage(AdamW(model.parameters(), weight_decay=0.05), decay=AVERAGE_DECAY)
     progress = fit(
@@ -117,24 +115,11 @@ def train(
     return progress
 
 
-def probabilities(model: Module, windows: Windows, *, multi_label: bool = False) -> np.ndarray:
-    """Return the probabilities (clips, classes): the mean over the windows of softmax, or sigmoid, of the logits."""
-    return windows.mean((expit if multi_label else partial(softmax, axis=1))(predict(model, windows.features)))
-
-
-def score(probabilities: np.ndarray, targets: np.ndarray, *, multi_label: bool = False) -> float:
-    """Return the accuracy or, with several labels per clip, the mean average precision of the classes."""
-    if multi_label:
-        return mean_over_classes(average_precision(probabilities, targets))
-    return accuracy(probabilities, targets.argmax(axis=1))
-
-
 def linear_baseline(train: Windows, targets: np.ndarray, test: Windows, *, multi_label: bool = False) -> np.ndarray:
     """Return the probabilities (test clips, classes) of a logistic regression on time averages.
 
     The inputs are the mean and the standard deviation over time of each mel bin of the log-mel spectrogram, averaged
-    over the windows of a clip. `targets` belongs to the clips of `train`. The result shows how much the average
-    spectrum alone says about the classes.
+    over the windows of a clip. `targets` (training clips, classes) are the targets of `train`.
     """
     inputs, test_inputs = _time_statistics(train), _time_statistics(test)
     if not multi_label:

@@ -9,17 +9,20 @@ from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, softmax
 from tqdm import tqdm
 
 from ..audio import FrontEnd
 from ..classifier import Classifier
 from ..datasets import Clip, Dataset
 from ..datasets.windows import Windows, windows
-from ..errors import CheckpointError, DataError
+from ..errors import CheckpointError
 from ..files import disk_errors
 from ..nn import Module
 from ..processes import RANK, barrier
-from .recipe import default_epochs, probabilities, score, train
+from .data import predict
+from .metrics import accuracy, average_precision, mean_over_classes
+from .recipe import default_epochs, train
 from .results import Row, cost_row
 
 
@@ -46,12 +49,18 @@ class Split:
         return "mAP" if self.multi_label else "accuracy"
 
     def probabilities(self, model: Module) -> np.ndarray:
-        """Return the probabilities (clips, classes) of the test clips."""
-        return probabilities(model, self.test, multi_label=self.multi_label)
+        """Return the probabilities (clips, classes) of the test clips, the mean over the windows of a clip.
+
+        The probabilities of a window are the softmax of the logits, or the sigmoid with several classes per clip.
+        """
+        logits = predict(model, self.test.features)
+        return self.test.mean(expit(logits) if self.multi_label else softmax(logits, axis=1))
 
     def score(self, probabilities: np.ndarray) -> float:
         """Return the accuracy, or the mAP, on the test clips."""
-        return score(probabilities, self.test_targets, multi_label=self.multi_label)
+        if self.multi_label:
+            return mean_over_classes(average_precision(probabilities, self.test_targets))
+        return accuracy(probabilities, self.test_targets.argmax(axis=1))
 
 
 def default_frontend(clips: Sequence[Clip], clip_seconds: float) -> FrontEnd:
@@ -70,19 +79,13 @@ def default_frontend(clips: Sequence[Clip], clip_seconds: float) -> FrontEnd:
 def load_split(data: Dataset, fold: int, frontend: FrontEnd, *, cache: str | os.PathLike) -> Split:
     """Return the features of the training clips and of the test clips, which are the clips of `fold`.
 
-    The training windows of a long clip overlap by half, the test windows do not, see `datasets.windows`. Raises
-    DataError if there are fewer than two classes or a class has no training clips or no test clips, and as
-    `Dataset.split` and `datasets.features` do.
+    The training windows of a long clip overlap by half, the test windows do not, see `datasets.windows`. The features
+    are cached in the folder `cache`. Raises DataError as `Dataset.split` and `datasets.features` do.
     """
-    parts = data.split(fold)
-    targets = [data.targets[mask] for mask in (data.folds != fold, data.folds == fold)]
-    if len(data.classes) < 2 and not data.is_multilabel:
-        raise DataError(f"{data.name}: expected at least two classes, got {', '.join(data.classes)}; add another class")
-    for part, counts in zip(("training", "test"), targets, strict=True):
-        if missing := [name for name, count in zip(data.classes, counts.sum(axis=0), strict=True) if not count]:
-            raise DataError(f"no {part} clips of {', '.join(missing)}; add clips, or hold out another fold than {fold}")
-    train = windows(parts[0], frontend, cache=cache, overlap=0.5)
-    return Split(data, fold, frontend, train, windows(parts[1], frontend, cache=cache), *targets)
+    train_clips, test_clips = data.split(fold)
+    train = windows(train_clips, frontend, cache=cache, overlap=0.5)
+    test = windows(test_clips, frontend, cache=cache)
+    return Split(data, fold, frontend, train, test, data.targets[data.folds != fold], data.targets[data.folds == fold])
 
 
 def train_classifier(
@@ -95,7 +98,6 @@ def train_classifier(
     epochs: int | None = None,
     batch_size: int = 16,
     seed: int = 0,
-    metadata: dict[str, Any] | None = None,
     **options: Any,
 ) -> tuple[Classifier, Row]:
     """Train a network on the training clips of `split`, write the classifier to `path`, and return it with its result.
@@ -112,7 +114,6 @@ def train_classifier(
     overwrite : whether to replace a finished model, or to discard an interrupted training
     epochs : number of epochs, by default `default_epochs`
     batch_size, seed, options : arguments of `recipe.train`
-    metadata : JSON values for the model file
 
     Returns
     -------
@@ -149,7 +150,7 @@ def train_classifier(
             **options,
         )
         score = split.score(split.probabilities(network))
-        run |= {"epochs": epochs, "test_clips": len(split.test_targets), split.metric: score} | (metadata or {})
+        run |= {"epochs": epochs, "test_clips": len(split.test_targets), split.metric: score}
         options = {"multi_label": split.multi_label, "metadata": run}
         classifier = Classifier(network, split.frontend, split.data.classes, **options)
         if not RANK:
@@ -187,7 +188,7 @@ def _with_time_estimate(evaluate: Callable[[Module], float], epochs: int) -> Cal
         result = evaluate(model)
         calls.append(time.perf_counter() - start)
         if len(calls) == 1 < epochs:
-            tqdm.write(f"{epochs} epochs take about {1 + epochs * calls[0] // 60:.0f} minutes")
+            tqdm.write(f"{epochs} epochs take about {1 + epochs * calls[0] // 60:.0f} min")
         return result
 
     return estimate

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from .. import plots
+from ..errors import one_line
 from ..files import atomic_write, write_json
+from ..nn import Module
 from .metrics import average_precision, confusion_matrix
 from .recipe import linear_baseline
 from .recordings import Split
@@ -113,26 +115,29 @@ def _comparison(difference: float, standard_error: float) -> str:
     return "The linear model is better: train for more epochs, or add training clips."
 
 
-def evaluate_test(split: Split, probabilities: np.ndarray, row: Row, *, seed: int = 0) -> Report:
+def evaluate_test(network: Module, split: Split, row: Row, *, seed: int = 0) -> Report:
     """Return the report on a trained network.
 
     Parameters
     ----------
+    network : network of `train_classifier`
     split : clips of the training and of the test
-    probabilities : probabilities of the test clips, (clips, classes)
     row : result of the network, of `train_classifier`
     seed : seed of the training
 
     Returns
     -------
-    JSON-compatible dict with the run, the sizes of the split, the results of the network ("network"), of the linear
-    baseline and of the most frequent class, the results of each class, the ten most confident mistakes, and a summary
+    JSON-compatible dict with the run, the sizes of the split, the results of the network, of the linear baseline and of
+    the most frequent class, the results of each class, the confusion matrix (rows are true classes, None with several
+    labels per clip), the ten most confident mistakes, and a summary
     """
     data, metric, targets, test = split.data, split.metric, split.train_targets, split.test_targets
     options: Any = {"multi_label": split.multi_label}
+    probabilities = split.probabilities(network)
     baseline = split.score(linear_baseline(split.train, targets, split.test, **options))
     chance = split.score(np.tile(targets.mean(axis=0), (len(test), 1)))
     names = [clip.name for clip in data.clips if clip.fold == split.fold]
+    matrix = None if split.multi_label else confusion_matrix(probabilities, test.argmax(axis=1)).tolist()
     return {
         **run_metadata(seed),
         "data": {"name": data.name, "fold": split.fold, "train": len(targets), "test": len(test)},
@@ -141,6 +146,7 @@ def evaluate_test(split: Split, probabilities: np.ndarray, row: Row, *, seed: in
         "linear_baseline": baseline,
         "most_frequent_class": chance,
         "classes": class_rows(probabilities, test, data.classes, **options),
+        "confusion": matrix,
         "mistakes": mistakes(probabilities, test, names, data.classes, **options),
         "summary": summarize_test(row[metric], baseline, chance, len(test), metric=metric),
     }
@@ -148,7 +154,7 @@ def evaluate_test(split: Split, probabilities: np.ndarray, row: Row, *, seed: in
 
 def format_report(report: Report) -> str:
     """Return the results, the mistakes and the summary as text."""
-    metric, row = report["metric"], report["network"]
+    metric, row, wrong = report["metric"], report["network"], report["mistakes"]
     costs = f"{row['parameters']:,} parameters, {row['multiplications_8'] / 1e6:.1f} M multiplications per window"
     lines = [
         f"{'':20} {metric:>8}",
@@ -156,29 +162,26 @@ def format_report(report: Report) -> str:
         f"{'linear baseline':20} {report['linear_baseline']:8.1%}",
         f"{'most frequent class':20} {report['most_frequent_class']:8.1%}",
         "",
-        "most confident mistakes on the test clips:" if report["mistakes"] else "no mistakes on the test clips",
-        *(
-            f"  {m['confidence']:4.0%}  {m['clip']}: {m['predicted']} instead of {m['true']}"
-            for m in report["mistakes"]
-        ),
+        "most confident mistakes on the test clips:" if wrong else "no mistakes on the test clips",
+        *(one_line(f"  {m['confidence']:4.0%}  {m['clip']}: {m['predicted']} instead of {m['true']}") for m in wrong),
     ]
     return "\n".join([*lines, "", report["summary"]])
 
 
-def write_report(out: str | os.PathLike, report: Report, split: Split, probabilities: np.ndarray) -> None:
+def write_report(out: str | os.PathLike, report: Report) -> None:
     """Write results.json, classes.csv, mistakes.csv, curves.png and confusion.png to the folder `out`.
 
-    There is no confusion matrix with several labels per clip. Raises MissingPackageError, after the other files have
-    been written, if matplotlib is not installed.
+    With several labels per clip, there is no confusion.png. Raises MissingPackageError, after the other files have been
+    written, if matplotlib is not installed.
     """
-    out, metric, row = Path(out), report["metric"], report["network"]
+    out, row = Path(out), report["network"]
     write_json(out / "results.json", report)
-    write_csv(out / "classes.csv", report["classes"])
-    write_csv(out / "mistakes.csv", report["mistakes"])
-    plots.training_curves([row], out / "curves.png", metric=metric)
-    if not split.multi_label:
-        matrix = confusion_matrix(probabilities, split.test_targets.argmax(axis=1))
-        plots.confusion(matrix, split.data.classes, row["name"], out / "confusion.png")
+    for name in ("classes", "mistakes"):
+        write_csv(out / f"{name}.csv", report[name])
+    plots.training_curves([row], out / "curves.png", metric=report["metric"])
+    if report["confusion"]:
+        names = [each["class"] for each in report["classes"]]
+        plots.confusion(np.array(report["confusion"]), names, row["name"], out / "confusion.png")
 
 
 def write_csv(path: str | os.PathLike, rows: Sequence[Row]) -> None:
@@ -188,4 +191,4 @@ def write_csv(path: str | os.PathLike, rows: Sequence[Row]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     with atomic_write(path) as file:
-        file.write(text.getvalue().encode())
+        file.write(text.getvalue().encode(errors="surrogateescape"))

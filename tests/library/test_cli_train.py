@@ -1,8 +1,10 @@
 """Commands `quatnet train`, `prune` and `distill` on tiny folders of synthesized tones."""
 
 import csv
+import functools
 import json
 import os
+import signal
 import subprocess
 import sys
 import types
@@ -120,6 +122,19 @@ def test_a_table_with_several_labels_gives_sigmoids(sounds: Path, tmp_path: Path
     assert not (out / "confusion.png").exists()
 
 
+def test_annotations_of_long_recordings(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in "abcde":
+        time = np.arange(10 * RATE_HZ) / RATE_HZ
+        tone = np.where((time > 2) & (time < 4), 0.3 * np.sin(2 * np.pi * 900 * time), 0)
+        soundfile.write(tmp_path / f"day {name}.wav", tone + 0.02 * rng.standard_normal(len(time)), RATE_HZ)
+        (tmp_path / f"day {name}.txt").write_text("2.000000\t4.000000\tbird\n")
+    out = tmp_path / "out"
+    main(f"train --annotations {tmp_path} --epochs 1 --clip-seconds 1 --out {out}".split())
+    model = Classifier.load(out / "model.npz")
+    assert (model.classes, model.multi_label, model.frontend.clip_seconds) == (("bird",), True, 1.0)
+
+
 MISTAKES = {
     "missing folder": ("{tmp}/missing", "missing"),
     "empty folder": ("{tmp}/empty", "empty"),
@@ -179,11 +194,37 @@ def test_a_model_without_write_permission_and_a_full_disk(
     assert not (tmp_path / "out" / "model.npz").exists()
 
 
+def test_ctrl_c_keeps_the_checkpoint(
+    sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(recordings, "accuracy", lambda *_: signal.raise_signal(signal.SIGINT) or 0.5)
+    with pytest.raises(SystemExit) as exit_info:
+        main(["train", str(sounds), "--out", str(tmp_path / "out"), "--epochs", "2"])
+    assert exit_info.value.code == 130
+    assert "a resumed run continues from there" in capsys.readouterr().err.splitlines()[-1]
+    monkeypatch.undo()
+    main(["train", str(sounds), "--out", str(tmp_path / "out"), "--epochs", "2", "--resume"])
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".npz", ".json", ".csv", ".png"}
+
+
+@pytest.mark.parametrize("name", ["new\nline", "not-utf8-\udcff", 'quote"comma,'])
+def test_file_names_in_the_report(name: str, tmp_path: Path) -> None:
+    row = {"clip": name, "true": "a", "predicted": "b", "confidence": 0.5}
+    report.write_csv(tmp_path / "mistakes.csv", [row])
+    with (tmp_path / "mistakes.csv").open(newline="", errors="surrogateescape") as file:
+        assert next(csv.DictReader(file))["clip"] == name
+    network = {"name": "n", "accuracy": 0.5, "parameters": 1, "multiplications_8": 1}
+    results = {"metric": "accuracy", "linear_baseline": 0.5, "most_frequent_class": 0.5, "summary": "s"}
+    text = report.format_report({**results, "network": network, "mistakes": [row]})
+    assert len(text.splitlines()) == 9
+    text.encode()
+
+
 def test_a_class_without_test_clips_is_refused(tmp_path: Path) -> None:
     for part, names in {"train": ("high", "low"), "test": ("high",)}.items():
         write_sounds(tmp_path / part, {name: TONES[name] * (1 + len(part)) // 6 for name in names})
     data = folder.load(tmp_path)
-    with pytest.raises(DataError, match="no test clips of low"):
+    with pytest.raises(DataError, match="no clips of low in fold 1"):
         recordings.load_split(data, 1, recordings.default_frontend(data.clips, 1.0), cache=tmp_path / "features")
 
 
@@ -205,14 +246,14 @@ def test_an_interrupted_training_continues_with_the_same_result(
     whole, _ = recordings.train_classifier(new_network(), split, tmp_path / "whole.npz", **options)
     path, calls = tmp_path / "resumed.npz", []
 
-    def stop(*_: object, **__: object) -> float:
+    def stop(*_: object) -> float:
         calls.append(1)
         if len(calls) == 2:
             raise TrainingStopped("stopped")
         return 0.5
 
     with monkeypatch.context() as patch:
-        patch.setattr(recordings, "score", stop)
+        patch.setattr(recordings, "accuracy", stop)
         with pytest.raises(TrainingStopped):
             recordings.train_classifier(new_network(), split, path, **options)
     with pytest.raises(CheckpointError, match="--resume"):
@@ -232,7 +273,7 @@ def test_a_finished_model_is_kept_until_the_new_one_is_written(
     with pytest.raises(CheckpointError, match="--overwrite"):
         recordings.train_classifier(new_network(1), split, path, epochs=1)
     with monkeypatch.context() as patch:
-        patch.setattr(recordings, "score", lambda *_, **__: float("nan"))
+        patch.setattr(recordings, "accuracy", lambda *_: float("nan"))
         with pytest.raises(ArithmeticError):
             recordings.train_classifier(new_network(1), split, path, epochs=1, overwrite=True)
     assert path.read_bytes() == before
@@ -350,9 +391,22 @@ def test_two_processes(sounds: Path, tmp_path: Path) -> None:
     pytest.importorskip("mpi4py")
     mpiexec = Path(sys.executable).with_name("mpiexec")
     if not mpiexec.exists():
-        pytest.skip("no mpiexec beside Python")
+        pytest.skip("no mpiexec in the folder of Python")
     command = [mpiexec, "-n", "2", sys.executable, "-m", "quatnet", "train", sounds, "--epochs", "1", "--out"]
-    result = subprocess.run([*map(str, command), str(tmp_path / "out")], capture_output=True, text=True, timeout=120)
+    run = functools.partial(subprocess.run, capture_output=True, text=True, timeout=120)
+    wrong = run([*map(str, command), str(sounds / "low" / "a.wav")])
+    assert wrong.returncode != 0
+    assert wrong.stderr.count("cannot be written") == 1
+    result = run([*map(str, command), str(tmp_path / "out")])
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("wrote") == 1
     Classifier.load(tmp_path / "out" / "model.npz", check=True)
+
+
+def test_the_example_gives_a_classifier_and_a_report(tmp_path: Path) -> None:
+    example = Path(__file__).parents[2] / "examples" / "own_sounds.py"
+    command = [sys.executable, str(example), "--smoke", "--epochs", "1", "--out", str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert json.loads((tmp_path / "results.json").read_text())["summary"] in result.stdout
+    assert len(Classifier.load(tmp_path / "model.npz").classes) == 10
