@@ -8,7 +8,6 @@ because their target is unclear. Windows without events are negatives. An empty 
 import csv
 import math
 import os
-import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -80,7 +79,7 @@ def load(
     audio = root if audio is None else Path(audio)
     events = _events_by_recording(annotations, root, finder(audio), label)
     durations = [event.end - event.start for event in chain(*events.values())]
-    window = window_seconds or choose_clip_seconds(durations or [3.0])
+    window = choose_clip_seconds(durations or [3.0]) if window_seconds is None else window_seconds
     checked_number("window_seconds", window, "[0.5, 60]")
     headers, _ = read_headers(events)
     recordings, omitted = list[Recording](), 0
@@ -153,7 +152,7 @@ def read_events(table: Path, label: str | None = None) -> list[Event]:
     if not rows:
         return []
     header = [field.lower() for field in rows[0][1]]
-    if _is_number(header[0]):  # a label track of Audacity has no header
+    if not math.isnan(_number(header[0])):  # a label track of Audacity has no header
         header, label = ["start", "end", "label"], "label"
         rows = [(0, header), *rows]
     columns = {role: next((name for name in names if name in header), "") for role, names in COLUMNS.items()}
@@ -168,18 +167,21 @@ def read_events(table: Path, label: str | None = None) -> list[Event]:
     return [_event(table, number, field, columns, found[0]) for number, field in kept]
 
 
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"[-+]?[0-9]+([.,][0-9]*)?", text) is not None
+def _number(text: str) -> float:
+    """Return the number in a field, or NaN."""
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return math.nan
 
 
 def _event(table: Path, number: int, field: dict[str, str], columns: dict[str, str], label: str) -> Event:
     """Return the event of a row. Raises DataError for a row without label, or with an invalid time."""
-    times = [field.get(columns[role], "").replace(",", ".") for role in ("start", "end", "offset") if columns[role]]
-    if not all(map(_is_number, times)) or not float(times[0]) <= float(times[1]) or not field.get(label):
-        raise DataError(f"{table}, line {number}: expected start <= end in s, and a label, got {field!r:.300}")
-    start, end = float(times[0]), float(times[1])
-    start, end = float(times[-1]) if columns["offset"] else start, end - start
-    return Event(field.get(columns["file"], ""), start, start + max(end, 0.001), field[label])
+    times = [_number(field.get(columns[role], "")) for role in ("start", "end", "offset") if columns[role]]
+    if not (all(map(math.isfinite, times)) and min(times) >= 0 and times[0] <= times[1] and field.get(label)):
+        raise DataError(f"{table}, line {number}: expected 0 <= start <= end in s, and a label, got {field!r:.300}")
+    start = times[-1] if columns["offset"] else times[0]
+    return Event(field.get(columns["file"], ""), start, start + max(times[1] - times[0], 0.001), field[label])
 
 
 def _events_by_recording(

@@ -157,7 +157,7 @@ def stratified_folds(
     by_class = groups_by_class(groups, classes)
     sizes, totals, fold_of = Counter(groups), [0] * checked_count("folds", folds), dict[str, int]()
     order = np.random.default_rng(seed).permutation(sorted(sizes)).tolist()
-    for counts in sorted(by_class.values(), key=len):
+    for _, counts in sorted(by_class.items(), key=lambda item: (len(item[1]), item[0])):
         here = [sum(count for group, count in counts.items() if fold_of.get(group) == fold) for fold in range(folds)]
         for group in sorted((group for group in order if group in counts), key=counts.__getitem__, reverse=True):
             if group not in fold_of:
