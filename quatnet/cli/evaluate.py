@@ -11,8 +11,7 @@ from ..datasets.records import listed
 from ..detection.formats import csv_text
 from ..errors import ConfigError, DataError
 from ..files import atomic_write, disk_errors, write_json
-from ..training.metrics import confusion_matrix
-from ..training.recipe import score
+from ..training.metrics import accuracy, confusion_matrix, mean_over_classes
 from ..training.report import class_rows, mistakes, wilson_interval, write_csv
 from ..training.results import Row
 from .arguments import positive_int
@@ -64,10 +63,12 @@ def _report(
     several = model.multi_label
     rows = class_rows(confidences, targets, model.classes, multi_label=several)
     wrong = mistakes(confidences, targets, names, model.classes, multi_label=several)
-    value, metric = score(confidences, targets, multi_label=several), "mAP" if several else "accuracy"
     f1 = float(np.mean([row["f1"] for row in rows if row["clips"]]))
-    low, high = wilson_interval(value, len(names))
-    interval = "" if several else f" (95% interval {low:.1%} to {high:.1%})"
+    if several:
+        metric, interval, value = "mAP", "", mean_over_classes(np.array([row["average_precision"] for row in rows]))
+    else:
+        metric, value = "accuracy", accuracy(confidences, targets.argmax(axis=1))
+        interval = " (95% interval {:.1%} to {:.1%})".format(*wilson_interval(value, len(names)))
     print(_table(rows), "", f"{metric} {value:.1%}{interval}, macro F1 {f1:.1%}, {len(names)} clips", sep="\n")
     for row in wrong:
         print(f"  {row['confidence']:4.0%}  {row['clip']}: {row['predicted']} instead of {row['true']}")

@@ -12,7 +12,6 @@ from ..errors import DataError, one_line
 
 Result = TypeVar("Result")
 SOME_FAILED, NONE_USABLE = 3, 4  # exit codes
-SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64")
 FILES_HELP = "recordings: files, folders, patterns such as 'field/**/*.WAV', and @list.txt with one of these per line"
 
 
@@ -68,7 +67,9 @@ def find(arguments: Sequence[str]) -> Inputs:
 def _add(argument: str, inputs: Inputs) -> None:
     path = Path(argument)
     if path.is_dir():
-        found = {file: path for file in sorted(path.rglob("*")) if _is_recording(file.relative_to(path))}
+        from ..datasets.folder import list_recordings  # its import takes longer than the classification of a file
+
+        found = dict.fromkeys(list_recordings(path), path)
     elif path.exists():
         found = {path: path.parent}
     elif argument.startswith("@"):
@@ -81,11 +82,6 @@ def _add(argument: str, inputs: Inputs) -> None:
     if not found:
         raise DataError("no recordings in this folder" if path.is_dir() else "no such file or folder")
     inputs.paths.update(found)
-
-
-def _is_recording(path: Path) -> bool:
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden
 
 
 def common_folder(inputs: Inputs) -> str:
