@@ -66,7 +66,7 @@ def find(arguments: Sequence[str]) -> Inputs:
 
 def _add(argument: str, inputs: Inputs) -> None:
     path = Path(argument)
-    if path.is_dir():
+    if argument and path.is_dir():
         from ..datasets.folder import list_recordings  # its import takes longer than the classification of a file
 
         found = dict.fromkeys(list_recordings(path), path)
@@ -78,9 +78,13 @@ def _add(argument: str, inputs: Inputs) -> None:
                 _add(line.strip(), inputs)
         return
     else:
-        found = {Path(name): Path(name).parent for name in sorted(glob.glob(argument, recursive=True))}
+        found = {
+            Path(name): Path(name).parent
+            for name in sorted(glob.glob(argument, recursive=True))
+            if os.path.isfile(name)
+        }
     if not found:
-        raise DataError("no recordings in this folder" if path.is_dir() else "no such file or folder")
+        raise DataError("no recordings in this folder" if argument and path.is_dir() else "no such file or folder")
     inputs.paths.update(found)
 
 
