@@ -284,6 +284,13 @@ def test_a_finished_model_is_kept_until_the_new_one_is_written(
     assert path.read_bytes() != before
 
 
+@pytest.mark.parametrize("name", ["model.npz", "model", "model.checkpoint", "model.npz.checkpoint"])
+def test_the_checkpoint_is_not_the_model(name: str, sounds: Path, tmp_path: Path) -> None:
+    split = split_of(sounds, tmp_path / "features")
+    recordings.train_classifier(new_network(), split, tmp_path / "out" / name, epochs=1)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+
+
 def test_windows_of_long_and_short_clips(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for name, seconds in {"a/long.wav": 2.5, "a/exact.wav": 1.0, "b/short.wav": 0.4, "b/other.wav": 0.4}.items():
