@@ -167,7 +167,7 @@ def _new_folds(data: Dataset, rule: str, folds: int, seed: int) -> tuple[list[in
     if single and folds > 1:
         raise DataError(
             f"{data.name}: fewer than two groups (by {rule}) in {listed(single)}, one for training and one for the "
-            "test; add recordings, or give another group"
+            f"test; add recordings, or give another group (skipped: {listed(data.skipped) or 'none'})"
         )
     split = f"{len(set(numbers))} folds were made, which keep {len(set(groups))} groups together (by {rule})."
     return numbers, split if folds > 1 else ""
