@@ -20,7 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser, *, new_network: bool) -> None
     add_data_arguments(parser)
     data = parser.add_argument_group("split")
     data.add_argument("--fold", type=positive_int, default=1, metavar="N", help="fold of the test clips (1)")
-    data.add_argument("--clip-seconds", type=float, metavar="S", help="length of a window, chosen from the recordings")
     if new_network:
         group = parser.add_argument_group("network")
         group.add_argument("--size", choices=WIDTHS, default="small", help="number of channels (small)")
@@ -77,7 +76,9 @@ def load_model_and_split(args: argparse.Namespace) -> tuple[Classifier, Split]:
     Raises ConfigError if the classes of the model are not the classes of the recordings.
     """
     check_files(args.out, resume=args.resume, overwrite=args.overwrite)
-    model, data = Classifier.load(args.model), load_data(args)
+    model = Classifier.load(args.model)
+    args.clip_seconds = model.frontend.clip_seconds  # of the windows of --annotations
+    data = load_data(args)
     if (model.classes, model.multi_label) != (data.classes, data.is_multilabel):
         raise ConfigError(
             f"{args.model}: expected recordings of the classes {listed(model.classes)} with "

@@ -45,16 +45,9 @@ class Event(NamedTuple):
 
 
 def load(
-    annotations: str | os.PathLike,
-    *,
-    audio: str | os.PathLike | None = None,
-    label: str | None = None,
-    window_seconds: float | None = None,
-    group: str | None = None,
-    folds: int = 5,
-    seed: int = 0,
-    strict: bool = False,
-) -> Dataset:
+    annotations: str | os.PathLike, *, audio: str | os.PathLike | None = None, label: str | None = None,
+    window_seconds: float | None = None, group: str | None = None, folds: int = 5, seed: int = 0, strict: bool = False,
+) -> Dataset:  # fmt: skip
     """Return the windows of annotated recordings. The note describes the split and possible defects of the data.
 
     The annotation file `x.txt`, or `x.Table.1.selections.txt`, belongs to the recording `x.wav`. A column of file names
@@ -96,12 +89,13 @@ def load(
             if names is not None:
                 recordings.append(Recording(path, f"{path.name} {span[0]:g}-{span[1]:g} s", names, part=span))
     unused = len(set(list_recordings(audio)) - set(events))
-    note = (
-        f"{len(durations)} events in windows of {window:g} s. {omitted} windows with a part of an event are left out. "
-        f"{unused} recordings have no annotations, and are not used."
-    )
+    notes = [
+        f"{len(durations)} events in windows of {window:g} s.",
+        f"{omitted} windows with a part of an event are left out." if omitted else "",
+        f"{unused} recordings have no annotations, and are not used." if unused else "",
+    ]
     return dataset_of_recordings(
-        str(annotations), recordings, group=group, folds=folds, seed=seed, strict=strict, notes=[note]
+        str(annotations), recordings, group=group, folds=folds, seed=seed, strict=strict, notes=notes
     )
 
 
@@ -156,7 +150,7 @@ def read_events(table: Path, label: str | None = None) -> list[Event]:
         header, label = ["start", "end", "label"], "label"
         rows = [(0, header), *rows]
     columns = {role: next((name for name in names if name in header), "") for role, names in COLUMNS.items()}
-    found = [name for name in ([label.strip().lower()] if label else LABELS) if name in header]
+    found = [name for name in ([str(label).strip().lower()] if label else LABELS) if name in header]
     if not (columns["start"] and columns["end"] and len(found) == 1):
         raise DataError(
             f"{table}: expected start, end and one label column in the header {header}; give label=... (--label-column)"

@@ -42,28 +42,27 @@ def load(
         one group, or a group that was given is in two folds.
     """
     root = Path(folder)
-    paths = list_recordings(root)
-    relative = {path: path.relative_to(root).parts for path in paths}
-    nested = {path: parts for path, parts in relative.items() if len(parts) > 1}
-    tops = {parts[0] for parts in nested.values()}
-    if not nested:
+    paths = {path: path.relative_to(root).parts for path in list_recordings(root)}
+    tops = {parts[0] for parts in paths.values() if len(parts) > 1 and not is_negative(parts[0])}
+    deep = any(len(parts) > 2 for parts in paths.values() if parts[0] in tops)
+    is_split = deep and all(map(is_part, tops))
+    recordings, loose = [], []
+    for path, parts in paths.items():
+        in_part = is_split and parts[0] in tops
+        if len(parts) < 2 + in_part:
+            loose.append("/".join(parts))
+            continue
+        labels = tuple(filter(None, map(str.strip, parts[in_part].split(","))))
+        fold = (parts[0] if in_part else "train") if is_split else ""
+        recordings.append(Recording(path, "/".join(parts), labels, fold))
+    if not recordings:
         raise DataError(f"{root}: expected class folders with recordings, got {len(paths)} recordings without a folder")
-    is_split = all(len(parts) > 2 or is_negative(parts[0]) for parts in nested.values()) and any(map(is_part, tops))
-    is_split &= all(is_part(top) or is_negative(top) for top in tops)
-    recordings = [
-        Recording(
-            path,
-            "/".join(parts),
-            tuple(label.strip() for label in parts[is_split and is_part(parts[0])].split(",") if label.strip()),
-            fold=(parts[0] if is_part(parts[0]) else "train") if is_split else "",
-        )
-        for path, parts in nested.items()
+    classes = [] if is_split else sorted(filter(is_part, tops))
+    notes = [
+        f"{len(loose)} recordings are not in a class folder: {listed(loose)}." if loose else "",
+        f"{listed(classes)} are classes, since the other folders are no parts of a split." if classes else "",
     ]
-    loose = [path.name for path in paths if path not in nested]
-    note = f"{len(loose)} recordings are not in a class folder: {listed(loose)}." if loose else ""
-    return dataset_of_recordings(
-        str(root), recordings, group=group, folds=folds, seed=seed, strict=strict, notes=[note]
-    )
+    return dataset_of_recordings(str(root), recordings, group=group, folds=folds, seed=seed, strict=strict, notes=notes)
 
 
 def is_part(name: str) -> bool:

@@ -4,29 +4,22 @@ The class names are ordered by code point. The labels `noise`, `other`, `backgro
 `_background_noise_`, in any case, are negatives: examples without a class.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from ..checks import checked_count
 from ..errors import DataError
+from . import splits
 from .audio_files import file_clip, read_headers
 from .records import Dataset, listed, skipped_note
-from .splits import (
-    fold_numbers,
-    groups_by_class,
-    groups_in_two_folds,
-    guess_groups,
-    join_equal_files,
-    option_groups,
-    stratified_folds,
-)
 
 NEGATIVES = {"noise", "other", "background", "silence", "_background_noise_"}
 MIN_SECONDS = 0.1
-REPAIR = "convert them to WAV or FLAC, record them again, or remove them"
+REPAIR = "correct the paths, convert the files to WAV or FLAC, or remove them"
 
 
 @dataclass(frozen=True)
@@ -51,15 +44,9 @@ class Recording:
 
 
 def dataset_of_recordings(
-    name: str,
-    recordings: Sequence[Recording],
-    *,
-    group: str | None = None,
-    folds: int = 5,
-    seed: int = 0,
-    strict: bool = False,
-    notes: Sequence[str] = (),
-) -> Dataset:
+    name: str, recordings: Sequence[Recording], *, group: str | None = None, folds: int = 5, seed: int = 0,
+    strict: bool = False, notes: Sequence[str] = (),
+) -> Dataset:  # fmt: skip
     """Return the data set of own recordings. The note describes the split and what may spoil the training.
 
     The headers of all files are checked. The samples are not read, except for files of equal size, which are compared.
@@ -81,6 +68,7 @@ def dataset_of_recordings(
         No recording can be read, there is only one class and no negative, a class has only one group, or a group that
         was given is in two folds.
     """
+    folds, seed = checked_count("folds", folds), checked_count("seed", seed, 0)
     headers, errors = _checked_headers(name, recordings, strict)
     usable = [recording for recording in recordings if recording.path in headers]
     classes = sorted({label for recording in recordings for label in recording.labels if not is_negative(label)})
@@ -89,23 +77,28 @@ def dataset_of_recordings(
     if not classes or (folds > 1 and len(classes) == 1 and all(labels)):
         raise DataError(f"{name}: expected two classes, or one and a class 'noise', got {listed(classes) or 'none'}")
     groups, rule = _groups(usable, labels, group)
-    groups, copies = join_equal_files(groups, [recording.path for recording in usable])
-    given = [recording.fold for recording in usable]
-    if len(set(given)) > 1:
-        numbers, split = _given_folds(name, given, groups, rule, group)
-    else:
-        numbers, split = _new_folds(name, classes, labels, groups, rule, folds, seed)
+    groups, copies = splits.join_equal_files(groups, [recording.path for recording in usable])
     clips = tuple(
         file_clip(
-            r.path, headers[r.path], part=r.part, name=r.name, fold=fold, group=of_group,
+            recording.path, headers[recording.path], part=recording.part, name=recording.name, fold=1, group=source,
             label=indices[0] if indices else -1, more_labels=indices[1:],
         )
-        for r, indices, fold, of_group in zip(usable, labels, numbers, groups, strict=True)
+        for recording, indices, source in zip(usable, labels, groups, strict=True)
     )  # fmt: skip
-    data = Dataset(name, tuple(classes), clips, skipped=tuple(errors.values()), needs_all_classes=True)
+    data = Dataset(name, tuple(classes), clips, skipped=tuple(errors.values()), needs_all_classes=folds > 1)
+    given = [recording.fold for recording in usable]
+    has_folds = len(set(given)) > 1
+    numbers, split = _given_folds(data, given, rule, group) if has_folds else _new_folds(data, rule, folds, seed)
+    clips = tuple(replace(clip, fold=fold) for clip, fold in zip(clips, numbers, strict=True))
     unreadable = skipped_note([path.name for path in errors], len(headers) + len(errors))
-    sentences = [*notes, split, *_warnings(data), _copies(usable, copies), unreadable and f"{unreadable} {REPAIR}"]
-    return replace(data, note=" ".join(filter(None, sentences)))
+    sentences = [
+        *notes,
+        split,
+        *_warnings(data),
+        _copies(usable, copies),
+        unreadable and f"{unreadable[:-1]}; {REPAIR}.",
+    ]
+    return replace(data, clips=clips, note=" ".join(filter(None, sentences)))
 
 
 def is_negative(label: str) -> bool:
@@ -145,68 +138,55 @@ def _groups(
     paths = [recording.path for recording in recordings]
     if any(recording.group for recording in recordings):
         return [recording.group or str(recording.path) for recording in recordings], option or "column"
-    if option is None:
-        return guess_groups(paths, labels)
-    return option_groups(option, paths, [recording.name for recording in recordings]), option
+    if not option:
+        return splits.guess_groups(paths, labels)
+    return splits.option_groups(option, paths, [recording.name for recording in recordings]), option
 
 
-def _given_folds(
-    name: str, given: Sequence[str], groups: Sequence[str], rule: str, option: str | None
-) -> tuple[list[int], str]:
+def _given_folds(data: Dataset, given: Sequence[str], rule: str, option: str | None) -> tuple[list[int], str]:
     """Return the given folds, and sentences about them."""
     if "" in given:
-        raise DataError(f"{name}: {given.count('')} of {len(given)} recordings have no fold; complete the folds")
-    folds = fold_numbers(given)
-    names = ", ".join(f"{value!r}" for _, value in sorted(set(zip(folds, given, strict=True)))[:12])
-    crossing = groups_in_two_folds(groups, folds)
-    if crossing and option is not None:
+        raise DataError(f"{data.name}: {given.count('')} of {len(given)} recordings have no fold; complete the folds")
+    folds = splits.fold_numbers(given)
+    crossing = splits.groups_in_two_folds([clip.group for clip in data.clips], folds)
+    if crossing and option:
         raise DataError(
-            f"{name}: groups are in two folds ({listed(crossing)}); correct fold, or leave out fold or group"
+            f"{data.name}: groups are in two folds ({listed(crossing)}); correct them, or leave out one option"
         )
-    note = f" Recordings of one source seem to be in two folds, by {rule}: {listed(crossing)}." if crossing else ""
+    names = ", ".join(f"{value!r}" for _, value in sorted(set(zip(folds, given, strict=True)))[:12])
+    note = f" One source (by {rule}), or a copy, seems to be in two folds: {listed(crossing)}." if crossing else ""
     return folds, f"The folds are given: {names}.{note}"
 
 
-def _new_folds(
-    name: str,
-    classes: Sequence[str],
-    labels: Sequence[Sequence[int]],
-    groups: Sequence[str],
-    rule: str,
-    folds: int,
-    seed: int,
-) -> tuple[list[int], str]:
+def _new_folds(data: Dataset, rule: str, folds: int, seed: int) -> tuple[list[int], str]:
     """Return stratified folds, and a sentence about them."""
-    numbers = stratified_folds(groups, labels, folds=folds, seed=seed)
-    if folds == 1:
-        return numbers, ""
-    counts = {label: len(of_class) for label, of_class in groups_by_class(groups, labels).items()}
-    if single := [label for index, label in enumerate(classes) if counts.get(index, 0) < 2]:
+    groups, labels = [clip.group for clip in data.clips], [clip.labels for clip in data.clips]
+    numbers = splits.stratified_folds(groups, labels, folds=folds, seed=seed)
+    counts = splits.groups_by_class(groups, labels)
+    single = [name for index, name in enumerate(data.classes) if len(counts[index]) < 2]
+    if single and folds > 1:
         raise DataError(
-            f"{name}: classes with less than two groups (by {rule}): {listed(single)}; a group is for training or for "
-            "the test; add recordings, or give another group"
+            f"{data.name}: fewer than two groups (by {rule}) in {listed(single)}, one for training and one for the "
+            f"test; add recordings, or give another group (skipped: {listed(data.skipped) or 'none'})"
         )
-    return numbers, f"{folds} folds were made, which keep {len(set(groups))} groups together (by {rule})."
+    split = f"{len(set(numbers))} folds were made, which keep {len(set(groups))} groups together (by {rule})."
+    return numbers, split if folds > 1 else ""
 
 
-def _warnings(data: Dataset) -> list[str]:
-    """Return sentences about classes with few clips or groups, imbalance, negatives and sample rates."""
-    clips = groups_by_class([clip.group for clip in data.clips], [clip.labels for clip in data.clips])
-    negatives = clips.pop(-1, Counter()).total()
-    names = sorted(clips, key=lambda index: clips[index].total())
-    few = [f"{data.classes[n]} {clips[n].total()}" for n in names if clips[n].total() < 5]
-    few_groups = [f"{data.classes[n]} {len(clips[n])}" for n in names if len(clips[n]) < 3]
-    own_rates = _classes_with_own_rates(data)
-    small, large = clips[names[0]].total(), clips[names[-1]].total()
-    return [
-        f"{negatives} clips are negatives (without a class)." if negatives else "",
-        f"Classes with fewer than 5 clips: {listed(few)}." if few else "",
-        f"Classes with fewer than 3 groups: {listed(few_groups)}." if few_groups else "",
-        f"Class imbalance: {data.classes[names[0]]} {small}, {data.classes[names[-1]]} {large} clips."
-        if large >= 4 * small
-        else "",
-        f"Classes with sample rates of their own, which may be learned: {listed(own_rates)}." if own_rates else "",
-    ]
+def _warnings(data: Dataset) -> Iterator[str]:
+    """Yield sentences about classes with few clips or groups, imbalance, negatives and sample rates."""
+    groups = splits.groups_by_class([clip.group for clip in data.clips], [clip.labels for clip in data.clips])
+    if negatives := groups.pop(-1, None):
+        yield f"{negatives.total()} clips are negatives (without a class)."
+    sizes = sorted((groups[index].total(), name) for index, name in enumerate(data.classes))
+    if few := [f"{name} {size}" for size, name in sizes if size < 5]:
+        yield f"Classes with fewer than 5 clips: {listed(few)}."
+    if few := [f"{name} {len(groups[index])}" for index, name in enumerate(data.classes) if len(groups[index]) < 3]:
+        yield f"Classes with fewer than 3 groups: {listed(few)}."
+    if sizes[-1][0] >= 4 * sizes[0][0]:
+        yield f"Class imbalance: {sizes[0][1]} {sizes[0][0]}, {sizes[-1][1]} {sizes[-1][0]} clips."
+    if own := _classes_with_own_rates(data):
+        yield f"Classes with sample rates of their own, which may be learned: {listed(own)}."
 
 
 def _classes_with_own_rates(data: Dataset) -> list[str]:
@@ -226,4 +206,4 @@ def _copies(recordings: Sequence[Recording], copies: dict[Path, str]) -> str:
             labels[copies[recording.path]].add(recording.labels)
     conflicts = [r.name for r in recordings if r.path in copies and len(labels[copies[r.path]]) > 1]
     text = f" Some have different labels: {listed(conflicts)}; correct the labels." if conflicts else ""
-    return f"{len(copies)} files have equal content, and are kept together.{text}" if copies else ""
+    return f"{len(copies)} files have equal content, and are one group.{text}" if copies else ""

@@ -103,7 +103,7 @@ def join_equal_files(groups: Sequence[str], paths: Sequence[Path]) -> tuple[list
     first: dict[str, str] = {}
     for group, path in zip(groups, paths, strict=True):
         group = _final(group, merged)
-        other = _final(first.setdefault(copies.get(path, str(path)), group), merged)
+        other = _final(first.setdefault(copies[path], group), merged) if path in copies else group
         if other != group:
             merged[group] = other
     return [_final(group, merged) for group in groups], copies
@@ -189,7 +189,7 @@ def option_groups(option: str, paths: Sequence[Path], names: Sequence[str]) -> l
         return [os.path.realpath(path.parent) for path in paths]
     try:
         found = [re.search(option, name) for name in names]
-    except re.error as error:
+    except (re.error, TypeError) as error:
         raise DataError(
             f"group={option!r} is neither 'parent', nor a column, nor a regular expression ({error})"
         ) from None
@@ -198,4 +198,4 @@ def option_groups(option: str, paths: Sequence[Path], names: Sequence[str]) -> l
             f"group={option!r} is neither 'parent' nor a column, and as a regular expression it is not in "
             f"{names[found.index(None)]}; correct the option"
         )
-    return [(match[1] if match.re.groups else match[0]) or "" for match in found if match]
+    return [match[match.lastindex or 0] for match in found if match]

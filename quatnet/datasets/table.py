@@ -33,18 +33,10 @@ HINT = "give a text file with commas, semicolons or tabs"
 
 
 def load(
-    table: str | os.PathLike,
-    *,
-    audio: str | os.PathLike | None = None,
-    path: str | None = None,
-    label: str | None = None,
-    fold: str | None = None,
-    group: str | None = None,
-    label_separator: str | None = None,
-    folds: int = 5,
-    seed: int = 0,
-    strict: bool = False,
-) -> Dataset:
+    table: str | os.PathLike, *, audio: str | os.PathLike | None = None, path: str | None = None,
+    label: str | None = None, fold: str | None = None, group: str | None = None, label_separator: str | None = None,
+    folds: int = 5, seed: int = 0, strict: bool = False,
+) -> Dataset:  # fmt: skip
     """Return the recordings of a table. The note describes the split and possible defects of the data.
 
     A file is found by its path, or by its file name anywhere below `audio`, with or without suffix. Missing and
@@ -103,14 +95,13 @@ def load(
 
 def _column(table: Path, header: list[str], role: str, name: str | None) -> str:
     """Return the column of a role, or an empty string if the table has no fold or group."""
-    names = COLUMNS[role] if name is None else [name.strip().lower()]
+    names = COLUMNS[role] if name is None else [str(name).strip().lower()]
     lower = [column.lower() for column in header]
-    for known in names:
-        if known in lower:
-            return header[lower.index(known)]
-    if role == "group" or (role == "fold" and not name):
-        return ""
-    raise DataError(f"{table}: no {role} column {name or ''} in the header {header}; give {role}=... (--{role}-column)")
+    found = [header[lower.index(known)] for known in names if lower.count(known) == 1]
+    if not found and (role in ("path", "label") or (role == "fold" and name)):
+        text = f"expected one {role} column {name or ''} in the header {header}"
+        raise DataError(f"{table}: {text}; give {role}=... (--{role}-column)")
+    return found[0] if found else ""
 
 
 def _labels(text: str, separator: str | None) -> tuple[str, ...]:

@@ -102,8 +102,8 @@ def train_classifier(
 ) -> tuple[Classifier, Row]:
     """Train a network on the training clips of `split`, write the classifier to `path`, and return it with its result.
 
-    The state of the training is in the file `path` with the suffix .checkpoint, which is removed at the end. The
-    time that the training takes is printed after the first epoch. With several processes, process 0 writes.
+    The state of the training is in the file `checkpoint_path(path)`, which is removed at the end. The time that the
+    training takes is printed after the first epoch. With several processes, process 0 writes.
 
     Parameters
     ----------
@@ -121,8 +121,8 @@ def train_classifier(
 
     Raises
     ------
-    ConfigError, CheckpointError
-        The file exists, and `overwrite` is false.
+    CheckpointError
+        The file or its checkpoint exists, see `check_files`.
     DataError
         A file cannot be written.
     """
@@ -161,7 +161,7 @@ def train_classifier(
 
 def checkpoint_path(path: str | os.PathLike) -> Path:
     """Return the file of the state of the training of the model file `path`."""
-    return Path(path).with_suffix(".checkpoint")
+    return Path(f"{os.fspath(path)}.checkpoint")
 
 
 def check_files(path: str | os.PathLike, *, resume: bool, overwrite: bool) -> None:

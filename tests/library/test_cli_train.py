@@ -123,16 +123,19 @@ def test_a_table_with_several_labels_gives_sigmoids(sounds: Path, tmp_path: Path
 
 
 def test_annotations_of_long_recordings(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
+    rng, days = np.random.default_rng(0), tmp_path / "days"
+    days.mkdir()
     for name in "abcde":
         time = np.arange(10 * RATE_HZ) / RATE_HZ
         tone = np.where((time > 2) & (time < 4), 0.3 * np.sin(2 * np.pi * 900 * time), 0)
-        soundfile.write(tmp_path / f"day {name}.wav", tone + 0.02 * rng.standard_normal(len(time)), RATE_HZ)
-        (tmp_path / f"day {name}.txt").write_text("2.000000\t4.000000\tbird\n")
+        soundfile.write(days / f"day {name}.wav", tone + 0.02 * rng.standard_normal(len(time)), RATE_HZ)
+        (days / f"day {name}.txt").write_text("2.000000\t4.000000\tbird\n")
     out = tmp_path / "out"
-    main(f"train --annotations {tmp_path} --epochs 1 --clip-seconds 1 --out {out}".split())
+    main(f"train --annotations {days} --epochs 1 --clip-seconds 1 --out {out}".split())
     model = Classifier.load(out / "model.npz")
     assert (model.classes, model.multi_label, model.frontend.clip_seconds) == (("bird",), True, 1.0)
+    main(f"prune {out}/model.npz --annotations {days} --epochs 1 --out {tmp_path}/small.npz".split())
+    assert Classifier.load(tmp_path / "small.npz").multi_label
 
 
 MISTAKES = {
@@ -279,6 +282,13 @@ def test_a_finished_model_is_kept_until_the_new_one_is_written(
     assert path.read_bytes() == before
     recordings.train_classifier(new_network(1), split, path, epochs=1, overwrite=True)
     assert path.read_bytes() != before
+
+
+@pytest.mark.parametrize("name", ["model.npz", "model", "model.checkpoint", "model.npz.checkpoint"])
+def test_the_checkpoint_is_not_the_model(name: str, sounds: Path, tmp_path: Path) -> None:
+    split = split_of(sounds, tmp_path / "features")
+    recordings.train_classifier(new_network(), split, tmp_path / "out" / name, epochs=1)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
 
 
 def test_windows_of_long_and_short_clips(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_label_tracks_of_audacity(tmp_path):
     assert (samples.shape, rate_hz, clip.seconds) == ((5000,), RATE_HZ, 5.0)
     np.testing.assert_array_equal(samples, soundfile.read(tmp_path / "day0.wav", start=10000, frames=5000)[0])
     assert len({clip.key for clip in data.clips}) == 24
-    assert "12 events in windows of 5 s. 0 windows" in data.note
+    assert "12 events in windows of 5 s. 5 folds" in data.note
     for fold in range(1, 6):
         train, test = data.split(fold)  # windows of one recording are in one fold
         assert not {clip.name.split()[0] for clip in train} & {clip.name.split()[0] for clip in test}

@@ -122,7 +122,7 @@ def test_equal_files_unite_their_groups(tmp_path):
 def test_copies_are_kept_together_and_named(tmp_path):
     write_files(tmp_path, {f"{name}/{n}.wav": n // 2 + 100 * (name == "b") for name in "ab" for n in range(20)})
     data = folder.load(tmp_path)
-    assert "40 files have equal content, and are kept together." in data.note
+    assert "40 files have equal content, and are one group." in data.note
     assert "different labels" not in data.note
     train, test = data.split(1)
     samples = [{clip.source()[0].tobytes() for clip in part} for part in (train, test)]
@@ -147,7 +147,7 @@ def test_groups_by_parent_and_by_regular_expression(tmp_path):
             == folder.load(tmp_path, group=(data is by_site and r"/(site\d)/") or "parent").folds.tolist()
         )
     assert folder.load(tmp_path, seed=3).folds.tolist() != folder.load(tmp_path).folds.tolist()
-    with pytest.raises(DataError, match=r"less than two groups \(by \^\.\): a, b"):
+    with pytest.raises(DataError, match=r"fewer than two groups \(by \^\.\) in a, b"):
         folder.load(tmp_path, group="^.")
 
 
@@ -157,7 +157,7 @@ def test_sources_in_two_given_folds(tmp_path):
     assert "one source" not in folder.load(tmp_path).note
     write_files(tmp_path, {f"{part}/a/day1_{n}.wav": 50 + n for n, part in enumerate(("train", "test"))})
     note = folder.load(tmp_path).note
-    assert "seem to be in two folds, by file names without running number: day1." in note
+    assert "One source (by file names without running number), or a copy, seems to be in two folds: day1." in note
     with pytest.raises(DataError, match=r"groups are in two folds \(day1\)"):
         folder.load(tmp_path, group=r"day\d|[ab]/rec.+")
 
