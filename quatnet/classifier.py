@@ -205,7 +205,7 @@ class Classifier:
         Raises
         ------
         ConfigError
-            The file exists, and `overwrite` is false.
+            The file exists, and `overwrite` is false. The metadata are not JSON values.
         DataError
             The file cannot be written. No part of it is left.
         CheckpointError
@@ -221,7 +221,10 @@ class Classifier:
         rate = self.frontend.sample_rate_hz
         waveform = np.random.default_rng(0).uniform(-0.5, 0.5, -(-rate // 10)).astype(np.float16)
         logits = asnumpy(_run(GraphModule(graph), self._test_features(waveform)).data)
-        text = np.frombuffer(json.dumps(self._header(graph), allow_nan=False).encode(), np.uint8)
+        try:
+            text = np.frombuffer(json.dumps(self._header(graph), allow_nan=False).encode(), np.uint8)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"metadata: expected JSON values, such as text and finite numbers: {error}") from error
         with disk_errors(path):
             write_npz(path, arrays | {"model": text, "test/waveform": waveform, "test/logits": logits})
 
@@ -285,10 +288,8 @@ class Classifier:
 
     def _difference(self, arrays: Mapping[str, np.ndarray]) -> float:
         """Return the largest difference of the logits of the test waveform, relative to the largest logit."""
-        expected = arrays["test/logits"]
-        return float(np.abs(self.logits(self._test_features(arrays["test/waveform"])) - expected).max()) / max(
-            1.0, float(np.abs(expected).max())
-        )
+        expected, logits = arrays["test/logits"], self.logits(self._test_features(arrays["test/waveform"]))
+        return float(np.abs(logits - expected).max() / max(1.0, np.abs(expected).max()))
 
 
 def _read_header(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -180,6 +180,13 @@ def test_unwritable_place(saved):
         classifier.save(path / "below" / "model.npz")
 
 
+@pytest.mark.parametrize("value", [np.float32(0.5), float("nan"), {1, 2}])
+def test_metadata_that_json_does_not_have(tmp_path, value):
+    with pytest.raises(ConfigError, match="metadata: expected JSON values"):
+        small_classifier(metadata={"accuracy": value}).save(tmp_path / "m.npz")
+    assert not list(tmp_path.iterdir())
+
+
 def rewrite(path, change):
     with np.load(path) as file:
         arrays = dict(file)
