@@ -9,7 +9,7 @@ from ..datasets import Dataset, annotations, folder, table
 from ..datasets.records import listed
 from ..errors import ConfigError, MissingPackageError
 from ..processes import RANK
-from ..training.recipe import MIN_STEPS, WIDTHS
+from ..training.recipe import MIN_EPOCHS, MIN_STEPS, WIDTHS
 from ..training.recordings import Split, check_files, load_split, train_classifier
 from ..training.report import evaluate_test, format_report, write_report
 from .arguments import nonnegative_int, positive_int
@@ -23,9 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser, *, new_network: bool) -> None
     if new_network:
         group = parser.add_argument_group("network")
         group.add_argument("--size", choices=WIDTHS, default="small", help="number of channels (small)")
-        group.add_argument("--network", choices=("real", "quaternion"), default="quaternion", help="kind of the layers")
+        group.add_argument(
+            "--network", choices=("real", "quaternion"), default="quaternion", help="layers (quaternion)"
+        )
     group = parser.add_argument_group("training")
-    group.add_argument("--epochs", type=positive_int, metavar="N", help=f"by default at least {MIN_STEPS} steps")
+    group.add_argument(
+        "--epochs", type=positive_int, metavar="N", help=f"by default {MIN_EPOCHS} or more, and {MIN_STEPS} steps"
+    )
     group.add_argument("--batch-size", type=positive_int, default=16, metavar="N", help="clips per step (16)")
     group.add_argument("--seed", type=nonnegative_int, default=0, metavar="N", help="seed of all random numbers (0)")
     group.add_argument("--resume", action="store_true", help="continue an interrupted training")

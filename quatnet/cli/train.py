@@ -15,7 +15,7 @@ from . import recordings
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("data", nargs="?", metavar="DIR", help="folder of class folders")
-    parser.add_argument("--out", type=Path, default=Path("runs/train"), metavar="DIR", help="folder of the results")
+    parser.add_argument("--out", type=Path, default=Path("runs/train"), metavar="DIR", help="results (runs/train)")
     parser.add_argument("--dry-run", action="store_true", help="print what was found, and stop")
     parser.add_argument("--clip-seconds", type=float, metavar="S", help="window length, chosen from the recordings")
     recordings.add_arguments(parser, new_network=True)
