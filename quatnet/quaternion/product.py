@@ -6,7 +6,7 @@ gradients in quatnet are derived from this function or tested against it.
 
 from ..backend import Array, xp
 from .chunks import apply_chunked, as_quaternion_array
-from .complex_pairs import product_as_complex_pairs
+from .complex_pairs import product_of_arrays
 from .norms import norm_and_direction, vector_norm, zero_to_nan
 
 
@@ -41,8 +41,9 @@ def hamilton_product(p: Array, q: Array, *, axis: int = -1) -> Array:
     array([0., 0., 0., 1.])
     """
     p, q = as_quaternion_array(p, axis), as_quaternion_array(q, axis)
-    result = product_as_complex_pairs(p, q, axis)
-    return apply_chunked(_hamilton_product, p, q, axis=axis) if result is None else result
+    if p.ndim == q.ndim == 1:
+        return xp.stack(_hamilton_product(p, q))
+    return product_of_arrays(_hamilton_product, p, q, axis)
 
 
 def conjugate(q: Array, *, axis: int = -1) -> Array:
