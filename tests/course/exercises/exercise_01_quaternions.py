@@ -1,0 +1,41 @@
+"""Exercise 1: the Hamilton product.
+
+A quaternion p = pr + pi i + pj j + pk k has four real components. Here it is an array of four numbers (pr, pi, pj, pk).
+The units satisfy i² = j² = k² = -1, and their products are
+
+    ij = k    jk = i    ki = j    ji = -k    kj = -i    ik = -j
+
+Copy this file, write the functions, and test them:
+
+    python -m pytest tests/course/test_01_quaternions.py --implementation my_quaternions.py
+
+Each failure explains itself. Add --hints 1 (2, 3, ...) for hints. The chapter is docs/01-quaternions.md.
+"""
+
+import numpy as np
+
+
+def hamilton_product(p, q):
+    """Return the product p ⊗ q as an array of four numbers (r, i, j, k).
+
+    Multiply (pr + pi i + pj j + pk k)(qr + qi i + qj j + qk k) out. This gives 16 terms. Sort the terms by the unit of
+    the product: r collects the terms without a unit, such as pr qr and pi i · qi i = -pi qi.
+    """
+    pr, pi, pj, pk = p
+    qr, qi, qj, qk = q
+    raise NotImplementedError
+
+
+def conjugate(q):
+    """Return the conjugate q* = qr - qi i - qj j - qk k as an array of four numbers."""
+    raise NotImplementedError
+
+
+def norm(q):
+    """Return the norm |q| = sqrt(qr² + qi² + qj² + qk²), one number."""
+    raise NotImplementedError
+
+
+def inverse(q):
+    """Return the inverse q⁻¹ = q* / |q|² as an array of four numbers. It satisfies q ⊗ q⁻¹ = 1."""
+    raise NotImplementedError

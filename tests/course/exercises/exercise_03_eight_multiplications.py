@@ -1,0 +1,36 @@
+"""Exercise 3: the Hamilton product with eight multiplications.
+
+The formula of exercise 1 has 16 products of real numbers. Eight are sufficient. With the matrix
+
+        1  1  1  1
+    H = 1 -1  1 -1
+        1  1 -1 -1
+        1 -1 -1  1
+
+and z = ¼ H [(H p) · (H q)], where · is the product of equal entries, the components of p ⊗ q are
+
+    r = 2 p₀q₀ - z₀    i = z₁ - 2 p₃q₂    j = z₂ - 2 p₁q₃    k = z₃ - 2 p₂q₁
+
+    python -m pytest tests/course/test_03_eight_multiplications.py --implementation my_eight_products.py
+
+The chapter is docs/03-eight-multiplications.md.
+"""
+
+import numpy as np
+
+
+def hadamard_transform(q):
+    """Return the four sums H q as an array. The four components of `q` are numbers, or arrays of equal shape.
+
+    H q needs 8 additions: first q₀ + q₂, q₁ + q₃, q₀ - q₂ and q₁ - q₃, then four sums and differences of these.
+    """
+    raise NotImplementedError
+
+
+def eight_products(p, q, multiply):
+    """Return the four components of p ⊗ q as an array, computed with eight calls of `multiply`.
+
+    `multiply(a, b)` multiplies a component of p (or a sum of components) by one of q. The components can be matrices,
+    for which the order of the factors matters: the first argument always comes from p, the second from q.
+    """
+    raise NotImplementedError

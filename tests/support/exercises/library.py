@@ -1,0 +1,150 @@
+"""The functions of quatnet that solve the exercises, with NumPy arrays as arguments and results."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import quatnet
+from quatnet import Tensor, ops, quaternion
+from quatnet.autodiff.arrays import unbroadcast
+from quatnet.backend import asnumpy, xp
+
+ROOT = Path(quatnet.__file__).resolve().parent.parent
+
+
+def solution(function: Callable) -> Callable[[Callable], Callable]:
+    """Return a decorator that names `function` as the solution and converts arrays for the backend."""
+
+    def decorate(call: Callable) -> Callable:
+        @functools.wraps(call)
+        def on_numpy(*args: Any) -> Any:
+            return _map(asnumpy, call(*(_map(xp.asarray, arg) for arg in args)))
+
+        target = inspect.unwrap(function)
+        path = Path(inspect.getsourcefile(target)).resolve().relative_to(ROOT).as_posix()
+        on_numpy.source = f"{target.__qualname__} in {path}"
+        return on_numpy
+
+    return decorate
+
+
+def direct(function: Callable, *parameters: str) -> Callable:
+    """Return `function` of quatnet with positional parameters."""
+    call = eval(f"lambda {', '.join(parameters)}: function({', '.join(parameters)})", {"function": function})
+    call.__name__ = function.__name__
+    return solution(function)(call)
+
+
+def _map(convert: Callable, value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_map(convert, item) for item in value)
+    is_array = isinstance(value, np.ndarray | np.number) or type(value).__module__.startswith(("cupy", "support.mock"))
+    return convert(value) if is_array and np.ndim(value) >= 0 else value
+
+
+# 01 quaternions
+
+
+def algebra(name: str, *parameters: str) -> Callable:
+    return direct(getattr(quaternion, name), *parameters)
+
+
+# 02 the product as a matrix
+
+
+# 04 the chain rule
+
+
+def gradients(function: Callable, arrays: tuple, grad: Any) -> tuple:
+    """Return the gradients of <function(*arrays), grad> with respect to each array."""
+    tensors = [Tensor(array, requires_grad=True) for array in arrays]
+    function(*tensors).backward(grad)
+    return tuple(tensor.grad for tensor in tensors)
+
+
+@solution(Tensor.__mul__)
+def multiply_backward(grad, a, b):
+    return gradients(lambda a, b: a * b, (a, b), grad)
+
+
+@solution(Tensor.__truediv__)
+def divide_backward(grad, a, b):
+    return gradients(lambda a, b: a / b, (a, b), grad)
+
+
+@solution(Tensor.__matmul__)
+def matmul_backward(grad, a, b):
+    return gradients(lambda a, b: a @ b, (a, b), grad)
+
+
+@solution(Tensor.backward)
+def backpropagate(tape, grad):
+    tensors = []
+    for parents, backward in tape:
+        if not parents:
+            tensors.append(Tensor(np.zeros(()), requires_grad=True))
+        else:
+            wrapped = functools.partial(_call_backward, backward)
+            tensors.append(Tensor.from_op(xp.zeros(()), tuple(tensors[n] for n in parents), wrapped))
+    tensors[-1].backward(xp.asarray(grad))
+    leaves = [tensor for tensor, (parents, _) in zip(tensors, tape, strict=True) if not parents]
+    return tuple(0.0 if leaf.grad is None else float(leaf.grad) for leaf in leaves)
+
+
+def _call_backward(backward, grad):
+    return tuple(xp.asarray(value) for value in backward(float(grad)))
+
+
+# 05 the gradient of a Hamilton product
+
+
+@solution(ops.hamilton_product)
+def left_factor_gradient(grad, q):
+    return gradients(ops.hamilton_product, (xp.zeros(4), q), grad)[0]
+
+
+@solution(ops.hamilton_product)
+def right_factor_gradient(grad, p):
+    return gradients(ops.hamilton_product, (p, xp.zeros(4)), grad)[1]
+
+
+@solution(ops.hamilton_product)
+def hamilton_product_backward(grad, p, q):
+    return gradients(ops.hamilton_product, (p, q), grad)
+
+
+LIBRARY: dict[str, dict[str, Callable]] = {
+    "01_quaternions": {
+        "hamilton_product": algebra("hamilton_product", "p", "q"),
+        "conjugate": algebra("conjugate", "q"),
+        "norm": algebra("norm", "q"),
+        "inverse": algebra("inverse", "q"),
+    },
+    "02_product_as_a_matrix": {
+        "left_matrix": algebra("left_matrix", "p"),
+        "right_matrix": algebra("right_matrix", "q"),
+        "left_matrix_adjoint": algebra("left_matrix_adjoint", "matrix"),
+    },
+    "03_eight_multiplications": {
+        "hadamard_transform": solution(quaternion.eight_products)(
+            lambda q: np.stack(quaternion.eight_multiplications._hadamard_transform(q))
+        ),
+        "eight_products": algebra("eight_products", "p", "q", "multiply"),
+    },
+    "04_chain_rule": {
+        "unbroadcast": direct(unbroadcast, "grad", "shape"),
+        "multiply_backward": multiply_backward,
+        "divide_backward": divide_backward,
+        "matmul_backward": matmul_backward,
+        "backpropagate": backpropagate,
+    },
+    "05_hamilton_gradient": {
+        "left_factor_gradient": left_factor_gradient,
+        "right_factor_gradient": right_factor_gradient,
+        "hamilton_product_backward": hamilton_product_backward,
+    },
+}
