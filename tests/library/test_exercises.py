@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from support.exercises.explain import explain, mistakes, reference
 from support.exercises.library import LIBRARY
 from support.exercises.loading import learner_functions
@@ -19,7 +19,8 @@ MISTAKES = [(chapter, message) for chapter in CHAPTERS for message in mistakes(c
 @pytest.fixture(autouse=True)
 def few_examples():
     profile = settings.get_current_profile_name()
-    settings.register_profile("wrong solutions", max_examples=10, deadline=None, derandomize=True, database=None)
+    options = {"deadline": None, "derandomize": True, "database": None, "phases": (Phase.explicit, Phase.generate)}
+    settings.register_profile("wrong solutions", max_examples=10, **options)
     settings.load_profile("wrong solutions")
     yield
     settings.load_profile(profile)
@@ -44,4 +45,4 @@ def test_mistake_is_detected_and_named(chapter, message):
     failure, explanation = run(chapter, mistakes(chapter)[message].functions)
     assert failure is not None, "the course test passes"
     assert explanation is not None, f"no wrong call before {failure}"
-    assert any(message in line for line in explanation)
+    assert any(message in line for line in explanation), explanation

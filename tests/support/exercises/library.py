@@ -12,6 +12,9 @@ import quatnet
 from quatnet import Tensor, ops, quaternion
 from quatnet.autodiff.arrays import unbroadcast
 from quatnet.backend import asnumpy, xp
+from quatnet.conv import im2col, plain
+from quatnet.nn import init
+from quatnet.ops import components
 
 ROOT = Path(quatnet.__file__).resolve().parent.parent
 
@@ -117,6 +120,66 @@ def hamilton_product_backward(grad, p, q):
     return gradients(ops.hamilton_product, (p, q), grad)
 
 
+# 06 im2col
+
+
+@solution(plain.conv2d_input_gradient)
+def conv2d_input_gradient(grad, w, shape, stride, padding):
+    return plain.conv2d_input_gradient(grad, w, shape, stride=stride, padding=padding)
+
+
+@solution(plain.conv2d_weight_gradient)
+def conv2d_weight_gradient(x, grad, kernel, stride, padding):
+    return plain.conv2d_weight_gradient(x, grad, kernel, stride=stride, padding=padding)
+
+
+@solution(plain.conv2d)
+def conv2d(x, w, stride, padding):
+    return plain.conv2d(x, w, stride=stride, padding=padding)
+
+
+@solution(im2col.im2col)
+def image_to_columns(x, kernel, stride, padding):
+    return im2col.im2col(x, kernel, stride=stride, padding=padding)
+
+
+@solution(im2col.col2im)
+def col2im(rows, shape, kernel, stride, padding):
+    return im2col.col2im(rows, shape, kernel, stride=stride, padding=padding)
+
+
+# 07 quaternion convolution
+
+
+@solution(ops.quaternion_linear)
+def quaternion_linear(x, w):
+    return ops.quaternion_linear(Tensor(x), Tensor(w), Tensor(xp.zeros(4 * w.shape[2]))).data
+
+
+@solution(ops.quaternion_conv2d)
+def quaternion_conv2d(x, w):
+    return ops.quaternion_conv2d(Tensor(x), Tensor(w)).data
+
+
+@solution(plain.split_blocks)
+def block_weight_gradient(grad):
+    return quaternion.left_matrix_adjoint(plain.split_blocks(grad), axis=0)
+
+
+# 08 initialization
+
+
+@solution(init.quaternion_polar)
+def polar_weights(modulus, angle, axis):
+    unit = axis / xp.sqrt((axis**2).sum(axis=0))
+    return xp.concatenate([(modulus * xp.cos(angle))[None], modulus * xp.sin(angle) * unit])
+
+
+@solution(init.glorot_scale)
+def output_variance(fan_in, mean_square_norm, input_variance):
+    return fan_in * mean_square_norm * input_variance
+
+
 LIBRARY: dict[str, dict[str, Callable]] = {
     "01_quaternions": {
         "hamilton_product": algebra("hamilton_product", "p", "q"),
@@ -146,5 +209,27 @@ LIBRARY: dict[str, dict[str, Callable]] = {
         "left_factor_gradient": left_factor_gradient,
         "right_factor_gradient": right_factor_gradient,
         "hamilton_product_backward": hamilton_product_backward,
+    },
+    "06_im2col": {
+        "output_size": direct(im2col.output_size, "size", "kernel", "stride", "padding"),
+        "im2col": image_to_columns,
+        "col2im": col2im,
+        "conv2d": conv2d,
+        "conv2d_input_gradient": conv2d_input_gradient,
+        "conv2d_weight_gradient": conv2d_weight_gradient,
+    },
+    "07_quaternion_convolution": {
+        "split_components": direct(components.split_components, "x"),
+        "quaternion_linear": quaternion_linear,
+        "block_weight": direct(plain.quaternion_to_real_kernel, "w"),
+        "quaternion_conv2d": quaternion_conv2d,
+        "block_weight_gradient": block_weight_gradient,
+    },
+    "08_initialization": {
+        "fans": direct(init._fans, "shape"),
+        "glorot_scale": direct(init.glorot_scale, "shape"),
+        "he_scale": direct(init.he_scale, "shape"),
+        "polar_weights": polar_weights,
+        "output_variance": output_variance,
     },
 }
