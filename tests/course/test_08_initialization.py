@@ -17,7 +17,6 @@ from support.strategies import seeds
 
 from quatnet.nn.init import quaternion_polar, quaternion_unitary
 
-
 # Worked examples
 
 

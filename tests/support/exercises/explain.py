@@ -176,7 +176,7 @@ def _difference(got: Any, right: Any) -> str:
         return f"Expected {format_value(right)}."
     if got.shape != right.shape:
         return f"The result has the shape {got.shape}, expected {right.shape}."
-    wrong = ~np.isclose(got, right, rtol=1e-9, atol=1e-9, equal_nan=True)
+    wrong = ~np.isclose(got, right, rtol=1e-6, atol=1e-8, equal_nan=True)
     if wrong.size == 1:
         return f"No typical mistake gives this result{_common_ratio(got, right)}."
     index = tuple(int(n) for n in np.argwhere(wrong)[0])

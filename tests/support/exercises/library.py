@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 import quatnet
-from quatnet import Tensor, ops, quaternion
+from quatnet import Tensor, graph, ops, quaternion
 from quatnet.autodiff.arrays import unbroadcast
 from quatnet.backend import asnumpy, xp
 from quatnet.conv import im2col, plain
 from quatnet.nn import init
 from quatnet.ops import components
+from quatnet.ops.losses import log_softmax
+from quatnet.prune import scores, selection
 
 ROOT = Path(quatnet.__file__).resolve().parent.parent
 
@@ -180,6 +182,52 @@ def output_variance(fan_in, mean_square_norm, input_variance):
     return fan_in * mean_square_norm * input_variance
 
 
+# 09 distillation
+
+
+@solution(ops.distillation_loss)
+def softmax(logits, temperature):
+    return xp.exp(log_softmax(logits / temperature))
+
+
+@solution(ops.distillation_loss)
+def kl_divergence(teacher, student):
+    return ops.distillation_loss(Tensor(xp.log(student)), xp.log(teacher), temperature=1.0).data
+
+
+@solution(ops.distillation_loss)
+def distillation_loss(logits, teacher_logits, temperature):
+    return ops.distillation_loss(Tensor(logits), teacher_logits, temperature=temperature).data
+
+
+@solution(ops.distillation_loss)
+def distillation_gradient(logits, teacher_logits, temperature):
+    student = Tensor(logits, requires_grad=True)
+    ops.distillation_loss(student, teacher_logits, temperature=temperature).backward()
+    return student.grad
+
+
+# 10 pruning
+
+
+def on_cpu(function: Callable, call: Callable) -> Callable:
+    """Return `call` with `function` as its solution. The arrays are those of NumPy for every backend."""
+    call.source = solution(function)(call).source
+    return call
+
+
+def keep_indices(scores, ratio):
+    return selection.top_k(scores, len(scores) - int(ratio * len(scores)))
+
+
+def real_channels(keep, filters):
+    return np.concatenate([np.asarray(keep) + block * filters for block in range(4)])
+
+
+def remove_filters(weight, norm, next_weight, keep):
+    return weight[..., keep], norm[real_channels(keep, weight.shape[-1])], next_weight[..., keep, :]
+
+
 LIBRARY: dict[str, dict[str, Callable]] = {
     "01_quaternions": {
         "hamilton_product": algebra("hamilton_product", "p", "q"),
@@ -231,5 +279,17 @@ LIBRARY: dict[str, dict[str, Callable]] = {
         "he_scale": direct(init.he_scale, "shape"),
         "polar_weights": polar_weights,
         "output_variance": output_variance,
+    },
+    "09_distillation": {
+        "softmax": softmax,
+        "kl_divergence": kl_divergence,
+        "distillation_loss": distillation_loss,
+        "distillation_gradient": distillation_gradient,
+    },
+    "10_pruning": {
+        "l1_scores": on_cpu(scores.l1_scores, lambda weight: scores.l1_scores(weight)),
+        "keep_indices": on_cpu(selection.top_k, keep_indices),
+        "real_channels": on_cpu(graph.channel_groups, real_channels),
+        "remove_filters": on_cpu(graph.prune_graph, remove_filters),
     },
 }

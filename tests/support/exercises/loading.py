@@ -132,7 +132,7 @@ def like(result: Any, right: Any) -> Any:
         return result
     if isinstance(right, np.ndarray | np.number | float) and result is not None:
         try:
-            return np.asarray(result, dtype=float)
+            return np.asarray(result, dtype=float if np.asarray(right).dtype.kind == "f" else None)
         except (TypeError, ValueError):
             return result
     return result
@@ -167,5 +167,4 @@ def equal(a: Any, b: Any, *, exact: bool = False) -> bool:
         return type(a) is type(b) and bool(np.all(a == b)) if isinstance(a, str | bool | type(None)) else True
     if a.shape != b.shape:
         return False
-    scale = 0.0 if exact else 1e-9
-    return bool(np.allclose(a, b, rtol=scale, atol=scale, equal_nan=True))
+    return bool(np.allclose(a, b, rtol=0 if exact else 1e-6, atol=0 if exact else 1e-8, equal_nan=True))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from quatnet.conv.plain import conv2d
-from quatnet.quaternion import hamilton_product, left_matrix, left_matrix_adjoint, right_matrix
+from quatnet.quaternion import hamilton_product, left_matrix, left_matrix_adjoint
 
 
 def split_components(x):
