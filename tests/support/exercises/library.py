@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 
 import quatnet
-from quatnet import Tensor, graph, ops, quaternion
+from quatnet import Tensor, graph, ops, optim, quaternion
+from quatnet.audio import spectrogram
+from quatnet.audio.components import delta_components
 from quatnet.autodiff.arrays import unbroadcast
 from quatnet.backend import asnumpy, xp
 from quatnet.conv import im2col, plain
+from quatnet.graph.count import layer_operations
 from quatnet.nn import init
-from quatnet.ops import components
+from quatnet.ops import components, whitening
 from quatnet.ops.losses import log_softmax
+from quatnet.profile import counts
 from quatnet.prune import scores, selection
 
 ROOT = Path(quatnet.__file__).resolve().parent.parent
@@ -228,6 +232,135 @@ def remove_filters(weight, norm, next_weight, keep):
     return weight[..., keep], norm[real_channels(keep, weight.shape[-1])], next_weight[..., keep, :]
 
 
+# 11 sound to quaternions
+
+
+def mel_filters(bins_hz, edges_hz):
+    left, center, right = edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]
+    bins = bins_hz[:, None]
+    return np.minimum((bins - left) / (center - left), (right - bins) / (right - center)).clip(0) * 2 / (right - left)
+
+
+def log_mel(power, filterbank, floor_db):
+    return spectrogram.log_mel(power, filterbank, floor_db=floor_db)
+
+
+def quaternion_features(levels):
+    first = spectrogram.deltas(levels)
+    second = spectrogram.deltas(first)
+    return np.stack([levels, first, second, spectrogram.deltas(second)], axis=-1)
+
+
+# 12 counting multiplications
+
+
+def operations(quaternion, pixels, taps, inputs, outputs):
+    """Return the multiplications with 16 and 8 products and the additions with 16 and 8 products."""
+    op, unit = ("quaternion_conv2d", 4) if quaternion else ("conv2d", 1)
+    weight = (*((4,) if quaternion else ()), taps, 1, inputs // unit, outputs // unit)
+    return layer_operations(op, (pixels, 1, inputs), weight, (pixels, 1, outputs), has_bias=False)[:4]
+
+
+def num_weights(taps, inputs, outputs, quaternion):
+    return taps * inputs * outputs // (4 if quaternion else 1)
+
+
+def real_multiplications(pixels, taps, inputs, outputs):
+    return operations(False, pixels, taps, inputs, outputs)[0]
+
+
+def quaternion_multiplications(pixels, taps, inputs, outputs, products):
+    return operations(True, pixels, taps, inputs, outputs)[(16, 8).index(products)]
+
+
+def real_additions(pixels, taps, inputs, outputs):
+    return operations(False, pixels, taps, inputs, outputs)[2]
+
+
+def additions_with_eight_products(pixels, taps, inputs, outputs):
+    return operations(True, pixels, taps, inputs, outputs)[3]
+
+
+# 13 the training loop
+
+
+def updated(optimizer, tensor, grad, steps, **state):
+    """Return the parameter after a step of an optimizer that has made `steps` steps, and its state."""
+    optimizer.steps = steps
+    optimizer.state = {f"{name}/0": array.copy() for name, array in state.items()}
+    tensor.grad = grad
+    optimizer.step()
+    return (tensor.data, *optimizer.state.values())
+
+
+@solution(optim.SGD)
+def sgd_step(parameter, grad, velocity, lr, momentum):
+    tensor = Tensor(parameter, requires_grad=True)
+    return updated(optim.SGD([tensor], lr, momentum=momentum), tensor, grad, 0, velocity=velocity)
+
+
+@solution(optim.AdamW)
+def adamw_step(parameter, grad, mean, mean_square, step, lr, beta1, beta2, eps, weight_decay):
+    tensor = Tensor(parameter[None], requires_grad=True)  # AdamW decreases parameters with at least two axes
+    optimizer = optim.AdamW([tensor], lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)
+    state = {"exp_avg": mean[None], "exp_avg_sq": mean_square[None]}
+    return tuple(array[0] for array in updated(optimizer, tensor, grad[None], step - 1, **state))
+
+
+@solution(optim.clip_grad_norm)
+def clip_gradients(gradients, max_norm):
+    tensors = [Tensor(grad, requires_grad=True) for grad in gradients]
+    for tensor in tensors:
+        tensor.grad = tensor.data
+    optim.clip_grad_norm(tensors, max_norm)
+    return tuple(tensor.grad for tensor in tensors)
+
+
+@solution(optim.cosine)
+def cosine_lr(step, total_steps, max_lr):
+    return optim.cosine(step, total_steps, max_lr=max_lr)
+
+
+@solution(optim.SGD.step)
+def train(x, targets, weight, lr, steps):
+    tensor = Tensor(weight[:, None], requires_grad=True)
+    optimizer = optim.SGD([tensor], lr, momentum=0.0)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        ops.mse_loss(Tensor(x) @ tensor, targets[:, None]).backward()
+        optimizer.step()
+    return tensor.data[:, 0]
+
+
+# 14 quaternion normalization
+
+
+@solution(ops.batch_norm)
+def batch_norm(x, weight, bias, eps):
+    return ops.batch_norm(Tensor(x), Tensor(weight), Tensor(bias), eps=eps).data
+
+
+@solution(ops.quaternion_batch_norm)
+def quaternion_batch_norm(x, weight, bias, eps):
+    return ops.quaternion_batch_norm(Tensor(x), Tensor(weight), Tensor(bias), eps=eps).data
+
+
+@solution(whitening.whitening_statistics)
+def covariance(q):
+    deviations = q - q.mean(axis=0)
+    return deviations.T @ deviations / len(q)
+
+
+@solution(whitening._inverse_cholesky_factor)
+def whitening_matrix(matrix, eps):
+    return whitening._inverse_cholesky_factor(matrix[None], eps)[0]
+
+
+@solution(ops.mod_relu)
+def mod_relu(x, bias):
+    return ops.mod_relu(Tensor(x), Tensor(bias)).data
+
+
 LIBRARY: dict[str, dict[str, Callable]] = {
     "01_quaternions": {
         "hamilton_product": algebra("hamilton_product", "p", "q"),
@@ -291,5 +424,33 @@ LIBRARY: dict[str, dict[str, Callable]] = {
         "keep_indices": on_cpu(selection.top_k, keep_indices),
         "real_channels": on_cpu(graph.channel_groups, real_channels),
         "remove_filters": on_cpu(graph.prune_graph, remove_filters),
+    },
+    "11_sound_to_quaternions": {
+        "hz_to_mel": on_cpu(spectrogram.hz_to_mel, lambda hz: spectrogram.hz_to_mel(hz)),
+        "mel_filters": on_cpu(spectrogram.mel_filterbank, mel_filters),
+        "log_mel": on_cpu(spectrogram.log_mel, log_mel),
+        "deltas": on_cpu(spectrogram.deltas, lambda features: spectrogram.deltas(features)),
+        "quaternion_features": on_cpu(delta_components, quaternion_features),
+    },
+    "12_counting_multiplications": {
+        "num_weights": on_cpu(counts.num_weights, num_weights),
+        "real_multiplications": on_cpu(layer_operations, real_multiplications),
+        "quaternion_multiplications": on_cpu(layer_operations, quaternion_multiplications),
+        "real_additions": on_cpu(layer_operations, real_additions),
+        "additions_with_eight_products": on_cpu(layer_operations, additions_with_eight_products),
+    },
+    "13_training_loop": {
+        "sgd_step": sgd_step,
+        "adamw_step": adamw_step,
+        "clip_gradients": clip_gradients,
+        "cosine_lr": cosine_lr,
+        "train": train,
+    },
+    "14_quaternion_normalization": {
+        "batch_norm": batch_norm,
+        "quaternion_batch_norm": quaternion_batch_norm,
+        "covariance": covariance,
+        "whitening_matrix": whitening_matrix,
+        "mod_relu": mod_relu,
     },
 }
