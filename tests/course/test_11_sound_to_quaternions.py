@@ -60,6 +60,7 @@ def test_log_mel_worked_example(log_mel):
     # 100 is 20 dB, 1 + 9 = 10 is 10 dB, and silence has the level of the floor
     filterbank = np.array([[1.0], [1.0]])
     assert_close(log_mel(np.array([[100.0, 0], [1, 9], [0, 0]]), filterbank, -100.0), [[20], [10], [-100]])
+    assert_close(log_mel(np.array([[100.0, 0], [1, 9], [0, 0]]), filterbank, 10.0), [[20], [10], [10]])
 
 
 @given(seeds)

@@ -41,7 +41,7 @@ def test_velocity_converges_to_the_gradient_over_one_minus_momentum(sgd_step):
 
 # AdamW
 
-OPTIONS = {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.0}
+OPTIONS = {"lr": 0.1, "beta1": 0.9, "beta2": 0.98, "eps": 1e-8, "weight_decay": 0.0}
 
 
 def adamw(function, parameter, gradients, **changes):
@@ -54,20 +54,20 @@ def adamw(function, parameter, gradients, **changes):
 
 
 def test_first_step_of_adam(adamw_step):
-    # mean = 0.1·3 = 0.3, mean_square = 0.01·9 = 0.09; the corrected means are 3 and 9, so the step is 0.1·3/3 = 0.1.
+    # mean = 0.1·3 = 0.3, mean_square = 0.02·9 = 0.18; the corrected means are 3 and 9, so the step is 0.1·3/3 = 0.1.
     parameter, mean, mean_square = adamw(adamw_step, np.array([2.0]), [np.array([3.0])])
     assert_close(mean, [0.3])
-    assert_close(mean_square, [0.09])
+    assert_close(mean_square, [0.18])
     assert_close(parameter, [1.9])
 
 
 def test_second_step_of_adam(adamw_step):
     # mean = 0.9·0.3 + 0.1·(-1) = 0.17, corrected 0.17 / (1 - 0.81)
-    # mean_square = 0.99·0.09 + 0.01·1 = 0.0991, corrected 0.0991 / (1 - 0.9801)
+    # mean_square = 0.98·0.18 + 0.02·1 = 0.1964, corrected 0.1964 / (1 - 0.9604)
     parameter, mean, mean_square = adamw(adamw_step, np.array([2.0]), [np.array([3.0]), np.array([-1.0])])
     assert_close(mean, [0.17])
-    assert_close(mean_square, [0.0991])
-    assert_close(parameter, [1.9 - 0.1 * (0.17 / 0.19) / (np.sqrt(0.0991 / 0.0199) + 1e-8)])
+    assert_close(mean_square, [0.1964])
+    assert_close(parameter, [1.9 - 0.1 * (0.17 / 0.19) / (np.sqrt(0.1964 / 0.0396) + 1e-8)])
 
 
 def test_eps_is_added_to_the_root(adamw_step):
@@ -146,4 +146,4 @@ def test_training_converges_to_the_least_squares_solution(train, seed):
     rng = np.random.default_rng(seed)
     x, targets = np.linalg.qr(rng.standard_normal((8, 3)))[0] * 2, rng.standard_normal(8)
     expected = np.linalg.lstsq(x, targets, rcond=None)[0]
-    assert_close(train(x, targets, np.zeros(3), 0.5, 100), expected)
+    assert_close(train(x, targets, np.zeros(3), 0.9, 12), expected)

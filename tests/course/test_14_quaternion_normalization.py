@@ -119,6 +119,9 @@ def test_mod_relu_worked_example(mod_relu):
     assert_close(mod_relu(q, np.array([-2.0])), [[1.8, 0, 2.4, 0]])
     assert_close(mod_relu(q, np.array([-6.0])), [[0, 0, 0, 0]])
     assert_close(mod_relu(0 * q, np.array([1.0])), [[0, 0, 0, 0]])
+    # Two channels in blocks r r i i j j k k have the norms 5 and 10.
+    x = np.array([[3.0, 10, 0, 0, 4, 0, 0, 0]])
+    assert_close(mod_relu(x, np.array([-2.0, 10])), [[1.8, 20, 0, 0, 2.4, 0, 0, 0]])
 
 
 @given(seeds, seeds, st.floats(-2, 2))

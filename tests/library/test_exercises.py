@@ -20,7 +20,7 @@ MISTAKES = [(chapter, message) for chapter in CHAPTERS for message in mistakes(c
 def few_examples():
     profile = settings.get_current_profile_name()
     options = {"deadline": None, "derandomize": True, "database": None, "phases": (Phase.explicit, Phase.generate)}
-    settings.register_profile("wrong solutions", max_examples=10, **options)
+    settings.register_profile("wrong solutions", max_examples=5, **options)
     settings.load_profile("wrong solutions")
     yield
     settings.load_profile(profile)

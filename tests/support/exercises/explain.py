@@ -82,6 +82,8 @@ def _probes(chapter: str, wrong: Call) -> Iterator[Call]:
 
 def _other_numbers(arg: Any, rng: np.random.Generator) -> Any:
     """Return an array of random numbers for an array of floats, and any other argument as it is."""
+    if isinstance(arg, tuple):
+        return tuple(_other_numbers(item, rng) for item in arg)
     is_float = isinstance(arg, np.ndarray) and arg.dtype.kind == "f"
     return rng.uniform(0.5, 2, arg.shape) * rng.choice([-1, 1], arg.shape) if is_float else arg
 

@@ -51,7 +51,7 @@ MISTAKES = [
     ("the logarithm is taken before the filters; expected the logarithm of the filtered power", "return 10 * np.log10(np.maximum(energies, 10 ** (floor_db / 10)))", "return np.maximum(10 * np.log10(np.maximum(power, 1e-30)) @ filterbank, floor_db)"),
     ("the deltas have the wrong sign: later minus earlier frames", "(c[3:-1] - c[1:-3] + 2 * (c[4:] - c[:-4])) / 10", "-(c[3:-1] - c[1:-3] + 2 * (c[4:] - c[:-4])) / 10"),
     ("the frames at distance 2 have the weight 2 in the sum", "2 * (c[4:] - c[:-4])", "(c[4:] - c[:-4])"),
-    ("the sum is divided by 5; expected 10 = 2 (1² + 2²)", ") / 10", ") / 5"),
+    ("the sum is divided by 5; expected 10 = 2 (1² + 2²)", "c[:-4])) / 10", "c[:-4])) / 5"),
     ("the frames outside of the array are 0; expected the first and the last frame", "np.concatenate([features[:1], features[:1], features, features[-1:], features[-1:]])", "np.concatenate([0 * features[:1], 0 * features[:1], features, 0 * features[-1:], 0 * features[-1:]])"),
     ("the frames wrap around at the ends; expected the first and the last frame", "np.concatenate([features[:1], features[:1], features, features[-1:], features[-1:]])", "np.concatenate([features, features, features, features, features])[2 * len(features) - 2 : 3 * len(features) + 2]"),
     ("the deltas are along the mel axis; expected the time axis", "c = np.concatenate([features[:1], features[:1], features, features[-1:], features[-1:]])\n    return (c[3:-1] - c[1:-3] + 2 * (c[4:] - c[:-4])) / 10", "c = np.concatenate([features.T[:1], features.T[:1], features.T, features.T[-1:], features.T[-1:]])\n    return (c[3:-1] - c[1:-3] + 2 * (c[4:] - c[:-4])).T / 10"),

@@ -71,7 +71,9 @@ HINTS = {
         "direction = corrected mean / (np.sqrt(corrected mean_square) + eps) + weight_decay * parameter",
         "return the running means without correction",
     ],
-    "clip_gradients": ["norm = np.sqrt(sum((grad**2).sum() for grad in gradients)); the factor is min(1, max_norm / norm)"],
+    "clip_gradients": [
+        "norm = np.sqrt(sum((grad**2).sum() for grad in gradients)); the factor is min(1, max_norm / norm)"
+    ],
     "cosine_lr": ["max_lr * (1 + np.cos(np.pi * step / total_steps)) / 2"],
     "train": ["in a loop, compute the gradient for the present weight, then subtract lr times the gradient"],
 }

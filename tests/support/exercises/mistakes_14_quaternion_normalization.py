@@ -57,12 +57,12 @@ MISTAKES = [
     ("this is a ReLU of each component (split activation); modReLU keeps the direction of the quaternion", "return (np.maximum(norm + bias, 0) * direction).reshape(x.shape)", "return np.maximum(x, 0)"),
     ("the ReLU is missing: |q| + b may be negative and turns q around", "np.maximum(norm + bias, 0)", "(norm + bias)"),
     ("the result is not divided by |q|", "* direction).reshape", "* q).reshape"),
-    ("the bias is added after the ReLU", "np.maximum(norm + bias, 0)", "(np.maximum(norm, 0) + bias)"),
     ("the norm is that of all channels; expected one norm for each quaternion", "np.sqrt((q**2).sum(axis=1, keepdims=True))", "np.sqrt((q**2).sum(axis=(1, 2), keepdims=True))"),
     ("0 / 0 is nan; the result for q = 0 is 0", "np.where(norm == 0, 1, norm)", "norm"),
 ]  # fmt: skip
 
 PROBES = {
+    "covariance": [(np.arange(20.0).reshape(5, 4) ** 2 % 7,)],
     "batch_norm": [(np.arange(12.0).reshape(4, 3) ** 2, np.ones(3), np.zeros(3), 0.5)],
     "quaternion_batch_norm": [(np.arange(24.0).reshape(3, 8) ** 2 % 7, np.ones(2), np.zeros(8), 0.5)],
     "mod_relu": [(np.arange(24.0).reshape(3, 8) % 5 - 2, np.array([-3.0, 1.0])), (np.zeros((1, 8)), np.ones(2))],
