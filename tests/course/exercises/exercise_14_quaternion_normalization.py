@@ -1,6 +1,6 @@
 """Exercise 14: normalization and activation of quaternions.
 
-The C quaternion channels of activations x (N, 4C) are in blocks r|i|j|k; split_components of exercise 7 gives (N, 4, C).
+Activations x (N, 4C) have the C quaternion channels in blocks r|i|j|k: x.reshape(N, 4, C) are the quaternions.
 
     python -m pytest tests/course/test_14_quaternion_normalization.py --implementation my_normalization.py
 
@@ -20,7 +20,7 @@ def batch_norm(x, weight, bias, eps):
 
 
 def quaternion_batch_norm(x, weight, bias, eps):
-    """Return weight · (q - mean) / sqrt(variance + eps) + bias, with one variance for each of the C quaternion channels.
+    """Return weight · (q - mean) / sqrt(variance + eps) + bias, with one variance for each quaternion channel.
 
     The variance of a channel is the mean of |q - mean|² / 4 over the batch. `x` is (N, 4C), `weight` (C,) and `bias`
     (4C,).

@@ -16,6 +16,7 @@ from quatnet.autodiff.arrays import unbroadcast
 from quatnet.backend import asnumpy, xp
 from quatnet.conv import im2col, plain
 from quatnet.graph.count import layer_operations
+from quatnet.graph.nodes import Graph, Node, Ref
 from quatnet.nn import init
 from quatnet.ops import components, whitening
 from quatnet.ops.losses import log_softmax
@@ -361,6 +362,64 @@ def mod_relu(x, bias):
     return ops.mod_relu(Tensor(x), Tensor(bias)).data
 
 
+# 15 rotations
+
+
+@solution(quaternion.from_axis_angle)
+def from_axis_angle(direction, angle):
+    return quaternion.from_axis_angle(direction, xp.asarray(angle))
+
+
+@solution(quaternion.slerp)
+def slerp(p, q, t):
+    return quaternion.slerp(p, q, xp.asarray(t))
+
+
+# 16 the network as data
+
+OPERATIONS = {
+    "matmul": lambda a, b: a @ b,
+    "add": lambda a, b: a + b,
+    "multiply": lambda a, b: a * b,
+    "relu": lambda a: np.maximum(a, 0),
+}
+
+
+def as_graph(nodes) -> Graph:
+    """Return a graph without shapes and arrays. The inputs of a node are its arguments."""
+    converted = [Node(name, op, {str(n): Ref(i) for n, i in enumerate(inputs)}, ()) for name, op, inputs in nodes]
+    return Graph({}, converted, Ref(nodes[-1][0]), {}, {})
+
+
+def run(nodes, arrays, x):
+    values = {**arrays, "x": x}
+    for node in as_graph(nodes).nodes:
+        values[node.name] = OPERATIONS[node.op](*(values[name] for name in node.refs()))
+    return values[nodes[-1][0]]
+
+
+def consumers(nodes):
+    users = as_graph(nodes).consumers()
+    return {value: [name for name in names if name] for value, names in users.items() if any(names)}
+
+
+def live_nodes(nodes):
+    users, live = consumers(nodes), {nodes[-1][0]}
+    for name, _, _ in reversed(nodes):
+        if live.intersection(users.get(name, [])):
+            live.add(name)
+    return [node for node in nodes if node[0] in live]
+
+
+def count_parameters(nodes, arrays):
+    return sum(array.size for name, array in arrays.items() if name in consumers(nodes))
+
+
+def fold_batch_norm(weight, bias, gamma, beta, mean, variance, eps):
+    scale = gamma / np.sqrt(variance + eps)
+    return weight * scale, (bias - mean) * scale + beta
+
+
 LIBRARY: dict[str, dict[str, Callable]] = {
     "01_quaternions": {
         "hamilton_product": algebra("hamilton_product", "p", "q"),
@@ -452,5 +511,20 @@ LIBRARY: dict[str, dict[str, Callable]] = {
         "covariance": covariance,
         "whitening_matrix": whitening_matrix,
         "mod_relu": mod_relu,
+    },
+    "15_rotations": {
+        "exp": algebra("exp", "q"),
+        "log": algebra("log", "q"),
+        "rotate": algebra("rotate", "q", "v"),
+        "from_axis_angle": from_axis_angle,
+        "to_matrix": algebra("to_matrix", "q"),
+        "slerp": slerp,
+    },
+    "16_network_as_data": {
+        "run": on_cpu(graph.GraphModule.__call__, run),
+        "consumers": on_cpu(Graph.consumers, consumers),
+        "live_nodes": on_cpu(Graph.consumers, live_nodes),
+        "count_parameters": on_cpu(graph.count, count_parameters),
+        "fold_batch_norm": on_cpu(graph.fold, fold_batch_norm),
     },
 }
