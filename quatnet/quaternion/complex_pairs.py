@@ -1,7 +1,7 @@
 """Hamilton product of quaternions viewed as pairs of complex numbers (Cayley-Dickson construction).
 
-A quaternion r + xi + yj + zk equals a + bj with the complex numbers a = r + xi and b = y + zi. The memory layout
-r, x, y, z is also the memory layout of a, b. Since j c = c* j for every complex number c,
+A quaternion q_r + q_i i + q_j j + q_k k equals a + bj with the complex numbers a = q_r + q_i i and b = q_j + q_k i.
+The memory layout r, i, j, k is also the memory layout of a, b. Since j c = c* j for every complex number c,
 
     (a + bj)(c + dj) = ac + b j d j + a d j + b j c = (ac - b d*) + (ad + b c*) j
 """

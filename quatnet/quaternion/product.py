@@ -47,14 +47,17 @@ def hamilton_product(p: Array, q: Array, *, axis: int = -1) -> Array:
 
 
 def conjugate(q: Array, *, axis: int = -1) -> Array:
-    """Return the conjugate q* = r - xi - yj - zk. Raises ShapeError unless `axis` has length 4."""
+    """Return the conjugate q* = q_r - q_i i - q_j j - q_k k. Raises ShapeError unless `axis` has length 4."""
     q = as_quaternion_array(q, axis)
     signs = xp.where(xp.arange(4), -1, 1).astype(q.dtype)  # a list would be copied from the host to the GPU
     return q * signs.reshape((4,) + (1,) * (q.ndim - 1 - axis % q.ndim))
 
 
 def norm(q: Array, *, axis: int = -1) -> Array:
-    """Return the norm |q| = sqrt(r² + x² + y² + z²), without `axis`. The squares neither overflow nor underflow."""
+    """Return the norm |q| = sqrt(q_r² + q_i² + q_j² + q_k²), without `axis`.
+
+    The squares neither overflow nor underflow. Raises ShapeError unless `axis` has length 4.
+    """
     return apply_chunked(lambda q: vector_norm(q)[None], as_quaternion_array(q, axis), axis=axis).squeeze(axis)
 
 

@@ -1,6 +1,6 @@
 """Tests of the quaternion algebra.
 
-A quaternion r + xi + yj + zk has four real components, in the order r, i, j, k. The algebra follows from
+A quaternion q_r + q_i i + q_j j + q_k k has four real components, in the order r, i, j, k. The algebra follows from
 i² = j² = k² = ijk = -1 (Hamilton, 1843). The first tests check this equation and a worked example. The other tests
 check three properties. The product is associative and not commutative. The norm of a product is the product of the
 norms. Every nonzero quaternion has an inverse.

@@ -91,7 +91,7 @@ def test_adjoint_of_ones_worked_example(left_matrix_adjoint):
 
 
 def test_adjoint_of_one_entry_worked_example(left_matrix_adjoint):
-    # For p = zk, the entry in row i and column j of L(p) is -z, because zk ⊗ j = -zi.
+    # For p = p_k k, the entry in row i and column j of L(p) is -p_k, because p_k k ⊗ j = -p_k i.
     matrix = np.zeros((4, 4))
     matrix[1, 2] = 1
     assert_close(left_matrix_adjoint(matrix), [0, 0, 0, -1])

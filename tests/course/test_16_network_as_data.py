@@ -109,9 +109,9 @@ def test_folded_layer_equals_layer_and_batch_norm(fold_batch_norm, seed):
 
 
 def test_graph_of_a_layer_of_quatnet(count_parameters, fold_batch_norm, rng):
-    layers = [nn.Linear(3, 2, rng=rng), nn.BatchNorm(2)]
-    layers[1].running_mean, layers[1].running_var = np.float32([0.5, -1]), np.float32([4, 0.25])
-    model = nn.Sequential(*layers)
+    model = nn.Sequential(nn.Linear(3, 2, rng=rng), nn.BatchNorm(2))
+    statistics = {"layers.1.running_mean": np.float32([0.5, -1]), "layers.1.running_var": np.float32([4, 0.25])}
+    model.load_state_dict(model.state_dict() | statistics)
     x = rng.standard_normal((4, 3)).astype(np.float32)
     traced = graph.trace(model, x)
     assert [node.op for node in traced.nodes] == ["linear", "BatchNorm"]

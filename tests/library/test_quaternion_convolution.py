@@ -4,7 +4,7 @@ Four real channels of an image are one quaternion. The real channels are ordered
 quaternions w that multiply the input x from the left: y = Σ w ⊗ x. The reference is a loop with one Hamilton product
 per tap and channel. A faster algorithm replaces each w by its 4x4 matrix. The result is a real convolution in which
 each weight occurs four times. Because w multiplies from the left, right multiplication by a quaternion q commutes with
-the layer: layer(x ⊗ q) = layer(x) ⊗ q. No other choice of signs has this property.
+the layer: layer(x ⊗ q) = layer(x) ⊗ q.
 """
 
 import numpy as np

@@ -1,6 +1,7 @@
 """Exercise 1: the Hamilton product.
 
-A quaternion p = pr + pi i + pj j + pk k has four real components. Here it is an array of four numbers (pr, pi, pj, pk).
+A quaternion p = p_r + p_i i + p_j j + p_k k has four real components. In the code, they are pr, pi, pj, pk: an array
+of four numbers.
 The units satisfy i² = j² = k² = -1, and their products are
 
     ij = k    jk = i    ki = j    ji = -k    kj = -i    ik = -j
@@ -18,8 +19,8 @@ import numpy as np
 def hamilton_product(p, q):
     """Return the product p ⊗ q as an array of four numbers (r, i, j, k).
 
-    Multiply (pr + pi i + pj j + pk k)(qr + qi i + qj j + qk k) out. This gives 16 terms. Sort the terms by the unit of
-    the product: r collects the terms without a unit, such as pr qr and pi i · qi i = -pi qi.
+    Multiply (p_r + p_i i + p_j j + p_k k)(q_r + q_i i + q_j j + q_k k) out. This gives 16 terms. Sort the terms by the
+    unit of the product: r collects the terms without a unit, such as p_r q_r and p_i i · q_i i = -p_i q_i.
     """
     pr, pi, pj, pk = p
     qr, qi, qj, qk = q
@@ -27,12 +28,12 @@ def hamilton_product(p, q):
 
 
 def conjugate(q):
-    """Return the conjugate q* = qr - qi i - qj j - qk k as an array of four numbers."""
+    """Return the conjugate q* = q_r - q_i i - q_j j - q_k k as an array of four numbers."""
     raise NotImplementedError
 
 
 def norm(q):
-    """Return the norm |q| = sqrt(qr² + qi² + qj² + qk²), one number."""
+    """Return the norm |q| = sqrt(q_r² + q_i² + q_j² + q_k²), one number."""
     raise NotImplementedError
 
 

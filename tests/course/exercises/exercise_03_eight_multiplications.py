@@ -9,7 +9,7 @@ The formula of exercise 1 has 16 products of real numbers. Eight are sufficient.
 
 and z = ¼ H [(H p) · (H q)], where · is the product of equal entries, the components of p ⊗ q are
 
-    r = 2 p₀q₀ - z₀    i = z₁ - 2 p₃q₂    j = z₂ - 2 p₁q₃    k = z₃ - 2 p₂q₁
+    r = 2 p_r q_r - z_r    i = z_i - 2 p_k q_j    j = z_j - 2 p_i q_k    k = z_k - 2 p_j q_i
 
     python -m pytest tests/course/test_03_eight_multiplications.py --implementation my_eight_products.py
 
@@ -22,7 +22,7 @@ import numpy as np
 def hadamard_transform(q):
     """Return the four sums H q as an array. The four components of `q` are numbers, or arrays of equal shape.
 
-    H q needs 8 additions: first q₀ + q₂, q₁ + q₃, q₀ - q₂ and q₁ - q₃, then four sums and differences of these.
+    H q needs 8 additions: first q_r + q_j, q_i + q_k, q_r - q_j and q_i - q_k, then four sums and differences of these.
     """
     raise NotImplementedError
 
@@ -31,6 +31,6 @@ def eight_products(p, q, multiply):
     """Return the four components of p ⊗ q as an array, computed with eight calls of `multiply`.
 
     `multiply(a, b)` multiplies a component of p (or a sum of components) by one of q. The components can be matrices,
-    for which the order of the factors matters: the first argument always comes from p, the second from q.
+    for which the order of the factors matters: the first argument is always one of p, the second one of q.
     """
     raise NotImplementedError

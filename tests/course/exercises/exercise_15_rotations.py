@@ -1,6 +1,6 @@
 """Exercise 15: exponential, logarithm and rotations.
 
-A unit quaternion q = cos θ/2 + u sin θ/2 with a unit vector u = (x, y, z), as xi + yj + zk, rotates a vector v by the
+A unit quaternion q = cos θ/2 + u sin θ/2 with a unit vector u = u_i i + u_j j + u_k k rotates a vector v by the
 angle θ about u: the imaginary part of q ⊗ v ⊗ q*. Quaternions are arrays of four numbers, vectors of three numbers.
 
     python -m pytest tests/course/test_15_rotations.py --implementation my_rotations.py
