@@ -67,10 +67,13 @@ def _explanation(item, error):
     """Return the explanation of a failure. A mistake in a function is explained once."""
     chapter, config = chapter_of(item.path), item.config
     hints = config.getoption("hints")
-    lines = explain(chapter, config.stash[CALLS], hints)
+    try:
+        lines = explain(chapter, config.stash[CALLS], hints)
+    except Exception:  # a result of an unexpected type, which cannot be compared
+        lines = None
     if lines is None:
         lines = _lines_of(chapter, error, hints)
-    key = lines[1] if lines[1:] and lines[1].startswith("The mistake") else lines[0]
+    key = lines[1] if lines[1:] and lines[1].startswith("The mistake") else lines[0].split("(")[0]
     first = config.stash[SHOWN].setdefault(key, item.name)
     return "\n".join(lines) if first == item.name else f"the same as in {first}"
 

@@ -30,7 +30,7 @@ def hadamard_transform(q):
 def eight_products(p, q, multiply):
     """Return the four components of p ⊗ q as an array, computed with eight calls of `multiply`.
 
-    `multiply(a, b)` multiplies a component of p (or a sum of components) by one of q. The components can be matrices,
-    for which the order of the factors matters: the first argument is always one of p, the second one of q.
+    `multiply(a, b)` multiplies one component of p (or one sum of components) by one of q: one pair in each call. The
+    components can be matrices, for which the order matters: a is always one of p, and b is always one of q.
     """
     raise NotImplementedError

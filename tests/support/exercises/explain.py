@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .formatting import format_value
 from .library import LIBRARY
 from .loading import Call, equal, like
 
@@ -60,9 +61,28 @@ def explain(chapter: str, calls: list[Call], hints: int = 0) -> list[str] | None
         return None
     same = [call for call in calls if call.name == wrong.name and call is not wrong][:MAX_CALLS]
     lines = [describe(chapter, wrong)]
-    found = next(_matching(chapter, [wrong, *same, *_probes(chapter, wrong)]), None)
-    lines.append(f"The mistake: {found}." if found else _difference(wrong.result, _right_result(chapter, wrong)))
+    found = next(_matching(chapter, [wrong, *same, *_probes(chapter, wrong)]), None) or _diagnosis(chapter, wrong)
+    lines.append(f"The mistake: {found}." if found else difference(chapter, wrong))
     return [*lines, *hint_lines(chapter, wrong.name, hints)]
+
+
+def _diagnosis(chapter: str, wrong: Call) -> str | None:
+    """Return the explanation of a function that has several mistakes, by a diagnosis that the chapter defines."""
+    diagnose = getattr(reference(chapter), "DIAGNOSES", {}).get(wrong.name)
+    try:
+        return diagnose(wrong.function) if diagnose else None
+    except Exception:
+        return None
+
+
+def difference(chapter: str, call: Call) -> str:
+    """Return a sentence about the components or the first entry that differ."""
+    right = _right_result(chapter, call)
+    arrays = isinstance(right, np.ndarray) and isinstance(call.result, np.ndarray)
+    if getattr(reference(chapter), "QUATERNIONS", False) and arrays and right.shape == call.result.shape == (4,):
+        wrong = [unit for unit, a, b in zip("rijk", call.result, right, strict=True) if not equal(a, b)]
+        return f"Wrong components: {', '.join(wrong)}. No typical mistake gives this result."
+    return _difference(call.result, right)
 
 
 def _probes(chapter: str, wrong: Call) -> Iterator[Call]:
@@ -132,39 +152,6 @@ def describe(chapter: str, call: Call) -> str:
     return f"{call.name}({', '.join(names)}) is {got}, expected {right}."
 
 
-def format_value(value: Any, quaternions: bool = False) -> str:
-    """Return a short text for a number, a quaternion, an array or a tuple."""
-    if isinstance(value, tuple | list) and not isinstance(value, str):
-        return "(" + ", ".join(format_value(item, quaternions) for item in value) + ")"
-    if isinstance(value, str | bool | dict | type(None)):
-        return repr(value) if len(repr(value)) < 80 else "..."
-    if callable(value):
-        return getattr(value, "__name__", type(value).__name__)
-    array = np.asarray(value)
-    if array.shape == ():
-        return f"{array:.6g}" if array.dtype.kind in "iuf" else str(value)
-    if quaternions and array.shape == (4,):
-        return format_quaternion(array)
-    if array.size <= 16 and array.ndim <= 2:
-        return np.array2string(array, precision=4, suppress_small=True, separator=", ").replace("\n", "")
-    return f"an array of shape {array.shape}"
-
-
-def format_quaternion(q: np.ndarray) -> str:
-    """Return a quaternion such as 1 + 2i - k."""
-    terms = [
-        f"{'-' if a < 0 else '+'} {_coefficient(abs(a), unit)}"
-        for a, unit in zip(q, ("", "i", "j", "k"), strict=True)
-        if a
-    ]
-    text = " ".join(terms).removeprefix("+ ")
-    return (f"-{text[2:]}" if text.startswith("- ") else text) or "0"
-
-
-def _coefficient(a: float, unit: str) -> str:
-    return unit if unit and a == 1 else f"{a:.6g}{unit}"
-
-
 def _difference(got: Any, right: Any) -> str:
     """Return a sentence about the first entry that differs."""
     if isinstance(got, Exception):
@@ -187,9 +174,10 @@ def _difference(got: Any, right: Any) -> str:
 
 
 def _common_ratio(got: np.ndarray, right: np.ndarray) -> str:
-    """Return a note if all entries are wrong by the same factor."""
+    """Return a note if all entries are wrong by the same factor, such as 2 or -1/4."""
     used = np.abs(right) > 1e-9
     ratios = got[used] / right[used]
-    if used.any() and np.allclose(ratios, ratios[0], rtol=1e-6) and np.allclose(got[~used], 0, atol=1e-9):
+    simple = used.any() and np.isclose(ratios[0] * 12, np.rint(ratios[0] * 12))
+    if simple and np.allclose(ratios, ratios[0], rtol=1e-6) and np.allclose(got[~used], 0, atol=1e-9):
         return f"; the result is {ratios[0]:.6g} times the expected one"
     return ""

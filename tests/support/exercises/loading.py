@@ -20,7 +20,12 @@ COURSE = Path(__file__).resolve().parents[2] / "course"
 
 
 class ExerciseError(AssertionError):
-    """A failure with an explanation for the learner, which is printed in place of the traceback."""
+    """A failure with an explanation for the learner, which is printed in place of the traceback.
+
+    `original` is the text of the exception of the learner's function.
+    """
+
+    original: str
 
 
 @dataclass
@@ -95,8 +100,10 @@ def _recorded(name: str, function: Callable, expected: Callable, calls: list[Cal
         except Exception as error:
             shapes = ", ".join(str(np.shape(arg)) for arg in before if not callable(arg))
             message = f"{name} raised {describe_error(error, path)}; the shapes of the arguments are {shapes}"
-            calls.append(Call(function, name, before, ExerciseError(message)))
-            raise calls[-1].result from None
+            failure = ExerciseError(message)
+            failure.original = repr(error)
+            calls.append(Call(function, name, before, failure))
+            raise failure from None
         if not equal(before, args, exact=True):
             raise ExerciseError(f"{name} changes its arguments: compute new arrays, without += or out=")
         right = expected(*copy.deepcopy(before))
@@ -151,10 +158,14 @@ def structure(value: Any) -> str:
     return type(value).__name__
 
 
+def _error_text(error: Exception) -> str:
+    return getattr(error, "original", repr(error))
+
+
 def equal(a: Any, b: Any, *, exact: bool = False) -> bool:
     """Return whether two results are equal, up to rounding unless `exact`."""
     if isinstance(a, Exception) or isinstance(b, Exception):
-        return isinstance(a, Exception) and isinstance(b, Exception)
+        return isinstance(a, Exception) and isinstance(b, Exception) and _error_text(a) == _error_text(b)
     if isinstance(a, tuple | list) and isinstance(b, tuple | list):
         return len(a) == len(b) and all(equal(x, y, exact=exact) for x, y in zip(a, b, strict=True))
     if isinstance(a, Mapping) and isinstance(b, Mapping):

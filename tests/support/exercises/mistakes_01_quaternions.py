@@ -1,8 +1,11 @@
 """Exercise 1: a plain solution, typical mistakes and hints."""
 
+import itertools
 import re
 
 import numpy as np
+
+from support.exercises.formatting import format_quaternion
 
 QUATERNIONS = True
 
@@ -65,6 +68,19 @@ def _sign_mistakes():
 
 
 MISTAKES = [*_sign_mistakes(), *MISTAKES]
+
+
+def _wrong_unit_products(function):
+    """Return the products of two units that `function` computes wrongly, or None."""
+    wrong = []
+    for (a, p), (b, q) in itertools.product(zip("rijk", np.eye(4)), repeat=2):
+        right, got = format_quaternion(hamilton_product(p, q)), format_quaternion(np.asarray(function(p, q), float))
+        if right != got:
+            wrong.append(f"{UNITS[a]}·{UNITS[b]} is {got}, expected {right}")
+    return f"{len(wrong)} of 16 products of units are wrong: {'; '.join(wrong)}" if wrong else None
+
+
+DIAGNOSES = {"hamilton_product": _wrong_unit_products}
 
 HINTS = {
     "hamilton_product": [

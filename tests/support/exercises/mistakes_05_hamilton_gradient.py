@@ -37,6 +37,7 @@ MISTAKES = [
     ("the factors of grad_q are exchanged: expected p* ⊗ g", "hamilton_product(conjugate(p), grad)", "hamilton_product(grad, conjugate(p))"),
     ("the upstream gradient is conjugated; expected the conjugate of p", "hamilton_product(conjugate(p), grad)", "hamilton_product(p, conjugate(grad))"),
     ("the upstream gradient is missing in grad_q", "hamilton_product(conjugate(p), grad)", "conjugate(p)"),
+    ("the sums over the broadcast axes of p and q are missing", "unbroadcast(grad_p, p.shape), unbroadcast(grad_q, q.shape)", "grad_p, grad_q"),
     ("the sum over the broadcast axes of q is missing", "unbroadcast(grad_q, q.shape)", "grad_q"),
     ("the sum over the broadcast axes of p is missing", "unbroadcast(grad_p, p.shape)", "grad_p"),
     ("the gradient is averaged over the broadcast axes; expected the sum", "grad.sum(axis=tuple(range(grad.ndim - len(shape))))", "grad.mean(axis=tuple(range(grad.ndim - len(shape))))"),
