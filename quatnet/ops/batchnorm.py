@@ -18,6 +18,7 @@ from ..errors import ShapeError
 from ..threads import CACHE_BYTES, chunk_slices, parallel_for, parallel_map
 
 MAX_ROWS = 8192
+CANCELLATION = 4  # largest ratio of Σx² and Σ(x - mean)² for which the entries are not centered
 AllReduce = Callable[[Array], Array] | None  # returns the sum over all processes
 
 
@@ -100,7 +101,7 @@ def batch_norm(
             constant, relu_output = running_stats is not None, y if relu else None
             return _gradients_on_gpu(grad, a, relu_output, mean, inv_std, coefficients, constant, x.requires_grad)
         out = xp.empty(y.shape, dtype=y.dtype)  # buffer for grad masked by the ReLU, and then for the gradient of x
-        grad_bias, grad_weight = _parameter_gradients(grad, a, mean, y if relu else None, out)
+        grad_bias, grad_weight = _parameter_gradients(grad, a, mean, inv_std, y if relu else None, out)
         grad_weight = grad_weight * inv_std
         grad = out if relu else grad
         if not x.requires_grad:
@@ -161,10 +162,15 @@ def _column_products(a: Array, b: Array, channels: int) -> Array:
 def _moments(rows: Array, channels: int) -> tuple[int, Array, Array]:
     """Return the number of entries, the mean and the sum of squared deviations of each channel.
 
-    The rounding error of the mean is corrected with the mean of the centered entries.
+    The sum of squared deviations is Σx² - n mean², unless the difference would lose more than two bits. The entries are
+    then centered. The rounding error of the mean is corrected with the mean of the centered entries.
     """
     count = rows.size // channels
     mean = _column_sums(rows, channels) / rows.dtype.type(count)
+    total = _column_products(rows, rows, channels).astype(np.float64)
+    squares = total - count * mean.astype(np.float64) ** 2
+    if (CANCELLATION * squares > total).all():
+        return count, mean.astype(np.float64), squares
     centered = rows - _repeat(mean, rows)
     residual_mean = _column_sums(centered, channels) / rows.dtype.type(count)
     squares = _column_products(centered, centered, channels) - count * residual_mean**2
@@ -188,22 +194,26 @@ def _affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
     return y
 
 
-def _parameter_gradients(grad: Array, x: Array, mean: Array, relu_output: Array | None, masked: Array) -> Array:
+def _parameter_gradients(
+    grad: Array, x: Array, mean: Array, inv_std: Array, relu_output: Array | None, masked: Array
+) -> Array:
     """Return the sums of grad and of grad · (x - mean) for each channel, shape (2, C).
 
-    If `relu_output` is given, grad is first set to 0 where `relu_output` is 0, and stored in `masked`.
+    The second sum is Σ grad x - mean Σ grad, unless a mean is so large that the difference would lose digits. If `relu_output` is given, grad is first set to 0 where `relu_output` is 0, and stored in `masked`.
     """
     channels, rows, grad_rows, masked_rows = x.shape[-1], _image_rows(x), _image_rows(grad), _image_rows(masked)
     means, relu_output_rows = _repeat(mean, rows), None if relu_output is None else _image_rows(relu_output)
+    is_centered = ((mean * inv_std) ** 2 < CANCELLATION).all()
 
     def work(chunk: slice) -> Array:
         masked_grad = grad_rows[chunk]
         if relu_output_rows is not None:
             masked_grad = xp.multiply(masked_grad, relu_output_rows[chunk] > 0, out=masked_rows[chunk])
-        centered = rows[chunk] - means
+        centered = rows[chunk] if is_centered else rows[chunk] - means
         return xp.stack([_column_sums(masked_grad, channels), _column_products(centered, masked_grad, channels)])
 
-    return sum(parallel_map(work, _chunk_slices(rows)), xp.zeros((2, channels), dtype=x.dtype))
+    sums = sum(parallel_map(work, _chunk_slices(rows)), xp.zeros((2, channels), dtype=x.dtype))
+    return xp.stack([sums[0], sums[1] - mean * sums[0]]) if is_centered else sums
 
 
 def _input_gradient_coefficients(
