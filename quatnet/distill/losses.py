@@ -15,7 +15,6 @@ from ..autodiff import Tensor, no_grad
 from ..backend import Array
 from ..checks import as_array, checked_number
 from ..errors import ConfigError, ShapeError
-from ..models import Network
 from ..ops.distillation import TEMPERATURES
 
 Loss = Callable[[Tensor, Array, Array], Tensor]  # logits, targets, input batch -> scalar
@@ -38,7 +37,7 @@ def binary_cross_entropy_loss(logits: Tensor, targets: Array, _x: Array) -> Tens
 
 
 def distillation(
-    *teachers: Network, kind: str | LossPair = "softmax", temperature: float = 2.0, alpha: float = 0.5
+    *teachers: Callable[[Array], Tensor], kind: str | LossPair = "softmax", temperature: float = 2.0, alpha: float = 0.5
 ) -> Loss:
     """Return the loss (1 - alpha) · hard_loss + alpha · soft_loss.
 

@@ -217,7 +217,8 @@ class Compiled:
         self._find_arrays()
         key = tuple((array.shape[1:], array.dtype) for array in inputs)
         if key not in self._compiled:
-            graph = trace(self.model, tuple(a if len(a) else xp.zeros((1, *a.shape[1:]), a.dtype) for a in inputs))
+            example = tuple(a if len(a) else xp.zeros((1, *a.shape[1:]), a.dtype) for a in inputs)
+            graph = as_graph(self.model) if type(self.model) is GraphModule else trace(self.model, example)
             self._compiled[key] = graph, _Runner(fold(graph))
         graph, runner = self._compiled[key]
         arrays = {name: self._present(name, array) for name, array in graph.arrays.items()}
