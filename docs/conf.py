@@ -6,12 +6,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 
 import quatnet
+from source_pages import source_url as linkcode_resolve  # noqa: F401, read by sphinx.ext.linkcode
 
 project, author, version = "quatnet", "the authors of quatnet", quatnet.__version__
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
-    "sphinx.ext.viewcode",
+    "sphinx.ext.linkcode",
     "numpydoc",
     "mathml",
     "api_pages",
@@ -21,6 +22,9 @@ extensions = [
 exclude_patterns = ["figures", "extensions"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
+nb_custom_formats = {".md": "notebooks.read"}  # ```python on GitHub, a code cell here
+nb_execution_mode = "force"
+nb_execution_excludepatterns = ["docs/[a-z]*.md", "decisions/*"]  # only the chapters are executed
 default_role = "literal"  # `name` in a docstring is code
 numpydoc_show_class_members = False
 autodoc_typehints = "none"
