@@ -5,8 +5,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 
-import quatnet
 from source_pages import source_url as linkcode_resolve  # noqa: F401, read by sphinx.ext.linkcode
+
+import quatnet
 
 project, author, version = "quatnet", "the authors of quatnet", quatnet.__version__
 extensions = [
@@ -32,6 +33,6 @@ html_theme = "furo"
 html_title = f"quatnet {version}"
 html_math_renderer = "mathml"
 html_show_sphinx = html_show_copyright = False
-html_static_path, html_css_files = ["_static"], ["formulas.css"]
+html_static_path, html_css_files = ["_static"], ["formulas.css", "site.css"]
 highlight_language = "none"  # indented blocks are formulas
 pygments_style = "tango"

@@ -1,4 +1,4 @@
-"""Read a Markdown page as a notebook for myst-nb: each block of ```python is a code cell, the text between is Markdown."""
+"""Read a Markdown page as a notebook for myst-nb: blocks of ```python are code cells, the text between is Markdown."""
 
 import re
 

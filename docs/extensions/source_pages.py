@@ -33,7 +33,7 @@ def page_name(path):
 
 
 def source_url(_domain: str, info: dict) -> str | None:
-    """Return the page of an object of quatnet, relative to an API page, with the line of its definition (for linkcode)."""
+    """Return the page and line that define an object of quatnet, relative to an API page (for sphinx.ext.linkcode)."""
     value = import_module(info["module"])
     for name in info["fullname"].split("."):
         value = getattr(value, name, None)
