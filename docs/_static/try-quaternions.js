@@ -134,8 +134,8 @@ function start(root) {
     const fields = element(parent, "fieldset");
     element(fields, "legend", {}, name);
     return UNITS.map((_, n) => {
-      const label = element(fields, "label", {}, `${name}`);
-      element(label, "sub", {}, NAMES[n]);
+      const label = element(fields, "label");
+      element(element(label, "span", {}, name), "sub", {}, NAMES[n]);
       const typed = element(label, "input", { type: "number", step: "any", "aria-label": `${name}, component ${NAMES[n]}` });
       const slider = element(label, "input", { type: "range", min: -3, max: 3, step: 0.1, "aria-label": `slider of ${name}, component ${NAMES[n]}` });
       for (const input of [typed, slider]) input.addEventListener("input", () => {
@@ -187,7 +187,8 @@ function showTable(table, p, q) {
     element(row, "th", {}, `${number(x)} · ${UNITS[a]}`);
     q.forEach((y, b) => {
       const [sign, c] = unitProduct(a, b);
-      element(row, "td", { class: `component-${c}` }, `${number(sign * x * y)} · ${UNITS[c]}`);
+      const cell = element(row, "td", { class: `component-${c}` }, (sign < 0 ? "−" : "") + UNITS[c]);
+      element(cell, "small", {}, number(sign * x * y));
     });
   });
 }

@@ -12,10 +12,16 @@ from quatnet.quaternion import hamilton_product, rotate
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "_static" / "try-quaternions.js"
 NODE, CHROMIUM = shutil.which("node"), shutil.which("chromium")
-OFFLINE = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+OFFLINE = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
