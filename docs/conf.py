@@ -16,6 +16,7 @@ extensions = [
     "sphinx.ext.linkcode",
     "numpydoc",
     "mathml",
+    "captions",
     "api_pages",
     "plain_docstrings",
     "source_pages",
@@ -35,4 +36,4 @@ html_math_renderer = "mathml"
 html_show_sphinx = html_show_copyright = False
 html_static_path, html_css_files = ["_static"], ["formulas.css", "site.css"]
 highlight_language = "none"  # indented blocks are formulas
-pygments_style = "tango"
+pygments_style, pygments_dark_style = "tango", "github-dark"
