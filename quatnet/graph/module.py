@@ -88,6 +88,11 @@ class GraphModule(Module):
         known = not isinstance(item, Ref) or self.graph.kinds.get(item.name, "buffer") != "buffer"
         return known and not isinstance(item, Batch | Runtime)
 
+    @property
+    def graph_layers(self) -> list[SimpleNamespace]:
+        """Layers with a state of their own, such as batch norms, in the order of the graph."""
+        return list(self._layers.values())
+
     def with_features(self, node: str) -> "GraphModule":
         """Return a module with the same parameters that returns (outputs, result of `node`).
 

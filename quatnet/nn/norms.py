@@ -1,5 +1,8 @@
 """Normalization layers.
 
+A `Trainer` sets the attribute `synchronized` of the batch norms if there are several processes. The batch then consists
+of the inputs of all processes.
+
 `num_features` is the number of real channels, which is the length of the last axis. All layers raise ConfigError unless
 `num_features` is an integer of at least 1, eps > 0 and 0 <= momentum <= 1.
 """
@@ -22,8 +25,7 @@ class BatchNorm(Module):
     """Batch normalization layer over all axes except the last, see `ops.batch_norm`.
 
     A call with `train=True` normalizes with the statistics of the batch and updates the running statistics. A call with
-    `train=False` normalizes with the running statistics. A call with `relu=True` also applies a ReLU. A `Trainer` sets
-    the attribute `synchronized` if there are several processes. The batch then consists of the inputs of all processes.
+    `train=False` normalizes with the running statistics. A call with `relu=True` also applies a ReLU.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ class BatchNorm(Module):
         y = ops.batch_norm(x, self.weight, self.bias, relu=relu, eps=self.eps, batch_stats=stats, all_reduce=total)
         momentum = xp.float32(self.momentum)
         self.running_mean = _moving_average(self.running_mean, mean, momentum)
-        self.running_var = _moving_average(self.running_var, variance * _bessel_correction(x, count), momentum)
+        self.running_var = _moving_average(self.running_var, variance * _bessel_correction(count), momentum)
         return y
 
 
@@ -71,16 +73,19 @@ class QuaternionBatchNorm(Module):
         self.running_mean = xp.zeros(num_features, dtype=np.float32)
         self.running_var = xp.ones(num_quaternions, dtype=np.float32)
         self.eps, self.momentum = _checked_options(eps, momentum)
+        self.synchronized = False
 
     @op
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
         if not train:
             running = self.running_mean, self.running_var
             return ops.quaternion_batch_norm(x, self.weight, self.bias, running, eps=self.eps)
-        y = ops.quaternion_batch_norm(x, self.weight, self.bias, eps=self.eps)
-        mean, variance = quaternion_statistics(x.data)
+        total = all_reduce if self.synchronized else None
+        mean, variance, count = quaternion_statistics(x.data, total)
+        stats = mean, variance
+        y = ops.quaternion_batch_norm(x, self.weight, self.bias, eps=self.eps, batch_stats=stats, all_reduce=total)
         self.running_mean = _moving_average(self.running_mean, mean, self.momentum)
-        self.running_var = _moving_average(self.running_var, variance * _bessel_correction(x), self.momentum)
+        self.running_var = _moving_average(self.running_var, variance * _bessel_correction(count), self.momentum)
         return y
 
 
@@ -101,17 +106,20 @@ class WhiteningBatchNorm(Module):
         self.running_mean = xp.zeros(num_features, dtype=np.float32)
         self.running_cov = xp.tile(xp.eye(4), (num_quaternions, 1, 1))  # float64, see ops/whitening.py
         self.eps, self.momentum = _checked_options(eps, momentum)
+        self.synchronized = False
 
     @op
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
         if not train:
             running = self.running_mean, self.running_cov
             return ops.whitening_batch_norm(x, self.weight, self.bias, running, eps=self.eps)
+        total = all_reduce if self.synchronized else None
+        mean, covariance, count = whitening_statistics(x.data, total)
+        stats = mean, covariance
         # If this call raises an error, the running statistics do not change.
-        y = ops.whitening_batch_norm(x, self.weight, self.bias, eps=self.eps)
-        mean, covariance = whitening_statistics(x.data)
+        y = ops.whitening_batch_norm(x, self.weight, self.bias, eps=self.eps, batch_stats=stats, all_reduce=total)
         self.running_mean = _moving_average(self.running_mean, mean, self.momentum)
-        self.running_cov = _moving_average(self.running_cov, covariance * _bessel_correction(x), self.momentum)
+        self.running_cov = _moving_average(self.running_cov, covariance * _bessel_correction(count), self.momentum)
         return y
 
 
@@ -139,7 +147,6 @@ def _moving_average(running: Array, batch: Array, momentum: float) -> Array:
     return running + (batch - running) * momentum
 
 
-def _bessel_correction(x: Tensor, count: float | None = None) -> float:
-    """Return n / (n - 1) for n entries per channel, the factor from the biased to the unbiased variance."""
-    count = count or x.size // x.shape[-1]
+def _bessel_correction(count: float) -> float:
+    """Return n / (n - 1) for n = `count`, the factor from the biased to the unbiased variance."""
     return count / max(1, count - 1)

@@ -8,17 +8,18 @@ from ..autodiff import Tensor, op
 from ..backend import Array, xp
 from ..checks import checked_number
 from ..errors import ShapeError
-from .batchnorm import batch_statistics
+from .batchnorm import AllReduce, batch_statistics
 from .components import merge_components, split_components
 
 
-def quaternion_statistics(x: Array) -> tuple[Array, Array]:
-    """Return the mean (4C,) and the variance (C,) of the quaternions `x` (..., 4C).
+def quaternion_statistics(x: Array, all_reduce: AllReduce = None) -> tuple[Array, Array, float]:
+    """Return the mean (4C,), the variance (C,) and the number of entries of each channel of `x` (..., 4C).
 
-    The variance is the mean of |q - mean|² / 4. Raises ShapeError for an empty batch.
+    The variance is the mean of |q - mean|² / 4. With `all_reduce`, the statistics are those of `x` in all processes.
+    Raises ShapeError for an empty batch.
     """
-    mean, variance, _ = batch_statistics(x)
-    return mean, split_components(variance).mean(axis=0)
+    mean, variance, count = batch_statistics(x, all_reduce)
+    return mean, split_components(variance).mean(axis=0), count
 
 
 @op
@@ -29,6 +30,8 @@ def quaternion_batch_norm(
     running_stats: tuple[Array, Array] | None = None,
     *,
     eps: float = 1e-5,
+    batch_stats: tuple[Array, Array] | None = None,
+    all_reduce: AllReduce = None,
 ) -> Tensor:
     """Return weight · (q - mean) / sqrt(variance + eps) + bias, with one variance for the four components.
 
@@ -41,9 +44,11 @@ def quaternion_batch_norm(
     x : tensor (..., 4C) in blocks r|i|j|k
     weight : real tensor (C,)
     bias : tensor (4C,)
-    running_stats : running (mean, variance) as returned by `quaternion_statistics`, constants for evaluation. By
-        default the statistics of `x` are used. The gradient is then also propagated through the statistics.
+    running_stats : running (mean, variance), constants for evaluation. By default the statistics of `x` are used. The
+        gradient is then also propagated through the statistics.
     eps : number added to the variance
+    batch_stats : (mean, variance) of `x` from `quaternion_statistics`, if they are already computed
+    all_reduce : function that sums an array over several processes; the batch then consists of `x` in all processes
 
     Raises ShapeError if the numbers of channels differ.
 
@@ -55,7 +60,7 @@ def quaternion_batch_norm(
         expected = f"weight {rows.shape[-1:]} and bias {x.shape[-1:]}"
         raise ShapeError(f"expected {expected} for x {x.shape}, got {weight.shape} and {bias.shape}")
     rows = rows.reshape(-1, *rows.shape[-2:])
-    mean, variance = quaternion_statistics(x.data) if running_stats is None else running_stats
+    mean, variance = running_stats or batch_stats or quaternion_statistics(x.data, all_reduce)[:2]
     inv_std = 1 / xp.sqrt(variance + rows.dtype.type(checked_number("eps", eps, "[0, inf)")))
     scale = weight.data * inv_std
 
@@ -63,7 +68,9 @@ def quaternion_batch_norm(
         grad_rows, normalized = grad.reshape(rows.shape), (rows - split_components(mean)) * inv_std
         grad_bias, grad_weight = _sum(grad_rows, 0), _sum(grad_rows * normalized, (0, 1))
         if running_stats is None:
-            grad_rows = grad_rows - grad_bias / len(rows) - normalized * (grad_weight / (4 * len(rows)))
+            sums = xp.vstack([xp.full_like(grad_weight, len(rows)), grad_weight, grad_bias])
+            count, total_weight, *total_bias = all_reduce(sums) if all_reduce else sums
+            grad_rows = grad_rows - xp.stack(total_bias) / count - normalized * (total_weight / (4 * count))
         return (grad_rows * scale).reshape(grad.shape), grad_weight, merge_components(grad_bias)
 
     y = (rows - split_components(mean)) * scale + split_components(bias.data)

@@ -14,6 +14,7 @@ from ..backend import Array, xp
 from ..checks import checked_number
 from ..errors import QuatnetError, ShapeError
 from ..threads import chunk_slices, parallel_for
+from .batchnorm import AllReduce
 from .components import merge_components, split_components
 
 
@@ -34,10 +35,10 @@ def _symmetric_entries() -> np.ndarray:
 _ENTRIES = _symmetric_entries()
 
 
-def whitening_statistics(x: Array) -> tuple[Array, Array]:
-    """Return the mean (4C,) and the biased covariance (C, 4, 4) of the quaternions `x` (..., 4C).
+def whitening_statistics(x: Array, all_reduce: AllReduce = None) -> tuple[Array, Array, float]:
+    """Return the mean (4C,), the biased covariance (C, 4, 4) and the number of quaternions of each channel.
 
-    The covariance is float64.
+    `x` is (..., 4C). The covariance is float64. With `all_reduce`, the statistics are those of `x` in all processes.
 
     Raises
     ------
@@ -45,14 +46,18 @@ def whitening_statistics(x: Array) -> tuple[Array, Array]:
         A channel has fewer than 5 quaternions, so that the covariance has no inverse.
     """
     columns = _columns(x).astype(np.float64)
-    count = columns.shape[2]
+    sums = xp.concatenate([xp.full((len(columns), 1), columns.shape[2]), columns.sum(axis=2)], axis=1)  # (C, 5)
+    sums = all_reduce(sums) if all_reduce else sums
+    count = float(sums[0, 0])
     if count < 5:
         raise WhiteningError(
-            f"whitening needs at least 5 quaternions per channel in training, got {count}; use a larger batch"
+            f"whitening needs at least 5 quaternions per channel in training, got {count:.0f}; use a larger batch"
         )
-    mean = columns.mean(axis=2)  # shape (C, 4)
+    mean = sums[:, 1:] / count  # shape (C, 4)
     columns -= mean[:, :, None]
-    return merge_components(mean.T).astype(x.dtype), _matmul(columns, _transpose(columns)) / count
+    products = _matmul(columns, _transpose(columns))
+    covariance = (all_reduce(products) if all_reduce else products) / count
+    return merge_components(mean.T).astype(x.dtype), covariance, count
 
 
 @op
@@ -63,6 +68,8 @@ def whitening_batch_norm(
     running_stats: tuple[Array, Array] | None = None,
     *,
     eps: float = 1e-5,
+    batch_stats: tuple[Array, Array] | None = None,
+    all_reduce: AllReduce = None,
 ) -> Tensor:
     """Return S W (q - mean) + bias, with the whitening matrix W and a trained symmetric 4x4 matrix S per channel.
 
@@ -83,9 +90,11 @@ def whitening_batch_norm(
     x : tensor (..., 4C) in blocks r|i|j|k
     weight : tensor (10, C), the lower triangle of S row by row
     bias : tensor (4C,)
-    running_stats : running (mean, covariance) as returned by `whitening_statistics`, constants for evaluation. By
-        default the statistics of `x` are used. The gradient is then also propagated through the statistics.
+    running_stats : running (mean, covariance), constants for evaluation. By default the statistics of `x` are used. The
+        gradient is then also propagated through the statistics.
     eps : number added to the diagonal of the covariance
+    batch_stats : (mean, covariance) of `x` from `whitening_statistics`, if they are already computed
+    all_reduce : function that sums an array over several processes; the batch then consists of `x` in all processes
 
     Raises
     ------
@@ -101,7 +110,7 @@ def whitening_batch_norm(
     if weight.shape != (10, len(columns)) or bias.shape != x.shape[-1:]:
         expected = f"weight {(10, len(columns))} and bias {x.shape[-1:]}"
         raise ShapeError(f"expected {expected} for x {x.shape}, got {weight.shape} and {bias.shape}")
-    mean, covariance = whitening_statistics(x.data) if running_stats is None else running_stats
+    mean, covariance = running_stats or batch_stats or whitening_statistics(x.data, all_reduce)[:2]
     w = _inverse_cholesky_factor(covariance, checked_number("eps", eps, "[0, inf)")).astype(columns.dtype)
     entries = xp.asarray(_ENTRIES, dtype=columns.dtype)
     s = (weight.data.T @ entries).reshape(-1, 4, 4)
@@ -112,8 +121,11 @@ def whitening_batch_norm(
         grad_s = _matmul(grad_columns, _transpose(centered)) @ _transpose(w)
         grad_x = _matmul(_transpose(s @ w), grad_columns)
         if running_stats is None:
-            covariance_term = _covariance_term(s @ grad_s / columns.shape[2], w)
-            grad_x = grad_x - grad_x.mean(axis=2, keepdims=True) - _matmul(covariance_term, centered)
+            count = xp.full((len(columns), 4, 1), columns.shape[2], dtype=columns.dtype)
+            sums = xp.concatenate([count, grad_x.sum(axis=2, keepdims=True), grad_s], axis=2)  # (C, 4, 6)
+            sums = all_reduce(sums) if all_reduce else sums
+            count, total_x, total_s = sums[:, :, :1], sums[:, :, 1:2], sums[:, :, 2:]
+            grad_x = grad_x - total_x / count - _matmul(_covariance_term(s @ (total_s / count), w), centered)
         return (
             _from_columns(grad_x, grad.shape),
             entries @ grad_s.reshape(-1, 16).T,

@@ -12,7 +12,7 @@ from ..all_reduce import all_reduce
 from ..autodiff import Tensor
 from ..backend import xp
 from ..errors import ConfigError
-from ..nn import BatchNorm, Module
+from ..nn import Module
 from ..processes import SIZE, communicator, own_share
 
 
@@ -37,13 +37,14 @@ class DropoutGenerator(np.random.Generator):
 def synchronize_batch_norm(model: Module) -> None:
     """Make the batch norms of `model` use the statistics of the global batch.
 
-    Raises ConfigError if `model` has running statistics that do not belong to a `BatchNorm`.
+    Raises ConfigError if `model` has running statistics that do not belong to a batch norm of `quatnet.nn`.
     """
     if SIZE == 1:
         return
-    norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
+    parts = [part for module in model.modules() for part in (module, *getattr(module, "graph_layers", ()))]
+    norms = [part for part in parts if hasattr(part, "synchronized")]
     if len(norms) < sum(name.endswith("running_mean") for name in model.state_dict()):
-        raise ConfigError("several processes need sync_batch_norm=False for norms other than nn.BatchNorm")
+        raise ConfigError("several processes need sync_batch_norm=False for norms without the attribute synchronized")
     for norm in norms:
         norm.synchronized = True
 

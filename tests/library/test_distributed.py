@@ -7,8 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +26,6 @@ from quatnet.backend import asnumpy, xp
 from quatnet.datasets.synthetic import toy_audioset
 from quatnet.errors import ConfigError
 from quatnet.graph import GraphModule, trace
-from quatnet.ops.batchnorm import batch_statistics
 from quatnet.training import distributed
 
 ROOT = Path(__file__).parents[2]
@@ -346,26 +347,64 @@ def test_dropout_masks_are_shares_of_the_mask_of_the_whole_batch(
         np.testing.assert_array_equal(np.concatenate(sequence), mask)
 
 
-def test_batch_statistics_of_several_processes():
-    x = np.random.default_rng(0).normal(50, 0.1, (12, 5, 3)).astype(np.float32)
-    parts, sent = (x[:5], x[5:]), []
-    for part in parts:
-        batch_statistics(part, lambda array: sent.append(array) or array)
-    for part in parts:
-        statistics = batch_statistics(part, lambda _: sum(sent))
-        for result, expected in zip(statistics, batch_statistics(x), strict=True):
-            np.testing.assert_allclose(result, expected, rtol=1e-6)
+NORMS = (nn.BatchNorm, nn.QuaternionBatchNorm, nn.WhiteningBatchNorm)
+
+
+class BatchNormOfAUser(nn.Module):
+    def __init__(self) -> None:
+        self.running_mean = xp.zeros(8)
+
+    def __call__(self, x: Tensor, *, train: bool = False, rng: object = None) -> Tensor:
+        return x
+
+
+@pytest.mark.parametrize("kind", NORMS)
+def test_batch_norm_of_several_processes(kind: type, monkeypatch: pytest.MonkeyPatch):
+    """Two threads are the two processes: outputs, gradients and running statistics are those of the whole batch."""
+    rng = np.random.default_rng(0)
+    x, grad = (rng.normal(5, 1, (12, 6, 8)).astype(np.float32) for _ in range(2))
+    mix = rng.normal(size=(8, 8)).astype(np.float32)  # correlated components
+    x = x @ mix
+
+    def run(x: np.ndarray, grad: np.ndarray) -> list[np.ndarray]:
+        norm, leaf = kind(8), Tensor(xp.asarray(x), requires_grad=True)
+        norm.synchronized = True
+        norm(leaf, train=True).backward(xp.asarray(grad))
+        buffers = [array for name, array in norm.state_dict().items() if "running" in name]
+        return [asnumpy(leaf.grad), asnumpy(norm.weight.grad), asnumpy(norm.bias.grad), *map(asnumpy, buffers)]
+
+    whole = run(x, grad)
+    meeting, shares = threading.Barrier(2), dict[int, np.ndarray]()
+
+    def sum_of_both(array: np.ndarray) -> np.ndarray:
+        shares[threading.get_ident()] = array
+        meeting.wait(timeout=10)
+        total = sum(shares.values())
+        meeting.wait(timeout=10)
+        return total
+
+    monkeypatch.setattr("quatnet.nn.norms.all_reduce", sum_of_both)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(run, (x[:5], x[5:]), (grad[:5], grad[5:]))
+    both = [np.concatenate([first[0], second[0]]), first[1] + second[1], first[2] + second[2], *first[3:]]
+    for result, expected in zip(both, whole, strict=True):
+        np.testing.assert_allclose(result, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", NORMS)
+def test_all_batch_norms_are_synchronized(kind: type, monkeypatch: pytest.MonkeyPatch):
+    as_process(monkeypatch, 0, 2)
+    norm = kind(8)
+    traced = GraphModule(trace(kind(8), np.ones((8, 8), np.float32)))
+    distributed.synchronize_batch_norm(nn.Sequential(norm, nn.Sequential(traced, norm)))
+    assert norm.synchronized
+    assert [layer.synchronized for layer in traced.graph_layers] == [True]
 
 
 def test_a_batch_norm_without_synchronization_is_refused(monkeypatch: pytest.MonkeyPatch):
     as_process(monkeypatch, 0, 2)
-    traced = GraphModule(trace(nn.BatchNorm(8), np.ones((2, 8), np.float32)))
-    for layer in (nn.QuaternionBatchNorm(8), nn.WhiteningBatchNorm(8), traced):
-        with pytest.raises(ConfigError, match="sync_batch_norm=False for norms other than"):
-            distributed.synchronize_batch_norm(nn.Sequential(nn.BatchNorm(8), layer))
-    norm = nn.BatchNorm(8)
-    distributed.synchronize_batch_norm(nn.Sequential(norm, nn.Sequential(nn.BatchNorm(8), norm)))
-    assert norm.synchronized
+    with pytest.raises(ConfigError, match="sync_batch_norm=False for norms without"):
+        distributed.synchronize_batch_norm(nn.Sequential(nn.BatchNorm(8), BatchNormOfAUser()))
 
 
 def test_one_process_exchanges_nothing():
