@@ -17,6 +17,7 @@ extensions = [
     "numpydoc",
     "mathml",
     "captions",
+    "downloads",
     "api_pages",
     "plain_docstrings",
     "source_pages",
@@ -25,7 +26,7 @@ exclude_patterns = ["figures", "extensions"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 nb_custom_formats = {".md": "notebooks.read"}  # ```python on GitHub, a code cell here
-nb_execution_mode = "force"
+nb_execution_mode, nb_execution_in_temp = "force", True  # without files of the repository
 nb_execution_excludepatterns = ["docs/[a-z]*.md", "decisions/*"]  # only the chapters are executed
 default_role = "literal"  # `name` in a docstring is code
 numpydoc_show_class_members = False

@@ -7,6 +7,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 CODE = re.compile(r"^```python\n(.*?)^```$\n?", re.MULTILINE | re.DOTALL)
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+OUTPUT_AFTER_PRINT = re.compile(r"^(.*print\(.*\))  # (?:[^A-Za-z]|True|False|'.*')*$", re.MULTILINE)
+OUTPUT_BELOW_PRINT = re.compile(r"^(.*print\(.*\n)(?:# .*\n)+", re.MULTILINE)
 
 
 def read(text: str) -> NotebookNode:
@@ -16,5 +18,11 @@ def read(text: str) -> NotebookNode:
         start = text.index(part, end)
         end = start + len(part)
         lines.append(text.count("\n", 0, start))
-        cells.append((new_code_cell if number % 2 else new_markdown_cell)(part.rstrip("\n")))
+        cell = new_code_cell(without_outputs(part).rstrip("\n")) if number % 2 else new_markdown_cell(part)
+        cells.append(cell)
     return new_notebook(cells=cells, metadata={"kernelspec": KERNEL, "source_map": lines})
+
+
+def without_outputs(code: str) -> str:
+    """Return `code` without the outputs that its comments quote, because the cell shows its own."""
+    return OUTPUT_AFTER_PRINT.sub(r"\1", OUTPUT_BELOW_PRINT.sub(r"\1", code))

@@ -54,7 +54,9 @@ def draw() -> Figure:
     for (start, stop), factor in EDGES.items():
         edge(axes, start, stop, factor)
     axes.text(1.6, 1.2, "forward pass: values", color=FORWARD, fontsize=13)
-    axes.text(1.6, 0.92, "backward pass: ∂z/∂(node), multiplied by the factor of each edge", color=BACKWARD, fontsize=13)
+    axes.text(
+        1.6, 0.92, "backward pass: ∂z/∂(node), multiplied by the factor of each edge", color=BACKWARD, fontsize=13
+    )
     axes.set(xlim=(-0.5, 6.6), ylim=(-1.4, 1.4))
     axes.set_axis_off()
     return figure

@@ -36,7 +36,12 @@ def draw() -> Figure:
         axes.annotate("", tip, (2 * 4 + 1 + 0.5, 2.95), arrowprops={"arrowstyle": "-|>", "color": "#D55E00"})
     text = "Thread i = 4 reads the components r (gray), i (orange), j (blue), k (green) of quaternion 4."
     axes.text(0, -0.1, text, fontsize=10)
-    axes.text(0, -0.7, "Threads 9 to 11 have no quaternion and return (9 quaternions, inner = 3). The row p shows the first 24 of 36 numbers.", fontsize=10)
+    axes.text(
+        0,
+        -0.7,
+        "Threads 9 to 11 have no quaternion and return (9 quaternions, inner = 3). The row p shows the first 24 of 36 numbers.",
+        fontsize=10,
+    )
     axes.set(xlim=(-1, 27), ylim=(-1, 4.6))
     axes.set_axis_off()
     return figure
