@@ -27,6 +27,7 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 nb_custom_formats = {".md": "notebooks.read"}  # ```python on GitHub, a code cell here
 nb_execution_mode, nb_execution_in_temp = "force", True  # without files of the repository
+nb_merge_streams = True
 nb_execution_excludepatterns = ["docs/[a-z]*.md", "decisions/*"]  # only the chapters are executed
 default_role = "literal"  # `name` in a docstring is code
 numpydoc_show_class_members = False

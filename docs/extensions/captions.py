@@ -1,9 +1,12 @@
 """Turn each image that is a paragraph of its own into a figure. Its caption is a number and the alternative text."""
 
 import re
+from pathlib import Path
 
 from docutils import nodes
 from sphinx.transforms import SphinxTransform
+
+NARROW_PX = 480  # wider figures keep their size on a small screen and scroll
 
 
 class Captions(SphinxTransform):
@@ -18,7 +21,14 @@ class Captions(SphinxTransform):
             image = paragraph[0]
             label = f"Figure {chapter[1]}.{number}" if chapter else f"Figure {number}"
             caption = nodes.caption("", f"{label}. {image['alt'].rstrip('.')}.")
-            paragraph.replace_self(nodes.figure("", image, caption))
+            classes = ["wide"] if width_px(Path(self.env.srcdir) / image["uri"]) > NARROW_PX else []
+            paragraph.replace_self(nodes.figure("", image, caption, classes=classes))
+
+
+def width_px(path: Path) -> float:
+    """Return the width of an SVG of matplotlib, or 0 for other images."""
+    width = re.search(r'width="([\d.]+)pt"', path.read_text(encoding="utf-8")) if path.suffix == ".svg" else None
+    return float(width[1]) * 4 / 3 if width else 0.0
 
 
 def is_image(paragraph: nodes.paragraph) -> bool:
