@@ -13,13 +13,14 @@ OUTPUT_BELOW_PRINT = re.compile(r"^(.*print\(.*\n)(?:# .*\n)+", re.MULTILINE)
 
 def read(text: str) -> NotebookNode:
     """Return the cells of `text`; `source_map` gives the line of each cell, for warnings."""
+    is_chapter = re.match(r"# \d\d?\. ", text)  # the other pages are not executed
     cells, lines, end = [], [], 0
     for number, part in enumerate(CODE.split(text)):
         start = text.index(part, end)
         end = start + len(part)
         lines.append(text.count("\n", 0, start))
-        cell = new_code_cell(without_outputs(part).rstrip("\n")) if number % 2 else new_markdown_cell(part)
-        cells.append(cell)
+        code = without_outputs(part) if is_chapter else part
+        cells.append(new_code_cell(code.rstrip("\n")) if number % 2 else new_markdown_cell(part))
     return new_notebook(cells=cells, metadata={"kernelspec": KERNEL, "source_map": lines})
 
 

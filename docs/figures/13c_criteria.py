@@ -6,7 +6,12 @@ from row_comparisons import PRUNED
 from rows import CRITERIA, PRUNE_TARGETS
 
 NAMES = [name for name in CRITERIA if name != "random"]
-TITLES = {"0.25": "a quarter pruned", "0.5": "half pruned", "0.75": "three quarters pruned", "budget": "pruned to the budget"}
+TITLES = {
+    "0.25": "a quarter pruned",
+    "0.5": "half pruned",
+    "0.75": "three quarters pruned",
+    "budget": "pruned to the budget",
+}
 
 
 def draw() -> Figure:

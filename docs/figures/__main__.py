@@ -28,9 +28,9 @@ def save(script: Path, folder: Path) -> Path:
     return path
 
 
-def texts(path: Path) -> list[str]:
-    """Return all texts of a figure. matplotlib writes each text as a comment next to its glyph outlines."""
-    return re.findall(r"<!-- (.*?) -->", path.read_text(encoding="utf-8"), re.DOTALL)
+def texts(path: Path) -> list[tuple[str, str]]:
+    """Return all texts of a figure, which matplotlib writes as comments next to their outlines, and the dark theme."""
+    return re.findall(r"<!-- (.*?) -->|(prefers-color-scheme)", path.read_text(encoding="utf-8"), re.DOTALL)
 
 
 def is_stale(script: Path) -> bool:
