@@ -4,11 +4,10 @@ import re
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from outputs import without_outputs
 
 CODE = re.compile(r"^```python\n(.*?)^```$\n?", re.MULTILINE | re.DOTALL)
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
-OUTPUT_AFTER_PRINT = re.compile(r"^(.*print\(.*\))  # (?:[^A-Za-z]|True|False|'.*')*$", re.MULTILINE)
-OUTPUT_BELOW_PRINT = re.compile(r"^(.*print\(.*\n)(?:# .*\n)+", re.MULTILINE)
 
 
 def read(text: str) -> NotebookNode:
@@ -22,8 +21,3 @@ def read(text: str) -> NotebookNode:
         code = without_outputs(part) if is_chapter else part
         cells.append(new_code_cell(code.rstrip("\n")) if number % 2 else new_markdown_cell(part))
     return new_notebook(cells=cells, metadata={"kernelspec": KERNEL, "source_map": lines})
-
-
-def without_outputs(code: str) -> str:
-    """Return `code` without the outputs that its comments quote, because the cell shows its own."""
-    return OUTPUT_AFTER_PRINT.sub(r"\1", OUTPUT_BELOW_PRINT.sub(r"\1", code))
