@@ -7,14 +7,15 @@ from mutants import Mutant, mutants_in
 ROOT = Path(__file__).resolve().parent.parent
 # Names of test files -> files to mutate, and functions or constants defined anywhere outside of ops and autodiff
 FIRST_TESTS = {
-    "01_quaternions": "_hamilton_product conjugate inverse vector_norm",
+    "01_quaternions hamilton_product": "_hamilton_product conjugate inverse vector_norm",
     "threads": "pair_product",
-    "02_product_as_a_matrix": "_left _right _fill_matrix _sum_entries HADAMARD eight_products _hadamard_transform",
-    "04_chain_rule 05_hamilton_gradient tensor_methods": "autodiff/tensor.py autodiff/tape.py autodiff/arrays.py",
+    "02_product_as_a_matrix real_matrices": "_left _right _fill_matrix _sum_entries",
+    "03_eight_multiplications real_matrices": "HADAMARD eight_products _hadamard_transform",
+    "chain_rule hamilton_gradient tensor_methods": "autodiff/tensor.py autodiff/tape.py autodiff/arrays.py",
     "elementwise_ops quaternion_ops": "ops/activations.py autodiff/reduce.py autodiff/shape.py",
-    "05_hamilton_gradient": "ops/hamilton.py",
-    "06_im2col convolution_options convolution_kernels": "im2col col2im conv2d_input_gradient conv2d_weight_gradient",
-    "07_quaternion_convolution convolution_options convolution_layers": "conv/eight_products.py"
+    "05_hamilton_gradient hamilton_gradient": "ops/hamilton.py",
+    "im2col convolution_options convolution_kernels": "im2col col2im conv2d_input_gradient conv2d_weight_gradient",
+    "quaternion_convolution convolution_options convolution_layers": "conv/eight_products.py"
     " ops/linear.py ops/quaternion_blocks.py",
     "convolution_options transposed_convolution": "ops/conv.py ops/quaternion_conv.py",
     "rotation_convolution": "ops/rotation_conv.py",
@@ -26,14 +27,14 @@ FIRST_TESTS = {
     "kernels_in_the_library": "conv/gpu.py conv/fast/gpu_layout.py",
     "layer_kernels quaternion_ops": "ops/dropout.py",
     "losses extreme_logits": "ops/losses.py",
-    "09_distillation distillation_losses": "ops/distillation.py",
+    "distillation_formulas distillation_losses": "ops/distillation.py",
     "quaternion_ops": "ops/components.py ops/encoders.py ops/quaternion_activations.py",
     "front_ends": "paper_code_components",
-    "networks published_networks 12_counting_multiplications": "layer_costs num_weights"
+    "networks published_networks counting_multiplications": "layer_costs num_weights"
     " _multiplications_winograd _layer_mult_adds torchinfo_mult_adds residual_add",
     "roofline": "layer_kernel_costs host_to_device_elements _convolution _norm_passes _block_outputs"
     " memory_bound_fraction",
-    "10_pruning": "prune/scores.py prune/selection.py prune/budget.py prune/filters.py paper_code/filter_scores.py",
+    "pruning": "prune/scores.py prune/selection.py prune/budget.py prune/filters.py paper_code/filter_scores.py",
     "quaternion_norms": "ops/layernorm.py ops/quaternion_batchnorm.py ops/whitening.py",
 }
 # Number of mutants that flip a sign

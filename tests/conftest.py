@@ -18,6 +18,15 @@ settings.register_profile("mock", settings.get_profile("quatnet"), max_examples=
 settings.load_profile("mock" if uses_mock else "quatnet")
 
 
+def pytest_addoption(parser):
+    """Add the options of the course, see docs/exercises.md."""
+    group = parser.getgroup("course")
+    group.addoption("--implementation", metavar="FILE", help="test the functions of this file in place of quatnet's")
+    group.addoption(
+        "--hints", type=int, nargs="?", const=1, default=0, metavar="N", help="show the first N hints on a failure"
+    )
+
+
 def pytest_report_header(config):
     """Return report lines with the backend and with the optional tests that run or are skipped."""
     parity = (

@@ -39,8 +39,7 @@ def draw() -> Figure:
     axes.text(
         0,
         -0.7,
-        "Threads 9 to 11 have no quaternion and return (9 quaternions, inner = 3). "
-        "The row p shows the first 24 of 36 numbers.",
+        "Threads 9 to 11 have no quaternion and return (9 quaternions, inner = 3). Row p shows 24 of 36 numbers.",
         fontsize=10,
     )
     axes.set(xlim=(-1, 27), ylim=(-1, 4.6))

@@ -61,17 +61,11 @@ class Node:
     def _record(self, parents: Sequence["Node"], backward: Backward | None) -> None:
         """Store `parents` and `backward` if recording is enabled and a parent requires a gradient."""
         for parent in parents:
-            data_of(parent)
+            if not isinstance(parent, Node):
+                raise ShapeError(f"expected a Tensor, got {type(parent).__name__}; convert it with Tensor(array)")
         if any(parent.requires_grad for parent in parents) and not open_statements():
             self.requires_grad = True
             self._parents, self._backward = tuple(parents), backward
-
-
-def data_of(node: Node) -> Array:
-    """Return the array of a tensor. Raises ShapeError for any other type."""
-    if not isinstance(node, Node):
-        raise ShapeError(f"expected a Tensor, got {type(node).__name__}; convert it with Tensor(array)")
-    return node.data
 
 
 def backpropagate(root: Node, grad: Array) -> None:

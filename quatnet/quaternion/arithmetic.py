@@ -7,12 +7,12 @@ from .product import conjugate, hamilton_product
 
 
 def real_part(q: Array, *, axis: int = -1) -> Array:
-    """Return the real part r of r + xi + yj + zk, without `axis`. Raises ShapeError unless `axis` has length 4."""
+    """Return the real part q_r of a quaternion, without `axis`. Raises ShapeError unless `axis` has length 4."""
     return xp.moveaxis(as_quaternion_array(q, axis), axis, 0)[0, ...]
 
 
 def imaginary_part(q: Array, *, axis: int = -1) -> Array:
-    """Return the imaginary part (x, y, z) of r + xi + yj + zk along `axis`.
+    """Return the imaginary part (q_i, q_j, q_k) of a quaternion along `axis`.
 
     Raises ShapeError unless `axis` has length 4.
     """
@@ -37,7 +37,7 @@ def inner_product(p: Array, q: Array, *, axis: int = -1) -> Array:
 
 
 def squared_norm(q: Array, *, axis: int = -1) -> Array:
-    """Return |q|² = r² + x² + y² + z², without `axis`. The squares may overflow or underflow.
+    """Return |q|² = q_r² + q_i² + q_j² + q_k², without `axis`. The squares may overflow or underflow.
 
     Raises
     ------

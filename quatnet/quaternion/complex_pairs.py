@@ -1,10 +1,12 @@
 """Hamilton product of quaternions viewed as pairs of complex numbers (Cayley-Dickson construction).
 
-A quaternion r + xi + yj + zk equals a + bj with the complex numbers a = r + xi and b = y + zi. The memory layout
-r, x, y, z is also the memory layout of a, b. Since j c = c* j for every complex number c,
+A quaternion q_r + q_i i + q_j j + q_k k equals a + bj with the complex numbers a = q_r + q_i i and b = q_j + q_k i.
+The memory layout r, i, j, k is also the memory layout of a, b. Since j c = c* j for every complex number c,
 
     (a + bj)(c + dj) = ac + b j d j + a d j + b j c = (ac - b d*) + (ad + b c*) j
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -20,14 +22,14 @@ def pair_product(p: Array, q: Array) -> tuple[Array, Array]:
     return a * c - b * d.conj(), a * d + b * c.conj()
 
 
-def product_as_complex_pairs(p: Array, q: Array, axis: int) -> Array | None:
-    """Return p ⊗ q for large arrays with contiguous components, for which complex arithmetic is faster.
+def product_of_arrays(formula: Callable, p: Array, q: Array, axis: int) -> Array:
+    """Return p ⊗ q, where `formula` returns the components of p ⊗ q for components along axis 0.
 
-    Return None for all other arrays.
+    For large arrays with contiguous components, complex arithmetic is faster than `formula`.
     """
     small = max(p.size, q.size) < 4 * MIN_CHUNKED_SIZE
     if small or on_gpu() or not all(_is_complex_pair(factor, axis) for factor in (p, q)) or p.dtype != q.dtype:
-        return None
+        return apply_chunked(formula, p, q, axis=axis)
     views = (factor.view(COMPLEX[factor.dtype]) for factor in (p, q))
     return apply_chunked(pair_product, *views, contiguous=False).view(p.dtype)
 

@@ -15,7 +15,7 @@ def eight_products(p: Array, q: Array, multiply: Callable[[Array, Array], Array]
 
     With the matrix H = `HADAMARD` and z = ¼ H[(H p)·(H q)], where · is the elementwise product, the components are
 
-        r = 2 p₀q₀ - z₀    i = z₁ - 2 p₃q₂    j = z₂ - 2 p₁q₃    k = z₃ - 2 p₂q₁
+        r = 2 p_r q_r - z_r    i = z_i - 2 p_k q_j    j = z_j - 2 p_i q_k    k = z_k - 2 p_j q_i
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ gradients in quatnet are derived from this function or tested against it.
 
 from ..backend import Array, xp
 from .chunks import apply_chunked, as_quaternion_array
-from .complex_pairs import product_as_complex_pairs
+from .complex_pairs import product_of_arrays
 from .norms import norm_and_direction, vector_norm, zero_to_nan
 
 
@@ -41,19 +41,23 @@ def hamilton_product(p: Array, q: Array, *, axis: int = -1) -> Array:
     array([0., 0., 0., 1.])
     """
     p, q = as_quaternion_array(p, axis), as_quaternion_array(q, axis)
-    result = product_as_complex_pairs(p, q, axis)
-    return apply_chunked(_hamilton_product, p, q, axis=axis) if result is None else result
+    if p.ndim == q.ndim == 1:
+        return xp.stack(_hamilton_product(p, q))
+    return product_of_arrays(_hamilton_product, p, q, axis)
 
 
 def conjugate(q: Array, *, axis: int = -1) -> Array:
-    """Return the conjugate q* = r - xi - yj - zk. Raises ShapeError unless `axis` has length 4."""
+    """Return the conjugate q* = q_r - q_i i - q_j j - q_k k. Raises ShapeError unless `axis` has length 4."""
     q = as_quaternion_array(q, axis)
     signs = xp.where(xp.arange(4), -1, 1).astype(q.dtype)  # a list would be copied from the host to the GPU
     return q * signs.reshape((4,) + (1,) * (q.ndim - 1 - axis % q.ndim))
 
 
 def norm(q: Array, *, axis: int = -1) -> Array:
-    """Return the norm |q| = sqrt(r² + x² + y² + z²), without `axis`. The squares neither overflow nor underflow."""
+    """Return the norm |q| = sqrt(q_r² + q_i² + q_j² + q_k²), without `axis`.
+
+    The squares neither overflow nor underflow. Raises ShapeError unless `axis` has length 4.
+    """
     return apply_chunked(lambda q: vector_norm(q)[None], as_quaternion_array(q, axis), axis=axis).squeeze(axis)
 
 

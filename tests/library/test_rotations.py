@@ -22,14 +22,22 @@ from support.strategies import quaternions, seeds, shapes
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import ConfigError, ShapeError
 from quatnet.quaternion import (
+    align_vectors,
+    angular_velocity,
     conjugate,
     from_axis_angle,
     from_euler,
     from_matrix,
+    from_rotation_vector,
     geodesic_distance,
     hamilton_product,
     inner_product,
+    integrate_angular_velocity,
+    interpolate,
+    isclose,
     mean_rotation,
+    minimal_rotation,
+    nearest_rotation,
     norm,
     power,
     random_rotations,
@@ -40,6 +48,8 @@ from quatnet.quaternion import (
     to_axis_angle,
     to_euler,
     to_matrix,
+    to_rotation_vector,
+    unflip,
 )
 
 PI, H = math.pi, math.sqrt(0.5)
@@ -435,3 +445,167 @@ def test_wrong_shapes_raise():
         mean_rotation(np.ones((0, 4)))
     with pytest.raises(ShapeError, match="sample_axis=0"):
         mean_rotation(np.ones(4))
+
+
+# Rotation vectors, vectors and noisy matrices
+
+
+def to_scipy(q):
+    return Rotation.from_quat(np.roll(asnumpy(q), -1, axis=-1))  # scipy has the order i, j, k, r
+
+
+@given(seeds, shapes)
+def test_rotation_vector_round_trip_and_scipy(seed, shape):
+    v = draw(seed, *shape, 3)
+    q = from_rotation_vector(v)
+    assert_close(norm(q), np.ones(shape))
+    assert_close(rotate(q, v), v)  # the vector is the axis
+    short = v * (3 / (3 + vector_length(v)))  # shorter than half a turn
+    assert_close(to_rotation_vector(from_rotation_vector(short)), short)
+    rows = asnumpy(v).reshape(-1, 3)
+    assert_same_matrices(q.reshape(-1, 4), Rotation.from_rotvec(rows))
+
+
+def assert_same_matrices(q, rotation, atol=1e-9):
+    assert_close(to_matrix(q), rotation.as_matrix(), atol=atol)
+
+
+@given(seeds)
+def test_minimal_rotation_maps_one_direction_to_the_other(seed):
+    v, w = draw(seed, 2, 5, 3)
+    q = minimal_rotation(v, w)
+    assert_close(rotate(q, v) / vector_length(v), w / vector_length(w))
+    # the axis is orthogonal to both vectors, so no rotation about v or w is added
+    axis, angle = to_axis_angle(q)
+    assert_close((axis * v).sum(axis=-1), np.zeros(5))
+    cosine = (v * w).sum(axis=-1) / (vector_length(v) * vector_length(w))[..., 0]
+    assert_close(angle, xp.arccos(cosine), atol=1e-7)
+
+
+def vector_length(v):
+    return xp.sqrt((v**2).sum(axis=-1, keepdims=True))
+
+
+def test_minimal_rotation_of_equal_and_opposite_vectors(rng):
+    v = xp.concatenate([xp.eye(3), draw(rng, 4, 3)])
+    assert_close(minimal_rotation(v, 2 * v), np.tile([1.0, 0, 0, 0], (7, 1)))
+    q = minimal_rotation(v, -3 * v)
+    assert_close(rotate(q, v), -v)
+    assert_close(q[:, 0], np.zeros(7))
+    assert_close(minimal_rotation([1.0, 0, 0], [0.0, 1, 0]), [H, 0, 0, H])
+
+
+@given(seeds)
+def test_nearest_rotation_of_a_noisy_matrix(seed):
+    rng = np.random.default_rng(seed)
+    q = random_rotations(4, rng=rng)
+    assert_close(geodesic_distance(nearest_rotation(to_matrix(q)), q), np.zeros(4), atol=1e-7)
+    matrix = to_matrix(q) + 0.3 * draw(rng, 4, 3, 3)
+    nearest = nearest_rotation(matrix)
+    error = ((to_matrix(nearest) - matrix) ** 2).sum(axis=(-2, -1))
+    for _ in range(20):  # no other rotation is nearer
+        other = hamilton_product(from_rotation_vector(0.1 * draw(rng, 4, 3)), nearest)
+        assert bool((((to_matrix(other) - matrix) ** 2).sum(axis=(-2, -1)) >= error - 1e-12).all())
+
+
+def test_nearest_rotation_of_a_reflection_is_a_rotation():
+    q = nearest_rotation(np.diag([1.0, 1, -0.5]))
+    assert_close(to_matrix(q), np.eye(3))
+    assert np.isnan(asnumpy(nearest_rotation(np.full((3, 3), np.inf)))).all()
+
+
+@given(seeds)
+def test_align_vectors_equals_scipy(seed):
+    rng = np.random.default_rng(seed)
+    q, v, weights = random_rotations((), rng=rng), rng.standard_normal((6, 3)), rng.uniform(0.1, 1, 6)
+    assert_close(geodesic_distance(align_vectors(v, rotate(q, v)), q), 0.0, atol=1e-7)
+    w = asnumpy(rotate(q, v)) + 0.3 * rng.standard_normal((6, 3))
+    assert_same_matrices(align_vectors(v, w, weights), Rotation.align_vectors(w, v, weights=weights)[0])
+    assert align_vectors(np.stack([v, v]), np.stack([w, w])).shape == (2, 4)
+
+
+def test_isclose():
+    q = xp.asarray([[1.0, 2, 3, 4], [1, 2, 3, 4.1], [-1, -2, -3, -4]])
+    assert asnumpy(isclose(q, q[0])).tolist() == [True, False, False]
+    assert asnumpy(isclose(q, q[0], atol=0.2)).tolist() == [True, True, False]
+    assert asnumpy(isclose([np.nan, 0, 0, 0], [np.nan, 0, 0, 0])).tolist() is False
+
+
+# Rotations over time
+
+
+@given(seeds)
+def test_unflip_makes_signs_continuous(seed):
+    rng = np.random.default_rng(seed)
+    q = random_rotations((9, 2), rng=rng)
+    continuous = unflip(q)
+    assert bool((inner_product(continuous[:-1], continuous[1:]) >= 0).all())
+    assert_close(continuous[0], q[0])
+    assert_close(xp.abs(inner_product(q, continuous)), np.ones((9, 2)))  # q or -q
+    signs = xp.asarray(rng.choice([-1.0, 1.0], (9, 2, 1)))
+    assert_close(unflip(q * signs), continuous * signs[0])
+
+
+@given(seeds)
+def test_integral_of_the_angular_velocity(seed):
+    rng = np.random.default_rng(seed)
+    times = np.cumsum(rng.uniform(0.1, 1, 7))
+    q = unflip(random_rotations((7, 2), rng=rng))
+    velocity = angular_velocity(q, times)
+    assert velocity.shape == (6, 2, 3)
+    assert_close(integrate_angular_velocity(velocity, times, q[0]), q)
+
+
+def test_angular_velocity_of_a_uniform_rotation():
+    # 3 rad/s about z: the sign and the frame are those of scipy's rotation vectors of q_{n+1} q_n*
+    times = np.array([0.0, 0.2, 0.5])
+    start = from_rotation_vector([1.0, 0, 0])
+    q = hamilton_product(from_rotation_vector(times[:, None] * np.array([0, 0, 3.0])), start)
+    assert_close(angular_velocity(q, times), [[0, 0, 3], [0, 0, 3]])
+    assert_close(
+        (to_scipy(q[1:]) * to_scipy(q[:-1]).inv()).as_rotvec() / np.diff(times)[:, None], angular_velocity(q, times)
+    )
+    assert_close(angular_velocity(-q, times), angular_velocity(q, times))
+
+
+@pytest.mark.parametrize("method", ["slerp", "squad"])
+def test_interpolation_reaches_the_samples_and_keeps_uniform_rotation(rng, method):
+    times = np.array([0.0, 1, 2, 3, 4])
+    q = random_rotations((5, 2), rng=rng)
+    assert_close(geodesic_distance(interpolate(q, times, times, method=method), q), np.zeros((5, 2)), atol=1e-7)
+    uniform = from_rotation_vector(times[:, None] * np.array([0, 0, 0.5]))
+    middle = np.array([0.25, 1.5, 3.9])
+    expected = from_rotation_vector(middle[:, None] * np.array([0, 0, 0.5]))
+    if method == "slerp":
+        assert_close(interpolate(uniform, times, middle), expected)
+        with np.errstate(all="ignore"):
+            assert_close(interpolate(uniform, times, np.array([5.0])), from_rotation_vector([[0, 0, 2.5]]))
+    else:
+        inner = np.array([1.25, 1.5, 2.9])  # squad is uniform away from the ends
+        expected = from_rotation_vector(inner[:, None] * np.array([0, 0, 0.5]))
+        assert_close(interpolate(uniform, times, inner, method=method), expected)
+
+
+def test_slerp_over_time_equals_scipy(rng):
+    from scipy.spatial.transform import Slerp
+
+    times, new_times = np.array([0.0, 0.5, 2.0, 2.25]), np.linspace(0, 2.25, 11)
+    q = random_rotations(4, rng=rng)
+    expected = Slerp(times, to_scipy(q))(new_times)
+    assert_same_matrices(interpolate(q, times, new_times), expected)
+
+
+@pytest.mark.parametrize("times", [[0.0, 1], [0.0, 1, 1], [2.0, 1, 0], [[0.0, 1, 2]]])
+def test_times_that_do_not_increase_raise(times):
+    q = np.eye(4)[:3]
+    for call in (
+        lambda: angular_velocity(q, times),
+        lambda: interpolate(q, times, [0.5]),
+        lambda: integrate_angular_velocity(np.ones((2, 3)), times, q[0]),
+    ):
+        with pytest.raises(ShapeError, match="increasing times"):
+            call()
+    with pytest.raises(ConfigError, match="slerp or squad"):
+        interpolate(q, [0, 1, 2], [0.5], method="linear")
+    with pytest.raises(ShapeError, match="equal shape"):
+        align_vectors(np.ones((2, 3)), np.ones((3, 3)))

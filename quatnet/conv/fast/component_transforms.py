@@ -1,7 +1,7 @@
 """Matrices of the Hamilton product with eight real products, as in `quaternion.eight_products`.
 
 A quaternion has eight transformed components. The first four are signed sums of the four components. The last four are
-the components, in the order of the factors in p₀q₀, p₃q₂, p₁q₃, p₂q₁. The product · is elementwise:
+the components, in the order of the factors in p_r q_r, p_k q_j, p_i q_k, p_j q_i. The product · is elementwise:
 
     p ⊗ q = OUTPUT_MATRIX [(LEFT_MATRIX p) · (RIGHT_MATRIX q)]
 

@@ -1,0 +1,90 @@
+"""Rotation vectors, and rotations determined by vectors or by matrices that are only approximately rotations."""
+
+import numpy as np
+
+from ..backend import Array, xp
+from ..checks import as_array
+from ..errors import ShapeError
+from .chunks import apply_chunked, as_matrix_array, as_quaternion_array, as_vector_array, broadcast_shape
+from .functions import exp
+from .norms import norm_and_direction, unit_vector, vector_norm
+from .product import norm
+from .rotation import _cross, from_matrix, to_axis_angle
+
+
+def isclose(p: Array, q: Array, *, rtol: float = 1e-5, atol: float = 1e-8, axis: int = -1) -> Array:
+    """Return whether |p - q| <= atol + rtol |q|, without `axis`. The other axes broadcast. q and -q are not close.
+
+    Raises ShapeError unless `axis` has length 4. For rotations, use `geodesic_distance`.
+    """
+    p, q = as_quaternion_array(p, axis), as_quaternion_array(q, axis)
+    broadcast_shape(p.shape, q.shape)
+    return norm(p - q, axis=axis) <= atol + rtol * norm(q, axis=axis)
+
+
+def from_rotation_vector(vector: Array, *, axis: int = -1) -> Array:
+    """Return e^(v/2), the unit quaternion of the rotation by |v| rad about v = `vector`, of length 3 along `axis`."""
+
+    def formula(v: Array) -> Array:
+        return exp(xp.stack([xp.zeros_like(v[0]), *(v / 2)]), axis=0)
+
+    return apply_chunked(formula, as_vector_array(vector, axis), axis=axis)
+
+
+def to_rotation_vector(q: Array, *, axis: int = -1) -> Array:
+    """Return the vector θu with length 3 along `axis`, for the axis u and the angle θ in [0, π] of `to_axis_angle`."""
+    direction, angle = to_axis_angle(q, axis=axis)
+    return direction * xp.expand_dims(angle, axis)
+
+
+def minimal_rotation(v: Array, w: Array, *, axis: int = -1) -> Array:
+    """Return the unit quaternion of the rotation by the smallest angle from the direction of v to that of w.
+
+    The axis of the rotation is v × w. For opposite vectors, it is one of the vectors orthogonal to v. The result is nan
+    for a vector of 0. Raises ShapeError unless `axis` has length 3. The other axes broadcast.
+    """
+
+    def formula(v: Array, w: Array) -> tuple[Array, ...]:
+        a, b = unit_vector(v), unit_vector(w)
+        normal, zero = _cross(a, b), xp.zeros_like(a[0])
+        orthogonal = xp.where(xp.abs(a[0]) < 0.6, xp.stack([zero, a[2], -a[1]]), xp.stack([-a[2], zero, a[0]]))
+        opposite = (vector_norm(normal) < 8 * xp.finfo(normal.dtype).eps) & ((a * b).sum(axis=0) < 0)
+        direction = norm_and_direction(xp.where(opposite, orthogonal, normal))[1]
+        return vector_norm(a + b) / 2, *(direction * (vector_norm(a - b) / 2))
+
+    return apply_chunked(formula, as_vector_array(v, axis), as_vector_array(w, axis), axis=axis)
+
+
+def nearest_rotation(matrix: Array, *, axis: int = -2) -> Array:
+    """Return the quaternion, as `from_matrix`, of the rotation matrix R with the smallest Σ (R - M)² for M = `matrix`.
+
+    With the singular value decomposition M = U S Vᵀ, R = U diag(1, 1, ±1) Vᵀ with determinant 1. The result is nan for
+    a matrix with entries that are not finite. Raises ShapeError unless the matrices are 3x3.
+
+    Source: W. Kabsch, 1976.
+    """
+    m, ndim = as_matrix_array(matrix, axis, 3), as_array(matrix).ndim
+    finite = xp.isfinite(m).all(axis=(-2, -1), keepdims=True)
+    u, _, vt = xp.linalg.svd(xp.where(finite, m, 0).astype(np.float64))
+    signs = xp.where(xp.arange(3) < 2, 1, xp.linalg.det(u @ vt)[..., None])
+    rotation = xp.where(finite, (u * signs[..., None, :]) @ vt, np.nan)
+    return xp.moveaxis(from_matrix(rotation.astype(m.dtype)), -1, axis % ndim)
+
+
+def align_vectors(v: Array, w: Array, weights: Array | None = None) -> Array:
+    """Return the quaternion (..., 4) of the rotation R with the smallest Σ weight_n |w_n - R v_n|² (Wahba's problem).
+
+    Parameters
+    ----------
+    v, w : vectors of equal shape (..., N, 3)
+    weights : numbers (..., N); equal weights by default
+
+    Raises ShapeError for other shapes. Source: F. L. Markley, 1988.
+    """
+    v, w = as_vector_array(v, -1), as_vector_array(w, -1)
+    scale = xp.ones(v.shape[:-1], v.dtype) if weights is None else as_array(weights)
+    if v.ndim < 2 or v.shape != w.shape or scale.shape != v.shape[:-1]:
+        raise ShapeError(
+            f"expected v and w of equal shape (..., N, 3) and weights (..., N), got {v.shape}, {w.shape}, {scale.shape}"
+        )
+    return nearest_rotation(xp.swapaxes(w * scale[..., None], -2, -1) @ v)

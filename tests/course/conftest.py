@@ -1,0 +1,87 @@
+"""Fixtures of the course: every function of the exercises by its name.
+
+A function is that of quatnet, or that of the file given with --implementation. A failure then explains the mistake in
+a few lines in place of a traceback.
+"""
+
+import pytest
+from hypothesis import Phase, settings
+from support.exercises.explain import explain, hint_lines
+from support.exercises.library import LIBRARY
+from support.exercises.loading import ExerciseError, chapter_of, learner_functions, load
+
+CALLS = pytest.StashKey[list]()
+MODULE = pytest.StashKey[object]()
+SHOWN = pytest.StashKey[dict]()
+
+
+def pytest_configure(config):
+    path = config.getoption("implementation", None)
+    if path is None:
+        return
+    try:
+        config.stash[MODULE] = load(path)
+    except ExerciseError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[CALLS], config.stash[SHOWN] = [], {}
+    config.option.reportchars = ""
+    options = {"phases": (Phase.explicit, Phase.generate), "database": None, "derandomize": True}
+    settings.register_profile("learner", max_examples=20, deadline=None, **options)
+    settings.load_profile("learner")
+
+
+def pytest_runtest_setup(item):
+    if MODULE in item.config.stash:
+        item.config.stash[CALLS].clear()
+
+
+@pytest.fixture(scope="module")
+def functions(request):
+    """Return the functions of the chapter of a test module."""
+    chapter, stash = chapter_of(request.path), request.config.stash
+    if MODULE not in stash:
+        return LIBRARY[chapter]
+    return learner_functions(chapter, stash[MODULE], stash[CALLS])
+
+
+def _fixture(name):
+    @pytest.fixture(scope="module", name=name)
+    def fixture(functions):
+        return functions[name]
+
+    return fixture
+
+
+for _name in {name for chapter in LIBRARY.values() for name in chapter}:
+    globals()[f"_{_name}"] = _fixture(_name)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if MODULE in item.config.stash and call.excinfo is not None and report.failed:
+        report.longrepr = _explanation(item, call.excinfo.value)
+
+
+def _explanation(item, error):
+    """Return the explanation of a failure. A mistake in a function is explained once."""
+    chapter, config = chapter_of(item.path), item.config
+    hints = config.getoption("hints")
+    try:
+        lines = explain(chapter, config.stash[CALLS], hints)
+    except Exception:  # a result of an unexpected type, which cannot be compared
+        lines = None
+    if lines is None:
+        lines = _lines_of(chapter, error, hints)
+    key = lines[1] if lines[1:] and lines[1].startswith("The mistake") else lines[0].split("(")[0]
+    first = config.stash[SHOWN].setdefault(key, item.name)
+    return "\n".join(lines) if first == item.name else f"the same as in {first}"
+
+
+def _lines_of(chapter, error, hints):
+    """Return the explanation of an exception, for a test without a wrong result."""
+    text = str(error).strip()
+    if not isinstance(error, ExerciseError):
+        return [f"{type(error).__name__}: " + "\n".join(text.splitlines()[:8])]
+    name = next((name for name in LIBRARY[chapter] if text.startswith(name)), None)
+    return [text, *hint_lines(chapter, name, hints)] if name else [text]

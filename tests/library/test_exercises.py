@@ -1,0 +1,166 @@
+"""Tests of the exercises: wrong solutions fail in the course tests, with a message that names the mistake."""
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import Phase, settings
+from support.exercises.explain import explain, mistakes, reference
+from support.exercises.library import LIBRARY
+from support.exercises.loading import COURSE, ExerciseError, exercise_file, learner_functions, load
+from support.exercises.running import first_failure
+
+from quatnet.backend import on_gpu
+
+pytestmark = pytest.mark.skipif(on_gpu(), reason="the plain solutions compute with NumPy")
+CHAPTERS = sorted(LIBRARY)
+MISTAKES = [(chapter, message) for chapter in CHAPTERS for message in mistakes(chapter)]
+
+
+@pytest.fixture(autouse=True)
+def few_examples():
+    profile = settings.get_current_profile_name()
+    options = {"deadline": None, "derandomize": True, "database": None, "phases": (Phase.explicit, Phase.generate)}
+    settings.register_profile("wrong solutions", max_examples=5, **options)
+    settings.load_profile("wrong solutions")
+    yield
+    settings.load_profile(profile)
+
+
+def run(chapter, functions):
+    """Run a course test against functions. Return the failure and its explanation."""
+    calls = []
+    module = SimpleNamespace(__name__=functions["__name__"], **{name: functions[name] for name in LIBRARY[chapter]})
+    failure = first_failure(chapter, learner_functions(chapter, module, calls))
+    return failure, failure and explain(chapter, calls)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_plain_solution_passes(chapter):
+    functions = vars(reference(chapter))
+    assert run(chapter, functions)[0] is None
+
+
+@pytest.mark.parametrize(("chapter", "message"), MISTAKES, ids=[f"{c[:2]}: {m}" for c, m in MISTAKES])
+def test_mistake_is_detected_and_named(chapter, message):
+    failure, explanation = run(chapter, mistakes(chapter)[message].functions)
+    assert failure is not None, "the course test passes"
+    assert explanation is not None, f"no wrong call before {failure}"
+    assert any(message in line for line in explanation), explanation
+
+
+# The files of a chapter
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_exercise_file_of_a_chapter(chapter):
+    path = exercise_file(chapter)
+    module = load(path)
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 60
+    assert f"Exercise {int(chapter[:2])}:" in module.__doc__
+    assert f"tests/course/test_{chapter}.py" in module.__doc__
+    for name, function in LIBRARY[chapter].items():
+        assert list(inspect.signature(getattr(module, name)).parameters) == list(inspect.signature(function).parameters)
+        assert (COURSE.parents[1] / function.source.split(" in ")[1]).is_file()
+    assert set(reference(chapter).HINTS) == LIBRARY[chapter].keys()
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_unwritten_exercise_fails_in_one_line(chapter):
+    failure = first_failure(chapter, learner_functions(chapter, load(exercise_file(chapter)), []))
+    assert re.fullmatch(r"\w+ is not written yet: replace `raise NotImplementedError`", str(failure[1]))
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_course_test_of_a_chapter(chapter):
+    text = (COURSE / f"test_{chapter}.py").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 205
+    if int(chapter[:2]) <= 3:
+        assert not re.search(r"\b(xp|asnumpy|support)\b", text)
+
+
+def test_numbers_and_titles_of_chapters_tests_and_exercises_are_equal():
+    docs = [path.stem for path in (COURSE.parents[1] / "docs").glob("[01][0-9]-*.md")]
+    for chapter in docs:
+        number, title = chapter.split("-", 1)
+        assert f"{number}_{title.removeprefix('the-').replace('-', '_')}" in CHAPTERS
+    assert [path.stem.removeprefix("test_") for path in sorted(COURSE.glob("test_*.py"))] == CHAPTERS
+    assert [int(chapter[:2]) for chapter in CHAPTERS] == list(range(1, 17))
+
+
+# The option --implementation
+
+
+def learn(tmp_path, text, *options, chapter="01_quaternions"):
+    """Return the output of pytest for a learner's file."""
+    path = tmp_path / "my_functions.py"
+    path.write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/course/test_{chapter}.py"]
+    command += ["--implementation", str(path), *options]
+    return subprocess.run(command, capture_output=True, text=True, cwd=COURSE.parents[1]).stdout
+
+
+def test_wrong_sign_is_explained_with_hints(tmp_path):
+    text = Path(reference("01_quaternions").__file__).read_text(encoding="utf-8").partition("\nMISTAKES")[0]
+    output = learn(tmp_path, text.replace("+ pi * qj", "- pi * qj"), "--hints", "2")
+    assert "hamilton_product(i, j) is -k, expected k." in output
+    assert "the coefficient of k in i·j has the wrong sign" in output
+    assert "Hint 2 of 4" in output
+    assert "Hint 3 of 4" not in output
+    assert "Traceback" not in output
+    assert len(output.splitlines()) < 60
+
+
+def test_file_with_one_function_uses_the_others_of_quatnet(tmp_path):
+    output = learn(tmp_path, "def conjugate(q):\n    return [q[0], -q[1], -q[2], -q[3]]\n")
+    assert re.search(r"\d+ passed", output)
+    assert "failed" not in output
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def norm(q)", "line 1: expected ':'"),
+        ("import missing_package", "cannot be imported: ModuleNotFoundError"),
+        ("x = 1 / 0", "ZeroDivisionError: division by zero (my_functions.py, line 1)"),
+    ],
+)
+def test_file_that_cannot_be_imported(tmp_path, text, message):
+    path = tmp_path / "my_functions.py"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ExerciseError, match=re.escape(message)) as error:
+        load(path)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(ExerciseError, match="there is no file"):
+        load(tmp_path / "missing.py")
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("def norm(a, b): return 1", "expected the parameters norm(q), got norm(a, b)"),
+        ("def norm(q): pass", "norm: expected a number, got no result (is a `return` missing?)"),
+        ("def norm(q): return q", "norm: expected a number, got shape (4,)"),
+        ("def norm(q): return 'long'", "norm: expected a number, got str"),
+        (
+            "def norm(q): return q.length",
+            "norm raised AttributeError: 'numpy.ndarray' object has no attribute 'length'",
+        ),
+        ("def norm(q):\n    q *= q\n    return sum(q) ** 0.5", "norm changes its arguments"),
+        ("def length(q): return 1", "defines none of hamilton_product, conjugate, norm, inverse"),
+    ],
+)
+def test_function_that_does_not_return_a_result(tmp_path, function, message):
+    path = tmp_path / "my_functions.py"
+    path.write_text(function, encoding="utf-8")
+    with pytest.raises(ExerciseError, match=re.escape(message)) as error:
+        learner_functions("01_quaternions", load(path), [])["norm"](np.array([1.0, 2, 3, 4]))
+    assert "\n" not in str(error.value)

@@ -1,0 +1,181 @@
+"""The functions that a course test runs against: those of quatnet, or those of the learner's file."""
+
+import copy
+import importlib.util
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .library import LIBRARY
+
+COURSE = Path(__file__).resolve().parents[2] / "course"
+
+
+class ExerciseError(AssertionError):
+    """A failure with an explanation for the learner, which is printed in place of the traceback.
+
+    `original` is the text of the exception of the learner's function.
+    """
+
+    original: str
+
+
+@dataclass
+class Call:
+    """One call of a function: copies of the arguments, and of the result or the exception."""
+
+    function: Callable
+    name: str
+    args: tuple
+    result: Any
+
+
+def chapter_of(path: str | Path) -> str:
+    """Return the number and title of a chapter, such as 01_quaternions, for the path of a test module."""
+    return Path(path).stem.removeprefix("test_")
+
+
+def exercise_file(chapter: str) -> Path:
+    return COURSE / "exercises" / f"exercise_{chapter}.py"
+
+
+def load(path: str | Path) -> ModuleType:
+    """Return the module of the learner's file. Raises ExerciseError if the file cannot be imported."""
+    path = Path(path)
+    if not path.is_file():
+        raise ExerciseError(f"--implementation: there is no file {path}; copy one from tests/course/exercises")
+    spec = importlib.util.spec_from_file_location(re.sub(r"\W", "_", path.stem), path)
+    if spec is None:
+        raise ExerciseError(f"--implementation: expected a Python file, got {path}")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise ExerciseError(f"{path}, line {error.lineno}: {error.msg}: {(error.text or '').strip()}") from None
+    except Exception as error:
+        raise ExerciseError(f"{path} cannot be imported: {describe_error(error, path)}") from None
+    return module
+
+
+def describe_error(error: Exception, path: str | Path) -> str:
+    """Return the type, the message and the line of an exception in the learner's file."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f"{type(error).__name__}: {error}" + (f" ({Path(path).name}, line {lines[-1]})" if lines else "")
+
+
+def learner_functions(chapter: str, module: Any, calls: list[Call]) -> dict[str, Callable]:
+    """Return the functions of a chapter: those of `module`, and those of quatnet for names that `module` lacks.
+
+    Every call of a function of `module` is appended to `calls`. Raises ExerciseError if `module` defines none of the
+    functions of the chapter.
+    """
+    library = LIBRARY[chapter]
+    own = {name: getattr(module, name) for name in library if callable(getattr(module, name, None))}
+    own = {name: function for name, function in own.items() if getattr(function, "__module__", "") == module.__name__}
+    if not own:
+        path = getattr(module, "__file__", module.__name__)
+        raise ExerciseError(f"{path} defines none of {', '.join(library)}; copy {exercise_file(chapter).name}")
+    return library | {name: _recorded(name, function, library[name], calls) for name, function in own.items()}
+
+
+def _recorded(name: str, function: Callable, expected: Callable, calls: list[Call]) -> Callable:
+    path = function.__code__.co_filename if hasattr(function, "__code__") else ""
+
+    def recorded(*args: Any) -> Any:
+        _check_signature(name, function, expected)
+        before = copy.deepcopy(args)
+        try:
+            result = function(*args)
+        except NotImplementedError:
+            raise ExerciseError(f"{name} is not written yet: replace `raise NotImplementedError`") from None
+        except Exception as error:
+            shapes = ", ".join(str(np.shape(arg)) for arg in before if not callable(arg))
+            message = f"{name} raised {describe_error(error, path)}; the shapes of the arguments are {shapes}"
+            failure = ExerciseError(message)
+            failure.original = repr(error)
+            calls.append(Call(function, name, before, failure))
+            raise failure from None
+        if not equal(before, args, exact=True):
+            raise ExerciseError(f"{name} changes its arguments: compute new arrays, without += or out=")
+        right = expected(*copy.deepcopy(before))
+        result = like(result, right)
+        calls.append(Call(function, name, before, copy.deepcopy(result)))
+        if structure(result) != structure(right):
+            raise ExerciseError(f"{name}: expected {structure(right)}, got {structure(result)}")
+        return result
+
+    return recorded
+
+
+def _check_signature(name: str, function: Callable, expected: Callable) -> None:
+    right = inspect.signature(expected)
+    try:
+        inspect.signature(function).bind(*right.parameters)
+    except TypeError:
+        got = inspect.signature(function)
+        raise ExerciseError(f"expected the parameters {name}{right}, got {name}{got}") from None
+
+
+def like(result: Any, right: Any) -> Any:
+    """Return the result with lists and numbers converted to arrays where quatnet returns arrays."""
+    if isinstance(right, Mapping):
+        return (
+            {key: like(result[key], right[key]) if key in right else result[key] for key in result}
+            if isinstance(result, Mapping)
+            else result
+        )
+    if isinstance(right, tuple):
+        if isinstance(result, tuple | list) and len(result) == len(right):
+            return tuple(map(like, result, right))
+        return result
+    if isinstance(right, np.ndarray | np.number | float) and result is not None:
+        try:
+            return np.asarray(result, dtype=float if np.asarray(right).dtype.kind == "f" else None)
+        except (TypeError, ValueError):
+            return result
+    return result
+
+
+def structure(value: Any) -> str:
+    """Return a description of the type and shape of a result."""
+    if value is None:
+        return "no result (is a `return` missing?)"
+    if isinstance(value, np.ndarray | np.number | float | int) and not isinstance(value, bool):
+        return f"shape {np.shape(value)}" if np.shape(value) else "a number"
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)}: " + ", ".join(map(structure, value))
+    if isinstance(value, Mapping):
+        return "a dict of " + ", ".join(sorted(map(str, value)))
+    return type(value).__name__
+
+
+def _error_text(error: Exception) -> str:
+    return getattr(error, "original", repr(error))
+
+
+def equal(a: Any, b: Any, *, exact: bool = False) -> bool:
+    """Return whether two results are equal, up to rounding unless `exact`."""
+    if isinstance(a, Exception) or isinstance(b, Exception):
+        return isinstance(a, Exception) and isinstance(b, Exception) and _error_text(a) == _error_text(b)
+    if isinstance(a, tuple | list) and isinstance(b, tuple | list):
+        return len(a) == len(b) and all(equal(x, y, exact=exact) for x, y in zip(a, b, strict=True))
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(equal(a[key], b[key], exact=exact) for key in a)
+    if callable(a) or callable(b):
+        return True
+    try:
+        a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    except (TypeError, ValueError):
+        return type(a) is type(b) and bool(np.all(a == b)) if isinstance(a, str | bool | type(None)) else True
+    if a.shape != b.shape:
+        return False
+    return bool(np.allclose(a, b, rtol=0 if exact else 1e-6, atol=0 if exact else 1e-8, equal_nan=True))
