@@ -23,7 +23,7 @@ def matrix(axes, numbers: np.ndarray, above: str, left: str, title: str) -> None
 
 
 def draw() -> Figure:
-    figure = Figure(figsize=(10, 3.9), layout="constrained")
+    figure = Figure(figsize=(8.4, 3.4), layout="constrained")
     forward, back, conjugated = figure.subplots(1, 3)
     matrix(forward, right_matrix(Q), "$p_%s$", "$y_%s$", "forward: $y = R(q)\\, p$")
     matrix(back, right_matrix(Q).T, "$g_%s$", PARTIAL, "backward: $∂L/∂p = R(q)^T g$")

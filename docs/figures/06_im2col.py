@@ -30,7 +30,7 @@ def draw() -> Figure:
     rows, back_rows = im2col(IMAGE, (2, 2)).reshape(4, 4), GRADIENT @ KERNEL.T
     image_gradient = col2im(back_rows.reshape(1, 2, 2, 4), IMAGE.shape, (2, 2))
 
-    figure = Figure(figsize=(10, 6), layout="constrained")
+    figure = Figure(figsize=(8.4, 5.6), layout="constrained")
     forward, back = figure.subplots(2, 4, width_ratios=[3, 4, 1.5, 2])
     table(forward[0], IMAGE[0, :, :, 0], first, "image x, first\npatch colored")
     table(forward[1], rows, by_row, "im2col(x): one row\nper patch")

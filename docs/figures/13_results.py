@@ -35,20 +35,21 @@ SERIES = {  # label -> rows, marker, color, face color, factor on x that keeps e
 
 
 def draw() -> Figure:
-    figure = Figure(figsize=(12, 4.6), layout="constrained")
+    figure = Figure(figsize=(9, 4.8), layout="constrained")
     axes = figure.subplots(1, len(COSTS), sharey=True)
     for number, (axis, (label, ticks)) in enumerate(zip(axes, COSTS.items(), strict=True)):
         for name, (rows, marker, color, face, factor) in SERIES.items():
             style = {"marker": marker, "color": color, "markerfacecolor": face, "label": name}
             _draw_points(axis, rows, number, factor, style)
-        axis.set(xscale="log", xlabel=label)
+        axis.set(xscale="log")
+        axis.set_xlabel(label, fontsize=10)
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.xaxis.set_minor_locator(NullLocator())
         axis.xaxis.set_major_locator(FixedLocator(ticks))
         axis.margins(x=0.1)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("accuracy on ESC-10 (%)")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=10)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=10)
     return figure
 
 

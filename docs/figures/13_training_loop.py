@@ -30,7 +30,7 @@ def path(make) -> tuple[np.ndarray, list[float]]:
 
 
 def draw() -> Figure:
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    figure = Figure(figsize=(8.6, 3.5), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     x, y = np.meshgrid(np.linspace(-4.5, 2.5, 80), np.linspace(-2, 2, 60))
     left.contour(x, y, (x**2 + 100 * y**2) / 2, levels=[0.5, 2, 8, 30, 100], colors="0.75", linewidths=0.8)

@@ -22,7 +22,7 @@ DATASETS = {"esc10": "ESC-10", "ravdess": "RAVDESS", "esc50": "ESC-50"}
 
 
 def draw() -> Figure:
-    figure = Figure(figsize=(11, 0.34 * len(ROWS) + 1), layout="constrained")
+    figure = Figure(figsize=(9.5, 0.34 * len(ROWS) + 1), layout="constrained")
     axes = figure.subplots(1, len(DATASETS), sharey=True)
     for axis, (dataset, title) in zip(axes, DATASETS.items(), strict=True):
         rows = [(f"{dataset}/{row}", f"{dataset}/{REFERENCE}") for row in ROWS]

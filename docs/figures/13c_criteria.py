@@ -15,11 +15,12 @@ TITLES = {
 
 
 def draw() -> Figure:
-    figure = Figure(figsize=(12, 3.2), layout="constrained")
+    figure = Figure(figsize=(9.5, 3.2), layout="constrained")
     axes = figure.subplots(1, len(PRUNE_TARGETS), sharey=True)
     for axis, target in zip(axes, PRUNE_TARGETS, strict=True):
         rows = [(f"{PRUNED}-{name}-{target}", f"{PRUNED}-random-{target}") for name in NAMES]
         forest(axis, rows, ["#009E73"] * len(rows), limit=5)
-        axis.set(title=TITLES[target], xlabel="difference to random (points)")
+        axis.set_title(TITLES[target], fontsize=10)
+    figure.supxlabel("difference to random (points)", fontsize=11)
     axes[0].set_yticks(range(len(NAMES)), [name.replace("_", " ") for name in NAMES])
     return figure

@@ -29,7 +29,7 @@ def draw() -> Figure:
         "QuaternionBatchNorm": nn.QuaternionBatchNorm(4),
         "WhiteningBatchNorm": nn.WhiteningBatchNorm(4),
     }
-    figure = Figure(figsize=(10, 5.6), layout="constrained")
+    figure = Figure(figsize=(8.6, 5.2), layout="constrained")
     top, bottom = figure.subplots(2, 4)
     panels = {"input": x} | {name: layer(Tensor(x), train=True).data for name, layer in layers.items()}
     for axes, (name, y) in zip(top, panels.items(), strict=True):

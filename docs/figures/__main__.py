@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import matplotlib
+from dark import with_dark_theme
 
 HERE = Path(__file__).parent
 STYLE = {"svg.hashsalt": "quatnet", "svg.fonttype": "path", "font.size": 11, "savefig.facecolor": "white"}
@@ -23,12 +24,13 @@ def save(script: Path, folder: Path) -> Path:
     path = folder / f"{script.stem.replace('_', '-')}.svg"
     with matplotlib.rc_context(STYLE):
         runpy.run_path(str(script))["draw"]().savefig(path, bbox_inches="tight", metadata={"Date": None})
+    path.write_text(with_dark_theme(path.read_text(encoding="utf-8")), encoding="utf-8")
     return path
 
 
-def texts(path: Path) -> list[str]:
-    """Return all texts of a figure. matplotlib writes each text as a comment next to its glyph outlines."""
-    return re.findall(r"<!-- (.*?) -->", path.read_text(encoding="utf-8"), re.DOTALL)
+def texts(path: Path) -> list[tuple[str, str]]:
+    """Return all texts of a figure, which matplotlib writes as comments next to their outlines, and the dark theme."""
+    return re.findall(r"<!-- (.*?) -->|(prefers-color-scheme)", path.read_text(encoding="utf-8"), re.DOTALL)
 
 
 def is_stale(script: Path) -> bool:

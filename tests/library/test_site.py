@@ -1,0 +1,39 @@
+"""The chapters as notebooks, and the words that readers search for."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+CHAPTERS = sorted(DOCS.glob("[0-9][0-9]-*.md"))
+CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PACKAGES = {"quatnet", "numpy", "scipy", "matplotlib"}  # of quatnet-numpy[examples]
+
+
+def imported(code: str) -> set[str]:
+    nodes = list(ast.walk(ast.parse(code)))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_chapters_import_only_packages_of_the_examples(path):
+    code = "\n".join(CODE.findall(path.read_text(encoding="utf-8")))
+    assert code
+    assert imported(code) <= PACKAGES | sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_chapters_have_a_figure(path):
+    figures = re.findall(r"^!\[(.+)\]\((figures/.*\.svg)\)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert figures
+    assert all((DOCS / name).exists() for _, name in figures)
+
+
+@pytest.mark.parametrize("word", ["autograd", "backpropagation", "overfitting", "deploy", "gpu"])
+def test_search_words_occur_in_a_page(word):
+    assert any(re.search(rf"\b{word}", path.read_text(encoding="utf-8").lower()) for path in DOCS.glob("*.md"))
