@@ -33,6 +33,7 @@ PRELOADED = (
     "hypothesis.extra.numpy",
     "hypothesis.extra.pytestplugin",
 )
+DETECTING: dict[str, None] = {}  # tests that have detected a mutant, in the order of the latest detection
 OPTIONS = ("-x", "-q", "-rfE", "--tb=line", "-m", "not parity", "-p", "no:cacheprovider", "--hypothesis-profile=few")
 
 
@@ -62,9 +63,17 @@ def run_tests(tests: str, mutant: Mutant | None) -> None:
 
     SourceFileLoader.get_code = get_code
     signal.alarm(TIMEOUT_SECONDS)
-    code = pytest.main([*OPTIONS, *test_files(tests)])
+    code = pytest.main([*OPTIONS, *test_files(tests)], plugins=[DetectingTestsFirst()])
     sys.stdout.flush()
     os._exit(code)
+
+
+class DetectingTestsFirst:
+    """Pytest plugin that runs the tests that have detected other mutants first, the latest first."""
+
+    def pytest_collection_modifyitems(self, items: list) -> None:
+        latest = {test: rank for rank, test in enumerate(DETECTING)}
+        items.sort(key=lambda item: -latest.get(item.nodeid.removeprefix("tests/"), -1))
 
 
 def start(tests: str, mutant: Mutant | None, output: Path) -> int:
@@ -116,6 +125,8 @@ def survivors(jobs: list[Job]) -> Iterator[Mutant]:
     """Test each mutant, print a line about it, and yield it if no test failed."""
     for _, mutant, status, output in run_jobs(jobs):
         test = detected_by(status, output)
+        DETECTING.pop(test, None)
+        DETECTING[test] = None
         show(mutant, test or EQUIVALENT.get(key(mutant), "NOT DETECTED"))
         if not test:
             yield mutant

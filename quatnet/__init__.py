@@ -13,8 +13,8 @@ from .threads import thread_count
 
 __version__ = "0.1.0"
 PACKAGES = (
-    "audio", "datasets", "distill", "graph", "models", "nn", "optim", "plots", "profile", "prune", "quaternion",
-    "training",
+    "audio", "datasets", "detection", "distill", "graph", "models", "nn", "optim", "plots", "profile", "prune",
+    "quaternion", "training",
 )  # fmt: skip
 __all__ = ["Tensor", "gradcheck", "no_grad", "ops", "thread_count"]
 
@@ -22,10 +22,12 @@ __all__ = ["Tensor", "gradcheck", "no_grad", "ops", "thread_count"]
 def __getattr__(name: str) -> Any:
     if name == "compile":
         return import_module(".graph", __name__).compile
+    if name == "Classifier":
+        return import_module(".classifier", __name__).Classifier
     if name in PACKAGES:
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *PACKAGES, "compile"})
+    return sorted({*globals(), *PACKAGES, "Classifier", "compile"})

@@ -1,8 +1,6 @@
-"""`python -m quatnet COMMAND`; see `quatnet.cli.main`."""
-
-import sys
+"""`python -m quatnet COMMAND`, the same as `quatnet COMMAND`; see `quatnet.cli.main`."""
 
 from .cli.main import main
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -74,9 +74,9 @@ def _colors(component: np.ndarray, unit: str) -> dict[str, Any]:
 
 def training_curves(rows: Rows, path: PathLike, *, metric: str = "accuracy") -> None:
     """Draw the training loss and the test metric of all networks after each epoch."""
+    figure = _figure(11, 4.2)
     from matplotlib.ticker import MaxNLocator
 
-    figure = _figure(11, 4.2)
     left, right = figure.subplots(1, 2)
     for row, marker in zip(rows, MARKERS, strict=False):
         epochs, style = range(1, len(row["history"]) + 1), {"marker": marker, "markersize": 5, "alpha": 0.7}
@@ -93,9 +93,9 @@ def training_curves(rows: Rows, path: PathLike, *, metric: str = "accuracy") -> 
 
 def accuracy_against_cost(rows: Rows, path: PathLike, *, metric: str = "accuracy") -> None:
     """Draw the metric of all networks against the multiplications of one clip, and against the parameters."""
+    figure = _figure(11, 4.2)
     from matplotlib.ticker import LogFormatter
 
-    figure = _figure(11, 4.2)
     axes = figure.subplots(1, 2, sharey=True)
     costs = (("multiplications_8", 1e6, "real multiplications per clip (millions, 8 per product)"),
              ("parameters", 1e3, "parameters (thousands)"))  # fmt: skip
@@ -141,10 +141,10 @@ def confusion(matrix: np.ndarray, classes: Sequence[str], name: str, path: PathL
 
     Rows are true classes and columns are predicted classes.
     """
-    from matplotlib.ticker import MaxNLocator
-
     size = 4 + 0.28 * len(classes)
     figure = _figure(size + 1, size)
+    from matplotlib.ticker import MaxNLocator
+
     axis = figure.subplots()
     image = axis.imshow(matrix, cmap="Blues")
     axis.set_xticks(range(len(classes)), classes, rotation=90)

@@ -16,8 +16,8 @@ COLORS = {-2: "#D6604D", -1: "#F4A582", 0: "#F2F2F2", 1: "#92C5DE", 2: "#4393C3"
 def draw() -> Figure:
     columns = [
         ("component of $p ⊗ q$", PRODUCT),
-        ("$-z_0$,  $z_1$,  $z_2$,  $z_3$", SHARED * SIGN_OF_Z),
-        ("what is left to multiply", PRODUCT - SHARED * SIGN_OF_Z),
+        ("$-z_r$,  $z_i$,  $z_j$,  $z_k$", SHARED * SIGN_OF_Z),
+        ("difference: four products", PRODUCT - SHARED * SIGN_OF_Z),
     ]
     figure = Figure(figsize=(6.6, 8.2), layout="constrained")
     for row, all_axes in enumerate(figure.subplots(4, 3)):
@@ -35,4 +35,4 @@ def grid(axes, signs: np.ndarray) -> None:
         return f"{number:+d}".replace("-", "−") if number else "", COLORS.get(number, WHITE)
 
     cells(axes, 4, 4, cell, size=9)
-    headings(axes, [f"$q_{b}$" for b in range(4)], [f"$p_{a}$" for a in range(4)], size=9)
+    headings(axes, [f"$q_{b}$" for b in "rijk"], [f"$p_{a}$" for a in "rijk"], size=9)

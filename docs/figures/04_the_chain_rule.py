@@ -53,8 +53,10 @@ def draw() -> Figure:
         axes.text(x, y - 0.46, f"{gradients[name]:g}", color=BACKWARD, ha="center", fontsize=13)
     for (start, stop), factor in EDGES.items():
         edge(axes, start, stop, factor)
-    axes.text(1.6, 1.2, "forward: values", color=FORWARD, fontsize=13)
-    axes.text(1.6, 0.92, "back: dz/d(this), times the factor at each arrow", color=BACKWARD, fontsize=13)
+    axes.text(1.6, 1.2, "forward pass: values", color=FORWARD, fontsize=13)
+    axes.text(
+        1.6, 0.92, "backward pass: ∂z/∂(node), multiplied by the factor of each edge", color=BACKWARD, fontsize=13
+    )
     axes.set(xlim=(-0.5, 6.6), ylim=(-1.4, 1.4))
     axes.set_axis_off()
     return figure

@@ -32,18 +32,18 @@ def draw() -> Figure:
 
     figure = Figure(figsize=(10, 6), layout="constrained")
     forward, back = figure.subplots(2, 4, width_ratios=[3, 4, 1.5, 2])
-    table(forward[0], IMAGE[0, :, :, 0], first, "image x, first patch\nin its color")
-    table(forward[1], rows, by_row, "im2col(x): a row for\neach place of the kernel")
-    table(forward[2], KERNEL, np.full((4, 1), GRAY), "kernel w,\nas a column")
+    table(forward[0], IMAGE[0, :, :, 0], first, "image x, first\npatch colored")
+    table(forward[1], rows, by_row, "im2col(x): one row\nper patch")
+    table(forward[2], KERNEL, np.full((4, 1), GRAY), "kernel w\nas a column")
     table(forward[3], (rows @ KERNEL).reshape(2, 2), patch, "y = im2col(x) @ w")
     table(
         back[0],
         image_gradient[0, :, :, 0],
         np.full((3, 3), GRAY),
-        "gx = col2im(g @ wᵀ): rows\nadded where they came from",
+        "∂L/∂x = col2im(g @ wᵀ):\nrows added to their pixels",
     )
-    table(back[1], back_rows, by_row, "g @ wᵀ: a gradient for\neach entry of the rows")
+    table(back[1], back_rows, by_row, "g @ wᵀ: gradient\nof the patches")
     back[2].text(0.5, 0.5, "⟵", ha="center", va="center", fontsize=24)
     back[2].set_axis_off()
-    table(back[3], GRADIENT.reshape(2, 2), patch, "g, the gradient of y")
+    table(back[3], GRADIENT.reshape(2, 2), patch, "g = ∂L/∂y")
     return figure

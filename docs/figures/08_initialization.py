@@ -32,13 +32,13 @@ def draw() -> Figure:
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     m = np.linspace(0, 5, 200)
-    left.hist(moduli(rng), bins=50, density=True, color="#56B4E9", label="9,216 weights drawn")
-    left.plot(m, m**3 * np.exp(-(m**2) / 2) / 2, color="black", label="χ with 4 degrees:\n$m^3 e^{-m^2/2} / 2$")
+    left.hist(moduli(rng), bins=50, density=True, color="#56B4E9", label="9,216 random weights")
+    left.plot(m, m**3 * np.exp(-(m**2) / 2) / 2, color="black", label="χ, 4 degrees of freedom:\n$m^3 e^{-m^2/2} / 2$")
     left.set(xlabel="modulus |w| / s", ylabel="density", title="One layer", ylim=(0, 0.85))
     left.legend(fontsize=9, loc="upper right")
     for factor, (color, marker, label) in SCALES.items():
         right.plot(deviations(factor, rng), color=color, marker=marker, label=f"scale {label}")
-    right.set(yscale="log", xlabel="layers passed", ylabel="standard deviation", title="Twelve layers")
+    right.set(yscale="log", xlabel="layer", ylabel="standard deviation", title="Twelve layers")
     right.set_xticks(range(0, LAYERS + 1, 3))
     right.legend(fontsize=9, loc="upper left")
     return figure

@@ -33,7 +33,7 @@ def draw() -> Figure:
     centered = (STUDENT - STUDENT.mean()) - (TEACHER - TEACHER.mean())
     right.axhline(np.linalg.norm(centered) / len(CLASSES), color="0.5", linestyle=":", label="limit |z − v| / K")
     right.plot(temperatures, with_factor, "o-", color="#0072B2", label="with T²")
-    right.plot(temperatures, with_factor / temperatures**2, "v--", color="#D55E00", label="without")
+    right.plot(temperatures, with_factor / temperatures**2, "v--", color="#D55E00", label="without T²")
     right.set(xscale="log", yscale="log", xlabel="temperature T", ylabel="norm of the gradient")
     right.set_title("Gradient of the student logits")
     right.set_xticks(temperatures, [f"{t:.0f}" for t in temperatures])

@@ -32,7 +32,7 @@ def draw() -> Figure:
     handles = [Patch(color=color, label=name) for name, color in zip(COMPONENTS, COLORS, strict=True)]
     handles.append(Patch(fill=False, hatch="////", edgecolor="black", label="removed"))
     left.legend(handles=handles, ncols=5, fontsize=9, loc="upper center", handlelength=1, columnspacing=0.8)
-    left.set(title="Ranked by the total", xlabel="filter", ylabel="L1 norm", ylim=(0, 1.2 * total.max()))
+    left.set(title="Ranked by the total L1 norm", xlabel="filter", ylabel="L1 norm", ylim=(0, 1.2 * total.max()))
     keep_component = scores >= np.sort(scores, axis=1)[:, 4:5]
     for row, column in np.ndindex(keep_component.shape):
         style = {"facecolor": COLORS[row]} if keep_component[row, column] else {"facecolor": "white", "hatch": "////"}

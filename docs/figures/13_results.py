@@ -16,8 +16,8 @@ from run_statistics import accuracies, mean_and_error, median
 
 COSTS = {  # label of the axis -> ticks, in the order of `_costs`
     "parameters (thousands)": (20, 40, 80, 160, 320, 640),
-    "multiplications a clip (M, 8 per product)": (5, 10, 20, 40, 80),
-    "milliseconds a clip (1 thread)": (0.7, 1, 1.4, 2, 2.8, 4),
+    "multiplications per clip (M, 8 per product)": (5, 10, 20, 40, 80),
+    "milliseconds per clip (1 thread)": (0.7, 1, 1.4, 2, 2.8, 4),
 }
 LONG = {"real": ["real-16/long", "real-11.6/long", "real-8/long"], "quaternion": ["quaternion-16/long"]}
 PRUNED = {

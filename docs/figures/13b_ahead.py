@@ -27,6 +27,6 @@ def draw() -> Figure:
     for axis, (dataset, title) in zip(axes, DATASETS.items(), strict=True):
         rows = [(f"{dataset}/{row}", f"{dataset}/{REFERENCE}") for row in ROWS]
         forest(axis, rows, list(ROWS.values()), limit=10)
-        axis.set(title=title, xlabel=f"points ahead of {REFERENCE}")
+        axis.set(title=title, xlabel=f"difference to {REFERENCE} (points)")
     axes[0].set_yticks(range(len(ROWS)), list(ROWS))
     return figure

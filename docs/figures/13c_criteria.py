@@ -6,7 +6,12 @@ from row_comparisons import PRUNED
 from rows import CRITERIA, PRUNE_TARGETS
 
 NAMES = [name for name in CRITERIA if name != "random"]
-TITLES = {"0.25": "a quarter cut", "0.5": "half cut", "0.75": "three quarters cut", "budget": "cut to the budget"}
+TITLES = {
+    "0.25": "a quarter pruned",
+    "0.5": "half pruned",
+    "0.75": "three quarters pruned",
+    "budget": "pruned to the budget",
+}
 
 
 def draw() -> Figure:
@@ -15,6 +20,6 @@ def draw() -> Figure:
     for axis, target in zip(axes, PRUNE_TARGETS, strict=True):
         rows = [(f"{PRUNED}-{name}-{target}", f"{PRUNED}-random-{target}") for name in NAMES]
         forest(axis, rows, ["#009E73"] * len(rows), limit=5)
-        axis.set(title=TITLES[target], xlabel="points ahead of random")
+        axis.set(title=TITLES[target], xlabel="difference to random (points)")
     axes[0].set_yticks(range(len(NAMES)), [name.replace("_", " ") for name in NAMES])
     return figure

@@ -9,9 +9,10 @@ from .components import floored_cell_fractions
 from .frontend import FrontEnd
 from .read import read
 from .spectrogram import deltas, log_mel, mel_filterbank, stft_power
+from .stream import Stream
 from .waveform import fix_length, resample
 
 __all__ = [
-    "FrontEnd", "deltas", "fix_length", "floored_cell_fractions", "log_mel", "mel_filterbank", "mixup", "read",
-    "resample", "spec_augment", "stft_power", "time_shift",
+    "FrontEnd", "Stream", "deltas", "fix_length", "floored_cell_fractions", "log_mel", "mel_filterbank", "mixup",
+    "read", "resample", "spec_augment", "stft_power", "time_shift",
 ]  # fmt: skip

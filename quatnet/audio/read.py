@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from numbers import Real
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -18,6 +19,7 @@ from .waveform import MAX_RATE_HZ, check_samples
 
 MIN_RATE_HZ = 1000
 MAX_SAMPLES = 60_000_000  # largest number of samples in memory, 240 MB
+FULL_SCALE = 1 - 2**-15  # the largest value of 16-bit samples, at which a recording is clipped
 BLOCK_VALUES = 1 << 18  # number of values of all channels that are decoded at once
 UNKNOWN_FRAMES = (1 << 63) - 1  # number of frames that libsndfile returns for a stream of unknown length
 STREAM_BYTES = 0x7FFFF000  # programs that write into a pipe announce this number of bytes, or more
@@ -65,7 +67,10 @@ def read(
                 file.read(min(4096, start - first), dtype="float32")
         elif start:
             file.seek(start)
-        return _read_mono(file, start, stop, path), file.samplerate
+        mono = bytearray()
+        for block in mono_blocks(file, stop - start, path):
+            mono += block.tobytes()
+        return np.frombuffer(mono, np.float32), file.samplerate
 
 
 @contextmanager
@@ -96,22 +101,51 @@ def _check_header(file: soundfile.SoundFile) -> None:
             raise DataError(f"the file is truncated, {existing} of {announced} bytes exist; copy or record it again")
 
 
-def _read_mono(file: soundfile.SoundFile, start: int, stop: int, path: str | PathLike[str]) -> np.ndarray:
-    """Return the mean of the channels of the frames from `start` to `stop`. The file is at the frame `start`."""
-    mono, energy, frames = bytearray(), np.zeros(2), max(1, BLOCK_VALUES // file.channels)
-    while len(block := file.read(min(frames, stop - start - len(mono) // 4), dtype="float32", always_2d=True)):
+class Levels:
+    """Levels of the blocks of a recording that have been read.
+
+    `samples` is the number of samples of a channel, `peak` the largest absolute value of the mono signal, `clipped` the
+    number of values at full scale, and `energy` and `mono_energy` are the sums of squares of each channel and of the
+    mono signal.
+    """
+
+    def __init__(self) -> None:
+        self.samples, self.clipped, self.peak, self.energy, self.mono_energy = 0, 0, 0.0, np.zeros(1), 0.0
+
+    def add(self, block: np.ndarray, mono: np.ndarray) -> None:
+        """Add a block (frames, channels) and its mono signal (frames,)."""
+        self.samples += len(block)
+        self.clipped += int(np.count_nonzero(np.abs(block) >= FULL_SCALE))
+        self.peak = max(self.peak, float(np.abs(mono).max()))
+        self.energy = self.energy + np.square(block).sum(axis=0, dtype=float)
+        self.mono_energy += float(np.square(mono).sum(dtype=float))
+
+
+def mono_blocks(
+    file: soundfile.SoundFile,
+    frames: int,
+    path: str | PathLike[str],
+    *,
+    channel: str | int = "mean",
+    levels: Any = None,
+) -> Iterator[np.ndarray]:
+    """Yield the next frames of a file in blocks (frames,): the mean of the channels, or one channel.
+
+    The blocks are added to `levels`, an object of the class `Levels`.
+    """
+    levels, at_once = levels or Levels(), max(1, BLOCK_VALUES // file.channels)
+    while len(block := file.read(min(at_once, frames - levels.samples), dtype="float32", always_2d=True)):
         check_samples(block)
-        mean = block.mean(axis=1)
-        mono += mean.tobytes()
-        energy += np.square(mean).mean(), np.square(block).mean()
-    samples = len(mono) // 4
-    if samples < stop - start and (not samples or file.format != "MP3"):
-        raise DataError(f"the file is truncated, {samples} of {stop - start} samples exist; copy or record it again")
-    if samples < 0.95 * (stop - start) or (file.format == "OGG" and not _has_last_page(Path(path))):
+        mono = block.mean(axis=1) if channel == "mean" else block[:, int(channel)]
+        levels.add(block, mono)
+        yield mono
+    samples = levels.samples
+    if samples < frames and (not samples or file.format != "MP3"):
+        raise DataError(f"the file is truncated, {samples} of {frames} samples exist; copy or record it again")
+    if samples < 0.95 * frames or (file.format == "OGG" and not _has_last_page(Path(path))):
         warnings.warn(f"{path}: the file seems to be truncated, {samples} samples are read", stacklevel=3)
-    if energy[0] < 1e-3 * energy[1]:
+    if channel == "mean" and levels.mono_energy < 1e-3 * levels.energy.mean():
         warnings.warn(f"{path}: the channels cancel each other, their mean is almost silent", stacklevel=3)
-    return np.frombuffer(mono, np.float32)
 
 
 def _has_last_page(path: Path) -> bool:

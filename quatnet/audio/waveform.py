@@ -3,10 +3,10 @@
 A waveform is a float array (samples,) in [-1, 1].
 """
 
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 import numpy as np
-from scipy.signal import resample_poly
 
 from ..checks import checked_count
 from ..errors import ConfigError, DataError, ShapeError
@@ -72,8 +72,44 @@ def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     waveform, ratio = checked_waveform(waveform), _rate_ratio(from_hz, to_hz)
     if from_hz == to_hz:
         return waveform
-    y = resample_poly(waveform, ratio.numerator, ratio.denominator).astype(waveform.dtype, copy=False)
-    return fix_length(y, -(-len(waveform) * to_hz // from_hz))
+    return fix_length(_resample(waveform, ratio), -(-len(waveform) * to_hz // from_hz))
+
+
+def _resample(waveform: np.ndarray, ratio: Fraction) -> np.ndarray:
+    from scipy.signal import resample_poly  # its import takes longer than the classification of a recording
+
+    return resample_poly(waveform, ratio.numerator, ratio.denominator).astype(waveform.dtype, copy=False)
+
+
+def resample_blocks(blocks: Iterable[np.ndarray], from_hz: int, to_hz: int) -> Iterator[np.ndarray]:
+    """Yield the blocks of `resample(concatenate(blocks), from_hz, to_hz)`, without the complete waveform in memory.
+
+    Consecutive blocks are resampled with the samples of the filter on both sides, from a multiple of the denominator of
+    the ratio, where the phase of the filter is that of the first sample.
+    """
+    ratio = _rate_ratio(from_hz, to_hz)
+    up, down = ratio.numerator, ratio.denominator
+    if from_hz == to_hz:
+        yield from blocks
+        return
+    reach = -(-_filter_samples(ratio) // down) * down
+    total = start = written = 0  # `start` is the place in `buffer` of the first sample that is not yet resampled
+    buffer = np.zeros(0, np.float32)
+    for block in blocks:
+        total, buffer = total + len(block), np.concatenate([buffer, block])
+        stop = (len(buffer) - reach) // down * down
+        if stop > start:
+            part = _resample(buffer, ratio)[start // down * up : stop // down * up]
+            written += len(part)
+            yield part
+            start, buffer = min(stop, reach), buffer[max(0, stop - reach) :]
+    if remaining := -(-total * to_hz // from_hz) - written:
+        yield fix_length(_resample(buffer, ratio)[start // down * up :], remaining)
+
+
+def _filter_samples(ratio: Fraction) -> int:
+    """Return the number of samples before and after an output that the filter of `resample` can reach."""
+    return 2 + 10 * max(ratio.numerator, ratio.denominator) // ratio.numerator
 
 
 def _rate_ratio(from_hz: int, to_hz: int) -> Fraction:
@@ -90,8 +126,7 @@ def _rate_ratio(from_hz: int, to_hz: int) -> Fraction:
 def resample_clip(waveform: np.ndarray, from_hz: int, to_hz: int, samples: int) -> np.ndarray:
     """Return fix_length(resample(waveform, from_hz, to_hz), samples), without resampling samples that are cropped."""
     ratio = _rate_ratio(from_hz, to_hz)
-    filter_samples = 1 + 10 * max(ratio.numerator, ratio.denominator) // ratio.numerator
-    needed = filter_samples - (-checked_count("samples", samples) * ratio.denominator // ratio.numerator)
+    needed = _filter_samples(ratio) - (-checked_count("samples", samples) * ratio.denominator // ratio.numerator)
     return fix_length(resample(checked_waveform(waveform)[:needed], from_hz, to_hz), samples)
 
 

@@ -48,7 +48,7 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
     if name in OPS and OPS[name].__module__ != function.__module__:
         raise ConfigError(f"the op name {name!r} is used by {OPS[name].__module__}; choose another name")
     parameters = enumerate(inspect.signature(function).parameters.values())
-    tensors = [(i, p.name, _is_sequence(p)) for i, p in parameters if "Tensor" in str(p.annotation)]
+    tensors = [(i, p.name, "Sequence" in str(p.annotation)) for i, p in parameters if "Tensor" in str(p.annotation)]
 
     @wraps(function)
     def call(*args: Any, **options: Any) -> Any:
@@ -62,10 +62,6 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
 
     OPS[name] = call
     return call  # type: ignore[return-value]
-
-
-def _is_sequence(parameter: inspect.Parameter) -> bool:
-    return "Sequence" in str(parameter.annotation)
 
 
 def _all_tensors(values: Any) -> bool:

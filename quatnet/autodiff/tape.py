@@ -12,7 +12,7 @@ from threading import Event
 
 from ..backend import Array, xp
 from ..errors import GraphFreedError, ShapeError
-from ..threads import fork_safe_lock
+from ..threads import fork_safe_lock, single_threaded_blas
 
 Backward = Callable[[Array], Sequence[Array | None]]
 # One event for each `with` statement of no_grad, set when the statement ends. Generators may end their statements in
@@ -61,19 +61,14 @@ class Node:
     def _record(self, parents: Sequence["Node"], backward: Backward | None) -> None:
         """Store `parents` and `backward` if recording is enabled and a parent requires a gradient."""
         for parent in parents:
-            data_of(parent)
+            if not isinstance(parent, Node):
+                raise ShapeError(f"expected a Tensor, got {type(parent).__name__}; convert it with Tensor(array)")
         if any(parent.requires_grad for parent in parents) and not open_statements():
             self.requires_grad = True
             self._parents, self._backward = tuple(parents), backward
 
 
-def data_of(node: Node) -> Array:
-    """Return the array of a tensor. Raises ShapeError for any other type."""
-    if not isinstance(node, Node):
-        raise ShapeError(f"expected a Tensor, got {type(node).__name__}; convert it with Tensor(array)")
-    return node.data
-
-
+@single_threaded_blas()
 def backpropagate(root: Node, grad: Array) -> None:
     """Add the gradient of the inner product <root, grad> to `.grad` of every leaf, and free the graph.
 

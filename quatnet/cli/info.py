@@ -1,34 +1,58 @@
-"""Command `python -m quatnet info`, which prints the backend, the device, the versions and the state of CuPy."""
+"""Command `quatnet info [MODEL]`: the backend, the device and the versions, or the content of a model file."""
 
 import argparse
+import json
 import os
 import platform
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from .. import __version__
 from ..backend import check_backend, gpu_unavailable_reason, on_gpu, requested_backend, xp
-from ..errors import QuatnetError
+from ..errors import QuatnetError, one_line
 from ..threads import thread_count
 
 CUPY = ("cupy-cuda12x", "cupy-cuda13x", "cupy")  # names of the packages that contain CuPy
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the subparsers of `argparse`."""
-    parser = commands.add_parser("info", help="backend, device and versions of this machine")
-    parser.set_defaults(run=run)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="model file to describe")
+    parser.add_argument("--check", action="store_true", help="compare the logits of the test waveform of the model")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print the report.
+    """Print the report, or the description of a model file.
 
     Afterwards, raises ConfigError or BackendUnavailable if the requested backend is not available.
     """
+    if getattr(args, "model", None) is not None:
+        print(describe(args.model, check=args.check))
+        return
     print(report(), flush=True)
     check_backend()
+
+
+def describe(path: str, *, check: bool = False) -> str:
+    """Return the content of a model file as text. Raises CheckpointError as `Classifier.load` does."""
+    from ..classifier import Classifier  # `info` without a model also works without a backend
+    from ..graph import count
+
+    model, size = Classifier.load(path, check=check), Path(path).stat().st_size
+    cost, kind = count(model.network), "several per window" if model.multi_label else "one per window"
+    settings = {key: value for key, value in model.frontend.settings.items() if key != "class"}
+    lines = {
+        "file": f"{path}, {size:,} bytes" + (", the logits of the test waveform are correct" if check else ""),
+        "classes": f"{len(model.classes)}, {kind}: {', '.join(model.classes)}",
+        "network": f"{cost.parameters:,} parameters, {cost.multiplications_8:,} multiplications per window",
+        "front end": ", ".join(f"{key} {value}" for key, value in settings.items()),
+        "padding": model.padding,
+        "temperature": f"{model.temperature:g}",
+        "thresholds": ", ".join(f"{key} {value:g}" for key, value in model.thresholds.items()) or "0.5",
+        "background": ", ".join(model.background) or "none",
+    } | {key: value if isinstance(value, str) else json.dumps(value) for key, value in model.metadata.items()}
+    return "\n".join(f"{key:12} {one_line(text, length=4000)}" for key, text in lines.items())
 
 
 def report() -> str:

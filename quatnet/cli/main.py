@@ -1,43 +1,87 @@
-"""Command line interface `python -m quatnet COMMAND`.
+"""Command line interface `quatnet COMMAND`, the same as `python -m quatnet COMMAND`.
 
-Without a command, the output of `info` and the usage are printed.
+Without a command, the output of `info` and the usage are printed. Exit codes: 0 success, 1 internal error, 2 invalid
+argument or any other QuatnetError, 3 some recordings failed, 4 no recording can be used, 130 interrupted.
 """
 
 import argparse
+import io
+import os
+import sys
+import warnings
 from collections.abc import Sequence
-from typing import NoReturn
+from importlib import import_module
+from typing import Any, NoReturn
 
 from ..backend import check_backend
-from ..errors import QuatnetError
-from . import info, profile, roofline
+from ..errors import DataError, QuatnetError, TrainingStopped, one_line
+from ..processes import SIZE, barrier, exit_all
+
+COMMANDS = {  # a command is the module of this package with its name, which is imported only if the command is used
+    "train": "classifier of own recordings",
+    "classify": "classes of recordings, or events with start and end",
+    "evaluate": "accuracy of a model on labeled recordings",
+    "embed": "embeddings of recordings",
+    "prune": "smaller model, by removal of filters and fine-tuning",
+    "distill": "smaller model, trained with the outputs of a model",
+    "export": "ONNX file of a model",
+    "info": "backend, device and versions of this machine, or the content of a model file",
+    "profile": "parameters, multiplications, memory and time of a network",
+    "roofline": "predicted time of a training step on two GPUs, from data sheets",
+}
 
 
 class Parser(argparse.ArgumentParser):
     """Argument parser that prints an error as one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the error and exit with code 2."""
+        """Print the error and exit with code 2. With several processes, end all of them with code 1."""
+        if SIZE > 1:
+            exit_all(f"{self.prog}: {message}")
         self.exit(2, f"{self.prog}: {message}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command in `arguments`.
-
-    An invalid argument or a QuatnetError prints one line and exits with code 2.
-    """
-    parser = Parser(prog="python -m quatnet", description="Quaternion networks on NumPy and CuPy.")
+    """Run the command in `arguments`, by default the arguments of the process."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    parser = Parser(prog="quatnet", description="Quaternion networks for audio on NumPy and CuPy.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    info.add_parser(commands)
-    profile.add_parser(commands)
-    roofline.add_parser(commands)
-    parser.set_defaults(run=info.run)
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        if name in arguments[:1]:
+            import_module(f".{name}", __package__).add_arguments(command)
     args = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file name or class may have characters that the terminal lacks
+        sys.stdout.reconfigure(errors="backslashreplace")
+    warnings.showwarning = _print_warning  # type: ignore[assignment]
     try:
-        if args.run is not info.run:  # `info` also reports on a machine without the requested backend
-            check_backend()
-        args.run(args)
+        _run(args)
         if args.command is None:
             print()
             parser.print_help()
+        sys.stdout.flush()
+    except TrainingStopped as error:
+        parser.exit(130, f"{parser.prog}: {error}\n")
     except QuatnetError as error:
         parser.error(str(error))
+    except BrokenPipeError:  # the reader of a pipe, such as head, has finished
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        parser.error(str(DataError(str(error))))
+    except KeyboardInterrupt:
+        parser.exit(130, f"{parser.prog}: stopped\n")
+
+
+def _run(args: argparse.Namespace) -> None:
+    """Run a command. The exit code of the process is its result, if it is not None."""
+    if args.command not in (None, "info"):  # `info` also reports on a machine without the requested backend
+        check_backend()
+        barrier()  # with several processes, connect to MPI; process 0 alone prints
+    code = import_module(f".{args.command or 'info'}", __package__).run(args)
+    if code:
+        sys.exit(code)
+
+
+def _print_warning(message: Warning | str, *_: Any) -> None:
+    print(one_line(f"quatnet: warning: {message}"), file=sys.stderr)

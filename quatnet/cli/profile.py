@@ -21,9 +21,8 @@ from .profile_table import table
 SAMPLE_RATE_HZ, HOP = 32_000, 320  # sample rate and hop length of the published networks
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the subparsers of `argparse`."""
-    parser = commands.add_parser("profile", help="parameters, multiplications, memory and time of a network")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("network", help=", ".join(NAMES))
     parser.add_argument(
         "--prune",
@@ -40,7 +39,6 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--latency", action="store_true", help="build the network and measure its run time")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Iterator
 from itertools import product
-from typing import Any
 
 from ..errors import ConfigError
 from ..models import CNNConfig, from_name
@@ -26,12 +25,10 @@ GPUS = (A100, H100, H200)
 CLASSES, FRAMES, SECONDS = 527, 1001, 10  # classes of AudioSet, and length of a clip in frames and seconds
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the subparsers of `argparse`."""
-    parser = commands.add_parser("roofline", help="predicted time of a training step on two GPUs, from data sheets")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("network", help="cnn6, qcnn6, cnn10, qcnn10, cnn14, qcnn14")
     parser.add_argument("--batch", type=int, default=32, metavar="N", help="batch size (default: 32)")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:

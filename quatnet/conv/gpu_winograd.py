@@ -65,14 +65,14 @@ def weight_gradient(x: Array, grad: Array, kernel: tuple[int, ...], padding: Pai
         return transposed_product(_input_tiles(x[part], right, INPUT, conv), tiles)
 
     total = reduce(add, map(work, _slices(conv, x)))  # (K, 36, C, O)
-    taps = _kernel_matrix(total.dtype).T @ total.reshape(len(total), 36, -1)
+    taps = _kernel_matrix(xp.__name__, total.dtype).T @ total.reshape(len(total), 36, -1)
     return transform_output(taps.reshape(len(taps), 1, -1), conv).reshape(kernel)
 
 
 def transform_kernel(w: Array, *, conjugate: bool = False) -> Array:
     """Return the transformed kernel (K, 36, C, O) of `w` (P, 3, 3, C, O), or of its conjugate."""
     p, _, _, channels, outputs = w.shape
-    tiles = _kernel_matrix(w.dtype) @ xp.ascontiguousarray(w).reshape(p, 9, channels * outputs)
+    tiles = _kernel_matrix(xp.__name__, w.dtype) @ xp.ascontiguousarray(w).reshape(p, 9, channels * outputs)
     return transform_input(tiles.reshape(1, p, -1), left_transform(p, conjugate=conjugate)).reshape(
         -1, 36, channels, outputs
     )
@@ -102,12 +102,8 @@ def _input_tiles(x: Array, components: np.ndarray, matrix: np.ndarray, conv: Con
     return kernels.winograd.transform_tiles(images, matrix, k, _tiles(conv), conv.padding)
 
 
-def _kernel_matrix(dtype: np.dtype) -> Array:
-    return _constant(xp.__name__, str(dtype))
-
-
 @cache
-def _constant(backend: str, dtype: str) -> Array:
+def _kernel_matrix(backend: str, dtype: np.dtype) -> Array:
     """Return `KERNEL` on the device of the backend. The host copies it once."""
     return xp.asarray(KERNEL.astype(dtype))
 

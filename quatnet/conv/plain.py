@@ -84,13 +84,18 @@ def check_layout(x: Array, w: Array, groups: int) -> None:
         raise ShapeError(
             f"expected x (N, H, W, C) and w (KH, KW, C / groups, O), got {x.shape} and {w.shape} with groups {groups}"
         )
-    if w.shape[3] % groups or 0 in w.shape[2:]:
-        raise ShapeError(
-            f"expected at least one channel, and a number of filters divisible by groups={groups}, "
-            f"got {w.shape[3]} in w {w.shape}"
-        )
+    check_filters(w, groups)
     if x.dtype != w.dtype:
         raise ShapeError(f"expected one dtype, got x {x.dtype} and w {w.dtype}; convert one with astype")
+
+
+def check_filters(w: Array, groups: int) -> None:
+    """Raise ShapeError unless a kernel `w` (..., C/G, O) has channels and `groups` divides O."""
+    if w.shape[-1] % groups or 0 in w.shape[-2:]:
+        raise ShapeError(
+            f"expected at least one channel, and a number of filters divisible by groups={groups}, "
+            f"got {w.shape[-1]} in w {w.shape}"
+        )
 
 
 def split_groups(a: Array, groups: int) -> Array:

@@ -1,9 +1,10 @@
 """Functions of the data set loaders that search root folders, check audio files, create clips and read tables."""
 
 import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ..audio import read
 from ..audio.read import open_audio
@@ -44,33 +45,56 @@ def dataset_of_files(
     DataError
         No file can be read.
     """
-    readable = dict(zip(files, map_on_cpu(_has_audio_header, list(files)), strict=True))
-    clips = tuple(_clip(path, *files[path]) for path in files if readable[path])
+    headers, errors = read_headers(files)
+    clips = tuple(
+        file_clip(path, header, label=files[path][0], fold=files[path][1]) for path, header in headers.items()
+    )
     if not clips:
         raise DataError(f"{name}: none of {len(files)} recordings can be used; {hint}")
     note = "" if len(files) == total else f"A part of {name}: {len(files)} of {total} clips. "
-    note += skipped_note([path.name for path in files if not readable[path]], len(files))
+    note += skipped_note([path.name for path in errors], len(files))
     return Dataset(name, classes, clips, note.strip())
 
 
-def _clip(path: Path, label: int, fold: int) -> Clip:
+def read_headers(paths: Iterable[Path]) -> tuple[dict[Path, tuple[float, int]], dict[Path, str]]:
+    """Return the duration in s and the sample rate in Hz of each readable file, and the error of each other file."""
+    paths = list(paths)
+    results = dict(zip(paths, map_on_cpu(_header, paths), strict=True))
+    headers = {path: result for path, result in results.items() if not isinstance(result, str)}
+    return headers, {path: result for path, result in results.items() if isinstance(result, str)}
+
+
+def _header(path: Path) -> tuple[float, int] | str:
+    try:
+        with open_audio(path) as file:
+            return file.frames / file.samplerate, file.samplerate
+    except DataError as error:
+        return str(error)
+
+
+def file_clip(
+    path: Path, header: tuple[float, int], *, part: tuple[float, float] | None = None, **options: Any
+) -> Clip:
+    """Return the clip of an audio file, or of the part of the file from part[0] to part[1] seconds.
+
+    The other fields of `Clip` are given by name. The default name is the file name.
+    """
     status = path.stat()
     key = f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
-    return Clip(path.name, label, fold, partial(read, path), key)
+    seconds, times = header[0], dict[str, float]()
+    if part:
+        key, seconds = f"{key} {part}", part[1] - part[0]
+        times = {"start_seconds": part[0], "stop_seconds": part[1]}
+    fields: dict[str, Any] = {"name": path.name, "seconds": seconds, "rate_hz": header[1]} | options
+    return Clip(source=partial(read, path, **times), key=key, **fields)
 
 
-def _has_audio_header(path: Path) -> bool:
-    try:
-        with open_audio(path):
-            return True
-    except DataError:
-        return False
+def read_table(
+    table: Path, *, hint: str, encoding: str = "utf-8-sig", **dialect: Any
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number, from 1, and the fields of each row of a CSV file that is not empty.
 
-
-def read_table(table: Path, *, hint: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number, from 1, and the fields of each row of a CSV file in UTF-8 that is not empty.
-
-    A byte order mark is ignored.
+    By default, the encoding is UTF-8, and a byte order mark is ignored. `dialect` are options of `csv.reader`.
 
     Raises
     ------
@@ -80,8 +104,8 @@ def read_table(table: Path, *, hint: str) -> Iterator[tuple[int, list[str]]]:
     try:
         if not table.is_file():
             raise OSError("no such file")
-        with table.open(newline="", encoding="utf-8-sig") as lines:
-            for number, row in enumerate(csv.reader(lines, skipinitialspace=True), start=1):
+        with table.open(newline="", encoding=encoding) as lines:
+            for number, row in enumerate(csv.reader(lines, skipinitialspace=True, **dialect), start=1):
                 if not all(text.isprintable() for text in row):
                     raise UnicodeError(f"control character in line {number}")
                 if row:

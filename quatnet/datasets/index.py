@@ -12,7 +12,10 @@ import numpy as np
 
 from ..errors import DataError
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+SUFFIXES = (
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64",
+    ".sph",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,26 @@ def index_recordings(folder: str | os.PathLike) -> RecordingIndex:
 
 def _by_location(folder: Path) -> Iterator[tuple[tuple[Path, str], list[str]]]:
     """Yield each pair of folder and suffix, and the names of the corresponding files without suffix."""
-    for subfolder, _, files in os.walk(folder):
-        parts = [os.path.splitext(file) for file in files if not file.startswith(".")]
+    for subfolder, files in walk(folder):
+        parts = [os.path.splitext(file) for file in files]
         for suffix in sorted({suffix for _, suffix in parts if suffix.lower() in SUFFIXES}):
-            yield (Path(subfolder), suffix), [stem for stem, other in parts if other == suffix]
+            yield (subfolder, suffix), [stem for stem, other in parts if other == suffix]
+
+
+def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield `folder` and each folder below, with the sorted names of its files, without hidden files and folders.
+
+    Links are followed, except for a link to a folder that contains the link. Raises DataError if a folder is missing or
+    cannot be listed.
+    """
+    parents: dict[str, frozenset[str]] = {}
+    for subfolder, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
+        path, above = os.path.realpath(subfolder), parents.get(os.path.dirname(subfolder), frozenset())
+        parents[subfolder] = above | {path}
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")) and path not in above)
+        if path not in above:
+            yield Path(subfolder), sorted(file for file in files if not file.startswith("."))
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"{error.filename} cannot be listed ({error.strerror}); give a folder that can be read")

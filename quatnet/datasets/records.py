@@ -19,10 +19,15 @@ class Clip:
     Attributes
     ----------
     name : file name, or a description of a synthesized clip
-    label : index of the class in `Dataset.classes`
+    label : index of the class in `Dataset.classes`, or -1 for a clip without a class (a negative)
     fold : number of the cross-validation fold, from 1
-    source : function without arguments that returns the waveform, float (samples,), and its sample rate in Hz
+    source : function without arguments that returns the waveform, float (samples,), and its sample rate in Hz. For a
+        part of a file, it is `partial(audio.read, path, start_seconds=..., stop_seconds=...)`
     key : unique key of the samples in the feature cache
+    more_labels : indices of the further classes of a clip with several classes
+    group : name of the source of the clip, for example a speaker or a recording site, or an empty string
+    seconds : duration of the clip, or 0 if it is unknown
+    rate_hz : sample rate of the file, or 0 if it is unknown
     """
 
     name: str
@@ -30,6 +35,15 @@ class Clip:
     fold: int
     source: Callable[[], tuple[np.ndarray, int]]
     key: str
+    more_labels: tuple[int, ...] = ()
+    group: str = ""
+    seconds: float = 0.0
+    rate_hz: int = 0
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Indices of all classes of the clip. The tuple of a negative is empty."""
+        return (self.label, *self.more_labels) if self.label >= 0 else ()
 
     def read(self, stop_seconds: float) -> tuple[np.ndarray, int]:
         """Return the waveform, float (samples,), and its sample rate in Hz.
@@ -51,12 +65,16 @@ class Dataset:
     classes : class names, in the order of the labels
     clips : all clips
     note : message for the user, for example about skipped recordings, or an empty string
+    skipped : one message for each recording that cannot be read
+    needs_all_classes : whether `split` raises an error if a class is not in both parts
     """
 
     name: str
     classes: tuple[str, ...]
     clips: tuple[Clip, ...]
     note: str = ""
+    skipped: tuple[str, ...] = ()
+    needs_all_classes: bool = False
 
     @property
     def labels(self) -> np.ndarray:
@@ -68,6 +86,19 @@ class Dataset:
         """Folds of the clips, int (clips,)."""
         return np.array([clip.fold for clip in self.clips])
 
+    @property
+    def targets(self) -> np.ndarray:
+        """Targets of the clips, float32 (clips, classes), 1 for each class of a clip and 0 elsewhere."""
+        targets = np.zeros((len(self.clips), len(self.classes)), np.float32)
+        for target, clip in zip(targets, self.clips, strict=True):
+            target[list(clip.labels)] = 1
+        return targets
+
+    @property
+    def is_multilabel(self) -> bool:
+        """Whether a clip has several classes or none."""
+        return any(len(clip.labels) != 1 for clip in self.clips)
+
     def split(self, fold: int) -> tuple[list[Clip], list[Clip]]:
         """Return the training clips and the test clips.
 
@@ -76,7 +107,7 @@ class Dataset:
         Raises
         ------
         DataError
-            The data set has no fold `fold`, or no other fold, or a clip is in both parts.
+            The data set has no fold `fold`, or no other fold, a clip is in both parts, or a class is in one part.
         """
         folds = sorted(set(self.folds.tolist()))
         if fold not in folds or len(folds) < 2:
@@ -85,25 +116,32 @@ class Dataset:
         if both := {clip.key for clip in train} & {clip.key for clip in test}:
             names = sorted(clip.name for clip in test if clip.key in both)
             raise DataError(f"{self.name}: {len(names)} clips are in fold {fold} and another fold, first {names[0]}")
+        for part, text in ((train, f"the folds other than {fold}"), (test, f"fold {fold}")):
+            present = {label for clip in part for label in clip.labels}
+            absent = [name for label, name in enumerate(self.classes) if label not in present]
+            if absent and self.needs_all_classes:
+                raise DataError(f"{self.name}: no clips of {listed(absent)} in {text}; add clips, or use another fold")
         return train, test
 
     def readable(self, *, stop_seconds: float = 60.0) -> "Dataset":
-        """Return the data set without the clips that cannot be read. The note contains their number and names.
+        """Return the data set without the clips that cannot be read. The note contains their number and names, and
+        `skipped` the errors.
 
         All clips are read, files up to `stop_seconds`.
         """
-        readable = list(map_on_cpu(lambda clip: _is_readable(clip, stop_seconds), self.clips))
-        skipped = [clip.name for clip, is_readable in zip(self.clips, readable, strict=True) if not is_readable]
+        errors = list(map_on_cpu(lambda clip: _reading_error(clip, stop_seconds), self.clips))
+        skipped = [clip.name for clip in compress(self.clips, errors)]
         note = f"{self.note} {skipped_note(skipped, len(self.clips))}".strip()
-        return replace(self, clips=tuple(compress(self.clips, readable)), note=note)
+        clips = tuple(compress(self.clips, [not error for error in errors]))
+        return replace(self, clips=clips, note=note, skipped=(*self.skipped, *filter(None, errors)))
 
 
-def _is_readable(clip: Clip, stop_seconds: float) -> bool:
+def _reading_error(clip: Clip, stop_seconds: float) -> str:
     try:
         clip.read(stop_seconds)
-        return True
-    except DataError:
-        return False
+        return ""
+    except DataError as error:
+        return str(error)
 
 
 def skipped_note(names: Sequence[str], total: int) -> str:
@@ -113,5 +151,9 @@ def skipped_note(names: Sequence[str], total: int) -> str:
     """
     if not names:
         return ""
-    text = one_line(", ".join(names[:3]) + (" ..." if len(names) > 3 else ""))
-    return f"Skipped {len(names)} of {total} recordings, which cannot be read ({text})."
+    return f"Skipped {len(names)} of {total} recordings, which cannot be read ({listed(names)})."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first three names, on one line."""
+    return one_line(", ".join(names[:3]) + (" ..." if len(names) > 3 else ""))

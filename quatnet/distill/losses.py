@@ -15,7 +15,6 @@ from ..autodiff import Tensor, no_grad
 from ..backend import Array
 from ..checks import as_array, checked_number
 from ..errors import ConfigError, ShapeError
-from ..models import Network
 from ..ops.distillation import TEMPERATURES
 
 Loss = Callable[[Tensor, Array, Array], Tensor]  # logits, targets, input batch -> scalar
@@ -38,7 +37,7 @@ def binary_cross_entropy_loss(logits: Tensor, targets: Array, _x: Array) -> Tens
 
 
 def distillation(
-    *teachers: Network, kind: str | LossPair = "softmax", temperature: float = 2.0, alpha: float = 0.5
+    *teachers: Callable[[Array], Tensor], kind: str | LossPair = "softmax", temperature: float = 2.0, alpha: float = 0.5
 ) -> Loss:
     """Return the loss (1 - alpha) · hard_loss + alpha · soft_loss.
 
@@ -69,7 +68,8 @@ def distillation(
 
     def loss(logits: Tensor, targets: Array, x: Array) -> Tensor:
         classes = logits.shape[1]
-        outputs = [without_grad(teacher, x) for teacher in teachers]
+        with no_grad():
+            outputs = [teacher(x).data for teacher in teachers]
         labels, teacher_logits = split_targets(targets, classes, classes, outputs)
         soft_losses = [soft_loss(logits, v, temperature=temperature) for v in teacher_logits]
         return combine_losses(hard_loss(logits, labels), soft_losses, alpha)
@@ -107,12 +107,6 @@ def split_targets(targets: Array, classes: int, size: int, teacher_outputs: list
             "use distill.append_soft_targets, or pass a network as the teacher"
         )
     return targets[:, :classes], [targets[:, classes:]]
-
-
-def without_grad(function: Callable[[Array], Tensor], x: Array) -> Array:
-    """Return the array of `function(x)`, computed without recording the autodiff graph."""
-    with no_grad():
-        return function(x).data
 
 
 def combine_losses(hard_loss: Tensor, soft_losses: Sequence[Tensor], alpha: float) -> Tensor:

@@ -12,7 +12,7 @@ from ..conv.plain import quaternion_to_real_kernel
 from ..nn import Module
 from ..threads import single_threaded_blas
 from .module import GraphModule, as_graph
-from .nodes import Graph, Node, Ref, Runtime, map_leaves, sizes
+from .nodes import Graph, Node, Ref, Runtime, map_leaves, rename_refs, sizes
 from .trace import owner_entries, trace
 
 
@@ -24,11 +24,7 @@ def fused_conv2d(x: Tensor, w: Tensor, scale: Tensor, shift: Tensor, *, pool: bo
     """
     kernel = w.data if w.ndim == 5 else w.data[None]
     layer = fused.make_layer(kernel, scale.data, shift.data, pool=pool)
-    return Tensor(_merge_components(fused.fused_conv2d(x.data[:, :, :, None], layer)))
-
-
-def _merge_components(y: Array) -> Array:
-    return y.reshape(*y.shape[:3], -1)
+    return Tensor(fused.merge_components(fused.fused_conv2d(x.data[:, :, :, None], layer)))
 
 
 def fold(graph: Graph | GraphModule, *, expand: bool = True) -> Graph:
@@ -43,18 +39,13 @@ def fold(graph: Graph | GraphModule, *, expand: bool = True) -> Graph:
 
 
 def _without_dropout(graph: Graph) -> Graph:
-    names: dict[str, str] = {}
-
-    def rename(value: Any) -> Any:
-        return Ref(names.get(value.name, value.name), value.tensor) if isinstance(value, Ref) else value
-
-    nodes = []
-    for node in (replace(node, arguments=map_leaves(rename, node.arguments)) for node in graph.nodes):
+    names, nodes = dict[str, str](), list[Node]()
+    for node in (replace(node, arguments=rename_refs(names, node.arguments)) for node in graph.nodes):
         if node.op.endswith("dropout") and node.arguments["train"] is not True:
             names[node.name] = node.arguments["x"].name
         else:
             nodes.append(node)
-    return replace(graph, nodes=nodes, outputs=map_leaves(rename, graph.outputs))
+    return replace(graph, nodes=nodes, outputs=rename_refs(names, graph.outputs))
 
 
 class _Folder:
@@ -203,7 +194,7 @@ class _Runner(GraphModule):
 
 
 def _merged(value: Any) -> Any:
-    return Tensor(_merge_components(value.data)) if isinstance(value, _Split) else value
+    return Tensor(fused.merge_components(value.data)) if isinstance(value, _Split) else value
 
 
 class Compiled:
@@ -226,7 +217,8 @@ class Compiled:
         self._find_arrays()
         key = tuple((array.shape[1:], array.dtype) for array in inputs)
         if key not in self._compiled:
-            graph = trace(self.model, tuple(a if len(a) else xp.zeros((1, *a.shape[1:]), a.dtype) for a in inputs))
+            example = tuple(a if len(a) else xp.zeros((1, *a.shape[1:]), a.dtype) for a in inputs)
+            graph = as_graph(self.model) if type(self.model) is GraphModule else trace(self.model, example)
             self._compiled[key] = graph, _Runner(fold(graph))
         graph, runner = self._compiled[key]
         arrays = {name: self._present(name, array) for name, array in graph.arrays.items()}

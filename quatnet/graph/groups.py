@@ -1,6 +1,6 @@
 """Groups of parameters that share channels, and removal of channels from a graph."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ..backend import Array, asnumpy, xp
 from ..errors import ConfigError
-from .labels import Labels, expand_index, is_depthwise
+from .labels import Labels, connected, expand_index, is_depthwise
 from .module import GraphModule, as_graph
 from .nodes import Graph, Node
 
@@ -45,54 +45,47 @@ class ChannelGroup:
 class ChannelGroups(list[ChannelGroup]):
     """The channel groups of a graph, in the order of the first producers.
 
-    `fixed` maps the weights whose filters cannot be removed to the reason. `labels` are the labels of the graph, and
-    `roots` the common label of each position of each array and result.
+    `fixed` maps the weights whose filters cannot be removed to the reason. `labels` are the labels of the graph.
     """
 
     def __init__(self, labels: Labels) -> None:
-        self.labels, self.fixed = labels, dict[str, str]()
-        self.roots = {name: [labels.roots(axis) for axis in axes] for name, axes in labels.of.items()}
-        members: list[tuple[list[str], list[int]]] = []  # weights and labels of each group
-        for weight in labels.producers:
-            free = list(dict.fromkeys(r for r in self.roots[weight][-1].tolist() if r not in labels.reasons))
-            if not free:
-                self.fixed[weight] = labels.reasons[int(self.roots[weight][-1][0])]
-                continue
-            joined = [group for group in members if not set(free).isdisjoint(group[1])]
-            for group in joined[1:]:
-                joined[0][0].extend(group[0])
-                joined[0][1].extend(group[1])
-                members.remove(group)
-            if not joined:
-                members.append(([], []))
-            target = joined[0] if joined else members[-1]
-            target[0].append(weight)
-            target[1].extend(root for root in free if root not in target[1])
-        super().__init__(self._group(*group) for group in members)
+        self.labels = labels
+        outputs = {weight: labels.of[weight][-1] for weight in labels.producers}
+        free = {weight: axis[~np.isin(axis, list(labels.reasons))] for weight, axis in outputs.items()}
+        self.fixed = {name: labels.reasons[int(outputs[name][0])] for name, axis in free.items() if not axis.size}
+        group_of = connected(labels.count, [np.stack([axis[:-1], axis[1:]]) for axis in free.values()])
+        members: dict[int, dict[str, np.ndarray]] = {}  # weights and their labels by group
+        for weight, axis in free.items():
+            if axis.size:
+                members.setdefault(int(group_of[axis[0]]), {})[weight] = axis
+        axes = sorted({tuple(np.unique(axis)) for axes in labels.of.values() for axis in axes})
+        super().__init__(self._group(weights, axes) for weights in members.values())
 
-    def _group(self, weights: list[str], roots: list[int]) -> ChannelGroup:
-        position = {root: n for n, root in enumerate(roots)}
+    def _group(self, weights: dict[str, np.ndarray], axes: list[tuple[int, ...]]) -> ChannelGroup:
+        of, graph = self.labels.of, self.labels.graph
+        labels = np.array(list(dict.fromkeys(np.concatenate(list(weights.values())).tolist())))
+        channel = np.full(self.labels.count, -1)  # channel of each label
+        channel[labels] = np.arange(len(labels))
 
-        def channels(name: str, axis: int) -> np.ndarray:
-            return np.array([position.get(root, -1) for root in self.roots[name][axis].tolist()])
+        def select(names: Iterable[str], axis: int) -> dict[str, np.ndarray]:
+            found = {name: channel[of[name][axis]] for name in names}
+            return {name: channels for name, channels in found.items() if (channels >= 0).any()}
 
-        def select(names: Any, axis: int) -> dict[str, np.ndarray]:
-            found = {name: channels(name, axis) for name in names}
-            return {name: indices for name, indices in found.items() if (indices >= 0).any()}
-
-        nodes = [node for node in self.labels.graph.nodes if "BatchNorm" in node.op or "batch_norm" in node.op]
+        nodes = [node for node in graph.nodes if "BatchNorm" in node.op or "batch_norm" in node.op]
         norms = [node.arguments.get("self", node.arguments)["weight"].name for node in nodes]
-        axes = {tuple(sorted(set(axis.tolist()))) for value in self.roots.values() for axis in value}
-        parts = tuple(
-            np.array([position[root] for root in axis])
-            for axis in sorted(axes)
-            if len(axis) < len(roots) and all(root in position for root in axis)
-        )
-        first = self.labels.producers[weights[0]]
-        producers, consumers = select(weights, -1), select(self.labels.consumers, -2)
-        quaternion = frozenset(name for name in producers if self.labels.is_quaternion(name))
+        found = [channel[list(axis)] for axis in axes if 0 < len(axis) < len(labels)]
+        parts = tuple(part for part in found if (part >= 0).all())
+        producers, first = self.labels.producers, next(iter(weights))
+        quaternion = frozenset(name for name in weights if graph.node(producers[name]).op.startswith("quaternion"))
         return ChannelGroup(
-            first, len(roots), producers, select(norms, -1), consumers, quaternion, parts, np.array(roots)
+            producers[first],
+            len(labels),
+            select(weights, -1),
+            select(norms, -1),
+            select(self.labels.consumers, -2),
+            quaternion,
+            parts,
+            labels,
         )
 
 
@@ -137,7 +130,7 @@ def prune_graph(groups: ChannelGroups, keep: Mapping[str, Any]) -> Graph:
     unless `keep` has at least one channel of each group, each once, or if no channel of a slice is kept.
     """
     graph, removed = groups.labels.graph, _removed_labels(groups, keep)
-    kept = {name: [~np.isin(axis, removed) for axis in axes] for name, axes in groups.roots.items()}
+    kept = {name: [~np.isin(axis, removed) for axis in axes] for name, axes in groups.labels.of.items()}
     for name, axes in kept.items():
         if any(axis.size and not axis.any() for axis in axes):
             raise ConfigError(f"no channel of {name} is kept; keep at least one")
@@ -191,6 +184,6 @@ def mask_graph(groups: ChannelGroups, keep: Mapping[str, Any]) -> dict[str, Arra
     """
     arrays, removed = dict(groups.labels.graph.arrays), _removed_labels(groups, keep)
     for name in groups.labels.consumers:
-        mask = ~np.isin(groups.roots[name][-2], removed)
+        mask = ~np.isin(groups.labels.of[name][-2], removed)
         arrays[name] = arrays[name] * xp.asarray(mask[:, None], dtype=arrays[name].dtype)
     return arrays

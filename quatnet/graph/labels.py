@@ -1,9 +1,9 @@
 """Channels of all arrays and results of a graph that must be removed together.
 
-Every position along every axis has a label. Labels are united (union-find) where an operation combines positions: an
-output channel of a convolution, the entries of its batch norm and an input channel of the next convolution have one
-label. The label 0 marks positions that cannot be removed. In the docstrings, Q(n) are the positions n, q + n, 2q + n
-and 3q + n of quaternion channel n of q.
+Every position along every axis has a label. Labels are united where an operation combines positions: an output channel
+of a convolution, the entries of its batch norm and an input channel of the next convolution have one label. The label 0
+marks positions that cannot be removed. In the docstrings, Q(n) are the positions n, q + n, 2q + n and 3q + n of
+quaternion channel n of q.
 """
 
 import math
@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from .nodes import Batch, Graph, Node, Ref, leaves, sizes
 
@@ -20,12 +23,14 @@ Axes = list[np.ndarray]  # labels of each axis of an array or result
 class Labels:
     """Labels of a graph.
 
-    `of` maps each name to the labels of its axes. `producers` and `consumers` are the weights whose last and last but
-    one axis are output and input channels, with the name of a node; for `producers`, of the first node.
+    `of` maps each name to the labels of its axes. `reasons` maps each label that cannot be removed to the reason.
+    `producers` and `consumers` are the weights whose last and last but one axis are output and input channels, with the
+    name of a node; for `producers`, of the first node.
     """
 
     def __init__(self, graph: Graph) -> None:
-        self.graph, self.parents, self._fixed = graph, [0], list[tuple[np.ndarray, str]]()
+        self.graph, self.count = graph, 1  # number of labels
+        self._united, self._fixed = list[np.ndarray](), list[tuple[np.ndarray, str]]()
         self.producers, self.consumers = dict[str, str](), dict[str, str]()
         self.of = {name: [self._new(n) for n in array.shape] for name, array in graph.arrays.items()}
         self.of |= {name: _zeros(sizes(shape)) for name, shape in graph.inputs.items()}
@@ -36,32 +41,20 @@ class Labels:
             ]
         for ref in leaves(graph.outputs):
             self.fix(self.of[ref.name], "output of the network")
-        self.reasons = {0: "input of the network"}  # reason for each label that cannot be removed
+        common = connected(self.count, self._united)
+        self.of = {name: [common[labels] for labels in axes] for name, axes in self.of.items()}
+        self.reasons = {0: "input of the network"}
         for labels, reason in self._fixed:
-            for root in self.roots(labels):
-                self.reasons.setdefault(int(root), reason)
+            for label in common[labels].tolist():
+                self.reasons.setdefault(label, reason)
 
-    def _new(self, count: int) -> np.ndarray:
-        start = len(self.parents)
-        self.parents.extend(range(start, start + count))
-        return np.arange(start, start + count)
-
-    def root(self, label: int) -> int:
-        """Return the common label of all labels that are united with `label`."""
-        while self.parents[label] != label:
-            self.parents[label] = label = self.parents[self.parents[label]]
-        return label
-
-    def roots(self, labels: np.ndarray) -> np.ndarray:
-        """Return the common label of each entry."""
-        return np.array([self.root(int(label)) for label in labels], int)
+    def _new(self, length: int) -> np.ndarray:
+        self.count += length
+        return np.arange(self.count - length, self.count)
 
     def unite(self, first: np.ndarray, *others: np.ndarray) -> np.ndarray:
         """Unite labels position by position, and return the labels of `first`."""
-        for labels in others:
-            for a, b in zip(first.tolist(), labels.tolist(), strict=True):
-                a, b = sorted((self.root(a), self.root(b)))
-                self.parents[b] = a
+        self._united += [np.stack([first, labels]) for labels in others]
         return first
 
     def fix(self, axes: Axes, reason: str) -> None:
@@ -72,33 +65,31 @@ class Labels:
         """Unite the four positions Q(n) of each quaternion channel, and return one label per quaternion channel."""
         return self.unite(*channels.reshape(4, -1))
 
-    def is_quaternion(self, weight: str) -> bool:
-        """Return whether a producer is the weight of a quaternion operation."""
-        return self.graph.node(self.producers[weight]).op.startswith("quaternion")
-
     def args(self, node: Node, *names: str) -> list[Axes]:
         """Return the labels of the arguments `names` of a node."""
         return [self.of[node.arguments[name].name] for name in names]
+
+
+def connected(count: int, pairs: list[np.ndarray]) -> np.ndarray:
+    """Return a label for each number below `count`, equal for numbers that `pairs` (2, n) unite, in their order."""
+    rows, columns = np.concatenate([np.zeros((2, 0), int), *pairs], axis=1)
+    return connected_components(coo_array((np.ones(len(rows)), (rows, columns)), (count, count)), directed=False)[1]
 
 
 def _zeros(shape: tuple[int, ...]) -> Axes:
     return [np.zeros(n, int) for n in shape]
 
 
-def _refs(node: Node) -> Iterator[str]:
-    return (ref.name for ref in leaves(node.arguments) if isinstance(ref, Ref))
-
-
 def _fixed(t: Labels, node: Node, reason: str = "") -> Axes:
     """Fix all arguments: the operation combines channels in a way that pruning does not know."""
-    for name in _refs(node):
+    for name in node.refs():
         t.fix(t.of[name], reason or f"{node.op} ({node.name})")
     return _zeros(sizes(node.shape))
 
 
 def _same(t: Labels, node: Node) -> Axes:
     """The result has the channels of the first argument."""
-    return t.of[next(_refs(node))]
+    return t.of[node.refs()[0]]
 
 
 def _same_quaternions(t: Labels, node: Node) -> Axes:
@@ -158,7 +149,7 @@ def _norm(t: Labels, node: Node) -> Axes:
     x = t.args(node, "x")[0]
     t.fix(x[:-1], f"statistics over channels ({node.name})")
     quaternions = t.quaternions(x[-1]) if node.op in QUATERNION_NORMS else x[-1]
-    for name in (name for name in _refs(node) if name in t.graph.arrays):
+    for name in (name for name in node.refs() if name in t.graph.arrays):
         labels = t.of[name][1 if len(t.of[name]) == 2 else 0]
         t.unite(x[-1] if len(labels) == len(x[-1]) else quaternions, labels)
     return x
@@ -191,8 +182,7 @@ def _arithmetic(t: Labels, node: Node) -> Axes:
 
 def _reduce(t: Labels, node: Node) -> Axes:
     x, axis = t.args(node, "x")[0], node.arguments["axis"]
-    axes = range(len(x)) if axis is None else (axis,) if isinstance(axis, int) else axis
-    removed = {a % len(x) for a in axes}
+    removed = range(len(x)) if axis is None else normalize_axis_tuple(axis, len(x))
     t.fix([x[a] for a in removed], f"{node.op} over channels ({node.name})")
     return [labels for a, labels in enumerate(x) if a not in removed]
 
@@ -203,7 +193,7 @@ def _transpose(t: Labels, node: Node) -> Axes:
 
 
 def _concatenate(t: Labels, node: Node) -> Axes:
-    parts, axis = [t.of[name] for name in _refs(node)], node.arguments["axis"]
+    parts, axis = [t.of[name] for name in node.refs()], node.arguments["axis"]
     result = list(parts[0])
     for a in range(len(result)):
         if a == axis % len(result):

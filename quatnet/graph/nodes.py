@@ -4,7 +4,7 @@ The arguments of a node are plain values, tuples, lists, dicts and slices of the
 `Runtime`.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -122,3 +122,8 @@ def leaves(value: Any) -> Iterator[Any]:
     found: list[Any] = []
     map_leaves(found.append, value)
     yield from found
+
+
+def rename_refs(names: Mapping[str, str], value: Any) -> Any:
+    """Return `value` with the names of all references in `names` replaced."""
+    return map_leaves(lambda x: Ref(names.get(x.name, x.name), x.tensor) if isinstance(x, Ref) else x, value)

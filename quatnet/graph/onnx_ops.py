@@ -1,9 +1,11 @@
 """ONNX nodes of each operation. `b` is a `graph.onnx.Builder`."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..autodiff import Tensor
 from ..backend import asnumpy
@@ -150,25 +152,18 @@ def _whitening(b: Any, node: Node, layer: dict[str, Any]) -> None:
     _set(b, node, b.node("Add", b.node("Concat", *rows, axis=-1), b.constant(layer["bias"])))
 
 
-def _unary(onnx_op: str, **attributes: Any) -> Callable[[Any, Node], None]:
-    """Return the exporter of an elementwise op, which keeps the layout."""
-
-    def export(b: Any, node: Node) -> None:
-        first = b.is_first(node.arguments["x"])
-        _set(b, node, b.node(onnx_op, b.value(node.arguments["x"], first=first), **attributes), first=first)
-
-    return export
+def _unary(onnx_op: str, b: Any, node: Node) -> None:
+    """Add an elementwise operation, which keeps the layout."""
+    first = b.is_first(node.arguments["x"])
+    _set(b, node, b.node(onnx_op, b.value(node.arguments["x"], first=first)), first=first)
 
 
-def _arithmetic(onnx_op: str) -> Callable[[Any, Node], None]:
-    def export(b: Any, node: Node) -> None:
-        operands = list(node.arguments.values())[:2]
-        results = [ref for ref in operands if isinstance(ref, Ref) and ref.name not in b.graph.arrays]
-        same = all(isinstance(ref, Ref) and b.shape(ref) == node.shape and b.is_first(ref) for ref in operands)
-        first = same and len(results) == 2
-        _set(b, node, b.node(onnx_op, *(b.value(ref, first=first) for ref in operands)), first=first)
-
-    return export
+def _arithmetic(onnx_op: str, b: Any, node: Node) -> None:
+    operands = list(node.arguments.values())[:2]
+    results = [ref for ref in operands if isinstance(ref, Ref) and ref.name not in b.graph.arrays]
+    same = all(isinstance(ref, Ref) and b.shape(ref) == node.shape and b.is_first(ref) for ref in operands)
+    first = same and len(results) == 2
+    _set(b, node, b.node(onnx_op, *(b.value(ref, first=first) for ref in operands)), first=first)
 
 
 def _layer_norm(b: Any, node: Node) -> None:
@@ -176,13 +171,10 @@ def _layer_norm(b: Any, node: Node) -> None:
     _set(b, node, b.node("LayerNormalization", *inputs, axis=-1, epsilon=node.arguments["eps"]))
 
 
-def _pool(onnx_op: str) -> Callable[[Any, Node], None]:
-    def export(b: Any, node: Node) -> None:
-        size = [node.arguments["kernel_size"]] * 2
-        x = b.value(node.arguments["x"], first=True)
-        _set(b, node, b.node(onnx_op, x, kernel_shape=size, strides=size), first=True)
-
-    return export
+def _pool(onnx_op: str, b: Any, node: Node) -> None:
+    size = [node.arguments["kernel_size"]] * 2
+    x = b.value(node.arguments["x"], first=True)
+    _set(b, node, b.node(onnx_op, x, kernel_shape=size, strides=size), first=True)
 
 
 def _quaternion_norm(b: Any, x: str) -> str:
@@ -214,17 +206,13 @@ def _mod_relu(b: Any, node: Node) -> None:
     _set(b, node, b.node("Mul", x, b.node("Concat", *[factor] * 4, axis=-1)))
 
 
-def _reduce(onnx_op: str) -> Callable[[Any, Node], None]:
-    def export(b: Any, node: Node) -> None:
-        x, axis = b.value(node.arguments["x"]), node.arguments["axis"]
-        ndim = len(b.shape(node.arguments["x"]))
-        axes = [a % ndim for a in (range(ndim) if axis is None else (axis,) if isinstance(axis, int) else axis)]
-        if onnx_op == "ReduceSum":
-            _set(b, node, b.node(onnx_op, x, b.integers(*axes), keepdims=0))
-        else:
-            _set(b, node, b.node(onnx_op, x, axes=axes, keepdims=0))
-
-    return export
+def _reduce(onnx_op: str, b: Any, node: Node) -> None:
+    x, axis, ndim = b.value(node.arguments["x"]), node.arguments["axis"], len(b.shape(node.arguments["x"]))
+    axes = list(range(ndim) if axis is None else normalize_axis_tuple(axis, ndim))
+    if onnx_op == "ReduceSum":
+        _set(b, node, b.node(onnx_op, x, b.integers(*axes), keepdims=0))
+    else:
+        _set(b, node, b.node(onnx_op, x, axes=axes, keepdims=0))
 
 
 def _reshape(b: Any, node: Node) -> None:
@@ -302,15 +290,15 @@ EXPORTERS: dict[str, Callable[[Any, Node], None]] = {
     "quaternion_linear": _linear,
     **{f"{kind}BatchNorm": _norm for kind in ("", "Quaternion", "Whitening")},
     "layer_norm": _layer_norm,
-    **{name: _unary(name.capitalize()) for name in ("relu", "exp", "log", "sigmoid", "tanh")},
-    **{name: _arithmetic(op) for name, op in ARITHMETIC.items()},
-    "detach": _arithmetic("Identity"),
-    "avg_pool2d": _pool("AveragePool"),
-    "max_pool2d": _pool("MaxPool"),
+    **{name: partial(_unary, name.capitalize()) for name in ("relu", "exp", "log", "sigmoid", "tanh")},
+    **{name: partial(_arithmetic, op) for name, op in ARITHMETIC.items()},
+    "detach": partial(_arithmetic, "Identity"),
+    "avg_pool2d": partial(_pool, "AveragePool"),
+    "max_pool2d": partial(_pool, "MaxPool"),
     "norm_max_pool2d": _norm_max_pool,
     "mod_relu": _mod_relu,
     "quaternion_norm": lambda b, node: _set(b, node, _quaternion_norm(b, b.value(node.arguments["x"]))),
-    **{name: _reduce(f"Reduce{name.capitalize()}") for name in ("mean", "sum", "max")},
+    **{name: partial(_reduce, f"Reduce{name.capitalize()}") for name in ("mean", "sum", "max")},
     "reshape": _reshape,
     "transpose": _transpose,
     "concatenate": _concatenate,

@@ -14,7 +14,7 @@ from ..backend import Array, xp
 from ..errors import ConfigError, QuatnetError, ShapeError
 from ..nn import Module
 from .merge import Mismatch, merge
-from .nodes import Batch, Graph, Node, Ref, free_name, leaves, map_leaves
+from .nodes import Batch, Graph, Node, Ref, free_name, leaves, rename_refs
 from .record import Call, Recorder
 
 NOTE = "The operations depend on training mode or on values; recorded: evaluation with the example input"
@@ -144,15 +144,11 @@ def _build(inputs: dict, entries: dict, calls: list[Call], outputs: Any, arrays:
     used = {ref.name for ref in refs if isinstance(ref, Ref)}
     found = {name: (_data(item), _kind(item)) for name, item in entries.values() if name in used} | arrays
     names = _node_names(calls, {*found, *inputs})
-
-    def rename(value: Any) -> Any:
-        return Ref(names.get(value.name, value.name), value.tensor) if isinstance(value, Ref) else value
-
-    nodes = [Node(names[f"%{n}"], op, map_leaves(rename, args), shape) for n, (op, args, shape) in enumerate(calls)]
+    nodes = [Node(names[f"%{n}"], op, rename_refs(names, args), shape) for n, (op, args, shape) in enumerate(calls)]
     return Graph(
         {key: (Batch(), *array.shape[1:]) for key, array in inputs.items()},
         nodes,
-        map_leaves(rename, outputs),
+        rename_refs(names, outputs),
         {name: array for name, (array, _) in found.items()},
         {name: kind for name, (_, kind) in found.items()},
         notes,

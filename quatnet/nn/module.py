@@ -150,14 +150,9 @@ def _check_arrays(expected: Mapping[str, Array], arrays: Mapping[str, Array]) ->
     unexpected = sorted(arrays.keys() - expected.keys())
     pairs = {name: (array, arrays[name]) for name, array in expected.items() if name in arrays}
     wrong_shape = [
-        f"{name}: expected {array.shape}, got {found.shape}"
+        f"{name}: expected {array.shape} {array.dtype}, got {found.shape} {found.dtype}"
         for name, (array, found) in pairs.items()
-        if array.shape != found.shape
-    ]
-    wrong_shape += [
-        f"{name}: expected {array.dtype}, got {found.dtype}"
-        for name, (array, found) in pairs.items()
-        if array.dtype.kind != found.dtype.kind
+        if (array.shape, array.dtype.kind) != (found.shape, found.dtype.kind)
     ]
     if missing or unexpected or wrong_shape:
         raise CheckpointError(

@@ -6,7 +6,6 @@ length W·C instead of C.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from ..errors import ShapeError
 from ..threads import CACHE_BYTES, chunk_slices, parallel_for, parallel_map
 
 MAX_ROWS = 8192
+CANCELLATION = 4  # largest ratio of Σx² and Σ(x - mean)² for which the entries are not centered
 AllReduce = Callable[[Array], Array] | None  # returns the sum over all processes
 
 
@@ -93,46 +93,20 @@ def batch_norm(
     inv_std = 1 / xp.sqrt(variance + a.dtype.type(checked_number("eps", eps, "[0, inf)")))
     y = _affine(a, scale * inv_std, bias.data - mean * scale * inv_std, relu)
 
-    coefficients = partial(_input_gradient_coefficients, a, mean, inv_std, scale, all_reduce)
-
     def backward(grad: Array) -> Sequence[Array | None]:
-        if kernels.supports(grad, a, mean, inv_std):
-            constant, relu_output = running_stats is not None, y if relu else None
-            return _gradients_on_gpu(grad, a, relu_output, mean, inv_std, coefficients, constant, x.requires_grad)
-        out = xp.empty(y.shape, dtype=y.dtype)  # buffer for grad masked by the ReLU, and then for the gradient of x
-        grad_bias, grad_weight = _parameter_gradients(grad, a, mean, y if relu else None, out)
+        relu_output = y if relu else None
+        (grad_bias, grad_weight), grad = _parameter_gradients(grad, a, mean, relu_output)
         grad_weight = grad_weight * inv_std
-        grad = out if relu else grad
         if not x.requires_grad:
             return None, grad_weight, grad_bias
-        if running_stats is not None:
-            return grad * (scale * inv_std), grad_weight, grad_bias
-        return _input_gradient(grad, a, *coefficients(grad_weight, grad_bias), out), grad_weight, grad_bias
+        if running_stats is not None:  # constants
+            zeros = xp.zeros_like(inv_std)
+            factors = scale * inv_std, zeros, zeros
+        else:
+            factors = _input_gradient_coefficients(a, mean, inv_std, scale, all_reduce, grad_weight, grad_bias)
+        return _input_gradient(grad, a, *factors, relu_output), grad_weight, grad_bias
 
     return Tensor.from_op(y, (x, weight, bias), backward)
-
-
-def _gradients_on_gpu(
-    grad: Array,
-    x: Array,
-    relu_output: Array | None,
-    mean: Array,
-    inv_std: Array,
-    coefficients: Callable[..., tuple[Array, Array, Array]],
-    constant: bool,
-    needs_grad_x: bool,
-) -> Sequence[Array | None]:
-    """Return the gradients of x, weight and bias, computed on a GPU in two passes over memory.
-
-    `coefficients` is `_input_gradient_coefficients` of `x`. If `constant` is true, the statistics are constants.
-    """
-    grad_bias, grad_weight = kernels.normalize.gradient_sums(grad, x, mean, relu_output)
-    grad_weight = grad_weight * inv_std
-    if not needs_grad_x:
-        return None, grad_weight, grad_bias
-    zeros = xp.zeros_like(inv_std)
-    terms = coefficients(zeros, zeros) if constant else coefficients(grad_weight, grad_bias)
-    return kernels.normalize.input_gradient(grad, x, *terms, relu_output), grad_weight, grad_bias
 
 
 def _image_rows(x: Array) -> Array:
@@ -161,10 +135,15 @@ def _column_products(a: Array, b: Array, channels: int) -> Array:
 def _moments(rows: Array, channels: int) -> tuple[int, Array, Array]:
     """Return the number of entries, the mean and the sum of squared deviations of each channel.
 
-    The rounding error of the mean is corrected with the mean of the centered entries.
+    The sum of squared deviations is Σx² - n mean², unless the difference would lose more than two bits. The entries are
+    then centered. The rounding error of the mean is corrected with the mean of the centered entries.
     """
     count = rows.size // channels
     mean = _column_sums(rows, channels) / rows.dtype.type(count)
+    total = _column_products(rows, rows, channels).astype(np.float64)
+    squares = total - count * mean.astype(np.float64) ** 2
+    if (CANCELLATION * squares > total).all():
+        return count, mean.astype(np.float64), squares
     centered = rows - _repeat(mean, rows)
     residual_mean = _column_sums(centered, channels) / rows.dtype.type(count)
     squares = _column_products(centered, centered, channels) - count * residual_mean**2
@@ -188,11 +167,14 @@ def _affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
     return y
 
 
-def _parameter_gradients(grad: Array, x: Array, mean: Array, relu_output: Array | None, masked: Array) -> Array:
-    """Return the sums of grad and of grad · (x - mean) for each channel, shape (2, C).
+def _parameter_gradients(grad: Array, x: Array, mean: Array, relu_output: Array | None) -> tuple[Array, Array]:
+    """Return the sums of grad and of grad · (x - mean) for each channel, (2, C), and the grad for `_input_gradient`.
 
-    If `relu_output` is given, grad is first set to 0 where `relu_output` is 0, and stored in `masked`.
+    If `relu_output` is given, grad is first set to 0 where `relu_output` is 0, on the CPU in a new array.
     """
+    if kernels.supports(grad, x, mean):
+        return kernels.normalize.gradient_sums(grad, x, mean, relu_output), grad
+    masked = grad if relu_output is None else xp.empty(x.shape, dtype=x.dtype)
     channels, rows, grad_rows, masked_rows = x.shape[-1], _image_rows(x), _image_rows(grad), _image_rows(masked)
     means, relu_output_rows = _repeat(mean, rows), None if relu_output is None else _image_rows(relu_output)
 
@@ -203,7 +185,7 @@ def _parameter_gradients(grad: Array, x: Array, mean: Array, relu_output: Array 
         centered = rows[chunk] - means
         return xp.stack([_column_sums(masked_grad, channels), _column_products(centered, masked_grad, channels)])
 
-    return sum(parallel_map(work, _chunk_slices(rows)), xp.zeros((2, channels), dtype=x.dtype))
+    return sum(parallel_map(work, _chunk_slices(rows)), xp.zeros((2, channels), dtype=x.dtype)), masked
 
 
 def _input_gradient_coefficients(
@@ -221,8 +203,13 @@ def _input_gradient_coefficients(
     return weight * inv_std, x_factor, -weight * inv_std * grad_bias / count - x_factor * mean
 
 
-def _input_gradient(grad: Array, x: Array, factor: Array, x_factor: Array, offset: Array, grad_x: Array) -> Array:
-    """Return factor · grad + x_factor · x + offset, stored in `grad_x`."""
+def _input_gradient(
+    grad: Array, x: Array, factor: Array, x_factor: Array, offset: Array, relu_output: Array | None
+) -> Array:
+    """Return factor · grad + x_factor · x + offset, for the grad of `_parameter_gradients`, which may be changed."""
+    if kernels.supports(grad, x, factor):
+        return kernels.normalize.input_gradient(grad, x, factor, x_factor, offset, relu_output)
+    grad_x = xp.empty(x.shape, dtype=x.dtype) if relu_output is None else grad
     rows, grad_rows, result = _image_rows(x), _image_rows(grad), _image_rows(grad_x)
     factors, x_factors, offsets = (_repeat(v, rows) for v in (factor, x_factor, offset))
 

@@ -4,14 +4,14 @@
 channels and filters are split into G groups of consecutive channels. A filter uses the channels of its own group only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..autodiff import Tensor, op
 from ..autodiff.shape import reshape
 from ..backend import Array
 from ..conv import dispatch, plain
-from ..conv.im2col import MAX_SIZE, Pair, pad, pair, single, transposed_size
+from ..conv.im2col import Pair, pair, single, transposed_size
 from ..errors import ShapeError
 
 
@@ -41,27 +41,17 @@ def conv1d(x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilatio
     """
     if x.data.ndim != 3 or w.data.ndim != 3:
         raise ShapeError(f"expected x (N, L, C) and w (K, C / groups, O), got {x.shape} and {w.shape}")
-    kernel = reshape(w, (1, *w.shape))
-    return image_to_signal(
-        conv2d(signal_to_image(x, padding), kernel, stride=single(stride), dilation=single(dilation), groups=groups)
-    )
+    return as_conv2d(conv2d, x, reshape(w, (1, *w.shape)), stride, padding, dilation, groups)
 
 
-def signal_to_image(x: Tensor, padding: Pair) -> Tensor:
-    """Return the signal `x` (N, L, C), with `padding` zeros at both ends, as an image of height 1."""
-    pad_width, length = single(padding), x.shape[1]
-    if not 0 <= pad_width <= MAX_SIZE:
-        raise ShapeError(f"expected a padding from 0 to {MAX_SIZE}, got {padding}")
-
-    def backward(grad: Array) -> Sequence[Array]:
-        return (grad[:, 0, pad_width : pad_width + length],)
-
-    return Tensor.from_op(pad(x.data[:, None], (0, pad_width)), (x,), backward)
-
-
-def image_to_signal(x: Tensor) -> Tensor:
-    """Return the image `x` (N, 1, L, C) of height 1 as a signal (N, L, C)."""
-    return reshape(x, (x.shape[0], x.shape[2], x.shape[3]))
+def as_conv2d(
+    op: Callable[..., Tensor], x: Tensor, w: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Tensor:
+    """Return the 2d convolution `op` of the signal `x` (N, L, C), an image of height 1, with a kernel of height 1."""
+    image = reshape(x, (x.shape[0], 1, *x.shape[1:]))
+    sizes = {"stride": single(stride), "padding": (0, single(padding)), "dilation": single(dilation)}
+    y = op(image, w, **sizes, groups=groups)
+    return reshape(y, (y.shape[0], *y.shape[2:]))
 
 
 @op

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..autodiff import Tensor
+from ..autodiff.shape import reshape, transpose
 from ..backend import Array
 from ..checks import checked_count
 from ..conv import plain
@@ -26,11 +27,7 @@ def check_conv_shapes(x: Tensor, w: Tensor, groups: int) -> None:
             f"expected x (N, H, W, 4C) and w (4, KH, KW, C / groups, O), got {x.shape} and {w.shape} with groups "
             f"{groups}; the number of real channels is four times the number of quaternion channels"
         )
-    if w.shape[4] % groups or 0 in w.shape[3:]:
-        raise ShapeError(
-            f"expected at least one channel, and a number of filters divisible by groups={groups}, "
-            f"got {w.shape[4]} in w {w.shape}"
-        )
+    plain.check_filters(w.data, groups)
 
 
 def block_weight(w: Tensor) -> Tensor:
@@ -68,12 +65,6 @@ def apply_real_op(op: Callable[..., Tensor], x: Tensor, w: Tensor, groups: int, 
 
 def transpose_channel_blocks(x: Tensor, outer: int, inner: int) -> Tensor:
     """Return `x` with the last axis reordered from (outer, inner, C) to (inner, outer, C), flattened."""
-
-    def backward(grad: Array) -> Sequence[Array]:
-        return (_swap(grad, inner, outer),)
-
-    return Tensor.from_op(_swap(x.data, outer, inner), (x,), backward)
-
-
-def _swap(a: Array, outer: int, inner: int) -> Array:
-    return a.reshape(*a.shape[:-1], outer, inner, a.shape[-1] // (outer * inner)).swapaxes(-3, -2).reshape(a.shape)
+    *axes, n = range(x.ndim + 2)
+    split = reshape(x, (*x.shape[:-1], outer, inner, x.shape[-1] // (outer * inner)))
+    return reshape(transpose(split, (*axes[:-2], axes[-1], axes[-2], n)), x.shape)

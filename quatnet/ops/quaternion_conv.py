@@ -18,9 +18,9 @@ from ..backend import Array
 from ..conv import gpu
 from ..conv.dispatch import fast_options
 from ..conv.fast import algorithms
-from ..conv.im2col import Pair, pair, single
+from ..conv.im2col import Pair, pair
 from ..errors import ShapeError
-from .conv import conv2d, conv_transpose2d, image_to_signal, signal_to_image
+from .conv import as_conv2d, conv2d, conv_transpose2d
 from .quaternion_blocks import apply_real_op, block_weight, check_conv_shapes
 
 
@@ -71,8 +71,7 @@ def quaternion_conv1d(
     if x.data.ndim != 3 or w.data.ndim != 4:
         raise ShapeError(f"expected x (N, L, 4C) and w (4, K, C / groups, O), got {x.shape} and {w.shape}")
     kernel = reshape(w, (w.shape[0], 1, *w.shape[1:]))
-    options = {"stride": single(stride), "dilation": single(dilation), "groups": groups}
-    return image_to_signal(quaternion_conv2d(signal_to_image(x, padding), kernel, **options))
+    return as_conv2d(quaternion_conv2d, x, kernel, stride, padding, dilation, groups)
 
 
 @op

@@ -68,7 +68,7 @@ class Optimizer:
 
         def update(chunk: slice) -> None:
             chunks = [array[chunk] for array in (old, grad, *state)]
-            direction = self._compute_update(*chunks, apply_weight_decay=tensor.data.ndim > 1)
+            direction = self._compute_update(tensor.ndim, *chunks)
             xp.subtract(old[chunk], xp.multiply(direction, lr, out=direction), out=new[chunk])
 
         parallel_for(update, chunk_slices(new.size, 8 * new.itemsize))
@@ -95,10 +95,10 @@ class Optimizer:
         ):
             raise CheckpointError(f"expected the state of {type(self).__name__} for this model; other names or shapes")
 
-    def _compute_update(self, p: Array, grad: Array, *state: Array, apply_weight_decay: bool) -> Array:
-        """Return the update of `p`, divided by the learning rate, as a new array. `state` is updated in place.
+    def _compute_update(self, ndim: int, p: Array, grad: Array, *state: Array) -> Array:
+        """Return the update of a chunk `p` of a parameter with `ndim` axes, divided by the learning rate.
 
-        `apply_weight_decay` is whether AdamW applies weight decay to `p`.
+        The update is a new array. `state` is updated in place.
         """
         raise NotImplementedError
 
@@ -126,7 +126,7 @@ class SGD(Optimizer):
         super().__init__(params, lr, weight_decay=weight_decay)
         self.momentum = checked_number("momentum", momentum, "[0, 1)")
 
-    def _compute_update(self, p: Array, grad: Array, *state: Array, apply_weight_decay: bool) -> Array:
+    def _compute_update(self, ndim: int, p: Array, grad: Array, *state: Array) -> Array:
         (velocity,) = state
         velocity *= self.momentum
         velocity += grad
@@ -165,18 +165,18 @@ class Adam(Optimizer):
         state = [self.state[f"{state_name}/{name}"] for state_name in self.state_names]
         if self.amsgrad or not kernels.supports(tensor.data, tensor.grad, *state):
             return super()._updated(name, tensor, lr)
-        options = {"lr": lr, "eps": self.eps} | self._cuda_weight_decay(tensor)
+        decay, decoupled_decay = self._weight_decays(tensor.ndim)
+        options = {"lr": lr, "eps": self.eps, "decay": decay, "decoupled_decay": decoupled_decay}
         return kernels.adam.step(tensor.data, tensor.grad, *state, betas=self.betas, steps=self.steps, **options)
 
-    def _cuda_weight_decay(self, tensor: Tensor) -> dict[str, float]:
-        """Return the weight decay arguments of the CUDA kernel. The weight decay of Adam is added to the gradient."""
-        return {"decay": self.weight_decay, "decoupled_decay": 0.0}
+    def _weight_decays(self, ndim: int) -> tuple[float, float]:
+        """Return the factors of θ that are added to the gradient, and to the update of a parameter with `ndim` axes."""
+        return self.weight_decay, 0.0
 
-    def _compute_update(self, p: Array, grad: Array, *state: Array, apply_weight_decay: bool) -> Array:
-        return self._adam_direction(grad + self.weight_decay * p if self.weight_decay else grad, *state)
-
-    def _adam_direction(self, grad: Array, exp_avg: Array, exp_avg_sq: Array, *max_exp_avg_sq: Array) -> Array:
-        beta1, beta2 = self.betas
+    def _compute_update(self, ndim: int, p: Array, grad: Array, *state: Array) -> Array:
+        exp_avg, exp_avg_sq, *max_exp_avg_sq = state
+        (beta1, beta2), (decay, decoupled_decay) = self.betas, self._weight_decays(ndim)
+        grad = grad + decay * p if decay else grad
         exp_avg *= beta1
         exp_avg += (1 - beta1) * grad
         exp_avg_sq *= beta2
@@ -185,7 +185,8 @@ class Adam(Optimizer):
             exp_avg_sq = xp.maximum(maximum, exp_avg_sq, out=maximum)
         denominator = xp.sqrt(exp_avg_sq / (1 - beta2**self.steps))
         denominator += self.eps
-        return xp.divide(exp_avg / (1 - beta1**self.steps), denominator, out=denominator)
+        update = xp.divide(exp_avg / (1 - beta1**self.steps), denominator, out=denominator)
+        return xp.add(update, decoupled_decay * p, out=update) if decoupled_decay else update
 
 
 class AdamW(Adam):
@@ -196,14 +197,8 @@ class AdamW(Adam):
     Source: I. Loshchilov, F. Hutter, Decoupled weight decay regularization, 2019, algorithm 2.
     """
 
-    def _cuda_weight_decay(self, tensor: Tensor) -> dict[str, float]:
-        return {"decay": 0.0, "decoupled_decay": self.weight_decay if tensor.data.ndim > 1 else 0.0}
-
-    def _compute_update(self, p: Array, grad: Array, *state: Array, apply_weight_decay: bool) -> Array:
-        direction = self._adam_direction(grad, *state)
-        if apply_weight_decay:
-            direction += self.weight_decay * p
-        return direction
+    def _weight_decays(self, ndim: int) -> tuple[float, float]:
+        return 0.0, self.weight_decay if ndim > 1 else 0.0
 
 
 def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> Array:

@@ -21,7 +21,6 @@ from ..errors import CheckpointError
 from .unpickle import Placeholder, Unpickler, decode, itemsize, type_name
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C  # first object in a file of the format before 2020
-MAX_MESSAGE_LENGTH = 200  # maximum number of characters of an error message
 
 
 def read_torch(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -41,10 +40,10 @@ def read_torch(path: str | os.PathLike) -> dict[str, np.ndarray]:
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no file {path}") from error
     except CheckpointError as error:
-        raise CheckpointError(f"{path}: {_short(error)}") from error
+        raise CheckpointError(f"{path}: {error!s:.200}") from error
     except Exception as error:  # the unpickler can raise any exception for a damaged pickle
         raise CheckpointError(
-            f"{path} is damaged or not a PyTorch file ({type(error).__name__}: {_short(error)}); download it again"
+            f"{path} is damaged or not a PyTorch file ({type(error).__name__}: {error!s:.200}); download it again"
         ) from error
 
 
@@ -63,12 +62,6 @@ def find_state_dict(content: Any) -> dict[str, np.ndarray]:
         if not isinstance(value, np.ndarray):
             raise CheckpointError(f"expected a tensor under the name {name!r}, got {type_name(value)}")
     return dict(content)
-
-
-def _short(error: Exception) -> str:
-    """Return the message of `error` on one line, truncated to `MAX_MESSAGE_LENGTH` characters."""
-    message = " ".join(str(error).split())
-    return message if len(message) <= MAX_MESSAGE_LENGTH else f"{message[:MAX_MESSAGE_LENGTH]}..."
 
 
 def _read_zip(path: Path) -> Any:

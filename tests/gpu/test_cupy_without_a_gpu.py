@@ -90,7 +90,7 @@ def test_commands_end_with_one_line_and_a_remedy(command):
 def test_info_command_prints_the_installation_and_the_error():
     result = run("-m", "quatnet", backend="cupy")
     assert result.returncode == 2
-    assert re.search("^python -m quatnet: " + ERROR_LINE, result.stderr)
+    assert re.search("^quatnet: " + ERROR_LINE, result.stderr)
     lines = result.stdout.splitlines()
     assert lines[0] == "backend   none (requested by QUATNET_BACKEND: cupy)"
     assert re.search(r"cupy\S* \d+\.", lines[2])

@@ -137,7 +137,7 @@ def test_report_and_usage_without_a_command(capsys, monkeypatch) -> None:
     assert [line.split()[0] for line in lines[:5]] == ["backend", "device", "versions", "threads", "CuPy"]
     assert f"numpy {np.__version__}" in lines[2]
     assert "does not work here: CuPy is not installed" in lines[4]
-    assert lines[6].startswith("usage: python -m quatnet")
+    assert lines[6].startswith("usage: quatnet")
 
 
 def test_info_command_prints_the_report(capsys) -> None:
@@ -170,7 +170,7 @@ def test_command_with_an_invalid_backend(arguments: list[str]) -> None:
     environment = os.environ | {"QUATNET_BACKEND": "gpu"}
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert run.returncode == 2
-    assert run.stderr == "python -m quatnet: QUATNET_BACKEND='gpu': expected one of numpy, cupy, auto\n"
+    assert run.stderr == "quatnet: QUATNET_BACKEND='gpu': expected one of numpy, cupy, auto\n"
     lines = run.stdout.splitlines()
     assert lines[:1] == ([] if "profile" in arguments else ["backend   none (requested by QUATNET_BACKEND: gpu)"])
     assert not any("usage" in line for line in lines)

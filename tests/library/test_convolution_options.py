@@ -295,7 +295,7 @@ def test_options_of_conv1d_are_single_numbers():
         (ops.quaternion_conv2d, (1, 5, 5, 8), (4, 3, 3, 1, 3), {"groups": 2}, "filters divisible by groups=2, got 3"),
         (ops.conv1d, (1, 5, 5, 4), (3, 4, 2), {}, r"expected x \(N, L, C\)"),
         (ops.conv1d, (1, 5, 4), (1, 3, 4, 2), {}, r"w \(K, C / groups, O\)"),
-        (ops.conv1d, (1, 5, 4), (3, 4, 2), {"padding": -1}, "padding from 0"),
+        (ops.conv1d, (1, 5, 4), (3, 4, 2), {"padding": -1}, "padding -1"),
         (ops.conv1d, (1, 2, 4), (3, 4, 2), {}, "does not fit a size of 2"),
         (ops.quaternion_conv1d, (1, 5, 4), (4, 1, 3, 1, 1), {}, r"w \(4, K, C / groups, O\)"),
         (ops.quaternion_conv1d, (1, 5, 4), (3, 3, 1, 1), {}, r"w \(4, KH, KW, C / groups, O\)"),

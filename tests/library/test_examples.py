@@ -10,12 +10,18 @@ from pathlib import Path
 import pytest
 from support.device import uses_mock
 from support.results import check_results
+from support.scripts import run_script
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FIVE_NETWORKS = ["esc50", "gtzan", "ravdess", "audioset"]
 
 
 def run_example(*arguments: str | Path, example: str = "esc50") -> subprocess.CompletedProcess:
+    return run_script(EXAMPLES / f"{example}.py", *arguments)
+
+
+def start_example(*arguments: str | Path, example: str = "esc50") -> subprocess.CompletedProcess:
+    """Run an example in a process of its own."""
     command = [sys.executable, EXAMPLES / f"{example}.py", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
@@ -24,7 +30,7 @@ def run_example(*arguments: str | Path, example: str = "esc50") -> subprocess.Co
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Run examples/esc50.py with --smoke, and return its output folder and its printed output."""
     out = tmp_path_factory.mktemp("smoke")
-    run = run_example("--smoke", "--out", out)
+    run = start_example("--smoke", "--out", out)
     assert run.returncode == 0, run.stderr[-2000:]
     return out, run.stdout
 
@@ -59,7 +65,7 @@ def test_esc50_resume_after_the_last_epoch(smoke: tuple[Path, str]) -> None:
 @pytest.mark.skipif(uses_mock, reason="CUDA kernels are slow on the CPU, so only esc50 is run there")
 @pytest.mark.parametrize("name", FIVE_NETWORKS[1:])
 def test_other_data_sets(tmp_path: Path, name: str) -> None:
-    run = run_example("--smoke", "--out", tmp_path, example=name)
+    run = run_example("--smoke", "--epochs", "1", "--out", tmp_path, example=name)
     assert run.returncode == 0, run.stderr[-2000:]
     results = check_results(tmp_path)
     assert results["summary"] in run.stdout
@@ -67,7 +73,7 @@ def test_other_data_sets(tmp_path: Path, name: str) -> None:
 
 
 def test_custom_network(tmp_path: Path) -> None:
-    run = run_example("--smoke", "--out", tmp_path, example="custom_network")
+    run = start_example("--smoke", "--out", tmp_path, example="custom_network")
     assert run.returncode == 0, run.stderr[-2000:]
     assert re.search(r"accuracy on 10 test clips: \d+\.\d%", run.stdout)
     logits, loaded = (re.search(rf"{name}: +(\[.*?\])", run.stdout, re.DOTALL)[1] for name in ("logits", "loaded"))
@@ -76,12 +82,12 @@ def test_custom_network(tmp_path: Path) -> None:
     assert (tmp_path / "network.npz").exists()
     assert (tmp_path / "pruned.npz").exists()
     before = (tmp_path / "network.npz").read_bytes()
-    again = run_example("--smoke", "--out", tmp_path, example="custom_network")
+    again = start_example("--smoke", "--out", tmp_path, example="custom_network")
     assert again.returncode != 0
     assert "Traceback" not in again.stderr
     assert re.search("CheckpointError: .*network.npz exists; ", again.stderr)
     assert (tmp_path / "network.npz").read_bytes() == before
-    resumed = run_example("--smoke", "--out", tmp_path, "--resume", example="custom_network")
+    resumed = start_example("--smoke", "--out", tmp_path, "--resume", example="custom_network")
     assert resumed.stdout.splitlines()[-1] == run.stdout.splitlines()[-1]
 
 

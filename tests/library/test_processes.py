@@ -291,18 +291,24 @@ FIRST_CALLS = {
 }
 
 
-@pytest.mark.parametrize("backend", ["", "torch", "numpy,cupy", "1"])
-@pytest.mark.parametrize("name", FIRST_CALLS)
-def test_an_unknown_backend_is_a_configuration_error(name: str, backend: str) -> None:
+@pytest.mark.parametrize(
+    ("calls", "backend"),
+    [
+        *(([call], "torch") for call in FIRST_CALLS.values()),
+        *((list(FIRST_CALLS.values()), backend) for backend in ("", "numpy,cupy", "1")),
+    ],
+)
+def test_an_unknown_backend_is_a_configuration_error(calls: list[str], backend: str) -> None:
     code = f"""
 import numpy as np, quatnet
 from quatnet.errors import ConfigError
-try:
-    {FIRST_CALLS[name]}
-except ConfigError as error:
-    assert "QUATNET_BACKEND={backend!r}: expected one of numpy, cupy, auto" in str(error), error
-else:
-    raise AssertionError("no error")
+for call in {calls}:
+    try:
+        exec(call)
+    except ConfigError as error:
+        assert "QUATNET_BACKEND={backend!r}: expected one of numpy, cupy, auto" in str(error), error
+    else:
+        raise AssertionError(f"{{call}}: no error")
 """
     run(code, QUATNET_BACKEND=backend)
 

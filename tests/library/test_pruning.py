@@ -258,10 +258,9 @@ def test_pruned_network_equals_masked_network(
     name: str, quaternion: bool, ratios: list[float], criterion_name: str
 ) -> None:
     model, x = make_network(CONFIGS[name], quaternion=quaternion), make_clips(16, 40)
-    criterion = make_criterion(criterion_name)
-    keep = {}
-    for group, ratio in zip(trace_groups(model)[:-1], ratios, strict=False):  # each group has its own ratio
-        keep |= select(model, {group.name: group.size - int(ratio * group.size)}, criterion=criterion)
+    groups = zip(trace_groups(model)[:-1], ratios, strict=False)  # each group has its own ratio
+    counts = {group.name: group.size - int(ratio * group.size) for group, ratio in groups}
+    keep = select(model, counts, criterion=make_criterion(criterion_name))
     expected = asnumpy(mask_filters(model, keep)(x).data)
     assert np.abs(asnumpy(prune_filters(model, keep)(x).data) - expected).max() <= 1e-5 * np.abs(expected).max()
 

@@ -11,6 +11,7 @@ from cached_teacher import cached_teacher_logits
 from support.device import uses_mock
 from support.published import published_state_dict
 from support.results import check_results
+from support.scripts import run_script
 
 from quatnet.datasets import Dataset, synthetic
 from quatnet.models import ResNet, ResNetConfig
@@ -25,8 +26,7 @@ SCRIPT = Path(__file__).parents[2] / "examples" / "reproduce" / "experiment.py"
 
 
 def run_experiment(*arguments: str | Path, dataset: str = "esc50") -> subprocess.CompletedProcess:
-    command = [sys.executable, SCRIPT, "--dataset", dataset, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return run_script(SCRIPT, "--dataset", dataset, *arguments)
 
 
 def assert_one_line_error(run: subprocess.CompletedProcess, pattern: str) -> None:
@@ -39,7 +39,8 @@ def assert_one_line_error(run: subprocess.CompletedProcess, pattern: str) -> Non
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Run the example with `--smoke`, and return the output folder and stdout."""
     out = tmp_path_factory.mktemp("smoke")
-    run = run_experiment("--smoke", "--out", out)
+    command = [sys.executable, SCRIPT, "--dataset", "esc50", "--smoke", "--out", out]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr[-2000:]
     return out, run.stdout
 
@@ -66,7 +67,7 @@ def test_resume_keeps_finished_trainings(smoke: tuple[Path, str]) -> None:
 
 @pytest.mark.parametrize("dataset", ["gtzan", "ravdess", "audioset"])
 def test_other_data_sets(tmp_path: Path, dataset: str) -> None:
-    run = run_experiment("--smoke", "--out", tmp_path, dataset=dataset)
+    run = run_experiment("--smoke", "--epochs", "1", "--out", tmp_path, dataset=dataset)
     assert run.returncode == 0, run.stderr[-2000:]
     results = check_results(tmp_path)
     assert results["summary"] in run.stdout

@@ -25,6 +25,7 @@ from row_training import Run, TrainResult
 from rows import QUESTIONS, Row, row_from_name
 from run_statistics import accuracies, accuracy_difference, mean_and_error, num_failed, variance_of_mean
 from speed_measure import Settings, run_in_subprocess
+from support.scripts import run_script
 from train_config import FROM_SCRATCH
 
 from quatnet.backend import on_gpu
@@ -248,8 +249,7 @@ def test_torch_compile_has_no_limit_below_number_of_networks(torch, monkeypatch)
 
 
 def reproduce(*arguments: str | Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, ROOT / "examples" / "reproduce", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return run_script(ROOT / "examples" / "reproduce", *arguments)
 
 
 def test_every_change_runs_and_resume_skips_recorded_runs(tmp_path: Path) -> None:
@@ -274,11 +274,13 @@ def test_every_change_runs_and_resume_skips_recorded_runs(tmp_path: Path) -> Non
             distilled["total_multiplications"], abs=epoch_multiplications
         )
     assert reproduce(*rows, *folders, "--resume").stdout == ""  # all runs are recorded
-    repeated = reproduce(rows[0], *folders, "--out", tmp_path / "repeated", "--fold", "1")
+    command = [sys.executable, ROOT / "examples" / "reproduce", rows[0], *folders, "--out", tmp_path / "repeated"]
+    repeated = subprocess.run([*command, "--fold", "1"], capture_output=True, text=True, timeout=300)
     assert f"(recorded: {base['accuracy']:.1%})" in repeated.stdout
 
 
-def test_rows_with_cached_teacher(tmp_path: Path) -> None:
+def test_rows_with_cached_teacher(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(distillation_rows, "BEST_EPOCHS", 20)
     clips = synthetic.load(clips_per_class=5, seed=0).clips
     logits = 5 * one_hot(np.array([clip.label for clip in clips]), 10)
     np.savez(tmp_path / "teacher.npz", clip=np.array([clip.name for clip in clips]), logits=logits)
@@ -289,7 +291,7 @@ def test_rows_with_cached_teacher(tmp_path: Path) -> None:
     distilled, best = (records.read_runs(row_from_name(row), tmp_path / "records")[0] for row in rows)
     assert distilled["command"].endswith("--teacher FILE")
     assert best["epochs"] == distillation_rows.BEST_EPOCHS
-    assert best["accuracy"] > distilled["accuracy"]  # trained for 100 epochs instead of 2
+    assert best["accuracy"] > distilled["accuracy"]  # trained for 20 epochs instead of 2
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from ...backend import Array
 from ...threads import parallel_for
 from ..im2col import output_size
 from . import component_transforms
-from .tiles import even_slices, split_components, workspace
+from .tiles import apply_matrix, even_slices, split_components, workspace
 
 KERNEL_BYTES = 4 << 20  # maximum size of a slice of the kernel
 IMAGE_BYTES = 16 << 20  # maximum size of the transformed images of a work slice with more than one image
@@ -117,12 +117,7 @@ def transform_images(images: Array, matrix: Array) -> Array:
     n, height, width, components, channels = images.shape
     rows = workspace("rows", (components, height, n, width, channels), images.dtype)
     np.copyto(rows, images.transpose(3, 1, 0, 2, 4))
-    return _apply_matrix(matrix, rows, workspace("image", (len(matrix), *rows.shape[1:]), images.dtype))
-
-
-def _apply_matrix(matrix: Array, a: Array, out: Array) -> Array:
-    np.matmul(matrix.astype(a.dtype), a.reshape(len(a), -1), out=out.reshape(len(out), -1))
-    return out
+    return apply_matrix(matrix, rows, workspace("image", (len(matrix), *rows.shape[1:]), images.dtype))
 
 
 def kernel_operands(w: Array, order: tuple[int, ...], kernel_sums: Array | None = None) -> list[Array]:
@@ -155,7 +150,7 @@ def hadamard_sums(w: Array, out: Array | None = None) -> Array:
 
 def transform_products(m: Array, matrix: Array) -> Array:
     """Return the components (P, ...) of products `m` (K, ...), for the `matrix` (P, K) of an output transform."""
-    return _apply_matrix(matrix, m, workspace("sums", (len(matrix), *m.shape[1:]), m.dtype))
+    return apply_matrix(matrix, m, workspace("sums", (len(matrix), *m.shape[1:]), m.dtype))
 
 
 def write_images(components: Array, images: Array) -> None:

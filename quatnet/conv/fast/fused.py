@@ -51,7 +51,7 @@ def fused_conv2d(x: Array, layer: FusedConv2d) -> Array:
     layer reads longer contiguous rows.
     """
     if kernels.supports(x, layer.weight):
-        return _gpu(_merge_components(x), layer)
+        return _gpu(merge_components(x), layer)
     x = _with_components(x, len(layer.weight))
     padding = (layer.weight.shape[1] // 2, layer.weight.shape[2] // 2)
     if algorithms.uses_winograd(x.shape, layer.weight.shape, (1, 1), padding, transformed=True):
@@ -59,7 +59,7 @@ def fused_conv2d(x: Array, layer: FusedConv2d) -> Array:
     if algorithms.uses_im2col(x.shape, layer.weight.shape):
         return _im2col(x, layer, padding)
     kernel_sums = _cached_kernel(layer, "direct", direct.hadamard_sums)
-    y = direct.convolve(_merge_components(x), layer.weight, (1, 1), padding, kernel_sums)
+    y = direct.convolve(merge_components(x), layer.weight, (1, 1), padding, kernel_sums)
     if layer.scale is not None:
         np.multiply(y, layer.scale, out=y)
     np.add(y, layer.shift, out=y)
@@ -84,10 +84,11 @@ def _gpu(x: Array, layer: FusedConv2d) -> Array:
 
 def _with_components(x: Array, components: int) -> Array:
     """Return images `x` (N, H, W, P, C) with P = `components`. Components and channels are merged and split again."""
-    return x if x.shape[3] == components else split_components(_merge_components(x), components)
+    return x if x.shape[3] == components else split_components(merge_components(x), components)
 
 
-def _merge_components(x: Array) -> Array:
+def merge_components(x: Array) -> Array:
+    """Return images `x` (N, H, W, P, C) as (N, H, W, P·C)."""
     return x.reshape(*x.shape[:3], x.shape[3] * x.shape[4])
 
 

@@ -122,3 +122,11 @@ def workspace(name: str, shape: tuple[int, ...], dtype: np.dtype) -> Array:
 def split_components(x: Array, components: int) -> Array:
     """Return images `x` (N, H, W, P·C) as a view (N, H, W, P, C). P is the number of `components`."""
     return x.reshape(*x.shape[:3], components, x.shape[3] // components)
+
+
+def apply_matrix(matrix: Array, a: Array, out: Array) -> Array:
+    """Multiply the first axis of `a` by `matrix`, and return the result `out`. A real array is returned unchanged."""
+    if matrix.size == 1:
+        return a
+    np.matmul(matrix.astype(a.dtype), a.reshape(len(a), -1), out=out.reshape(len(out), -1))
+    return out

@@ -1,0 +1,326 @@
+"""Classifier of recordings: network, front end and class names in one file."""
+
+import json
+import os
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import __version__
+from .audio import FrontEnd, Stream
+from .audio.stream import segments
+from .audio.waveform import checked_waveform, fix_length, resample
+from .autodiff import no_grad
+from .backend import asnumpy, on_gpu
+from .checks import checked_number
+from .errors import CheckpointError, ConfigError, QuatnetError
+from .files import disk_errors
+from .graph import Batch, Graph, GraphModule, Node, Ref, compile, to_onnx, trace
+from .graph.files import from_json, to_json
+from .graph.module import format_shape
+from .npz import parse_json, read_npz, write_npz
+
+FORMAT, VERSION = "quatnet model", 1
+PACKAGED = Path(__file__).parent / "packaged" / "esc50.npz"
+PADDING: dict[str, Callable] = {"zeros": fix_length, "repeat": np.resize}
+Windows = Iterator[tuple[np.ndarray, np.ndarray]]
+
+
+class Classifier:
+    """Network with its front end and class names, which classifies recordings of any length.
+
+    A short recording is padded to one window of `frontend.clip_seconds`. A long one is divided into windows, the last
+    of which ends with the recording.
+
+    Parameters
+    ----------
+    network : module, `Graph` or `GraphModule` that maps features (N, frames, mels, 4) to logits (N, classes)
+    frontend : front end of the training clips
+    classes : names of the classes, in the order of the logits
+    multi_label : whether a window can have several classes. The confidences are then sigmoids instead of a softmax
+    temperature : divisor of the logits, fitted on clips that were not used for training
+    thresholds : confidence from which a class is detected, for each class that differs from 0.5
+    background : classes that are never detected, such as noise
+    padding : "zeros" at the end of a short recording, or "repeat" for its repetition
+    metadata : JSON values such as data, split, accuracy, seed, license and data_sources. Saving adds the versions
+
+    Raises
+    ------
+    ConfigError
+        The network does not map the features of the front end to one logit per class, or a value is invalid.
+
+    >>> from quatnet import models
+    >>> frontend = FrontEnd(sample_rate_hz=8000, high_hz=4000.0, window=256, mels=16, clip_seconds=1.0)
+    >>> config = models.CNNConfig(2, True, ((4,), (8,)), embedding=8, mels=16)
+    >>> classifier = Classifier(models.build(config, rng=np.random.default_rng(0)), frontend, ["cat", "dog"])
+    >>> classifier.predict(np.zeros(12000, np.float32), 8000).shape
+    (2,)
+    """
+
+    def __init__(
+        self,
+        network: Graph | GraphModule | Callable[..., Any],
+        frontend: FrontEnd,
+        classes: Sequence[str],
+        *,
+        multi_label: bool = False,
+        temperature: float = 1.0,
+        thresholds: Mapping[str, float] | None = None,
+        background: Sequence[str] = (),
+        padding: str = "zeros",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        if type(frontend) is not FrontEnd:
+            raise ConfigError(f"expected a FrontEnd, got {type(frontend).__name__}; a file cannot hold other classes")
+        self.frontend, self.multi_label, self.classes = frontend, bool(multi_label), tuple(classes)
+        if not isinstance(network, Graph | GraphModule):
+            network = trace(network, np.zeros((1, frontend.frames, frontend.mels, 4), np.float32))
+        self.network = network if isinstance(network, GraphModule) else GraphModule(network)
+        self.network.frontend_settings = frontend.settings
+        self.temperature = checked_number("temperature", temperature, "(0, inf)")
+        self.thresholds, self.background, self.padding = dict(thresholds or {}), tuple(background), padding
+        self.metadata = dict(metadata or {})
+        self._check_classes()
+        self._check_shapes()
+        self._compiled = self.network if on_gpu() else compile(self.network)
+
+    def _check_classes(self) -> None:
+        names = self.classes
+        if not names or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
+            raise ConfigError(f"expected different, nonempty names of classes, got {names!r:.200}")
+        if unknown := sorted({*self.thresholds, *self.background} - set(names)):
+            raise ConfigError(f"thresholds and background: {unknown[0]!r} is not a class; expected {', '.join(names)}")
+        for name, value in self.thresholds.items():
+            checked_number(f"the threshold of {name}", value, "[0, 1]")
+        if self.padding not in PADDING:
+            raise ConfigError(f"expected the padding {' or '.join(PADDING)}, got {self.padding!r}")
+
+    def _check_shapes(self) -> None:
+        graph = self.network.graph
+        shape = (Batch(), self.frontend.frames, self.frontend.mels, 4)
+        if list(graph.inputs.values()) != [shape]:
+            found = ", ".join(map(format_shape, graph.inputs.values()))
+            raise ConfigError(f"expected a network for features {format_shape(shape)} of the front end, got {found}")
+        if not isinstance(graph.outputs, Ref) or graph.shape(graph.outputs.name) != (Batch(), len(self.classes)):
+            found = format_shape(graph.shape(graph.outputs.name)) if isinstance(graph.outputs, Ref) else "several"
+            raise ConfigError(f"expected logits (N, {len(self.classes)}) for {len(self.classes)} classes, got {found}")
+
+    def __repr__(self) -> str:
+        return f"Classifier({len(self.classes)} classes, {self.frontend})"
+
+    def predict(self, waveform: np.ndarray, sample_rate_hz: int, *, hop_seconds: float | None = None) -> np.ndarray:
+        """Return the confidences (classes,) of a recording, the mean over its windows.
+
+        Parameters
+        ----------
+        waveform : float array (samples,) in [-1, 1], of any length
+        sample_rate_hz : sample rate of `waveform` in Hz
+        hop_seconds : seconds from the start of a window to that of the next one, by default the length of a window
+
+        Raises
+        ------
+        ShapeError, DataError, ConfigError
+            See `FrontEnd.__call__`. ConfigError is also raised for a `hop_seconds` above the length of a window.
+        """
+        blocks = [resample(checked_waveform(waveform), sample_rate_hz, self.frontend.sample_rate_hz)]
+        return mean_over_windows(self.windows(blocks, hop_seconds=hop_seconds))[0]
+
+    def predict_file(
+        self, path: str | os.PathLike, *, hop_seconds: float | None = None, channel: str | int = "mean"
+    ) -> np.ndarray:
+        """Return the confidences (classes,) of an audio file, the mean over its windows; see `predict`.
+
+        The file is read block by block, so a recording of a day needs no more memory than one of a minute. `channel` is
+        "mean" or the number of a channel. Raises DataError for a file that cannot be read, as `audio.read` does.
+        """
+        stream = self.stream(path, channel=channel)
+        return mean_over_windows(self.windows(stream, hop_seconds=hop_seconds))[0]
+
+    def embed(self, waveform: np.ndarray, sample_rate_hz: int, *, hop_seconds: float | None = None) -> np.ndarray:
+        """Return the embedding (channels,) of a recording, the input of the last layer, as the mean over its windows.
+
+        The arguments are those of `predict`. Raises ConfigError also if the network has no layer before the last one.
+        """
+        blocks = [resample(checked_waveform(waveform), sample_rate_hz, self.frontend.sample_rate_hz)]
+        return mean_over_windows(self.embedding_windows(blocks, hop_seconds=hop_seconds))[0]
+
+    def stream(self, path: str | os.PathLike, *, channel: str | int = "mean") -> Stream:
+        """Return the blocks of an audio file at the sample rate of the front end, see `windows`."""
+        return Stream(path, self.frontend.sample_rate_hz, channel=channel)
+
+    def windows(self, blocks: Iterable[np.ndarray], *, hop_seconds: float | None = None) -> Windows:
+        """Yield the starts (n,) of windows and their confidences (n, classes), batch by batch.
+
+        Parameters
+        ----------
+        blocks : parts of a waveform at the sample rate of the front end, such as a `Stream`. The starts are in samples
+        hop_seconds : see `predict`
+        """
+        return self._windows(blocks, hop_seconds, lambda features: self.confidences(self.logits(features)))
+
+    def embedding_windows(self, blocks: Iterable[np.ndarray], *, hop_seconds: float | None = None) -> Windows:
+        """Yield the starts (n,) of windows and their embeddings (n, channels), batch by batch; see `windows`."""
+        graph = self.network.graph
+        matrices = {name for name, array in graph.arrays.items() if array.ndim > 1}
+        last = [node for node in graph.nodes if matrices.intersection(node.refs())][-1:]
+        values = [name for node in last for name in node.refs() if name not in {*graph.arrays, *graph.inputs}]
+        if not values:
+            raise ConfigError("expected a network with a layer before its last layer, which computes the embedding")
+        module = self.network.with_features(values[0])
+        network = module if on_gpu() else compile(module)
+        return self._windows(blocks, hop_seconds, lambda features: _flat(_run(network, features)[1]))
+
+    def _windows(self, blocks: Iterable, hop_seconds: float | None, outputs: Callable) -> Windows:
+        window, rate = self.frontend.samples, self.frontend.sample_rate_hz
+        hop = window if hop_seconds is None else round(checked_number("hop_seconds", hop_seconds, "(0, inf)") * rate)
+        if not 1 <= hop <= window:
+            raise ConfigError(f"expected a hop up to the window of {self.frontend.clip_seconds} s, got {hop_seconds} s")
+        for first, samples, starts in segments(blocks, window, hop):
+            if len(samples) < window:
+                samples = PADDING[self.padding](samples, window)
+            yield np.array(starts) + first, outputs(self.frontend.windows(samples, starts))
+
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        """Return the logits (N, classes) of features (N, frames, mels, 4)."""
+        return asnumpy(_run(self._compiled, features).data)
+
+    def confidences(self, logits: np.ndarray) -> np.ndarray:
+        """Return the confidences (N, classes): softmax, or sigmoid with `multi_label`, of logits / temperature."""
+        scaled = logits / np.float32(self.temperature)
+        if self.multi_label:
+            return 0.5 + 0.5 * np.tanh(0.5 * scaled)
+        exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+    def save(self, path: str | os.PathLike, *, overwrite: bool = False, float16: bool = False) -> None:
+        """Write the classifier to one `.npz` file, without pickle.
+
+        The file also has a test waveform with its logits, see `load`. With `float16`, the weights are rounded to half
+        precision and need half the space. Buffers, such as running statistics, keep their precision.
+
+        Raises
+        ------
+        ConfigError
+            The file exists, and `overwrite` is false. The metadata are not JSON values.
+        DataError
+            The file cannot be written. No part of it is left.
+        CheckpointError
+            An array contains NaN or infinity.
+        """
+        if Path(path).exists() and not overwrite:
+            raise ConfigError(f"{path} exists; choose another path, or overwrite it with overwrite=True or --overwrite")
+        graph = self.network.current_graph()
+        weights = [name for name, kind in graph.kinds.items() if float16 and kind in ("parameter", "fixed")]
+        small = {name: graph.arrays[name].astype(np.float16) for name in weights}
+        graph = replace(graph, arrays=graph.arrays | {key: array.astype(np.float32) for key, array in small.items()})
+        arrays: dict[str, Any] = {f"array/{key}": asnumpy(array) for key, array in (graph.arrays | small).items()}
+        rate = self.frontend.sample_rate_hz
+        waveform = np.random.default_rng(0).uniform(-0.5, 0.5, -(-rate // 10)).astype(np.float16)
+        logits = asnumpy(_run(GraphModule(graph), self._test_features(waveform)).data)
+        try:
+            text = np.frombuffer(json.dumps(self._header(graph), allow_nan=False).encode(), np.uint8)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"metadata: expected JSON values, such as text and finite numbers: {error}") from error
+        with disk_errors(path):
+            write_npz(path, arrays | {"model": text, "test/waveform": waveform, "test/logits": logits})
+
+    def _header(self, graph: Graph) -> dict[str, Any]:
+        keys = ("classes", "multi_label", "temperature", "thresholds", "background", "padding", "metadata")
+        versions = {"quatnet": __version__, "numpy": np.__version__, "python": platform.python_version()}
+        fixed = {"format": f"{FORMAT} {VERSION}", "channel": "mean", "resampler": "scipy.signal.resample_poly"}
+        settings = {key: getattr(self, key) for key in keys}
+        settings["metadata"] = {"versions": versions} | settings["metadata"]
+        return fixed | settings | {"frontend": self.frontend.settings, "graph": to_json(graph)}
+
+    def _test_features(self, waveform: np.ndarray) -> np.ndarray:
+        clip = np.resize(waveform.astype(np.float32), self.frontend.samples)
+        return self.frontend(clip, self.frontend.sample_rate_hz)[None]
+
+    def to_onnx(self, path: str | os.PathLike) -> None:
+        """Write an ONNX file that maps waveforms (N, frontend.samples) to the confidences (N, classes) of one window.
+
+        The metadata of the file are the classes, the sample rate and the window length. Raises ConfigError and
+        MissingPackageError as `graph.to_onnx` does.
+        """
+        graph, ref, name = self.network.current_graph(), self.network.graph.outputs, "logits / temperature"
+        if self.temperature != 1.0:
+            scaled = Node(name, "mul", {"self": ref, "other": 1 / self.temperature}, graph.shape(ref.name))
+            graph = replace(graph, nodes=[*graph.nodes, scaled], outputs=Ref(name))
+        activation = "sigmoid" if self.multi_label else "softmax"
+        to_onnx(graph, path, frontend=self.frontend, classes=self.classes, activation=activation)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike | None = None, *, check: bool = False) -> "Classifier":
+        """Return the classifier of a file, by default the model of the package.
+
+        With `check`, the logits of the test waveform of the file are computed and compared with those of the machine
+        that wrote the file.
+
+        Raises
+        ------
+        CheckpointError
+            The file is missing, damaged, no model file, or of a newer version of quatnet, or the check fails.
+        """
+        path = PACKAGED if path is None else path
+        if path == PACKAGED and not PACKAGED.exists():
+            raise CheckpointError("this installation has no model in the package; give a model file")
+        arrays = read_npz(path)
+        header = _read_header(path, arrays)
+        try:
+            named = {name.removeprefix("array/"): a for name, a in arrays.items() if name.startswith("array/")}
+            full = {name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in named.items()}
+            frontend = dict(header.pop("frontend"))
+            if (kind := frontend.pop("class")) != "FrontEnd":
+                raise ValueError(f"expected the front end FrontEnd, got {kind!r:.80}")
+            network = GraphModule(from_json(header.pop("graph"), full))
+            settings = {key: header[key] for key in header if key not in ("format", "channel", "resampler")}
+            classifier = cls(network, FrontEnd(**frontend), settings.pop("classes"), **settings)
+            difference = classifier._difference(arrays) if check else 0.0
+        except (KeyError, ValueError, TypeError, AttributeError, RecursionError, QuatnetError) as error:
+            raise CheckpointError(f"{path} is damaged: {type(error).__name__}: {error!s:.500}") from error
+        if not difference <= 1e-3:
+            raise CheckpointError(f"{path}: the logits of the test waveform differ by {difference:.2g} of the largest")
+        return classifier
+
+    def _difference(self, arrays: Mapping[str, np.ndarray]) -> float:
+        """Return the largest difference of the logits of the test waveform, relative to the largest logit."""
+        expected, logits = arrays["test/logits"], self.logits(self._test_features(arrays["test/waveform"]))
+        return float(np.abs(logits - expected).max() / max(1.0, np.abs(expected).max()))
+
+
+def _read_header(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    for key, kind in (("header", "a checkpoint of training"), ("graph", "a network without front end and classes")):
+        if key in arrays and "model" not in arrays:
+            raise CheckpointError(f"{path} is {kind}, expected a model file; Classifier.save writes one")
+    try:
+        header = parse_json(arrays["model"].tobytes().decode())
+        name, _, version = header["format"].rpartition(" ")
+        if name != FORMAT:
+            raise ValueError(f"expected the format {FORMAT}, got {name!r:.80}")
+        newer = int(version) > VERSION
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path} is not a model file of quatnet ({error!s:.80})") from error
+    if newer:
+        raise CheckpointError(f"{path} has version {version}, expected up to {VERSION}; install a newer quatnet")
+    return header
+
+
+def _run(network: Callable[..., Any], features: np.ndarray) -> Any:
+    with no_grad():
+        return network(features)
+
+
+def _flat(tensor: Any) -> np.ndarray:
+    array = asnumpy(tensor.data)
+    return array.reshape(len(array), -1)
+
+
+def mean_over_windows(windows: Windows) -> tuple[np.ndarray, int]:
+    """Return the mean of the values of all windows, and the number of windows."""
+    sums = [(len(starts), values.sum(axis=0, dtype=float)) for starts, values in windows]
+    count = sum(number for number, _ in sums)
+    return (sum(total for _, total in sums) / count).astype(np.float32), count

@@ -1,0 +1,131 @@
+"""Command `quatnet classify`: the best classes of recordings, or events with start and end."""
+
+import argparse
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from ..classifier import PACKAGED, Classifier
+from ..detection import FORMATS, Result, best_classes, detect
+from ..detection.formats import HEADERS, SUFFIXES, csv_text
+from ..errors import ConfigError
+from ..files import atomic_write, disk_errors
+from .arguments import positive_int
+from .inputs import FILES_HELP, Inputs, common_folder, find
+
+DONE = ".quatnet-done"  # file of an output folder with the keys of complete recordings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("files", nargs="+", metavar="FILE", help=FILES_HELP)
+    parser.add_argument("-m", "--model", metavar="MODEL", help="model file (default: the model of the package)")
+    parser.add_argument("--top", type=positive_int, metavar="N", help="number of classes per recording (default: 3)")
+    parser.add_argument("--channel", default="mean", metavar="C", help="mean (default), 0, 1, ..., or each")
+    events = parser.add_argument_group("events with start and end, if one of these options is given")
+    events.add_argument("--hop", type=float, metavar="S", help="seconds from the start of a window to the next one")
+    events.add_argument("--threshold", action="append", metavar="T", help="0 to 1, or CLASS=T; may be repeated")
+    merge = events.add_mutually_exclusive_group()
+    merge.add_argument("--merge-gap", type=float, metavar="S", help="longest time between windows of an event (0)")
+    merge.add_argument("--no-merge", action="store_true", help="one event for each window")
+    events.add_argument("--format", nargs="+", choices=FORMATS, metavar="F", help=", ".join(FORMATS))
+    output = parser.add_argument_group("output")
+    output.add_argument("--json", action="store_true", help="print JSON lines")
+    output.add_argument("--csv", action="store_true", help="print a CSV table")
+    output.add_argument("-o", "--out", type=Path, metavar="DIR", help="write files for each recording to a folder")
+    output.add_argument("--resume", action="store_true", help="skip recordings that are complete in --out")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print or write the results, and return the exit code. Raises QuatnetError for invalid options or models."""
+    formats = args.format or ["jsonl"] * args.json + ["csv"] * args.csv or ["text"]
+    asks_for_events = any(
+        [args.hop is not None, args.threshold, args.merge_gap is not None, args.no_merge, args.format]
+    )
+    if args.top and asks_for_events:
+        raise ConfigError("expected --top or options of events, got both; --threshold selects events")
+    if args.out is None and (len(formats) > 1 or args.resume):
+        raise ConfigError("expected a folder --out for several formats and for --resume")
+    classifier = Classifier.load(args.model)
+    if asks_for_events:
+        gap = None if args.no_merge else args.merge_gap or 0.0
+        options = {"hop_seconds": args.hop, "thresholds": _thresholds(args.threshold or [], classifier)}
+        function: Any = partial(detect, classifier, merge_gap_seconds=gap, **options)
+    else:
+        function = partial(best_classes, classifier, top=args.top or 3)
+    work, inputs = partial(_classify, classifier, function, args.channel), find(args.files)
+    if args.out:
+        model = hashlib.sha256(Path(args.model or PACKAGED).read_bytes()).hexdigest()
+        settings = [model, args.channel, formats, sorted(function.keywords.items())]
+        _write_all(inputs, work, args.out, formats, settings, resume=args.resume)
+    else:
+        print(HEADERS.get(formats[0], ""), end="")
+        for _, result in inputs.map(work):
+            print(FORMATS[formats[0]](result), end="", flush=True)
+    return inputs.exit_code
+
+
+def _thresholds(texts: list[str], classifier: Classifier) -> Mapping[str, float] | None:
+    values = dict[str, float]()
+    for text in sorted(texts, key=lambda text: "=" in text):  # a threshold of a class replaces the one for all classes
+        name, _, number = text.rpartition("=")
+        try:
+            values |= dict.fromkeys([name] if name else classifier.classes, float(number))
+        except ValueError:
+            raise ConfigError(f"--threshold: expected 0.6 or CLASS=0.6, got {text!r}") from None
+    return values
+
+
+def _classify(classifier: Classifier, function: Callable[[Any], Result], channel: str, path: Path) -> Result:
+    """Return the result of a recording, with the events of all channels for the channel "each"."""
+    results = []
+    for number in count() if channel == "each" else [channel]:
+        stream = classifier.stream(path, channel=number)
+        results.append(function(stream))
+        if len(results) == stream.channels:
+            break
+    status = "ok" if any(result.status == "ok" for result in results) else results[0].status
+    return replace(results[0], status=status, events=[event for result in results for event in result.events])
+
+
+def _write_all(
+    inputs: Inputs, work: Callable[[Path], Result], out: Path, formats: list[str], settings: Any, *, resume: bool
+) -> None:
+    """Write a file in each format for each recording, and errors.csv. The folders are those of the recordings."""
+    done_file, base = out / DONE, common_folder(inputs)
+
+    def files(path: Path) -> dict[str, Path]:
+        name = os.path.relpath(os.path.abspath(path), base)
+        return {kind: out / f"{name}{SUFFIXES[kind]}" for kind in formats}
+
+    def is_done(path: Path) -> bool:
+        return _key(path, settings) in done and all(file.exists() for file in files(path).values())
+
+    with disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        done = set(done_file.read_text().split()) if resume and done_file.exists() else set()
+        with done_file.open("a" if resume else "w") as log:
+            for path, result in inputs.map(lambda path: None if is_done(path) else work(path)):
+                if result is not None:
+                    for kind, file in files(path).items():
+                        _write(file, HEADERS.get(kind, "") + FORMATS[kind](result))
+                    print(_key(path, settings), file=log, flush=True)
+        _write(out / "errors.csv", csv_text([("path", "error"), *inputs.errors.items()]))
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_write(path) as file:
+        file.write(text.encode("utf-8", "surrogateescape"))
+
+
+def _key(path: Path, settings: Any) -> str:
+    """Return a digest of a recording and of the settings of its result."""
+    status = path.stat() if path.is_file() else None
+    values = [os.path.abspath(path), status and [status.st_size, status.st_mtime_ns], settings]
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()

@@ -1,0 +1,96 @@
+"""Command `quatnet evaluate`, which compares the predictions of a model with the labels of recordings."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from ..classifier import Classifier
+from ..datasets import Dataset
+from ..datasets.records import listed
+from ..detection.formats import csv_text
+from ..errors import ConfigError, DataError
+from ..files import atomic_write, disk_errors, write_json
+from ..training.metrics import accuracy, confusion_matrix, mean_over_classes
+from ..training.report import class_rows, mistakes, wilson_interval, write_csv
+from ..training.results import Row
+from .arguments import positive_int
+from .inputs import NONE_USABLE, SOME_FAILED, print_error
+from .recordings import add_data_arguments, load_data
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("model", metavar="MODEL", help="model file")
+    parser.add_argument("data", nargs="?", metavar="DIR", help="folder of class folders")
+    add_data_arguments(parser)
+    parser.add_argument("--fold", type=positive_int, metavar="N", help="evaluate this fold only (default: all clips)")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="folder for results.json and tables")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the results, and return the exit code. Raises ConfigError if a class of the clips is unknown."""
+    model = Classifier.load(args.model)
+    args.clip_seconds = model.frontend.clip_seconds  # of the windows of --annotations
+    data = load_data(args, **({} if args.fold else {"folds": 1}))
+    clips = data.split(args.fold)[1] if args.fold else data.clips
+    if unknown := sorted(set(data.classes) - set(model.classes)):
+        raise ConfigError(f"{data.name}: {listed(unknown)} are not classes of the model, {listed(model.classes)}")
+    if not model.multi_label and any(len(clip.labels) != 1 for clip in clips):
+        raise ConfigError(f"{data.name}: expected one class for each clip, which is what the model returns")
+    confidences, used = [], []
+    for clip in clips:
+        try:
+            confidences.append(model.predict(*clip.source()))
+            used.append(clip)
+        except DataError as error:
+            print_error(str(error))
+    for message in data.skipped:
+        print_error(message)
+    if not used:
+        return NONE_USABLE
+    targets = np.zeros((len(used), len(model.classes)), np.float32)
+    for target, clip in zip(targets, used, strict=True):
+        target[[model.classes.index(data.classes[label]) for label in clip.labels]] = 1
+    _report(args.report, model, data, np.array(confidences), targets, [clip.name for clip in used])
+    return SOME_FAILED if len(used) < len(clips) or data.skipped else 0
+
+
+def _report(
+    out: Path | None, model: Classifier, data: Dataset, confidences: np.ndarray, targets: np.ndarray, names: list[str]
+) -> None:
+    """Print the results, and write them to the folder `out`."""
+    several = model.multi_label
+    rows = class_rows(confidences, targets, model.classes, multi_label=several)
+    wrong = mistakes(confidences, targets, names, model.classes, multi_label=several)
+    f1 = float(np.mean([row["f1"] for row in rows if row["clips"]]))
+    if several:
+        metric, interval, value = "mAP", "", mean_over_classes(np.array([row["average_precision"] for row in rows]))
+    else:
+        metric, value = "accuracy", accuracy(confidences, targets.argmax(axis=1))
+        interval = " (95% interval {:.1%} to {:.1%})".format(*wilson_interval(value, len(names)))
+    print(_table(rows), "", f"{metric} {value:.1%}{interval}, macro F1 {f1:.1%}, {len(names)} clips", sep="\n")
+    for row in wrong:
+        print(f"  {row['confidence']:4.0%}  {row['clip']}: {row['predicted']} instead of {row['true']}")
+    if out:
+        with disk_errors(out):
+            write_json(out / "results.json", {metric: value, "macro_f1": f1, "clips": len(names), "data": data.name})
+            write_csv(out / "classes.csv", rows)
+            write_csv(out / "mistakes.csv", wrong)
+            if not several:
+                matrix = confusion_matrix(confidences, targets.argmax(axis=1)).tolist()
+                rows_of_classes = ([name, *row] for name, row in zip(model.classes, matrix, strict=True))
+                with atomic_write(out / "confusion.csv") as file:
+                    file.write(csv_text([["true", *model.classes], *rows_of_classes]).encode())
+
+
+def _table(rows: list[Row]) -> str:
+    """Return the results of each class with clips as text."""
+    rows = [row for row in rows if row["clips"]]
+    width = max(len("class"), *(len(row["class"]) for row in rows))
+    lines = [f"{'class':{width}}  clips  precision  recall      F1      AP"]
+    for row in rows:
+        shares = (row[key] for key in ("precision", "recall", "f1", "average_precision"))
+        values = "  {:9.1%}  {:6.1%}  {:6.1%}  {:6.1%}".format(*shares)
+        lines.append(f"{row['class']:{width}}  {row['clips']:5}{values}")
+    return "\n".join(lines)

@@ -1,0 +1,112 @@
+"""Common arguments and steps of the commands that train on own recordings."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..classifier import Classifier
+from ..datasets import Dataset, annotations, folder, table
+from ..datasets.records import listed
+from ..errors import ConfigError, MissingPackageError
+from ..processes import RANK
+from ..training.recipe import MIN_EPOCHS, MIN_STEPS, WIDTHS
+from ..training.recordings import Split, check_files, load_split, train_classifier
+from ..training.report import evaluate_test, format_report, write_report
+from .arguments import nonnegative_int, positive_int
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, new_network: bool) -> None:
+    """Add the arguments of the recordings, except for their folder, of a new network, and of its training."""
+    add_data_arguments(parser)
+    data = parser.add_argument_group("split")
+    data.add_argument("--fold", type=positive_int, default=1, metavar="N", help="fold of the test clips (1)")
+    if new_network:
+        group = parser.add_argument_group("network")
+        group.add_argument("--size", choices=WIDTHS, default="small", help="number of channels (small)")
+        group.add_argument(
+            "--network", choices=("real", "quaternion"), default="quaternion", help="layers (quaternion)"
+        )
+    group = parser.add_argument_group("training")
+    group.add_argument(
+        "--epochs", type=positive_int, metavar="N", help=f"by default {MIN_EPOCHS} or more, and {MIN_STEPS} steps"
+    )
+    group.add_argument("--batch-size", type=positive_int, default=16, metavar="N", help="clips per step (16)")
+    group.add_argument("--seed", type=nonnegative_int, default=0, metavar="N", help="seed of all random numbers (0)")
+    group.add_argument("--resume", action="store_true", help="continue an interrupted training")
+    group.add_argument("--overwrite", action="store_true", help="replace a finished model")
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of labeled recordings, except for their folder."""
+    data = parser.add_argument_group("recordings")
+    data.add_argument("--table", metavar="CSV", help="table with a file name and a label for each recording")
+    data.add_argument("--annotations", metavar="DIR", help="label tracks of Audacity or selection tables of Raven")
+    data.add_argument("--audio", metavar="DIR", help="folder of the recordings of --table or --annotations")
+    for role in ("path", "label", "fold"):
+        data.add_argument(f"--{role}-column", metavar="NAME", help=f"column of the {role}, found by its usual names")
+    data.add_argument("--label-separator", metavar="TEXT", help="character between the labels of a recording")
+    data.add_argument("--group", metavar="G", help="column, 'parent' or regular expression; groups are in one fold")
+    data.add_argument("--strict", action="store_true", help="stop if a recording cannot be read")
+
+
+def add_model_arguments(parser: argparse.ArgumentParser, *, new_network: bool) -> None:
+    """Add the arguments of a command that makes a smaller model from a model."""
+    parser.add_argument("model", metavar="MODEL", help="model file, such as that of quatnet train")
+    parser.add_argument("--data", metavar="DIR", help="folder of class folders")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="model file to write")
+    add_arguments(parser, new_network=new_network)
+
+
+def load_data(args: argparse.Namespace, **more: Any) -> Dataset:
+    """Return the recordings, loaded with the options of `args` and with `more`.
+
+    Raises ConfigError unless one of the folder, --table and --annotations is given.
+    """
+    if sum(map(bool, (args.data, args.table, args.annotations))) != 1:
+        raise ConfigError("expected a folder of class folders, or --table, or --annotations; see --help")
+    options = {"group": args.group, "strict": args.strict, **more}
+    if args.data:
+        return folder.load(args.data, **options)
+    options |= {"audio": args.audio, "label": args.label_column}
+    if args.annotations:
+        return annotations.load(args.annotations, window_seconds=args.clip_seconds, **options)
+    options |= {"path": args.path_column, "fold": args.fold_column, "label_separator": args.label_separator}
+    return table.load(args.table, **options)
+
+
+def load_model_and_split(args: argparse.Namespace) -> tuple[Classifier, Split]:
+    """Return a trained model, and the recordings as features of its front end.
+
+    Raises ConfigError if the classes of the model are not the classes of the recordings.
+    """
+    check_files(args.out, resume=args.resume, overwrite=args.overwrite)
+    model = Classifier.load(args.model)
+    args.clip_seconds = model.frontend.clip_seconds  # of the windows of --annotations
+    data = load_data(args)
+    if (model.classes, model.multi_label) != (data.classes, data.is_multilabel):
+        raise ConfigError(
+            f"{args.model}: expected recordings of the classes {listed(model.classes)} with "
+            f"{'any number of classes' if model.multi_label else 'one class'} each, got the classes "
+            f"{listed(data.classes)} with {'any number' if data.is_multilabel else 'one'}"
+        )
+    return model, load_split(data, args.fold, model.frontend, cache=args.out.parent / "features")
+
+
+def fit_and_report(
+    network: Any, split: Split, path: Path, args: argparse.Namespace, *, report_to: Path | None = None, **options: Any
+) -> None:
+    """Train `network`, write it to `path`, print its results, and write them to the folder `report_to`.
+
+    `options` are arguments of `train_classifier` in addition to those of `add_training_arguments`.
+    """
+    arguments = {key: getattr(args, key) for key in ("epochs", "batch_size", "seed", "resume", "overwrite")}
+    print(f"{len(split.train_targets)} training clips, {len(split.test_targets)} test clips (fold {split.fold})")
+    _, row = train_classifier(network, split, path, **(arguments | options))
+    report = evaluate_test(network, split, row, seed=args.seed)
+    print("", format_report(report), sep="\n")
+    if report_to and not RANK:
+        try:
+            write_report(report_to, report)
+        except MissingPackageError as error:
+            print(error)
+    print(f"wrote {path}" + (f" and the results in {report_to}" if report_to else ""))

@@ -1,0 +1,207 @@
+"""Loader of long recordings with annotated events, from label tracks of Audacity and selection tables of Raven.
+
+The recordings are divided into windows, which are the clips. An event is positive in a window if they overlap by at
+least 0.5 s, or by at least half of the event. Windows that contain a smaller part of another event are left out,
+because their target is unclear. Windows without events are negatives. An empty annotation file means no events.
+"""
+
+import csv
+import math
+import os
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import chain, compress
+from pathlib import Path
+from typing import NamedTuple
+
+from ..checks import checked_number
+from ..errors import DataError
+from .audio_files import read_headers, read_table
+from .folder import list_recordings
+from .index import walk
+from .recordings import Recording, choose_clip_seconds, dataset_of_recordings
+from .records import Dataset
+from .table import finder, table_format
+
+SUFFIXES = (".txt", ".tsv", ".csv")
+COLUMNS = {
+    "start": ["begin time (s)", "start (s)", "start_s", "start", "onset"],
+    "end": ["end time (s)", "end (s)", "end_s", "end", "offset"],
+    "offset": ["file offset (s)"],  # start in the file, while the begin time runs over all opened files
+    "file": ["begin file", "begin path", "path", "filename", "file"],
+}
+LABELS = ["species", "annotation", "label", "class", "common name", "call type"]
+HINT = "give a label track of Audacity, or a selection table of Raven"
+
+
+class Event(NamedTuple):
+    """Annotated sound, with its start and end in the recording in s."""
+
+    file: str
+    start: float
+    end: float
+    label: str
+
+
+def load(
+    annotations: str | os.PathLike, *, audio: str | os.PathLike | None = None, label: str | None = None,
+    window_seconds: float | None = None, group: str | None = None, folds: int = 5, seed: int = 0, strict: bool = False,
+) -> Dataset:  # fmt: skip
+    """Return the windows of annotated recordings. The note describes the split and possible defects of the data.
+
+    The annotation file `x.txt`, or `x.Table.1.selections.txt`, belongs to the recording `x.wav`. A column of file names
+    has precedence. Recordings without an annotation file are not used. The last window ends with the recording.
+
+    Parameters
+    ----------
+    annotations : annotation file (.txt, .tsv or .csv), or folder of annotation files
+    audio : folder of the recordings, by default the folder of the annotations
+    label : column of the class, required if the header has none or several of the usual names
+    window_seconds : length of the windows, from 0.5 to 60 s, by default chosen from the events by `choose_clip_seconds`
+    group, folds, seed, strict : see `folder.load`. A regular expression is found in names such as `day.wav 5-10 s`
+
+    Raises
+    ------
+    DataError
+        An annotation file has another format, an event is after the end of the recording, or a reason given at
+        `folder.load`.
+    """
+    annotations = Path(annotations)
+    root = annotations.parent if annotations.is_file() else annotations
+    audio = root if audio is None else Path(audio)
+    events = _events_by_recording(annotations, root, finder(audio), label)
+    durations = [event.end - event.start for event in chain(*events.values())]
+    window = choose_clip_seconds(durations or [3.0]) if window_seconds is None else window_seconds
+    checked_number("window_seconds", window, "[0.5, 60]")
+    headers, _ = read_headers(events)
+    recordings, omitted = list[Recording](), 0
+    for path, of_file in events.items():
+        if path not in headers:
+            recordings.append(Recording(path, path.name, ()))
+            continue
+        spans = windows(headers[path][0], window)
+        if late := [event for event in of_file if event.start >= headers[path][0]]:
+            raise DataError(f"{path} has {headers[path][0]:g} s, but an event {late[0].label!r} at {late[0].start:g} s")
+        labels = label_windows(of_file, spans)
+        omitted += labels.count(None)
+        for span, names in zip(spans, labels, strict=True):
+            if names is not None:
+                recordings.append(Recording(path, f"{path.name} {span[0]:g}-{span[1]:g} s", names, part=span))
+    unused = len(set(list_recordings(audio)) - set(events))
+    notes = [
+        f"{len(durations)} events in windows of {window:g} s.",
+        f"{omitted} windows with a part of an event are left out." if omitted else "",
+        f"{unused} recordings have no annotations, and are not used." if unused else "",
+    ]
+    return dataset_of_recordings(
+        str(annotations), recordings, group=group, folds=folds, seed=seed, strict=strict, notes=notes
+    )
+
+
+def windows(seconds: float, window: float) -> list[tuple[float, float]]:
+    """Return the start and the end of each window of a recording. The last window ends at the end of the recording.
+
+    >>> windows(7.0, 3.0), windows(2.0, 3.0)
+    ([(0.0, 3.0), (3.0, 6.0), (4.0, 7.0)], [(0.0, 2.0)])
+    """
+    count = max(1, math.ceil(seconds / window - 1e-6))
+    starts = [min(number * window, max(seconds - window, 0.0)) for number in range(count)]
+    return [(start, min(start + window, seconds)) for start in starts]
+
+
+def label_windows(events: Sequence[Event], spans: Sequence[tuple[float, float]]) -> list[tuple[str, ...] | None]:
+    """Return the labels of each window, or None for a window that contains a small part of another event.
+
+    `spans` are the start and the end of each window, in order.
+    """
+    positive, partial = [[set[str]() for _ in spans] for _ in range(2)]
+    ends = [end for _, end in spans]
+    for event in events:
+        for number in range(bisect_right(ends, event.start), len(spans)):
+            start, end = spans[number]
+            if start >= event.end:
+                break
+            overlap = min(end, event.end) - max(start, event.start)
+            enough = overlap >= min(0.5, (event.end - event.start) / 2) - 1e-9
+            (positive if enough else partial)[number].add(event.label)
+    return [None if some - all_ else tuple(sorted(all_)) for all_, some in zip(positive, partial, strict=True)]
+
+
+def read_events(table: Path, label: str | None = None) -> list[Event]:
+    """Return the events of a label track of Audacity, or of a table with a header such as those of Raven.
+
+    Rows of the view `Waveform` of Raven repeat the rows of the view `Spectrogram`, and are ignored. An event without
+    duration is extended by 1 ms. Decimal commas are read.
+
+    Raises
+    ------
+    DataError
+        The header has no start and end, the label column is unclear, or a row has no label or an invalid time.
+    """
+    encoding, delimiter = table_format(table)
+    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    lines = read_table(table, hint=HINT, encoding=encoding, delimiter=delimiter, quoting=quoting)
+    rows = [(number, [field.strip() for field in row]) for number, row in lines if not row[0].startswith("\\")]
+    if not rows:
+        return []
+    header = [field.lower() for field in rows[0][1]]
+    if not math.isnan(_number(header[0])):  # a label track of Audacity has no header
+        header, label = ["start", "end", "label"], "label"
+        rows = [(0, header), *rows]
+    columns = {role: next((name for name in names if name in header), "") for role, names in COLUMNS.items()}
+    found = [name for name in ([str(label).strip().lower()] if label else LABELS) if name in header]
+    if not (columns["start"] and columns["end"] and len(found) == 1):
+        raise DataError(
+            f"{table}: expected start, end and one label column in the header {header}; give label=... (--label-column)"
+        )
+    fields = [(number, dict(zip(header, row, strict=False))) for number, row in rows[1:]]
+    is_spectrogram = [not field.get("view", "").startswith("Waveform") for _, field in fields]
+    kept = fields if not any(is_spectrogram) else list(compress(fields, is_spectrogram))
+    return [_event(table, number, field, columns, found[0]) for number, field in kept]
+
+
+def _number(text: str) -> float:
+    """Return the number in a field, or NaN."""
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return math.nan
+
+
+def _event(table: Path, number: int, field: dict[str, str], columns: dict[str, str], label: str) -> Event:
+    """Return the event of a row. Raises DataError for a row without label, or with an invalid time."""
+    times = [_number(field.get(columns[role], "")) for role in ("start", "end", "offset") if columns[role]]
+    if not (all(map(math.isfinite, times)) and min(times) >= 0 and times[0] <= times[1] and field.get(label)):
+        raise DataError(f"{table}, line {number}: expected 0 <= start <= end in s, and a label, got {field!r:.300}")
+    start = times[-1] if columns["offset"] else times[0]
+    return Event(field.get(columns["file"], ""), start, start + max(times[1] - times[0], 0.001), field[label])
+
+
+def _events_by_recording(
+    annotations: Path, root: Path, find: Callable[[str], Path], label: str | None
+) -> dict[Path, list[Event]]:
+    """Return the events of each recording. An empty annotation file gives a recording without events."""
+    files = (
+        [annotations] if annotations.is_file() else [folder / name for folder, names in walk(root) for name in names]
+    )
+    events = defaultdict[Path, list[Event]](list)
+    for table in [path for path in files if path.name.lower().endswith(SUFFIXES)]:
+        own = _recording(table.relative_to(root), find)
+        of_table = read_events(table, label)
+        for event in of_table:
+            named = find(event.file) if event.file else own
+            events[named if named.is_file() else own].append(event)
+        if not of_table:
+            events[own] = events[own]
+    if not events:
+        raise DataError(f"{annotations}: no annotation files ({', '.join(SUFFIXES)}); {HINT}")
+    return events
+
+
+def _recording(table: Path, find: Callable[[str], Path]) -> Path:
+    """Return the recording of an annotation file, whose name starts with the stem of the recording."""
+    stem = table.with_suffix("")
+    while not (found := find(str(stem))).is_file() and stem.suffix:
+        stem = stem.with_suffix("")
+    return found

@@ -1,0 +1,201 @@
+"""Groups of clips from one source, and cross-validation folds that keep groups together.
+
+A network that was trained on one part of a recording, or on one speaker, classifies other parts of the recording, or
+the same speaker, better than new recordings. All clips of a group are therefore in the same fold.
+"""
+
+import hashlib
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..checks import checked_count
+from ..errors import DataError
+from .parallel import map_on_cpu
+
+CODES = re.compile(
+    r"[0-9]-([0-9]+)-[A-Z]-[0-9]+"  # ESC-50: source recording
+    r"|(?:[0-9]{2}-){6}([0-9]{2})"  # RAVDESS: actor
+    r"|([0-9]{4})_[A-Z]{3}_[A-Z]{3}_[A-Z]{2}"  # CREMA-D: actor
+    r"|([0-9]{2})[a-z][0-9]{2}[WLEAFTN][a-z]"  # EmoDB: speaker
+    r"|([0-9a-f]{8})_nohash_[0-9]+"  # Speech Commands: speaker
+    r"|[0-9]+__(.+?)__.+"  # Freesound: user
+    r"|([0-9]{3,})-[0-9]-[0-9]+-[0-9]+"  # UrbanSound8K: source recording
+    r"|(.+)[_-][0-9]{8}_[0-9]{6}.*"  # field recorders: site, date, time
+)
+RUNNING_NUMBER = re.compile(
+    r"(.+?)[ _.(-]+(?:seg|segment|part|chunk|clip)?[ _.-]*[0-9]+(?:\.[0-9]+)?s?\)?", re.IGNORECASE
+)
+PARTS = ("test", "val", "train")  # the first part that exists is fold 1
+PART_NAMES = {
+    "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "train": "train", "training": "train",
+}  # fmt: skip
+
+
+def fold_numbers(values: Sequence[str]) -> list[int]:
+    """Return the fold numbers of the values of a fold column, or of the names of fold folders.
+
+    Numbers, also with a prefix such as `fold3`, are kept. Of the parts test, val and train, the first one that exists
+    is fold 1. Other values are numbered from 1 in the order of their code points.
+
+    >>> fold_numbers(["train", "val", "train"]), fold_numbers(["fold2", "10"])
+    ([2, 1, 2], [2, 10])
+    """
+    numbers = [re.fullmatch(r"(?:fold|split)?[ _-]*([0-9]{1,9})(?:\.0)?", value, re.IGNORECASE) for value in values]
+    if all(numbers):
+        return [int(match[1]) for match in numbers if match]
+    parts = [PART_NAMES.get(value.lower(), value) for value in values]
+    order = sorted(set(parts), key=lambda part: (PARTS.index(part) if part in PARTS else len(PARTS), part))
+    return [1 + order.index(part) for part in parts]
+
+
+def guess_groups(paths: Sequence[Path], classes: Sequence[Sequence[int]]) -> tuple[list[str], str]:
+    """Return a group for each recording, derived from its file name, and the rule in words.
+
+    If most names follow a known pattern (ESC-50, UrbanSound8K, RAVDESS, CREMA-D, EmoDB, Speech Commands, Freesound,
+    field recorders), the group is the speaker, user, site or source recording in the name, provided that each class has
+    at least two groups. Otherwise, recordings whose names differ only by a running number at the end, such as
+    `rec1_001` and `rec1_002`, are one group, unless it contains more than half of a class: then the number counts the
+    recordings.
+
+    Parameters
+    ----------
+    paths : N audio files
+    classes : indices of the classes of each file
+    """
+    codes = [next(filter(None, match.groups())) if (match := CODES.fullmatch(path.stem)) else "" for path in paths]
+    bases = [match[1] if (match := RUNNING_NUMBER.fullmatch(path.stem)) else "" for path in paths]
+    if sum(map(bool, codes)) > len(codes) / 2:
+        groups = [code or base or str(path) for code, base, path in zip(codes, bases, paths, strict=True)]
+        if all(len(counts) > 1 for index, counts in groups_by_class(groups, classes).items() if index >= 0):
+            return groups, "speakers, sites or sources in the file names"
+    too_large = {
+        base
+        for counts in groups_by_class(bases, classes).values()
+        for base, count in counts.items()
+        if count > counts.total() / 2
+    }
+    groups = [base if base and base not in too_large else str(path) for base, path in zip(bases, paths, strict=True)]
+    return groups, "file names without running number"
+
+
+def groups_by_class(groups: Sequence[str], classes: Sequence[Sequence[int]]) -> dict[int, Counter[str]]:
+    """Return the number of clips of each class and group. The class -1 are the clips without a class."""
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    for group, indices in zip(groups, classes, strict=True):
+        for index in indices or (-1,):
+            counts[index][group] += 1
+    return counts
+
+
+def join_equal_files(groups: Sequence[str], paths: Sequence[Path]) -> tuple[list[str], dict[Path, str]]:
+    """Return the groups after groups with equal files are united, and a digest of each file that has an equal file."""
+    copies = dict.fromkeys(paths, "")
+    for digest in (_size, _digest_of_middle, _digest):
+        copies = _repeated(dict(zip(copies, map_on_cpu(digest, list(copies)), strict=True)))
+    merged: dict[str, str] = {}
+    first: dict[str, str] = {}
+    for group, path in zip(groups, paths, strict=True):
+        group = _final(group, merged)
+        other = _final(first.setdefault(copies[path], group), merged) if path in copies else group
+        if other != group:
+            merged[group] = other
+    return [_final(group, merged) for group in groups], copies
+
+
+def _repeated(values: Mapping[Path, str]) -> dict[Path, str]:
+    """Return the items whose value occurs several times."""
+    counts = Counter(values.values())
+    return {path: value for path, value in values.items() if counts[value] > 1}
+
+
+def _final(group: str, merged: Mapping[str, str]) -> str:
+    while group in merged:
+        group = merged[group]
+    return group
+
+
+def _size(path: Path) -> str:
+    return str(path.stat().st_size)
+
+
+def _digest_of_middle(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(path.stat().st_size // 2)
+        return hashlib.blake2b(file.read(1 << 14)).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()
+
+
+def stratified_folds(
+    groups: Sequence[str], classes: Sequence[Sequence[int]], *, folds: int = 5, seed: int = 0
+) -> list[int]:
+    """Return the fold of each clip, from 1, so that groups are kept together and each fold has its share of each class.
+
+    Classes are processed from the fewest groups to the most. The groups of a class, in random order, are put into the
+    fold that has the fewest clips of the class. A class with fewer groups than folds is in the first folds, so that the
+    test fold 1 and the other folds together contain each class with at least two groups.
+
+    Parameters
+    ----------
+    groups : group of each of N clips
+    classes : indices of the classes of each clip; clips without a class are stratified like a class
+    folds : number of folds
+    seed : seed of the order of the groups; equal arguments give equal folds
+
+    Source: K. Sechidis and others, On the stratification of multi-label data, 2011 (iterative stratification).
+    """
+    by_class = groups_by_class(groups, classes)
+    sizes, totals, fold_of = Counter(groups), [0] * checked_count("folds", folds), dict[str, int]()
+    order = np.random.default_rng(seed).permutation(sorted(sizes)).tolist()
+    for _, counts in sorted(by_class.items(), key=lambda item: (len(item[1]), item[0])):
+        here = [sum(count for group, count in counts.items() if fold_of.get(group) == fold) for fold in range(folds)]
+        for group in sorted((group for group in order if group in counts), key=counts.__getitem__, reverse=True):
+            if group not in fold_of:
+                rare = len(counts) < folds
+                fold = min(range(folds), key=lambda fold: (here[fold], 0 if rare else totals[fold], fold))
+                fold_of[group] = fold
+                here[fold] += counts[group]
+                totals[fold] += sizes[group]
+    return [1 + fold_of[group] for group in groups]
+
+
+def groups_in_two_folds(groups: Sequence[str], folds: Sequence[int]) -> list[str]:
+    """Return the groups that have clips in several folds."""
+    counts = Counter(group for group, _ in set(zip(groups, folds, strict=True)))
+    return sorted(group for group, count in counts.items() if count > 1)
+
+
+def option_groups(option: str, paths: Sequence[Path], names: Sequence[str]) -> list[str]:
+    """Return the groups by the option "parent" (name of the folder of a file), or by a regular expression.
+
+    The group of a file is the first bracket of the expression, or the complete match, in the path from `names`.
+
+    Raises
+    ------
+    DataError
+        The expression is not valid, or is not found in a path.
+    """
+    if option == "parent":
+        return [os.path.realpath(path.parent) for path in paths]
+    try:
+        found = [re.search(option, name) for name in names]
+    except (re.error, TypeError) as error:
+        raise DataError(
+            f"group={option!r} is neither 'parent', nor a column, nor a regular expression ({error})"
+        ) from None
+    if None in found:
+        raise DataError(
+            f"group={option!r} is neither 'parent' nor a column, and as a regular expression it is not in "
+            f"{names[found.index(None)]}; correct the option"
+        )
+    return [match[match.lastindex or 0] for match in found if match]

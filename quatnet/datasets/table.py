@@ -1,0 +1,179 @@
+"""Loader of own recordings with a table of labels, such as that of ESC-50, UrbanSound8K, FSD50K or BirdCLEF.
+
+The table is a text file with commas, semicolons or tabs, in UTF-8, UTF-16 or Windows-1252. All values are text. The
+columns are found by usual names, in any case, or are given by name.
+"""
+
+import codecs
+import os
+import re
+import unicodedata
+import warnings
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from itertools import takewhile, zip_longest
+from pathlib import Path, PurePosixPath
+
+from ..errors import DataError
+from .audio_files import read_table
+from .folder import list_recordings
+from .index import SUFFIXES
+from .recordings import Recording, dataset_of_recordings
+from .records import Dataset, listed
+
+COLUMNS = {
+    "path": ["filename", "slice_file_name", "fname", "path", "file", "file_name", "filepath", "file_path", "audio"],
+    "label": ["category", "class", "primary_label", "labels", "label", "species", "emotion", "class_name", "target"],
+    "fold": ["fold", "split", "subset", "partition"],
+    "group": ["group", "src_file", "fsid", "author", "actor", "speaker", "speaker_id", "client_id", "site", "session"],
+}
+HINT = "give a text file with commas, semicolons or tabs"
+
+
+def load(
+    table: str | os.PathLike, *, audio: str | os.PathLike | None = None, path: str | None = None,
+    label: str | None = None, fold: str | None = None, group: str | None = None, label_separator: str | None = None,
+    folds: int = 5, seed: int = 0, strict: bool = False,
+) -> Dataset:  # fmt: skip
+    """Return the recordings of a table. The note describes the split and possible defects of the data.
+
+    A file is found by its path, or by its file name anywhere below `audio`, with or without suffix. Missing and
+    unreadable recordings are skipped, and listed in the note and in `Dataset.skipped`. If the first row contains the
+    name of an audio file, the table has no header. Its columns are then called "1", "2", ...
+
+    Parameters
+    ----------
+    table : text file
+    audio : folder of the recordings, by default the folder of the table
+    path, label : columns of the file and the class, by default found by the names in `COLUMNS`
+    fold : column of the split, or "" to ignore such a column. Values are numbers, or train, val and test
+    group : column of the group, "parent" or a regular expression, see `folder.load`. By default found by its name. If
+        it is given and `fold` is not, new folds are made
+    label_separator : character between the labels of a clip, by default a comma in a column called `labels`. Several
+        rows of a file are then united
+    folds, seed, strict : see `folder.load`
+
+    Raises
+    ------
+    DataError
+        The table cannot be read, a column is missing, a row is incomplete, a file has two labels without
+        `label_separator`, a file name occurs several times below `audio`, or a reason given at `folder.load`.
+    """
+    table = Path(table)
+    header, rows = _read_rows(table)
+    columns = {
+        "path": _column(table, header, "path", path), "label": _column(table, header, "label", label),
+        "fold": _column(table, header, "fold", "" if fold is None and group else fold),
+        "group": _column(table, header, "group", group),
+    }  # fmt: skip
+    if label_separator is None and columns["label"].lower() == "labels":
+        label_separator = ","
+    find = finder(table.parent if audio is None else Path(audio))
+    recordings: dict[Path, Recording] = {}
+    for number, row in rows:
+        values = {role: row[column] for role, column in columns.items() if column}
+        labels = _labels(values["label"], label_separator)
+        if not values["path"] or not (labels or label_separator):
+            raise DataError(f"{table}, line {number}: expected a file and a label, got {row!r:.300}")
+        new = Recording(find(values["path"]), values["path"], labels, values.get("fold", ""), values.get("group", ""))
+        old = recordings.setdefault(new.path, new)
+        if label_separator:
+            new = replace(new, labels=tuple(dict.fromkeys(old.labels + new.labels)))
+        elif old.labels != new.labels:
+            both = f"{old.labels[0]!r} and {new.labels[0]!r}"
+            raise DataError(
+                f"{table}, line {number}: {new.name} has the labels {both}; remove one, or give label_separator"
+            )
+        recordings[new.path] = new
+    return dataset_of_recordings(
+        str(table), [*recordings.values()], group=group, folds=folds, seed=seed, strict=strict,
+        notes=[f"Columns: {', '.join(f'{role} {column!r}' for role, column in columns.items() if column)}."],
+    )  # fmt: skip
+
+
+def _column(table: Path, header: list[str], role: str, name: str | None) -> str:
+    """Return the column of a role, or an empty string if the table has no fold or group."""
+    names = COLUMNS[role] if name is None else [str(name).strip().lower()]
+    lower = [column.lower() for column in header]
+    found = [header[lower.index(known)] for known in names if lower.count(known) == 1]
+    if not found and (role in ("path", "label") or (role == "fold" and name)):
+        text = f"expected one {role} column {name or ''} in the header {header}"
+        raise DataError(f"{table}: {text}; give {role}=... (--{role}-column)")
+    return found[0] if found else ""
+
+
+def _labels(text: str, separator: str | None) -> tuple[str, ...]:
+    """Return the labels in a field, also of a list such as ['a', 'b'], without repetitions."""
+    parts = [part.strip(" '\"[]") for part in text.split(separator)] if separator else [text]
+    return tuple(dict.fromkeys(filter(None, parts)))
+
+
+def _read_rows(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Return the header, and the line number and the fields of each row."""
+    encoding, delimiter = table_format(table)
+    lines = [
+        (number, [field.strip() for field in row])
+        for number, row in read_table(table, hint=HINT, encoding=encoding, delimiter=delimiter)
+        if any(map(str.strip, row)) and not (number == 1 and row[0].lower().startswith("sep="))
+    ]
+    header = lines[0][1] if lines else []
+    if audio := next((field for field in header if field.lower().endswith(SUFFIXES)), ""):
+        others = ["label"] if len(header) == 2 else [str(1 + index) for index in range(len(header))]
+        header = ["path" if field == audio else others[index % len(others)] for index, field in enumerate(header)]
+    else:
+        lines = lines[1:]
+    for number, row in lines:
+        if any(row[len(header) :]):
+            raise DataError(
+                f"{table}, line {number}: expected {len(header)} fields, got {len(row)}; put text in quotes"
+            )
+    return header, [(number, dict(zip_longest(header, row[: len(header)], fillvalue=""))) for number, row in lines]
+
+
+def table_format(table: Path) -> tuple[str, str]:
+    """Return the encoding and the delimiter of a text file. A warning names a file in Windows-1252."""
+    content = table.read_bytes() if table.is_file() else b""
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        content.decode(encoding)
+    except UnicodeDecodeError:
+        warnings.warn(f"{table} is not in UTF-8, and is read as Windows-1252; check special characters", stacklevel=4)
+        encoding = "cp1252"
+    line = re.sub('"[^"]*"', "", content.decode(encoding, errors="replace").lstrip().partition("\n")[0])
+    return encoding, line[4] if line.startswith("sep=") else "\t" if "\t" in line else max(",;", key=line.count)
+
+
+def finder(root: Path) -> Callable[[str], Path]:
+    """Return a function that finds a file below `root` by its path, or by its file name with or without suffix."""
+
+    @cache
+    def by_name() -> dict[str, list[Path]]:
+        files = defaultdict(list)
+        for path in list_recordings(root):
+            for name in {path.name, path.stem}:
+                files[_key(name)].append(path)
+        return files
+
+    def find(value: str) -> Path:
+        if os.path.isfile(root / value):
+            return root / value
+        wanted = PurePosixPath(value.replace("\\", "/"))
+        found = by_name().get(_key(wanted.name)) or by_name().get(_key(wanted.stem)) or [root / value]
+        parents = [_equal_parents(path, wanted) for path in found]
+        if parents.count(max(parents)) > 1:
+            raise DataError(f"{value}: found {listed(list(map(str, found)))}; give the complete path in the table")
+        return found[parents.index(max(parents))]
+
+    return find
+
+
+def _equal_parents(path: Path, wanted: PurePosixPath) -> int:
+    """Return the number of equal folder names, counted from the file upwards."""
+    pairs = zip(path.parts[-2::-1], wanted.parts[-2::-1], strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

@@ -1,0 +1,142 @@
+"""Events of a recording from the confidences of its windows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ..audio import Stream
+from ..checks import checked_number
+from ..classifier import Classifier, mean_over_windows
+from ..errors import ConfigError
+
+MIN_SECONDS = 0.1  # of a recording that is classified
+
+
+class Event(NamedTuple):
+    """Class in a part of a recording. `windows` is the number of windows, and `confidence` their maximum or mean."""
+
+    start_s: float
+    end_s: float
+    label: str
+    confidence: float
+    windows: int
+    channel: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """Events of one recording.
+
+    `status` is "ok", "silent" if no sample is above -80 dB of full scale, or "too_short" below 0.1 s. A recording with
+    another status than "ok" has no events. `whole` is true if the events are classes of the complete recording.
+    """
+
+    path: str
+    seconds: float
+    status: str
+    events: list[Event]
+    whole: bool
+    nyquist_hz: float
+
+
+def detect(
+    classifier: Classifier,
+    recording: Stream,
+    *,
+    hop_seconds: float | None = None,
+    thresholds: Mapping[str, float] | float | None = None,
+    merge_gap_seconds: float | None = 0.0,
+) -> Result:
+    """Return the events of a recording: windows with a confidence of at least the threshold of a class.
+
+    Windows of a class that touch or overlap are one event, whose confidence is the maximum.
+
+    Parameters
+    ----------
+    classifier : classifier of the windows
+    recording : samples at the sample rate of the front end, `classifier.stream(path)`
+    hop_seconds : seconds from the start of a window to that of the next one, by default the length of a window
+    thresholds : one confidence from 0 to 1, or a confidence for each class that differs from the model file
+    merge_gap_seconds : longest time between windows of one event, or None for one event per window
+
+    Raises
+    ------
+    ConfigError
+        A value is out of range, or a threshold is given for a class that the classifier does not have.
+    DataError
+        The recording cannot be read, see `audio.read`.
+    """
+    limits = _limits(classifier, thresholds)
+    if merge_gap_seconds is not None:
+        checked_number("merge_gap_seconds", merge_gap_seconds, "[0, inf)")
+    hits = []
+    for starts, confidences in classifier.windows(recording, hop_seconds=hop_seconds):
+        rows, columns = np.nonzero(confidences >= limits)
+        hits.append((starts[rows], columns, confidences[rows, columns]))
+    if _status(recording) != "ok":
+        return _result(recording, [], whole=False)
+    first, label, confidence = map(np.concatenate, zip(*hits, strict=True))
+    events: list[Event] = []
+    for number in np.unique(label):
+        chosen = label == number
+        name = classifier.classes[number]
+        events += _merge(classifier, recording, name, first[chosen], confidence[chosen], merge_gap_seconds)
+    return _result(recording, sorted(events, key=lambda event: (event.start_s, -event.confidence)), whole=False)
+
+
+def best_classes(classifier: Classifier, recording: Stream, *, top: int = 3) -> Result:
+    """Return the `top` classes of a complete recording, best first, by the mean confidence over its windows.
+
+    Raises DataError as `detect` does.
+    """
+    confidences, windows = mean_over_windows(classifier.windows(recording))
+    names, channel = classifier.classes, str(recording.channel)
+    order = [n for n in np.argsort(-confidences, kind="stable") if names[n] not in classifier.background]
+    best = order[:top] if _status(recording) == "ok" else []
+    events = [Event(0.0, recording.seconds, names[n], float(confidences[n]), windows, channel) for n in best]
+    return _result(recording, events, whole=True)
+
+
+def _limits(classifier: Classifier, thresholds: Mapping[str, float] | float | None) -> np.ndarray:
+    """Return the threshold of each class (classes,), which is infinite for a background class."""
+    if thresholds is not None and not isinstance(thresholds, Mapping):
+        thresholds = dict.fromkeys(classifier.classes, thresholds)
+    own = thresholds or {}
+    if unknown := sorted(set(own) - set(classifier.classes)):
+        raise ConfigError(f"threshold: {unknown[0]!r} is not a class; expected {', '.join(classifier.classes)}")
+    values = {name: checked_number(f"the threshold of {name}", value, "[0, 1]") for name, value in own.items()}
+    values = {**classifier.thresholds, **values, **dict.fromkeys(classifier.background, np.inf)}
+    return np.array([values.get(name, 0.5) for name in classifier.classes], np.float32)
+
+
+def _merge(
+    classifier: Classifier, recording: Stream, name: str, starts: np.ndarray, confidences: np.ndarray, gap: float | None
+) -> list[Event]:
+    """Return the events of one class, for the first samples of its windows and their confidences."""
+    rate, window = classifier.frontend.sample_rate_hz, classifier.frontend.samples
+    reach = -1 if gap is None else window + round(gap * rate)
+    first = np.flatnonzero(np.diff(starts, prepend=-np.inf) > reach)  # first window of each event
+    return [
+        Event(
+            float(part[0] / rate),
+            min(float((part[-1] + window) / rate), recording.seconds),
+            name,
+            float(values.max()),
+            len(part),
+            str(recording.channel),
+        )
+        for part, values in zip(np.split(starts, first[1:]), np.split(confidences, first[1:]), strict=True)
+    ]
+
+
+def _status(recording: Stream) -> str:
+    if recording.seconds < MIN_SECONDS:
+        return "too_short"
+    return "silent" if recording.is_silent else "ok"
+
+
+def _result(recording: Stream, events: list[Event], *, whole: bool) -> Result:
+    path, nyquist_hz = str(recording.path), recording.sample_rate_hz / 2
+    return Result(path, recording.seconds, _status(recording), events, whole, nyquist_hz)

@@ -1,0 +1,99 @@
+"""Formats of results: text, label files of Audacity, selection tables of Raven, CSV and JSON lines.
+
+Each function returns the text for one recording. `HEADERS` contains the first line of a format that has one.
+"""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from typing import Any
+
+from ..errors import one_line
+from .events import Event, Result
+
+RAVEN = (
+    "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tBegin Path\t"
+    "File Offset (s)\tLabel\tConfidence"
+)
+HEADERS = {"raven": f"{RAVEN}\n", "csv": "path,start_s,end_s,label,confidence,windows,channel\n"}
+SUFFIXES = {"text": ".txt", "audacity": ".audacity.txt", "raven": ".raven.txt", "csv": ".csv", "jsonl": ".jsonl"}
+
+
+def text(result: Result) -> str:
+    """Return one line with the best classes of a recording, or a line for each event."""
+    path = one_line(result.path)
+    if not result.events:
+        return f"{path}: {'no events' if result.status == 'ok' else result.status}\n"
+    if not result.whole:
+        return "".join(f"{path}: {e.start_s:.3f} to {e.end_s:.3f} s, {_class(e)}\n" for e in result.events)
+    channels = groupby(result.events, key=lambda event: event.channel)
+    return f"{path}: {'; '.join(', '.join(map(_class, events)) for _, events in channels)}\n"
+
+
+def _class(event: Event) -> str:
+    channel = "" if event.channel == "mean" else f" (channel {event.channel})"
+    return f"{one_line(event.label)} {event.confidence:.3f}{channel}"
+
+
+def audacity(result: Result) -> str:
+    """Return lines of a label file of Audacity: start and end in s, class and confidence."""
+    lines = ((f"{e.start_s:.6f}", f"{e.end_s:.6f}", f"{e.label} {e.confidence:.4f}") for e in result.events)
+    return _tabs(lines)
+
+
+def raven(result: Result) -> str:
+    """Return lines of a selection table of Raven. The mean of the channels is channel 1."""
+    path, high = os.path.abspath(result.path), f"{result.nyquist_hz:g}"
+    return _tabs(
+        (
+            str(number),
+            "Spectrogram 1",
+            "1" if e.channel == "mean" else str(int(e.channel) + 1),
+            f"{e.start_s:.3f}",
+            f"{e.end_s:.3f}",
+            "0",
+            high,
+            path,
+            f"{e.start_s:.3f}",
+            e.label,
+            f"{e.confidence:.4f}",
+        )
+        for number, e in enumerate(result.events, start=1)
+    )
+
+
+def csv_lines(result: Result) -> str:
+    """Return lines of a CSV file, with quotes where a value needs them."""
+    return csv_text(
+        (result.path, f"{e.start_s:.3f}", f"{e.end_s:.3f}", e.label, f"{e.confidence:.4f}", e.windows, e.channel)
+        for e in result.events
+    )
+
+
+def jsonl(result: Result) -> str:
+    """Return one JSON line for the recording, and one for each event or class."""
+    kind: dict[str, Any] = {"type": "prediction" if result.whole else "detection", "path": result.path}
+    rows = [{"type": "file", "path": result.path, "duration_s": round(result.seconds, 6), "status": result.status}]
+    for e in result.events:
+        rounded = e._replace(start_s=round(e.start_s, 6), end_s=round(e.end_s, 6), confidence=round(e.confidence, 4))
+        rows.append(kind | rounded._asdict())
+    return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Return the lines of a CSV file."""
+    lines = io.StringIO()
+    csv.writer(lines, lineterminator="\n").writerows(rows)
+    return lines.getvalue()
+
+
+def _tabs(rows: Iterable[Iterable[str]]) -> str:
+    return "".join("\t".join(map(one_line, row)) + "\n" for row in rows)
+
+
+FORMATS: dict[str, Callable[[Result], str]] = {
+    "text": text, "audacity": audacity, "raven": raven, "csv": csv_lines, "jsonl": jsonl,
+}  # fmt: skip

@@ -1,0 +1,194 @@
+"""Training of a classifier on a data set of recordings, with its evaluation on the clips of one fold."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, softmax
+from tqdm import tqdm
+
+from ..audio import FrontEnd
+from ..classifier import Classifier
+from ..datasets import Clip, Dataset
+from ..datasets.windows import Windows, windows
+from ..errors import CheckpointError
+from ..files import disk_errors
+from ..nn import Module
+from ..processes import RANK, barrier
+from .data import predict
+from .metrics import accuracy, average_precision, mean_over_classes
+from .recipe import default_epochs, train
+from .results import Row, cost_row
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training clips and test clips of a data set, as features of one front end."""
+
+    data: Dataset
+    fold: int
+    frontend: FrontEnd
+    train: Windows
+    test: Windows
+    train_targets: np.ndarray
+    test_targets: np.ndarray
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a clip has any number of classes."""
+        return self.data.is_multilabel
+
+    @property
+    def metric(self) -> str:
+        """Name of the result: accuracy, or mean average precision (mAP) with several classes per clip."""
+        return "mAP" if self.multi_label else "accuracy"
+
+    def probabilities(self, model: Module) -> np.ndarray:
+        """Return the probabilities (clips, classes) of the test clips, the mean over the windows of a clip.
+
+        The probabilities of a window are the softmax of the logits, or the sigmoid with several classes per clip.
+        """
+        logits = predict(model, self.test.features)
+        return self.test.mean(expit(logits) if self.multi_label else softmax(logits, axis=1))
+
+    def score(self, probabilities: np.ndarray) -> float:
+        """Return the accuracy, or the mAP, on the test clips."""
+        if self.multi_label:
+            return mean_over_classes(average_precision(probabilities, self.test_targets))
+        return accuracy(probabilities, self.test_targets.argmax(axis=1))
+
+
+def default_frontend(clips: Sequence[Clip], clip_seconds: float) -> FrontEnd:
+    """Return a front end for windows of `clip_seconds`, with about 100 frames in a window of 0.5 to 4 s.
+
+    The sample rate is that of most clips, at most 32 kHz. The hop length is 5 ms to 40 ms, the highest frequency 7/16
+    of the sample rate.
+    """
+    rates = [clip.rate_hz or 32000 for clip in clips]
+    rate = min(32000, max(set(rates), key=rates.count))
+    hop = round(rate * min(0.04, max(0.005, clip_seconds / 100)))
+    window = round(rate * 0.032)
+    return FrontEnd(rate, window, hop, high_hz=rate * 7 / 16, clip_seconds=clip_seconds, floor_db=-60.0)
+
+
+def load_split(data: Dataset, fold: int, frontend: FrontEnd, *, cache: str | os.PathLike) -> Split:
+    """Return the features of the training clips and of the test clips, which are the clips of `fold`.
+
+    The training windows of a long clip overlap by half, the test windows do not, see `datasets.windows`. The features
+    are cached in the folder `cache`. Raises DataError as `Dataset.split` and `datasets.features` do.
+    """
+    train_clips, test_clips = data.split(fold)
+    train = windows(train_clips, frontend, cache=cache, overlap=0.5)
+    test = windows(test_clips, frontend, cache=cache)
+    return Split(data, fold, frontend, train, test, data.targets[data.folds != fold], data.targets[data.folds == fold])
+
+
+def train_classifier(
+    network: Any,
+    split: Split,
+    path: str | os.PathLike,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    epochs: int | None = None,
+    batch_size: int = 16,
+    seed: int = 0,
+    **options: Any,
+) -> tuple[Classifier, Row]:
+    """Train a network on the training clips of `split`, write the classifier to `path`, and return it with its result.
+
+    The state of the training is in the file `checkpoint_path(path)`, which is removed at the end. The time that the
+    training takes is printed after the first epoch. With several processes, process 0 writes.
+
+    Parameters
+    ----------
+    network : network with one logit for each class, changed by the training
+    split : clips of the training and of the test
+    path : model file
+    resume : whether to continue an interrupted training
+    overwrite : whether to replace a finished model, or to discard an interrupted training
+    epochs : number of epochs, by default `default_epochs`
+    batch_size, seed, options : arguments of `recipe.train`
+
+    Returns
+    -------
+    classifier, and a dict with the name, the metric, the costs and the training history, as in `result_row`
+
+    Raises
+    ------
+    CheckpointError
+        The file or its checkpoint exists, see `check_files`.
+    DataError
+        A file cannot be written.
+    """
+    path, checkpoint = Path(path), checkpoint_path(path)
+    check_files(path, resume=resume, overwrite=overwrite)
+    barrier()  # all processes have checked the files
+    if not (resume or RANK):
+        checkpoint.unlink(missing_ok=True)
+    epochs = epochs or default_epochs(len(split.train_targets), batch_size=batch_size)
+    run = {"data": split.data.name, "fold": split.fold, "seed": seed, "training_clips": len(split.train_targets)}
+    with disk_errors(path):
+        progress = train(
+            network,
+            split.train,
+            split.train_targets,
+            multi_label=split.multi_label,
+            epochs=epochs,
+            batch_size=batch_size,
+            seed=seed,
+            metric=split.metric,
+            evaluate=_with_time_estimate(lambda model: split.score(split.probabilities(model)), epochs),
+            checkpoint=checkpoint,
+            resume=resume,
+            metadata=run | {"frontend": repr(split.frontend), "classes": split.data.classes},
+            **options,
+        )
+        score = split.score(split.probabilities(network))
+        run |= {"epochs": epochs, "test_clips": len(split.test_targets), split.metric: score}
+        options = {"multi_label": split.multi_label, "metadata": run}
+        classifier = Classifier(network, split.frontend, split.data.classes, **options)
+        if not RANK:
+            classifier.save(path, overwrite=overwrite)
+            checkpoint.unlink()
+    return classifier, {"name": path.stem, split.metric: score} | cost_row(network, split.test.features[0], progress)
+
+
+def checkpoint_path(path: str | os.PathLike) -> Path:
+    """Return the file of the state of the training of the model file `path`."""
+    return Path(f"{os.fspath(path)}.checkpoint")
+
+
+def check_files(path: str | os.PathLike, *, resume: bool, overwrite: bool) -> None:
+    """Create the folder of the model `path`.
+
+    Raises CheckpointError if the model exists and must not be replaced, or has an interrupted training. Raises
+    DataError if the folder cannot be written.
+    """
+    if Path(path).exists() and not overwrite:
+        raise CheckpointError(f"{path} exists, its training is finished; choose another path, or give --overwrite")
+    if checkpoint_path(path).exists() and not (resume or overwrite):
+        raise CheckpointError(
+            f"{checkpoint_path(path)} is an interrupted training; give --resume to continue it, or --overwrite"
+        )
+    with disk_errors(path):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=Path(path).parent).close()
+
+
+def _with_time_estimate(evaluate: Callable[[Module], float], epochs: int) -> Callable[[Module], float]:
+    start, calls = time.perf_counter(), []
+
+    def estimate(model: Module) -> float:
+        result = evaluate(model)
+        calls.append(time.perf_counter() - start)
+        if len(calls) == 1 < epochs:
+            tqdm.write(f"{epochs} epochs take about {1 + epochs * calls[0] // 60:.0f} min")
+        return result
+
+    return estimate

@@ -1,0 +1,194 @@
+"""Report on a trained classifier: figures of each class, mistakes, a summary, and their files."""
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import plots
+from ..errors import one_line
+from ..files import atomic_write, write_json
+from ..nn import Module
+from .metrics import average_precision, confusion_matrix
+from .recipe import linear_baseline
+from .recordings import Split
+from .results import Row, run_metadata
+
+MISTAKES = 10
+Report = dict[str, Any]
+
+
+def decisions(probabilities: np.ndarray, *, multi_label: bool) -> np.ndarray:
+    """Return whether a clip is assigned to a class, bool (clips, classes): the best class, or all of at least 0.5."""
+    best = np.eye(probabilities.shape[1], dtype=bool)[probabilities.argmax(axis=1)]
+    return probabilities >= 0.5 if multi_label else best
+
+
+def class_rows(
+    probabilities: np.ndarray, targets: np.ndarray, classes: Sequence[str], *, multi_label: bool
+) -> list[Row]:
+    """Return the number of clips, precision, recall, F1 and average precision of each class.
+
+    A fraction without clips is 0, and an average precision without positive clips is NaN.
+    """
+    found, true = decisions(probabilities, multi_label=multi_label), targets > 0.5
+    hits, returned, relevant = (found & true).sum(axis=0), found.sum(axis=0), true.sum(axis=0)
+    columns = {
+        "class": classes,
+        "clips": relevant.tolist(),
+        "precision": (hits / np.maximum(returned, 1)).tolist(),
+        "recall": (hits / np.maximum(relevant, 1)).tolist(),
+        "f1": (2 * hits / np.maximum(returned + relevant, 1)).tolist(),
+        "average_precision": average_precision(probabilities, true).tolist(),
+    }
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def mistakes(
+    probabilities: np.ndarray, targets: np.ndarray, names: Sequence[str], classes: Sequence[str], *, multi_label: bool
+) -> list[Row]:
+    """Return the ten most confident mistakes: clip, true class, predicted class and confidence.
+
+    With several labels per clip, a mistake is a class that is missing, or that is not a class of the clip.
+    """
+    found, true = decisions(probabilities, multi_label=multi_label), targets > 0.5
+    wrong = (found != true) if multi_label else found & ~true
+    confidence = np.where(found, probabilities, 1 - probabilities)
+    pairs = sorted(zip(*np.nonzero(wrong), strict=True), key=lambda pair: -confidence[pair])[:MISTAKES]
+    return [
+        {
+            "clip": names[n],
+            "true": (classes[c] if true[n, c] else f"not {classes[c]}") if multi_label else classes[true[n].argmax()],
+            "predicted": classes[c] if found[n, c] else f"not {classes[c]}",
+            "confidence": float(confidence[n, c]),
+        }
+        for n, c in pairs
+    ]
+
+
+def summarize_test(score: float, baseline: float, chance: float, clips: int, *, metric: str = "accuracy") -> str:
+    """Return two sentences on what the results on `clips` test clips mean.
+
+    Parameters
+    ----------
+    score, baseline, chance : results of the network, of the linear baseline, and of the most frequent class
+    clips : number of test clips
+    metric : name of the results
+
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, 1927 (interval of an
+    accuracy).
+
+    >>> summarize_test(0.9, 0.7, 0.1, 80).split(". ")[1]
+    'The difference to the linear model is larger than chance: the network has learned more than the average spectrum.'
+    """
+    low, high = wilson_interval(score, clips)
+    interval = f" (95% interval {low:.0%} to {high:.0%})" if metric == "accuracy" else ""
+    first = (
+        f"On {clips} test clips, the {metric} is {score:.1%}{interval} for the network, {baseline:.1%} for a linear "
+        f"model of the average spectrum and {chance:.1%} for the most frequent class."
+    )
+    return f"{first} {_comparison(score - baseline, np.sqrt(max(score * (1 - score), 1e-9) / clips))}"
+
+
+def wilson_interval(share: float, number: int, z: float = 1.96) -> tuple[float, float]:
+    """Return the ends of the 95% interval of an accuracy `share` that was measured on `number` clips."""
+    center = (share + z**2 / (2 * number)) / (1 + z**2 / number)
+    half = z / (1 + z**2 / number) * np.sqrt(share * (1 - share) / number + z**2 / (4 * number**2))
+    return max(0.0, center - half), min(1.0, center + half)
+
+
+def _comparison(difference: float, standard_error: float) -> str:
+    if abs(difference) <= 2 * standard_error:
+        return (
+            f"The difference of {100 * difference:+.1f} points to the linear model can be chance: these clips do not "
+            "show that the network has learned more than the average spectrum."
+        )
+    if difference > 0:
+        return (
+            "The difference to the linear model is larger than chance: the network has learned more than the average "
+            "spectrum."
+        )
+    return "The linear model is better: train for more epochs, or add training clips."
+
+
+def evaluate_test(network: Module, split: Split, row: Row, *, seed: int = 0) -> Report:
+    """Return the report on a trained network.
+
+    Parameters
+    ----------
+    network : network of `train_classifier`
+    split : clips of the training and of the test
+    row : result of the network, of `train_classifier`
+    seed : seed of the training
+
+    Returns
+    -------
+    JSON-compatible dict with the run, the sizes of the split, the results of the network, of the linear baseline and of
+    the most frequent class, the results of each class, the confusion matrix (rows are true classes, None with several
+    labels per clip), the ten most confident mistakes, and a summary
+    """
+    data, metric, targets, test = split.data, split.metric, split.train_targets, split.test_targets
+    options: Any = {"multi_label": split.multi_label}
+    probabilities = split.probabilities(network)
+    baseline = split.score(linear_baseline(split.train, targets, split.test, **options))
+    chance = split.score(np.tile(targets.mean(axis=0), (len(test), 1)))
+    names = [clip.name for clip in data.clips if clip.fold == split.fold]
+    matrix = None if split.multi_label else confusion_matrix(probabilities, test.argmax(axis=1)).tolist()
+    return {
+        **run_metadata(seed),
+        "data": {"name": data.name, "fold": split.fold, "train": len(targets), "test": len(test)},
+        "metric": metric,
+        "network": row,
+        "linear_baseline": baseline,
+        "most_frequent_class": chance,
+        "classes": class_rows(probabilities, test, data.classes, **options),
+        "confusion": matrix,
+        "mistakes": mistakes(probabilities, test, names, data.classes, **options),
+        "summary": summarize_test(row[metric], baseline, chance, len(test), metric=metric),
+    }
+
+
+def format_report(report: Report) -> str:
+    """Return the results, the mistakes and the summary as text."""
+    metric, row, wrong = report["metric"], report["network"], report["mistakes"]
+    costs = f"{row['parameters']:,} parameters, {row['multiplications_8'] / 1e6:.1f} M multiplications per window"
+    lines = [
+        f"{'':20} {metric:>8}",
+        f"{row['name']:20} {row[metric]:8.1%}  {costs}",
+        f"{'linear baseline':20} {report['linear_baseline']:8.1%}",
+        f"{'most frequent class':20} {report['most_frequent_class']:8.1%}",
+        "",
+        "most confident mistakes on the test clips:" if wrong else "no mistakes on the test clips",
+        *(one_line(f"  {m['confidence']:4.0%}  {m['clip']}: {m['predicted']} instead of {m['true']}") for m in wrong),
+    ]
+    return "\n".join([*lines, "", report["summary"]])
+
+
+def write_report(out: str | os.PathLike, report: Report) -> None:
+    """Write results.json, classes.csv, mistakes.csv, curves.png and confusion.png to the folder `out`.
+
+    With several labels per clip, there is no confusion.png. Raises MissingPackageError, after the other files have been
+    written, if matplotlib is not installed.
+    """
+    out, row = Path(out), report["network"]
+    write_json(out / "results.json", report)
+    for name in ("classes", "mistakes"):
+        write_csv(out / f"{name}.csv", report[name])
+    plots.training_curves([row], out / "curves.png", metric=report["metric"])
+    if report["confusion"]:
+        names = [each["class"] for each in report["classes"]]
+        plots.confusion(np.array(report["confusion"]), names, row["name"], out / "confusion.png")
+
+
+def write_csv(path: str | os.PathLike, rows: Sequence[Row]) -> None:
+    """Write rows as a CSV file with a header. Without rows, the file is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [])
+    writer.writeheader()
+    writer.writerows(rows)
+    with atomic_write(path) as file:
+        file.write(text.getvalue().encode(errors="surrogateescape"))
