@@ -44,6 +44,10 @@ MISTAKES = [
     ("the two gradients are exchanged; expected (grad_p, grad_q)", "unbroadcast(grad_p, p.shape), unbroadcast(grad_q, q.shape)", "unbroadcast(grad_q, q.shape), unbroadcast(grad_p, p.shape)"),
 ]  # fmt: skip
 
+PROBES = {
+    "hamilton_product_backward": [(np.arange(8.0).reshape(2, 4) % 3, np.arange(8.0).reshape(2, 4), np.arange(4.0))]
+}
+
 HINTS = {
     "left_factor_gradient": [
         "p is the left factor, so it is multiplied by R(q); the gradient is R(q)ᵀ g = R(q*) g",
