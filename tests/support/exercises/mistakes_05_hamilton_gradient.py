@@ -1,5 +1,7 @@
 """Exercise 5: a plain solution, typical mistakes and hints."""
 
+import numpy as np
+
 from quatnet.quaternion import conjugate, hamilton_product
 
 QUATERNIONS = True
