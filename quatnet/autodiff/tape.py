@@ -12,7 +12,7 @@ from threading import Event
 
 from ..backend import Array, xp
 from ..errors import GraphFreedError, ShapeError
-from ..threads import fork_safe_lock
+from ..threads import fork_safe_lock, single_threaded_blas
 
 Backward = Callable[[Array], Sequence[Array | None]]
 # One event for each `with` statement of no_grad, set when the statement ends. Generators may end their statements in
@@ -68,6 +68,7 @@ class Node:
             self._parents, self._backward = tuple(parents), backward
 
 
+@single_threaded_blas()
 def backpropagate(root: Node, grad: Array) -> None:
     """Add the gradient of the inner product <root, grad> to `.grad` of every leaf, and free the graph.
 

@@ -25,8 +25,10 @@ Size = tuple[int, ...]
 
 def supports(*arrays: Array) -> bool:
     """Return whether the CUDA kernels support the arrays: CuPy arrays of the same dtype, float32 or float64."""
+    if isinstance(arrays[0], np.ndarray):
+        return False
     dtypes = {str(array.dtype) for array in arrays}
-    return not isinstance(arrays[0], np.ndarray) and len(dtypes) == 1 and dtypes <= C_TYPES.keys()
+    return len(dtypes) == 1 and dtypes <= C_TYPES.keys()
 
 
 def source(file: str, dtype: str, formulas: str = "") -> str:

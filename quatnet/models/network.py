@@ -21,6 +21,7 @@ from ..backend import Array, xp
 from ..errors import ShapeError
 from ..nn import BatchNorm, Linear, Module, QuaternionLinear
 from ..nn.module import restores_buffers
+from ..threads import single_threaded_blas
 from .config import Config
 
 
@@ -53,6 +54,7 @@ class Network(Module, ABC):
         pools = sum(self.config.has_pool(block) + self.config.has_shortcut(block) for block in blocks)
         return xp.zeros((1, frames or 2**pools, self.config.mels, 4), dtype=np.float32)
 
+    @single_threaded_blas()
     @restores_buffers
     def embed(self, x: Array, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         """Return the embedding (N, embedding) of the input (N, frames, mels, 4).

@@ -17,6 +17,7 @@ from ..errors import ShapeError
 from ..threads import CACHE_BYTES, chunk_slices, parallel_for, parallel_map
 
 MAX_ROWS = 8192
+CANCELLATION = 4  # largest ratio of Σx² and Σ(x - mean)² for which the entries are not centered
 AllReduce = Callable[[Array], Array] | None  # returns the sum over all processes
 
 
@@ -134,10 +135,15 @@ def _column_products(a: Array, b: Array, channels: int) -> Array:
 def _moments(rows: Array, channels: int) -> tuple[int, Array, Array]:
     """Return the number of entries, the mean and the sum of squared deviations of each channel.
 
-    The rounding error of the mean is corrected with the mean of the centered entries.
+    The sum of squared deviations is Σx² - n mean², unless the difference would lose more than two bits. The entries are
+    then centered. The rounding error of the mean is corrected with the mean of the centered entries.
     """
     count = rows.size // channels
     mean = _column_sums(rows, channels) / rows.dtype.type(count)
+    total = _column_products(rows, rows, channels).astype(np.float64)
+    squares = total - count * mean.astype(np.float64) ** 2
+    if (CANCELLATION * squares > total).all():
+        return count, mean.astype(np.float64), squares
     centered = rows - _repeat(mean, rows)
     residual_mean = _column_sums(centered, channels) / rows.dtype.type(count)
     squares = _column_products(centered, centered, channels) - count * residual_mean**2

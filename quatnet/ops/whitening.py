@@ -48,7 +48,7 @@ def whitening_statistics(x: Array, all_reduce: AllReduce = None) -> tuple[Array,
     columns = _columns(x).astype(np.float64)
     sums = xp.concatenate([xp.full((len(columns), 1), columns.shape[2]), columns.sum(axis=2)], axis=1)  # (C, 5)
     sums = all_reduce(sums) if all_reduce else sums
-    count = float(sums[0, 0])
+    count = float(sums[0, 0]) if all_reduce else float(columns.shape[2])  # without a copy from the GPU
     if count < 5:
         raise WhiteningError(
             f"whitening needs at least 5 quaternions per channel in training, got {count:.0f}; use a larger batch"
