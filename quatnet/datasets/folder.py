@@ -46,6 +46,7 @@ def load(
     tops = {parts[0] for parts in paths.values() if len(parts) > 1 and not is_negative(parts[0])}
     deep = any(len(parts) > 2 for parts in paths.values() if parts[0] in tops)
     is_split = deep and all(map(is_part, tops))
+    training = max(tops, key=lambda top: (PART_NAMES.get(top.lower()) == "train", top), default="")  # for negatives
     recordings, loose = [], []
     for path, parts in paths.items():
         in_part = is_split and parts[0] in tops
@@ -53,7 +54,7 @@ def load(
             loose.append("/".join(parts))
             continue
         labels = tuple(filter(None, map(str.strip, parts[in_part].split(","))))
-        fold = (parts[0] if in_part else "train") if is_split else ""
+        fold = (parts[0] if in_part else training) if is_split else ""
         recordings.append(Recording(path, "/".join(parts), labels, fold))
     if not recordings:
         raise DataError(f"{root}: expected class folders with recordings, got {len(paths)} recordings without a folder")

@@ -35,7 +35,6 @@ from quatnet.models import (
 from quatnet.paper_code.torchinfo import torchinfo_mult_adds
 from quatnet.profile import LayerCost, count_parameters, layer_costs, layer_milliseconds, network_cost
 from quatnet.prune import prune_filters, select
-from quatnet.quaternion import eight_products
 
 TINY = CNNConfig(3, True, ((8,), (8, 12)), embedding=8, mels=8)
 # The columns are the ratio p, the parameters, the multiplications with 16 and with 8 products, and torchinfo's count.
@@ -100,19 +99,6 @@ def test_layer_cost_by_hand() -> None:
         additions_8=80 * (8 + 8 * 2 * 8 + 12 * 2),
         activation_bytes=80 * 8 * 4,
     )
-
-
-@pytest.mark.skipif(on_gpu(), reason="arrays of Python objects need NumPy")
-@pytest.mark.parametrize(("channels", "outputs"), [(1, 1), (3, 2), (2, 5)])
-def test_operation_counts_agree_with_counting_numbers(channels: int, outputs: int) -> None:
-    config = CNNConfig(3, True, ((4 * channels,),), embedding=4 * outputs)
-    layer = {cost.name: cost for cost in layer_costs(config, 10)}["embedding"]
-    CountingNumber.additions = CountingNumber.multiplications = 0
-    eight_products(
-        counting_array(4, outputs, channels, is_kernel=True), counting_array(4, channels, 1), lambda w, x: w @ x
-    )
-    assert CountingNumber.multiplications == layer.multiplications_8
-    assert CountingNumber.additions == layer.additions_8 - 4 * outputs  # the additions of the bias are subtracted
 
 
 def test_network_cost_is_the_sum_of_its_layers_and_the_input_norm() -> None:

@@ -3,7 +3,7 @@
 A 3x3 filter multiplies patches of nine pixels. im2col copies each patch into a row of a matrix. One matrix product of
 the rows and the weights then applies all filters at all positions. The gradients follow from the gradients of a matrix
 product. For the input gradient, col2im (the adjoint of im2col) adds overlapping patches at the pixels that the patches
-cover. `quatnet.conv.plain` implements this algorithm and is compared here with six nested loops. Training uses the
+cover. `quatnet.conv.plain` implements this algorithm and is compared here with seven nested loops. Training uses the
 faster algorithms of `quatnet.conv.dispatch`, which are compared here with the plain convolution for many shapes.
 """
 
@@ -34,28 +34,6 @@ def assume_fit(height, width, kernel, options):
 
 
 # Patches: worked examples
-
-
-def test_im2col_of_a_three_by_three_image():
-    rows = im2col(xp.asarray(IMAGE), (2, 2))
-    assert_close(rows[0].reshape(4, 4), [[1, 2, 4, 5], [2, 3, 5, 6], [4, 5, 7, 8], [5, 6, 8, 9]])
-
-
-def test_im2col_with_padding_and_stride():
-    # the four patches start at (0, 0), (0, 2), (2, 0) and (2, 2) of the padded image
-    rows = im2col(xp.asarray(IMAGE), (2, 2), stride=2, padding=1)
-    assert_close(rows[0].reshape(4, 4), [[0, 0, 0, 1], [0, 0, 2, 3], [0, 4, 0, 7], [5, 6, 8, 9]])
-
-
-def test_im2col_keeps_the_channels_of_a_pixel_together():
-    two_channels = xp.asarray(np.concatenate([IMAGE, 10 * IMAGE], axis=-1))
-    assert_close(im2col(two_channels, (1, 2))[0, 0, 0], [1, 10, 2, 20])
-
-
-def test_col2im_of_ones_counts_the_patches_of_a_pixel():
-    # A corner pixel of the 3x3 image is in one 2x2 patch, an edge pixel in two patches, and the center in four.
-    image = col2im(xp.ones((1, 2, 2, 4)), (1, 3, 3, 1), (2, 2))
-    assert_close(image[0, :, :, 0], [[1, 2, 1], [2, 4, 2], [1, 2, 1]])
 
 
 @pytest.mark.parametrize(
@@ -96,12 +74,6 @@ def test_pad(rng):
 # Convolution: worked examples
 
 
-def test_convolution_worked_example():
-    # The kernel 1 0 / 0 -1 subtracts the bottom right pixel of each patch from the top left pixel x: x - (x + 4) = -4.
-    w = xp.asarray([[1.0, 0], [0, -1]]).reshape(2, 2, 1, 1)
-    assert_close(plain.conv2d(xp.asarray(IMAGE), w)[0, :, :, 0], [[-4, -4], [-4, -4]])
-
-
 def test_the_kernel_is_not_flipped():
     # conv2d is a correlation: the kernel (1, 2) maps the row 1 2 3 to 1·1 + 2·2 = 5 and 1·2 + 2·3 = 8
     y = ops.conv2d(Tensor(IMAGE[:, :1]), Tensor(np.array([1.0, 2]).reshape(1, 2, 1, 1)))
@@ -118,7 +90,7 @@ def test_gradients_worked_example():
     assert_close(w.grad.ravel(), [21, 32])
 
 
-# The plain convolution and six nested loops
+# The plain convolution and seven nested loops
 
 
 @given(seeds, st.integers(0, 2), sides, sides, st.integers(1, 3), st.integers(1, 3), kernels, strides_and_paddings)

@@ -99,12 +99,14 @@ def test_given_split(tmp_path, parts, folds):
     assert {clip.name.split("/")[0]: clip.fold for clip in data.clips} == folds
 
 
-def test_negatives_beside_split_folders_are_for_training(tmp_path):
-    for part in ("train", "test"):
+@pytest.mark.parametrize("parts", [("Train", "test"), ("fold1", "fold2")])
+def test_negatives_beside_split_folders_are_for_training(tmp_path, parts):
+    for part in parts:
         write_classes(tmp_path / part, "x", "y", clips=2)
     data = folder.load(write_classes(tmp_path, "noise", clips=2))
     assert data.classes == ("x", "y")
     assert {clip.fold for clip in data.clips if not clip.labels} == {2}
+    assert set(data.folds) == {1, 2}
 
 
 def test_classes_named_like_parts(tmp_path):

@@ -1,5 +1,7 @@
 """Exercise 5: a plain solution, typical mistakes and hints."""
 
+import numpy as np
+
 from quatnet.quaternion import conjugate, hamilton_product
 
 QUATERNIONS = True
@@ -43,6 +45,10 @@ MISTAKES = [
     ("the gradient is averaged over the broadcast axes; expected the sum", "grad.sum(axis=tuple(range(grad.ndim - len(shape))))", "grad.mean(axis=tuple(range(grad.ndim - len(shape))))"),
     ("the two gradients are exchanged; expected (grad_p, grad_q)", "unbroadcast(grad_p, p.shape), unbroadcast(grad_q, q.shape)", "unbroadcast(grad_q, q.shape), unbroadcast(grad_p, p.shape)"),
 ]  # fmt: skip
+
+PROBES = {
+    "hamilton_product_backward": [(np.arange(8.0).reshape(2, 4) % 3, np.arange(8.0).reshape(2, 4), np.arange(4.0))]
+}
 
 HINTS = {
     "left_factor_gradient": [
