@@ -45,9 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print or write the results, and return the exit code. Raises QuatnetError for invalid options or models."""
     formats = args.format or ["jsonl"] * args.json + ["csv"] * args.csv or ["text"]
-    asks_for_events = any(
-        [args.hop is not None, args.threshold, args.merge_gap is not None, args.no_merge, args.format]
-    )
+    options = (args.hop, args.threshold, args.merge_gap, args.format, args.no_merge or None)
+    asks_for_events = any(option is not None for option in options)
     if args.top and asks_for_events:
         raise ConfigError("expected --top or options of events, got both; --threshold selects events")
     if args.out is None and (len(formats) > 1 or args.resume):
@@ -55,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
     classifier = Classifier.load(args.model)
     if asks_for_events:
         gap = None if args.no_merge else args.merge_gap or 0.0
-        options = {"hop_seconds": args.hop, "thresholds": _thresholds(args.threshold or [], classifier)}
-        function: Any = partial(detect, classifier, merge_gap_seconds=gap, **options)
+        thresholds = _thresholds(args.threshold or [], classifier)
+        function: Any = partial(detect, classifier, merge_gap_seconds=gap, hop_seconds=args.hop, thresholds=thresholds)
     else:
         function = partial(best_classes, classifier, top=args.top or 3)
     work, inputs = partial(_classify, classifier, function, args.channel), find(args.files)

@@ -78,11 +78,8 @@ def _add(argument: str, inputs: Inputs) -> None:
                 _add(line.strip(), inputs)
         return
     else:
-        found = {
-            Path(name): Path(name).parent
-            for name in sorted(glob.glob(argument, recursive=True))
-            if os.path.isfile(name)
-        }
+        names = filter(os.path.isfile, sorted(glob.glob(argument, recursive=True)))
+        found = {Path(name): Path(name).parent for name in names}
     if not found:
         raise DataError("no recordings in this folder" if argument and path.is_dir() else "no such file or folder")
     inputs.paths.update(found)

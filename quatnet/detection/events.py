@@ -117,18 +117,11 @@ def _merge(
     """Return the events of one class, for the first samples of its windows and their confidences."""
     rate, window = classifier.frontend.sample_rate_hz, classifier.frontend.samples
     reach = -1 if gap is None else window + round(gap * rate)
-    first = np.flatnonzero(np.diff(starts, prepend=-np.inf) > reach)  # first window of each event
-    return [
-        Event(
-            float(part[0] / rate),
-            min(float((part[-1] + window) / rate), recording.seconds),
-            name,
-            float(values.max()),
-            len(part),
-            str(recording.channel),
-        )
-        for part, values in zip(np.split(starts, first[1:]), np.split(confidences, first[1:]), strict=True)
-    ]
+    first, channel, events = np.flatnonzero(np.diff(starts, prepend=-np.inf) > reach), str(recording.channel), []
+    for part, values in zip(np.split(starts, first[1:]), np.split(confidences, first[1:]), strict=True):
+        end_s = min(float((part[-1] + window) / rate), recording.seconds)
+        events.append(Event(float(part[0] / rate), end_s, name, float(values.max()), len(part), channel))
+    return events
 
 
 def _status(recording: Stream) -> str:

@@ -46,23 +46,12 @@ def audacity(result: Result) -> str:
 
 def raven(result: Result) -> str:
     """Return lines of a selection table of Raven. The mean of the channels is channel 1."""
-    path, high = os.path.abspath(result.path), f"{result.nyquist_hz:g}"
-    return _tabs(
-        (
-            str(number),
-            "Spectrogram 1",
-            "1" if e.channel == "mean" else str(int(e.channel) + 1),
-            f"{e.start_s:.3f}",
-            f"{e.end_s:.3f}",
-            "0",
-            high,
-            path,
-            f"{e.start_s:.3f}",
-            e.label,
-            f"{e.confidence:.4f}",
-        )
-        for number, e in enumerate(result.events, start=1)
-    )
+    path, high, rows = os.path.abspath(result.path), f"{result.nyquist_hz:g}", []
+    for number, e in enumerate(result.events, start=1):
+        channel, times = "1" if e.channel == "mean" else str(int(e.channel) + 1), (f"{e.start_s:.3f}", f"{e.end_s:.3f}")
+        row = (str(number), "Spectrogram 1", channel, *times, "0", high, path, times[0], e.label, f"{e.confidence:.4f}")
+        rows.append(row)
+    return _tabs(rows)
 
 
 def csv_lines(result: Result) -> str:
