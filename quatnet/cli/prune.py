@@ -5,14 +5,16 @@ import argparse
 from ..graph import count
 from ..prune import Budget, prune_filters, select
 from ..training.recipe import default_epochs
+from .arguments import fraction
 from .recordings import add_model_arguments, fit_and_report, load_model_and_split
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model_arguments(parser, new_network=False)
-    parser.add_argument("--multiplications", type=float, default=0.5, metavar="P", help="fraction that remains (0.5)")
-    parser.add_argument("--parameters", type=float, default=0.2, metavar="P", help="fraction that remains (0.2)")
+    for name, default in {"multiplications": 0.5, "parameters": 0.2}.items():
+        text = f"fraction that remains, above 0 and at most 1 ({default})"
+        parser.add_argument(f"--{name}", type=fraction, default=default, metavar="P", help=text)
 
 
 def run(args: argparse.Namespace) -> None:

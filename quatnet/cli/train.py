@@ -10,6 +10,7 @@ from ..models import build
 from ..training.recipe import network_config
 from ..training.recordings import check_files, default_frontend, load_split
 from . import recordings
+from .arguments import seconds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", nargs="?", metavar="DIR", help="folder of class folders")
     parser.add_argument("--out", type=Path, default=Path("runs/train"), metavar="DIR", help="results (runs/train)")
     parser.add_argument("--dry-run", action="store_true", help="print what was found, and stop")
-    parser.add_argument("--clip-seconds", type=float, metavar="S", help="window length, chosen from the recordings")
+    parser.add_argument(
+        "--clip-seconds", type=seconds, metavar="S", help="window length, by default from the recordings"
+    )
     recordings.add_arguments(parser, new_network=True)
 
 

@@ -155,5 +155,5 @@ def skipped_note(names: Sequence[str], total: int) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the first three names, on one line."""
-    return one_line(", ".join(names[:3]) + (" ..." if len(names) > 3 else ""))
+    """Return the first three names, and the number of the others, on one line."""
+    return one_line(", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else ""))

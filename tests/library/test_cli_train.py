@@ -147,8 +147,11 @@ MISTAKES = {
     "unknown fold": ("{sounds} --fold 7", "no test fold 7"),
     "file as output": ("{sounds} --out {sounds}/low/a.wav", "cannot be written"),
     "finished model": ("{sounds} --out {trained}", "--overwrite"),
-    "window of no length": ("{sounds} --clip-seconds 0 --dry-run", "clip_seconds"),
-    "negative window": ("{sounds} --clip-seconds -1", "clip_seconds"),
+    "window of no length": (
+        "{sounds} --clip-seconds 0 --dry-run",
+        "--clip-seconds: expected a number of seconds above 0",
+    ),
+    "negative window": ("{sounds} --clip-seconds -1", "--clip-seconds"),
     "unreadable recording": ("{tmp}/broken --strict", "cannot be"),
 }
 
@@ -175,12 +178,19 @@ def test_a_model_of_other_classes_is_refused(trained: Path, tmp_path: Path, caps
     assert not (tmp_path / "x.npz").exists()
 
 
-@pytest.mark.parametrize("fractions", ["--multiplications 0", "--parameters -1", "--parameters 0.0001"])
+FRACTIONS = {
+    **{f"{option} {value}": f"expected a fraction above 0 and at most 1, got {value}"
+       for option in ("--multiplications", "--parameters") for value in ("0", "-1", "2", "nan", "half")},
+    "--parameters 0.0001": "allow more",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fractions", FRACTIONS)
 def test_an_impossible_budget_is_refused(
     fractions: str, trained: Path, sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["prune", trained / "model.npz", "--data", sounds, "--out", tmp_path / "x.npz", *fractions.split()]
-    assert "allow more" in error_of(capsys, *arguments)
+    assert FRACTIONS[fractions] in error_of(capsys, *arguments)
 
 
 def test_a_model_without_write_permission_and_a_full_disk(
