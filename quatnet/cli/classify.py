@@ -101,8 +101,8 @@ def _thresholds(texts: list[str], classifier: Classifier) -> Mapping[str, float]
 def _classify(classifier: Classifier, function: Callable[[Any], Result], channel: str, path: Path) -> Result:
     """Return the result of a recording, with the events of all channels for the channel "each"."""
     results = []
-    for number in count() if channel == "each" else [channel]:
-        stream = classifier.stream(path, channel=number)
+    for index in count() if channel == "each" else [channel]:
+        stream = classifier.stream(path, channel=index)
         results.append(function(stream))
         if len(results) == stream.channels:
             break
@@ -133,6 +133,7 @@ def _write_all(
                         _write(file, HEADERS.get(kind, "") + FORMATS[kind](result))
                     print(_key(path, settings), file=log, flush=True)
         _write(out / "errors.csv", csv_text([("path", "error"), *inputs.errors.items()]))
+    print(f"recordings with results in {out}: {sum(str(path) not in inputs.errors for path in inputs.paths)}")
 
 
 def _write(path: Path, text: str) -> None:

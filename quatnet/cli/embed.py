@@ -39,4 +39,5 @@ def run(args: argparse.Namespace) -> int:
         arrays = map(np.concatenate, zip(*rows, strict=True))
         with disk_errors(args.out):
             write_npz(args.out, dict(zip(("paths", "starts_s", "embeddings"), arrays, strict=True)))
+        print(f"wrote {sum(len(values) for *_, values in rows)} embeddings to {args.out}")
     return inputs.exit_code

@@ -6,7 +6,7 @@ from ..graph import count
 from ..prune import Budget, prune_filters, select
 from ..training.recipe import default_epochs
 from .arguments import fraction
-from .recordings import add_model_arguments, fit_and_report, load_model_and_split
+from .recordings import add_model_arguments, fit_and_report, is_finished, load_model_and_split
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,11 +19,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Prune, fine-tune and write the model. Raises QuatnetError for invalid input."""
+    if is_finished(args.out, args):
+        return
     model, split = load_model_and_split(args)
     cost = count(model.network.current_graph())
     budget = Budget(args.multiplications * cost.multiplications_8, args.parameters * cost.parameters)
     pruned = prune_filters(model.network, select(model.network, budget=budget))
     epochs = args.epochs or -(-default_epochs(len(split.train_targets), batch_size=args.batch_size) // 2)
-    print(f"pruned from {cost.parameters:,} parameters; fine-tuning for {epochs} epochs")
-    fit_and_report(pruned, split, args.out, args, epochs=epochs, max_lr=1e-3)
-    print(f"{split.metric} before pruning: {split.score(split.probabilities(model.network)):.1%}")
+    print(
+        f"pruned from {cost.parameters:,} to {count(pruned).parameters:,} parameters; fine-tuning for {epochs} epochs"
+    )
+    compared = {"before pruning": split.score(split.probabilities(model.network))}
+    fit_and_report(pruned, split, args.out, args, epochs=epochs, max_lr=1e-3, base=model, compared=compared)

@@ -27,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Train, print the results and write them to the folder `--out`. Raises QuatnetError for invalid input."""
     path = args.out / "model.npz"
+    if recordings.is_finished(path, args):
+        return
     if not args.dry_run:
         check_files(path, resume=args.resume, overwrite=args.overwrite)
     data = recordings.load_data(args)
@@ -39,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     print(describe(data), f"windows of {seconds:g} s, {frontend.sample_rate_hz} Hz", sep="\n")
     print(f"{args.network} network with {sum(tensor.size for tensor in network.parameters()):,} parameters")
     if not args.dry_run:
-        split = load_split(data, args.fold, frontend, cache=args.out.parent / "features")
+        split = load_split(data, args.fold or 1, frontend, cache=args.out.parent / "features")
         recordings.fit_and_report(network, split, path, args, report_to=args.out)
 
 

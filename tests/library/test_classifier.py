@@ -247,7 +247,7 @@ def test_other_files(tmp_path):
     with pytest.raises(CheckpointError, match="a network without front end and classes; expected a model file"):
         Classifier.load(tmp_path / "graph.npz")
     training.checkpoint.write(tmp_path / "checkpoint.npz", classifier.network, {})
-    with pytest.raises(CheckpointError, match="a checkpoint of training, expected a model file"):
+    with pytest.raises(CheckpointError, match="a checkpoint of training; expected a model file"):
         Classifier.load(tmp_path / "checkpoint.npz")
     np.savez(tmp_path / "arrays.npz", x=np.zeros(3))
     with pytest.raises(CheckpointError, match="is not a model file"):

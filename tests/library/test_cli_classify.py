@@ -91,7 +91,7 @@ def test_inputs(folder, capfd):
 def test_events_in_four_formats_mirror_the_input(folder, capfd):
     formats = ["audacity", "raven", "csv", "jsonl"]
     options = ["--hop", 0.5, "--threshold", 0.4, "--format", *formats, "--out", "out"]
-    assert run(capfd, "classify", "field", "-m", "m.npz", *options) == (0, [], [])
+    assert run(capfd, "classify", "field", "-m", "m.npz", *options) == (0, ["recordings with results in out: 2"], [])
     names = {os.path.relpath(os.path.join(place, name), "out") for place, _, found in os.walk("out") for name in found}
     suffixes = [".audacity.txt", ".raven.txt", ".csv", ".jsonl"]
     expected = {f"{name}{suffix}" for name in ("a.wav", "sub/b c.WAV") for suffix in suffixes}
@@ -167,7 +167,7 @@ def test_unreadable_recording_is_reported_and_the_others_are_classified(folder, 
     assert (code, len(out), len(err)) == (3, 2, 1)
     assert err[0].startswith(f"quatnet: field/{name}: ")
     code, out, err = run(capfd, "classify", f"field/{name}", "-m", "m.npz", "--format", "csv", "--out", "out")
-    assert (code, out, len(err)) == (4, [], 1)
+    assert (code, out, len(err)) == (4, ["recordings with results in out: 0"], 1)
     ((path, reason),) = list(csv.reader((folder / "out/errors.csv").open()))[1:]
     assert path == f"field/{name}"
     assert err[0] == f"quatnet: {reason}"
@@ -209,7 +209,7 @@ def test_odd_paths(folder, capfd, name):
         assert (code, err) == (0, [])
         assert out
     command = ["classify", "odd", "-m", "m.npz", "--format", "csv", "raven", "audacity", "jsonl", "--out", "out"]
-    assert run(capfd, *command) == (0, [], [])
+    assert run(capfd, *command) == (0, ["recordings with results in out: 1"], [])
     assert (folder / "out" / f"{name}.csv").exists()
     run(capfd, "embed", "m.npz", "odd", "--out", "v.npz")
     assert np.load("v.npz")["embeddings"].shape == (1, 8)
@@ -316,7 +316,7 @@ def test_classification_imports_only_what_it_needs(folder):
 
 
 def test_embed(folder, capfd):
-    assert run(capfd, "embed", "m.npz", "field", "--out", "v.npz") == (0, [], [])
+    assert run(capfd, "embed", "m.npz", "field", "--out", "v.npz") == (0, ["wrote 2 embeddings to v.npz"], [])
     file, model = np.load("v.npz"), Classifier.load("m.npz")
     assert file["paths"].tolist() == ["field/a.wav", "field/sub/b c.WAV"]
     np.testing.assert_allclose(file["embeddings"][0], model.embed(soundfile.read("field/a.wav")[0], 8000), rtol=1e-4)
@@ -335,7 +335,7 @@ def test_export(folder, capfd, multi_label):
     pytest.importorskip("onnx")
     model = small_classifier(temperature=2.5, multi_label=multi_label)
     model.save("t.npz")
-    assert run(capfd, "export", "t.npz", "t.onnx") == (0, [], [])
+    assert run(capfd, "export", "t.npz", "t.onnx") == (0, ["wrote t.onnx"], [])
     session = runtime.InferenceSession("t.onnx")
     assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == list(CLASSES)
     x = noise(1)

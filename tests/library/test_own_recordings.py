@@ -398,7 +398,7 @@ def test_birdclef(tmp_path):
         ("file,label\nx\x00.wav,a", "control character"),
         ("file,label", "0 of 0 recordings"),
         ("file,label,fold\nx.wav,a,1\ny.wav,b,", "1 of 2 recordings have no fold"),
-        ("file,label\n" + "y" * 300 + ".wav,a", "1 of 1 recordings cannot be used"),
+        ("file,label\n" + "y" * 300 + ".wav,a", "1 of 1 recordings were not found in the folder"),
     ],
 )
 def test_table_errors(tmp_path, text, message):
