@@ -26,6 +26,8 @@ from .npz import parse_json, read_npz, write_npz
 
 FORMAT, VERSION = "quatnet model", 1
 PACKAGED = Path(__file__).parent / "packaged" / "esc50.npz"
+DIGESTS = "training_digests"  # key of the metadata with a digest of each training clip
+EXPECTED = "expected a model file that quatnet train or Classifier.save has written"
 PADDING: dict[str, Callable] = {"zeros": fix_length, "repeat": np.resize}
 Windows = Iterator[tuple[np.ndarray, np.ndarray]]
 
@@ -267,8 +269,8 @@ class Classifier:
         """
         path = PACKAGED if path is None else path
         if path == PACKAGED and not PACKAGED.exists():
-            raise CheckpointError("this installation has no model in the package; give a model file")
-        arrays = read_npz(path)
+            raise CheckpointError("this installation has no model in the package; give a model file (-m MODEL)")
+        arrays = read_npz(path, hint=f"; {EXPECTED}")
         header = _read_header(path, arrays)
         try:
             named = {name.removeprefix("array/"): a for name, a in arrays.items() if name.startswith("array/")}
@@ -295,7 +297,7 @@ class Classifier:
 def _read_header(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     for key, kind in (("header", "a checkpoint of training"), ("graph", "a network without front end and classes")):
         if key in arrays and "model" not in arrays:
-            raise CheckpointError(f"{path} is {kind}, expected a model file; Classifier.save writes one")
+            raise CheckpointError(f"{path} is {kind}; {EXPECTED}")
     try:
         header = parse_json(arrays["model"].tobytes().decode())
         name, _, version = header["format"].rpartition(" ")
@@ -303,7 +305,7 @@ def _read_header(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> d
             raise ValueError(f"expected the format {FORMAT}, got {name!r:.80}")
         newer = int(version) > VERSION
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path} is not a model file of quatnet ({error!s:.80})") from error
+        raise CheckpointError(f"{path} is not a model file of quatnet; {EXPECTED}") from error
     if newer:
         raise CheckpointError(f"{path} has version {version}, expected up to {VERSION}; install a newer quatnet")
     return header

@@ -1,5 +1,6 @@
 """Atomic writing of files."""
 
+import errno
 import json
 import os
 import secrets
@@ -17,6 +18,12 @@ except ModuleNotFoundError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
+ADVICE = {
+    **dict.fromkeys([errno.ENOSPC, errno.EDQUOT], "free disk space, or give another folder"),
+    **dict.fromkeys([errno.EACCES, errno.EPERM, errno.EROFS], "change its permissions, or give another folder"),
+}
+
+
 @contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     """Open a temporary file for writing and rename the file to `path` at the end of the context.
@@ -28,7 +35,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     """
     path = Path(path)
     if path.exists() and not path.is_file():
-        raise FileExistsError(f"{path} is not a regular file; choose another path")
+        raise FileExistsError(f"{path} is not a regular file")
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale_files(path)
     partial, file = _open_temporary_file(path)
@@ -83,4 +90,5 @@ def disk_errors(path: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error}); free disk space, or give another folder") from error
+        advice = ADVICE.get(error.errno or 0, "give another path")
+        raise DataError(f"{path}: cannot be written ({error}); {advice}") from error

@@ -44,8 +44,10 @@ def write_npz(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
 
 
-def read_npz(path: str | os.PathLike, *, error: type[QuatnetError] = CheckpointError) -> dict[str, np.ndarray]:
-    """Return the arrays of an `.npz` archive by name. The arrays are read-only.
+def read_npz(
+    path: str | os.PathLike, *, error: type[QuatnetError] = CheckpointError, hint: str = HINT
+) -> dict[str, np.ndarray]:
+    """Return the arrays of an `.npz` archive by name. The arrays are read-only. `hint` ends an error message.
 
     Raises
     ------
@@ -59,23 +61,23 @@ def read_npz(path: str | os.PathLike, *, error: type[QuatnetError] = CheckpointE
         raise error(f"there is no file {path}")
     try:
         with zipfile.ZipFile(path) as archive:
-            _check_members(path, archive.infolist(), error)
+            _check_members(path, archive.infolist(), error, hint)
             contents = {info.filename.removesuffix(".npy"): archive.read(info) for info in archive.infolist()}
         return {name: _to_array(f"{path}, array {name!r}", content, error) for name, content in contents.items()}
     except QuatnetError:
         raise
     except READ_ERRORS as problem:
         problem_name = type(problem).__name__
-        raise error(f"{path} is truncated or not an .npz file of arrays ({problem_name}){HINT}") from problem
+        raise error(f"{path} is truncated or not an .npz file of arrays ({problem_name}){hint}") from problem
 
 
-def _check_members(path: Path, members: list[zipfile.ZipInfo], error: type[QuatnetError]) -> None:
+def _check_members(path: Path, members: list[zipfile.ZipInfo], error: type[QuatnetError], hint: str) -> None:
     size, limit = sum(info.file_size for info in members), max(MIN_LIMIT, MAX_RATIO * path.stat().st_size)
     if size > limit:
         raise error(f"{path}: expected arrays of at most {limit} bytes for the size of the file, got {size} bytes")
     names = [info.filename for info in members]
     if len(set(names)) < len(names) or not all(name.endswith(".npy") for name in names):
-        raise error(f"{path}: expected different names that end with .npy, got {names!r:.80}{HINT}")
+        raise error(f"{path}: expected different names that end with .npy, got {names!r:.80}{hint}")
     stored_or_deflated = {info.compress_type for info in members} <= {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
     if not stored_or_deflated or any(info.comment for info in members):  # a comment can hide the next member
         raise error(f"{path}: expected stored or deflated members without comments, as in a file of NumPy")

@@ -55,7 +55,7 @@ class Stream:
         with open_audio(self.path) as file:
             self.channels = file.channels
             if self.channel != "mean" and int(self.channel) >= file.channels:
-                raise DataError(f"expected channel {self.channel}, got {file.channels} channels, numbered from 0")
+                raise DataError(f"expected a channel from 0 to {file.channels - 1}, got {self.channel}")
             yield from resample_blocks(self._decode(file), file.samplerate, self.sample_rate_hz)
             for note in self._notes(file.samplerate):
                 warnings.warn(f"{self.path}: {note}", stacklevel=2)

@@ -1,6 +1,9 @@
 """Argument types for `argparse`."""
 
 import argparse
+from collections.abc import Callable
+
+from ..checks import checked_number
 
 
 def positive_int(text: str) -> int:
@@ -15,3 +18,22 @@ def nonnegative_int(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected an integer of at least 0, got {text!r}")
     return int(text)
+
+
+def number(interval: str, expected: str) -> Callable[[str], float]:
+    """Return a function that converts text to a number in `interval`, such as "(0, 1]", which is `expected` in words.
+
+    The function raises ArgumentTypeError for any other text.
+    """
+
+    def convert(text: str) -> float:
+        try:
+            return checked_number(expected, float(text), interval)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text}") from None
+
+    return convert
+
+
+fraction = number("(0, 1]", "a fraction above 0 and at most 1")
+seconds = number("(0, inf)", "a number of seconds above 0")

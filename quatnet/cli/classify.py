@@ -16,7 +16,7 @@ from ..detection import FORMATS, Result, best_classes, detect
 from ..detection.formats import HEADERS, SUFFIXES, csv_text
 from ..errors import ConfigError
 from ..files import atomic_write, disk_errors
-from .arguments import positive_int
+from .arguments import number, positive_int, seconds
 from .inputs import FILES_HELP, Inputs, common_folder, find
 
 DONE = ".quatnet-done"  # file of an output folder with the keys of complete recordings
@@ -25,16 +25,26 @@ DONE = ".quatnet-done"  # file of an output folder with the keys of complete rec
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("files", nargs="+", metavar="FILE", help=FILES_HELP)
-    parser.add_argument("-m", "--model", metavar="MODEL", help="model file (default: the model of the package)")
+    parser.add_argument(
+        "-m",
+        "--model",
+        metavar="MODEL",
+        help="model file of quatnet train (default: the model of the package, if it has one)",
+    )
     parser.add_argument("--top", type=positive_int, metavar="N", help="number of classes per recording (default: 3)")
     parser.add_argument("--channel", default="mean", metavar="C", help="mean (default), 0, 1, ..., or each")
     events = parser.add_argument_group("events with start and end, if one of these options is given")
-    events.add_argument("--hop", type=float, metavar="S", help="seconds from the start of a window to the next one")
+    events.add_argument("--hop", type=seconds, metavar="S", help="seconds from the start of a window to the next one")
     events.add_argument("--threshold", action="append", metavar="T", help="0 to 1, or CLASS=T; may be repeated")
     merge = events.add_mutually_exclusive_group()
-    merge.add_argument("--merge-gap", type=float, metavar="S", help="longest time between windows of an event (0)")
+    merge.add_argument(
+        "--merge-gap",
+        type=number("[0, inf)", "a number of seconds of at least 0"),
+        metavar="S",
+        help="longest time between windows of an event (0)",
+    )
     merge.add_argument("--no-merge", action="store_true", help="one event for each window")
-    events.add_argument("--format", nargs="+", choices=FORMATS, metavar="F", help=", ".join(FORMATS))
+    events.add_argument("--format", nargs="+", type=_format, metavar="F", help=f"{', '.join(FORMATS)}; after FILE")
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print JSON lines")
     output.add_argument("--csv", action="store_true", help="print a CSV table")
@@ -70,12 +80,18 @@ def run(args: argparse.Namespace) -> int:
     return inputs.exit_code
 
 
+def _format(text: str) -> str:
+    if text not in FORMATS:
+        raise argparse.ArgumentTypeError(f"expected {', '.join(FORMATS)}, got {text!r}; give each FILE before --format")
+    return text
+
+
 def _thresholds(texts: list[str], classifier: Classifier) -> Mapping[str, float] | None:
     values = dict[str, float]()
     for text in sorted(texts, key=lambda text: "=" in text):  # a threshold of a class replaces the one for all classes
-        name, _, number = text.rpartition("=")
+        name, _, value = text.rpartition("=")
         try:
-            values |= dict.fromkeys([name] if name else classifier.classes, float(number))
+            values |= dict.fromkeys([name] if name else classifier.classes, float(value))
         except ValueError:
             raise ConfigError(f"--threshold: expected 0.6 or CLASS=0.6, got {text!r}") from None
     return values
@@ -84,8 +100,8 @@ def _thresholds(texts: list[str], classifier: Classifier) -> Mapping[str, float]
 def _classify(classifier: Classifier, function: Callable[[Any], Result], channel: str, path: Path) -> Result:
     """Return the result of a recording, with the events of all channels for the channel "each"."""
     results = []
-    for number in count() if channel == "each" else [channel]:
-        stream = classifier.stream(path, channel=number)
+    for index in count() if channel == "each" else [channel]:
+        stream = classifier.stream(path, channel=index)
         results.append(function(stream))
         if len(results) == stream.channels:
             break
@@ -116,6 +132,7 @@ def _write_all(
                         _write(file, HEADERS.get(kind, "") + FORMATS[kind](result))
                     print(_key(path, settings), file=log, flush=True)
         _write(out / "errors.csv", csv_text([("path", "error"), *inputs.errors.items()]))
+    print(f"recordings with results in {out}: {sum(str(path) not in inputs.errors for path in inputs.paths)}")
 
 
 def _write(path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from ..classifier import Classifier, mean_over_windows
 from ..errors import ConfigError
 from ..files import disk_errors
 from ..npz import write_npz
+from .arguments import seconds
 from .inputs import FILES_HELP, find
 
 
@@ -16,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="model file")
     parser.add_argument("files", nargs="+", metavar="FILE", help=FILES_HELP)
     parser.add_argument("--out", required=True, metavar="FILE.npz", help="file to write")
-    parser.add_argument("--hop", type=float, metavar="S", help="an embedding every S seconds (default: the mean)")
+    parser.add_argument("--hop", type=seconds, metavar="S", help="an embedding every S seconds (default: the mean)")
     parser.add_argument("--channel", default="mean", metavar="C", help="mean (default), 0, 1, ...")
 
 
@@ -38,4 +39,5 @@ def run(args: argparse.Namespace) -> int:
         arrays = map(np.concatenate, zip(*rows, strict=True))
         with disk_errors(args.out):
             write_npz(args.out, dict(zip(("paths", "starts_s", "embeddings"), arrays, strict=True)))
+        print(f"wrote {sum(len(values) for *_, values in rows)} embeddings to {args.out}")
     return inputs.exit_code

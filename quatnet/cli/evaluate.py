@@ -7,7 +7,7 @@ import numpy as np
 
 from ..classifier import Classifier
 from ..datasets import Dataset
-from ..datasets.records import listed
+from ..datasets.records import digest
 from ..detection.formats import csv_text
 from ..errors import ConfigError, DataError
 from ..files import atomic_write, disk_errors, write_json
@@ -16,7 +16,7 @@ from ..training.report import class_rows, mistakes, wilson_interval, write_csv
 from ..training.results import Row
 from .arguments import positive_int
 from .inputs import NONE_USABLE, SOME_FAILED, print_error
-from .recordings import add_data_arguments, load_data
+from .recordings import add_data_arguments, load_data, warn_of_training_clips
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,13 +35,15 @@ def run(args: argparse.Namespace) -> int:
     data = load_data(args, **({} if args.fold else {"folds": 1}))
     clips = data.split(args.fold)[1] if args.fold else data.clips
     if unknown := sorted(set(data.classes) - set(model.classes)):
-        raise ConfigError(f"{data.name}: {listed(unknown)} are not classes of the model, {listed(model.classes)}")
+        raise ConfigError(f"{data.name}: {', '.join(unknown)} are not classes of the model, {', '.join(model.classes)}")
     if not model.multi_label and any(len(clip.labels) != 1 for clip in clips):
         raise ConfigError(f"{data.name}: expected one class for each clip, which is what the model returns")
-    confidences, used = [], []
+    confidences, used, digests = [], [], []
     for clip in clips:
         try:
-            confidences.append(model.predict(*clip.source()))
+            samples, rate_hz = clip.source()
+            confidences.append(model.predict(samples, rate_hz))
+            digests.append(digest(samples))
             used.append(clip)
         except DataError as error:
             print_error(str(error))
@@ -53,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     for target, clip in zip(targets, used, strict=True):
         target[[model.classes.index(data.classes[label]) for label in clip.labels]] = 1
     _report(args.report, model, data, np.array(confidences), targets, [clip.name for clip in used])
+    warn_of_training_clips(model, digests)
     return SOME_FAILED if len(used) < len(clips) or data.skipped else 0
 
 

@@ -19,3 +19,4 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(f"expected a name that ends with .onnx, got {args.out!r}")
     with disk_errors(args.out):
         Classifier.load(args.model).to_onnx(args.out)
+    print(f"wrote {args.out}")

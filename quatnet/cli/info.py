@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
 
 def describe(path: str, *, check: bool = False) -> str:
     """Return the content of a model file as text. Raises CheckpointError as `Classifier.load` does."""
-    from ..classifier import Classifier  # `info` without a model also works without a backend
+    from ..classifier import DIGESTS, Classifier  # `info` without a model also works without a backend
     from ..graph import count
 
     model, size = Classifier.load(path, check=check), Path(path).stat().st_size
@@ -51,7 +51,11 @@ def describe(path: str, *, check: bool = False) -> str:
         "temperature": f"{model.temperature:g}",
         "thresholds": ", ".join(f"{key} {value:g}" for key, value in model.thresholds.items()) or "0.5",
         "background": ", ".join(model.background) or "none",
-    } | {key: value if isinstance(value, str) else json.dumps(value) for key, value in model.metadata.items()}
+    } | {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in model.metadata.items()
+        if key != DIGESTS
+    }
     return "\n".join(f"{key:12} {one_line(text, length=4000)}" for key, text in lines.items())
 
 

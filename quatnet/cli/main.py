@@ -5,6 +5,7 @@ argument or any other QuatnetError, 3 some recordings failed, 4 no recording can
 """
 
 import argparse
+import difflib
 import io
 import os
 import sys
@@ -29,6 +30,10 @@ COMMANDS = {  # a command is the module of this package with its name, which is 
     "profile": "parameters, multiplications, memory and time of a network",
     "roofline": "predicted time of a training step on two GPUs, from data sheets",
 }
+EXIT_CODES = (
+    "exit codes: 0 success, 1 internal error, 2 invalid argument, file or data, 3 some recordings cannot be used, "
+    "4 no recording can be used, 130 interrupted"
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -47,9 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = Parser(prog="quatnet", description="Quaternion networks for audio on NumPy and CuPy.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     for name, text in COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text)
+        command = commands.add_parser(name, help=text, description=text, epilog=EXIT_CODES)
         if name in arguments[:1]:
             import_module(f".{name}", __package__).add_arguments(command)
+    unknown = [name for name in arguments[:1] if name not in COMMANDS]
+    if close := [close for name in unknown for close in difflib.get_close_matches(name, COMMANDS, 1)]:
+        parser.error(f"there is no command {unknown[0]!r}; did you mean {close[0]}?")
     args = parser.parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file name or class may have characters that the terminal lacks
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -5,23 +5,29 @@ import argparse
 from ..graph import count
 from ..prune import Budget, prune_filters, select
 from ..training.recipe import default_epochs
-from .recordings import add_model_arguments, fit_and_report, load_model_and_split
+from .arguments import fraction
+from .recordings import add_model_arguments, fit_and_report, is_finished, load_model_and_split
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model_arguments(parser, new_network=False)
-    parser.add_argument("--multiplications", type=float, default=0.5, metavar="P", help="fraction that remains (0.5)")
-    parser.add_argument("--parameters", type=float, default=0.2, metavar="P", help="fraction that remains (0.2)")
+    for name, default in {"multiplications": 0.5, "parameters": 0.2}.items():
+        text = f"fraction that remains, above 0 and at most 1 ({default})"
+        parser.add_argument(f"--{name}", type=fraction, default=default, metavar="P", help=text)
 
 
 def run(args: argparse.Namespace) -> None:
     """Prune, fine-tune and write the model. Raises QuatnetError for invalid input."""
+    if is_finished(args.out, args):
+        return
     model, split = load_model_and_split(args)
     cost = count(model.network.current_graph())
     budget = Budget(args.multiplications * cost.multiplications_8, args.parameters * cost.parameters)
     pruned = prune_filters(model.network, select(model.network, budget=budget))
     epochs = args.epochs or -(-default_epochs(len(split.train_targets), batch_size=args.batch_size) // 2)
-    print(f"pruned from {cost.parameters:,} parameters; fine-tuning for {epochs} epochs")
-    fit_and_report(pruned, split, args.out, args, epochs=epochs, max_lr=1e-3)
-    print(f"{split.metric} before pruning: {split.score(split.probabilities(model.network)):.1%}")
+    print(
+        f"pruned from {cost.parameters:,} to {count(pruned).parameters:,} parameters; fine-tuning for {epochs} epochs"
+    )
+    compared = {"before pruning": split.score(split.probabilities(model.network))}
+    fit_and_report(pruned, split, args.out, args, epochs=epochs, max_lr=1e-3, base=model, compared=compared)

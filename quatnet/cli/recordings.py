@@ -1,6 +1,7 @@
 """Common arguments and steps of the commands that train on own recordings."""
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,25 @@ from ..datasets.records import listed
 from ..errors import ConfigError, MissingPackageError
 from ..processes import RANK
 from ..training.recipe import MIN_EPOCHS, MIN_STEPS, WIDTHS
-from ..training.recordings import Split, check_files, load_split, train_classifier
+from ..training.recordings import (
+    Split,
+    check_files,
+    checkpoint_path,
+    clip_digests,
+    load_split,
+    train_classifier,
+    training_digests,
+)
 from ..training.report import evaluate_test, format_report, write_report
 from .arguments import nonnegative_int, positive_int
+from .inputs import print_error
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, new_network: bool) -> None:
     """Add the arguments of the recordings, except for their folder, of a new network, and of its training."""
     add_data_arguments(parser)
     data = parser.add_argument_group("split")
-    data.add_argument("--fold", type=positive_int, default=1, metavar="N", help="fold of the test clips (1)")
+    data.add_argument("--fold", type=positive_int, metavar="N", help="fold of the test clips (that of MODEL, or 1)")
     if new_network:
         group = parser.add_argument_group("network")
         group.add_argument("--size", choices=WIDTHS, default="small", help="number of channels (small)")
@@ -27,9 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser, *, new_network: bool) -> None
             "--network", choices=("real", "quaternion"), default="quaternion", help="layers (quaternion)"
         )
     group = parser.add_argument_group("training")
-    group.add_argument(
-        "--epochs", type=positive_int, metavar="N", help=f"by default {MIN_EPOCHS} or more, and {MIN_STEPS} steps"
-    )
+    text = f"by default {'' if new_network else 'half of '}{MIN_EPOCHS} or more, and {MIN_STEPS} steps"
+    group.add_argument("--epochs", type=positive_int, metavar="N", help=text)
     group.add_argument("--batch-size", type=positive_int, default=16, metavar="N", help="clips per step (16)")
     group.add_argument("--seed", type=nonnegative_int, default=0, metavar="N", help="seed of all random numbers (0)")
     group.add_argument("--resume", action="store_true", help="continue an interrupted training")
@@ -62,7 +71,10 @@ def load_data(args: argparse.Namespace, **more: Any) -> Dataset:
 
     Raises ConfigError unless one of the folder, --table and --annotations is given.
     """
-    if sum(map(bool, (args.data, args.table, args.annotations))) != 1:
+    sources = sum(map(bool, (args.data, args.table, args.annotations)))
+    if sources > 1:
+        raise ConfigError("give only one of DIR, --table, --annotations")
+    if not sources:
         raise ConfigError("expected a folder of class folders, or --table, or --annotations; see --help")
     options = {"group": args.group, "strict": args.strict, **more}
     if args.data:
@@ -77,7 +89,7 @@ def load_data(args: argparse.Namespace, **more: Any) -> Dataset:
 def load_model_and_split(args: argparse.Namespace) -> tuple[Classifier, Split]:
     """Return a trained model, and the recordings as features of its front end.
 
-    Raises ConfigError if the classes of the model are not the classes of the recordings.
+    Prints what was found. Raises ConfigError if the classes of the model are not the classes of the recordings.
     """
     check_files(args.out, resume=args.resume, overwrite=args.overwrite)
     model = Classifier.load(args.model)
@@ -88,21 +100,59 @@ def load_model_and_split(args: argparse.Namespace) -> tuple[Classifier, Split]:
             f"{args.model}: expected recordings of the classes {listed(model.classes)} with "
             f"{'any number of classes' if model.multi_label else 'one class'} each, got the classes "
             f"{listed(data.classes)} with {'any number' if data.is_multilabel else 'one'}"
+            f"{_difference('the model', model.classes, data.classes)}"
+            f"{_difference('the recordings', data.classes, model.classes)}"
         )
-    return model, load_split(data, args.fold, model.frontend, cache=args.out.parent / "features")
+    print(data.note)
+    fold = args.fold or model.metadata.get("fold", 1)
+    warn_of_training_clips(model, clip_digests(data.split(fold)[1]))
+    return model, load_split(data, fold, model.frontend, cache=args.out.parent / "features")
+
+
+def _difference(name: str, classes: Sequence[str], others: Sequence[str]) -> str:
+    only = [each for each in classes if each not in others]
+    return f"; only {name} have {', '.join(only)}" if only else ""
+
+
+def warn_of_training_clips(model: Classifier, digests: Sequence[str]) -> int:
+    """Print a warning if clips with the given digests are training clips of `model`, and return their number."""
+    number = len([each for each in digests if each in training_digests(model)])
+    if number:
+        print_error(
+            f"warning: {number} of {len(digests)} clips are training clips of the model, so its results are too good; "
+            f"its test clips were fold {model.metadata.get('fold')} of {model.metadata.get('data')} (--fold)"
+        )
+    return number
+
+
+def is_finished(path: Path, args: argparse.Namespace) -> bool:
+    """Return whether `--resume` finds a finished model, and print it."""
+    finished = args.resume and not args.overwrite and path.exists() and not checkpoint_path(path).exists()
+    if finished:
+        print(f"{path} is finished; --overwrite trains it again")
+    return finished
 
 
 def fit_and_report(
-    network: Any, split: Split, path: Path, args: argparse.Namespace, *, report_to: Path | None = None, **options: Any
+    network: Any,
+    split: Split,
+    path: Path,
+    args: argparse.Namespace,
+    *,
+    report_to: Path | None = None,
+    compared: Mapping[str, float] | None = None,
+    **options: Any,
 ) -> None:
     """Train `network`, write it to `path`, print its results, and write them to the folder `report_to`.
+
+    `compared` has the results of other models for the table.
 
     `options` are arguments of `train_classifier` in addition to those of `add_training_arguments`.
     """
     arguments = {key: getattr(args, key) for key in ("epochs", "batch_size", "seed", "resume", "overwrite")}
     print(f"{len(split.train_targets)} training clips, {len(split.test_targets)} test clips (fold {split.fold})")
     _, row = train_classifier(network, split, path, **(arguments | options))
-    report = evaluate_test(network, split, row, seed=args.seed)
+    report = evaluate_test(network, split, row, seed=args.seed) | {"compared": compared or {}}
     print("", format_report(report), sep="\n")
     if report_to and not RANK:
         try:

@@ -10,6 +10,7 @@ from ..models import build
 from ..training.recipe import network_config
 from ..training.recordings import check_files, default_frontend, load_split
 from . import recordings
+from .arguments import seconds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,13 +18,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", nargs="?", metavar="DIR", help="folder of class folders")
     parser.add_argument("--out", type=Path, default=Path("runs/train"), metavar="DIR", help="results (runs/train)")
     parser.add_argument("--dry-run", action="store_true", help="print what was found, and stop")
-    parser.add_argument("--clip-seconds", type=float, metavar="S", help="window length, chosen from the recordings")
+    parser.add_argument(
+        "--clip-seconds", type=seconds, metavar="S", help="window length, by default from the recordings"
+    )
     recordings.add_arguments(parser, new_network=True)
 
 
 def run(args: argparse.Namespace) -> None:
     """Train, print the results and write them to the folder `--out`. Raises QuatnetError for invalid input."""
     path = args.out / "model.npz"
+    if recordings.is_finished(path, args):
+        return
     if not args.dry_run:
         check_files(path, resume=args.resume, overwrite=args.overwrite)
     data = recordings.load_data(args)
@@ -36,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     print(describe(data), f"windows of {seconds:g} s, {frontend.sample_rate_hz} Hz", sep="\n")
     print(f"{args.network} network with {sum(tensor.size for tensor in network.parameters()):,} parameters")
     if not args.dry_run:
-        split = load_split(data, args.fold, frontend, cache=args.out.parent / "features")
+        split = load_split(data, args.fold or 1, frontend, cache=args.out.parent / "features")
         recordings.fit_and_report(network, split, path, args, report_to=args.out)
 
 

@@ -22,7 +22,7 @@ from .folder import list_recordings
 from .index import walk
 from .recordings import Recording, choose_clip_seconds, dataset_of_recordings
 from .records import Dataset
-from .table import finder, table_format
+from .table import finder, missing_note, table_format
 
 SUFFIXES = (".txt", ".tsv", ".csv")
 COLUMNS = {
@@ -74,6 +74,7 @@ def load(
     durations = [event.end - event.start for event in chain(*events.values())]
     window = choose_clip_seconds(durations or [3.0]) if window_seconds is None else window_seconds
     checked_number("window_seconds", window, "[0.5, 60]")
+    missing = missing_note(annotations, audio, [*events])
     headers, _ = read_headers(events)
     recordings, omitted = list[Recording](), 0
     for path, of_file in events.items():
@@ -90,6 +91,7 @@ def load(
                 recordings.append(Recording(path, f"{path.name} {span[0]:g}-{span[1]:g} s", names, part=span))
     unused = len(set(list_recordings(audio)) - set(events))
     notes = [
+        missing,
         f"{len(durations)} events in windows of {window:g} s.",
         f"{omitted} windows with a part of an event are left out." if omitted else "",
         f"{unused} recordings have no annotations, and are not used." if unused else "",

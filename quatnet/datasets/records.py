@@ -1,5 +1,6 @@
 """Data set classes: clips with class labels and cross-validation folds."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -154,6 +155,11 @@ def skipped_note(names: Sequence[str], total: int) -> str:
     return f"Skipped {len(names)} of {total} recordings, which cannot be read ({listed(names)})."
 
 
+def digest(samples: np.ndarray) -> str:
+    """Return twelve digits that identify the samples of a clip."""
+    return hashlib.sha256(samples.tobytes()).hexdigest()[:12]
+
+
 def listed(names: Sequence[str]) -> str:
-    """Return the first three names, on one line."""
-    return one_line(", ".join(names[:3]) + (" ..." if len(names) > 3 else ""))
+    """Return the first three names, and the number of the others, on one line."""
+    return one_line(", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else ""))

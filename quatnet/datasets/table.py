@@ -10,7 +10,7 @@ import re
 import unicodedata
 import warnings
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import takewhile, zip_longest
@@ -70,7 +70,8 @@ def load(
     }  # fmt: skip
     if label_separator is None and columns["label"].lower() == "labels":
         label_separator = ","
-    find = finder(table.parent if audio is None else Path(audio))
+    root = table.parent if audio is None else Path(audio)
+    find = finder(root)
     recordings: dict[Path, Recording] = {}
     for number, row in rows:
         values = {role: row[column] for role, column in columns.items() if column}
@@ -84,12 +85,14 @@ def load(
         elif old.labels != new.labels:
             both = f"{old.labels[0]!r} and {new.labels[0]!r}"
             raise DataError(
-                f"{table}, line {number}: {new.name} has the labels {both}; remove one, or give label_separator"
+                f"{table}, line {number}: {new.name} has the labels {both}; remove one, or give label_separator "
+                "(--label-separator)"
             )
         recordings[new.path] = new
+    missing = missing_note(table, root, [*recordings])
     return dataset_of_recordings(
         str(table), [*recordings.values()], group=group, folds=folds, seed=seed, strict=strict,
-        notes=[f"Columns: {', '.join(f'{role} {column!r}' for role, column in columns.items() if column)}."],
+        notes=[missing, f"Columns: {', '.join(f'{role} {column!r}' for role, column in columns.items() if column)}."],
     )  # fmt: skip
 
 
@@ -167,6 +170,16 @@ def finder(root: Path) -> Callable[[str], Path]:
         return found[parents.index(max(parents))]
 
     return find
+
+
+def missing_note(name: Path, root: Path, paths: Sequence[Path]) -> str:
+    """Return a sentence about the recordings that are not in the folder `root`. Raises DataError if none is there."""
+    missing = [path for path in paths if not os.path.exists(path)]
+    text = f"{len(missing)} of {len(paths)} recordings were not found in the folder {root}"
+    if missing and len(missing) == len(paths):
+        names = listed([path.name for path in missing])
+        raise DataError(f"{name}: {text} ({names}); give the folder of the recordings, audio=... (--audio)")
+    return f"{text}." if missing else ""
 
 
 def _equal_parents(path: Path, wanted: PurePosixPath) -> int:

@@ -13,8 +13,10 @@ from scipy.special import expit, softmax
 from tqdm import tqdm
 
 from ..audio import FrontEnd
-from ..classifier import Classifier
+from ..classifier import DIGESTS, Classifier
 from ..datasets import Clip, Dataset
+from ..datasets.parallel import map_on_cpu
+from ..datasets.records import digest
 from ..datasets.windows import Windows, windows
 from ..errors import CheckpointError
 from ..files import disk_errors
@@ -98,6 +100,7 @@ def train_classifier(
     epochs: int | None = None,
     batch_size: int = 16,
     seed: int = 0,
+    base: Classifier | None = None,
     **options: Any,
 ) -> tuple[Classifier, Row]:
     """Train a network on the training clips of `split`, write the classifier to `path`, and return it with its result.
@@ -114,6 +117,7 @@ def train_classifier(
     overwrite : whether to replace a finished model, or to discard an interrupted training
     epochs : number of epochs, by default `default_epochs`
     batch_size, seed, options : arguments of `recipe.train`
+    base : model from which the network was made. Its training clips are also recorded in the metadata
 
     Returns
     -------
@@ -132,6 +136,8 @@ def train_classifier(
     if not (resume or RANK):
         checkpoint.unlink(missing_ok=True)
     epochs = epochs or default_epochs(len(split.train_targets), batch_size=batch_size)
+    digests = {*training_digests(base), *clip_digests(split.data.split(split.fold)[0])}
+    run: dict[str, Any]
     run = {"data": split.data.name, "fold": split.fold, "seed": seed, "training_clips": len(split.train_targets)}
     with disk_errors(path):
         progress = train(
@@ -150,13 +156,24 @@ def train_classifier(
             **options,
         )
         score = split.score(split.probabilities(network))
-        run |= {"epochs": epochs, "test_clips": len(split.test_targets), split.metric: score}
+        run |= {"epochs": epochs, "test_clips": len(split.test_targets), split.metric: score, DIGESTS: sorted(digests)}
         options = {"multi_label": split.multi_label, "metadata": run}
         classifier = Classifier(network, split.frontend, split.data.classes, **options)
         if not RANK:
             classifier.save(path, overwrite=overwrite)
             checkpoint.unlink()
     return classifier, {"name": path.stem, split.metric: score} | cost_row(network, split.test.features[0], progress)
+
+
+def clip_digests(clips: Sequence[Clip]) -> list[str]:
+    """Return a digest of the samples of each clip. Raises DataError if a clip cannot be read."""
+    return list(map_on_cpu(lambda clip: digest(clip.source()[0]), clips))
+
+
+def training_digests(model: Classifier | None) -> set[str]:
+    """Return the digests of the training clips of a model, as far as they are recorded in its metadata."""
+    digests = model.metadata.get(DIGESTS) if model else None
+    return set(map(str, digests)) if isinstance(digests, list) else set()
 
 
 def checkpoint_path(path: str | os.PathLike) -> Path:
@@ -188,7 +205,9 @@ def _with_time_estimate(evaluate: Callable[[Module], float], epochs: int) -> Cal
         result = evaluate(model)
         calls.append(time.perf_counter() - start)
         if len(calls) == 1 < epochs:
-            tqdm.write(f"{epochs} epochs take about {1 + epochs * calls[0] // 60:.0f} min")
+            seconds = epochs * calls[0]
+            text = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+            tqdm.write(f"{epochs} epochs take about {text}")
         return result
 
     return estimate

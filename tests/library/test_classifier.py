@@ -176,7 +176,7 @@ def test_existing_file_is_not_replaced(saved):
 
 def test_unwritable_place(saved):
     classifier, path = saved
-    with pytest.raises(DataError, match=r"cannot be written .*give another folder"):
+    with pytest.raises(DataError, match=r"cannot be written .*give another path"):
         classifier.save(path / "below" / "model.npz")
 
 
@@ -244,10 +244,10 @@ def test_damaged_bytes(saved):
 def test_other_files(tmp_path):
     classifier = small_classifier()
     graph.save(classifier.network, tmp_path / "graph.npz")
-    with pytest.raises(CheckpointError, match="a network without front end and classes, expected a model file"):
+    with pytest.raises(CheckpointError, match="a network without front end and classes; expected a model file"):
         Classifier.load(tmp_path / "graph.npz")
     training.checkpoint.write(tmp_path / "checkpoint.npz", classifier.network, {})
-    with pytest.raises(CheckpointError, match="a checkpoint of training, expected a model file"):
+    with pytest.raises(CheckpointError, match="a checkpoint of training; expected a model file"):
         Classifier.load(tmp_path / "checkpoint.npz")
     np.savez(tmp_path / "arrays.npz", x=np.zeros(3))
     with pytest.raises(CheckpointError, match="is not a model file"):

@@ -91,7 +91,7 @@ def test_inputs(folder, capfd):
 def test_events_in_four_formats_mirror_the_input(folder, capfd):
     formats = ["audacity", "raven", "csv", "jsonl"]
     options = ["--hop", 0.5, "--threshold", 0.4, "--format", *formats, "--out", "out"]
-    assert run(capfd, "classify", "field", "-m", "m.npz", *options) == (0, [], [])
+    assert run(capfd, "classify", "field", "-m", "m.npz", *options) == (0, ["recordings with results in out: 2"], [])
     names = {os.path.relpath(os.path.join(place, name), "out") for place, _, found in os.walk("out") for name in found}
     suffixes = [".audacity.txt", ".raven.txt", ".csv", ".jsonl"]
     expected = {f"{name}{suffix}" for name in ("a.wav", "sub/b c.WAV") for suffix in suffixes}
@@ -127,7 +127,7 @@ def test_channels(folder, capfd):
     rows = list(csv.DictReader(out))
     assert (code, [row["channel"] for row in rows]) == (0, [c for c in "012" for _ in CLASSES])
     code, out, err = run(capfd, "classify", "st.wav", "-m", "m.npz", "--channel", 3)
-    assert (code, out, err) == (4, [], ["quatnet: st.wav: expected channel 3, got 3 channels, numbered from 0"])
+    assert (code, out, err) == (4, [], ["quatnet: st.wav: expected a channel from 0 to 2, got 3"])
 
 
 def test_resume(folder, capfd):
@@ -167,7 +167,7 @@ def test_unreadable_recording_is_reported_and_the_others_are_classified(folder, 
     assert (code, len(out), len(err)) == (3, 2, 1)
     assert err[0].startswith(f"quatnet: field/{name}: ")
     code, out, err = run(capfd, "classify", f"field/{name}", "-m", "m.npz", "--format", "csv", "--out", "out")
-    assert (code, out, len(err)) == (4, [], 1)
+    assert (code, out, len(err)) == (4, ["recordings with results in out: 0"], 1)
     ((path, reason),) = list(csv.reader((folder / "out/errors.csv").open()))[1:]
     assert path == f"field/{name}"
     assert err[0] == f"quatnet: {reason}"
@@ -209,7 +209,7 @@ def test_odd_paths(folder, capfd, name):
         assert (code, err) == (0, [])
         assert out
     command = ["classify", "odd", "-m", "m.npz", "--format", "csv", "raven", "audacity", "jsonl", "--out", "out"]
-    assert run(capfd, *command) == (0, [], [])
+    assert run(capfd, *command) == (0, ["recordings with results in out: 1"], [])
     assert (folder / "out" / f"{name}.csv").exists()
     run(capfd, "embed", "m.npz", "odd", "--out", "v.npz")
     assert np.load("v.npz")["embeddings"].shape == (1, 8)
@@ -226,13 +226,16 @@ MISTAKES = {
     "threshold nan": (["field/a.wav", "-m", "m.npz", "--threshold", "nan"], "the threshold of cat in"),
     "threshold class": (["field/a.wav", "-m", "m.npz", "--threshold", "bird=0.5"], "'bird' is not a class"),
     "hop": (["field/a.wav", "-m", "m.npz", "--hop", "2"], "a hop up to the window of 1.0 s"),
-    "zero hop": (["field/a.wav", "-m", "m.npz", "--hop", "0"], "hop_seconds in"),
-    "negative gap": (["field/a.wav", "-m", "m.npz", "--merge-gap", "-1"], "merge_gap_seconds in"),
+    "zero hop": (["field/a.wav", "-m", "m.npz", "--hop", "0"], "--hop: expected a number of seconds above 0, got 0"),
+    "negative gap": (
+        ["field/a.wav", "-m", "m.npz", "--merge-gap", "-1"],
+        "--merge-gap: expected a number of seconds of at least 0",
+    ),
     "top of events": (["field/a.wav", "-m", "m.npz", "--hop", "1", "--top", "2"], "expected --top or options"),
     "formats": (["field/a.wav", "-m", "m.npz", "--format", "csv", "raven"], "a folder --out for several formats"),
     "resume": (["field/a.wav", "-m", "m.npz", "--resume"], "a folder --out"),
     "channel": (["field/a.wav", "-m", "m.npz", "--channel", "left"], "the channel mean, 0, 1"),
-    "format": (["field/a.wav", "-m", "m.npz", "--format", "xml"], "invalid choice: 'xml'"),
+    "format": (["field/a.wav", "-m", "m.npz", "--format", "xml"], "got 'xml'; give each FILE before --format"),
     "file as output": (["field/a.wav", "-m", "m.npz", "--out", "m.npz"], "m.npz: cannot be written"),
     "file above output": (["field/a.wav", "-m", "m.npz", "--out", "m.npz/x"], "cannot be written"),
 }
@@ -260,7 +263,7 @@ def test_missing_inputs(folder, capfd):
 def test_no_model_in_the_package(folder, capfd, monkeypatch):
     monkeypatch.setattr(classifier, "PACKAGED", folder / "esc50.npz")
     assert run(capfd, "classify", "field/a.wav") == (
-        2, [], ["quatnet: this installation has no model in the package; give a model file"],
+        2, [], ["quatnet: this installation has no model in the package; give a model file (-m MODEL)"],
     )  # fmt: skip
     (folder / "esc50.npz").write_bytes((folder / "m.npz").read_bytes())
     monkeypatch.setattr("quatnet.cli.classify.PACKAGED", folder / "esc50.npz")
@@ -313,7 +316,7 @@ def test_classification_imports_only_what_it_needs(folder):
 
 
 def test_embed(folder, capfd):
-    assert run(capfd, "embed", "m.npz", "field", "--out", "v.npz") == (0, [], [])
+    assert run(capfd, "embed", "m.npz", "field", "--out", "v.npz") == (0, ["wrote 2 embeddings to v.npz"], [])
     file, model = np.load("v.npz"), Classifier.load("m.npz")
     assert file["paths"].tolist() == ["field/a.wav", "field/sub/b c.WAV"]
     np.testing.assert_allclose(file["embeddings"][0], model.embed(soundfile.read("field/a.wav")[0], 8000), rtol=1e-4)
@@ -332,7 +335,7 @@ def test_export(folder, capfd, multi_label):
     pytest.importorskip("onnx")
     model = small_classifier(temperature=2.5, multi_label=multi_label)
     model.save("t.npz")
-    assert run(capfd, "export", "t.npz", "t.onnx") == (0, [], [])
+    assert run(capfd, "export", "t.npz", "t.onnx") == (0, ["wrote t.onnx"], [])
     session = runtime.InferenceSession("t.onnx")
     assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == list(CLASSES)
     x = noise(1)
@@ -396,3 +399,25 @@ def test_usage(folder, capfd):
     assert run(capfd, "clasify", "x")[0] == 2
     code, out, err = run(capfd, "classify")
     assert (code, out, len(err)) == (2, [], 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("clasify a.wav", "there is no command 'clasify'; did you mean classify?"),
+        (
+            "classify field/a.wav -m field/a.wav",
+            "expected a model file that quatnet train or Classifier.save has written",
+        ),
+        ("info other.npz", "expected a model file that quatnet train or Classifier.save has written"),
+        ("classify -m m.npz --format csv field/a.wav", "give each FILE before --format"),
+        ("embed m.npz field/a.wav --out v.npz --hop nan", "--hop: expected a number of seconds above 0, got nan"),
+    ],
+)
+def test_advice(folder, capfd, arguments, message):
+    np.savez("other.npz", x=np.zeros(3))
+    code, out, err = run(capfd, *arguments.split())
+    assert (code, out, len(err)) == (2, [], 1)
+    assert message in err[0]
+    assert "load_network" not in err[0]
+    assert "KeyError" not in err[0]

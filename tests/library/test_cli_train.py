@@ -4,6 +4,7 @@ import csv
 import functools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -143,12 +144,15 @@ MISTAKES = {
     "empty folder": ("{tmp}/empty", "empty"),
     "one class": ("{tmp}/one", "two classes"),
     "no data": ("", "expected a folder of class folders"),
-    "two sources": ("{sounds} --table {tmp}/labels.csv", "expected a folder of class folders"),
+    "two sources": ("{sounds} --table {tmp}/labels.csv", "give only one of DIR, --table, --annotations"),
     "unknown fold": ("{sounds} --fold 7", "no test fold 7"),
     "file as output": ("{sounds} --out {sounds}/low/a.wav", "cannot be written"),
     "finished model": ("{sounds} --out {trained}", "--overwrite"),
-    "window of no length": ("{sounds} --clip-seconds 0 --dry-run", "clip_seconds"),
-    "negative window": ("{sounds} --clip-seconds -1", "clip_seconds"),
+    "window of no length": (
+        "{sounds} --clip-seconds 0 --dry-run",
+        "--clip-seconds: expected a number of seconds above 0",
+    ),
+    "negative window": ("{sounds} --clip-seconds -1", "--clip-seconds"),
     "unreadable recording": ("{tmp}/broken --strict", "cannot be"),
 }
 
@@ -175,12 +179,19 @@ def test_a_model_of_other_classes_is_refused(trained: Path, tmp_path: Path, caps
     assert not (tmp_path / "x.npz").exists()
 
 
-@pytest.mark.parametrize("fractions", ["--multiplications 0", "--parameters -1", "--parameters 0.0001"])
+FRACTIONS = {
+    **{f"{option} {value}": f"expected a fraction above 0 and at most 1, got {value}"
+       for option in ("--multiplications", "--parameters") for value in ("0", "-1", "2", "nan", "half")},
+    "--parameters 0.0001": "allow more",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fractions", FRACTIONS)
 def test_an_impossible_budget_is_refused(
     fractions: str, trained: Path, sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["prune", trained / "model.npz", "--data", sounds, "--out", tmp_path / "x.npz", *fractions.split()]
-    assert "allow more" in error_of(capsys, *arguments)
+    assert FRACTIONS[fractions] in error_of(capsys, *arguments)
 
 
 def test_a_model_without_write_permission_and_a_full_disk(
@@ -420,3 +431,110 @@ def test_the_example_gives_a_classifier_and_a_report(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr[-2000:]
     assert json.loads((tmp_path / "results.json").read_text())["summary"] in result.stdout
     assert len(Classifier.load(tmp_path / "model.npz").classes) == 10
+
+
+def output_of(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[str, str]:
+    """Return what a command prints to stdout and to stderr."""
+    capsys.readouterr()
+    main([str(argument) for argument in arguments])
+    return capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("options", "warning"),
+    [([], "8 of 10 clips are training clips"), (["--fold", "1"], ""), (["--fold", "2"], "2 of 2 clips are training")],
+)
+def test_evaluation_of_training_clips(
+    options: list[str], warning: str, trained: Path, sounds: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, err = output_of(capsys, "evaluate", trained / "model.npz", sounds, *options)
+    assert warning in err
+    assert bool(err) == bool(warning)
+
+
+def test_training_clips_are_known_by_their_samples(
+    trained: Path, sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"{path.relative_to(sounds)},{path.parent.name}" for path in sorted(sounds.glob("*/*.wav"))]
+    (tmp_path / "labels.csv").write_text("\n".join(["filename,label", *rows]))
+    arguments = "--table", tmp_path / "labels.csv", "--audio", sounds
+    assert "8 of 10 clips are training clips" in output_of(capsys, "evaluate", trained / "model.npz", *arguments)[1]
+    assert "training_digests" not in output_of(capsys, "info", trained / "model.npz")[0]
+
+
+@pytest.mark.parametrize("command", ["prune", "distill"])
+def test_smaller_models_keep_the_fold_and_the_training_clips(
+    command: str, sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_sounds(tmp_path / "sounds")
+    (tmp_path / "sounds/low/bad.wav").write_bytes(b"RIFF")
+    main(f"train {sounds} --fold 2 --epochs 1 --out {tmp_path}/run".split())
+    small = [command, tmp_path / "run/model.npz", "--data", sounds, "--epochs", "1", "--out"]
+    out, err = output_of(capsys, *small, tmp_path / "small.npz")
+    assert "(fold 2)" in out
+    assert "training clips of the model" not in err
+    assert "2 of 2 clips are training" in output_of(capsys, *small, tmp_path / "other.npz", "--fold", "1")[1]
+    assert "10 of 10 clips are training" in output_of(capsys, "evaluate", tmp_path / "other.npz", sounds)[1]
+    small[3] = tmp_path / "sounds"
+    out, err = output_of(capsys, *small, tmp_path / "third.npz")
+    assert "Skipped 1 of 11 recordings" in out
+    lines = [line for line in out.splitlines() if "before pruning" in line or line.startswith("teacher")]
+    assert len(lines) == 1
+    if command == "distill":
+        assert re.search("the teacher has (154,[0-9]+) parameters, the student \\1\n", out)
+        assert "the student is not smaller than the teacher" in err
+    else:
+        assert re.search("pruned from 154,[0-9]+ to [0-9]{1,2},[0-9]+ parameters", out)
+
+
+@pytest.mark.parametrize("command", ["train", "prune", "distill"])
+def test_resuming_a_finished_model(
+    command: str, trained: Path, sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = trained / "model.npz"
+    before = model.read_bytes()
+    arguments = [sounds, "--out", trained] if command == "train" else [model, "--data", sounds, "--out", model]
+    assert "is finished" in output_of(capsys, command, *arguments, "--resume")[0]
+    assert model.read_bytes() == before
+
+
+@pytest.mark.parametrize("source", ["table", "annotations"])
+def test_recordings_in_another_folder(
+    source: str, sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "labels.csv").write_text("filename,label\nx.wav,a\ny.wav,b\n")
+    (tmp_path / "x.txt").write_text("1\t2\ta\n")
+    path = {"table": tmp_path / "labels.csv", "annotations": tmp_path / "x.txt"}[source]
+    error = error_of(capsys, "train", f"--{source}", path, "--audio", sounds, "--out", tmp_path / "out")
+    count = {"table": 2, "annotations": 1}[source]
+    assert f"{count} of {count} recordings were not found in the folder {sounds}" in error
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(2.3, "take about 7 s"), (28.0, "about 84 s"), (60.0, "about 3 min")])
+def test_time_estimate(seconds: float, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    times, lines = iter([0.0, seconds, seconds]), []
+    monkeypatch.setattr(recordings, "time", types.SimpleNamespace(perf_counter=lambda: next(times)))
+    monkeypatch.setattr(recordings.tqdm, "write", lines.append)
+    estimate = recordings._with_time_estimate(lambda _: 0.5, 3)
+    assert [estimate(None), estimate(None)] == [0.5, 0.5]
+    assert len(lines) == 1
+    assert text in lines[0]
+
+
+def test_all_classes_that_differ_are_named(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"c{number}" for number in range(6)]
+    other = write_sounds(tmp_path / "other", {name: 500 for name in names}, clips=3)
+    error = error_of(capsys, "prune", trained / "model.npz", "--data", other, "--out", tmp_path / "x.npz")
+    assert "c0, c1, c2 and 3 more" in error
+    assert f"only the recordings have {', '.join(names)}" in error
+    error = error_of(capsys, "evaluate", trained / "model.npz", other)
+    assert f"{', '.join(names)} are not classes of the model, high, low" in error
+
+
+@pytest.mark.parametrize("command", ["train", "classify", "prune"])
+def test_help_has_the_exit_codes(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "exit codes: 0 success" in text
+    assert ("above 0 and at most 1 (0.5)" in text and "half of 40 or more" in text) == (command == "prune")

@@ -1,5 +1,6 @@
 """Tests of atomic writing: interrupted and concurrent writers, temporary files, links and permissions."""
 
+import errno
 import json
 import os
 import stat
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from quatnet import files
-from quatnet.files import atomic_write, write_json
+from quatnet.errors import DataError
+from quatnet.files import atomic_write, disk_errors, write_json
 
 posix = pytest.mark.skipif(os.name != "posix", reason="locks, links and permissions of POSIX")
 
@@ -128,3 +130,16 @@ def test_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / ".a.json.0.part").write_text("of another process")
     write_json(tmp_path / "a.json", {})
     assert sorted(os.listdir(tmp_path)) == [".a.json.0.part", "a.json"]
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "free disk space"), (errno.EACCES, "permissions"), (errno.EROFS, "permissions"),
+        (errno.EEXIST, "give another path"), (errno.ENOTDIR, "give another path"), (errno.ENOENT, "give another path"),
+    ],
+)  # fmt: skip
+def test_advice_fits_the_error(number, advice):
+    with pytest.raises(DataError, match=advice) as caught, disk_errors("out"):
+        raise OSError(number, os.strerror(number))
+    assert ("disk" in str(caught.value)) == (number == errno.ENOSPC)
