@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from support.small_models import CLASSES, FRONTEND, noise, small_classifier
 
-from quatnet import Classifier, graph, nn, training
+from quatnet import Classifier, Tensor, graph, nn, training
 from quatnet.audio import FrontEnd, Stream, read, resample
 from quatnet.audio.stream import segments
 from quatnet.audio.waveform import resample_blocks
@@ -75,7 +75,7 @@ def test_stream_equals_read(tmp_path):
 
 def test_prediction_of_one_window_is_the_softmax_of_the_logits():
     classifier, x = small_classifier(temperature=2.0), noise(1)
-    logits = np.asarray(classifier.network(FRONTEND(x, 8000)[None]).data)[0] / 2
+    logits = classifier.network(FRONTEND(x, 8000)[None]).numpy()[0] / 2
     expected = np.exp(logits) / np.exp(logits).sum()
     np.testing.assert_allclose(classifier.predict(x, 8000), expected, rtol=1e-4)
 
@@ -105,7 +105,7 @@ def test_embedding_is_the_input_of_the_last_layer():
 
 def test_network_of_one_layer_has_no_embedding():
     def network(x):
-        return x.reshape(len(x), -1) @ np.zeros((FRONTEND.frames * 16 * 4, 2), np.float32)
+        return x.reshape(len(x), -1) @ Tensor(np.zeros((FRONTEND.frames * 16 * 4, 2), np.float32))
 
     classifier = Classifier(network, FRONTEND, ["a", "b"])
     assert classifier.embed(noise(1), 8000).shape == (FRONTEND.frames * 64,)
