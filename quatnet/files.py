@@ -1,10 +1,12 @@
 """Atomic writing of files."""
 
+import csv
 import errno
+import io
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
@@ -82,6 +84,19 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
     """Write `value` as JSON with `atomic_write`."""
     with atomic_write(path) as file:
         file.write(json.dumps(value, indent=1).encode())
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Return the lines of a CSV file."""
+    lines = io.StringIO()
+    csv.writer(lines, lineterminator="\n").writerows(rows)
+    return lines.getvalue()
+
+
+def write_csv(path: str | os.PathLike, rows: Iterable[Iterable[Any]]) -> None:
+    """Write rows as a CSV file with `atomic_write`."""
+    with atomic_write(path) as file:
+        file.write(csv_text(rows).encode("utf-8", "surrogateescape"))
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from typing import Any
 
 from ..classifier import PACKAGED, Classifier
 from ..detection import FORMATS, Result, best_classes, detect
-from ..detection.formats import HEADERS, SUFFIXES, csv_text
+from ..detection.formats import HEADERS, SUFFIXES
 from ..errors import ConfigError
-from ..files import atomic_write, disk_errors
+from ..files import atomic_write, disk_errors, write_csv
 from .arguments import number, positive_int, seconds
 from .inputs import FILES_HELP, Inputs, common_folder, find
 
@@ -131,7 +131,7 @@ def _write_all(
                     for kind, file in files(path).items():
                         _write(file, HEADERS.get(kind, "") + FORMATS[kind](result))
                     print(_key(path, settings), file=log, flush=True)
-        _write(out / "errors.csv", csv_text([("path", "error"), *inputs.errors.items()]))
+        write_csv(out / "errors.csv", [("path", "error"), *inputs.errors.items()])
     print(f"recordings with results in {out}: {sum(str(path) not in inputs.errors for path in inputs.paths)}")
 
 

@@ -8,11 +8,10 @@ import numpy as np
 from ..classifier import Classifier
 from ..datasets import Dataset
 from ..datasets.records import digest
-from ..detection.formats import csv_text
 from ..errors import ConfigError, DataError
-from ..files import atomic_write, disk_errors, write_json
+from ..files import disk_errors, write_csv, write_json
 from ..training.metrics import accuracy, confusion_matrix, mean_over_classes
-from ..training.report import class_rows, mistakes, wilson_interval, write_csv
+from ..training.report import class_rows, mistakes, wilson_interval, write_rows
 from ..training.results import Row
 from .arguments import positive_int
 from .inputs import NONE_USABLE, SOME_FAILED, print_error
@@ -78,13 +77,12 @@ def _report(
     if out:
         with disk_errors(out):
             write_json(out / "results.json", {metric: value, "macro_f1": f1, "clips": len(names), "data": data.name})
-            write_csv(out / "classes.csv", rows)
-            write_csv(out / "mistakes.csv", wrong)
+            write_rows(out / "classes.csv", rows)
+            write_rows(out / "mistakes.csv", wrong)
             if not several:
                 matrix = confusion_matrix(confidences, targets.argmax(axis=1)).tolist()
                 rows_of_classes = ([name, *row] for name, row in zip(model.classes, matrix, strict=True))
-                with atomic_write(out / "confusion.csv") as file:
-                    file.write(csv_text([["true", *model.classes], *rows_of_classes]).encode())
+                write_csv(out / "confusion.csv", [["true", *model.classes], *rows_of_classes])
 
 
 def _table(rows: list[Row]) -> str:

@@ -145,9 +145,8 @@ def fit_and_report(
 ) -> None:
     """Train `network`, write it to `path`, print its results, and write them to the folder `report_to`.
 
-    `compared` has the results of other models for the table.
-
-    `options` are arguments of `train_classifier` in addition to those of `add_training_arguments`.
+    `compared` has the results of other models for the table. `options` are arguments of `train_classifier` in addition
+    to those of `add_arguments`.
     """
     arguments = {key: getattr(args, key) for key in ("epochs", "batch_size", "seed", "resume", "overwrite")}
     print(f"{len(split.train_targets)} training clips, {len(split.test_targets)} test clips (fold {split.fold})")

@@ -10,7 +10,7 @@ from ..models import build
 from ..training.recipe import network_config
 from ..training.recordings import check_files, default_frontend, load_split
 from . import recordings
-from .arguments import seconds
+from .arguments import seconds as positive_seconds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/train"), metavar="DIR", help="results (runs/train)")
     parser.add_argument("--dry-run", action="store_true", help="print what was found, and stop")
     parser.add_argument(
-        "--clip-seconds", type=seconds, metavar="S", help="window length, by default from the recordings"
+        "--clip-seconds", type=positive_seconds, metavar="S", help="window length, by default from the recordings"
     )
     recordings.add_arguments(parser, new_network=True)
 

@@ -23,6 +23,7 @@ from .index import walk
 from .recordings import Recording, choose_clip_seconds, dataset_of_recordings
 from .records import Dataset
 from .table import finder, missing_note, table_format
+from .windows import window_spans
 
 SUFFIXES = (".txt", ".tsv", ".csv")
 COLUMNS = {
@@ -81,7 +82,7 @@ def load(
         if path not in headers:
             recordings.append(Recording(path, path.name, ()))
             continue
-        spans = windows(headers[path][0], window)
+        spans = window_spans(headers[path][0], window, window)
         if late := [event for event in of_file if event.start >= headers[path][0]]:
             raise DataError(f"{path} has {headers[path][0]:g} s, but an event {late[0].label!r} at {late[0].start:g} s")
         labels = label_windows(of_file, spans)
@@ -99,17 +100,6 @@ def load(
     return dataset_of_recordings(
         str(annotations), recordings, group=group, folds=folds, seed=seed, strict=strict, notes=notes
     )
-
-
-def windows(seconds: float, window: float) -> list[tuple[float, float]]:
-    """Return the start and the end of each window of a recording. The last window ends at the end of the recording.
-
-    >>> windows(7.0, 3.0), windows(2.0, 3.0)
-    ([(0.0, 3.0), (3.0, 6.0), (4.0, 7.0)], [(0.0, 2.0)])
-    """
-    count = max(1, math.ceil(seconds / window - 1e-6))
-    starts = [min(number * window, max(seconds - window, 0.0)) for number in range(count)]
-    return [(start, min(start + window, seconds)) for start in starts]
 
 
 def label_windows(events: Sequence[Event], spans: Sequence[tuple[float, float]]) -> list[tuple[str, ...] | None]:

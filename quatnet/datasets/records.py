@@ -125,10 +125,10 @@ class Dataset:
         return train, test
 
     def readable(self, *, stop_seconds: float = 60.0) -> "Dataset":
-        """Return the data set without the clips that cannot be read. The note contains their number and names, and
-        `skipped` the errors.
+        """Return the data set without the clips that cannot be read.
 
-        All clips are read, files up to `stop_seconds`.
+        The note contains the number and the names of these clips, and `skipped` their errors. All clips are read, files
+        up to `stop_seconds`.
         """
         errors = list(map_on_cpu(lambda clip: _reading_error(clip, stop_seconds), self.clips))
         skipped = [clip.name for clip in compress(self.clips, errors)]

@@ -1,5 +1,6 @@
 """Windows of recordings: recordings of any length as clips of equal length."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,17 +15,28 @@ from .parallel import map_on_cpu
 from .records import Clip
 
 
+def window_spans(seconds: float, window_seconds: float, hop_seconds: float) -> list[tuple[float, float]]:
+    """Return the start and the end of each window of a recording. The last window ends at the end of the recording.
+
+    >>> window_spans(7.0, 3.0, 3.0), window_spans(2.0, 3.0, 3.0)
+    ([(0.0, 3.0), (3.0, 6.0), (4.0, 7.0)], [(0.0, 2.0)])
+    """
+    last = max(seconds - window_seconds, 0.0)
+    starts = [min(number * hop_seconds, last) for number in range(1 + math.ceil(last / hop_seconds - 1e-6))]
+    return [(start, min(start + window_seconds, seconds)) for start in starts]
+
+
 def cut(clip: Clip, window_seconds: float, hop_seconds: float) -> list[Clip]:
     """Return the windows of a clip. The last window ends at the end of the clip.
 
     A clip that is not longer than `window_seconds` is the only window. The windows have no known length.
     """
     waveform, rate = clip.source() if not clip.seconds else (np.zeros(0), 1)
-    last = (clip.seconds or len(waveform) / rate) - checked_number("window_seconds", window_seconds, "(0, inf)")
-    if last <= 0:
+    seconds = clip.seconds or len(waveform) / rate
+    if seconds <= checked_number("window_seconds", window_seconds, "(0, inf)"):
         return [clip]
-    starts = [*np.arange(0, last, checked_number("hop_seconds", hop_seconds, "(0, inf)")).tolist(), last]
-    return [_window(clip, start, start + window_seconds) for start in starts]
+    spans = window_spans(seconds, window_seconds, checked_number("hop_seconds", hop_seconds, "(0, inf)"))
+    return [_window(clip, *span) for span in spans]
 
 
 def _window(clip: Clip, start: float, stop: float) -> Clip:

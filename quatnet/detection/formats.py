@@ -3,8 +3,6 @@
 Each function returns the text for one recording. `HEADERS` contains the first line of a format that has one.
 """
 
-import csv
-import io
 import json
 import os
 from collections.abc import Callable, Iterable
@@ -12,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from ..errors import one_line
+from ..files import csv_text
 from .events import Event, Result
 
 RAVEN = (
@@ -70,13 +69,6 @@ def jsonl(result: Result) -> str:
         rounded = e._replace(start_s=round(e.start_s, 6), end_s=round(e.end_s, 6), confidence=round(e.confidence, 4))
         rows.append(kind | rounded._asdict())
     return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
-
-
-def csv_text(rows: Iterable[Iterable[Any]]) -> str:
-    """Return the lines of a CSV file."""
-    lines = io.StringIO()
-    csv.writer(lines, lineterminator="\n").writerows(rows)
-    return lines.getvalue()
 
 
 def _tabs(rows: Iterable[Iterable[str]]) -> str:

@@ -136,7 +136,7 @@ def train_classifier(
     if not (resume or RANK):
         checkpoint.unlink(missing_ok=True)
     epochs = epochs or default_epochs(len(split.train_targets), batch_size=batch_size)
-    digests = {*training_digests(base), *clip_digests(split.data.split(split.fold)[0])}
+    digests = set() if RANK else {*training_digests(base), *clip_digests(split.data.split(split.fold)[0])}
     run: dict[str, Any]
     run = {"data": split.data.name, "fold": split.fold, "seed": seed, "training_clips": len(split.train_targets)}
     with disk_errors(path):

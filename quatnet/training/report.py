@@ -1,7 +1,5 @@
 """Report on a trained classifier: figures of each class, mistakes, a summary, and their files."""
 
-import csv
-import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +9,7 @@ import numpy as np
 
 from .. import plots
 from ..errors import one_line
-from ..files import atomic_write, write_json
+from ..files import write_csv, write_json
 from ..nn import Module
 from .metrics import average_precision, confusion_matrix
 from .recipe import linear_baseline
@@ -178,18 +176,13 @@ def write_report(out: str | os.PathLike, report: Report) -> None:
     out, row = Path(out), report["network"]
     write_json(out / "results.json", report)
     for name in ("classes", "mistakes"):
-        write_csv(out / f"{name}.csv", report[name])
+        write_rows(out / f"{name}.csv", report[name])
     plots.training_curves([row], out / "curves.png", metric=report["metric"])
     if report["confusion"]:
         names = [each["class"] for each in report["classes"]]
         plots.confusion(np.array(report["confusion"]), names, row["name"], out / "confusion.png")
 
 
-def write_csv(path: str | os.PathLike, rows: Sequence[Row]) -> None:
+def write_rows(path: str | os.PathLike, rows: Sequence[Row]) -> None:
     """Write rows as a CSV file with a header. Without rows, the file is empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [])
-    writer.writeheader()
-    writer.writerows(rows)
-    with atomic_write(path) as file:
-        file.write(text.getvalue().encode(errors="surrogateescape"))
+    write_csv(path, [*map(list, rows[:1]), *(row.values() for row in rows)])

@@ -224,7 +224,7 @@ def test_ctrl_c_keeps_the_checkpoint(
 @pytest.mark.parametrize("name", ["new\nline", "not-utf8-\udcff", 'quote"comma,'])
 def test_file_names_in_the_report(name: str, tmp_path: Path) -> None:
     row = {"clip": name, "true": "a", "predicted": "b", "confidence": 0.5}
-    report.write_csv(tmp_path / "mistakes.csv", [row])
+    report.write_rows(tmp_path / "mistakes.csv", [row])
     with (tmp_path / "mistakes.csv").open(newline="", errors="surrogateescape") as file:
         assert next(csv.DictReader(file))["clip"] == name
     network = {"name": "n", "accuracy": 0.5, "parameters": 1, "multiplications_8": 1}

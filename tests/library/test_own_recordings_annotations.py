@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quatnet.datasets import annotations
-from quatnet.datasets.annotations import Event, label_windows, read_events, windows
+from quatnet.datasets.annotations import Event, label_windows, read_events
+from quatnet.datasets.windows import window_spans
 from quatnet.errors import ConfigError, DataError
 
 RATE_HZ = 1000
@@ -172,7 +173,7 @@ def test_label_column_is_chosen(tmp_path):
 )
 def test_labels_of_windows(seconds, window, drawn):
     """Comparison with the definition. Each event that begins in the recording has a positive or omitted window."""
-    spans = windows(seconds, window)
+    spans = window_spans(seconds, window, window)
     assert spans[0][0] == 0
     assert spans[-1][1] == pytest.approx(seconds)
     assert all(first[1] >= second[0] - 1e-9 for first, second in pairwise(spans))
