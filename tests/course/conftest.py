@@ -13,6 +13,7 @@ from support.exercises.loading import ExerciseError, chapter_of, learner_functio
 CALLS = pytest.StashKey[list]()
 MODULE = pytest.StashKey[object]()
 SHOWN = pytest.StashKey[dict]()
+LIBRARY_NAMES = pytest.StashKey[list]()  # functions that the file of the learner does not define
 
 
 def pytest_configure(config):
@@ -23,7 +24,7 @@ def pytest_configure(config):
         config.stash[MODULE] = load(path)
     except ExerciseError as error:
         raise pytest.UsageError(str(error)) from None
-    config.stash[CALLS], config.stash[SHOWN] = [], {}
+    config.stash[CALLS], config.stash[SHOWN], config.stash[LIBRARY_NAMES] = [], {}, []
     config.option.reportchars = ""
     options = {"phases": (Phase.explicit, Phase.generate), "database": None, "derandomize": True}
     settings.register_profile("learner", max_examples=20, deadline=None, **options)
@@ -41,7 +42,9 @@ def functions(request):
     chapter, stash = chapter_of(request.path), request.config.stash
     if MODULE not in stash:
         return LIBRARY[chapter]
-    return learner_functions(chapter, stash[MODULE], stash[CALLS])
+    result = learner_functions(chapter, stash[MODULE], stash[CALLS])
+    stash[LIBRARY_NAMES] += [name for name, function in result.items() if function is LIBRARY[chapter][name]]
+    return result
 
 
 def _fixture(name):
@@ -54,6 +57,11 @@ def _fixture(name):
 
 for _name in {name for chapter in LIBRARY.values() for name in chapter}:
     globals()[f"_{_name}"] = _fixture(_name)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if names := config.stash.get(LIBRARY_NAMES, []):
+        terminalreporter.write_line(f"functions of quatnet, which the file does not define: {', '.join(names)}")
 
 
 @pytest.hookimpl(hookwrapper=True)

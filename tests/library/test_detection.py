@@ -160,7 +160,7 @@ def test_channel(tmp_path):
         np.testing.assert_array_equal(
             next(iter(Stream(tmp_path / "x.wav", 8000, channel=channel))), samples[:, int(channel)]
         )
-    with pytest.raises(DataError, match=r"x.wav: expected channel 2, got 2 channels"):
+    with pytest.raises(DataError, match=r"x.wav: expected a channel from 0 to 1, got 2"):
         list(Stream(tmp_path / "x.wav", 8000, channel=2))
 
 

@@ -1,6 +1,7 @@
 """Tests of the exercises: wrong solutions fail in the course tests, with a message that names the mistake."""
 
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -102,7 +103,8 @@ def learn(tmp_path, text, *options, chapter="01_quaternions"):
     path.write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/course/test_{chapter}.py"]
     command += ["--implementation", str(path), *options]
-    return subprocess.run(command, capture_output=True, text=True, cwd=COURSE.parents[1]).stdout
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}  # of this run
+    return subprocess.run(command, capture_output=True, text=True, cwd=COURSE.parents[1], env=environment).stdout
 
 
 def test_wrong_sign_is_explained_with_hints(tmp_path):
@@ -120,6 +122,9 @@ def test_file_with_one_function_uses_the_others_of_quatnet(tmp_path):
     output = learn(tmp_path, "def conjugate(q):\n    return [q[0], -q[1], -q[2], -q[3]]\n")
     assert re.search(r"\d+ passed", output)
     assert "failed" not in output
+    others = re.search("functions of quatnet, which the file does not define: (.*)", output)[1].split(", ")
+    assert "hamilton_product" in others
+    assert "conjugate" not in others
 
 
 @pytest.mark.parametrize(
