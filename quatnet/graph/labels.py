@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from .nodes import Batch, Graph, Node, Ref, leaves, sizes
 
@@ -72,6 +70,9 @@ class Labels:
 
 def connected(count: int, pairs: list[np.ndarray]) -> np.ndarray:
     """Return a label for each number below `count`, equal for numbers that `pairs` (2, n) unite, in their order."""
+    from scipy.sparse import coo_array  # this import takes longer than the classification of a recording
+    from scipy.sparse.csgraph import connected_components
+
     rows, columns = np.concatenate([np.zeros((2, 0), int), *pairs], axis=1)
     return connected_components(coo_array((np.ones(len(rows)), (rows, columns)), (count, count)), directed=False)[1]
 

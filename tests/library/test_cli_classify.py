@@ -305,7 +305,9 @@ def test_interruption(folder, capfd, monkeypatch):
 @pytest.mark.skipif(on_gpu(), reason="the subprocess has another backend")
 def test_classification_imports_only_what_it_needs(folder):
     code = "import sys; from quatnet.cli.main import main; main(['classify', 'field/a.wav', '-m', 'm.npz'])"
-    code += "; print([m for m in sys.modules if m in ('scipy.signal', 'matplotlib', 'tqdm', 'scipy.stats')"
+    code += (
+        "; print([m for m in sys.modules if m in ('scipy.signal', 'scipy.sparse', 'matplotlib', 'tqdm', 'scipy.stats')"
+    )
     code += " or m.startswith(('quatnet.training', 'quatnet.datasets', 'quatnet.models'))])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert result.stdout.splitlines()[1:] == ["[]"]

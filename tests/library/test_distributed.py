@@ -388,7 +388,7 @@ def test_batch_norm_of_several_processes(kind: type, monkeypatch: pytest.MonkeyP
         first, second = pool.map(run, (x[:5], x[5:]), (grad[:5], grad[5:]))
     both = [np.concatenate([first[0], second[0]]), first[1] + second[1], first[2] + second[2], *first[3:]]
     for result, expected in zip(both, whole, strict=True):
-        np.testing.assert_allclose(result, expected, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", NORMS)
