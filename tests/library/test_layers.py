@@ -85,6 +85,12 @@ def test_batch_statistics_accuracy_in_float32(shape, offset, rng):
     assert_close(variance, exact.var(axis=0), rtol=1e-6)
 
 
+def test_batch_statistics_of_small_entries_with_a_large_mean(rng):
+    x = 1e-3 * (100 + draw(rng, 50, 3, dtype=np.float32))  # Σx² - n mean² would lose four digits
+    _, variance, _ = batch_statistics(x)
+    assert_close(variance, asnumpy(x).astype(np.float64).var(axis=0), rtol=1e-5)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("fused", [False, True])
 def test_gradcheck_of_batch_norm(shape, fused, rng):
