@@ -28,8 +28,10 @@ def _reduction(on_host: bool) -> Callable[[Array], Array]:
     """Return the fastest function that all processes can use. NCCL needs a GPU for each process."""
     if on_host:
         return reduce_on_host
+    from cupy.cuda import nccl  # the module `cupy.cuda` does not import it
+
     communicator()  # selects the GPU
-    gpus = all_gather([(platform.node(), xp.cuda.Device().pci_bus_id if xp.cuda.nccl.available else "")])
+    gpus = all_gather([(platform.node(), xp.cuda.Device().pci_bus_id if nccl.available else "")])
     if len(set(gpus)) == SIZE and all(bus for _, bus in gpus):
         return reduce_by_nccl
     cuda_aware = any(os.environ.get(name, "").lower() in ("1", "true") for name in CUDA_AWARE_MPI)
