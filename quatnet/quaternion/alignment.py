@@ -10,6 +10,7 @@ from .functions import exp
 from .norms import norm_and_direction, unit_vector, vector_norm
 from .product import norm
 from .rotation import _cross, from_matrix, to_axis_angle
+from .trigonometry import to_radians
 
 
 def isclose(p: Array, q: Array, *, rtol: float = 1e-5, atol: float = 1e-8, axis: int = -1) -> Array:
@@ -22,18 +23,24 @@ def isclose(p: Array, q: Array, *, rtol: float = 1e-5, atol: float = 1e-8, axis:
     return norm(p - q, axis=axis) <= atol + rtol * norm(q, axis=axis)
 
 
-def from_rotation_vector(vector: Array, *, axis: int = -1) -> Array:
-    """Return e^(v/2), the unit quaternion of the rotation by |v| rad about v = `vector`, of length 3 along `axis`."""
+def from_rotation_vector(vector: Array, *, degrees: bool = False, axis: int = -1) -> Array:
+    """Return e^(v/2), the unit quaternion of the rotation by the angle |v| about v = `vector`.
+
+    `vector` has length 3 along `axis`, in rad, or in degrees if `degrees` is true.
+    """
 
     def formula(v: Array) -> Array:
         return exp(xp.stack([xp.zeros_like(v[0]), *(v / 2)]), axis=0)
 
-    return apply_chunked(formula, as_vector_array(vector, axis), axis=axis)
+    return apply_chunked(formula, to_radians(as_vector_array(vector, axis), degrees), axis=axis)
 
 
-def to_rotation_vector(q: Array, *, axis: int = -1) -> Array:
-    """Return the vector θu with length 3 along `axis`, for the axis u and the angle θ in [0, π] of `to_axis_angle`."""
-    direction, angle = to_axis_angle(q, axis=axis)
+def to_rotation_vector(q: Array, *, degrees: bool = False, axis: int = -1) -> Array:
+    """Return the vector θu with length 3 along `axis`, for the axis u and the angle θ of `to_axis_angle`.
+
+    θ is in rad, or in degrees if `degrees` is true.
+    """
+    direction, angle = to_axis_angle(q, degrees=degrees, axis=axis)
     return direction * xp.expand_dims(angle, axis)
 
 
