@@ -170,7 +170,7 @@ def parallel_ufunc(ufunc: Callable[..., Array], a: Array, b: Array) -> Array:
 
 
 def matmul(a: Array, b: Array) -> Array:
-    """Return a @ b for matrices (M, K) and (K, N), computed in chunks of columns on all cores.
+    """Return a @ b for matrices (rows, inner) and (inner, columns), computed in chunks of columns on all cores.
 
     BLAS threads are not used, because they busy-wait after a product and reduce the speed of the worker threads.
     """

@@ -132,11 +132,11 @@ class Tensor(Node):
 
     @op
     def __matmul__(self, other: "Operand") -> "Tensor":
-        """Return the matrix product, (..., M, K) @ (..., K, N) -> (..., M, N). The leading axes broadcast."""
+        """Return the matrix product, (..., rows, inner) @ (..., inner, columns). The leading axes broadcast."""
         other = _tensor(other, self)
         a, b = self.data, other.data
         if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
-            raise ShapeError(f"expected matrices (..., M, K) @ (..., K, N), got {a.shape} @ {b.shape}")
+            raise ShapeError(f"expected matrices (..., rows, inner) @ (..., inner, columns), got {a.shape} @ {b.shape}")
         check_broadcast(a.shape[:-2], b.shape[:-2])
 
         def backward(grad: Array) -> Sequence[Array]:

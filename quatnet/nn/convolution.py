@@ -142,7 +142,7 @@ class TransposedConvolution(Convolution):
 
 
 class Conv1d(Convolution):
-    """Real 1d convolution layer, (N, L, C) -> (N, OL, O). See `ops.conv1d`."""
+    """Real 1d convolution layer, (N, W, C) -> (N, OW, O). See `ops.conv1d`."""
 
     op, init_weight, ndim = staticmethod(ops.conv1d), staticmethod(real_weights), 1
 

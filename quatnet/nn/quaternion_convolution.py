@@ -40,7 +40,7 @@ def rotation_weights(
 
 
 class QuaternionConv1d(Convolution):
-    """Quaternion 1d convolution layer, (N, L, C) -> (N, OL, O). See `ops.quaternion_conv1d`."""
+    """Quaternion 1d convolution layer, (N, W, C) -> (N, OW, O). See `ops.quaternion_conv1d`."""
 
     op, init_weight, ndim = staticmethod(ops.quaternion_conv1d), staticmethod(quaternion_weights), 1
 

@@ -54,8 +54,8 @@ def rotation_matrices(w: Tensor) -> Tensor:
     """Return the 4x4 matrices of x -> w ⊗ x ⊗ w*, (4, ...) -> (4, 4, ...). The first axis is the output component.
 
     The matrix is L(w) R(w*) with the matrices L of left multiplication and R of right multiplication. The gradient is
-    computed by the product rule. Since (w ⊗ x)* = x* ⊗ w*, R(w*) = K L(w) K with the matrix K of conjugation. The
-    gradient of R is therefore computed with the adjoint of L.
+    computed by the product rule. Since (w ⊗ x)* = x* ⊗ w*, R(w*) = D L(w) D with the diagonal matrix D of conjugation.
+    The gradient of R is therefore computed with the adjoint of L.
     """
     a = xp.moveaxis(w.data, 0, -1)
     left, right = left_matrix(a), right_matrix(conjugate(a))

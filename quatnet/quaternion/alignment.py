@@ -63,9 +63,9 @@ def minimal_rotation(v: Array, w: Array, *, axis: int = -1) -> Array:
 
 
 def nearest_rotation(matrix: Array, *, axis: int = -2) -> Array:
-    """Return the quaternion, as `from_matrix`, of the rotation matrix R with the smallest Σ (R - M)² for M = `matrix`.
+    """Return the quaternion, as `from_matrix`, of the rotation matrix M with the smallest Σ (M - A)² for A = `matrix`.
 
-    With the singular value decomposition M = U S Vᵀ, R = U diag(1, 1, ±1) Vᵀ with determinant 1. The result is nan for
+    With the singular value decomposition A = U S Vᵀ, M = U diag(1, 1, ±1) Vᵀ with determinant 1. The result is nan for
     a matrix with entries that are not finite. Raises ShapeError unless the matrices are 3x3.
 
     Source: W. Kabsch, 1976.
@@ -79,14 +79,14 @@ def nearest_rotation(matrix: Array, *, axis: int = -2) -> Array:
 
 
 def align_vectors(v: Array, w: Array, weights: Array | None = None) -> Array:
-    """Return the quaternion (..., 4) of the rotation R with the smallest Σ weight_n |w_n - R v_n|² (Wahba's problem).
+    """Return the quaternion (..., 4) of the rotation matrix M with the smallest Σ weight_n |w_n - M v_n|².
 
     Parameters
     ----------
     v, w : vectors of equal shape (..., N, 3)
     weights : numbers (..., N); equal weights by default
 
-    Raises ShapeError for other shapes. Source: F. L. Markley, 1988.
+    This is Wahba's problem. Raises ShapeError for other shapes. Source: F. L. Markley, 1988.
     """
     v, w = as_vector_array(v, -1), as_vector_array(w, -1)
     scale = xp.ones(v.shape[:-1], v.dtype) if weights is None else as_array(weights)

@@ -52,7 +52,7 @@ def integrate_angular_velocity(velocity: Array, times: Array, initial: Array, *,
 
 
 def interpolate(q: Array, times: Array, new_times: Array, *, method: str = "slerp") -> Array:
-    """Return the rotations (M, ..., 4) at `new_times` (M,), interpolated between q (N, ..., 4) at `times` (N,).
+    """Return the rotations at `new_times`, one for each new time, interpolated between q (N, ..., 4) at `times` (N,).
 
     `method` is "slerp", or "squad" for a smooth path. Times outside of the range are extrapolated. Raises ShapeError
     for other shapes or times that do not increase, and ConfigError for another method.
@@ -60,7 +60,9 @@ def interpolate(q: Array, times: Array, new_times: Array, *, method: str = "sler
     q, new_times = unflip(q), as_array(new_times)
     times = _times(times, len(q))
     if method not in ("slerp", "squad") or new_times.ndim != 1:
-        raise ConfigError(f"expected the method slerp or squad, and new_times (M,), got {method!r}, {new_times.shape}")
+        raise ConfigError(
+            f"expected the method slerp or squad, and new_times with one axis, got {method!r}, {new_times.shape}"
+        )
     n = xp.clip(xp.searchsorted(times, new_times, side="right") - 1, 0, len(q) - 2)
     t = _columns((new_times - times[n]) / (times[n + 1] - times[n]), q.ndim - 1)
     if method == "slerp":

@@ -32,7 +32,7 @@ def divide_backward(grad, a, b):
 
 
 def matmul_backward(grad, a, b):
-    """Return the gradients (grad_a, grad_b) of the matrix product y = a @ b of matrices (M, K) and (K, N)."""
+    """Return the gradients (grad_a, grad_b) of y = a @ b, for matrices (rows, inner) and (inner, columns)."""
     raise NotImplementedError
 
 

@@ -21,12 +21,12 @@ def fans(shape):
 
 
 def glorot_scale(shape):
-    """Return σ = 1 / sqrt(2 (fan_in + fan_out)), a number."""
+    """Return s = 1 / sqrt(2 (fan_in + fan_out)), a number."""
     raise NotImplementedError
 
 
 def he_scale(shape):
-    """Return σ = 1 / sqrt(2 fan_in), a number. It is used for a layer after a ReLU."""
+    """Return s = 1 / sqrt(2 fan_in), a number. It is used for a layer after a ReLU."""
     raise NotImplementedError
 
 

@@ -62,7 +62,7 @@ HINTS = {
     "multiply_backward": ["the derivative of ab with respect to a is b", "unbroadcast(grad * b, a.shape)"],
     "divide_backward": ["the derivatives of a/b are 1/b and -a/b²; call unbroadcast for both"],
     "matmul_backward": [
-        "the shapes leave one choice: grad is (M, N), b is (K, N), and grad_a must be (M, K)",
+        "the shapes leave one choice: grad is (rows, columns), b is (inner, columns), and grad_a must be (rows, inner)",
         "grad @ b.T and a.T @ grad",
     ],
     "backpropagate": [
