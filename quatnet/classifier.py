@@ -77,7 +77,7 @@ class Classifier:
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         if type(frontend) is not FrontEnd:
-            raise ConfigError(f"expected a FrontEnd, got {type(frontend).__name__}; a file cannot hold other classes")
+            raise ConfigError(f"expected a FrontEnd, got {type(frontend).__name__}; a file has no other classes")
         self.frontend, self.multi_label, self.classes = frontend, bool(multi_label), tuple(classes)
         if not isinstance(network, Graph | GraphModule):
             network = trace(network, np.zeros((1, frontend.frames, frontend.mels, 4), np.float32))

@@ -84,7 +84,7 @@ _blas_threads: list[int] = []  # number of threads of each BLAS library without 
 def single_threaded_blas() -> Iterator[None]:
     """Limit BLAS to one thread within a `with` statement, because its rounding depends on the number of threads.
 
-    The limit applies to the process. It ends with the last `with` statement of all threads. The outer `with` statement
+    The limit applies to the process, and ends with the last `with` statement of all threads. The outer `with` statement
     takes several microseconds. A training step or a network therefore contains one outer `with` statement.
     """
     statement = object()

@@ -302,7 +302,7 @@ Axis = int | tuple[int, ...] | None
 
 
 def _tensor(value: Operand, like: Tensor) -> Tensor:
-    """Return `value` as a tensor. Constants and booleans get the dtype of `like`, so that 2.0 * x keeps float32."""
+    """Return `value` as a tensor. Constants and booleans have the dtype of `like`, so that 2.0 * x keeps float32."""
     if isinstance(value, Tensor) and value.data.dtype.kind == "f":
         return value
     array = as_array(value.data if isinstance(value, Tensor) else value)

@@ -229,7 +229,7 @@ class Compiled:
         return runner
 
     def _find_arrays(self) -> None:
-        """Find the arrays of the model, and forget the traces of a model whose modules or containers have changed."""
+        """Find the arrays of the model, and delete the traces if its modules or containers have changed."""
         owner = getattr(self.model, "__self__", self.model)
         modules = list(owner.modules()) if isinstance(owner, Module) else []
         places = {name: (container, key) for name, container, key, _ in owner_entries(self.model)}

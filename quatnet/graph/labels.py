@@ -82,7 +82,7 @@ def _zeros(shape: tuple[int, ...]) -> Axes:
 
 
 def _fixed(t: Labels, node: Node, reason: str = "") -> Axes:
-    """Fix all arguments: the operation combines channels in a way that pruning does not know."""
+    """Fix all arguments, because pruning does not support the way in which the operation combines channels."""
     for name in node.refs():
         t.fix(t.of[name], reason or f"{node.op} ({node.name})")
     return _zeros(sizes(node.shape))

@@ -110,7 +110,7 @@ class TransposedConvolution(Convolution):
     """Base class of the transposed convolution layers.
 
     With the default options, the output is `stride` times as large as the input. `output_padding` is added to the size
-    of the output. It is an integer or a pair (height, width), from 0 to stride - 1.
+    of the output. `output_padding` is an integer or a pair (height, width), from 0 to stride - 1.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ def quaternion_rotation_conv2d(
     (4, KH, KW, C/G, O), and `scale` contains s, (KH, KW, C/G, O). The op is not linear in w. The op does not
     commute with right multiplication by a quaternion. The op has these properties:
 
-    - The real part of y is the real convolution of the real part of x with s. It does not depend on w.
+    - The real part of y is the real convolution of the real part of x with s. The real part does not depend on w.
     - The imaginary parts of y depend only on the imaginary parts of x. If the sum has one term, |y| = |s| |x|.
     - Norm and sign of w have no effect, so the gradient of w is orthogonal to w.
     - For a constant quaternion p, the input p ⊗ x ⊗ p* / |p|² with the weights w gives the same result as the input x

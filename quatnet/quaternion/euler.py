@@ -58,7 +58,7 @@ def to_euler(q: Array, *, convention: str, degrees: bool = False, axis: int = -1
 
     Let i, j, k be the units of the three letters, and let s be the sign of k in j ⊗ i. In i(α) ⊗ j(β) ⊗ i(γ), the
     components 1 and i determine α + γ, and the components j and i ⊗ j determine α - γ. If the letters differ,
-    q ⊗ (1 + s j) is such a product about i, j, i. Its middle angle is larger by a quarter turn.
+    q ⊗ (1 + s j) is such a product about i, j, i. The middle angle of this product is larger by a quarter turn.
 
     Raises ShapeError unless `axis` has length 4, and ConfigError like `from_euler`.
 

@@ -13,7 +13,7 @@ from .real_matrices import left_matrix
 
 
 def matrix_product(p: Array, q: Array, *, axis: int = 0, products: int = 8) -> Array:
-    """Return the product of two quaternion matrices. Its entry (m, n) is Σ_k p[m, k] ⊗ q[k, n].
+    """Return the product of two quaternion matrices, with the entries (m, n) Σ_k p[m, k] ⊗ q[k, n].
 
     The components lie along `axis`. The last two of the other axes are the rows and columns of the matrices. The axes
     before rows and columns broadcast.

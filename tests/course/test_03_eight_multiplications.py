@@ -23,7 +23,7 @@ def assert_close(actual, expected):
 
 
 class CountedProduct:
-    """A product that counts its calls. It is an elementwise product, or a product of matrices."""
+    """A product, elementwise or of matrices, that counts its calls."""
 
     def __init__(self, matrices=False):
         self.matrices, self.count = matrices, 0

@@ -38,5 +38,5 @@ def norm(q):
 
 
 def inverse(q):
-    """Return the inverse q⁻¹ = q* / |q|² as an array of four numbers. It satisfies q ⊗ q⁻¹ = 1."""
+    """Return the inverse q⁻¹ = q* / |q|² as an array of four numbers. The inverse satisfies q ⊗ q⁻¹ = 1."""
     raise NotImplementedError

@@ -19,7 +19,7 @@ from quatnet.quaternion import conjugate, hamilton_product  # for arrays (..., 4
 def left_factor_gradient(grad, q):
     """Return the gradient of p for y = p ⊗ q, an array of four numbers.
 
-    `grad` is the upstream gradient g of y, and `q` is the right factor. Both are arrays of four numbers.
+    `grad` is the upstream gradient g of y, and `q` is the right factor. Both arguments are arrays of four numbers.
     """
     raise NotImplementedError
 

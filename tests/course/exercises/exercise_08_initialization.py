@@ -1,7 +1,7 @@
 """Exercise 8: initial weights of quaternion layers.
 
-The weights are random. Their scale keeps the variance of activations and gradients constant from layer to layer. A
-weight is drawn in polar form, w = m (cos θ + u sin θ), with a modulus m, an angle θ and an imaginary unit u.
+The weights are random. The scale of the weights keeps the variance of activations and gradients constant from layer to
+layer. A weight is drawn in polar form, w = m (cos θ + u sin θ), with a modulus m, an angle θ and an imaginary unit u.
 
     python -m pytest tests/course/test_08_initialization.py --implementation my_initialization.py
 
@@ -26,7 +26,7 @@ def glorot_scale(shape):
 
 
 def he_scale(shape):
-    """Return s = 1 / sqrt(2 fan_in), a number. It is used for a layer after a ReLU."""
+    """Return s = 1 / sqrt(2 fan_in), a number. This scale is used for a layer after a ReLU."""
     raise NotImplementedError
 
 
