@@ -313,7 +313,7 @@ def _tensor(value: Operand, like: Tensor) -> Tensor:
 
 
 def _operand(value: Operand, like: Tensor) -> Tensor:
-    """Return `value` as a tensor. Raises ShapeError unless its shape broadcasts with the shape of `like`."""
+    """Return `value` as a tensor. Raises ShapeError unless `value` and `like` have shapes that broadcast."""
     other = _tensor(value, like)
     check_broadcast(like.shape, other.shape)
     return other

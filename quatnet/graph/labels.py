@@ -69,7 +69,7 @@ class Labels:
 
 
 def connected(count: int, pairs: list[np.ndarray]) -> np.ndarray:
-    """Return a label for each number below `count`, equal for numbers that `pairs` (2, n) unite, in their order."""
+    """Return the labels of the numbers below `count`, equal for numbers connected by `pairs` (2, n), in their order."""
     from scipy.sparse import coo_array  # this import takes longer than the classification of a recording
     from scipy.sparse.csgraph import connected_components
 

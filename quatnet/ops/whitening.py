@@ -139,7 +139,8 @@ def whitening_batch_norm(
 def _inverse_cholesky_factor(covariance: Array, eps: float) -> Array:
     """Return Λ⁻¹ with Λ Λᵀ = covariance + eps I.
 
-    If this matrix is not positive definite, NumPy raises an error and CuPy returns wrong numbers. Λ Λᵀ is compared.
+    If this matrix is not positive definite, NumPy raises an error and CuPy returns wrong numbers. Λ Λᵀ is therefore
+    compared with the matrix.
     """
     matrix = covariance + eps * xp.eye(4)
     try:

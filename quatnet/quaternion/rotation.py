@@ -55,7 +55,7 @@ def from_axis_angle(direction: Array, angle: Array, *, degrees: bool = False, ax
     """Return q = cos θ/2 + u sin θ/2 for θ = `angle` and the unit vector u = `direction` / |`direction`|.
 
     `direction` has length 3 along `axis`. The result for a direction of 0 is nan. `angle` is in rad, or in degrees if
-    `degrees` is true. `angle` broadcasts against `direction` without `axis` and is converted to its dtype.
+    `degrees` is true. `angle` broadcasts against `direction` without `axis`. The result has the dtype of `direction`.
     """
 
     def formula(direction: Array, angle: Array) -> tuple[Array, ...]:

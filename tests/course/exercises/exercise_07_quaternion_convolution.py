@@ -26,7 +26,7 @@ def quaternion_linear(x, w):
 
 
 def block_weight(w):
-    """Return the real kernel (KH, KW, 4C, 4O) that does the same as the quaternion kernel `w` (4, KH, KW, C, O).
+    """Return the real kernel (KH, KW, 4C, 4O) with the same outputs as the quaternion kernel `w` (4, KH, KW, C, O).
 
     The 4x4 matrix L(w) maps the components of x to those of y. The entry in row a (component of y) and column b
     (component of x) becomes the weights from the input channels of block b to the output channels of block a.

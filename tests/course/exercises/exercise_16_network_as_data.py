@@ -43,7 +43,7 @@ def count_parameters(nodes, arrays):
 
 
 def fold_batch_norm(weight, bias, gamma, beta, mean, variance, eps):
-    """Return (weight, bias) of one linear layer that does the same as a linear layer and the batch norm after it.
+    """Return (weight, bias) of one linear layer with the outputs of a linear layer and the batch norm after this layer.
 
     The layer is y = x @ weight + bias, with `weight` (C, O) and `bias` (O,). The batch norm in evaluation is
     gamma (y - mean) / sqrt(variance + eps) + beta. The arrays of the batch norm are (O,).
