@@ -3,8 +3,7 @@
 All losses raise ShapeError unless `logits` and `targets` have the same shape (N, classes). The cross entropies also
 raise ShapeError for targets outside [0, 1], but not on a GPU, because the check would synchronize the GPU. The losses
 are computed without overflow in exp and log. A logit of -inf is a probability of 0. The term of such a logit is 0 if
-the target is
-0. The softmax of a logit of inf is 1, or 1 / n for n of them.
+the target is 0. The softmax of a logit of inf is 1, or 1 / n for n such logits.
 """
 
 from collections.abc import Sequence

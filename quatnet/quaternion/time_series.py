@@ -81,7 +81,7 @@ def _series(q: Array) -> Array:
 def _times(times: Array, count: int) -> Array:
     times = as_array(times)
     if count < 2 or times.shape != (count,) or not (xp.diff(times) > 0).all():
-        raise ShapeError(f"expected one of {max(count, 2)} increasing times for each rotation, got shape {times.shape}")
+        raise ShapeError(f"expected {max(count, 2)} increasing times, one for each rotation, got shape {times.shape}")
     return times
 
 
