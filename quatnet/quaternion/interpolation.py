@@ -26,8 +26,7 @@ def geodesic_distance(p: Array, q: Array, *, degrees: bool = False, axis: int = 
     """
 
     def formula(p: Array, q: Array) -> Array:
-        p, q = _nearest_unit_vectors(p, q)
-        return 2 * _angle_between(p, q)[None]
+        return 2 * _angle_between(*_nearest_unit_vectors(p, q))[None]
 
     angle = apply_chunked(formula, as_quaternion_array(p, axis), as_quaternion_array(q, axis), axis=axis)
     return from_radians(angle.squeeze(axis), degrees)
