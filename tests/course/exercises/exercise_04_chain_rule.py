@@ -6,7 +6,7 @@ respect to a and b, each in the shape of its array.
 
     python -m pytest tests/course/test_04_chain_rule.py --implementation my_tape.py
 
-The chapter is docs/04-the-chain-rule.md.
+Chapter 4: docs/04-the-chain-rule.md.
 """
 
 import numpy as np

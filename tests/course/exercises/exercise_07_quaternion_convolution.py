@@ -6,7 +6,7 @@ multiplies from the left, y = Σ w ⊗ x, summed over the input channels (and th
 
     python -m pytest tests/course/test_07_quaternion_convolution.py --implementation my_layer.py
 
-The chapter is docs/07-quaternion-convolution.md.
+Chapter 7: docs/07-quaternion-convolution.md.
 """
 
 import numpy as np

@@ -5,7 +5,7 @@ layer. A weight is drawn in polar form, w = m (cos θ + u sin θ), with a modulu
 
     python -m pytest tests/course/test_08_initialization.py --implementation my_initialization.py
 
-The chapter is docs/08-initialization.md.
+Chapter 8: docs/08-initialization.md.
 """
 
 import numpy as np

@@ -5,7 +5,7 @@ their probabilities at the temperature T.
 
     python -m pytest tests/course/test_09_distillation.py --implementation my_distillation.py
 
-The chapter is docs/09-distillation.md.
+Chapter 9: docs/09-distillation.md.
 """
 
 import numpy as np

@@ -6,7 +6,7 @@ blocks r|i|j|k.
 
     python -m pytest tests/course/test_10_pruning.py --implementation my_pruning.py
 
-The chapter is docs/10-pruning.md.
+Chapter 10: docs/10-pruning.md.
 """
 
 import numpy as np

@@ -6,7 +6,7 @@ changes over time, are the other three components of a quaternion.
 
     python -m pytest tests/course/test_11_sound_to_quaternions.py --implementation my_features.py
 
-The chapter is docs/11-sound-to-quaternions.md.
+Chapter 11: docs/11-sound-to-quaternions.md.
 """
 
 import numpy as np

@@ -5,7 +5,7 @@ velocity, the running means) is an argument and a result here. Return new arrays
 
     python -m pytest tests/course/test_13_training_loop.py --implementation my_training.py
 
-The chapter is docs/13-training-loop.md.
+Chapter 13: docs/13-training-loop.md.
 """
 
 import numpy as np

@@ -4,7 +4,7 @@ Activations x (N, 4C) have the C quaternion channels in blocks r|i|j|k: x.reshap
 
     python -m pytest tests/course/test_14_quaternion_normalization.py --implementation my_normalization.py
 
-The chapter is docs/14-quaternion-normalization.md.
+Chapter 14: docs/14-quaternion-normalization.md.
 """
 
 import numpy as np

@@ -6,7 +6,7 @@ output. Functions on this list count, clean and simplify any network, without th
 
     python -m pytest tests/course/test_16_network_as_data.py --implementation my_graph.py
 
-The chapter is docs/16-network-as-data.md.
+Chapter 16: docs/16-network-as-data.md.
 """
 
 import numpy as np
