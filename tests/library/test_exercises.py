@@ -179,10 +179,8 @@ FUNCTIONS = [(chapter, name) for chapter in CHAPTERS for name in LIBRARY[chapter
 
 @pytest.mark.parametrize(("chapter", "name"), FUNCTIONS)
 def test_forgotten_return_is_named(chapter, name):
-    functions = mistakes(chapter)[next(iter(mistakes(chapter)))].functions
     _, explanation = run(chapter, {**vars(reference(chapter)), name: lambda *args: None, "__name__": __name__})
-    assert functions
-    assert explanation is None or any("a `return` is missing" in line for line in explanation)
+    assert any("a `return` is missing" in line for line in explanation)
 
 
 @pytest.mark.parametrize(("chapter", "name"), FUNCTIONS)

@@ -236,7 +236,7 @@ def describe(chapter: str, call: Call) -> str:
     names = [format_value(arg, quaternions) for arg in call.args]
     if isinstance(call.result, Exception):
         return str(call.result)
-    zeros = any(np.shape(arg) != (4,) for arg in call.args)  # 4 + 0i + 0j + 0k, if the result could be read as a number
+    zeros = any(callable(arg) or getattr(arg, "shape", (4,)) != (4,) for arg in call.args)
     got, right = (format_value(value, quaternions, zeros) for value in (call.result, _right_result(chapter, call)))
     return f"{call.name}({', '.join(names)}) is {got}, expected {right}."
 

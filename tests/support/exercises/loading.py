@@ -71,7 +71,7 @@ def load(path: str | Path) -> ModuleType:
 
 
 def describe_error(error: Exception, path: str | Path) -> str:
-    """Return the type, the message and the line of an exception in the learner's file, and in a file that it imports."""
+    """Return the type, the message and the lines of an exception in the learner's file and in a file that it imports."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_of_learner(frame.filename, path)]
     own = [frame for frame in frames if frame.filename == str(path)][-1:]
     places = [*own, *(frame for frame in frames[-1:] if own and frame not in own)]
@@ -80,7 +80,7 @@ def describe_error(error: Exception, path: str | Path) -> str:
 
 
 def _is_of_learner(file: str, path: str | Path) -> bool:
-    """Return whether `file` is the learner's file at `path`, or a file that is neither installed nor part of quatnet."""
+    """Return whether `file` is the learner's file at `path`, or is neither installed nor part of quatnet."""
     installed = "site-packages" in file or file.startswith((sys.base_prefix, sys.prefix, "<"))
     part = any(folder in Path(file).parents for folder in (ROOT / "quatnet", ROOT / "tests"))
     return file == str(path) or not (installed or part)
