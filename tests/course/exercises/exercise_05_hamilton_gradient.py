@@ -32,7 +32,7 @@ def right_factor_gradient(grad, p):
 def hamilton_product_backward(grad, p, q):
     """Return the gradients (grad_p, grad_q) for arrays of quaternions `p` and `q` (..., 4) that broadcast.
 
-    Each gradient has the shape of its factor: sum over the axes that were broadcast (unbroadcast of chapter 4). `grad` has the
-    shape of hamilton_product(p, q).
+    Each gradient has the shape of its factor: sum over the axes that were broadcast (unbroadcast of chapter 4). `grad`
+    has the shape of hamilton_product(p, q).
     """
     raise NotImplementedError

@@ -79,7 +79,7 @@ def _explain_call(chapter: str, wrong: Call, calls: list[Call], hints: int) -> l
 
 
 def _general(chapter: str, wrong: Call) -> str | None:
-    """Return the explanation of a mistake that every function can have: no result, or a wrong function that it calls."""
+    """Return the explanation of a missing result, or of a wrong function of the same file that the function calls."""
     if wrong.result is None:
         return "the function returns None; a `return` is missing"
     if helpers := _wrong_helpers(chapter, wrong):
@@ -135,9 +135,9 @@ def _simple_call(chapter: str, wrong: Call) -> Call:
         call = Call(wrong.function, wrong.name, tuple(_small_integers(arg, rng) for arg in wrong.args), None)
         right = _result(LIBRARY[chapter][call.name], call)
         call.result = like(_result(wrong.function, call), right)
-        if not isinstance(right, Exception) and structure(call.result) == structure(wrong.result):
-            if not equal(call.result, right) and not isinstance(call.result, Exception):
-                return call
+        is_comparable = not isinstance(right, Exception) and structure(call.result) == structure(wrong.result)
+        if is_comparable and not isinstance(call.result, Exception) and not equal(call.result, right):
+            return call
     return wrong
 
 

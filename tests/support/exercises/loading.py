@@ -71,7 +71,7 @@ def load(path: str | Path) -> ModuleType:
 
 
 def describe_error(error: Exception, path: str | Path) -> str:
-    """Return the type, the message and the lines of an exception in the learner's file and in a file that it imports."""
+    """Return the type, the message and the lines of an exception in the learner's file and its imports."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_of_learner(frame.filename, path)]
     own = [frame for frame in frames if frame.filename == str(path)][-1:]
     places = [*own, *(frame for frame in frames[-1:] if own and frame not in own)]
