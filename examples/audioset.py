@@ -4,7 +4,7 @@
     python examples/audioset.py --data DIR             train on balanced_train_segments.csv, test on eval_segments.csv
     python examples/audioset.py --data DIR --train balanced_train unbalanced_train
 
-DIR holds class_labels_indices.csv, the tables of segments, and the recordings, which are packed once into shards.
+DIR contains class_labels_indices.csv, the tables of segments, and the recordings, which are packed once into shards.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """Sums of arrays over the processes of a job, by MPI and NCCL.
 
-None of the three functions for GPU arrays has been run on a GPU. They are tested with the mock CuPy of the tests.
+None of the three functions for GPU arrays has been run on a GPU. The three functions are tested with the mock CuPy of
+the tests.
 """
 
 import os

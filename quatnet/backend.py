@@ -1,7 +1,7 @@
 """Array backend: NumPy or CuPy. No other module imports cupy.
 
-The environment variable `QUATNET_BACKEND` is read once, at import. Its values are `numpy` (default), `cupy`, and
-`auto`, which is CuPy if a GPU works and NumPy otherwise. `set_backend` changes the backend later.
+The environment variable `QUATNET_BACKEND` is read once, at import. The possible values are `numpy` (default), `cupy`,
+and `auto`, which is CuPy if a GPU works and NumPy otherwise. `set_backend` changes the backend later.
 
 If `QUATNET_BACKEND` is `cupy` and CuPy is not available, there is no fallback to NumPy. The import of quatnet succeeds,
 so that `python -m quatnet` can report the reason. The first access to an attribute of `xp` raises an error.

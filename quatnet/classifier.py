@@ -77,7 +77,7 @@ class Classifier:
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         if type(frontend) is not FrontEnd:
-            raise ConfigError(f"expected a FrontEnd, got {type(frontend).__name__}; a file cannot hold other classes")
+            raise ConfigError(f"expected a FrontEnd, got {type(frontend).__name__}, which cannot be saved")
         self.frontend, self.multi_label, self.classes = frontend, bool(multi_label), tuple(classes)
         if not isinstance(network, Graph | GraphModule):
             network = trace(network, np.zeros((1, frontend.frames, frontend.mels, 4), np.float32))
@@ -136,8 +136,9 @@ class Classifier:
     ) -> np.ndarray:
         """Return the confidences (classes,) of an audio file, the mean over its windows; see `predict`.
 
-        The file is read block by block, so a recording of a day needs no more memory than one of a minute. `channel` is
-        "mean" or the number of a channel. Raises DataError for a file that cannot be read, as `audio.read` does.
+        The file is read block by block, so a recording of a day needs as much memory as a recording of a minute.
+        `channel` is "mean" or the number of a channel. Raises DataError for a file that cannot be read, as `audio.read`
+        does.
         """
         stream = self.stream(path, channel=channel)
         return mean_over_windows(self.windows(stream, hop_seconds=hop_seconds))[0]

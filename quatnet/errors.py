@@ -4,8 +4,8 @@
 class QuatnetError(Exception):
     """Base class of the exceptions of quatnet.
 
-    A message states the expected value, the received value, and what to change. The message is one line, also if a file
-    name or a server contributes line breaks or control characters, which are escaped.
+    A message states the expected value, the received value, and what to change. The message is one line. Line breaks
+    and control characters, for example of a file name, are escaped.
     """
 
     def __str__(self) -> str:

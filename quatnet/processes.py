@@ -56,7 +56,7 @@ def communicator() -> Any:
             os._exit(1)
         raise MissingPackageError('several processes need mpi4py: pip install "quatnet-numpy[mpi]"') from error
     if MPI.COMM_WORLD.Get_size() != SIZE:
-        raise ConfigError(f"mpiexec started {SIZE} processes, but mpi4py uses another MPI library and sees one")
+        raise ConfigError(f"mpiexec started {SIZE} processes, but mpi4py uses another MPI library and has one process")
     if on_gpu():
         xp.cuda.Device(LOCAL_RANK % xp.cuda.runtime.getDeviceCount()).use()
     sys.stdout = open(os.devnull, "w") if RANK else sys.stdout  # noqa: SIM115

@@ -84,7 +84,7 @@ _blas_threads: list[int] = []  # number of threads of each BLAS library without 
 def single_threaded_blas() -> Iterator[None]:
     """Limit BLAS to one thread within a `with` statement, because its rounding depends on the number of threads.
 
-    The limit applies to the process. It ends with the last `with` statement of all threads. The outer `with` statement
+    The limit applies to the process, and ends with the last `with` statement of all threads. The outer `with` statement
     takes several microseconds. A training step or a network therefore contains one outer `with` statement.
     """
     statement = object()
@@ -170,7 +170,7 @@ def parallel_ufunc(ufunc: Callable[..., Array], a: Array, b: Array) -> Array:
 
 
 def matmul(a: Array, b: Array) -> Array:
-    """Return a @ b for matrices (M, K) and (K, N), computed in chunks of columns on all cores.
+    """Return a @ b for matrices (rows, inner) and (inner, columns), computed in chunks of columns on all cores.
 
     BLAS threads are not used, because they busy-wait after a product and reduce the speed of the worker threads.
     """

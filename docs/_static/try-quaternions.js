@@ -107,10 +107,14 @@ function drag(svg, get, set) {
 
 function start(root) {
   const state = { p: [...START.p], q: [...START.q] };
-  for (const [, name, text] of location.hash.matchAll(/([pq])=([^&]*)/g)) {
-    const numbers = text.split(",").map(Number);
-    if (numbers.length === 4 && numbers.every(Number.isFinite)) state[name] = numbers;
+  function readAddress() {
+    for (const [, name, text] of location.hash.matchAll(/([pq])=([^&]*)/g)) {
+      const numbers = text.split(",").map(Number);
+      if (numbers.length === 4 && numbers.every(Number.isFinite)) state[name] = numbers;
+    }
   }
+  readAddress();
+  addEventListener("hashchange", () => { readAddress(); show(); });
   const inputs = {};
   const cubes = {};
   const captions = {};
@@ -193,4 +197,4 @@ function showTable(table, p, q) {
   });
 }
 
-if (typeof document !== "undefined") start(document.getElementById("try-quaternions"));
+if (typeof document !== "undefined") start(document.getElementById("quaternion-page"));

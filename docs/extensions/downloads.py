@@ -10,7 +10,7 @@ from docutils import nodes
 from sphinx.transforms import SphinxTransform
 
 FOLDER = "notebooks"
-INSTALL = "This notebook needs `pip install quatnet-numpy[examples]`."
+INSTALL = "This notebook needs quatnet: `pip install -e '.[examples]'` in a copy of the repository."
 IMAGE = re.compile(r"!\[(.*?)\]\((figures/.*?)\)")
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?![a-z]+:)[^)]*\)")  # to another file
 COMMENT = re.compile(r"<!--.*?-->\n*", re.DOTALL)

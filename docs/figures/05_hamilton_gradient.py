@@ -11,7 +11,7 @@ PARTIAL = "$∂p_%s$"
 
 
 def matrix(axes, numbers: np.ndarray, above: str, left: str, title: str) -> None:
-    """Draw a matrix of components of q. `above` and `left` name its columns and rows; ∂p is ∂L/∂p."""
+    """Draw a matrix of components of q. `above` and `left` name its columns and rows; ∂p is ∂ℓ/∂p."""
 
     def cell(row: int, column: int) -> tuple[str, str]:
         c = int(abs(numbers[row, column])) - 1
@@ -26,6 +26,6 @@ def draw() -> Figure:
     figure = Figure(figsize=(8.4, 3.4), layout="constrained")
     forward, back, conjugated = figure.subplots(1, 3)
     matrix(forward, right_matrix(Q), "$p_%s$", "$y_%s$", "forward: $y = R(q)\\, p$")
-    matrix(back, right_matrix(Q).T, "$g_%s$", PARTIAL, "backward: $∂L/∂p = R(q)^T g$")
+    matrix(back, right_matrix(Q).T, "$g_%s$", PARTIAL, "backward: $∂ℓ/∂p = R(q)^T g$")
     matrix(conjugated, right_matrix(conjugate(Q)), "$g_%s$", PARTIAL, "the same: $R(q^*)\\, g = g ⊗ q^*$")
     return figure

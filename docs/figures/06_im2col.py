@@ -40,10 +40,10 @@ def draw() -> Figure:
         back[0],
         image_gradient[0, :, :, 0],
         np.full((3, 3), GRAY),
-        "∂L/∂x = col2im(g @ wᵀ):\nrows added to their pixels",
+        "∂ℓ/∂x = col2im(g @ wᵀ):\nrows added to their pixels",
     )
     table(back[1], back_rows, by_row, "g @ wᵀ: gradient\nof the patches")
     back[2].text(0.5, 0.5, "⟵", ha="center", va="center", fontsize=24)
     back[2].set_axis_off()
-    table(back[3], GRADIENT.reshape(2, 2), patch, "g = ∂L/∂y")
+    table(back[3], GRADIENT.reshape(2, 2), patch, "g = ∂ℓ/∂y")
     return figure

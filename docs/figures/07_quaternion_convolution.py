@@ -51,14 +51,14 @@ def draw() -> Figure:
     row(forward, 0, "y", y.data.reshape(2, 4))
     arrows(forward, False, ("i ⊗", "k ⊗"))
     forward.set_title("Forward pass: $w_0$ = i (solid) and $w_1$ = k (dashed) multiply from the left", fontsize=12)
-    row(back, 1, "∂L/∂x", image.grad.reshape(3, 4))
+    row(back, 1, "∂ℓ/∂x", image.grad.reshape(3, 4))
     row(back, 0, "g", g)
     arrows(back, True, ("i* ⊗", "k* ⊗"))
     back.set_title("Input gradient: the same pairs, with the conjugate of each tap", fontsize=12)
     grad_w = kernel.grad.reshape(4, 2).T
     for tap, (color, _) in enumerate(TAPS):
         terms = "  +  ".join(f"{name(g[h])} ⊗ {name(x[h + tap])}*" for h in range(2))
-        text = f"$∂L/∂w_{tap}$  =  {terms}  =  {name(grad_w[tap])}"
+        text = f"$∂ℓ/∂w_{tap}$  =  {terms}  =  {name(grad_w[tap])}"
         weights.text(1, 0.7 - 0.5 * tap, text, color=color, fontsize=13, ha="center", va="center")
     weights.set_title("Weight gradient: upstream gradient ⊗ conjugate of the pixel, summed", fontsize=12)
     for axes, low in ((forward, -0.25), (back, -0.25), (weights, 0)):

@@ -5,9 +5,9 @@
     python examples/benchmarks/algebra.py --json algebra.json
 
 All libraries run alternately in one process, on the same inputs. The median time is reported. The other libraries
-compute on one thread. They are also timed with the array split over as many threads as quatnet uses. The faster of the
-two times is reported. Errors are measured in units in the last place (ulp) of the norm of the result. The maximum error
-over all samples is reported. The samples include nearly equal rotations.
+compute on one thread. The other libraries are also timed with the array split over as many threads as quatnet uses. The
+faster of the two times is reported. Errors are measured in units in the last place (ulp) of the norm of the result. The
+maximum error over all samples is reported. The samples include nearly equal rotations.
 """
 
 import argparse

@@ -4,13 +4,14 @@
     QUATNET_BACKEND=cupy python examples/benchmarks/gpu.py --network cnn14 --batch 16
 
 The speed of a large matrix product and the bandwidth of a copy are measured first. `quatnet.profile.roofline` predicts
-the time of each layer from these two numbers. The measured time of a layer is printed next to the prediction. It covers
-forward and backward pass with batch norm, without the Adam update. Forward pass, training step and peak memory of the
-network follow, in float32 and with TF32, and the same for the networks of PyTorch, if PyTorch is installed with CUDA.
+the time of each layer from these two numbers. The measured time of a layer is printed next to the prediction. The
+measured time includes forward and backward pass with batch norm, without the Adam update. Forward pass, training step
+and peak memory of the network follow, in float32 and with TF32, and the same for the networks of PyTorch, if PyTorch is
+installed with CUDA.
 
-A time is the median of several runs after two warm-up runs, between two events of the device. It includes the gaps in
-which the device waits for Python. The inputs of consecutive runs differ, so that no input is in the cache.
-With NumPy the times are printed without a prediction and without PyTorch.
+A time is the median of several runs after two warm-up runs, between two events of the device. The time includes the
+gaps in which the device waits for Python. The inputs of consecutive runs differ, so that no input is in the cache. With
+NumPy the times are printed without a prediction and without PyTorch.
 """
 
 import argparse

@@ -50,7 +50,9 @@ def measure(name: str, frames: int, threads: int, rounds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=positive_int, default=30, help="alternating measurements of both sides (30)")
+    parser.add_argument(
+        "--rounds", type=positive_int, default=30, help="alternating measurements of both programs (30)"
+    )
     parser.add_argument("--frames", type=positive_int, default=501, help="frames of a clip (501, 5 s)")
     parser.add_argument("--networks", nargs="+", default=["small_cnn", "qcnn14"], help="small_cnn, or a published name")
     parser.add_argument("--threads", type=positive_int, help="measure in this process, with this number of threads")

@@ -1,10 +1,11 @@
 """Measure the speed and memory of packing and loading AudioSet.
 
-    python examples/benchmarks/packing.py --clips 20000 --work DIR   writes 12.8 GB to DIR, and deletes them at the end
+    python examples/benchmarks/packing.py --clips 20000 --work DIR   writes 12.8 GB to DIR, and deletes the files at the
+    end
 
 The script creates a segment table with the given number of clips. The recordings are hard links to 16 files of noise
-with 16 bits per sample. The clips are packed and verified. They are converted to features as in evaluation and as in
-balanced training. Peak memory is the peak resident memory of the whole process.
+with 16 bits per sample. The clips are packed and verified. The packed clips are converted to features as in evaluation
+and as in balanced training. Peak memory is the peak resident memory of the whole process.
 """
 
 import argparse

@@ -44,7 +44,8 @@ def conv_layers(config: CNNConfig, frames: int) -> Iterator[Layer]:
 def measure_layer(layer: Layer, batch: int, settings: measure.Settings) -> Iterator[dict[str, Any]]:
     """Yield the measurements of the forward pass, the input gradient and the weight gradient.
 
-    They have the seconds per call of quatnet. If PyTorch is measured, they also have the seconds of its variants.
+    The measurements contain the seconds per call of quatnet. If PyTorch is measured, they also have the seconds of its
+    variants.
     """
     x, w, grad_output = layer.arrays(batch, 4, settings.seed)
     sides = {"quatnet": quatnet_runs(x, w, grad_output)}

@@ -21,8 +21,8 @@ def rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each variant of the network, TF32 off and on, and with `--compile` compiled.
 
-    The layout is the one that was faster on an H200. cuDNN searches the fastest of its algorithms for each layer. This
-    must come before any other measurement, because PyTorch keeps the algorithms that it has chosen first.
+    The layout is the one that was faster on an H200. cuDNN searches the fastest of its algorithms for each layer. These
+    rows must be measured first, because PyTorch keeps the algorithms that it has selected in the first call.
     """
     torch.backends.cudnn.benchmark = True
     inputs = [torch.from_numpy(x).cuda() for x in islice(clips, INPUTS)]

@@ -64,7 +64,7 @@ class RealLayer(nn.Module):
 
 
 class SpeechBrainLayer(nn.Module):
-    """The convolution of SpeechBrain. Its layout is (N, W, H, C), which it converts to channels first internally."""
+    """The convolution of SpeechBrain. The layout is (N, W, H, C), which SpeechBrain converts to channels first."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: tuple[int, ...], bias: bool) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ LAYERS = {"peers": PeersLayer, "expanded": RealLayer, "real": RealLayer, "speech
 
 
 class Network(nn.Module):
-    """The network of a `CNNConfig`. Its input has shape (N, frames, mels, 4), and its output are the logits."""
+    """The network of a `CNNConfig`. The input has the shape (N, frames, mels, 4), and the outputs are the logits."""
 
     def __init__(self, config: CNNConfig, variant: str, layout: str) -> None:
         super().__init__()

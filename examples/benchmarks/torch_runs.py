@@ -140,8 +140,8 @@ def layer_runs(
     w : array, shape (4, 3, 3, C/4, O/4)
     grad_output : array, shape (N, H, W, O)
     real_channels : int
-        Number of leading channels of `x` that the real convolution reads. It is 1 in the first layer, since the input
-        of the real CNN14 is the log-mel spectrogram only.
+        Number of leading channels of `x` that the real convolution reads. The number is 1 in the first layer, since the
+        input of the real CNN14 is the log-mel spectrogram only.
 
     Yields
     ------

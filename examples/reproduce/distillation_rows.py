@@ -18,8 +18,8 @@ BEST = replace(FROM_SCRATCH, mixup_alpha=1.0)
 def distill(run: Run, epochs: int) -> TrainResult:
     """Train a student by distillation from TEACHER or, with the option "strong", from cached teacher outputs.
 
-    With a prune ratio in the option, such as "own-0.5", the student has the pruned size. It is then trained for as many
-    epochs as in `train_pruned_size`.
+    With a prune ratio in the option, such as "own-0.5", the student has the pruned size. The student is then trained
+    for as many epochs as in `train_pruned_size`.
     """
     teacher_name, _, ratio = run.row.option.partition("-")
     student = run.init_model(pruned_size(run) if ratio else run.config)

@@ -26,13 +26,11 @@ def parse_args(description: str) -> argparse.Namespace:
     """Return the command-line options. Options that do not apply to the data set raise an error."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", choices=DATASETS, required=True)
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the recordings; synthesized sounds without it")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the recordings (synthesized sounds)")
     parser.add_argument("--out", type=Path, help="results, checkpoints, plots (runs/experiment/DATASET)")
-    parser.add_argument("--smoke", action="store_true", help="a small run of everything, in seconds")
+    parser.add_argument("--smoke", action="store_true", help="a small run of all steps, in seconds")
     parser.add_argument("--epochs", type=positive_int, help="default depends on the data set, 5 for synthesized sounds")
-    parser.add_argument(
-        "--seed", type=nonnegative_int, default=0, help="of weights, shuffling, augmentation, synthesis"
-    )
+    parser.add_argument("--seed", type=nonnegative_int, default=0, help="seed of all random numbers (0)")
     parser.add_argument("--resume", action="store_true", help="continue from the checkpoints in --out")
     parser.add_argument("--frontend", choices=FRONTENDS, default="delta", help="components of the features (delta)")
     _add_dataset_options(parser.add_argument_group("options of a data set"))

@@ -61,7 +61,7 @@ def train_at_distillation_cost(run: Run, epochs: int) -> TrainResult:
 
 
 def pruned_size(run: Run) -> CNNConfig:
-    """Return the config after pruning by the ratio in the option of the row. It does not depend on the criterion."""
+    """Return the config after pruning with the ratio in the option of the row, with any criterion."""
     ratio = run.row.option.rpartition("-")[2]
     l1_run = Run(replace(run.row, option=f"l1-{ratio}"), run.fold, run.seed, run.paths)
     return config_after_pruning(run.init_model(run.config), row_selector(l1_run))

@@ -43,7 +43,7 @@ class Run:
         self.path = paths.out / row.name / f"fold{fold}-seed{seed}.npz"
 
     def for_row(self, row: Row) -> "Run":
-        """Return the run of another row on the same fold with the same seed. Its existing checkpoint is used."""
+        """Return the run of another row with the same fold and seed. An existing checkpoint is used."""
         return Run(row, self.fold, self.seed, replace(self.paths, resume=True))
 
     @cached_property

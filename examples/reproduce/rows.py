@@ -111,7 +111,7 @@ class Row:
 
     @property
     def base_row(self) -> "Row":
-        """Return the row of the same network without the change. It is the network before pruning."""
+        """Return the row of the same network without the change, for example before pruning."""
         return Row(self.dataset, self.network)
 
 

@@ -9,7 +9,7 @@ Runs = Sequence[Mapping[str, Any]]
 
 
 class MeanAndError(NamedTuple):
-    """A mean and its standard error. Both are nan without runs, and the error is nan for one run."""
+    """A mean and its standard error. Mean and error are nan without runs, and the error is nan for one run."""
 
     mean: float
     error: float
@@ -45,8 +45,8 @@ def variance_of_mean(grid: np.ndarray) -> float:
     """Return the variance of the mean of a grid (folds, seeds), with folds and seeds as random factors.
 
     By two-way analysis of variance, the variance is the sum of two variances minus the residual variance. The two
-    variances are the variance of the mean over folds and the variance of the mean over seeds. Both include the residual
-    variance. The result is at least the residual variance. It is nan for a single run.
+    variances are the variance of the mean over folds and the variance of the mean over seeds. Both variances include
+    the residual variance. The result is at least the residual variance, and nan for a single run.
     """
     means = [side for side in (grid.mean(axis=1), grid.mean(axis=0)) if len(side) > 1]
     variances = [float(side.var(ddof=1)) / len(side) for side in means]

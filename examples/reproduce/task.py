@@ -72,7 +72,7 @@ def single_label_task(
 ) -> Task:
     """Return the task of a data set with one label per clip.
 
-    The test clips are the clips of `fold`. They are used for evaluation only. Fold 0 has no test clips.
+    The test clips are the clips of `fold`, and are used for evaluation only. Fold 0 has no test clips.
 
     Parameters
     ----------

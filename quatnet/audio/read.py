@@ -32,8 +32,8 @@ def read(
 ) -> tuple[np.ndarray, int]:
     """Return the samples of an audio file (WAV, FLAC, Ogg, MP3, AIFF, ...), averaged over the channels.
 
-    The file is decoded block by block, and only up to `stop_seconds`. A warning names a file whose channels cancel each
-    other, because their mean is silence, and an Ogg or MP3 file that seems to be truncated.
+    The file is decoded block by block, and only up to `stop_seconds`. A warning is raised if the channels cancel each
+    other in the mean, and for an Ogg or MP3 file that seems to be truncated.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def _check_header(file: soundfile.SoundFile) -> None:
     if file.format == "RAW":  # soundfile reads a headerless .au file as RAW at 8 kHz
         raise DataError("the file has no header; convert it to WAV or FLAC")
     if not 1 <= file.frames < UNKNOWN_FRAMES:
-        raise DataError("the header announces no samples; remove the recording, or convert it to WAV")
+        raise DataError("the header states 0 samples; remove the recording, or convert it to WAV")
     if not MIN_RATE_HZ <= file.samplerate <= MAX_RATE_HZ:
         raise DataError(f"expected a sample rate from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz, got {file.samplerate}")
     for announced, existing in ANNOUNCED_BYTES.findall(file.extra_info):

@@ -26,7 +26,7 @@ def checked_waveform(waveform: np.ndarray) -> np.ndarray:
         `waveform` is empty, or contains NaN, infinity or samples far outside [-1, 1].
     """
     if isinstance(waveform, np.ma.MaskedArray):
-        raise ShapeError("expected a waveform without a mask, got a MaskedArray; replace it, as by waveform.filled(0)")
+        raise ShapeError("expected a waveform without a mask, got a MaskedArray; pass waveform.filled(0)")
     waveform = np.asarray(waveform)
     if waveform.ndim != 1 or not np.issubdtype(waveform.dtype, np.floating):
         raise ShapeError(
@@ -84,8 +84,8 @@ def _resample(waveform: np.ndarray, ratio: Fraction) -> np.ndarray:
 def resample_blocks(blocks: Iterable[np.ndarray], from_hz: int, to_hz: int) -> Iterator[np.ndarray]:
     """Yield the blocks of `resample(concatenate(blocks), from_hz, to_hz)`, without the complete waveform in memory.
 
-    Consecutive blocks are resampled with the samples of the filter on both sides, from a multiple of the denominator of
-    the ratio, where the phase of the filter is that of the first sample.
+    Each block is resampled together with the samples on both sides that the filter uses. The first of these samples is
+    at a multiple of the denominator of the ratio, so that the filter has the same phase as in `resample`.
     """
     ratio = _rate_ratio(from_hz, to_hz)
     up, down = ratio.numerator, ratio.denominator
@@ -108,7 +108,7 @@ def resample_blocks(blocks: Iterable[np.ndarray], from_hz: int, to_hz: int) -> I
 
 
 def _filter_samples(ratio: Fraction) -> int:
-    """Return the number of samples before and after an output that the filter of `resample` can reach."""
+    """Return the number of samples on each side of an output that the filter of `resample` uses."""
     return 2 + 10 * max(ratio.numerator, ratio.denominator) // ratio.numerator
 
 

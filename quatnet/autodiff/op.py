@@ -38,9 +38,9 @@ def tracing(tracer: Any) -> Iterator[None]:
 def op(function: Callable[P, R]) -> Callable[P, R]:
     """Return `function` as an operation.
 
-    Arguments that are annotated as `Tensor` may be arrays, numbers or nested lists. They are converted to tensors
-    without gradient, of the dtype of the first tensor argument. The name of the operation is the name of the function,
-    or of the class if the function is a method `__call__`.
+    Arguments that are annotated as `Tensor` may be arrays, numbers or nested lists. Such arguments are converted to
+    tensors without gradient, of the dtype of the first tensor argument. The name of the operation is the name of the
+    function, or of the class if the function is a method `__call__`.
 
     Raises ConfigError if another module has defined an operation of this name.
     """

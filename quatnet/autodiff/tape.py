@@ -1,8 +1,8 @@
 """Computation graph and backpropagation.
 
 The parents of a `Node` are the inputs of its operation. The backward function of a node maps the gradient of the node
-to one gradient per parent. `backpropagate` calls each backward function once, children before parents. It frees each
-node after its backward function was called.
+to one gradient per parent. `backpropagate` calls each backward function once, children before parents. Each node is
+freed after its backward function was called.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -132,11 +132,11 @@ class Tensor(Node):
 
     @op
     def __matmul__(self, other: "Operand") -> "Tensor":
-        """Return the matrix product, (..., M, K) @ (..., K, N) -> (..., M, N). The leading axes broadcast."""
+        """Return the matrix product, (..., rows, inner) @ (..., inner, columns). The leading axes broadcast."""
         other = _tensor(other, self)
         a, b = self.data, other.data
         if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
-            raise ShapeError(f"expected matrices (..., M, K) @ (..., K, N), got {a.shape} @ {b.shape}")
+            raise ShapeError(f"expected matrices (..., rows, inner) @ (..., inner, columns), got {a.shape} @ {b.shape}")
         check_broadcast(a.shape[:-2], b.shape[:-2])
 
         def backward(grad: Array) -> Sequence[Array]:
@@ -302,7 +302,7 @@ Axis = int | tuple[int, ...] | None
 
 
 def _tensor(value: Operand, like: Tensor) -> Tensor:
-    """Return `value` as a tensor. Constants and booleans get the dtype of `like`, so that 2.0 * x keeps float32."""
+    """Return `value` as a tensor. Constants and booleans have the dtype of `like`, so that 2.0 * x keeps float32."""
     if isinstance(value, Tensor) and value.data.dtype.kind == "f":
         return value
     array = as_array(value.data if isinstance(value, Tensor) else value)
@@ -313,7 +313,7 @@ def _tensor(value: Operand, like: Tensor) -> Tensor:
 
 
 def _operand(value: Operand, like: Tensor) -> Tensor:
-    """Return `value` as a tensor. Raises ShapeError unless its shape broadcasts with the shape of `like`."""
+    """Return `value` as a tensor. Raises ShapeError unless `value` and `like` have shapes that broadcast."""
     other = _tensor(value, like)
     check_broadcast(like.shape, other.shape)
     return other

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     if unknown := sorted(set(data.classes) - set(model.classes)):
         raise ConfigError(f"{data.name}: {', '.join(unknown)} are not classes of the model, {', '.join(model.classes)}")
     if not model.multi_label and any(len(clip.labels) != 1 for clip in clips):
-        raise ConfigError(f"{data.name}: expected one class for each clip, which is what the model returns")
+        raise ConfigError(f"{data.name}: expected one class for each clip, as in the outputs of the model")
     confidences, used, digests = [], [], []
     for clip in clips:
         try:

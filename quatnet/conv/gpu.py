@@ -4,11 +4,11 @@
 
 P is the number of components, 1 for real numbers and 4 for quaternions. G is the number of groups. A quaternion has
 K = 8 transformed components, see `fast.component_transforms`. A real number has K = 1. The matrices LEFT_MATRIX,
-RIGHT_MATRIX and OUTPUT_MATRIX are called L, R and T here:
+RIGHT_MATRIX and OUTPUT_MATRIX are called LEFT, RIGHT and OUTPUT here:
 
-    y      = w ⊗ x        T [patches of (R x) · (L w)]
-    grad_x = w* ⊗ grad    col2im of T [(R grad) · (L w*)ᵀ]
-    grad_w = grad ⊗ x*    T [Σ patches of (R x*)ᵀ · (L grad)]
+    y      = w ⊗ x        OUTPUT [patches of (RIGHT x) · (LEFT w)]
+    grad_x = w* ⊗ grad    col2im of OUTPUT [(RIGHT grad) · (LEFT w*)ᵀ]
+    grad_w = grad ⊗ x*    OUTPUT [Σ patches of (RIGHT x*)ᵀ · (LEFT grad)]
 
 One CUDA kernel transforms the components and writes the patches. Another CUDA kernel sums the patches and applies the
 output transform. The products are batched matrix products of arrays (K, G, rows, columns), computed by cuBLAS.

@@ -1,4 +1,4 @@
-"""Real and quaternion convolution on a GPU by Winograd's F(4x4, 3x3), which takes 36 products for 144.
+"""Real and quaternion convolution on a GPU by Winograd's F(4x4, 3x3), with 36 instead of 144 products.
 
     x (N, H, W, P·C)    w (P, 3, 3, C, O)    y (N, OH, OW, P·O)
 

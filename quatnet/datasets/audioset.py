@@ -64,7 +64,7 @@ class Segments:
 
 
 def read_classes(table: Path) -> tuple[tuple[str, ...], dict[str, int]]:
-    """Return the class names, and a dictionary of the class index of each machine id such as "/m/09x0r".
+    """Return the class names, and a dict from machine ids such as "/m/09x0r" to class indices.
 
     Raises
     ------

@@ -72,8 +72,8 @@ def balanced_batches(
 
     Returns
     -------
-    function rng -> iterator of (x, targets): float32 (N, frames, mels, 4) and (N, classes). Its attribute
-    `batch_indices` is a function rng -> iterator of the clip indices of each batch
+    function rng -> iterator of (x, targets): float32 (N, frames, mels, 4) and (N, classes). The attribute
+    `batch_indices` of the function is a function rng -> iterator of the clip indices of each batch
     """
     groups = clips_by_class(packed)
 

@@ -47,7 +47,7 @@ def dataset_of_recordings(
     name: str, recordings: Sequence[Recording], *, group: str | None = None, folds: int = 5, seed: int = 0,
     strict: bool = False, notes: Sequence[str] = (),
 ) -> Dataset:  # fmt: skip
-    """Return the data set of own recordings. The note describes the split and what may spoil the training.
+    """Return the data set of own recordings. The note describes the split and possible problems of the training.
 
     The headers of all files are checked. The samples are not read, except for files of equal size, which are compared.
 

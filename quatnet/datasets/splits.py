@@ -61,8 +61,8 @@ def guess_groups(paths: Sequence[Path], classes: Sequence[Sequence[int]]) -> tup
     If most names follow a known pattern (ESC-50, UrbanSound8K, RAVDESS, CREMA-D, EmoDB, Speech Commands, Freesound,
     field recorders), the group is the speaker, user, site or source recording in the name, provided that each class has
     at least two groups. Otherwise, recordings whose names differ only by a running number at the end, such as
-    `rec1_001` and `rec1_002`, are one group, unless it contains more than half of a class: then the number counts the
-    recordings.
+    `rec1_001` and `rec1_002`, are one group, unless the group would contain more than half of a class. In this case,
+    each recording is a group.
 
     Parameters
     ----------

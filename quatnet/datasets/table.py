@@ -41,7 +41,7 @@ def load(
 
     A file is found by its path, or by its file name anywhere below `audio`, with or without suffix. Missing and
     unreadable recordings are skipped, and listed in the note and in `Dataset.skipped`. If the first row contains the
-    name of an audio file, the table has no header. Its columns are then called "1", "2", ...
+    name of an audio file, the table has no header. The columns are then called "1", "2", ...
 
     Parameters
     ----------

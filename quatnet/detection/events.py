@@ -51,7 +51,7 @@ def detect(
 ) -> Result:
     """Return the events of a recording: windows with a confidence of at least the threshold of a class.
 
-    Windows of a class that touch or overlap are one event, whose confidence is the maximum.
+    Adjacent or overlapping windows of a class are one event, whose confidence is the maximum.
 
     Parameters
     ----------

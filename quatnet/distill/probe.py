@@ -15,10 +15,10 @@ Probe = Callable[[np.ndarray], np.ndarray]  # embeddings -> logits
 
 
 def linear_probe(embeddings: np.ndarray, labels: np.ndarray, classes: int, *, inverse_penalty: float = 0.01) -> Probe:
-    """Train a logistic regression and return a function that maps embeddings (M, size) to logits (M, classes).
+    """Train a logistic regression and return a function that maps embeddings (..., size) to logits (..., classes).
 
     The embeddings are standardized to mean 0 and standard deviation 1 in each column. The loss is
-    ½ |W|² + c Σ cross_entropy(s W + b), with the standardized embeddings s, the weights W (size, classes), the biases
+    ½ |w|² + c Σ cross_entropy(s w + b), with the standardized embeddings s, the weights w (size, classes), the biases
     b (classes,) and c = `inverse_penalty`. All arrays are NumPy arrays.
 
     Parameters

@@ -234,7 +234,7 @@ class Compiled:
         return runner
 
     def _find_arrays(self) -> None:
-        """Find the arrays of the model, and forget the traces of a model whose modules or containers have changed."""
+        """Find the arrays of the model, and delete the traces if its modules or containers have changed."""
         if self._contents and all(_has_items(container, items) for container, items in self._contents):
             return
         owner = getattr(self.model, "__self__", self.model)

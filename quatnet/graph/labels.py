@@ -69,7 +69,7 @@ class Labels:
 
 
 def connected(count: int, pairs: list[np.ndarray]) -> np.ndarray:
-    """Return a label for each number below `count`, equal for numbers that `pairs` (2, n) unite, in their order."""
+    """Return the labels of the numbers below `count`, equal for numbers connected by `pairs` (2, n), in their order."""
     from scipy.sparse import coo_array  # this import takes longer than the classification of a recording
     from scipy.sparse.csgraph import connected_components
 
@@ -82,7 +82,7 @@ def _zeros(shape: tuple[int, ...]) -> Axes:
 
 
 def _fixed(t: Labels, node: Node, reason: str = "") -> Axes:
-    """Fix all arguments: the operation combines channels in a way that pruning does not know."""
+    """Fix all arguments, because pruning does not support the way in which the operation combines channels."""
     for name in node.refs():
         t.fix(t.of[name], reason or f"{node.op} ({node.name})")
     return _zeros(sizes(node.shape))

@@ -101,8 +101,8 @@ def to_onnx(
         named "logits", and several outputs by key, or "output_0", "output_1" and so on
     frontend : front end to include. The input of the file is then a waveform (N, frontend.samples) at the sample rate
         of the front end, and the default of `activation` is "softmax"
-    classes : names of the classes, as many as the outputs. They are stored in the metadata, with the sample rate in Hz
-        and the clip length in seconds
+    classes : names of the classes, as many as the outputs. The names are stored in the metadata, with the sample rate
+        in Hz and the clip length in seconds
     activation : "softmax" or "sigmoid" to return probabilities instead of logits
 
     Raises

@@ -25,14 +25,15 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
 
     Parameters
     ----------
-    model : a module, or a function of tensors that calls `quatnet.ops`. Its arguments `train` and `rng` are used if the
-        function has them
+    model : a module, or a function of tensors that calls `quatnet.ops`. The arguments `train` and `rng` are passed if
+        the function has arguments of these names
     example : an input (N, ...), or a tuple of inputs. The graph works for every batch size N
 
     The network runs twice: in evaluation with `example`, and in training with other values and another batch size. A
     running statistic does not change. If the operations of both runs differ, the graph has the operations of the
-    evaluation. A warning and a note of the graph say so, also if Python code reads values of tensors with `item`,
-    `float`, `bool` or `numpy`, or if a part of the network runs in `no_grad`. Reading `.data` gives no warning.
+    evaluation. A warning is then raised and a note is added to the graph. The same applies if Python code reads values
+    of tensors with `item`, `float`, `bool` or `numpy`, or if a part of the network runs in `no_grad`. Reading `.data`
+    gives no warning.
 
     Raises
     ------

@@ -110,7 +110,7 @@ class TransposedConvolution(Convolution):
     """Base class of the transposed convolution layers.
 
     With the default options, the output is `stride` times as large as the input. `output_padding` is added to the size
-    of the output. It is an integer or a pair (height, width), from 0 to stride - 1.
+    of the output. `output_padding` is an integer or a pair (height, width), from 0 to stride - 1.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class TransposedConvolution(Convolution):
 
 
 class Conv1d(Convolution):
-    """Real 1d convolution layer, (N, L, C) -> (N, OL, O). See `ops.conv1d`."""
+    """Real 1d convolution layer, (N, W, C) -> (N, OW, O). See `ops.conv1d`."""
 
     op, init_weight, ndim = staticmethod(ops.conv1d), staticmethod(real_weights), 1
 

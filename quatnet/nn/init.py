@@ -1,8 +1,8 @@
 """Weight initialization.
 
 Weights are drawn on the host, so that the initial weights are the same for all backends. A quaternion weight w is drawn
-with a scale σ such that its mean square norm E|w|² is 4 σ². For n input quaternions x, the variance of a component of
-y = Σ w ⊗ x is 4 n σ² times the variance of a component of x. `glorot_scale` and `he_scale` set this factor to about 1
+with a scale s such that its mean square norm E|w|² is 4 s². For n input quaternions x, the variance of a component of
+y = Σ w ⊗ x is 4 n s² times the variance of a component of x. `glorot_scale` and `he_scale` set this factor to about 1
 and to 2.
 """
 
@@ -57,7 +57,7 @@ def quaternion_unitary(shape: tuple[int, ...], scale: float, *, rng: np.random.G
 
 
 def glorot_scale(shape: tuple[int, ...]) -> float:
-    """Return the scale σ = 1 / sqrt(2 (fan_in + fan_out)), which keeps the variance of signals and gradients.
+    """Return the scale s = 1 / sqrt(2 (fan_in + fan_out)), which keeps the variance of signals and gradients.
 
     `shape` is (4, *kernel_size, C, O). fan_in and fan_out are the numbers of quaternion channels C and O, multiplied by
     the number of kernel taps. Raises ShapeError for another shape.
@@ -68,7 +68,7 @@ def glorot_scale(shape: tuple[int, ...]) -> float:
 
 
 def he_scale(shape: tuple[int, ...]) -> float:
-    """Return the scale σ = 1 / sqrt(2 fan_in) for layers before a ReLU, which halves the mean square of its input.
+    """Return the scale s = 1 / sqrt(2 fan_in) for layers before a ReLU, which halves the mean square of its input.
 
     `shape` and fan_in are as in `glorot_scale`. Raises ShapeError for another shape.
 

@@ -14,7 +14,7 @@ _in_call = ContextVar("in_call", default=False)  # whether a module is being cal
 
 
 def restores_buffers(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the method `call` of a module such that an error changes no running statistics.
+    """Wrap the method `call` of a module, so that the running statistics do not change if the call raises an error.
 
     The outermost call restores the running statistics of all its submodules.
     """

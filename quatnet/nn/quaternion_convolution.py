@@ -40,7 +40,7 @@ def rotation_weights(
 
 
 class QuaternionConv1d(Convolution):
-    """Quaternion 1d convolution layer, (N, L, C) -> (N, OL, O). See `ops.quaternion_conv1d`."""
+    """Quaternion 1d convolution layer, (N, W, C) -> (N, OW, O). See `ops.quaternion_conv1d`."""
 
     op, init_weight, ndim = staticmethod(ops.quaternion_conv1d), staticmethod(quaternion_weights), 1
 
@@ -67,8 +67,9 @@ class QuaternionConvTranspose2d(TransposedConvolution):
 class QuaternionRotationConv2d(Convolution):
     """Convolution layer with scaled rotations, (N, H, W, C) -> (N, OH, OW, O). See `ops.quaternion_rotation_conv2d`.
 
-    The rotations are `weight` (4, KH, KW, C/4, O/4). Their real factors are `scale` (KH, KW, C/4, O/4). The layer has
-    5/4 of the parameters of `QuaternionConv2d`. The layer does not commute with right multiplication by a quaternion.
+    The rotations are `weight` (4, KH, KW, C/4, O/4). The real factors of the rotations are `scale` (KH, KW, C/4, O/4).
+    The layer has 5/4 of the parameters of `QuaternionConv2d`. The layer does not commute with right multiplication by a
+    quaternion.
     """
 
     op, init_weight = staticmethod(ops.quaternion_rotation_conv2d), staticmethod(rotation_weights)

@@ -35,19 +35,19 @@ def conv2d(x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilatio
 
 @op
 def conv1d(x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1) -> Tensor:
-    """Return the cross-correlation (N, OL, O) of `x` (N, L, C) with `w` (K, C/G, O), computed with images of height 1.
+    """Return the cross-correlation (N, OW, O) of `x` (N, W, C) with `w` (KW, C/G, O), computed with images of height 1.
 
-    OL = floor((L + 2 padding - dilation (K - 1) - 1) / stride) + 1. Raises ShapeError and ConfigError like `conv2d`.
+    OW = floor((W + 2 padding - dilation (KW - 1) - 1) / stride) + 1. Raises ShapeError and ConfigError like `conv2d`.
     """
     if x.data.ndim != 3 or w.data.ndim != 3:
-        raise ShapeError(f"expected x (N, L, C) and w (K, C / groups, O), got {x.shape} and {w.shape}")
+        raise ShapeError(f"expected x (N, W, C) and w (KW, C / groups, O), got {x.shape} and {w.shape}")
     return as_conv2d(conv2d, x, reshape(w, (1, *w.shape)), stride, padding, dilation, groups)
 
 
 def as_conv2d(
     op: Callable[..., Tensor], x: Tensor, w: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Tensor:
-    """Return the 2d convolution `op` of the signal `x` (N, L, C), an image of height 1, with a kernel of height 1."""
+    """Return the 2d convolution `op` of the signal `x` (N, W, C), an image of height 1, with a kernel of height 1."""
     image = reshape(x, (x.shape[0], 1, *x.shape[1:]))
     sizes = {"stride": single(stride), "padding": (0, single(padding)), "dilation": single(dilation)}
     y = op(image, w, **sizes, groups=groups)

@@ -1,8 +1,8 @@
 """Knowledge distillation losses, averaged over the batch.
 
-The teacher outputs are an array without gradient. Its shape is that of the student outputs, (N, classes) or
-(N, features). All losses raise ShapeError if the shapes differ. Losses with a temperature raise ConfigError unless the
-temperature is from 1e-9 to 1e9.
+The teacher outputs are an array without gradient, of the shape of the student outputs, (N, classes) or (N, features).
+All losses raise ShapeError if the shapes differ. Losses with a temperature raise ConfigError unless the temperature is
+from 1e-9 to 1e9.
 
 For a high temperature T, the KL divergence is about 1/T², much smaller than the rounding error of the logarithms of the
 probabilities in float32. Losses with a temperature are therefore computed in float64, without cancellation.
@@ -48,8 +48,8 @@ def binary_distillation_loss(logits: Tensor, teacher_logits: Array, *, temperatu
     `binary_cross_entropy_with_logits` with the targets σ(v).
     """
     z, v, temperature = _divide_by_temperature(logits, teacher_logits, temperature)
-    log_q, log_p = (_log_sigmoid(xp.stack([a, -a])) for a in (v, z))
-    return _kl_loss(logits, log_q, log_p, temperature, z.size)
+    log_teacher, log_student = (_log_sigmoid(xp.stack([a, -a])) for a in (v, z))
+    return _kl_loss(logits, log_teacher, log_student, temperature, z.size)
 
 
 @op
@@ -77,19 +77,19 @@ def _divide_by_temperature(logits: Tensor, teacher_logits: Array, temperature: f
     return logits.data.astype(np.float64) / temperature, v.astype(np.float64) / temperature, temperature
 
 
-def _kl_loss(logits: Tensor, log_q: Array, log_p: Array, temperature: float, count: int) -> Tensor:
-    """Return T² Σ KL(q || p) / count, where p belongs to `logits`, given the logarithms of q and p.
+def _kl_loss(logits: Tensor, log_teacher: Array, log_student: Array, temperature: float, count: int) -> Tensor:
+    """Return T² Σ KL(Q || P) / count for the logarithms of the probabilities Q of the teacher and P of the student.
 
-    The terms q log(q / p) are replaced by q log(q / p) + p - q, which have the same sum and are not negative. With
-    r = log(p / q), these terms are q (e^r - 1 - r).
+    The terms Q log(Q / P) are replaced by Q log(Q / P) + P - Q, which have the same sum and are not negative. With
+    r = log(P / Q), these terms are Q (e^r - 1 - r).
     """
-    q, p, dtype = xp.exp(log_q), xp.exp(log_p), logits.data.dtype
-    r = xp.where(q == 0, 1, log_p - xp.where(q == 0, 0, log_q))
+    teacher, student, dtype = xp.exp(log_teacher), xp.exp(log_student), logits.data.dtype
+    r = xp.where(teacher == 0, 1, log_student - xp.where(teacher == 0, 0, log_teacher))
     small = xp.minimum(r, 1)
-    terms = xp.where(r < 1, q * (xp.expm1(small) - small), p - q - q * r)
+    terms = xp.where(r < 1, teacher * (xp.expm1(small) - small), student - teacher - teacher * r)
 
     def backward(grad: Array) -> Sequence[Array]:
-        difference = xp.where(r < 1, q * xp.expm1(small), p - q).reshape(-1, *logits_shape)[0]
+        difference = xp.where(r < 1, teacher * xp.expm1(small), student - teacher).reshape(-1, *logits_shape)[0]
         return ((grad * (temperature / count) * difference).astype(dtype),)
 
     logits_shape = logits.shape

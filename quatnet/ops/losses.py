@@ -1,9 +1,9 @@
 """Classification losses on logits, averaged over the batch.
 
 All losses raise ShapeError unless `logits` and `targets` have the same shape (N, classes). The cross entropies also
-raise it for targets outside [0, 1], but not on a GPU, where the check would wait for the GPU. The losses are computed
-without overflow in exp and log. A logit of -inf is a probability of 0. Its term is 0 if its target is 0. The softmax of
-a logit of inf is 1, or 1 / n for n of them.
+raise ShapeError for targets outside [0, 1], but not on a GPU, because the check would synchronize the GPU. The losses
+are computed without overflow in exp and log. A logit of -inf is a probability of 0. The term of such a logit is 0 if
+the target is 0. The softmax of a logit of inf is 1, or 1 / n for n such logits.
 """
 
 from collections.abc import Sequence
@@ -44,9 +44,9 @@ def cross_entropy(logits: Tensor, targets: Array) -> Tensor:
 def binary_cross_entropy_with_logits(logits: Tensor, targets: Array) -> Tensor:
     """Return the binary cross entropy, averaged over N examples and all classes, for multi-label targets.
 
-    For a logit z, a target t and the sigmoid σ, the binary cross entropy is -t log σ(z) - (1 - t) log(1 - σ(z)). It is
-    computed as |z| w + log(1 + e^-|z|) with w = 1 - t for z > 0 and w = t otherwise. The gradient is
-    (σ(z) - t) / (N · classes).
+    For a logit z, a target t and the sigmoid σ, the binary cross entropy is -t log σ(z) - (1 - t) log(1 - σ(z)). The
+    loss is computed as |z| w + log(1 + e^-|z|) with w = 1 - t for z > 0 and w = t otherwise. The gradient is (σ(z) - t)
+    / (N · classes).
     """
     targets = _checked_targets(logits, targets)
     z = logits.data

@@ -31,7 +31,7 @@ def check_conv_shapes(x: Tensor, w: Tensor, groups: int) -> None:
 
 
 def block_weight(w: Tensor) -> Tensor:
-    """Return the real convolution kernel (KH, KW, 4C, 4O) equivalent to the quaternion one `w` (4, KH, KW, C, O)."""
+    """Return the real convolution kernel (KH, KW, 4C, 4O) equivalent to the quaternion kernel `w` (4, KH, KW, C, O)."""
 
     def backward(grad: Array) -> Sequence[Array]:
         return (left_matrix_adjoint(grad, axis=0),)

@@ -64,12 +64,12 @@ def _eight_product_algorithm(
 def quaternion_conv1d(
     x: Tensor, w: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
 ) -> Tensor:
-    """Return the quaternion cross-correlation (N, OL, 4O) of a signal `x` (N, L, 4C) with `w` (4, K, C/G, O).
+    """Return the quaternion cross-correlation (N, OW, 4O) of a signal `x` (N, W, 4C) with `w` (4, KW, C/G, O).
 
-    OL is as in `conv1d`. Raises ShapeError like `quaternion_conv2d`.
+    OW is as in `conv1d`. Raises ShapeError like `quaternion_conv2d`.
     """
     if x.data.ndim != 3 or w.data.ndim != 4:
-        raise ShapeError(f"expected x (N, L, 4C) and w (4, K, C / groups, O), got {x.shape} and {w.shape}")
+        raise ShapeError(f"expected x (N, W, 4C) and w (4, KW, C / groups, O), got {x.shape} and {w.shape}")
     kernel = reshape(w, (w.shape[0], 1, *w.shape[1:]))
     return as_conv2d(quaternion_conv2d, x, kernel, stride, padding, dilation, groups)
 

@@ -29,7 +29,7 @@ def quaternion_rotation_conv2d(
     (4, KH, KW, C/G, O), and `scale` contains s, (KH, KW, C/G, O). The op is not linear in w. The op does not
     commute with right multiplication by a quaternion. The op has these properties:
 
-    - The real part of y is the real convolution of the real part of x with s. It does not depend on w.
+    - The real part of y is the real convolution of the real part of x with s. The real part does not depend on w.
     - The imaginary parts of y depend only on the imaginary parts of x. If the sum has one term, |y| = |s| |x|.
     - Norm and sign of w have no effect, so the gradient of w is orthogonal to w.
     - For a constant quaternion p, the input p ⊗ x ⊗ p* / |p|² with the weights w gives the same result as the input x
@@ -54,8 +54,8 @@ def rotation_matrices(w: Tensor) -> Tensor:
     """Return the 4x4 matrices of x -> w ⊗ x ⊗ w*, (4, ...) -> (4, 4, ...). The first axis is the output component.
 
     The matrix is L(w) R(w*) with the matrices L of left multiplication and R of right multiplication. The gradient is
-    computed by the product rule. Since (w ⊗ x)* = x* ⊗ w*, R(w*) = K L(w) K with the matrix K of conjugation. The
-    gradient of R is therefore computed with the adjoint of L.
+    computed by the product rule. Since (w ⊗ x)* = x* ⊗ w*, R(w*) = D L(w) D with the diagonal matrix D of conjugation.
+    The gradient of R is therefore computed with the adjoint of L.
     """
     a = xp.moveaxis(w.data, 0, -1)
     left, right = left_matrix(a), right_matrix(conjugate(a))

@@ -71,15 +71,15 @@ def whitening_batch_norm(
     batch_stats: tuple[Array, Array] | None = None,
     all_reduce: AllReduce = None,
 ) -> Tensor:
-    """Return S W (q - mean) + bias, with the whitening matrix W and a trained symmetric 4x4 matrix S per channel.
+    """Return S Λ⁻¹ (q - mean) + bias, with the whitening matrix Λ⁻¹ and a trained symmetric 4x4 matrix S per channel.
 
-    W is the inverse L⁻¹ of the Cholesky factor L, covariance + eps I = L Lᵀ with the identity matrix I. The covariance
-    of z = W (q - mean) is I, except for eps. With the gradient grad_z of z, the gradient of q is
+    Λ is the Cholesky factor, covariance + eps I = Λ Λᵀ with the identity matrix I. The covariance of z = Λ⁻¹ (q - mean)
+    is I, except for eps. With the gradient grad_z of z, the gradient of q is
 
-        grad_q = Wᵀ (grad_z - mean(grad_z) - P z)
+        grad_q = Λ⁻ᵀ (grad_z - mean(grad_z) - symmetric(mean(grad_z zᵀ)) z)
 
-    where P is the symmetric matrix with the lower triangle of mean(grad_z zᵀ). Only the lower triangle is used, because
-    L is lower triangular.
+    where symmetric(...) is the symmetric matrix with the same lower triangle. Only the lower triangle is used, because
+    Λ is lower triangular.
 
     The op does not commute with right multiplication by a quaternion u. For x ⊗ u, all z of a channel are multiplied by
     an orthogonal matrix, which is not the matrix of multiplication by u. In training, except for eps, |z| does not
@@ -137,9 +137,10 @@ def whitening_batch_norm(
 
 
 def _inverse_cholesky_factor(covariance: Array, eps: float) -> Array:
-    """Return W with W C Wᵀ = 1 for C = covariance + eps · 1.
+    """Return Λ⁻¹ with Λ Λᵀ = covariance + eps I.
 
-    Where C is not positive definite, NumPy raises an error and CuPy returns wrong numbers. L Lᵀ = C is tested.
+    If this matrix is not positive definite, NumPy raises an error and CuPy returns wrong numbers. Λ Λᵀ is therefore
+    compared with the matrix.
     """
     matrix = covariance + eps * xp.eye(4)
     try:
@@ -157,7 +158,7 @@ def _inverse_cholesky_factor(covariance: Array, eps: float) -> Array:
 
 
 def _covariance_term(product: Array, w: Array) -> Array:
-    """Return wᵀ P w, where P is the symmetric matrix with the lower triangle of `product`."""
+    """Return wᵀ M w for the symmetric matrix M with the lower triangle of `product`."""
     return _transpose(w) @ (xp.tril(product) + _transpose(xp.tril(product, -1))) @ w
 
 

@@ -137,8 +137,8 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """Adam optimizer.
 
-    A step sets the parameter θ to θ - lr · m̂ / (sqrt(v̂) + eps). m̂ and v̂ are the running means m of grad and v of grad²
-    with bias correction. weight_decay · θ is added to the gradient. With `amsgrad`, v is replaced by its maximum over
+    A step sets the parameter θ to θ - lr · m̂ / (sqrt(ŝ) + eps). m̂ and ŝ are the running means m of grad and s of grad²
+    with bias correction. weight_decay · θ is added to the gradient. With `amsgrad`, s is replaced by its maximum over
     all steps.
 
     Source: D. Kingma, J. Ba, Adam, 2015, algorithm 1. S. Reddi and others, On the convergence of Adam and beyond, 2018,

@@ -13,8 +13,8 @@ class PaperCodeFrontEnd(FrontEnd):
     """Front end with the features of the paper's released code.
 
     The parameters are the parameters of `audio.FrontEnd`, with `variant` "paper_code". Two defects are reproduced. The
-    differences are computed along frequency instead of time. They are computed before the logarithm, so that negative
-    differences are lost.
+    differences are computed along frequency instead of time, and before the logarithm, so negative differences are
+    lost.
 
     >>> PaperCodeFrontEnd()(np.zeros(44100), 44100).shape
     (501, 64, 4)

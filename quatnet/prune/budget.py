@@ -64,7 +64,7 @@ def budget_from_reference(
 ) -> Budget:
     """Return a budget relative to the cost of `reference`.
 
-    `multiplications` and `parameters` are fractions of the cost. Raises ConfigError unless both are above 0.
+    `multiplications` and `parameters` are fractions of the cost. Raises ConfigError unless both fractions are above 0.
     """
     if not (multiplications > 0 and parameters > 0):
         raise ConfigError(f"expected multiplications and parameters above 0, got {multiplications} and {parameters}")

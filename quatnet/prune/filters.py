@@ -29,8 +29,8 @@ def trace_groups(
 ) -> ChannelGroups:
     """Return the channel groups of a network, with the present values of its arrays.
 
-    `example` is an example input. It is not needed for networks of `quatnet.models`, for a `GraphModule`, and if `keep`
-    is the result of `select`. Raises ConfigError if it is needed and missing, or if no filters can be removed.
+    `example` is an example input. `example` is not needed for networks of `quatnet.models`, for a `GraphModule`, and if
+    `keep` is the result of `select`. Raises ConfigError if it is needed and missing, or if no filters can be removed.
     """
     if not isinstance(keep, Mapping | None):
         raise ConfigError(f"expected the filters to keep by group, such as the result of select, got {keep!r}")
@@ -60,8 +60,8 @@ def prune_filters(model: Any, keep: Mapping[str, Any], *, example: Any = None) -
     Parameters
     ----------
     model
-        Any network. It is not modified. The result is a network of the same class for a network of `quatnet.models`,
-        and otherwise a `GraphModule`.
+        Any network. The network is not modified. The result is a network of the same class for a network of
+        `quatnet.models`, and otherwise a `GraphModule`.
     keep
         Indices of the filters to keep, by the name of the channel group. Other groups are not pruned.
     example

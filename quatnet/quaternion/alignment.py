@@ -10,6 +10,7 @@ from .functions import exp
 from .norms import norm_and_direction, unit_vector, vector_norm
 from .product import norm
 from .rotation import _cross, from_matrix, to_axis_angle
+from .trigonometry import to_radians
 
 
 def isclose(p: Array, q: Array, *, rtol: float = 1e-5, atol: float = 1e-8, axis: int = -1) -> Array:
@@ -22,18 +23,24 @@ def isclose(p: Array, q: Array, *, rtol: float = 1e-5, atol: float = 1e-8, axis:
     return norm(p - q, axis=axis) <= atol + rtol * norm(q, axis=axis)
 
 
-def from_rotation_vector(vector: Array, *, axis: int = -1) -> Array:
-    """Return e^(v/2), the unit quaternion of the rotation by |v| rad about v = `vector`, of length 3 along `axis`."""
+def from_rotation_vector(vector: Array, *, degrees: bool = False, axis: int = -1) -> Array:
+    """Return e^(v/2), the unit quaternion of the rotation by the angle |v| about v = `vector`.
+
+    `vector` has length 3 along `axis`, in rad, or in degrees if `degrees` is true.
+    """
 
     def formula(v: Array) -> Array:
         return exp(xp.stack([xp.zeros_like(v[0]), *(v / 2)]), axis=0)
 
-    return apply_chunked(formula, as_vector_array(vector, axis), axis=axis)
+    return apply_chunked(formula, to_radians(as_vector_array(vector, axis), degrees), axis=axis)
 
 
-def to_rotation_vector(q: Array, *, axis: int = -1) -> Array:
-    """Return the vector θu with length 3 along `axis`, for the axis u and the angle θ in [0, π] of `to_axis_angle`."""
-    direction, angle = to_axis_angle(q, axis=axis)
+def to_rotation_vector(q: Array, *, degrees: bool = False, axis: int = -1) -> Array:
+    """Return the vector θu with length 3 along `axis`, for the axis u and the angle θ of `to_axis_angle`.
+
+    θ is in rad, or in degrees if `degrees` is true.
+    """
+    direction, angle = to_axis_angle(q, degrees=degrees, axis=axis)
     return direction * xp.expand_dims(angle, axis)
 
 
@@ -56,9 +63,9 @@ def minimal_rotation(v: Array, w: Array, *, axis: int = -1) -> Array:
 
 
 def nearest_rotation(matrix: Array, *, axis: int = -2) -> Array:
-    """Return the quaternion, as `from_matrix`, of the rotation matrix R with the smallest Σ (R - M)² for M = `matrix`.
+    """Return the quaternion, as `from_matrix`, of the rotation matrix M with the smallest Σ (M - A)² for A = `matrix`.
 
-    With the singular value decomposition M = U S Vᵀ, R = U diag(1, 1, ±1) Vᵀ with determinant 1. The result is nan for
+    With the singular value decomposition A = U S Vᵀ, M = U diag(1, 1, ±1) Vᵀ with determinant 1. The result is nan for
     a matrix with entries that are not finite. Raises ShapeError unless the matrices are 3x3.
 
     Source: W. Kabsch, 1976.
@@ -72,14 +79,14 @@ def nearest_rotation(matrix: Array, *, axis: int = -2) -> Array:
 
 
 def align_vectors(v: Array, w: Array, weights: Array | None = None) -> Array:
-    """Return the quaternion (..., 4) of the rotation R with the smallest Σ weight_n |w_n - R v_n|² (Wahba's problem).
+    """Return the quaternion (..., 4) of the rotation matrix M with the smallest Σ weight_n |w_n - M v_n|².
 
     Parameters
     ----------
     v, w : vectors of equal shape (..., N, 3)
     weights : numbers (..., N); equal weights by default
 
-    Raises ShapeError for other shapes. Source: F. L. Markley, 1988.
+    This is Wahba's problem. Raises ShapeError for other shapes. Source: F. L. Markley, 1988.
     """
     v, w = as_vector_array(v, -1), as_vector_array(w, -1)
     scale = xp.ones(v.shape[:-1], v.dtype) if weights is None else as_array(weights)

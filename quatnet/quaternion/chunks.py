@@ -1,8 +1,8 @@
 """Application of a formula to quaternion components along any axis, with threads for large arrays.
 
-A formula is a function of arrays with the components along axis 0. It returns an array with the components along
-axis 0, or a tuple of components. For small arrays, the formula is called once. Large arrays are split along their
-longest axis into chunks that fit the cache, and the chunks are distributed over the threads.
+A formula is a function of arrays with the components along axis 0. The result of a formula is an array with the
+components along axis 0, or a tuple of components. For small arrays, the formula is called once. Large arrays are split
+along their longest axis into chunks that fit the cache, and the chunks are distributed over the threads.
 
 The chunks depend on the array sizes only, so the number of threads does not change the result. NumPy may round the
 last digit differently at the end of a chunk.

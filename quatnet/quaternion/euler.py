@@ -17,10 +17,13 @@ from .chunks import apply_chunked, as_quaternion_array, as_vector_array
 from .norms import unit_vector
 from .product import hamilton_product
 from .rotation import from_axis_angle
+from .trigonometry import from_radians, to_radians
 
 
-def from_euler(angles_rad: Array, *, convention: str, axis: int = -1) -> Array:
+def from_euler(angles: Array, *, convention: str, degrees: bool = False, axis: int = -1) -> Array:
     """Return the unit quaternion for three angles along `axis`, in the order of the letters of `convention`.
+
+    The angles are in rad, or in degrees if `degrees` is true.
 
     Raises
     ------
@@ -36,7 +39,7 @@ def from_euler(angles_rad: Array, *, convention: str, axis: int = -1) -> Array:
         first, second, third = rotations if convention.isupper() else rotations[::-1]
         return hamilton_product(hamilton_product(first, second, axis=0), third, axis=0)
 
-    return apply_chunked(formula, as_vector_array(angles_rad, axis), axis=axis)
+    return apply_chunked(formula, to_radians(as_vector_array(angles, axis), degrees), axis=axis)
 
 
 def _axis_rotation(letter: int, angle: Array) -> Array:
@@ -45,17 +48,17 @@ def _axis_rotation(letter: int, angle: Array) -> Array:
     return from_axis_angle(direction.reshape(3, *(1,) * angle.ndim), angle, axis=0)
 
 
-def to_euler(q: Array, *, convention: str, axis: int = -1) -> Array:
+def to_euler(q: Array, *, convention: str, degrees: bool = False, axis: int = -1) -> Array:
     """Return the three Euler angles of the rotation q along `axis`. The angles of 0 and nan are nan.
 
-    `from_euler` converts the angles to q / |q| or -q / |q|. The middle angle lies in [-π/2, π/2] for three different
-    letters, and in [0, π] for sequences such as "ZXZ". The outer angles lie in [-π, π]. At the ends of the range of
-    the middle angle (gimbal lock), only the sum or the difference of the outer angles is determined. One valid pair is
-    then returned.
+    The angles are in rad, or in degrees if `degrees` is true. `from_euler` converts the angles to q / |q| or -q / |q|.
+    The middle angle lies in [-π/2, π/2] for three different letters, and in [0, π] for sequences such as "ZXZ". The
+    outer angles lie in [-π, π]. At the ends of the range of the middle angle (gimbal lock), only the sum or the
+    difference of the outer angles is determined. One valid pair is then returned.
 
     Let i, j, k be the units of the three letters, and let s be the sign of k in j ⊗ i. In i(α) ⊗ j(β) ⊗ i(γ), the
     components 1 and i determine α + γ, and the components j and i ⊗ j determine α - γ. If the letters differ,
-    q ⊗ (1 + s j) is such a product about i, j, i. Its middle angle is larger by a quarter turn.
+    q ⊗ (1 + s j) is such a product about i, j, i. The middle angle of this product is larger by a quarter turn.
 
     Raises ShapeError unless `axis` has length 4, and ConfigError like `from_euler`.
 
@@ -74,7 +77,7 @@ def to_euler(q: Array, *, convention: str, axis: int = -1) -> Array:
         angles = _three_angles(q[0], q[i], c, d, side, shift)
         return angles if convention.isupper() else angles[::-1]
 
-    return apply_chunked(formula, as_quaternion_array(q, axis), axis=axis)
+    return from_radians(apply_chunked(formula, as_quaternion_array(q, axis), axis=axis), degrees)
 
 
 def _three_angles(a: Array, b: Array, c: Array, d: Array, side: int, shift: float) -> list[Array]:

@@ -5,7 +5,7 @@ functions are the principal values of the complex functions, with θ in [0, π].
 of all u. For negative real numbers, u = i is chosen, so that log(-1) = πi and sqrt(-1) = i.
 
 Rounding errors are a few units in the last place of the norm of the result. All functions raise ShapeError unless
-`axis` has length 4. They keep the dtype, and nan propagates. Overflow raises the same warning as NumPy's `exp`.
+`axis` has length 4. The dtype is kept, and nan propagates. Overflow raises the same warning as NumPy's `exp`.
 """
 
 import numpy as np

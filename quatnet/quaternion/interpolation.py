@@ -11,11 +11,13 @@ from .chunks import apply_chunked, as_quaternion_array
 from .functions import exp, log
 from .norms import ratio, unit_vector, vector_norm
 from .product import conjugate, hamilton_product
-from .trigonometry import cos_sin
+from .trigonometry import cos_sin, from_radians
 
 
-def geodesic_distance(p: Array, q: Array, *, axis: int = -1) -> Array:
-    """Return the angle in [0, π] of the rotation from p to q, in rad, without `axis`. The other axes broadcast.
+def geodesic_distance(p: Array, q: Array, *, degrees: bool = False, axis: int = -1) -> Array:
+    """Return the angle in [0, π] of the rotation from p to q, without `axis`. The other axes broadcast.
+
+    The angle is in rad, or in degrees if `degrees` is true.
 
     The angle is 4 atan2(|p - q|, |p + q|), with the sign of q that gives the smaller angle. This formula keeps all
     digits near 0 and near π. A formula with acos loses half of the digits.
@@ -24,10 +26,10 @@ def geodesic_distance(p: Array, q: Array, *, axis: int = -1) -> Array:
     """
 
     def formula(p: Array, q: Array) -> Array:
-        p, q = _nearest_unit_vectors(p, q)
-        return 2 * _angle_between(p, q)[None]
+        return 2 * _angle_between(*_nearest_unit_vectors(p, q))[None]
 
-    return apply_chunked(formula, as_quaternion_array(p, axis), as_quaternion_array(q, axis), axis=axis).squeeze(axis)
+    angle = apply_chunked(formula, as_quaternion_array(p, axis), as_quaternion_array(q, axis), axis=axis)
+    return from_radians(angle.squeeze(axis), degrees)
 
 
 def slerp(p: Array, q: Array, t: Array, *, axis: int = -1) -> Array:

@@ -13,7 +13,7 @@ from .real_matrices import left_matrix
 
 
 def matrix_product(p: Array, q: Array, *, axis: int = 0, products: int = 8) -> Array:
-    """Return the product of two quaternion matrices. Its entry (m, n) is Σ_k p[m, k] ⊗ q[k, n].
+    """Return the product of two quaternion matrices, with the entries (m, n) Σ_k p[m, k] ⊗ q[k, n].
 
     The components lie along `axis`. The last two of the other axes are the rows and columns of the matrices. The axes
     before rows and columns broadcast.
@@ -24,7 +24,7 @@ def matrix_product(p: Array, q: Array, *, axis: int = 0, products: int = 8) -> A
 
     Parameters
     ----------
-    p, q : float arrays, shapes (4, ..., M, K) and (4, ..., K, N) for `axis` 0
+    p, q : float arrays, shapes (4, ..., rows, inner) and (4, ..., inner, columns) for `axis` 0
     products : number of real matrix products, 8 or 16
 
     Raises
@@ -37,7 +37,7 @@ def matrix_product(p: Array, q: Array, *, axis: int = 0, products: int = 8) -> A
     p, q = (xp.moveaxis(as_quaternion_array(factor, axis), axis, 0) for factor in (p, q))
     if p.ndim < 3 or q.ndim < 3 or p.shape[-1] != q.shape[-2]:
         raise ShapeError(
-            f"expected matrices of shapes (..., M, K) and (..., K, N), got {p.shape[1:]} and {q.shape[1:]}"
+            f"expected matrices (..., rows, inner) and (..., inner, columns), got {p.shape[1:]} and {q.shape[1:]}"
         )
     broadcast_shape(p.shape[1:-2], q.shape[1:-2])
     if products not in (8, 16):
@@ -65,12 +65,12 @@ def _eight_products(p: Array, q: Array) -> Array:
 
 
 def _sixteen_products(p: Array, q: Array) -> Array:
-    """Return the product computed as one real matrix product of shapes (4M, 4K) and (4K, N).
+    """Return the product computed as one real matrix product of shapes (4 rows, 4 inner) and (4 inner, columns).
 
     The left factor is the block matrix L(p). The right factor is the vertical stack of the components of q.
     """
     (rows, inner), columns = p.shape[-2:], q.shape[-1]
-    blocks = xp.moveaxis(left_matrix(p, axis=0), (0, 1), (-4, -2))  # shape (..., 4, M, 4, K)
+    blocks = xp.moveaxis(left_matrix(p, axis=0), (0, 1), (-4, -2))  # shape (..., 4, rows, 4, inner)
     stacked = xp.moveaxis(q, 0, -3)
     left = blocks.reshape(*blocks.shape[:-4], 4 * rows, 4 * inner)
     product = left @ stacked.reshape(*stacked.shape[:-3], 4 * inner, columns)

@@ -14,7 +14,7 @@ from .chunks import apply_chunked, as_matrix_array, as_quaternion_array, as_vect
 from .norms import norm_and_direction, safe_scale, unit_vector
 from .product import conjugate
 from .real_matrices import left_matrix, right_matrix
-from .trigonometry import cos_sin
+from .trigonometry import cos_sin, from_radians, to_radians
 
 
 def rotate(q: Array, v: Array, *, axis: int = -1) -> Array:
@@ -51,11 +51,11 @@ def _cross(u: Array, v: Array) -> Array:
     return product
 
 
-def from_axis_angle(direction: Array, angle_rad: Array, *, axis: int = -1) -> Array:
-    """Return q = cos θ/2 + u sin θ/2 for θ = `angle_rad` and the unit vector u = `direction` / |`direction`|.
+def from_axis_angle(direction: Array, angle: Array, *, degrees: bool = False, axis: int = -1) -> Array:
+    """Return q = cos θ/2 + u sin θ/2 for θ = `angle` and the unit vector u = `direction` / |`direction`|.
 
-    `direction` has length 3 along `axis`. The result for a direction of 0 is nan. `angle_rad` broadcasts against
-    `direction` without `axis`. `angle_rad` is converted to the dtype of `direction`.
+    `direction` has length 3 along `axis`. The result for a direction of 0 is nan. `angle` is in rad, or in degrees if
+    `degrees` is true. `angle` broadcasts against `direction` without `axis`. The result has the dtype of `direction`.
     """
 
     def formula(direction: Array, angle: Array) -> tuple[Array, ...]:
@@ -64,14 +64,17 @@ def from_axis_angle(direction: Array, angle_rad: Array, *, axis: int = -1) -> Ar
         cosine, sine = cos_sin(xp.where(xp.isinf(half) | (length == 0), np.nan, half))
         return cosine, *(u * sine)
 
-    return apply_chunked(formula, as_vector_array(direction, axis), scalars=(as_array(angle_rad),), axis=axis)
+    radians = to_radians(as_array(angle), degrees)
+    return apply_chunked(formula, as_vector_array(direction, axis), scalars=(radians,), axis=axis)
 
 
-def to_axis_angle(q: Array, *, axis: int = -1) -> tuple[Array, Array]:
+def to_axis_angle(q: Array, *, degrees: bool = False, axis: int = -1) -> tuple[Array, Array]:
     """Return the axis of rotation u, with length 3 along `axis`, and the angle θ in [0, π], without `axis`.
 
-    u is a unit vector. If θ = 0, u = (1, 0, 0). For q with real part r and imaginary part v, θ = 2 atan2(|v|, |r|).
-    This formula keeps all digits near 0 and near π. A formula with acos loses half of the digits.
+    u is a unit vector. If θ = 0, u = (1, 0, 0). θ is in rad, or in degrees if `degrees` is true.
+
+    For q with real part r and imaginary part v, θ = 2 atan2(|v|, |r|). This formula keeps all digits near 0 and near π.
+    A formula with acos loses half of the digits.
     """
 
     def formula(q: Array) -> tuple[Array, ...]:
@@ -84,7 +87,7 @@ def to_axis_angle(q: Array, *, axis: int = -1) -> tuple[Array, Array]:
         return tuple(xp.where(zero, np.nan, component) for component in (x, u[1], u[2], angle))
 
     components = xp.moveaxis(apply_chunked(formula, as_quaternion_array(q, axis), axis=axis), axis, 0)
-    return xp.moveaxis(components[:3], 0, axis), components[3, ...]
+    return xp.moveaxis(components[:3], 0, axis), from_radians(components[3, ...], degrees)
 
 
 def to_matrix(q: Array, *, axis: int = -1) -> Array:

@@ -20,30 +20,29 @@ def unflip(q: Array) -> Array:
     return xp.concatenate([q[:1], q[1:] * xp.cumprod(flips, axis=0)[..., None].astype(q.dtype)])
 
 
-def angular_velocity(q: Array, times: Array) -> Array:
-    """Return the constant angular velocities (N - 1, ..., 3) that rotate q_n to q_{n+1} on the shortest way, in rad/s.
+def angular_velocity(q: Array, times: Array, *, degrees: bool = False) -> Array:
+    """Return the constant angular velocities (N - 1, ..., 3) that rotate q_n to q_{n+1} on the shortest path.
 
-    The vectors are in the fixed frame, and `times` (N,) are in s. Raises ShapeError for other shapes or for times that
-    do not increase.
+    The vectors are in the fixed frame, in rad/s, or in degrees/s if `degrees` is true. `times` (N,) are in s. Raises
+    ShapeError for other shapes or for times that do not increase.
     """
     q = _series(q)
     times = _times(times, len(q))
-    steps = to_rotation_vector(hamilton_product(q[1:], conjugate(q[:-1])))
+    steps = to_rotation_vector(hamilton_product(q[1:], conjugate(q[:-1])), degrees=degrees)
     return steps / _columns(xp.diff(times), steps.ndim)
 
 
-def integrate_angular_velocity(velocity: Array, times: Array, initial: Array) -> Array:
+def integrate_angular_velocity(velocity: Array, times: Array, initial: Array, *, degrees: bool = False) -> Array:
     """Return q (N, ..., 4) at `times` (N,), for constant angular velocities (N - 1, ..., 3) between the times.
 
     The rotation at the first time is `initial` (..., 4), and q_{n+1} = e^(ω dt / 2) ⊗ q_n. This is the inverse of
-    `angular_velocity`. The products are computed by doubling, in log2(N) steps. The errors are those of
-    `angular_velocity`.
+    `angular_velocity`, with the same units and errors. The products are computed by doubling, in log2(N) steps.
     """
     velocity, initial = as_vector_array(velocity, -1), as_quaternion_array(initial, -1)
     if initial.ndim >= velocity.ndim:
         raise ShapeError(f"expected initial (..., 4) for (N - 1, ..., 3), got {initial.shape} and {velocity.shape}")
     times = _times(times, len(velocity) + 1)
-    q = from_rotation_vector(velocity * _columns(xp.diff(times), velocity.ndim))
+    q = from_rotation_vector(velocity * _columns(xp.diff(times), velocity.ndim), degrees=degrees)
     step = 1
     while step < len(q):
         q = xp.concatenate([q[:step], hamilton_product(q[step:], q[:-step])])
@@ -53,7 +52,7 @@ def integrate_angular_velocity(velocity: Array, times: Array, initial: Array) ->
 
 
 def interpolate(q: Array, times: Array, new_times: Array, *, method: str = "slerp") -> Array:
-    """Return the rotations (M, ..., 4) at `new_times` (M,), interpolated between q (N, ..., 4) at `times` (N,).
+    """Return the rotations at `new_times`, one for each new time, interpolated between q (N, ..., 4) at `times` (N,).
 
     `method` is "slerp", or "squad" for a smooth path. Times outside of the range are extrapolated. Raises ShapeError
     for other shapes or times that do not increase, and ConfigError for another method.
@@ -61,7 +60,9 @@ def interpolate(q: Array, times: Array, new_times: Array, *, method: str = "sler
     q, new_times = unflip(q), as_array(new_times)
     times = _times(times, len(q))
     if method not in ("slerp", "squad") or new_times.ndim != 1:
-        raise ConfigError(f"expected the method slerp or squad, and new_times (M,), got {method!r}, {new_times.shape}")
+        raise ConfigError(
+            f"expected the method slerp or squad, and new_times with one axis, got {method!r}, {new_times.shape}"
+        )
     n = xp.clip(xp.searchsorted(times, new_times, side="right") - 1, 0, len(q) - 2)
     t = _columns((new_times - times[n]) / (times[n + 1] - times[n]), q.ndim - 1)
     if method == "slerp":
@@ -80,7 +81,7 @@ def _series(q: Array) -> Array:
 def _times(times: Array, count: int) -> Array:
     times = as_array(times)
     if count < 2 or times.shape != (count,) or not (xp.diff(times) > 0).all():
-        raise ShapeError(f"expected one of {max(count, 2)} increasing times for each rotation, got shape {times.shape}")
+        raise ShapeError(f"expected {max(count, 2)} increasing times, one for each rotation, got shape {times.shape}")
     return times
 
 

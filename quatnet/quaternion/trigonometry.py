@@ -1,4 +1,4 @@
-"""Joint computation of cosine and sine."""
+"""Joint computation of cosine and sine, and conversion of angles between degrees and radians."""
 
 import numpy as np
 
@@ -22,6 +22,16 @@ def cos_sin_pi(x: Array) -> tuple[Array, Array]:
     odd, negative = quarters % 2 == 1, quarters % 4 >= 2
     cosine, sine = xp.where(odd, -sine, cosine), xp.where(odd, cosine, sine)
     return xp.where(negative, -cosine, cosine), xp.where(negative, -sine, sine)
+
+
+def to_radians(angle: Array, degrees: bool) -> Array:
+    """Convert `angle` from degrees to rad if `degrees` is true. Otherwise return `angle`."""
+    return xp.radians(angle) if degrees else angle
+
+
+def from_radians(angle: Array, degrees: bool) -> Array:
+    """Convert `angle` from rad to degrees if `degrees` is true. Otherwise return `angle`."""
+    return xp.degrees(angle) if degrees else angle
 
 
 def pi(dtype: np.dtype) -> Array:

@@ -77,8 +77,9 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, dict[str, n
 def load_model(path: str | os.PathLike) -> Network | GraphModule:
     """Return the network of a checkpoint, as a `GraphModule` if the network is not of `quatnet.models`.
 
-    Its attribute `frontend_settings` contains the settings of the front end of the training clips, if they are known.
-    Raises CheckpointError if the checkpoint has neither a config nor a graph, or if the arrays do not match.
+    The attribute `frontend_settings` of the network contains the settings of the front end of the training clips, if
+    they are known. Raises CheckpointError if the checkpoint has neither a config nor a graph, or if the arrays do not
+    match.
     """
     header, groups = read(Path(path))
     if "graph" in header:
@@ -101,6 +102,6 @@ def load_model(path: str | os.PathLike) -> Network | GraphModule:
         model = build(config, rng=np.random.default_rng(0))
         model.load_state_dict(arrays)
     except (TypeError, ValueError, OverflowError) as error:
-        raise CheckpointError(f"{path} holds no usable network: {error!s:.500}") from error
+        raise CheckpointError(f"{path} contains no usable network: {error!s:.500}") from error
     model.frontend_settings = header.get("frontend")
     return model

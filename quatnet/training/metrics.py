@@ -1,9 +1,9 @@
 """Classification metrics on NumPy arrays.
 
 `accuracy` and `confusion_matrix` require one label per clip. `average_precision` and `roc_auc` also support several
-labels per clip. They rank the clips of each class by `scores` (clips, classes), which are logits or probabilities.
-`targets` (clips, classes) are 1 if the clip has the label and 0 otherwise. All metrics raise ShapeError if logits or
-scores contain NaN, or if shapes, labels or targets are invalid.
+labels per clip. These functions rank the clips of each class by `scores` (clips, classes), which are logits or
+probabilities. `targets` (clips, classes) are 1 if the clip has the label and 0 otherwise. All metrics raise ShapeError
+if logits or scores contain NaN, or if shapes, labels or targets are invalid.
 
 Source: J. F. Gemmeke and others, Audio Set, 2017, and Q. Kong and others, PANNs, 2020 (metrics for several labels).
 """

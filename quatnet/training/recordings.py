@@ -117,7 +117,7 @@ def train_classifier(
     overwrite : whether to replace a finished model, or to discard an interrupted training
     epochs : number of epochs, by default `default_epochs`
     batch_size, seed, options : arguments of `recipe.train`
-    base : model from which the network was made. Its training clips are also recorded in the metadata
+    base : model from which the network was made. The training clips of `base` are also stored in the metadata
 
     Returns
     -------

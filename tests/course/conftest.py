@@ -6,7 +6,7 @@ a few lines in place of a traceback.
 
 import pytest
 from hypothesis import Phase, settings
-from support.exercises.explain import explain, hint_lines
+from support.exercises.explain import explain_all, hint_lines
 from support.exercises.library import LIBRARY
 from support.exercises.loading import ExerciseError, chapter_of, learner_functions, load
 
@@ -68,28 +68,42 @@ def pytest_terminal_summary(terminalreporter, config):
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if MODULE in item.config.stash and call.excinfo is not None and report.failed:
-        report.longrepr = _explanation(item, call.excinfo.value)
+        text = _explanation(item, call.excinfo.value)
+        if item.config.option.tbstyle == "auto":
+            report.longrepr = text
+        else:  # --tb=short: with the traceback
+            report.sections.append(("explanation", text))
 
 
 def _explanation(item, error):
     """Return the explanation of a failure. A mistake in a function is explained once."""
     chapter, config = chapter_of(item.path), item.config
-    hints = config.getoption("hints")
+    hints, calls = config.getoption("hints"), config.stash[CALLS]
     try:
-        lines = explain(chapter, config.stash[CALLS], hints)
+        explanations = list(explain_all(chapter, calls, hints).values())
     except Exception:  # a result of an unexpected type, which cannot be compared
-        lines = None
-    if lines is None:
-        lines = _lines_of(chapter, error, hints)
-    key = lines[1] if lines[1:] and lines[1].startswith("The mistake") else lines[0].split("(")[0]
-    first = config.stash[SHOWN].setdefault(key, item.name)
-    return "\n".join(lines) if first == item.name else f"the same as in {first}"
+        explanations = []
+    explanations = explanations or [_lines_of(chapter, error, hints, calls)]
+    texts = [_once(config.stash[SHOWN], item.name, lines) for lines in explanations]
+    called = {call.name for call in calls}
+    if others := [name for name in LIBRARY[chapter] if name in item.fixturenames and name not in called]:
+        texts += [f"Not tested yet, because this test stopped before: {', '.join(others)}."] if called else []
+    return "\n".join(texts)
 
 
-def _lines_of(chapter, error, hints):
+def _once(shown, test, lines):
+    """Return the lines of an explanation, or a reference to the first test that had the same explanation."""
+    name = lines[0].split("(")[0].split(" ")[0]
+    key = name, lines[1] if lines[1:] and lines[1].startswith("The mistake") else ""
+    first = shown.setdefault(key, test)
+    return "\n".join(lines) if first == test else f"{name}: the same as in {first}"
+
+
+def _lines_of(chapter, error, hints, calls):
     """Return the explanation of an exception, for a test without a wrong result."""
     text = str(error).strip()
-    if not isinstance(error, ExerciseError):
+    if not isinstance(error, AssertionError):
         return [f"{type(error).__name__}: " + "\n".join(text.splitlines()[:8])]
-    name = next((name for name in LIBRARY[chapter] if text.startswith(name)), None)
-    return [text, *hint_lines(chapter, name, hints)] if name else [text]
+    name = next((name for name in LIBRARY[chapter] if text.startswith(name)), calls[-1].name if calls else None)
+    lines = text.splitlines()[: 1 if isinstance(error, ExerciseError) else 8]
+    return ["\n".join(lines), *hint_lines(chapter, name, hints)] if name else ["\n".join(lines)]

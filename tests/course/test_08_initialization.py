@@ -2,8 +2,8 @@
 
 The initial weights keep the variance of signals constant across layers. For n input quaternions and weights w, the
 variance of y = Σ w ⊗ x is n E|w|² times the variance of x. So E|w|² should be 1 / n. After a ReLU, which halves the
-mean square, E|w|² should be 2 / n. In polar form, w = m (cos θ + u sin θ) with |w| = m. If m / σ is chi-distributed
-with 4 degrees of freedom, E|w|² = 4σ². The real part then has the variance 2σ², and each imaginary component 2/3 σ².
+mean square, E|w|² should be 2 / n. In polar form, w = m (cos θ + u sin θ) with |w| = m. If m / s is chi-distributed
+with 4 degrees of freedom, E|w|² = 4s². The real part then has the variance 2s², and each imaginary component 2/3 s².
 
 The functions are those of quatnet, or those of your file: see docs/exercises.md.
 """
@@ -62,8 +62,8 @@ def test_norm_of_polar_weights_is_the_modulus(polar_weights, seed):
 
 
 def test_component_variances_of_polar_weights(polar_weights, rng):
-    # E m² = 4σ² and E cos²θ = E sin²θ = 1/2, so the real part has the variance 2σ². The imaginary part has the mean
-    # square 2σ², shared by three components: 2/3 σ² each.
+    # E m² = 4s² and E cos²θ = E sin²θ = 1/2, so the real part has the variance 2s². The imaginary part has the mean
+    # square 2s², shared by three components: 2/3 s² each.
     count, scale = 100_000, 0.5
     modulus, angle = scale * np.sqrt(rng.chisquare(4, count)), rng.uniform(-np.pi, np.pi, count)
     w = polar_weights(modulus, angle, rng.uniform(-1, 1, (3, count)))

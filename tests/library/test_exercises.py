@@ -159,7 +159,10 @@ def test_missing_file(tmp_path):
             "def norm(q): return q.length",
             "norm raised AttributeError: 'numpy.ndarray' object has no attribute 'length'",
         ),
-        ("def norm(q):\n    q *= q\n    return sum(q) ** 0.5", "norm changes its arguments"),
+        (
+            "def norm(q):\n    q *= q\n    return sum(q) ** 0.5",
+            "norm changes its arguments: compute new arrays, without in-place changes such as +=",
+        ),
         ("def length(q): return 1", "defines none of hamilton_product, conjugate, norm, inverse"),
     ],
 )
@@ -169,3 +172,57 @@ def test_function_that_does_not_return_a_result(tmp_path, function, message):
     with pytest.raises(ExerciseError, match=re.escape(message)) as error:
         learner_functions("01_quaternions", load(path), [])["norm"](np.array([1.0, 2, 3, 4]))
     assert "\n" not in str(error.value)
+
+
+FUNCTIONS = [(chapter, name) for chapter in CHAPTERS for name in LIBRARY[chapter]]
+
+
+@pytest.mark.parametrize(("chapter", "name"), FUNCTIONS)
+def test_forgotten_return_is_named(chapter, name):
+    _, explanation = run(chapter, {**vars(reference(chapter)), name: lambda *args: None, "__name__": __name__})
+    assert any("a `return` is missing" in line for line in explanation)
+
+
+@pytest.mark.parametrize(("chapter", "name"), FUNCTIONS)
+def test_misspelled_name_is_named(chapter, name):
+    text = f"def {name}s(*args): pass"
+    space = {"__name__": "learner"}
+    exec(text, space)
+    with pytest.raises(ExerciseError, match=f"{name}s is not a function of this exercise; did you mean {name}?"):
+        learner_functions(chapter, SimpleNamespace(**space), [])
+
+
+def test_wrong_function_of_the_same_file_is_named():
+    source = Path(reference("01_quaternions").__file__).read_text(encoding="utf-8").partition("\nMISTAKES")[0]
+    space = {"__name__": "learner"}
+    exec(source.replace("[1, -1, -1, -1]", "[1, -1, 1, 1]"), space)
+    calls = []
+    q = np.array([1.0, 2, 3, 4])
+    learner_functions("01_quaternions", SimpleNamespace(**space), calls)["inverse"](q)
+    assert "inverse calls conjugate of the same file" in explain("01_quaternions", calls)[1]
+
+
+@pytest.mark.parametrize("name", ["hamilton_product", "conjugate", "inverse"])
+def test_scalar_last_order_is_named(name):
+    def scalar_last(*args):
+        return np.roll(LIBRARY["01_quaternions"][name](*(np.roll(arg, 1) for arg in args)), -1)
+
+    calls = []
+    module = SimpleNamespace(__name__=__name__, **{name: scalar_last})
+    args = [np.array([1.0, 2, 3, 5]), np.array([2.0, -1, 4, 3])]
+    learner_functions("01_quaternions", module, calls)[name](*args[: 2 if name == "hamilton_product" else 1])
+    assert "here r comes first" in explain("01_quaternions", calls)[1]
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(5, "once for each pair"), (16, "without sharing"), (20, "compute z once")]
+)
+def test_number_of_calls_of_multiply(count, text):
+    def eight_products(p, q, multiply):
+        for _ in range(count):
+            multiply(p[0], q[0])
+        return LIBRARY["03_eight_multiplications"]["eight_products"](p, q, lambda a, b: a * b)
+
+    functions = {**vars(reference("03_eight_multiplications")), "eight_products": eight_products}
+    failure, _ = run("03_eight_multiplications", {**functions, "__name__": __name__})
+    assert re.search(f"multiply was called {count} times, expected 8: .*{text}", str(failure[1]))

@@ -6,8 +6,10 @@ and interpolation, means and random rotations. The references are SciPy and 50 d
 -q are the same rotation, so comparisons ignore the sign.
 """
 
+import inspect
 import math
 import warnings
+from inspect import Parameter
 from itertools import product
 
 import numpy as np
@@ -19,6 +21,7 @@ from support import oracles
 from support.arrays import FLOATS, assert_close, draw
 from support.strategies import quaternions, seeds, shapes
 
+from quatnet import quaternion
 from quatnet.backend import asnumpy, xp
 from quatnet.errors import ConfigError, ShapeError
 from quatnet.quaternion import (
@@ -529,6 +532,73 @@ def test_isclose():
     assert asnumpy(isclose(q, q[0])).tolist() == [True, False, False]
     assert asnumpy(isclose(q, q[0], atol=0.2)).tolist() == [True, True, False]
     assert asnumpy(isclose([np.nan, 0, 0, 0], [np.nan, 0, 0, 0])).tolist() is False
+
+
+# Degrees
+
+
+def scipy_degrees(q):
+    """Return SciPy's values in degrees for every function of the algebra that returns angles, for five rotations q."""
+    rotation, times = scipy_rotation(q), np.array([0.0, 1, 3, 4, 6])
+    vectors = rotation.as_rotvec(degrees=True)
+    steps = (rotation[1:] * rotation[:-1].inv()).as_rotvec(degrees=True)
+    return {
+        "to_rotation_vector": (to_rotation_vector(q, degrees=True), vectors),
+        "to_axis_angle": (to_axis_angle(q, degrees=True)[1], np.linalg.norm(vectors, axis=-1)),
+        "to_euler": (to_euler(q, convention="ZYX", degrees=True), rotation.as_euler("ZYX", degrees=True)),
+        "geodesic_distance": (geodesic_distance(q[:-1], q[1:], degrees=True), np.linalg.norm(steps, axis=-1)),
+        "angular_velocity": (angular_velocity(q, times, degrees=True), steps / np.diff(times)[:, None]),
+    }
+
+
+def scipy_rotations_of_degrees(v):
+    """Return quaternions and SciPy's rotations for every function of the algebra that takes angles, for v (5, 3)."""
+    times, angles = np.array([0.0, 1, 3, 4, 6]), asnumpy(v)
+    rotvecs = (np.array([0, 0, 1.0]) * angles[:, :1], angles * np.array([[1], [2], [1], [2], [1]]))
+    series = [Rotation.identity()]
+    for vector in rotvecs[1][:-1]:
+        series.append(Rotation.from_rotvec(vector, degrees=True) * series[-1])
+    return {
+        "from_rotation_vector": (from_rotation_vector(v, degrees=True), Rotation.from_rotvec(angles, degrees=True)),
+        "from_axis_angle": (
+            from_axis_angle(np.array([0, 0, 1.0]), v[:, 0], degrees=True),
+            Rotation.from_rotvec(rotvecs[0], degrees=True),
+        ),
+        "from_euler": (
+            from_euler(v, convention="xyz", degrees=True), Rotation.from_euler("xyz", angles, degrees=True)
+        ),
+        "integrate_angular_velocity": (
+            integrate_angular_velocity(v[:-1], times, np.eye(4)[0], degrees=True), Rotation.concatenate(series)
+        ),
+    }  # fmt: skip
+
+
+@given(seeds)
+def test_degrees_equal_scipy(seed):
+    for actual, expected in scipy_degrees(random_rotations(5, rng=np.random.default_rng(seed))).values():
+        assert_close(actual, expected, atol=1e-7)
+    for actual, expected in scipy_rotations_of_degrees(90 * draw(seed, 5, 3)).values():
+        assert_same_matrices(actual, expected)
+
+
+def test_degrees_are_a_keyword_of_every_function_of_angles(rng):
+    q = random_rotations(5, rng=rng)
+    tested = {*scipy_degrees(q), *scipy_rotations_of_degrees(q[:, 1:])}
+    functions = {name: getattr(quaternion, name) for name in quaternion.__all__ if callable(getattr(quaternion, name))}
+    parameters = {name: inspect.signature(f).parameters.get("degrees") for name, f in functions.items()}
+    assert {name for name, parameter in parameters.items() if parameter} == tested
+    assert {(parameters[name].kind, parameters[name].default) for name in tested} == {(Parameter.KEYWORD_ONLY, False)}
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_degrees_keep_the_dtype(rng, dtype):
+    q, times = random_rotations((5,), rng=rng, dtype=dtype), np.arange(5, dtype=dtype)
+    results = [*to_axis_angle(q, degrees=True), from_axis_angle(q[:, 1:], times, degrees=True)]
+    results += [to_euler(q, convention="XYZ", degrees=True), from_euler(q[:, 1:], convention="XYZ", degrees=True)]
+    results += [to_rotation_vector(q, degrees=True), from_rotation_vector(q[:, 1:], degrees=True)]
+    results += [geodesic_distance(q, q[::-1], degrees=True), angular_velocity(q, times, degrees=True)]
+    results += [integrate_angular_velocity(q[1:, 1:], times, q[0], degrees=True)]
+    assert {result.dtype for result in results} == {np.dtype(dtype)}
 
 
 # Rotations over time

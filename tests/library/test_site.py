@@ -34,6 +34,13 @@ def test_chapters_have_a_figure(path):
     assert all((DOCS / name).exists() for _, name in figures)
 
 
+@pytest.mark.parametrize("path", sorted(DOCS.rglob("*.md")), ids=lambda path: path.stem)
+def test_displayed_formulas_follow_an_empty_line(path):
+    """A formula $$ directly after text in a list item would be printed with its dollar signs."""
+    text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    assert not re.search(r"^ +\$\$", text, re.MULTILINE)
+
+
 @pytest.mark.parametrize("word", ["autograd", "backpropagation", "overfitting", "deploy", "gpu"])
 def test_search_words_occur_in_a_page(word):
     assert any(re.search(rf"\b{word}", path.read_text(encoding="utf-8").lower()) for path in DOCS.glob("*.md"))

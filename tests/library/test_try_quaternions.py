@@ -67,7 +67,7 @@ def test_page_in_a_browser(tmp_path):
     """A page with the script alone, opened as a file, shows the product of the quaternions in its address."""
     page = tmp_path / "page.html"
     page.write_text(
-        f'<meta charset="utf-8"><div id="try-quaternions"></div><script>{SCRIPT.read_text("utf-8")}</script>'
+        f'<meta charset="utf-8"><div id="quaternion-page"></div><script>{SCRIPT.read_text("utf-8")}</script>'
     )
     address = f"{page.as_uri()}#p=1,2,3,4&q=5,6,7,-8"
     command = [CHROMIUM, *OFFLINE, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", address]

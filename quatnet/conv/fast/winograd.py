@@ -3,9 +3,9 @@
     y = Aᵀ[(G w) · (Bᵀ d)]        d: 6 inputs    w: 3 taps    y: 4 outputs, y[r] = Σ_i w[i] d[r + i]
 
 The algorithm is the transpose of a polynomial multiplication that evaluates both factors at the points 0, ±a, ±b, ∞.
-The points a = 3/4 and b = 3/2 are exact binary numbers. Their rounding error is half of the error with the usual points
-1 and 2. The algorithm is applied along the vertical axis of an image. `transforms` combines Bᵀ, G and Aᵀ with the
-matrices of the eight products.
+The points a = 3/4 and b = 3/2 are exact binary numbers. With these points, the rounding error is half of the error with
+the usual points 1 and 2. The algorithm is applied along the vertical axis of an image. `transforms` combines Bᵀ, G and
+Aᵀ with the matrices of the eight products.
 
 Source: S. Winograd, Arithmetic complexity of computations, 1980; A. Lavin and S. Gray, 2016; for the choice of
 points B. Barabasz and others, Error analysis and improving the accuracy of Winograd convolution, 2020.

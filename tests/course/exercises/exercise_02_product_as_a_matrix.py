@@ -5,11 +5,12 @@ For a fixed quaternion p, the product p ⊗ q is linear in q. A linear map of fo
     p ⊗ q = L(p) q = R(q) p
 
 Column 0 of L(p) is p ⊗ 1, column 1 is p ⊗ i, column 2 is p ⊗ j and column 3 is p ⊗ k. Column 0 of R(q) is 1 ⊗ q,
-column 1 is i ⊗ q, and so on. The rows are the components r, i, j, k of the result.
+column 1 is i ⊗ q, and so on. The rows are the components r, i, j, k of the
+result. np.stack(products, axis=1) joins columns.
 
     python -m pytest tests/course/test_02_product_as_a_matrix.py --implementation my_matrices.py
 
-The chapter is docs/02-product-as-a-matrix.md.
+Chapter 2: docs/02-product-as-a-matrix.md.
 """
 
 import numpy as np

@@ -13,7 +13,7 @@ and z = ¼ H [(H p) · (H q)], where · is the product of equal entries, the com
 
     python -m pytest tests/course/test_03_eight_multiplications.py --implementation my_eight_products.py
 
-The chapter is docs/03-eight-multiplications.md.
+Chapter 3: docs/03-eight-multiplications.md.
 """
 
 import numpy as np

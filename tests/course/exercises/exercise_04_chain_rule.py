@@ -6,7 +6,7 @@ respect to a and b, each in the shape of its array.
 
     python -m pytest tests/course/test_04_chain_rule.py --implementation my_tape.py
 
-The chapter is docs/04-the-chain-rule.md.
+Chapter 4: docs/04-the-chain-rule.md.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ def divide_backward(grad, a, b):
 
 
 def matmul_backward(grad, a, b):
-    """Return the gradients (grad_a, grad_b) of the matrix product y = a @ b of matrices (M, K) and (K, N)."""
+    """Return the gradients (grad_a, grad_b) of y = a @ b, for matrices (rows, inner) and (inner, columns)."""
     raise NotImplementedError
 
 

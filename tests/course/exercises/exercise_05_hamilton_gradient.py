@@ -8,18 +8,18 @@ are Hamilton products too:
 
     python -m pytest tests/course/test_05_hamilton_gradient.py --implementation my_gradients.py
 
-The chapter is docs/05-hamilton-gradient.md.
+Chapter 5: docs/05-hamilton-gradient.md.
 """
 
 import numpy as np
 
-from quatnet.quaternion import conjugate, hamilton_product  # for arrays (..., 4); other axes broadcast
+from quatnet.quaternion import conjugate, hamilton_product  # not those of exercise 1: these broadcast arrays (..., 4)
 
 
 def left_factor_gradient(grad, q):
     """Return the gradient of p for y = p ⊗ q, an array of four numbers.
 
-    `grad` is the upstream gradient g of y, and `q` is the right factor. Both are arrays of four numbers.
+    `grad` is the upstream gradient g of y, and `q` is the right factor. Both arguments are arrays of four numbers.
     """
     raise NotImplementedError
 
@@ -32,7 +32,7 @@ def right_factor_gradient(grad, p):
 def hamilton_product_backward(grad, p, q):
     """Return the gradients (grad_p, grad_q) for arrays of quaternions `p` and `q` (..., 4) that broadcast.
 
-    Each gradient has the shape of its factor: sum over the axes that were broadcast, as in exercise 4. `grad` has the
-    shape of hamilton_product(p, q).
+    Each gradient has the shape of its factor: sum over the axes that were broadcast (unbroadcast of chapter 4). `grad`
+    has the shape of hamilton_product(p, q).
     """
     raise NotImplementedError

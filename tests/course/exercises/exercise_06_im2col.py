@@ -7,7 +7,7 @@ matrix (KH*KW*C, O). As in PyTorch, the kernel is not flipped. `stride` and `pad
 
     python -m pytest tests/course/test_06_im2col.py --implementation my_convolution.py
 
-The chapter is docs/06-im2col.md.
+Chapter 6: docs/06-im2col.md.
 """
 
 import numpy as np

@@ -6,7 +6,7 @@ multiplies from the left, y = Σ w ⊗ x, summed over the input channels (and th
 
     python -m pytest tests/course/test_07_quaternion_convolution.py --implementation my_layer.py
 
-The chapter is docs/07-quaternion-convolution.md.
+Chapter 7: docs/07-quaternion-convolution.md.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ def quaternion_linear(x, w):
 
 
 def block_weight(w):
-    """Return the real kernel (KH, KW, 4C, 4O) that does the same as the quaternion kernel `w` (4, KH, KW, C, O).
+    """Return the real kernel (KH, KW, 4C, 4O) with the same outputs as the quaternion kernel `w` (4, KH, KW, C, O).
 
     The 4x4 matrix L(w) maps the components of x to those of y. The entry in row a (component of y) and column b
     (component of x) becomes the weights from the input channels of block b to the output channels of block a.

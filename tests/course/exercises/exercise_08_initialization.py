@@ -1,11 +1,11 @@
 """Exercise 8: initial weights of quaternion layers.
 
-The weights are random. Their scale keeps the variance of activations and gradients constant from layer to layer. A
-weight is drawn in polar form, w = m (cos θ + u sin θ), with a modulus m, an angle θ and an imaginary unit u.
+The weights are random. The scale of the weights keeps the variance of activations and gradients constant from layer to
+layer. A weight is drawn in polar form, w = m (cos θ + u sin θ), with a modulus m, an angle θ and an imaginary unit u.
 
     python -m pytest tests/course/test_08_initialization.py --implementation my_initialization.py
 
-The chapter is docs/08-initialization.md.
+Chapter 8: docs/08-initialization.md.
 """
 
 import numpy as np
@@ -21,12 +21,12 @@ def fans(shape):
 
 
 def glorot_scale(shape):
-    """Return σ = 1 / sqrt(2 (fan_in + fan_out)), a number."""
+    """Return s = 1 / sqrt(2 (fan_in + fan_out)), a number."""
     raise NotImplementedError
 
 
 def he_scale(shape):
-    """Return σ = 1 / sqrt(2 fan_in), a number. It is used for a layer after a ReLU."""
+    """Return s = 1 / sqrt(2 fan_in), a number. This scale is used for a layer after a ReLU."""
     raise NotImplementedError
 
 

@@ -5,7 +5,7 @@ their probabilities at the temperature T.
 
     python -m pytest tests/course/test_09_distillation.py --implementation my_distillation.py
 
-The chapter is docs/09-distillation.md.
+Chapter 9: docs/09-distillation.md.
 """
 
 import numpy as np
@@ -21,9 +21,9 @@ def softmax(logits, temperature):
 
 
 def kl_divergence(teacher, student):
-    """Return the mean over the clips of KL(teacher || student) = Σ_c t_c log(t_c / s_c), a number.
+    """Return the mean over the clips of KL(teacher || student) = Σ_c Q_c log(Q_c / P_c), a number.
 
-    `teacher` t and `student` s are probabilities (N, classes) above 0.
+    `teacher` Q and `student` P are probabilities (N, classes) above 0.
     """
     raise NotImplementedError
 

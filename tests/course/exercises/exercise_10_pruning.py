@@ -6,7 +6,7 @@ blocks r|i|j|k.
 
     python -m pytest tests/course/test_10_pruning.py --implementation my_pruning.py
 
-The chapter is docs/10-pruning.md.
+Chapter 10: docs/10-pruning.md.
 """
 
 import numpy as np
@@ -37,6 +37,6 @@ def remove_filters(weight, norm, next_weight, keep):
     """Return (weight, norm, next_weight) of the smaller network, which contains the filters `keep` only.
 
     `weight` (4, KH, KW, C, O) is the pruned layer, `norm` (4O,) is an array with one entry for each real channel, as in
-    a batch norm, and `next_weight` (4, KH, KW, O, P) is the next layer, whose inputs are the O outputs.
+    a batch norm, and `next_weight` (4, KH, KW, O, ...) is the next layer, whose inputs are the O outputs.
     """
     raise NotImplementedError

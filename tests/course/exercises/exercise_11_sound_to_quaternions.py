@@ -1,12 +1,12 @@
 """Exercise 11: from a power spectrogram to quaternions.
 
 The mel scale is linear up to 1000 Hz, with 3 mel per 200 Hz, and logarithmic above, with 27 mel per factor of 6.4
-(Slaney's scale). The log-mel spectrogram has one number for each frame and mel bin. Its deltas, the changes over time,
-give the other three components of a quaternion.
+(Slaney's scale). The log-mel spectrogram has one number for each frame and mel bin. The deltas of the spectrogram, its
+changes over time, are the other three components of a quaternion.
 
     python -m pytest tests/course/test_11_sound_to_quaternions.py --implementation my_features.py
 
-The chapter is docs/11-sound-to-quaternions.md.
+Chapter 11: docs/11-sound-to-quaternions.md.
 """
 
 import numpy as np
@@ -20,8 +20,8 @@ def hz_to_mel(hz):
 def mel_filters(bins_hz, edges_hz):
     """Return triangular filters (bins, mels) with area 1, for mels + 2 increasing edges.
 
-    Filter m rises from 0 at edge m to edge m + 1 and falls to 0 at edge m + 2. Its peak is 2 / (edge m+2 - edge m).
-    `bins_hz` (bins,) are the frequencies at which the filters are evaluated.
+    Filter m rises from 0 at edge m to edge m + 1 and falls to 0 at edge m + 2. The peak of the filter is 2 / (edge m+2
+    - edge m). `bins_hz` (bins,) are the frequencies at which the filters are evaluated.
     """
     raise NotImplementedError
 

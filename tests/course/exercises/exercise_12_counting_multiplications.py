@@ -6,7 +6,7 @@ outputs are real channels too, four for each quaternion.
 
     python -m pytest tests/course/test_12_counting_multiplications.py --implementation my_counts.py
 
-The chapter is docs/12-counting-multiplications.md.
+Chapter 12: docs/12-counting-multiplications.md.
 """
 
 

@@ -5,7 +5,7 @@ velocity, the running means) is an argument and a result here. Return new arrays
 
     python -m pytest tests/course/test_13_training_loop.py --implementation my_training.py
 
-The chapter is docs/13-training-loop.md.
+Chapter 13: docs/13-training-loop.md.
 """
 
 import numpy as np
@@ -19,9 +19,9 @@ def sgd_step(parameter, grad, velocity, lr, momentum):
 def adamw_step(parameter, grad, mean, mean_square, step, lr, beta1, beta2, eps, weight_decay):
     """Return (parameter, mean, mean_square) after step number `step` = 1, 2, ... of AdamW.
 
-    The running means are mean = β₁ mean + (1 - β₁) grad and mean_square = β₂ mean_square + (1 - β₂) grad². They start
-    at 0, so they are too small in the first steps. The corrected means are mean / (1 - β₁^step) and
-    mean_square / (1 - β₂^step). The step is
+    The running means are mean = β₁ mean + (1 - β₁) grad and mean_square = β₂ mean_square + (1 - β₂) grad². The means
+    start at 0, so they are too small in the first steps. The corrected means are mean / (1 - β₁^step) and mean_square /
+    (1 - β₂^step). The step is
 
         parameter - lr (corrected mean / (sqrt(corrected mean_square) + eps) + weight_decay · parameter)
     """
@@ -44,7 +44,7 @@ def cosine_lr(step, total_steps, max_lr):
 def train(x, targets, weight, lr, steps):
     """Return the weight after `steps` steps of gradient descent on the mean squared error of x @ weight.
 
-    The loss is the mean of (x @ weight - targets)² over the N entries of `targets` (N,). Its gradient is
+    The loss is the mean of (x @ weight - targets)² over the N entries of `targets` (N,). The gradient of the loss is
     2/N xᵀ (x @ weight - targets). `x` is (N, C) and `weight` is (C,).
     """
     raise NotImplementedError

@@ -4,7 +4,7 @@ Activations x (N, 4C) have the C quaternion channels in blocks r|i|j|k: x.reshap
 
     python -m pytest tests/course/test_14_quaternion_normalization.py --implementation my_normalization.py
 
-The chapter is docs/14-quaternion-normalization.md.
+Chapter 14: docs/14-quaternion-normalization.md.
 """
 
 import numpy as np
@@ -34,9 +34,9 @@ def covariance(q):
 
 
 def whitening_matrix(matrix, eps):
-    """Return W = L⁻¹ (4, 4), where L is the lower triangular Cholesky factor, L Lᵀ = matrix + eps · 1.
+    """Return Λ⁻¹ (4, 4), where Λ is the lower triangular Cholesky factor, Λ Λᵀ = matrix + eps · I.
 
-    If `matrix` is the covariance of q, the covariance of W q is the unit matrix (except for eps).
+    If `matrix` is the covariance of q, the covariance of Λ⁻¹ q is the identity matrix I (except for eps).
     """
     raise NotImplementedError
 

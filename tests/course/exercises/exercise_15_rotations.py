@@ -5,7 +5,7 @@ angle θ about u: the imaginary part of q ⊗ v ⊗ q*. Quaternions are arrays o
 
     python -m pytest tests/course/test_15_rotations.py --implementation my_rotations.py
 
-The chapter is docs/15-rotations.md.
+Chapter 15: docs/15-rotations.md.
 """
 
 import numpy as np

@@ -6,7 +6,7 @@ output. Functions on this list count, clean and simplify any network, without th
 
     python -m pytest tests/course/test_16_network_as_data.py --implementation my_graph.py
 
-The chapter is docs/16-network-as-data.md.
+Chapter 16: docs/16-network-as-data.md.
 """
 
 import numpy as np
@@ -43,9 +43,9 @@ def count_parameters(nodes, arrays):
 
 
 def fold_batch_norm(weight, bias, gamma, beta, mean, variance, eps):
-    """Return (weight, bias) of one linear layer that does the same as a linear layer and the batch norm after it.
+    """Return (weight, bias) of one linear layer with the outputs of a linear layer and the batch norm after this layer.
 
     The layer is y = x @ weight + bias, with `weight` (C, O) and `bias` (O,). The batch norm in evaluation is
-    gamma (y - mean) / sqrt(variance + eps) + beta. Its arrays are (O,).
+    gamma (y - mean) / sqrt(variance + eps) + beta. The arrays of the batch norm are (O,).
     """
     raise NotImplementedError

@@ -4,7 +4,7 @@ import copy
 import importlib
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 
 from .formatting import format_value
 from .library import LIBRARY
-from .loading import Call, equal, like
+from .loading import Call, equal, like, structure
 
 MAX_CALLS = 40  # number of calls of the wrong function that a mistake must reproduce
 
@@ -56,14 +56,99 @@ def explain(chapter: str, calls: list[Call], hints: int = 0) -> list[str] | None
 
     The lines are the call, the mistake, and the hints.
     """
-    wrong = next((call for call in calls if not _is_right(chapter, call)), None)
-    if wrong is None:
-        return None
+    return next(iter(explain_all(chapter, calls, hints).values()), None)
+
+
+def explain_all(chapter: str, calls: list[Call], hints: int = 0) -> dict[str, list[str]]:
+    """Return the explanation of the first wrong call of each function that has one."""
+    wrong: dict[str, Call] = {}
+    for call in calls:
+        if call.name not in wrong and not _is_right(chapter, call):
+            wrong[call.name] = call
+    return {name: _explain_call(chapter, call, calls, hints) for name, call in wrong.items()}
+
+
+def _explain_call(chapter: str, wrong: Call, calls: list[Call], hints: int) -> list[str]:
     same = [call for call in calls if call.name == wrong.name and call is not wrong][:MAX_CALLS]
-    lines = [describe(chapter, wrong)]
-    found = next(_matching(chapter, [wrong, *same, *_probes(chapter, wrong)]), None) or _diagnosis(chapter, wrong)
-    lines.append(f"The mistake: {found}." if found else difference(chapter, wrong))
-    return [*lines, *hint_lines(chapter, wrong.name, hints)]
+    probes = list(_probes(chapter, wrong))
+    found = _general(chapter, wrong) or next(_matching(chapter, [wrong, *same, *probes]), None)
+    found = found or _order(chapter, [wrong, *same, *probes]) or _diagnosis(chapter, wrong)
+    shown = _simple_call(chapter, wrong)
+    cause = f"The mistake: {found}." if found else difference(chapter, shown)
+    return [describe(chapter, shown), cause, *hint_lines(chapter, wrong.name, hints)]
+
+
+def _general(chapter: str, wrong: Call) -> str | None:
+    """Return the explanation of a missing result, or of a wrong function of the same file that the function calls."""
+    if wrong.result is None:
+        return "the function returns None; a `return` is missing"
+    if helpers := _wrong_helpers(chapter, wrong):
+        return f"{wrong.name} calls {' and '.join(helpers)} of the same file, with wrong results: correct this first"
+    return None
+
+
+def _wrong_helpers(chapter: str, wrong: Call) -> list[str]:
+    """Return the functions of the exercise without which, replaced by those of quatnet, the call is right."""
+    space = getattr(wrong.function, "__globals__", {})
+    own = {name: space[name] for name in LIBRARY[chapter] if name != wrong.name and callable(space.get(name))}
+
+    def is_right(names: Iterable[str]) -> bool:
+        space.update({name: LIBRARY[chapter][name] for name in names})
+        result = _result(wrong.function, wrong)
+        space.update(own)
+        return equal(like(result, right), right)
+
+    right = _right_result(chapter, wrong)
+    if not own or not is_right(own):
+        return []
+    return [name for name in own if not is_right(own.keys() - {name})] or list(own)
+
+
+def _order(chapter: str, calls: list[Call]) -> str | None:
+    """Return the explanation of the order i, j, k, r of the components in the arguments, the results or both."""
+    if not getattr(reference(chapter), "QUATERNIONS", False):
+        return None
+    for before, after in [(1, -1), (1, 0), (0, -1)]:
+        if all(_is_rolled(chapter, call, before, after) for call in calls):
+            return "the components seem to be in the order i, j, k, r; expected r, i, j, k: here r comes first"
+    return None
+
+
+def _is_rolled(chapter: str, call: Call, before: int, after: int) -> bool:
+    args = tuple(_rolled(arg, before) for arg in call.args)
+    right = _result(LIBRARY[chapter][call.name], Call(call.function, call.name, args, None))
+    return not isinstance(right, Exception) and equal(call.result, _rolled(right, after))
+
+
+def _rolled(value: Any, shift: int) -> Any:
+    """Return an array with all axes of length 4 rolled by `shift`, and any other value as it is."""
+    axes = [axis for axis, length in enumerate(np.shape(value)) if length == 4] if isinstance(value, np.ndarray) else []
+    return np.roll(value, [shift] * len(axes), axes) if axes else value
+
+
+def _simple_call(chapter: str, wrong: Call) -> Call:
+    """Return a wrong call of the same function with small integers, or `wrong` if there is none with its structure."""
+    if not getattr(reference(chapter), "ANY_NUMBERS", False) or all(map(_is_simple, wrong.args)):
+        return wrong
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        call = Call(wrong.function, wrong.name, tuple(_small_integers(arg, rng) for arg in wrong.args), None)
+        right = _result(LIBRARY[chapter][call.name], call)
+        call.result = like(_result(wrong.function, call), right)
+        is_comparable = not isinstance(right, Exception) and structure(call.result) == structure(wrong.result)
+        if is_comparable and not isinstance(call.result, Exception) and not equal(call.result, right):
+            return call
+    return wrong
+
+
+def _is_simple(arg: Any) -> bool:
+    is_float = isinstance(arg, np.ndarray) and arg.dtype.kind == "f"
+    return not is_float or bool(np.all((np.abs(arg) < 100) & (arg == np.round(arg))))
+
+
+def _small_integers(arg: Any, rng: np.random.Generator) -> Any:
+    is_float = isinstance(arg, np.ndarray) and arg.dtype.kind == "f"
+    return rng.integers(1, 10, arg.shape).astype(float) if is_float else arg
 
 
 def _diagnosis(chapter: str, wrong: Call) -> str | None:
@@ -82,7 +167,10 @@ def difference(chapter: str, call: Call) -> str:
     if getattr(reference(chapter), "QUATERNIONS", False) and arrays and right.shape == call.result.shape == (4,):
         wrong = [unit for unit, a, b in zip("rijk", call.result, right, strict=True) if not equal(a, b)]
         return f"Wrong components: {', '.join(wrong)}. No typical mistake gives this result."
-    return _difference(call.result, right)
+    module = reference(chapter)
+    text = _difference(call.result, right, getattr(module, "RESULTS", {}).get(call.name, ()))
+    note = getattr(module, "SHAPES", {}).get(call.name)
+    return f"{text} {note}" if note and "has the shape" in text else text
 
 
 def _probes(chapter: str, wrong: Call) -> Iterator[Call]:
@@ -148,17 +236,19 @@ def describe(chapter: str, call: Call) -> str:
     names = [format_value(arg, quaternions) for arg in call.args]
     if isinstance(call.result, Exception):
         return str(call.result)
-    got, right = (format_value(value, quaternions) for value in (call.result, _right_result(chapter, call)))
+    zeros = any(callable(arg) or getattr(arg, "shape", (4,)) != (4,) for arg in call.args)
+    got, right = (format_value(value, quaternions, zeros) for value in (call.result, _right_result(chapter, call)))
     return f"{call.name}({', '.join(names)}) is {got}, expected {right}."
 
 
-def _difference(got: Any, right: Any) -> str:
-    """Return a sentence about the first entry that differs."""
+def _difference(got: Any, right: Any, names: tuple[str, ...] = ()) -> str:
+    """Return a sentence about the first entry that differs. `names` are those of several results."""
     if isinstance(got, Exception):
         return f"Expected {format_value(right)}."
     if isinstance(right, tuple) and isinstance(got, tuple) and len(got) == len(right):
         n = next(n for n, pair in enumerate(zip(got, right, strict=True)) if not equal(*pair))
-        return f"In result {n + 1} of {len(right)}: " + _difference(got[n], right[n])
+        name = names[n] if names else f"result {n + 1} of {len(right)}"
+        return f"In {name}: " + _difference(got[n], right[n])
     try:
         got, right = np.asarray(got, dtype=float), np.asarray(right, dtype=float)
     except (TypeError, ValueError):

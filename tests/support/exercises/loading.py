@@ -1,12 +1,13 @@
 """The functions that a course test runs against: those of quatnet, or those of the learner's file."""
 
 import copy
+import difflib
 import importlib.util
 import inspect
 import re
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from .library import LIBRARY
+from .library import LIBRARY, ROOT
 
 COURSE = Path(__file__).resolve().parents[2] / "course"
+IN_PLACE = "in-place changes such as +=, q[n] = ..., q[1:] *= -1 or out="
 
 
 class ExerciseError(AssertionError):
@@ -56,6 +58,8 @@ def load(path: str | Path) -> ModuleType:
     if spec is None:
         raise ExerciseError(f"--implementation: expected a Python file, got {path}")
     module = importlib.util.module_from_spec(spec)
+    if str(path.resolve().parent) not in sys.path:  # for imports of other files of the learner
+        sys.path.append(str(path.resolve().parent))
     try:
         sys.modules[spec.name] = module
         spec.loader.exec_module(module)
@@ -67,9 +71,19 @@ def load(path: str | Path) -> ModuleType:
 
 
 def describe_error(error: Exception, path: str | Path) -> str:
-    """Return the type, the message and the line of an exception in the learner's file."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return f"{type(error).__name__}: {error}" + (f" ({Path(path).name}, line {lines[-1]})" if lines else "")
+    """Return the type, the message and the lines of an exception in the learner's file and its imports."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_of_learner(frame.filename, path)]
+    own = [frame for frame in frames if frame.filename == str(path)][-1:]
+    places = [*own, *(frame for frame in frames[-1:] if own and frame not in own)]
+    text = ", called from ".join(f"{Path(frame.filename).name}, line {frame.lineno}" for frame in reversed(places))
+    return f"{type(error).__name__}: {error}" + (f" ({text})" if text else "")
+
+
+def _is_of_learner(file: str, path: str | Path) -> bool:
+    """Return whether `file` is the learner's file at `path`, or is neither installed nor part of quatnet."""
+    installed = "site-packages" in file or file.startswith((sys.base_prefix, sys.prefix, "<"))
+    part = any(folder in Path(file).parents for folder in (ROOT / "quatnet", ROOT / "tests"))
+    return file == str(path) or not (installed or part)
 
 
 def learner_functions(chapter: str, module: Any, calls: list[Call]) -> dict[str, Callable]:
@@ -81,10 +95,19 @@ def learner_functions(chapter: str, module: Any, calls: list[Call]) -> dict[str,
     library = LIBRARY[chapter]
     own = {name: getattr(module, name) for name in library if callable(getattr(module, name, None))}
     own = {name: function for name, function in own.items() if getattr(function, "__module__", "") == module.__name__}
+    _check_names(module, library.keys() - own.keys())
     if not own:
         path = getattr(module, "__file__", module.__name__)
         raise ExerciseError(f"{path} defines none of {', '.join(library)}; copy {exercise_file(chapter).name}")
     return library | {name: _recorded(name, function, library[name], calls) for name, function in own.items()}
+
+
+def _check_names(module: Any, missing: Iterable[str]) -> None:
+    """Raise ExerciseError if a function of `module` has almost the name of a function that `module` does not define."""
+    for name, function in vars(module).items():
+        is_own = inspect.isfunction(function) and function.__module__ == module.__name__
+        if is_own and name not in missing and (similar := difflib.get_close_matches(name, missing, 1, 0.85)):
+            raise ExerciseError(f"{name} is not a function of this exercise; did you mean {similar[0]}?")
 
 
 def _recorded(name: str, function: Callable, expected: Callable, calls: list[Call]) -> Callable:
@@ -103,9 +126,9 @@ def _recorded(name: str, function: Callable, expected: Callable, calls: list[Cal
             failure = ExerciseError(message)
             failure.original = repr(error)
             calls.append(Call(function, name, before, failure))
-            raise failure from None
+            raise failure from error
         if not equal(before, args, exact=True):
-            raise ExerciseError(f"{name} changes its arguments: compute new arrays, without += or out=")
+            raise ExerciseError(f"{name} changes its arguments: compute new arrays, without {IN_PLACE}")
         right = expected(*copy.deepcopy(before))
         result = like(result, right)
         calls.append(Call(function, name, before, copy.deepcopy(result)))

@@ -8,6 +8,7 @@ import numpy as np
 from support.exercises.formatting import format_quaternion
 
 QUATERNIONS = True
+ANY_NUMBERS = True  # examples of wrong calls have small integers
 
 
 def hamilton_product(p, q):
@@ -84,7 +85,8 @@ DIAGNOSES = {"hamilton_product": _wrong_unit_products}
 
 HINTS = {
     "hamilton_product": [
-        "there are four terms for each component. The terms of r are pr qr, pi qi, pj qj and pk qk",
+        "each component has four terms. Compare the terms of the wrong components of the message with the table: the term "
+        "p_a q_b has the sign of the product of the units a and b",
         "the terms of i are pr qi, pi qr, pj qk (since jk = i) and pk qj (since kj = -i)",
         "r = pr qr - pi qi - pj qj - pk qk; i = pr qi + pi qr + pj qk - pk qj; for j and k, exchange the letters "
         "in the cycle i → j → k → i",

@@ -54,6 +54,9 @@ MISTAKES = [
     ("the entries are visited from the first to the last; the upstream gradient of an entry is complete only in the reversed order", "reversed(range(len(tape)))", "range(len(tape))"),
 ]  # fmt: skip
 
+RESULTS = {name: ("grad_a", "grad_b") for name in ("multiply_backward", "divide_backward", "matmul_backward")}
+SHAPES = dict.fromkeys(RESULTS, "Sum over the axes that were broadcast, with keepdims=True for axes of length 1.")
+
 HINTS = {
     "unbroadcast": [
         "first sum over the axes in front that `shape` does not have: there are grad.ndim - len(shape) of them",
@@ -62,7 +65,7 @@ HINTS = {
     "multiply_backward": ["the derivative of ab with respect to a is b", "unbroadcast(grad * b, a.shape)"],
     "divide_backward": ["the derivatives of a/b are 1/b and -a/b²; call unbroadcast for both"],
     "matmul_backward": [
-        "the shapes leave one choice: grad is (M, N), b is (K, N), and grad_a must be (M, K)",
+        "the shapes leave one choice: grad is (rows, columns), b is (inner, columns), and grad_a must be (rows, inner)",
         "grad @ b.T and a.T @ grad",
     ],
     "backpropagate": [

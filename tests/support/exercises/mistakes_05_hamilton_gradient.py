@@ -5,6 +5,7 @@ import numpy as np
 from quatnet.quaternion import conjugate, hamilton_product
 
 QUATERNIONS = True
+ANY_NUMBERS = True  # examples of wrong calls have small integers
 
 
 def left_factor_gradient(grad, q):
@@ -46,21 +47,29 @@ MISTAKES = [
     ("the two gradients are exchanged; expected (grad_p, grad_q)", "unbroadcast(grad_p, p.shape), unbroadcast(grad_q, q.shape)", "unbroadcast(grad_q, q.shape), unbroadcast(grad_p, p.shape)"),
 ]  # fmt: skip
 
+RESULTS = {"hamilton_product_backward": ("grad_p", "grad_q")}
+SHAPES = {
+    "hamilton_product_backward": "Sum over the axes that were broadcast, with keepdims=True for axes of length 1."
+}
+
 PROBES = {
     "hamilton_product_backward": [(np.arange(8.0).reshape(2, 4) % 3, np.arange(8.0).reshape(2, 4), np.arange(4.0))]
 }
 
 HINTS = {
     "left_factor_gradient": [
+        "compare three things with g ⊗ q*: the order of the factors, the conjugate of q, and g without conjugate",
         "p is the left factor, so it is multiplied by R(q); the gradient is R(q)ᵀ g = R(q*) g",
         "R(q*) g is the product with q* on the right: hamilton_product(grad, conjugate(q))",
     ],
     "right_factor_gradient": [
+        "compare three things with p* ⊗ g: the order of the factors, the conjugate of p, and g without conjugate",
         "q is the right factor, so it is multiplied by L(p); the gradient is L(p)ᵀ g = L(p*) g",
         "L(p*) g is the product with p* on the left: hamilton_product(conjugate(p), grad)",
     ],
     "hamilton_product_backward": [
-        "hamilton_product and conjugate accept arrays (..., 4), so the two formulas do not change",
+        "compare the shapes of the results with p.shape and q.shape: every other axis was broadcast and must be summed",
+        "hamilton_product and conjugate of quatnet accept arrays (..., 4), so the two formulas do not change",
         "a quaternion that was used several times receives the sum: apply unbroadcast of exercise 4 to both gradients",
     ],
 }
