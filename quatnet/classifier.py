@@ -16,8 +16,8 @@ from .audio.stream import segments
 from .audio.waveform import checked_waveform, fix_length, resample
 from .autodiff import no_grad
 from .backend import asnumpy, on_gpu
-from .checks import checked_number
-from .errors import CheckpointError, ConfigError, QuatnetError
+from .checks import as_array, checked_number
+from .errors import CheckpointError, ConfigError, DataError, NonFiniteError, QuatnetError, ShapeError
 from .files import disk_errors
 from .graph import Batch, Graph, GraphModule, Node, Ref, compile, to_onnx, trace
 from .graph.files import from_json, to_json
@@ -78,13 +78,17 @@ class Classifier:
     ) -> None:
         if type(frontend) is not FrontEnd:
             raise ConfigError(f"expected a FrontEnd, got {type(frontend).__name__}, which cannot be saved")
-        self.frontend, self.multi_label, self.classes = frontend, bool(multi_label), tuple(classes)
+        for name, value in {"thresholds": thresholds, "metadata": metadata}.items():
+            if not isinstance(value, Mapping | None):
+                raise ConfigError(f"expected a dict as {name}, got {value!r:.80}")
+        self.frontend, self.multi_label, self.classes = frontend, bool(multi_label), _names("classes", classes)
         if not isinstance(network, Graph | GraphModule):
             network = trace(network, np.zeros((1, frontend.frames, frontend.mels, 4), np.float32))
         self.network = network if isinstance(network, GraphModule) else GraphModule(network)
         self.network.frontend_settings = frontend.settings
         self.temperature = checked_number("temperature", temperature, "(0, inf)")
-        self.thresholds, self.background, self.padding = dict(thresholds or {}), tuple(background), padding
+        self.thresholds, self.padding = dict(thresholds or {}), padding
+        self.background = _names("background", background)
         self.metadata = dict(metadata or {})
         self._check_classes()
         self._check_shapes()
@@ -92,13 +96,13 @@ class Classifier:
 
     def _check_classes(self) -> None:
         names = self.classes
-        if not names or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
+        if not names or len(set(names)) < len(names) or not all(names):
             raise ConfigError(f"expected different, nonempty names of classes, got {names!r:.200}")
         if unknown := sorted({*self.thresholds, *self.background} - set(names)):
             raise ConfigError(f"thresholds and background: {unknown[0]!r} is not a class; expected {', '.join(names)}")
-        for name, value in self.thresholds.items():
-            checked_number(f"the threshold of {name}", value, "[0, 1]")
-        if self.padding not in PADDING:
+        thresholds = self.thresholds.items()
+        self.thresholds = {key: checked_number(f"the threshold of {key}", value, "[0, 1]") for key, value in thresholds}
+        if self.padding not in [*PADDING]:
             raise ConfigError(f"expected the padding {' or '.join(PADDING)}, got {self.padding!r}")
 
     def _check_shapes(self) -> None:
@@ -162,6 +166,8 @@ class Classifier:
         ----------
         blocks : parts of a waveform at the sample rate of the front end, such as a `Stream`. The starts are in samples
         hop_seconds : see `predict`
+
+        Raises ShapeError for a block that is no float array (samples,).
         """
         return self._windows(blocks, hop_seconds, lambda features: self.confidences(self.logits(features)))
 
@@ -179,10 +185,11 @@ class Classifier:
 
     def _windows(self, blocks: Iterable, hop_seconds: float | None, outputs: Callable) -> Windows:
         window, rate = self.frontend.samples, self.frontend.sample_rate_hz
-        hop = window if hop_seconds is None else round(checked_number("hop_seconds", hop_seconds, "(0, inf)") * rate)
+        hop = window if hop_seconds is None else checked_number("hop_seconds", hop_seconds, "(0, inf)") * rate
+        hop = round(min(hop, window + 1))
         if not 1 <= hop <= window:
             raise ConfigError(f"expected a hop up to the window of {self.frontend.clip_seconds} s, got {hop_seconds} s")
-        for first, samples, starts in segments(blocks, window, hop):
+        for first, samples, starts in segments(map(_float_block, blocks), window, hop):
             if len(samples) < window:
                 samples = PADDING[self.padding](samples, window)
             yield np.array(starts) + first, outputs(self.frontend.windows(samples, starts))
@@ -192,12 +199,23 @@ class Classifier:
         return asnumpy(_run(self._compiled, features).data)
 
     def confidences(self, logits: np.ndarray) -> np.ndarray:
-        """Return the confidences (N, classes): softmax, or sigmoid with `multi_label`, of logits / temperature."""
-        scaled = logits / np.float32(self.temperature)
-        if self.multi_label:
-            return 0.5 + 0.5 * np.tanh(0.5 * scaled)
-        exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
+        """Return the confidences (N, classes): softmax, or sigmoid with `multi_label`, of logits / temperature.
+
+        Raises ShapeError for another shape, and NonFiniteError if a confidence is not defined.
+        """
+        logits = as_array(logits, np)
+        if logits.ndim != 2 or logits.shape[1] != len(self.classes):
+            raise ShapeError(f"expected logits (N, {len(self.classes)}), got shape {logits.shape}")
+        with np.errstate(all="ignore"):
+            scaled = logits / np.float32(self.temperature)
+            if self.multi_label:
+                confidences = 0.5 + 0.5 * np.tanh(0.5 * scaled)
+            else:
+                exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+                confidences = exponentials / exponentials.sum(axis=1, keepdims=True)
+        if np.isnan(confidences).any():
+            raise NonFiniteError("the confidences are NaN; check the weights and the temperature of the model")
+        return confidences
 
     def save(self, path: str | os.PathLike, *, overwrite: bool = False, float16: bool = False) -> None:
         """Write the classifier to one `.npz` file, without pickle.
@@ -312,6 +330,19 @@ def _read_header(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> d
     return header
 
 
+def _float_block(block: Any) -> np.ndarray:
+    if np.ndim(block) != 1 or not np.issubdtype(getattr(block, "dtype", int), np.floating):
+        raise ShapeError(f"expected float blocks (samples,) of a waveform, such as a Stream, got {block!r:.80}")
+    return block
+
+
+def _names(argument: str, value: Any) -> tuple[str, ...]:
+    names = (None,) if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
+    if not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"expected a list of names as {argument}, got {value!r:.80}")
+    return names
+
+
 def _run(network: Callable[..., Any], features: np.ndarray) -> Any:
     with no_grad():
         return network(features)
@@ -323,7 +354,9 @@ def _flat(tensor: Any) -> np.ndarray:
 
 
 def mean_over_windows(windows: Windows) -> tuple[np.ndarray, int]:
-    """Return the mean of the values of all windows, and the number of windows."""
+    """Return the mean of the values of all windows, and the number of windows. Raises DataError without windows."""
     sums = [(len(starts), values.sum(axis=0, dtype=float)) for starts, values in windows]
     count = sum(number for number, _ in sums)
+    if not count:
+        raise DataError("expected a waveform, got no samples")
     return (sum(total for _, total in sums) / count).astype(np.float32), count

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .audio import FrontEnd
-from .errors import MissingPackageError
+from .errors import MissingPackageError, one_line
 
 PANELS = {  # titles and units of the four components
     "delta": {
@@ -45,6 +45,11 @@ def _save(figure: Any, path: PathLike) -> None:
     figure.savefig(path, dpi=110, bbox_inches="tight")
 
 
+def _text(name: str) -> str:
+    """Return a name as text of a figure, without control characters, and without formulas between dollar signs."""
+    return one_line(name).replace("$", r"\$")
+
+
 def _capitalized(metric: str) -> str:
     return metric if metric == "mAP" else metric.capitalize()
 
@@ -53,7 +58,7 @@ def quaternion_input(clip: np.ndarray, frontend: FrontEnd, label: str, path: Pat
     """Draw the four components of one clip (frames, mels, 4) with the class name `label`."""
     figure = _figure(8, 10)
     axes = figure.subplots(4, 1, sharex=True)
-    figure.suptitle(f"One clip as quaternions: {label}")
+    figure.suptitle(f"One clip as quaternions: {_text(label)}")
     extent = (0, frontend.clip_seconds, 0, clip.shape[1])
     panels = zip(axes, PANELS[frontend.variant].items(), np.moveaxis(clip, -1, 0), strict=True)
     for axis, (title, unit), component in panels:
@@ -80,8 +85,10 @@ def training_curves(rows: Rows, path: PathLike, *, metric: str = "accuracy") -> 
     left, right = figure.subplots(1, 2)
     for row, marker in zip(rows, MARKERS, strict=False):
         epochs, style = range(1, len(row["history"]) + 1), {"marker": marker, "markersize": 5, "alpha": 0.7}
-        left.plot(epochs, [epoch["loss"] for epoch in row["history"]], **style, label=row["name"])
-        right.plot(epochs, [100 * epoch[f"test_{metric}"] for epoch in row["history"]], **style, label=row["name"])
+        left.plot(epochs, [epoch["loss"] for epoch in row["history"]], **style, label=_text(row["name"]))
+        right.plot(
+            epochs, [100 * epoch[f"test_{metric}"] for epoch in row["history"]], **style, label=_text(row["name"])
+        )
     left.set(title="Training loss (distillation: not comparable)", xlabel="epoch", ylabel="loss (nats)")
     right.set(title=f"{_capitalized(metric)} on the test clips", xlabel="epoch", ylabel=f"{metric} (%)")
     for axis in (left, right):
@@ -101,7 +108,7 @@ def accuracy_against_cost(rows: Rows, path: PathLike, *, metric: str = "accuracy
              ("parameters", 1e3, "parameters (thousands)"))  # fmt: skip
     for axis, (key, unit, label) in zip(axes, costs, strict=True):
         for row, marker in zip(rows, MARKERS, strict=False):
-            axis.scatter(row[key] / unit, 100 * row[metric], s=90, marker=marker, alpha=0.7, label=row["name"])
+            axis.scatter(row[key] / unit, 100 * row[metric], s=90, marker=marker, alpha=0.7, label=_text(row["name"]))
         title = f"{_capitalized(metric)} against {key.split('_')[0]}"
         axis.set(xscale="log", xlabel=label, ylabel=f"{metric} (%)", title=title)
         for set_formatter in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
@@ -128,7 +135,7 @@ def pruning(savings: Sequence[Any], path: PathLike) -> None:
     for position, (label, shares) in enumerate(remaining.items()):
         offsets = np.arange(len(savings)) + 0.27 * (position - 1)
         axis.barh(offsets, 100 * np.array(shares), height=0.25, label=label)
-    axis.set_yticks(range(len(savings)), [layer.name for layer in savings])
+    axis.set_yticks(range(len(savings)), [_text(layer.name) for layer in savings])
     axis.invert_yaxis()
     axis.set(title="Filters, parameters and multiplications after pruning", xlabel="remaining (%)", xlim=(0, 100))
     axis.margins(y=0.01)
@@ -147,9 +154,10 @@ def confusion(matrix: np.ndarray, classes: Sequence[str], name: str, path: PathL
 
     axis = figure.subplots()
     image = axis.imshow(matrix, cmap="Blues")
-    axis.set_xticks(range(len(classes)), classes, rotation=90)
-    axis.set_yticks(range(len(classes)), classes)
-    axis.set(title=f"Confusion matrix: {name}", xlabel="predicted class", ylabel="true class")
+    names = list(map(_text, classes))
+    axis.set_xticks(range(len(names)), names, rotation=90)
+    axis.set_yticks(range(len(names)), names)
+    axis.set(title=f"Confusion matrix: {_text(name)}", xlabel="predicted class", ylabel="true class")
     figure.colorbar(image, ax=axis, label="clips", shrink=0.8, ticks=MaxNLocator(integer=True))
     for row, column in zip(*np.nonzero(matrix), strict=True):
         color = "white" if matrix[row, column] > matrix.max() / 2 else "black"
@@ -169,6 +177,6 @@ def precision_of_classes(
     figure = _figure(8, 2 + 0.24 * len(shown))
     axis = figure.subplots()
     axis.barh(range(len(shown)), 100 * precisions[shown])
-    axis.set_yticks(range(len(shown)), [classes[label] for label in shown])
-    axis.set(title=f"Average precision: {name}", xlabel="average precision (%)", xlim=(0, 100))
+    axis.set_yticks(range(len(shown)), [_text(classes[label]) for label in shown])
+    axis.set(title=f"Average precision: {_text(name)}", xlabel="average precision (%)", xlim=(0, 100))
     _save(figure, path)

@@ -21,6 +21,7 @@ MIN_RATE_HZ = 1000
 MAX_SAMPLES = 60_000_000  # largest number of samples in memory, 240 MB
 FULL_SCALE = 1 - 2**-15  # the largest value of 16-bit samples, at which a recording is clipped
 BLOCK_VALUES = 1 << 18  # number of values of all channels that are decoded at once
+MAX_SAMPLES_PER_BYTE = 8192  # of a channel; a constant block of FLAC has 65,535 samples in more than 10 bytes
 UNKNOWN_FRAMES = (1 << 63) - 1  # number of frames that libsndfile returns for a stream of unknown length
 STREAM_BYTES = 0x7FFFF000  # programs that write into a pipe announce this number of bytes, or more
 # libsndfile writes the announced and the existing number of bytes into its log
@@ -96,6 +97,9 @@ def _check_header(file: soundfile.SoundFile) -> None:
         raise DataError("the header states 0 samples; remove the recording, or convert it to WAV")
     if not MIN_RATE_HZ <= file.samplerate <= MAX_RATE_HZ:
         raise DataError(f"expected a sample rate from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz, got {file.samplerate}")
+    size = os.path.getsize(file.name)
+    if file.frames > MAX_SAMPLES_PER_BYTE * size:
+        raise DataError(f"the header announces {file.frames} samples, too many for {size} bytes; repair the recording")
     for announced, existing in ANNOUNCED_BYTES.findall(file.extra_info):
         if int(existing) < int(announced) < STREAM_BYTES:
             raise DataError(f"the file is truncated, {existing} of {announced} bytes exist; copy or record it again")

@@ -1,5 +1,6 @@
 """Recordings of any length, read and resampled block by block."""
 
+import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -45,8 +46,8 @@ class Stream:
     """
 
     def __init__(self, path: str | PathLike[str], sample_rate_hz: int, *, channel: str | int = "mean") -> None:
-        if channel != "mean" and not str(channel).isdecimal():
-            raise ConfigError(f"expected the channel mean, 0, 1, ..., got {channel!r}")
+        if channel != "mean" and not re.fullmatch("[0-9]{1,4}", str(channel)):
+            raise ConfigError(f"expected the channel mean, 0, 1, ..., got {channel!r:.40}")
         self.path, self.sample_rate_hz, self.channel = Path(path), sample_rate_hz, channel
         self.levels, self.channels, self.seconds = Levels(), 0, 0.0
 

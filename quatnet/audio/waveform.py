@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..checks import checked_count
+from ..checks import as_array, checked_count
 from ..errors import ConfigError, DataError, ShapeError
 
 MAX_LEVEL = 1000.0  # largest absolute value of a sample; the power of larger samples could overflow float32
@@ -27,6 +27,8 @@ def checked_waveform(waveform: np.ndarray) -> np.ndarray:
     """
     if isinstance(waveform, np.ma.MaskedArray):
         raise ShapeError("expected a waveform without a mask, got a MaskedArray; pass waveform.filled(0)")
+    if not isinstance(waveform, np.ndarray):
+        as_array(waveform, np)  # raises ShapeError for rows of different length
     waveform = np.asarray(waveform)
     if waveform.ndim != 1 or not np.issubdtype(waveform.dtype, np.floating):
         raise ShapeError(

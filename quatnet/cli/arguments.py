@@ -1,6 +1,7 @@
 """Argument types for `argparse`."""
 
 import argparse
+import re
 from collections.abc import Callable
 
 from ..checks import checked_number
@@ -8,15 +9,17 @@ from ..checks import checked_number
 
 def positive_int(text: str) -> int:
     """Return `text` as an integer of at least 1. Raises ArgumentTypeError for any other text."""
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"expected an integer of at least 1, got {text!r}")
-    return int(text)
+    return _integer(text, 1)
 
 
 def nonnegative_int(text: str) -> int:
     """Return `text` as an integer of at least 0. Raises ArgumentTypeError for any other text."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected an integer of at least 0, got {text!r}")
+    return _integer(text, 0)
+
+
+def _integer(text: str, minimum: int) -> int:
+    if not re.fullmatch("[0-9]{1,18}", text) or int(text) < minimum:
+        raise argparse.ArgumentTypeError(f"expected an integer of at least {minimum}, got {text!r:.40}")
     return int(text)
 
 

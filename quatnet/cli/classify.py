@@ -14,11 +14,12 @@ from typing import Any
 from ..classifier import PACKAGED, Classifier
 from ..detection import FORMATS, Result, best_classes, detect
 from ..detection.formats import HEADERS, SUFFIXES
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError, one_line
 from ..files import atomic_write, disk_errors, write_csv
 from .arguments import number, positive_int, seconds
 from .inputs import FILES_HELP, Inputs, common_folder, find
 
+MAX_NAME = 240  # bytes; file systems have 255, and a temporary file needs 15 of them
 DONE = ".quatnet-done"  # file of an output folder with the keys of complete recordings
 
 
@@ -119,20 +120,30 @@ def _write_all(
         name = os.path.relpath(os.path.abspath(path), base)
         return {kind: out / f"{name}{SUFFIXES[kind]}" for kind in formats}
 
-    def is_done(path: Path) -> bool:
-        return _key(path, settings) in done and all(file.exists() for file in files(path).values())
+    def process(path: Path) -> Result | None:
+        longest = max((file.name for file in files(path).values()), key=len)
+        if len(os.fsencode(longest)) > MAX_NAME:
+            raise DataError(f"{path}: the name of the result {longest} is too long; rename the recording")
+        is_done = _key(path, settings) in done and all(file.exists() for file in files(path).values())
+        return None if is_done else work(path)
 
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-        done = set(done_file.read_text().split()) if resume and done_file.exists() else set()
-        with done_file.open("a" if resume else "w") as log:
-            for path, result in inputs.map(lambda path: None if is_done(path) else work(path)):
+        done = set(done_file.read_bytes().decode(errors="replace").split()) if resume and done_file.is_file() else set()
+        if done_file.is_symlink() or not done_file.is_file():
+            done_file.unlink(missing_ok=True)
+        with done_file.open("a") as log:
+            if not resume:
+                log.truncate(0)
+            for path, result in inputs.map(process):
                 if result is not None:
                     for kind, file in files(path).items():
                         _write(file, HEADERS.get(kind, "") + FORMATS[kind](result))
                     print(_key(path, settings), file=log, flush=True)
+            if not done_file.exists():
+                raise DataError(f"{out} was removed during the run; classify the recordings again")
         write_csv(out / "errors.csv", [("path", "error"), *inputs.errors.items()])
-    print(f"recordings with results in {out}: {sum(str(path) not in inputs.errors for path in inputs.paths)}")
+    print(one_line(f"recordings with results in {out}: {sum(str(p) not in inputs.errors for p in inputs.paths)}"))
 
 
 def _write(path: Path, text: str) -> None:

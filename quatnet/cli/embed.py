@@ -5,7 +5,7 @@ import argparse
 import numpy as np
 
 from ..classifier import Classifier, mean_over_windows
-from ..errors import ConfigError
+from ..errors import ConfigError, one_line
 from ..files import disk_errors
 from ..npz import write_npz
 from .arguments import seconds
@@ -39,5 +39,5 @@ def run(args: argparse.Namespace) -> int:
         arrays = map(np.concatenate, zip(*rows, strict=True))
         with disk_errors(args.out):
             write_npz(args.out, dict(zip(("paths", "starts_s", "embeddings"), arrays, strict=True)))
-        print(f"wrote {sum(len(values) for *_, values in rows)} embeddings to {args.out}")
+        print(one_line(f"wrote {sum(len(values) for *_, values in rows)} embeddings to {args.out}"))
     return inputs.exit_code

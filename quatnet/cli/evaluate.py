@@ -8,7 +8,7 @@ import numpy as np
 from ..classifier import Classifier
 from ..datasets import Dataset
 from ..datasets.records import digest
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, one_line
 from ..files import disk_errors, write_csv, write_json
 from ..training.metrics import accuracy, confusion_matrix, mean_over_classes
 from ..training.report import class_rows, mistakes, wilson_interval, write_rows
@@ -73,7 +73,7 @@ def _report(
         interval = " (95% interval {:.1%} to {:.1%})".format(*wilson_interval(value, len(names)))
     print(_table(rows), "", f"{metric} {value:.1%}{interval}, macro F1 {f1:.1%}, {len(names)} clips", sep="\n")
     for row in wrong:
-        print(f"  {row['confidence']:4.0%}  {row['clip']}: {row['predicted']} instead of {row['true']}")
+        print(one_line(f"  {row['confidence']:4.0%}  {row['clip']}: {row['predicted']} instead of {row['true']}"))
     if out:
         with disk_errors(out):
             write_json(out / "results.json", {metric: value, "macro_f1": f1, "clips": len(names), "data": data.name})
@@ -87,7 +87,7 @@ def _report(
 
 def _table(rows: list[Row]) -> str:
     """Return the results of each class with clips as text."""
-    rows = [row for row in rows if row["clips"]]
+    rows = [row | {"class": one_line(row["class"])} for row in rows if row["clips"]]
     width = max(len("class"), *(len(row["class"]) for row in rows))
     lines = [f"{'class':{width}}  clips  precision  recall      F1      AP"]
     for row in rows:

@@ -3,7 +3,7 @@
 import argparse
 
 from ..classifier import Classifier
-from ..errors import ConfigError
+from ..errors import ConfigError, one_line
 from ..files import disk_errors
 
 
@@ -19,4 +19,4 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(f"expected a name that ends with .onnx, got {args.out!r}")
     with disk_errors(args.out):
         Classifier.load(args.model).to_onnx(args.out)
-    print(f"wrote {args.out}")
+    print(one_line(f"wrote {args.out}"))

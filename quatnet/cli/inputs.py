@@ -53,36 +53,41 @@ def print_error(reason: str) -> None:
     print(f"quatnet: {one_line(reason)}", file=sys.stderr)
 
 
-def find(arguments: Sequence[str]) -> Inputs:
-    """Return the recordings of the arguments of a command."""
-    inputs = Inputs()
+def find(arguments: Sequence[str], *, inputs: Inputs | None = None, lists: Sequence[str] = ()) -> Inputs:
+    """Return the recordings of the arguments of a command. They are added to `inputs`.
+
+    `lists` are the `@` arguments that contain the arguments.
+    """
+    inputs = inputs or Inputs()
     for argument in arguments:
         try:
-            _add(argument, inputs)
+            if argument.startswith("@") and not os.path.exists(argument):
+                if argument in lists:
+                    raise DataError("the list contains itself")
+                lines = Path(argument[1:]).read_text(encoding="utf-8-sig").splitlines()
+                find(list(filter(None, map(str.strip, lines))), inputs=inputs, lists=(*lists, argument))
+            else:
+                inputs.paths.update(_recordings(argument))
         except (DataError, OSError, UnicodeError) as error:
             inputs.fail(argument, f"{argument}: {getattr(error, 'strerror', None) or error}")
     return inputs
 
 
-def _add(argument: str, inputs: Inputs) -> None:
+def _recordings(argument: str) -> dict[Path, Path]:
+    """Return the recordings of an argument, and their folders. Raises DataError if there are none."""
     path = Path(argument)
     if argument and path.is_dir():
         from ..datasets.folder import list_recordings  # its import takes longer than the classification of a file
 
         found = dict.fromkeys(list_recordings(path), path)
-    elif path.exists():
+    elif argument and path.exists():
         found = {path: path.parent}
-    elif argument.startswith("@"):
-        for line in Path(argument[1:]).read_text(encoding="utf-8-sig").splitlines():
-            if line.strip():
-                _add(line.strip(), inputs)
-        return
     else:
         names = filter(os.path.isfile, sorted(glob.glob(argument, recursive=True)))
         found = {Path(name): Path(name).parent for name in names}
     if not found:
         raise DataError("no recordings in this folder" if argument and path.is_dir() else "no such file or folder")
-    inputs.paths.update(found)
+    return found
 
 
 def common_folder(inputs: Inputs) -> str:

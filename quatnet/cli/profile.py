@@ -2,13 +2,13 @@
 
 import argparse
 import json
-import math
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from ..backend import on_gpu
+from ..checks import checked_number
 from ..errors import ConfigError
 from ..graph import trace
 from ..models import NAMES, Config, build, compile, from_name, pruned_config
@@ -64,8 +64,7 @@ def _config(args: argparse.Namespace) -> Config:
 
 
 def _frames(clip_seconds: float) -> int:
-    if not 0 < clip_seconds < math.inf:
-        raise ConfigError(f"expected a positive, finite length of the clip, got {clip_seconds} s")
+    checked_number("a length of the clip in s", clip_seconds, "(0, 1e9]")
     return 1 + int(clip_seconds * SAMPLE_RATE_HZ) // HOP
 
 

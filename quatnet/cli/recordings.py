@@ -8,7 +8,7 @@ from typing import Any
 from ..classifier import Classifier
 from ..datasets import Dataset, annotations, folder, table
 from ..datasets.records import listed
-from ..errors import ConfigError, MissingPackageError
+from ..errors import ConfigError, MissingPackageError, one_line
 from ..processes import RANK
 from ..training.recipe import MIN_EPOCHS, MIN_STEPS, WIDTHS
 from ..training.recordings import (
@@ -103,7 +103,7 @@ def load_model_and_split(args: argparse.Namespace) -> tuple[Classifier, Split]:
             f"{_difference('the model', model.classes, data.classes)}"
             f"{_difference('the recordings', data.classes, model.classes)}"
         )
-    print(data.note)
+    print(one_line(data.note, length=10_000))
     fold = args.fold or model.metadata.get("fold", 1)
     warn_of_training_clips(model, clip_digests(data.split(fold)[1]))
     return model, load_split(data, fold, model.frontend, cache=args.out.parent / "features")
@@ -129,7 +129,7 @@ def is_finished(path: Path, args: argparse.Namespace) -> bool:
     """Return whether `--resume` finds a finished model, and print it."""
     finished = args.resume and not args.overwrite and path.exists() and not checkpoint_path(path).exists()
     if finished:
-        print(f"{path} is finished; --overwrite trains it again")
+        print(one_line(f"{path} is finished; --overwrite trains it again"))
     return finished
 
 
@@ -158,4 +158,4 @@ def fit_and_report(
             write_report(report_to, report)
         except MissingPackageError as error:
             print(error)
-    print(f"wrote {path}" + (f" and the results in {report_to}" if report_to else ""))
+    print(one_line(f"wrote {path}" + (f" and the results in {report_to}" if report_to else "")))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..datasets import Dataset, choose_clip_seconds
+from ..errors import one_line
 from ..models import build
 from ..training.recipe import network_config
 from ..training.recordings import check_files, default_frontend, load_split
@@ -55,4 +56,4 @@ def describe(data: Dataset) -> str:
         f"{len(data.classes)} classes: {', '.join(f'{name} ({count})' for name, count in counts)}",
         f"length of a clip: {seconds.min():.1f} to {seconds.max():.1f} s, median {np.median(seconds):.1f} s",
     ]
-    return "\n".join([*lines, *filter(None, [data.note])])
+    return "\n".join(one_line(line, length=10_000) for line in [*lines, data.note] if line)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..checks import checked_count
+from ..checks import as_scores, checked_count
 from ..errors import DataError
 from . import splits
 from .audio_files import file_clip, read_headers
@@ -112,10 +112,15 @@ def choose_clip_seconds(seconds: Sequence[float]) -> float:
     The length is the 90th percentile of the durations, rounded to half a second, from 1 to 10 s. At most a tenth of the
     recordings is then longer by more than a quarter of a second, unless they are longer than 10 s.
 
+    Raises ShapeError for values that are no numbers, and DataError without recordings.
+
     >>> choose_clip_seconds([5.0, 5.015, 4.2]), choose_clip_seconds([0.4]), choose_clip_seconds([30.0])
     (5.0, 1.0, 10.0)
     """
-    percentile = float(np.percentile(seconds, 90, method="higher"))
+    durations = as_scores(seconds)
+    if not durations.size:
+        raise DataError("expected the durations of recordings, got none")
+    percentile = float(np.percentile(durations, 90, method="higher"))
     return min(max(round(2 * percentile) / 2, 1.0), 10.0)
 
 

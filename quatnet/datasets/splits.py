@@ -47,7 +47,7 @@ def fold_numbers(values: Sequence[str]) -> list[int]:
     >>> fold_numbers(["train", "val", "train"]), fold_numbers(["fold2", "10"])
     ([2, 1, 2], [2, 10])
     """
-    numbers = [re.fullmatch(r"(?:fold|split)?[ _-]*([0-9]{1,9})(?:\.0)?", value, re.IGNORECASE) for value in values]
+    numbers = [re.fullmatch(r"(?:(?:fold|split)[ _-]*)?([0-9]{1,9})(?:\.0)?", value, re.IGNORECASE) for value in values]
     if all(numbers):
         return [int(match[1]) for match in numbers if match]
     parts = [PART_NAMES.get(value.lower(), value) for value in values]
@@ -155,7 +155,9 @@ def stratified_folds(
     Source: K. Sechidis and others, On the stratification of multi-label data, 2011 (iterative stratification).
     """
     by_class = groups_by_class(groups, classes)
-    sizes, totals, fold_of = Counter(groups), [0] * checked_count("folds", folds), dict[str, int]()
+    sizes, fold_of = Counter(groups), dict[str, int]()
+    folds = min(checked_count("folds", folds), len(sizes) + 1)  # further folds would be empty
+    totals = [0] * folds
     order = np.random.default_rng(seed).permutation(sorted(sizes)).tolist()
     for _, counts in sorted(by_class.items(), key=lambda item: (len(item[1]), item[0])):
         here = [sum(count for group, count in counts.items() if fold_of.get(group) == fold) for fold in range(folds)]

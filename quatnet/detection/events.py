@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..audio import Stream
-from ..checks import checked_number
+from ..checks import checked_count, checked_number
 from ..classifier import Classifier, mean_over_windows
 from ..errors import ConfigError
 
@@ -72,7 +72,7 @@ def detect(
     if merge_gap_seconds is not None:
         checked_number("merge_gap_seconds", merge_gap_seconds, "[0, inf)")
     hits = []
-    for starts, confidences in classifier.windows(recording, hop_seconds=hop_seconds):
+    for starts, confidences in classifier.windows(_stream(recording), hop_seconds=hop_seconds):
         rows, columns = np.nonzero(confidences >= limits)
         hits.append((starts[rows], columns, confidences[rows, columns]))
     if _status(recording) != "ok":
@@ -89,14 +89,21 @@ def detect(
 def best_classes(classifier: Classifier, recording: Stream, *, top: int = 3) -> Result:
     """Return the `top` classes of a complete recording, best first, by the mean confidence over its windows.
 
-    Raises DataError as `detect` does.
+    Raises DataError as `detect` does, and ConfigError if `top` is not an integer of at least 1.
     """
-    confidences, windows = mean_over_windows(classifier.windows(recording))
+    top = checked_count("top", top)
+    confidences, windows = mean_over_windows(classifier.windows(_stream(recording)))
     names, channel = classifier.classes, str(recording.channel)
     order = [n for n in np.argsort(-confidences, kind="stable") if names[n] not in classifier.background]
     best = order[:top] if _status(recording) == "ok" else []
     events = [Event(0.0, recording.seconds, names[n], float(confidences[n]), windows, channel) for n in best]
     return _result(recording, events, whole=True)
+
+
+def _stream(recording: Stream) -> Stream:
+    if not isinstance(recording, Stream):
+        raise ConfigError(f"expected a recording as classifier.stream(path), got {type(recording).__name__}")
+    return recording
 
 
 def _limits(classifier: Classifier, thresholds: Mapping[str, float] | float | None) -> np.ndarray:
@@ -116,7 +123,7 @@ def _merge(
 ) -> list[Event]:
     """Return the events of one class, for the first samples of its windows and their confidences."""
     rate, window = classifier.frontend.sample_rate_hz, classifier.frontend.samples
-    reach = -1 if gap is None else window + round(gap * rate)
+    reach = -1 if gap is None else window + np.rint(gap * rate)
     first, channel, events = np.flatnonzero(np.diff(starts, prepend=-np.inf) > reach), str(recording.channel), []
     for part, values in zip(np.split(starts, first[1:]), np.split(confidences, first[1:]), strict=True):
         end_s = min(float((part[-1] + window) / rate), recording.seconds)

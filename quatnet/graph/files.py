@@ -18,6 +18,11 @@ from .nodes import Batch, Graph, Node, Ref, Runtime, leaves
 FORMAT = "quatnet graph 1"
 MAX_LENGTH = 2**31 - 1  # of one axis
 KINDS = ("parameter", "fixed", "buffer", "constant")
+NORM_STATE = {
+    "BatchNorm": {"weight", "bias", "running_mean", "running_var"},
+    "QuaternionBatchNorm": {"weight", "bias", "running_mean", "running_var"},
+    "WhiteningBatchNorm": {"weight", "bias", "running_mean", "running_cov"},
+}
 MARKERS: dict[str, Any] = {
     "ref": lambda value: Ref(*_typed(value, str, bool)),
     "batch": lambda value: Batch(*_typed([value], int)),
@@ -110,6 +115,9 @@ def _check_node(node: Node, known: set[str], graph: Graph) -> None:
     settings = node.arguments | (layer if isinstance(layer, dict) else {})
     if not settings.get("eps", 1.0) > 0:
         raise ValueError(f"node {node.name}: expected eps above 0, got {settings['eps']}")
+    state = NORM_STATE.get(node.op, set())
+    if isinstance(layer, dict) and not state <= {key for key, item in layer.items() if isinstance(item, Ref)}:
+        raise ValueError(f"node {node.name}: expected references to {', '.join(sorted(state))}, got {layer!r:.200}")
     variance = settings.get("running_var")
     if isinstance(variance, Ref) and not (graph.arrays[variance.name] >= 0).all():
         raise ValueError(f"node {node.name}: running_var has negative entries or nan")

@@ -38,8 +38,8 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
     Raises
     ------
     ConfigError
-        A tensor is made outside the operations, an operation uses a value that is computed from the input outside the
-        operations, or the result is not a tensor or a nested tuple, list or dict of tensors.
+        `model` is not callable, a tensor is made outside the operations, an operation uses a value that is computed
+        from the input outside the operations, or the result is not a tensor or a nested tuple, list or dict of tensors.
     ShapeError
         `example` is not an array with a batch axis.
 
@@ -48,6 +48,8 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
     >>> [node.op for node in trace(net, np.zeros((3, 4), np.float32)).nodes]
     ['linear', 'relu']
     """
+    if not callable(model):
+        raise ConfigError(f"expected a network, which is a module or a function of tensors, got {model!r:.80}")
     arrays = [Tensor(item).data for item in (example if isinstance(example, tuple) else (example,))]
     if not arrays or any(array.ndim == 0 or not len(array) for array in arrays):
         raise ShapeError("expected an example input (N, ...) with a batch axis, or a tuple of inputs")

@@ -84,14 +84,16 @@ def align_vectors(v: Array, w: Array, weights: Array | None = None) -> Array:
     Parameters
     ----------
     v, w : vectors of equal shape (..., N, 3)
-    weights : numbers (..., N); equal weights by default
+    weights : numbers >= 0 (..., N); equal weights by default
 
-    This is Wahba's problem. Raises ShapeError for other shapes. Source: F. L. Markley, 1988.
+    This is Wahba's problem. Raises ShapeError for other shapes, for N = 0 and for a weight below 0. Source: F. L.
+    Markley, 1988.
     """
     v, w = as_vector_array(v, -1), as_vector_array(w, -1)
     scale = xp.ones(v.shape[:-1], v.dtype) if weights is None else as_array(weights)
-    if v.ndim < 2 or v.shape != w.shape or scale.shape != v.shape[:-1]:
+    if v.ndim < 2 or not v.shape[-2] or v.shape != w.shape or scale.shape != v.shape[:-1] or (scale < 0).any():
         raise ShapeError(
-            f"expected v and w of equal shape (..., N, 3) and weights (..., N), got {v.shape}, {w.shape}, {scale.shape}"
+            f"expected v and w of equal shape (..., N, 3), N >= 1, and weights >= 0 (..., N), got shapes {v.shape}, "
+            f"{w.shape}, {scale.shape}"
         )
     return nearest_rotation(xp.swapaxes(w * scale[..., None], -2, -1) @ v)

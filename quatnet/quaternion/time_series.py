@@ -4,7 +4,7 @@ from ..backend import Array, xp
 from ..checks import as_array
 from ..errors import ConfigError, ShapeError
 from .alignment import from_rotation_vector, to_rotation_vector
-from .arithmetic import inner_product
+from .arithmetic import inner_product, normalize
 from .chunks import as_quaternion_array, as_vector_array
 from .interpolation import slerp, squad, squad_control
 from .product import conjugate, hamilton_product
@@ -16,7 +16,8 @@ def unflip(q: Array) -> Array:
     q and -q are the same rotation. Raises ShapeError for other shapes.
     """
     q = _series(q)
-    flips = xp.where(inner_product(q[:-1], q[1:]) < 0, -1, 1)
+    unit = normalize(q)  # the product of large or small quaternions could overflow or underflow
+    flips = xp.where(inner_product(unit[:-1], unit[1:]) < 0, -1, 1)
     return xp.concatenate([q[:1], q[1:] * xp.cumprod(flips, axis=0)[..., None].astype(q.dtype)])
 
 
@@ -26,7 +27,7 @@ def angular_velocity(q: Array, times: Array, *, degrees: bool = False) -> Array:
     The vectors are in the fixed frame, in rad/s, or in degrees/s if `degrees` is true. `times` (N,) are in s. Raises
     ShapeError for other shapes or for times that do not increase.
     """
-    q = _series(q)
+    q = normalize(_series(q))
     times = _times(times, len(q))
     steps = to_rotation_vector(hamilton_product(q[1:], conjugate(q[:-1])), degrees=degrees)
     return steps / _columns(xp.diff(times), steps.ndim)
@@ -80,8 +81,11 @@ def _series(q: Array) -> Array:
 
 def _times(times: Array, count: int) -> Array:
     times = as_array(times)
-    if count < 2 or times.shape != (count,) or not (xp.diff(times) > 0).all():
-        raise ShapeError(f"expected {max(count, 2)} increasing times, one for each rotation, got shape {times.shape}")
+    finite = xp.isfinite(times).all()
+    if count < 2 or times.shape != (count,) or not (finite and (xp.diff(times) > 0).all()):
+        raise ShapeError(
+            f"expected {max(count, 2)} finite, increasing times, one for each rotation, got shape {times.shape}"
+        )
     return times
 
 

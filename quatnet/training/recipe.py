@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import softmax
 
 from ..autodiff import no_grad
+from ..checks import checked_count
 from ..datasets.windows import Windows
 from ..distill import Loss, binary_cross_entropy_loss, cross_entropy_loss, linear_probe
 from ..errors import ConfigError
@@ -51,7 +52,8 @@ class WindowLoader(DataLoader):
 
 def default_epochs(clips: int, *, batch_size: int = 16) -> int:
     """Return the recommended number of epochs: at least 40 epochs, and at least 5000 steps."""
-    return max(MIN_EPOCHS, ceil(MIN_STEPS / ceil(clips / batch_size)))
+    steps = ceil(checked_count("clips", clips) / checked_count("batch_size", batch_size))
+    return max(MIN_EPOCHS, ceil(MIN_STEPS / steps))
 
 
 def network_config(classes: int, *, size: str = "small", quaternion: bool = True) -> Config:

@@ -156,7 +156,7 @@ def format_report(report: Report) -> str:
     costs = f"{row['parameters']:,} parameters, {row['multiplications_8'] / 1e6:.1f} M multiplications per window"
     lines = [
         f"{'':20} {metric:>8}",
-        f"{row['name']:20} {row[metric]:8.1%}  {costs}",
+        f"{one_line(row['name']):20} {row[metric]:8.1%}  {costs}",
         *(f"{name:20} {score:8.1%}" for name, score in report.get("compared", {}).items()),
         f"{'linear baseline':20} {report['linear_baseline']:8.1%}",
         f"{'most frequent class':20} {report['most_frequent_class']:8.1%}",
