@@ -95,7 +95,7 @@ def batch_norm(
 
     def backward(grad: Array) -> Sequence[Array | None]:
         relu_output = y if relu else None
-        (grad_bias, grad_weight), grad = _parameter_gradients(grad, a, mean, relu_output)
+        (grad_bias, grad_weight), grad = _parameter_gradients(grad, a, mean, inv_std, relu_output)
         grad_weight = grad_weight * inv_std
         if not x.requires_grad:
             return None, grad_weight, grad_bias
@@ -167,23 +167,28 @@ def _affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
     return y
 
 
-def _parameter_gradients(grad: Array, x: Array, mean: Array, relu_output: Array | None) -> tuple[Array, Array]:
+def _parameter_gradients(
+    grad: Array, x: Array, mean: Array, inv_std: Array, relu_output: Array | None
+) -> tuple[Array, Array]:
     """Return the sums of grad and of grad · (x - mean) for each channel, (2, C), and the grad for `_input_gradient`.
 
-    If `relu_output` is given, grad is first set to 0 where `relu_output` is 0, on the CPU in a new array.
+    If `relu_output` is given, grad is first set to 0 where `relu_output` is 0, on the CPU in a new array. Unless the
+    mean is much larger than the standard deviation, the second sum is Σ grad · x - mean Σ grad.
     """
     if kernels.supports(grad, x, mean):
         return kernels.normalize.gradient_sums(grad, x, mean, relu_output), grad
     masked = grad if relu_output is None else xp.empty(x.shape, dtype=x.dtype)
     channels, rows, grad_rows, masked_rows = x.shape[-1], _image_rows(x), _image_rows(grad), _image_rows(masked)
+    centered = ((mean * inv_std) ** 2 > CANCELLATION - 1).any()
     means, relu_output_rows = _repeat(mean, rows), None if relu_output is None else _image_rows(relu_output)
 
     def work(chunk: slice) -> Array:
         masked_grad = grad_rows[chunk]
         if relu_output_rows is not None:
             masked_grad = xp.multiply(masked_grad, relu_output_rows[chunk] > 0, out=masked_rows[chunk])
-        centered = rows[chunk] - means
-        return xp.stack([_column_sums(masked_grad, channels), _column_products(centered, masked_grad, channels)])
+        total, x_chunk = _column_sums(masked_grad, channels), rows[chunk] - means if centered else rows[chunk]
+        products = _column_products(x_chunk, masked_grad, channels)
+        return xp.stack([total, products if centered else products - mean * total])
 
     return sum(parallel_map(work, _chunk_slices(rows)), xp.zeros((2, channels), dtype=x.dtype)), masked
 

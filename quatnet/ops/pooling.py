@@ -58,11 +58,12 @@ def avg_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
         grad_x = xp.empty(a.shape, dtype=a.dtype)
 
         def work(clips: slice) -> None:
-            grad_per_entry = grad[clips] * a.dtype.type(1 / kernel_size**2)
-            for entry in _window_entries(grad_x[clips], kernel_size):
-                entry[...] = grad_per_entry
-            grad_x[clips, kernel_size * y.shape[1] :] = 0  # rows and columns outside all windows
-            grad_x[clips, :, kernel_size * y.shape[2] :] = 0
+            grad_per_entry = xp.repeat(grad[clips] * a.dtype.type(1 / kernel_size**2), kernel_size, axis=2)
+            height, width = kernel_size * y.shape[1], kernel_size * y.shape[2]
+            for row in range(kernel_size):
+                grad_x[clips, row:height:kernel_size, :width] = grad_per_entry
+            grad_x[clips, height:] = 0  # rows and columns outside all windows
+            grad_x[clips, :, width:] = 0
 
         parallel_for(work, chunk_slices(len(a), a[:1].nbytes))
         return (grad_x,)

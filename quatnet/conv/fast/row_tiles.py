@@ -56,7 +56,7 @@ def _row_windows(d: Array, count: int) -> Array:
     images, _, components, width, channels = d.shape
     image, row, component = d.strides[:3]
     shape = (images, count, (OUTPUTS + TAPS - 1) * components, width * channels)
-    return np.lib.stride_tricks.as_strided(d, shape, (image, OUTPUTS * row, component, d.itemsize), writeable=False)
+    return np.ndarray(shape, d.dtype, d, strides=(image, OUTPUTS * row, component, d.itemsize))
 
 
 def _transform_row_tiles(matrix: Array, rows: Array, out: Array) -> None:
@@ -110,7 +110,7 @@ def patches(v: Array, conv: WinogradShape, tile: Tile) -> Array:
 
 
 def _view(v: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
-    return np.lib.stride_tricks.as_strided(v, shape, (*v.strides[:2], *strides), writeable=False)
+    return np.ndarray(shape, v.dtype, v, strides=(*v.strides[:2], *strides))  # faster than as_strided
 
 
 def transform_output(m: Array, conv: WinogradShape, tile: Tile) -> Array:
