@@ -158,7 +158,7 @@ def parallel_map(work: Callable[[Item], Result], items: Sequence[Item]) -> Itera
 class _Outcome(NamedTuple):
     """Result or error of an item of a parallel loop."""
 
-    index: int
+    position: int
     result: Any
     error: BaseException | None = None
 
@@ -176,6 +176,7 @@ def _map_in_threads(work: Callable[[Item], Result], items: Sequence[Item], worke
             running.pop()
             if outcome:
                 finished.put(outcome)
+            del outcome  # the traceback of its error refers to this frame
 
     try:
         for _ in range(min(workers, len(items) - 1)):
@@ -183,7 +184,8 @@ def _map_in_threads(work: Callable[[Item], Result], items: Sequence[Item], worke
         for index in range(len(items)):
             while index not in outcomes:
                 outcome = (_compute_here(work, waiting) if finished.empty() else None) or finished.get()
-                outcomes[outcome.index] = outcome
+                outcomes[outcome.position] = outcome
+                del outcome
             yield _result(outcomes.pop(index))
     finally:
         waiting.clear()

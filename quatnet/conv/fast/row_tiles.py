@@ -128,6 +128,26 @@ def transform_output(m: Array, conv: WinogradShape, tile: Tile) -> Array:
     return y.reshape(images, OUTPUTS * row_tiles, conv.components, width, m.shape[-1])
 
 
+def write_output(m: Array, conv: WinogradShape, tile: Tile, y: Array) -> None:
+    """Write the output rows of a tile, for products `m` as in `transform_output`, to the images `y` (N, H, W, P, O).
+
+    Rows of real numbers are written by the products with the output transform, without a copy.
+    """
+    if conv.components > 1 or m.shape[-1] < conv.out_channels:
+        np.copyto(*output_views(transform_output(m, conv, tile), y, tile))
+        return
+    images, row_tiles = tile.shape
+    matrix, width = transforms.output_transform(1, m.dtype), conv.width * m.shape[-1]
+    flat = m.reshape(PRODUCTS, -1)
+    flat = flat[:, : images * row_tiles * (conv.padded_width if conv.polyphase else conv.width) * m.shape[-1]]
+    rows = flat.reshape(PRODUCTS, images, row_tiles, -1)[..., :width].transpose(1, 2, 0, 3)
+    target = y[tile.images, OUTPUTS * tile.row_tiles.start : OUTPUTS * tile.row_tiles.stop]
+    full, rest = divmod(target.shape[1], OUTPUTS)
+    np.matmul(matrix, rows[:, :full], out=target[:, : OUTPUTS * full].reshape(images, full, OUTPUTS, width))
+    if rest:
+        np.matmul(matrix[:rest], rows[:, full], out=target[:, OUTPUTS * full :].reshape(images, rest, width))
+
+
 def output_views(rows: Array, y: Array, tile: Tile) -> tuple[Array, Array]:
     """Return views of the tile in the images `y` (N, H, W, P, O) and in `rows`, both of the shape (n, h, P, W, o).
 

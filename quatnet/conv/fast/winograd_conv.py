@@ -47,7 +47,11 @@ def input_gradient(grad: Array, w: Array, padding: tuple[int, int]) -> Array:
 def _convolve(x: Array, kernel: Array, conv: WinogradShape) -> Array:
     y = np.empty((conv.batch, conv.height, conv.width, conv.components * conv.out_channels), dtype=x.dtype)
     x, images = split_components(x, conv.components), split_components(y, conv.components)
-    run(x, kernel, conv, lambda rows, tile: np.copyto(*row_tiles.output_views(rows, images, tile)))
+
+    def work(tile: Tile) -> None:
+        row_tiles.write_output(_products(x, kernel, conv, tile), conv, tile, images)
+
+    parallel_for(work, make_tiles(conv, x.itemsize))
     return y
 
 
@@ -58,18 +62,18 @@ def run(x: Array, kernel: Array, conv: WinogradShape, epilogue: Callable[[Array,
     """
 
     def work(tile: Tile) -> None:
-        v = row_tiles.transform_input(x, conv, tile)
-        m = _multiply(row_tiles.patches(v, conv, tile), kernel[..., tile.out_channels])
-        epilogue(row_tiles.transform_output(m, conv, tile), tile)
+        epilogue(row_tiles.transform_output(_products(x, kernel, conv, tile), conv, tile), tile)
 
     parallel_for(work, make_tiles(conv, x.itemsize))
 
 
-def _multiply(patches: Array, kernel: Array) -> Array:
-    """Return the products (6, K, pixels, O) of `patches` (6, K, phases, pixels of a phase, KW·C) and `kernel`.
+def _products(x: Array, kernel: Array, conv: WinogradShape, tile: Tile) -> Array:
+    """Return the products (6, K, pixels, O) of the transformed images `x` (N, H, W, P, C) of a tile and `kernel`.
 
     K is the number of transformed components. The pixels of the result are in the order of the image.
     """
+    patches = row_tiles.patches(row_tiles.transform_input(x, conv, tile), conv, tile)
+    kernel = kernel[..., tile.out_channels]
     k, transformed, phases, count, _ = patches.shape
     m = workspace("products", (k, transformed, count, phases, kernel.shape[-1]), patches.dtype)
     np.matmul(patches, kernel[:, :, None], out=m.transpose(0, 1, 3, 2, 4))
