@@ -185,7 +185,9 @@ def _parameter_gradients(
     def work(chunk: slice) -> Array:
         masked_grad = grad_rows[chunk]
         if relu_output_rows is not None:
-            masked_grad = xp.multiply(masked_grad, relu_output_rows[chunk] > 0, out=masked_rows[chunk])
+            masked_grad = masked_rows[chunk]
+            xp.copyto(masked_grad, relu_output_rows[chunk] > 0)  # faster than a product of floats and booleans
+            masked_grad *= grad_rows[chunk]
         total, x_chunk = _column_sums(masked_grad, channels), rows[chunk] - means if centered else rows[chunk]
         products = _column_products(x_chunk, masked_grad, channels)
         return xp.stack([total, products if centered else products - mean * total])
