@@ -127,7 +127,7 @@ def row_slices(x: Array) -> list[slice]:
 
 
 def repeat_channels(channel: Array, rows: Array) -> Array:
-    return xp.tile(channel, rows.shape[1] // len(channel))
+    return xp.repeat(channel[None], rows.shape[1] // len(channel), axis=0).reshape(-1)
 
 
 def _column_sums(rows: Array, channels: int) -> Array:
@@ -205,12 +205,12 @@ def gradient_sums(x: Array, mean: Array, inv_std: Array, grad: Callable[[slice],
     deviation, the second sum is computed as Σ grad · x - mean Σ grad.
     """
     channels, rows = x.shape[-1], image_rows(x)
-    means, centered = repeat_channels(mean, rows), ((mean * inv_std) ** 2 > CANCELLATION - 1).any()
+    means = repeat_channels(mean, rows) if ((mean * inv_std) ** 2 > CANCELLATION - 1).any() else None
 
     def work(chunk: slice) -> Array:
-        rows_grad, entries = grad(chunk), rows[chunk] - means if centered else rows[chunk]
+        rows_grad, entries = grad(chunk), rows[chunk] if means is None else rows[chunk] - means
         total, products = _column_sums(rows_grad, channels), _column_products(entries, rows_grad, channels)
-        return xp.stack([total, products if centered else products - mean * total])
+        return xp.stack([total, products - mean * total if means is None else products])
 
     return sum(parallel_map(work, row_slices(x)), xp.zeros((2, channels), dtype=x.dtype))
 

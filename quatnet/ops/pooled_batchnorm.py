@@ -1,7 +1,7 @@
 """Batch normalization, relu and 2 x 2 average pooling in training on a CPU.
 
 The op reads and writes each array once per pass. The output of the relu, which has four times the size of the result,
-is not stored. The backward pass computes it again, one chunk at a time.
+is not stored. The backward pass uses a mask of booleans.
 """
 
 from collections.abc import Sequence
@@ -40,18 +40,16 @@ def batch_norm_relu_pool(
     rows, height = image_rows(a), a.shape[1]
     factors = repeat_channels(scale * inv_std, rows)
     offsets = repeat_channels(bias.data - mean * scale * inv_std, rows)
-    zeros, y = xp.zeros_like(offsets), xp.empty((len(a), height // SIZE, a.shape[2] // SIZE, a.shape[3]), a.dtype)
+    zeros, mask = xp.zeros_like(offsets), xp.empty(a.shape, dtype=bool)
+    y = xp.empty((len(a), height // SIZE, a.shape[2] // SIZE, a.shape[3]), a.dtype)
 
     def images(chunk: slice) -> slice:
         return slice(chunk.start // height, chunk.stop // height)
 
-    def normalize(chunk: slice) -> Array:
+    def forward(chunk: slice) -> None:
         normalized = rows[chunk] * factors
         normalized += offsets
-        return normalized
-
-    def forward(chunk: slice) -> None:
-        normalized = normalize(chunk)
+        xp.greater(normalized, 0, out=image_rows(mask)[chunk])
         xp.maximum(normalized, zeros, out=normalized)
         average(normalized.reshape(-1, *a.shape[1:]), SIZE, y[images(chunk)])
 
@@ -59,11 +57,9 @@ def batch_norm_relu_pool(
         masked = xp.empty(a.shape, dtype=a.dtype)
 
         def masked_grad(chunk: slice) -> Array:
-            mask, out = normalize(chunk), image_rows(masked)[chunk]
-            xp.copyto(mask, mask > 0)
-            average_gradient(grad[images(chunk)], SIZE, masked[images(chunk)])
-            out *= mask
-            return out
+            part = images(chunk)
+            average_gradient(grad[part], SIZE, masked[part], mask[part])
+            return image_rows(masked)[chunk]
 
         grad_bias, grad_weight = gradient_sums(a, mean, inv_std, masked_grad)
         grad_weight = grad_weight * inv_std

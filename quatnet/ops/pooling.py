@@ -65,12 +65,18 @@ def average(x: Array, kernel_size: int, out: Array) -> None:
     out *= 1 / kernel_size**2
 
 
-def average_gradient(grad: Array, kernel_size: int, out: Array) -> None:
-    """Write the input gradient of `average` to `out`, for the upstream gradient `grad`."""
+def average_gradient(grad: Array, kernel_size: int, out: Array, mask: Array | None = None) -> None:
+    """Write the input gradient of `average`, multiplied by `mask`, to `out`, for the upstream gradient `grad`."""
     rows = xp.repeat(grad * grad.dtype.type(1 / kernel_size**2), kernel_size, axis=2)
     height, width = kernel_size * grad.shape[1], rows.shape[2]
+    if mask is not None:
+        out[...] = mask  # faster than a product of floats and booleans
     for row in range(kernel_size):
-        out[:, row:height:kernel_size, :width] = rows
+        window_rows = out[:, row:height:kernel_size, :width]
+        if mask is None:
+            window_rows[...] = rows
+        else:
+            window_rows *= rows
     out[:, height:] = 0  # rows and columns outside all windows
     out[:, :, width:] = 0
 
