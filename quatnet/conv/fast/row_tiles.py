@@ -6,6 +6,8 @@ the pixels φ, φ + KW, φ + 2 KW, ... do not overlap, and form a matrix without
 the KW phases φ. These matrices are called polyphase patches.
 """
 
+import math
+
 import numpy as np
 
 from ...backend import Array
@@ -119,33 +121,35 @@ def transform_output(m: Array, conv: WinogradShape, tile: Tile) -> Array:
     `m` contains the products (6, K, pixels, O) of K transformed components. `width` is the padded width for polyphase
     patches, and the output width for other patches.
     """
-    images, row_tiles = tile.shape
-    width = conv.padded_width if conv.polyphase else conv.width
-    matrix = transforms.output_transform(conv.components, m.dtype)
-    y = workspace("result", (images, row_tiles, len(matrix), width * m.shape[-1]), m.dtype)
-    flat = m.reshape(matrix.shape[1], -1)[:, : images * row_tiles * y.shape[-1]]
-    np.matmul(matrix, flat.reshape(-1, images, row_tiles, y.shape[-1]).transpose(1, 2, 0, 3), out=y)
-    return y.reshape(images, OUTPUTS * row_tiles, conv.components, width, m.shape[-1])
+    rows, matrix = _product_rows(m, conv, tile), transforms.output_transform(conv.components, m.dtype)
+    y = workspace("result", (*tile.shape, len(matrix), rows.shape[-1]), m.dtype)
+    np.matmul(matrix, rows, out=y)
+    return y.reshape(len(y), OUTPUTS * tile.shape[1], conv.components, -1, m.shape[-1])
+
+
+def _product_rows(m: Array, conv: WinogradShape, tile: Tile) -> Array:
+    """Return the products of each row tile, (n, s, 6 K, width·O), as a view of `m`. See `transform_output`."""
+    numbers = (conv.padded_width if conv.polyphase else conv.width) * m.shape[-1]
+    rows = m.reshape(PRODUCTS * conv.num_transformed, -1)[:, : math.prod(tile.shape) * numbers]
+    return rows.reshape(len(rows), *tile.shape, numbers).transpose(1, 2, 0, 3)
 
 
 def write_output(m: Array, conv: WinogradShape, tile: Tile, y: Array) -> None:
-    """Write the output rows of a tile, for products `m` as in `transform_output`, to the images `y` (N, H, W, P, O).
+    """Write the output rows of the products `m` of a tile to the images `y` (N, H, W, P, O). See `transform_output`.
 
-    Rows of real numbers are written by the products with the output transform, without a copy.
+    For real numbers, the product with the output transform writes the rows without a copy.
     """
     if conv.components > 1 or m.shape[-1] < conv.out_channels:
         np.copyto(*output_views(transform_output(m, conv, tile), y, tile))
         return
-    images, row_tiles = tile.shape
-    matrix, width = transforms.output_transform(1, m.dtype), conv.width * m.shape[-1]
-    flat = m.reshape(PRODUCTS, -1)
-    flat = flat[:, : images * row_tiles * (conv.padded_width if conv.polyphase else conv.width) * m.shape[-1]]
-    rows = flat.reshape(PRODUCTS, images, row_tiles, -1)[..., :width].transpose(1, 2, 0, 3)
     target = y[tile.images, OUTPUTS * tile.row_tiles.start : OUTPUTS * tile.row_tiles.stop]
+    target = target.reshape(*target.shape[:2], conv.width * conv.out_channels)
+    rows, matrix = _product_rows(m, conv, tile)[..., : target.shape[2]], transforms.output_transform(1, m.dtype)
     full, rest = divmod(target.shape[1], OUTPUTS)
-    np.matmul(matrix, rows[:, :full], out=target[:, : OUTPUTS * full].reshape(images, full, OUTPUTS, width))
+    complete = target[:, : OUTPUTS * full].reshape(len(target), full, OUTPUTS, target.shape[2])
+    np.matmul(matrix, rows[:, :full], out=complete)
     if rest:
-        np.matmul(matrix[:rest], rows[:, full], out=target[:, OUTPUTS * full :].reshape(images, rest, width))
+        np.matmul(matrix[:rest], rows[:, full], out=target[:, OUTPUTS * full :])
 
 
 def output_views(rows: Array, y: Array, tile: Tile) -> tuple[Array, Array]:

@@ -54,14 +54,9 @@ class WinogradShape(NamedTuple):
         return self.height + TAPS - 1 - 2 * self.padding[0]
 
     @property
-    def columns(self) -> int:
-        """Number of input columns without padding."""
-        return self.width + self.kernel_width - 1 - 2 * self.padding[1]
-
-    @property
     def padded_width(self) -> int:
         """Number of columns of a padded row. The right padding of a row is the left padding of the next row."""
-        return self.columns + self.padding[1]
+        return self.width + self.kernel_width - 1 - self.padding[1]
 
 
 def make_shape(x: tuple[int, ...], kernel: tuple[int, ...], padding: tuple[int, int]) -> WinogradShape:

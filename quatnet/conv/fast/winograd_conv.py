@@ -47,33 +47,28 @@ def input_gradient(grad: Array, w: Array, padding: tuple[int, int]) -> Array:
 def _convolve(x: Array, kernel: Array, conv: WinogradShape) -> Array:
     y = np.empty((conv.batch, conv.height, conv.width, conv.components * conv.out_channels), dtype=x.dtype)
     x, images = split_components(x, conv.components), split_components(y, conv.components)
-
-    def work(tile: Tile) -> None:
-        row_tiles.write_output(_products(x, kernel, conv, tile), conv, tile, images)
-
-    parallel_for(work, make_tiles(conv, x.itemsize))
+    run(x, kernel, conv, lambda m, tile: row_tiles.write_output(m, conv, tile, images))
     return y
 
 
 def run(x: Array, kernel: Array, conv: WinogradShape, epilogue: Callable[[Array, Tile], None]) -> None:
-    """Convolve images `x` (N, H, W, P, C) with a transformed `kernel`, and call `epilogue(rows, tile)` for each tile.
+    """Convolve images `x` (N, H, W, P, C) with a transformed `kernel`. Call `epilogue(products, tile)` for each tile.
 
-    P is the number of components. `rows` are the output rows of the tile, see `row_tiles.transform_output`.
+    P is the number of components. `products` has the shape (6, K, pixels, O), see `row_tiles.transform_output`.
     """
 
     def work(tile: Tile) -> None:
-        epilogue(row_tiles.transform_output(_products(x, kernel, conv, tile), conv, tile), tile)
+        v = row_tiles.transform_input(x, conv, tile)
+        epilogue(_multiply(row_tiles.patches(v, conv, tile), kernel[..., tile.out_channels]), tile)
 
     parallel_for(work, make_tiles(conv, x.itemsize))
 
 
-def _products(x: Array, kernel: Array, conv: WinogradShape, tile: Tile) -> Array:
-    """Return the products (6, K, pixels, O) of the transformed images `x` (N, H, W, P, C) of a tile and `kernel`.
+def _multiply(patches: Array, kernel: Array) -> Array:
+    """Return the products (6, K, pixels, O) of `patches` (6, K, phases, pixels of a phase, KW·C) and `kernel`.
 
     K is the number of transformed components. The pixels of the result are in the order of the image.
     """
-    patches = row_tiles.patches(row_tiles.transform_input(x, conv, tile), conv, tile)
-    kernel = kernel[..., tile.out_channels]
     k, transformed, phases, count, _ = patches.shape
     m = workspace("products", (k, transformed, count, phases, kernel.shape[-1]), patches.dtype)
     np.matmul(patches, kernel[:, :, None], out=m.transpose(0, 1, 3, 2, 4))
