@@ -18,7 +18,8 @@ from .winograd import OUTPUTS, PRODUCTS, TAPS
 
 TILE_BYTES = 4 << 20  # size of the patches and products of a tile (measured, docs/decisions/0008 and 0029)
 MIN_PIXELS = 256  # minimum of pixels of a tile, because each tile reads the kernel once
-MIN_TILES = 4  # number of tiles of a small image, unless each would be smaller than two transformed kernels
+MIN_TILES = 4  # number of tiles of small images, unless a tile is smaller than MIN_TILE_BYTES or two kernels
+MIN_TILE_BYTES = 1 << 20
 MIN_POLYPHASE_WIDTH = 8  # minimum of output columns for which polyphase patches are faster than copies
 LARGE_KERNEL = 64 * 128  # minimum of input channels x output channels for copied patches in a weight gradient
 MAX_KERNEL_BYTES = 16 << 20  # maximum size of the transformed kernel of a tile
@@ -87,7 +88,7 @@ def make_tiles(conv: WinogradShape, itemsize: int) -> list[Tile]:
     out_channels = max(32, MAX_KERNEL_BYTES // kernel_bytes)
     least = -(-MIN_PIXELS // conv.padded_width)
     row_tiles = max(TILE_BYTES // row_tile_bytes, min(least, 4 * TILE_BYTES // row_tile_bytes))
-    smallest = 2 * kernel_bytes * min(out_channels, conv.out_channels) // row_tile_bytes
+    smallest = max(MIN_TILE_BYTES, 2 * kernel_bytes * min(out_channels, conv.out_channels)) // row_tile_bytes
     row_tiles = max(1, min(row_tiles, max(smallest, conv.batch * conv.row_tiles // MIN_TILES)))
     images = max(1, row_tiles // conv.row_tiles)
     return [
