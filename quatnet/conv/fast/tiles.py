@@ -16,10 +16,10 @@ from ...backend import Array
 from .component_transforms import num_transformed
 from .winograd import OUTPUTS, PRODUCTS, TAPS
 
-TILE_BYTES = 4 << 20  # size of the patches and products of a tile (measured, docs/decisions/0008 and 0029)
+TILE_BYTES = 8 << 20  # size of the patches and products of a tile (measured, docs/decisions/0008)
 MIN_PIXELS = 256  # minimum of pixels of a tile, because each tile reads the kernel once
-MIN_TILES = 4  # number of tiles of small images, unless a tile is smaller than MIN_TILE_BYTES or two kernels
-MIN_TILE_BYTES = 1 << 20
+MIN_TILES = 4  # number of tiles of small images (measured, docs/decisions/0029)
+MIN_TILE_BYTES = 1 << 20  # minimum size of a tile of small images; two transformed kernels if they are larger
 MIN_POLYPHASE_WIDTH = 8  # minimum of output columns for which polyphase patches are faster than copies
 LARGE_KERNEL = 64 * 128  # minimum of input channels x output channels for copied patches in a weight gradient
 MAX_KERNEL_BYTES = 16 << 20  # maximum size of the transformed kernel of a tile
