@@ -1,19 +1,21 @@
-"""Parallel loops over chunks of arrays, with one worker thread per core and single-threaded BLAS in each worker.
+"""Parallel loops over chunks of arrays, with one thread per core and single-threaded BLAS in each thread.
 
 NumPy releases the global interpreter lock during a computation, so threads are sufficient. The chunks depend only on
 the sizes of the arrays. Results are returned in order. A sum over chunks is therefore bit-identical for any number of
-threads. A parallel loop inside a worker runs serially.
+threads. The calling thread also computes items. A parallel loop inside an item runs serially.
 """
 
 import os
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from functools import cache
 from itertools import repeat
-from typing import TypeVar
+from queue import SimpleQueue
+from typing import Any, NamedTuple, TypeVar
 
 import numpy
 from threadpoolctl import ThreadpoolController
@@ -28,7 +30,10 @@ numpy.empty(31 << 20, numpy.uint8)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-CACHE_BYTES = 4 << 20  # bytes per chunk: a chunk fits the cache, and its work exceeds the task overhead (measured)
+CACHE_BYTES = 4 << 20  # maximum bytes of a chunk: a chunk fits the cache (measured)
+MIN_CHUNK_BYTES = 256 << 10  # minimum bytes of a chunk: its work exceeds the overhead of NumPy calls (measured)
+MIN_CHUNKS = 4  # number of chunks of an array of at least 4 `MIN_CHUNK_BYTES`
+WorkerQueue = SimpleQueue[tuple[Context, Callable[[], None]]]  # functions that worker threads call
 
 
 def thread_count() -> int:
@@ -41,23 +46,18 @@ def thread_count() -> int:
     ConfigError
         `QUATNET_NUM_THREADS` is not an integer from 1 to 9999.
     """
-    text = os.environ.get("QUATNET_NUM_THREADS", "").strip() or str(available_cores())
+    return _checked_count(os.environ.get("QUATNET_NUM_THREADS", "").strip() or str(available_cores()))
+
+
+@cache
+def _checked_count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) < 10_000):
         raise ConfigError(f"QUATNET_NUM_THREADS={text!r}: expected an integer of at least 1 and at most 9999")
     return int(text)
 
 
-@cache
-def _pool(workers: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(workers, thread_name_prefix="quatnet", initializer=_mark_worker)
-
-
 _register_at_fork = getattr(os, "register_at_fork", lambda **_: None)  # Windows has no fork
-_thread_state = threading.local()
-
-
-def _mark_worker() -> None:
-    _thread_state.is_worker = True
+_thread_state = threading.local()  # `in_loop`: whether the thread computes an item of a parallel loop
 
 
 @cache
@@ -75,6 +75,8 @@ def fork_safe_lock() -> threading.RLock:
     return lock
 
 
+_queue_lock = fork_safe_lock()
+_queues: dict[int, WorkerQueue] = {}  # queue by number of worker threads
 _blas_lock = fork_safe_lock()
 _blas_limits: dict[object, int] = {}  # thread of each `with` statement of single_threaded_blas
 _blas_threads: list[int] = []  # number of threads of each BLAS library without the limit
@@ -121,7 +123,7 @@ def _set_blas_threads(numbers: Iterable[int]) -> list[int]:
 
 def _forget_threads() -> None:
     """Remove the state of all other threads, which do not exist in a forked process."""
-    _pool.cache_clear()
+    _queues.clear()
     _end_blas_limits([key for key, thread in _blas_limits.items() if thread != threading.get_ident()])
 
 
@@ -129,27 +131,115 @@ _register_at_fork(after_in_child=_forget_threads)
 
 
 def chunk_slices(length: int, bytes_per_item: int) -> list[slice]:
-    """Return range(length) split into slices of about `CACHE_BYTES` bytes. A GPU uses one slice."""
-    step = max(1, length if on_gpu() else CACHE_BYTES // max(1, bytes_per_item))
+    """Return range(length) split into slices of `MIN_CHUNK_BYTES` to `CACHE_BYTES` bytes. A GPU uses one slice.
+
+    The number of slices is at least `MIN_CHUNKS`, unless the slices would be smaller than `MIN_CHUNK_BYTES`.
+    """
+    num_bytes = min(CACHE_BYTES, max(MIN_CHUNK_BYTES, length * bytes_per_item // MIN_CHUNKS))
+    step = max(1, length if on_gpu() else num_bytes // max(1, bytes_per_item))
     return [slice(start, min(start + step, length)) for start in range(0, length, step)]
 
 
 def parallel_map(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     """Yield work(item) for each item, in order.
 
-    The calls run on all cores, with the NumPy error state of the caller.
+    The calls run on all cores, with the NumPy error state of the caller. The error of a call is raised in place of its
+    result. When the iterator ends, no call is running, even if it ends by an error or by Ctrl-C.
     """
-    if getattr(_thread_state, "is_worker", False) or on_gpu():
-        # A worker that waits for other workers could cause a deadlock. Computation on a GPU needs no workers.
+    if getattr(_thread_state, "in_loop", False) or on_gpu():
+        # An item that waits for other threads could cause a deadlock. Computation on a GPU needs no threads.
         yield from map(work, items)
         return
     with single_threaded_blas():
-        if len(items) < 2 or thread_count() == 1:
-            yield from map(work, items)
-        else:
-            # A context contains np.errstate. Two threads cannot enter the same context.
-            contexts = [copy_context() for _ in items]
-            yield from _pool(thread_count()).map(lambda context, item: context.run(work, item), contexts, items)
+        workers = thread_count() - 1 if len(items) > 1 else 0
+        yield from _map_in_threads(work, items, workers) if workers else map(work, items)
+
+
+class _Outcome(NamedTuple):
+    """Result or error of an item of a parallel loop."""
+
+    position: int
+    result: Any
+    error: BaseException | None = None
+
+
+def _map_in_threads(work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
+    """Yield work(item) for each item, in order, computed by this thread and by up to `workers` other threads."""
+    # deque and SimpleQueue are thread-safe
+    waiting, running, finished = deque(enumerate(items)), deque[None](), SimpleQueue[_Outcome]()
+    outcomes: dict[int, _Outcome] = {}
+
+    def compute_in_worker() -> None:
+        while waiting:
+            running.append(None)
+            outcome = _compute_next(work, waiting, BaseException)
+            running.pop()
+            if outcome:
+                finished.put(outcome)
+            del outcome  # the traceback of its error refers to this frame
+
+    try:
+        for _ in range(min(workers, len(items) - 1)):
+            _worker_queue(workers).put((copy_context(), compute_in_worker))  # two threads cannot enter the same context
+        for index in range(len(items)):
+            while index not in outcomes:
+                outcome = (_compute_here(work, waiting) if finished.empty() else None) or finished.get()
+                outcomes[outcome.position] = outcome
+                del outcome
+            yield _result(outcomes.pop(index))
+    finally:
+        waiting.clear()
+        while running:
+            time.sleep(0.001)
+
+
+def _compute_here(work: Callable[[Item], object], waiting: deque[tuple[int, Item]]) -> _Outcome | None:
+    try:
+        _thread_state.in_loop = True
+        return _compute_next(work, waiting, Exception)  # Ctrl-C raises KeyboardInterrupt at once
+    finally:
+        _thread_state.in_loop = False
+
+
+def _compute_next(
+    work: Callable[[Item], object], waiting: deque[tuple[int, Item]], caught: type[BaseException]
+) -> _Outcome | None:
+    """Return the outcome of the next item, or None if no item is waiting."""
+    try:
+        index, item = waiting.popleft()
+    except IndexError:
+        return None
+    try:
+        return _Outcome(index, work(item))
+    except caught as error:
+        return _Outcome(index, None, error)
+
+
+def _result(outcome: _Outcome) -> Any:
+    try:
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.result
+    finally:
+        del outcome  # the traceback of the error refers to this frame
+
+
+def _worker_queue(workers: int) -> WorkerQueue:
+    """Return the queue of `workers` threads, which are started at the first call."""
+    with _queue_lock:
+        if workers not in _queues:
+            queue = _queues[workers] = SimpleQueue()
+            for n in range(workers):
+                threading.Thread(target=_call_functions, args=(queue,), name=f"quatnet_{n}", daemon=True).start()
+        return _queues[workers]
+
+
+def _call_functions(queue: WorkerQueue) -> None:
+    _thread_state.in_loop = True
+    while True:
+        context, function = queue.get()
+        context.run(function)
+        del context, function  # they refer to the arrays of the loop
 
 
 def parallel_for(work: Callable[[Item], object], items: Sequence[Item]) -> None:

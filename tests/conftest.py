@@ -60,16 +60,14 @@ def torch():
 
 @pytest.fixture
 def with_threads(monkeypatch):
-    """Return a function that sets the number of worker threads and clears the cached pool.
+    """Return a function that sets the number of threads.
 
     BLAS uses at most two threads.
     """
 
     def set_threads(count):
         monkeypatch.setenv("QUATNET_NUM_THREADS", str(count))
-        threads._pool.cache_clear()
         assert threads.thread_count() == count
 
     with threadpool_limits(2):
         yield set_threads
-    threads._pool.cache_clear()

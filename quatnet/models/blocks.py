@@ -20,9 +20,11 @@ class ConvBlock(Module):
         self.convs = _convolutions(in_channels, widths, config, rng)
         self.norms = [BatchNorm(width) for width in widths]
 
-    def __call__(self, x: Tensor, *, train: bool) -> Tensor:
+    def __call__(self, x: Tensor, *, train: bool, pool: bool = False) -> Tensor:
+        """Return the feature map, average-pooled 2 x 2 if `pool`."""
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            x = norm(conv(x), train=train, relu=True)
+            x = conv(x)
+            x = norm.relu_pool(x, train=train) if pool and norm is self.norms[-1] else norm(x, train=train, relu=True)
         return x
 
 

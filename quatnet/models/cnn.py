@@ -108,7 +108,6 @@ class CNN(Network):
     def features(self, h: Tensor, *, train: bool, rng: np.random.Generator | None) -> Tensor:
         """Return the last feature map (N, H, W, C) for normalized inputs (N, frames, mels, 1 or 4)."""
         for number, block in enumerate(self.blocks):
-            h = block(h, train=train)
-            h = ops.avg_pool2d(h) if self.config.has_pool(number) else h
+            h = block(h, train=train, pool=self.config.has_pool(number))
             h = ops.dropout(h, self.config.block_dropout, rng=rng, train=train)
         return h

@@ -83,7 +83,7 @@ class ResNet(Network):
     def features(self, h: Tensor, *, train: bool, rng: np.random.Generator | None) -> Tensor:
         """Return the last feature map (N, H, W, C) for normalized inputs (N, frames, mels, 1 or 4)."""
         first, *residual, last = self.blocks
-        h = self._dropout(ops.avg_pool2d(first(h, train=train)), train, rng)
+        h = self._dropout(first(h, train=train, pool=True), train, rng)
         for block in residual:
             h = block(h, train=train, rng=rng)
         h = self._dropout(ops.avg_pool2d(h), train, rng)

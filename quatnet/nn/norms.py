@@ -7,13 +7,19 @@ of the inputs of all processes.
 `num_features` is an integer of at least 1, eps > 0 and 0 <= momentum <= 1.
 """
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import numpy as np
 
 from .. import ops
 from ..all_reduce import all_reduce
 from ..autodiff import Tensor, op
+from ..autodiff.op import current_tracer
 from ..backend import Array, xp
 from ..checks import checked_count, checked_number
+from ..ops import pooled_batchnorm
 from ..ops.batchnorm import batch_statistics
 from ..ops.components import quaternion_channels
 from ..ops.quaternion_batchnorm import quaternion_statistics
@@ -49,14 +55,17 @@ class BatchNorm(Module):
         if not train:
             running = self.running_mean, self.running_var
             return ops.batch_norm(x, self.weight, self.bias, running, relu=relu, eps=self.eps)
-        total = all_reduce if self.synchronized else None
-        mean, variance, count = batch_statistics(x.data, total)
-        stats = mean, variance
-        y = ops.batch_norm(x, self.weight, self.bias, relu=relu, eps=self.eps, batch_stats=stats, all_reduce=total)
-        momentum = xp.float32(self.momentum)
-        self.running_mean = _moving_average(self.running_mean, mean, momentum)
-        self.running_var = _moving_average(self.running_var, variance * _bessel_correction(count), momentum)
-        return y
+        return _normalize_batch(self, x, partial(ops.batch_norm, relu=relu))
+
+    def relu_pool(self, x: Tensor, *, train: bool) -> Tensor:
+        """Return ops.avg_pool2d(self(x, train=train, relu=True)), in one op if possible (`ops.pooled_batchnorm`).
+
+        A traced graph contains the two ops.
+        """
+        plain = type(self) is not BatchNorm or current_tracer.get() is not None
+        if train and not plain and pooled_batchnorm.supports(x.data):
+            return _normalize_batch(self, x, pooled_batchnorm.batch_norm_relu_pool)
+        return ops.avg_pool2d(self(x, train=train, relu=True))
 
 
 class QuaternionBatchNorm(Module):
@@ -137,6 +146,20 @@ class LayerNorm(Module):
 
     def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         return ops.layer_norm(x, self.weight, self.bias, eps=self.eps)
+
+
+def _normalize_batch(layer: Any, x: Tensor, normalize: Callable[..., Tensor]) -> Tensor:
+    """Return the result of `normalize` with the statistics of the batch, and update the running statistics.
+
+    `layer` has the attributes of a `BatchNorm`.
+    """
+    total = all_reduce if layer.synchronized else None
+    mean, variance, count = batch_statistics(x.data, total)
+    stats, momentum = (mean, variance), xp.float32(layer.momentum)
+    y = normalize(x, layer.weight, layer.bias, eps=layer.eps, batch_stats=stats, all_reduce=total)
+    layer.running_mean = _moving_average(layer.running_mean, mean, momentum)
+    layer.running_var = _moving_average(layer.running_var, variance * _bessel_correction(count), momentum)
+    return y
 
 
 def _checked_options(eps: float, momentum: float) -> tuple[float, float]:

@@ -5,6 +5,7 @@ is treated as W·C numbers, and the factors of the channels are repeated W times
 length W·C instead of C.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -46,9 +47,9 @@ def batch_statistics(x: Array, all_reduce: AllReduce = None) -> tuple[Array, Arr
 
 
 def _combined_moments(x: Array) -> tuple[Array, Array]:
-    channels, rows = x.shape[-1], _image_rows(x)
+    channels, rows = x.shape[-1], image_rows(x)
     count, mean, squares = 0, xp.zeros(channels), xp.zeros(channels)
-    moments = parallel_map(lambda chunk: _moments(rows[chunk], channels), _chunk_slices(rows))
+    moments = parallel_map(lambda chunk: _moments(rows[chunk], channels), row_slices(x))
     for n, chunk_mean, chunk_squares in moments:
         delta = chunk_mean - mean
         squares = squares + chunk_squares + delta**2 * (count * n / (count + n))
@@ -95,7 +96,7 @@ def batch_norm(
 
     def backward(grad: Array) -> Sequence[Array | None]:
         relu_output = y if relu else None
-        (grad_bias, grad_weight), grad = _parameter_gradients(grad, a, mean, relu_output)
+        (grad_bias, grad_weight), grad = _parameter_gradients(grad, a, mean, inv_std, relu_output)
         grad_weight = grad_weight * inv_std
         if not x.requires_grad:
             return None, grad_weight, grad_bias
@@ -103,23 +104,30 @@ def batch_norm(
             zeros = xp.zeros_like(inv_std)
             factors = scale * inv_std, zeros, zeros
         else:
-            factors = _input_gradient_coefficients(a, mean, inv_std, scale, all_reduce, grad_weight, grad_bias)
-        return _input_gradient(grad, a, *factors, relu_output), grad_weight, grad_bias
+            factors = input_gradient_coefficients(a, mean, inv_std, scale, all_reduce, grad_weight, grad_bias)
+        return input_gradient(grad, a, *factors, relu_output), grad_weight, grad_bias
 
     return Tensor.from_op(y, (x, weight, bias), backward)
 
 
-def _image_rows(x: Array) -> Array:
+def image_rows(x: Array) -> Array:
     return x.reshape(-1, x.shape[-2] * x.shape[-1]) if x.ndim > 2 else x
 
 
-def _chunk_slices(rows: Array) -> list[slice]:
-    """Return slices of `rows` such that two arrays fit the cache, and a float32 sum has at most `MAX_ROWS` terms."""
-    return chunk_slices(len(rows), max(2 * rows[:1].nbytes, CACHE_BYTES // MAX_ROWS))
+def row_slices(x: Array) -> list[slice]:
+    """Return slices of the image rows of `x` such that two arrays fit the cache. A slice has whole images if they fit.
+
+    A float32 sum has at most `MAX_ROWS` terms.
+    """
+    height = math.prod(x.shape[1:-2])
+    row_bytes = max(2 * image_rows(x)[:1].nbytes, CACHE_BYTES // MAX_ROWS)
+    if height * row_bytes > CACHE_BYTES:
+        return chunk_slices(len(x) * height, row_bytes)
+    return [slice(part.start * height, part.stop * height) for part in chunk_slices(len(x), height * row_bytes)]
 
 
-def _repeat(channel: Array, rows: Array) -> Array:
-    return xp.tile(channel, rows.shape[1] // len(channel))
+def repeat_channels(channel: Array, rows: Array) -> Array:
+    return xp.repeat(channel[None], rows.shape[1] // len(channel), axis=0).reshape(-1)
 
 
 def _column_sums(rows: Array, channels: int) -> Array:
@@ -144,7 +152,7 @@ def _moments(rows: Array, channels: int) -> tuple[int, Array, Array]:
     squares = total - count * mean.astype(np.float64) ** 2
     if (CANCELLATION * squares > total).all():
         return count, mean.astype(np.float64), squares
-    centered = rows - _repeat(mean, rows)
+    centered = rows - repeat_channels(mean, rows)
     residual_mean = _column_sums(centered, channels) / rows.dtype.type(count)
     squares = _column_products(centered, centered, channels) - count * residual_mean**2
     return count, mean.astype(np.float64) + residual_mean, squares
@@ -153,8 +161,8 @@ def _moments(rows: Array, channels: int) -> tuple[int, Array, Array]:
 def _affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
     if kernels.supports(x, factor, offset):
         return kernels.normalize.affine(x, factor, offset, relu)
-    rows, y = _image_rows(x), xp.empty(x.shape, dtype=x.dtype)
-    result, factors, offsets = _image_rows(y), _repeat(factor, rows), _repeat(offset, rows)
+    rows, y = image_rows(x), xp.empty(x.shape, dtype=x.dtype)
+    result, factors, offsets = image_rows(y), repeat_channels(factor, rows), repeat_channels(offset, rows)
     zeros = xp.zeros_like(offsets)
 
     def work(chunk: slice) -> None:
@@ -163,32 +171,51 @@ def _affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
         if relu:
             xp.maximum(out, zeros, out=out)  # three times as fast as xp.maximum with the scalar 0
 
-    parallel_for(work, _chunk_slices(rows))
+    parallel_for(work, row_slices(x))
     return y
 
 
-def _parameter_gradients(grad: Array, x: Array, mean: Array, relu_output: Array | None) -> tuple[Array, Array]:
-    """Return the sums of grad and of grad · (x - mean) for each channel, (2, C), and the grad for `_input_gradient`.
+def _parameter_gradients(
+    grad: Array, x: Array, mean: Array, inv_std: Array, relu_output: Array | None
+) -> tuple[Array, Array]:
+    """Return the sums of grad and of grad · (x - mean) for each channel, (2, C), and the grad for `input_gradient`.
 
     If `relu_output` is given, grad is first set to 0 where `relu_output` is 0, on the CPU in a new array.
     """
     if kernels.supports(grad, x, mean):
         return kernels.normalize.gradient_sums(grad, x, mean, relu_output), grad
-    masked = grad if relu_output is None else xp.empty(x.shape, dtype=x.dtype)
-    channels, rows, grad_rows, masked_rows = x.shape[-1], _image_rows(x), _image_rows(grad), _image_rows(masked)
-    means, relu_output_rows = _repeat(mean, rows), None if relu_output is None else _image_rows(relu_output)
+    if relu_output is None:
+        return gradient_sums(x, mean, inv_std, lambda chunk: image_rows(grad)[chunk]), grad
+    masked = xp.empty(x.shape, dtype=x.dtype)
+    grad_rows, masked_rows, relu_output_rows = image_rows(grad), image_rows(masked), image_rows(relu_output)
+
+    def masked_grad(chunk: slice) -> Array:
+        out = masked_rows[chunk]
+        xp.copyto(out, relu_output_rows[chunk] > 0)  # faster than a product of floats and booleans
+        out *= grad_rows[chunk]
+        return out
+
+    return gradient_sums(x, mean, inv_std, masked_grad), masked
+
+
+def gradient_sums(x: Array, mean: Array, inv_std: Array, grad: Callable[[slice], Array]) -> Array:
+    """Return the sums of grad and of grad · (x - mean) for each channel, (2, C).
+
+    `grad(chunk)` returns the gradient of a slice of the image rows. Unless the mean is much larger than the standard
+    deviation, the second sum is computed as Σ grad · x - mean Σ grad.
+    """
+    channels, rows = x.shape[-1], image_rows(x)
+    means = repeat_channels(mean, rows) if ((mean * inv_std) ** 2 > CANCELLATION - 1).any() else None
 
     def work(chunk: slice) -> Array:
-        masked_grad = grad_rows[chunk]
-        if relu_output_rows is not None:
-            masked_grad = xp.multiply(masked_grad, relu_output_rows[chunk] > 0, out=masked_rows[chunk])
-        centered = rows[chunk] - means
-        return xp.stack([_column_sums(masked_grad, channels), _column_products(centered, masked_grad, channels)])
+        rows_grad, entries = grad(chunk), rows[chunk] if means is None else rows[chunk] - means
+        total, products = _column_sums(rows_grad, channels), _column_products(entries, rows_grad, channels)
+        return xp.stack([total, products - mean * total if means is None else products])
 
-    return sum(parallel_map(work, _chunk_slices(rows)), xp.zeros((2, channels), dtype=x.dtype)), masked
+    return sum(parallel_map(work, row_slices(x)), xp.zeros((2, channels), dtype=x.dtype))
 
 
-def _input_gradient_coefficients(
+def input_gradient_coefficients(
     x: Array, mean: Array, inv_std: Array, weight: Array, all_reduce: AllReduce, grad_weight: Array, grad_bias: Array
 ) -> tuple[Array, Array, Array]:
     """Return the factor of grad, the factor of x and the offset in the input gradient.
@@ -203,20 +230,20 @@ def _input_gradient_coefficients(
     return weight * inv_std, x_factor, -weight * inv_std * grad_bias / count - x_factor * mean
 
 
-def _input_gradient(
+def input_gradient(
     grad: Array, x: Array, factor: Array, x_factor: Array, offset: Array, relu_output: Array | None
 ) -> Array:
     """Return factor · grad + x_factor · x + offset, for the grad of `_parameter_gradients`, which may be changed."""
     if kernels.supports(grad, x, factor):
         return kernels.normalize.input_gradient(grad, x, factor, x_factor, offset, relu_output)
     grad_x = xp.empty(x.shape, dtype=x.dtype) if relu_output is None else grad
-    rows, grad_rows, result = _image_rows(x), _image_rows(grad), _image_rows(grad_x)
-    factors, x_factors, offsets = (_repeat(v, rows) for v in (factor, x_factor, offset))
+    rows, grad_rows, result = image_rows(x), image_rows(grad), image_rows(grad_x)
+    factors, x_factors, offsets = (repeat_channels(v, rows) for v in (factor, x_factor, offset))
 
     def work(chunk: slice) -> None:
         out = xp.multiply(grad_rows[chunk], factors, out=result[chunk])
         out += offsets
         out += rows[chunk] * x_factors
 
-    parallel_for(work, _chunk_slices(rows))
+    parallel_for(work, row_slices(x))
     return grad_x

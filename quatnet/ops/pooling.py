@@ -45,30 +45,40 @@ def avg_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
         y = kernels.pooling.average(a, kernel_size)
         return Tensor.from_op(y, (x,), lambda grad: (kernels.pooling.average_gradient(grad, a.shape, kernel_size),))
     y = xp.empty((len(a), a.shape[1] // kernel_size, a.shape[2] // kernel_size, a.shape[3]), dtype=a.dtype)
-
-    def forward(clips: slice) -> None:
-        entries = _window_entries(a[clips], kernel_size)
-        window_sum = y[clips]
-        window_sum[...] = next(entries)
-        for entry in entries:
-            window_sum += entry
-        window_sum *= 1 / kernel_size**2
+    chunks = chunk_slices(len(a), a[:1].nbytes)
 
     def backward(grad: Array) -> Sequence[Array]:
         grad_x = xp.empty(a.shape, dtype=a.dtype)
-
-        def work(clips: slice) -> None:
-            grad_per_entry = grad[clips] * a.dtype.type(1 / kernel_size**2)
-            for entry in _window_entries(grad_x[clips], kernel_size):
-                entry[...] = grad_per_entry
-            grad_x[clips, kernel_size * y.shape[1] :] = 0  # rows and columns outside all windows
-            grad_x[clips, :, kernel_size * y.shape[2] :] = 0
-
-        parallel_for(work, chunk_slices(len(a), a[:1].nbytes))
+        parallel_for(lambda images: average_gradient(grad[images], kernel_size, grad_x[images]), chunks)
         return (grad_x,)
 
-    parallel_for(forward, chunk_slices(len(a), a[:1].nbytes))
+    parallel_for(lambda images: average(a[images], kernel_size, y[images]), chunks)
     return Tensor.from_op(y, (x,), backward)
+
+
+def average(x: Array, kernel_size: int, out: Array) -> None:
+    """Write the means of the windows of images `x` to `out`."""
+    entries = _window_entries(x, kernel_size)
+    out[...] = next(entries)
+    for entry in entries:
+        out += entry
+    out *= 1 / kernel_size**2
+
+
+def average_gradient(grad: Array, kernel_size: int, out: Array, mask: Array | None = None) -> None:
+    """Write the input gradient of `average`, multiplied by `mask`, to `out`, for the upstream gradient `grad`."""
+    rows = xp.repeat(grad * grad.dtype.type(1 / kernel_size**2), kernel_size, axis=2)
+    height, width = kernel_size * grad.shape[1], rows.shape[2]
+    if mask is not None:
+        out[...] = mask  # faster than a product of floats and booleans
+    for row in range(kernel_size):
+        window_rows = out[:, row:height:kernel_size, :width]
+        if mask is None:
+            window_rows[...] = rows
+        else:
+            window_rows *= rows
+    out[:, height:] = 0  # rows and columns outside all windows
+    out[:, :, width:] = 0
 
 
 @op

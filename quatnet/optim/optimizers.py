@@ -9,7 +9,7 @@ from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
 from ..checks import checked_number
 from ..errors import CheckpointError, ConfigError, ShapeError
-from ..threads import chunk_slices, parallel_for
+from ..threads import chunk_slices, parallel_for, single_threaded_blas
 
 Params = Iterable[Tensor] | Iterable[tuple[str, Tensor]]
 
@@ -41,6 +41,7 @@ class Optimizer:
             for state_name in self.state_names
         }
 
+    @single_threaded_blas()
     def step(self, *, lr: float | None = None) -> None:
         """Update every parameter that has a gradient. `lr` is the learning rate of this step, by default `self.lr`.
 

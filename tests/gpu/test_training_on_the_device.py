@@ -183,10 +183,10 @@ def _arguments(name: str, tensors: list[Tensor]) -> list:
 
 
 def test_no_worker_threads_on_a_gpu(monkeypatch):
-    def forbidden() -> None:
+    def forbidden(_workers: int) -> None:
         raise AssertionError("worker threads were used with a GPU")
 
-    monkeypatch.setattr(threads, "_pool", forbidden)
+    monkeypatch.setattr(threads, "_worker_queue", forbidden)
     with use_backend("cupy"):
         run = with_teachers()
         run.run()

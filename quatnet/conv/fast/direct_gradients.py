@@ -4,18 +4,9 @@ import numpy as np
 
 from ...backend import Array
 from ...threads import parallel_for
+from . import direct
 from .component_transforms import RIGHT_ORDER, left_transform, output_transform, right_transform
-from .direct import (
-    ConvOptions,
-    Pair,
-    WorkSlice,
-    kernel_operands,
-    make_work_slices,
-    overlaps,
-    transform_images,
-    transform_products,
-    write_images,
-)
+from .direct import Pair
 from .tiles import split_components, workspace
 
 
@@ -26,26 +17,26 @@ def input_gradient(grad: Array, w: Array, shape: tuple[int, ...], stride: Pair, 
     not copied.
     """
     grad_x = np.empty(shape, dtype=grad.dtype)
-    options, p = ConvOptions(w.shape[1:3], stride, padding), len(w)
+    options, p = direct.ConvOptions(w.shape[1:3], stride, padding), len(w)
 
-    def work(part: WorkSlice) -> None:
-        grads = transform_images(split_components(grad, p)[part.images], left_transform(p, conjugate=True))
-        kernels = kernel_operands(w[:, :, :, part.channels], RIGHT_ORDER)
+    def work(part: direct.WorkSlice) -> None:
+        grads = direct.transform_images(split_components(grad, p)[part.images], left_transform(p, conjugate=True))
+        kernels = direct.kernel_operands(w[:, :, :, part.channels], RIGHT_ORDER)
         size = (shape[1], grads.shape[2], shape[2], kernels[0].shape[2])
         products = workspace("products", (len(grads), *size), grad.dtype)
         products[...] = 0
         for one, kernel, product in zip(grads, kernels, products, strict=True):
             _add_input_products(one, kernel, options, product)
-        components = transform_products(products, output_transform(p, conjugate=True))
-        write_images(components, split_components(grad_x, p)[part.images, ..., part.channels])
+        components = direct.transform_products(products, output_transform(p, conjugate=True))
+        direct.write_images(components, split_components(grad_x, p)[part.images, ..., part.channels])
 
-    parallel_for(work, make_work_slices(grad_x, w, shape[3] // p))
+    parallel_for(work, direct.make_work_slices(grad_x, w, shape[3] // p))
     return grad_x
 
 
-def _add_input_products(grad: Array, kernel: Array, options: ConvOptions, out: Array) -> None:
+def _add_input_products(grad: Array, kernel: Array, options: direct.ConvOptions, out: Array) -> None:
     """Add to `out` (H, N, W, C) the input gradient for `grad` (OH, N, OW, O) and `kernel` (KH, KW, C, O)."""
-    for overlap in overlaps(options, out.shape[::2], grad.shape[::2]):
+    for overlap in direct.overlaps(options, out.shape[::2], grad.shape[::2]):
         column = grad[overlap.rows, :, overlap.column].reshape(-1, grad.shape[-1])
         taps = kernel[overlap.kernel_row, overlap.taps]
         target = out[overlap.pixels[0], :, overlap.pixels[1]]
@@ -59,32 +50,26 @@ def weight_gradient(x: Array, grad: Array, kernel: tuple[int, ...], stride: Pair
 
     `kernel` is the shape (P, KH, KW, C, O) of the result, with P components.
     """
-    options, p = ConvOptions((kernel[1], kernel[2]), stride, padding), kernel[0]
-    slices = make_work_slices(x, np.empty(kernel, x.dtype), kernel[4])
+    options, p = direct.ConvOptions((kernel[1], kernel[2]), stride, padding), kernel[0]
+    slices = direct.make_work_slices(x, np.empty(kernel, x.dtype), kernel[4])
     starts = sorted({part.images.start for part in slices})
     grad_w = np.zeros((max(1, len(starts)), *kernel), x.dtype)  # one gradient for each slice of the batch
 
-    def work(part: WorkSlice) -> None:
-        images = transform_images(split_components(x, p)[part.images], right_transform(p, conjugate=True))
-        images = _copy(images)  # the next call of transform_images overwrites the workspace
-        grads = transform_images(split_components(grad, p)[part.images, ..., part.channels], left_transform(p))
+    def work(part: direct.WorkSlice) -> None:
+        images = direct.transform_images(split_components(x, p)[part.images], right_transform(p, conjugate=True))
+        images = images.copy()  # the next call of transform_images overwrites the workspace
+        grads = direct.transform_images(split_components(grad, p)[part.images, ..., part.channels], left_transform(p))
         products = workspace("products", (len(images), *kernel[1:4], grads.shape[-1]), x.dtype)
         for image, one, product in zip(images, grads, products, strict=True):
             _write_tap_products(image, one, options, product)
-        components = transform_products(products, output_transform(p))
+        components = direct.transform_products(products, output_transform(p))
         np.copyto(grad_w[starts.index(part.images.start), ..., part.channels], components)
 
     parallel_for(work, slices)
     return grad_w[0] if len(grad_w) == 1 else grad_w.sum(axis=0)
 
 
-def _copy(images: Array) -> Array:
-    copy = workspace("patches", images.shape, images.dtype)
-    np.copyto(copy, images)
-    return copy
-
-
-def _write_tap_products(image: Array, grad: Array, options: ConvOptions, out: Array) -> None:
+def _write_tap_products(image: Array, grad: Array, options: direct.ConvOptions, out: Array) -> None:
     """Write the weight gradient to `out` (KH, KW, C, O), for `image` (H, N, W, C) and `grad` (OH, N, OW, O)."""
     for i, j in np.ndindex(*out.shape[:2]):
         (stride_h, stride_w), (pad_h, pad_w) = options.stride, options.padding

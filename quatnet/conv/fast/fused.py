@@ -106,13 +106,15 @@ def _sum_pool(y: Array) -> Array:
 
 def _winograd(x: Array, layer: FusedConv2d, padding: tuple[int, int]) -> Array:
     images = _empty_output(x, layer)
+    conv = make_shape(x.shape, layer.weight.shape, padding)
     kernel = _cached_kernel(layer, "winograd", winograd_conv.transform_kernel)
 
-    def epilogue(rows: Array, tile: Tile) -> None:
+    def epilogue(products: Array, tile: Tile) -> None:
+        rows = row_tiles.transform_output(products, conv, tile)
         target, source = row_tiles.output_views(_scale_relu_pool(rows, layer, tile.out_channels), images, tile)
         _add_shift(source, layer, tile.out_channels, target)
 
-    winograd_conv.run(x, kernel, make_shape(x.shape, layer.weight.shape, padding), epilogue)
+    winograd_conv.run(x, kernel, conv, epilogue)
     return images
 
 

@@ -127,5 +127,5 @@ def patches(x: Array, matrix: Array, options: ConvOptions) -> Array:
     shape = (len(transformed), n, *options.output(x.shape), kh, kw * channels)
     strides = (component, image, stride_h * row, stride_w * pixel, row, itemsize)
     copy = workspace("patches", shape, x.dtype)
-    np.copyto(copy, np.lib.stride_tricks.as_strided(transformed, shape, strides))
+    np.copyto(copy, np.ndarray(shape, x.dtype, transformed, strides=strides))
     return copy.reshape(len(transformed), -1, kh * kw * channels)

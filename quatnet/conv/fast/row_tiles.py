@@ -6,6 +6,8 @@ the pixels φ, φ + KW, φ + 2 KW, ... do not overlap, and form a matrix without
 the KW phases φ. These matrices are called polyphase patches.
 """
 
+import math
+
 import numpy as np
 
 from ...backend import Array
@@ -56,7 +58,7 @@ def _row_windows(d: Array, count: int) -> Array:
     images, _, components, width, channels = d.shape
     image, row, component = d.strides[:3]
     shape = (images, count, (OUTPUTS + TAPS - 1) * components, width * channels)
-    return np.lib.stride_tricks.as_strided(d, shape, (image, OUTPUTS * row, component, d.itemsize), writeable=False)
+    return np.ndarray(shape, d.dtype, d, strides=(image, OUTPUTS * row, component, d.itemsize))
 
 
 def _transform_row_tiles(matrix: Array, rows: Array, out: Array) -> None:
@@ -110,7 +112,7 @@ def patches(v: Array, conv: WinogradShape, tile: Tile) -> Array:
 
 
 def _view(v: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
-    return np.lib.stride_tricks.as_strided(v, shape, (*v.strides[:2], *strides), writeable=False)
+    return np.ndarray(shape, v.dtype, v, strides=(*v.strides[:2], *strides))  # faster than as_strided
 
 
 def transform_output(m: Array, conv: WinogradShape, tile: Tile) -> Array:
@@ -119,13 +121,35 @@ def transform_output(m: Array, conv: WinogradShape, tile: Tile) -> Array:
     `m` contains the products (6, K, pixels, O) of K transformed components. `width` is the padded width for polyphase
     patches, and the output width for other patches.
     """
-    images, row_tiles = tile.shape
-    width = conv.padded_width if conv.polyphase else conv.width
-    matrix = transforms.output_transform(conv.components, m.dtype)
-    y = workspace("result", (images, row_tiles, len(matrix), width * m.shape[-1]), m.dtype)
-    flat = m.reshape(matrix.shape[1], -1)[:, : images * row_tiles * y.shape[-1]]
-    np.matmul(matrix, flat.reshape(-1, images, row_tiles, y.shape[-1]).transpose(1, 2, 0, 3), out=y)
-    return y.reshape(images, OUTPUTS * row_tiles, conv.components, width, m.shape[-1])
+    rows, matrix = _product_rows(m, conv, tile), transforms.output_transform(conv.components, m.dtype)
+    y = workspace("result", (*tile.shape, len(matrix), rows.shape[-1]), m.dtype)
+    np.matmul(matrix, rows, out=y)
+    return y.reshape(len(y), OUTPUTS * tile.shape[1], conv.components, -1, m.shape[-1])
+
+
+def _product_rows(m: Array, conv: WinogradShape, tile: Tile) -> Array:
+    """Return the products of each row tile, (n, s, 6 K, width·O), as a view of `m`. See `transform_output`."""
+    numbers = (conv.padded_width if conv.polyphase else conv.width) * m.shape[-1]
+    rows = m.reshape(PRODUCTS * conv.num_transformed, -1)[:, : math.prod(tile.shape) * numbers]
+    return rows.reshape(len(rows), *tile.shape, numbers).transpose(1, 2, 0, 3)
+
+
+def write_output(m: Array, conv: WinogradShape, tile: Tile, y: Array) -> None:
+    """Write the output rows of the products `m` of a tile to the images `y` (N, H, W, P, O). See `transform_output`.
+
+    For real numbers, the product with the output transform writes the rows without a copy.
+    """
+    if conv.components > 1 or m.shape[-1] < conv.out_channels:
+        np.copyto(*output_views(transform_output(m, conv, tile), y, tile))
+        return
+    target = y[tile.images, OUTPUTS * tile.row_tiles.start : OUTPUTS * tile.row_tiles.stop]
+    target = target.reshape(*target.shape[:2], conv.width * conv.out_channels)
+    rows, matrix = _product_rows(m, conv, tile)[..., : target.shape[2]], transforms.output_transform(1, m.dtype)
+    full, rest = divmod(target.shape[1], OUTPUTS)
+    complete = target[:, : OUTPUTS * full].reshape(len(target), full, OUTPUTS, target.shape[2])
+    np.matmul(matrix, rows[:, :full], out=complete)
+    if rest:
+        np.matmul(matrix[:rest], rows[:, full], out=target[:, OUTPUTS * full :])
 
 
 def output_views(rows: Array, y: Array, tile: Tile) -> tuple[Array, Array]:

@@ -18,6 +18,8 @@ from .winograd import OUTPUTS, PRODUCTS, TAPS
 
 TILE_BYTES = 8 << 20  # size of the patches and products of a tile (measured, docs/decisions/0008)
 MIN_PIXELS = 256  # minimum of pixels of a tile, because each tile reads the kernel once
+MIN_TILES = 4  # number of tiles of small images (measured, docs/decisions/0029)
+MIN_TILE_BYTES = 1 << 20  # minimum size of a tile of small images; two transformed kernels if they are larger
 MIN_POLYPHASE_WIDTH = 8  # minimum of output columns for which polyphase patches are faster than copies
 LARGE_KERNEL = 64 * 128  # minimum of input channels x output channels for copied patches in a weight gradient
 MAX_KERNEL_BYTES = 16 << 20  # maximum size of the transformed kernel of a tile
@@ -53,14 +55,9 @@ class WinogradShape(NamedTuple):
         return self.height + TAPS - 1 - 2 * self.padding[0]
 
     @property
-    def columns(self) -> int:
-        """Number of input columns without padding."""
-        return self.width + self.kernel_width - 1 - 2 * self.padding[1]
-
-    @property
     def padded_width(self) -> int:
         """Number of columns of a padded row. The right padding of a row is the left padding of the next row."""
-        return self.columns + self.padding[1]
+        return self.width + self.kernel_width - 1 - self.padding[1]
 
 
 def make_shape(x: tuple[int, ...], kernel: tuple[int, ...], padding: tuple[int, int]) -> WinogradShape:
@@ -85,12 +82,15 @@ class Tile(NamedTuple):
 
 def make_tiles(conv: WinogradShape, itemsize: int) -> list[Tile]:
     """Return the tiles of a convolution. Consecutive tiles have the same slice of output channels."""
-    num_bytes = PRODUCTS * conv.num_transformed * conv.padded_width * (conv.in_channels + conv.out_channels) * itemsize
-    least = -(-MIN_PIXELS // conv.padded_width)
-    row_tiles = max(1, TILE_BYTES // num_bytes, min(least, 4 * TILE_BYTES // num_bytes))
-    images = max(1, row_tiles // conv.row_tiles)
-    kernel_bytes = PRODUCTS * conv.num_transformed * conv.kernel_width * conv.in_channels * itemsize
+    products = PRODUCTS * conv.num_transformed * itemsize  # bytes of one number of all products
+    row_tile_bytes = products * conv.padded_width * (conv.in_channels + conv.out_channels)
+    kernel_bytes = products * conv.kernel_width * conv.in_channels  # of one output channel
     out_channels = max(32, MAX_KERNEL_BYTES // kernel_bytes)
+    least = -(-MIN_PIXELS // conv.padded_width)
+    row_tiles = max(TILE_BYTES // row_tile_bytes, min(least, 4 * TILE_BYTES // row_tile_bytes))
+    smallest = max(MIN_TILE_BYTES, 2 * kernel_bytes * min(out_channels, conv.out_channels)) // row_tile_bytes
+    row_tiles = max(1, min(row_tiles, max(smallest, conv.batch * conv.row_tiles // MIN_TILES)))
+    images = max(1, row_tiles // conv.row_tiles)
     return [
         Tile(n, s, o)
         for o in even_slices(conv.out_channels, out_channels)

@@ -47,20 +47,19 @@ def input_gradient(grad: Array, w: Array, padding: tuple[int, int]) -> Array:
 def _convolve(x: Array, kernel: Array, conv: WinogradShape) -> Array:
     y = np.empty((conv.batch, conv.height, conv.width, conv.components * conv.out_channels), dtype=x.dtype)
     x, images = split_components(x, conv.components), split_components(y, conv.components)
-    run(x, kernel, conv, lambda rows, tile: np.copyto(*row_tiles.output_views(rows, images, tile)))
+    run(x, kernel, conv, lambda m, tile: row_tiles.write_output(m, conv, tile, images))
     return y
 
 
 def run(x: Array, kernel: Array, conv: WinogradShape, epilogue: Callable[[Array, Tile], None]) -> None:
-    """Convolve images `x` (N, H, W, P, C) with a transformed `kernel`, and call `epilogue(rows, tile)` for each tile.
+    """Convolve images `x` (N, H, W, P, C) with a transformed `kernel`. Call `epilogue(products, tile)` for each tile.
 
-    P is the number of components. `rows` are the output rows of the tile, see `row_tiles.transform_output`.
+    P is the number of components. `products` has the shape (6, K, pixels, O), see `row_tiles.transform_output`.
     """
 
     def work(tile: Tile) -> None:
         v = row_tiles.transform_input(x, conv, tile)
-        m = _multiply(row_tiles.patches(v, conv, tile), kernel[..., tile.out_channels])
-        epilogue(row_tiles.transform_output(m, conv, tile), tile)
+        epilogue(_multiply(row_tiles.patches(v, conv, tile), kernel[..., tile.out_channels]), tile)
 
     parallel_for(work, make_tiles(conv, x.itemsize))
 
