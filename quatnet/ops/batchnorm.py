@@ -34,7 +34,8 @@ def batch_statistics(x: Array, all_reduce: AllReduce = None) -> tuple[Array, Arr
         raise ShapeError(
             f"expected (..., C) with at least one entry per channel, got shape {x.shape}; skip empty batches"
         )
-    mean, variance = kernels.normalize.moments(x) if kernels.supports(x) else _combined_moments(x)
+    use_kernel, dtype = kernels.supports(x), np.float64 if all_reduce else x.dtype
+    mean, variance = kernels.normalize.moments(x, dtype) if use_kernel else _combined_moments(x)
     count = x.size / x.shape[-1]
     if all_reduce:
         counts, sums, squares = all_reduce(
@@ -42,7 +43,7 @@ def batch_statistics(x: Array, all_reduce: AllReduce = None) -> tuple[Array, Arr
         )
         count = float(counts[0])
         mean, variance = sums / count, squares / count - (sums / count) ** 2
-    return mean.astype(x.dtype), variance.astype(x.dtype), count
+    return mean.astype(x.dtype, copy=False), variance.astype(x.dtype, copy=False), count
 
 
 def _combined_moments(x: Array) -> tuple[Array, Array]:
@@ -90,21 +91,27 @@ def batch_norm(
         raise ShapeError(f"expected x (..., C), weight and bias (C,), got {x.shape}, {weight.shape} and {bias.shape}")
     a, scale = x.data, weight.data
     mean, variance = running_stats or batch_stats or batch_statistics(a, all_reduce)[:2]
-    inv_std = 1 / xp.sqrt(variance + a.dtype.type(checked_number("eps", eps, "[0, inf)")))
-    y = _affine(a, scale * inv_std, bias.data - mean * scale * inv_std, relu)
+    eps = a.dtype.type(checked_number("eps", eps, "[0, inf)"))
+    inv_std, factor, offset = _coefficients(a, mean, variance, scale, bias.data, eps)
+    y = _affine(a, factor, offset, relu)
 
     def backward(grad: Array) -> Sequence[Array | None]:
+        factors: Sequence[Array] = ()
         relu_output = y if relu else None
-        (grad_bias, grad_weight), grad = _parameter_gradients(grad, a, mean, relu_output)
-        grad_weight = grad_weight * inv_std
+        if kernels.supports(grad, a, mean, inv_std, scale):
+            vectors = kernels.normalize.gradient_coefficients(grad, a, mean, inv_std, scale, relu_output)
+            grad_bias, grad_weight, *factors = vectors
+        else:
+            (grad_bias, grad_weight), grad = _parameter_gradients(grad, a, mean, relu_output)
+            grad_weight = grad_weight * inv_std
         if not x.requires_grad:
             return None, grad_weight, grad_bias
         if running_stats is not None:  # constants
             zeros = xp.zeros_like(inv_std)
             factors = scale * inv_std, zeros, zeros
-        else:
+        elif all_reduce or not factors:
             factors = _input_gradient_coefficients(a, mean, inv_std, scale, all_reduce, grad_weight, grad_bias)
-        return _input_gradient(grad, a, *factors, relu_output), grad_weight, grad_bias
+        return _input_gradient(grad, a, factors, relu_output), grad_weight, grad_bias
 
     return Tensor.from_op(y, (x, weight, bias), backward)
 
@@ -150,6 +157,16 @@ def _moments(rows: Array, channels: int) -> tuple[int, Array, Array]:
     return count, mean.astype(np.float64) + residual_mean, squares
 
 
+def _coefficients(
+    x: Array, mean: Array, variance: Array, weight: Array, bias: Array, eps: float
+) -> tuple[Array, Array, Array]:
+    """Return 1 / sqrt(variance + eps), and the factor and the offset of `_affine`."""
+    if kernels.supports(x, mean, variance, weight, bias):
+        return tuple(kernels.normalize.coefficients(mean, variance, weight, bias, eps))
+    inv_std = 1 / xp.sqrt(variance + eps)
+    return inv_std, weight * inv_std, bias - mean * weight * inv_std
+
+
 def _affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
     if kernels.supports(x, factor, offset):
         return kernels.normalize.affine(x, factor, offset, relu)
@@ -170,10 +187,8 @@ def _affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
 def _parameter_gradients(grad: Array, x: Array, mean: Array, relu_output: Array | None) -> tuple[Array, Array]:
     """Return the sums of grad and of grad · (x - mean) for each channel, (2, C), and the grad for `_input_gradient`.
 
-    If `relu_output` is given, grad is first set to 0 where `relu_output` is 0, on the CPU in a new array.
+    If `relu_output` is given, grad is first set to 0 where `relu_output` is 0, in a new array.
     """
-    if kernels.supports(grad, x, mean):
-        return kernels.normalize.gradient_sums(grad, x, mean, relu_output), grad
     masked = grad if relu_output is None else xp.empty(x.shape, dtype=x.dtype)
     channels, rows, grad_rows, masked_rows = x.shape[-1], _image_rows(x), _image_rows(grad), _image_rows(masked)
     means, relu_output_rows = _repeat(mean, rows), None if relu_output is None else _image_rows(relu_output)
@@ -203,20 +218,22 @@ def _input_gradient_coefficients(
     return weight * inv_std, x_factor, -weight * inv_std * grad_bias / count - x_factor * mean
 
 
-def _input_gradient(
-    grad: Array, x: Array, factor: Array, x_factor: Array, offset: Array, relu_output: Array | None
-) -> Array:
-    """Return factor · grad + x_factor · x + offset, for the grad of `_parameter_gradients`, which may be changed."""
+def _input_gradient(grad: Array, x: Array, factors: Sequence[Array], relu_output: Array | None) -> Array:
+    """Return factor · grad + x_factor · x + offset, for the grad of `_parameter_gradients`, which may be changed.
+
+    `factors` are factor, x_factor and offset.
+    """
+    factor, x_factor, offset = factors
     if kernels.supports(grad, x, factor):
         return kernels.normalize.input_gradient(grad, x, factor, x_factor, offset, relu_output)
     grad_x = xp.empty(x.shape, dtype=x.dtype) if relu_output is None else grad
     rows, grad_rows, result = _image_rows(x), _image_rows(grad), _image_rows(grad_x)
-    factors, x_factors, offsets = (_repeat(v, rows) for v in (factor, x_factor, offset))
+    factor, x_factor, offset = (_repeat(v, rows) for v in factors)
 
     def work(chunk: slice) -> None:
-        out = xp.multiply(grad_rows[chunk], factors, out=result[chunk])
-        out += offsets
-        out += rows[chunk] * x_factors
+        out = xp.multiply(grad_rows[chunk], factor, out=result[chunk])
+        out += offset
+        out += rows[chunk] * x_factor
 
     parallel_for(work, _chunk_slices(rows))
     return grad_x
