@@ -7,7 +7,7 @@
 // the sums of the 16 blocks take 18 passes, and Winograd's transform a product.
 
 // y is (COUNT / BLOCKS², N, S, S, BLOCKS, C, BLOCKS, O) and w is (P, N, D, D, C, O), as in `weight_transform`.
-extern "C" __global__ void __launch_bounds__(256, TILE_BLOCKS) weight_gradient(
+extern "C" __global__ void __launch_bounds__(256, 1) weight_gradient(
     const T* __restrict__ y, T* __restrict__ w, int parts, int rows, int columns) {
     const unsigned i = column_index();
     if (i >= (unsigned)rows * columns) return;

@@ -109,7 +109,7 @@ def count_elements(layer: LayerShape, rng: np.random.Generator) -> Counter:
         def run(grid, block, values):
             sizes = [value.size for value in values if getattr(value, "ndim", 0)]
             elements[category[name]] += sum(
-                size for size in sizes if size > 8 * layer.out_channels
+                size for size in sizes if size > 8 * layer.out_channels or name.startswith("weight")
             )  # no channel arrays
             kernel(grid, block, values)
 

@@ -41,7 +41,7 @@ BUDGETS = {
     ("patches", "im2col"): (48, 50, 0),
     ("input_transform", "input_transform"): (48, 56, 0),
     ("input_transform", "input_transform_im2col"): (64, 64, 0),
-    ("weight_gradient", "weight_gradient"): (128, 255, 0),  # the nine taps of four components
+    ("weight_gradient", "weight_gradient"): (168, 255, 0),  # the nine taps of four components
     ("weight_transform", "weight_transform"): (128, 255, 0),
     ("winograd_input", "winograd_input"): (100, 200, 0),  # a tile of 36 numbers
     ("winograd_output", "winograd_output"): (100, 200, 0),
