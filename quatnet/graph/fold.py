@@ -1,7 +1,8 @@
 """Compilation for inference: folded batch norms, prepared weights and fused layers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from operator import is_
 from typing import Any
 
 from ..autodiff import Tensor, no_grad, op
@@ -181,10 +182,13 @@ class _Runner(GraphModule):
     def __init__(self, graph: Graph) -> None:
         super().__init__(graph)
         self._prepared = dict[str, fused.FusedConv2d]()
+        split = {node.name for node in self.graph.nodes if node.op == "fused_conv2d"}
+        self._merging = {node.name for node in self.graph.nodes if not split.isdisjoint(node.refs())}
 
     def _run(self, node: Node, arguments: dict[str, Any]) -> Tensor:
         if node.op != "fused_conv2d":
-            return super()._run(node, map_leaves(_merged, arguments))
+            arguments = map_leaves(_merged, arguments) if node.name in self._merging else arguments
+            return super()._run(node, arguments)
         x, w, scale, shift = (arguments[key].data for key in ("x", "w", "scale", "shift"))
         if node.name not in self._prepared:
             kernel = w if w.ndim == 5 else w[None]
@@ -203,6 +207,7 @@ class Compiled:
     def __init__(self, model: Callable[..., Any]) -> None:
         self.model, self.frontend_settings = model, getattr(model, "frontend_settings", None)
         self._places, self._modules = dict[str, tuple[Any, Any]](), list[Module]()
+        self._contents = list[tuple[Any, list]]()  # containers of the model, and their items when they were read
         # shapes of the inputs -> graph with the arrays of the last fold, and the folded network
         self._compiled = dict[Any, tuple[Graph, _Runner]]()
 
@@ -230,7 +235,10 @@ class Compiled:
 
     def _find_arrays(self) -> None:
         """Find the arrays of the model, and forget the traces of a model whose modules or containers have changed."""
+        if self._contents and all(_has_items(container, items) for container, items in self._contents):
+            return
         owner = getattr(self.model, "__self__", self.model)
+        self._contents = [(container, list(_items(container))) for container in _containers(owner, set())]
         modules = list(owner.modules()) if isinstance(owner, Module) else []
         places = {name: (container, key) for name, container, key, _ in owner_entries(self.model)}
 
@@ -246,6 +254,25 @@ class Compiled:
             return array
         container, key = self._places[name]
         return container[key].data if isinstance(container[key], Tensor) else container[key]
+
+
+def _containers(item: Any, seen: set[int]) -> Iterator[Any]:
+    """Yield the attributes of a module and of its submodules, and their nested lists, tuples and dicts."""
+    container = vars(item) if isinstance(item, Module) else item
+    if isinstance(container, dict | list | tuple) and id(container) not in seen:
+        seen.add(id(container))
+        yield container
+        for each in _items(container):
+            yield from _containers(each, seen)
+
+
+def _items(container: Any) -> Iterable[Any]:
+    return container.values() if isinstance(container, dict) else container
+
+
+def _has_items(container: Any, items: list) -> bool:
+    """Return whether a container contains the same objects as `items`."""
+    return len(container) == len(items) and all(map(is_, _items(container), items))
 
 
 def compile(model: Callable[..., Any], example: Any = None) -> Compiled:

@@ -26,7 +26,7 @@ from .progress import Progress
 from .weight_average import WeightAverage
 
 WIDTHS = {"small": 16, "medium": 24, "large": 40}  # channels of the first block
-MIN_STEPS, MIN_EPOCHS = 2500, 40
+MIN_STEPS, MIN_EPOCHS = 5000, 40
 LABEL_SMOOTHING, AVERAGE_DECAY = 0.1, 0.99  # the average extends over about 100 steps
 INVERSE_PENALTY = 0.1  # of the linear baseline
 
@@ -50,7 +50,7 @@ class WindowLoader(DataLoader):
 
 
 def default_epochs(clips: int, *, batch_size: int = 16) -> int:
-    """Return the recommended number of epochs: at least 40 epochs, and at least 2500 steps."""
+    """Return the recommended number of epochs: at least 40 epochs, and at least 5000 steps."""
     return max(MIN_EPOCHS, ceil(MIN_STEPS / ceil(clips / batch_size)))
 
 

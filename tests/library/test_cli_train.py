@@ -338,8 +338,9 @@ def test_an_epoch_has_one_window_of_each_clip(tmp_path: Path) -> None:
 
 
 def test_default_settings() -> None:
-    assert default_epochs(320) == 125
-    assert default_epochs(1140) == 40
+    assert default_epochs(320) == 250
+    assert default_epochs(1140) == 70
+    assert default_epochs(10_000) == 40
     assert network_config(3, size="large").widths[0] == (40,)
     with pytest.raises(ValueError, match="small, medium, large"):
         network_config(3, size="huge")

@@ -18,6 +18,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import scaling
+from support import python_path
 from support.cuda_cpu import unavailable_reason
 
 from quatnet import Tensor, datasets, nn, ops, processes, training
@@ -35,8 +36,15 @@ needs_mpi = pytest.mark.skipif(
     not MPIEXEC or not find_spec("mpi4py"), reason='mpi4py or mpiexec is missing: pip install -e ".[mpi]"'
 )
 LIMIT_S = 120
+
+ENVIRONMENT = os.environ | {
+    "PYTHONPATH": python_path(ROOT),
+    "QUATNET_BACKEND": "numpy",
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",  # Open MPI refuses to start for root otherwise, for example in containers
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+}
 MOCK_GPU = {
-    "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("tests/support/mock_cupy", "tests", ".")),
+    "PYTHONPATH": python_path(ROOT / "tests/support/mock_cupy", ROOT / "tests", ROOT),
     "QUATNET_BACKEND": "cupy",
 }
 
@@ -48,7 +56,7 @@ def command(count: int, *arguments: object) -> list[str]:
 
 def run(count: int, *arguments: object, **variables: str) -> subprocess.CompletedProcess:
     """Run a program in `count` processes of mpiexec; 0 runs it without mpiexec."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "QUATNET_BACKEND": "numpy"} | variables
+    environment = ENVIRONMENT | variables
     return subprocess.run(
         command(count, *arguments), capture_output=True, text=True, timeout=LIMIT_S, env=environment, cwd=ROOT
     )
@@ -177,7 +185,7 @@ def test_a_killed_process_ends_the_job_and_resume_works_with_another_number(sing
     job = subprocess.Popen(
         command(3, PROGRAM, tmp_path, json.dumps({"event": "kill", "at_step": 6})),
         stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "QUATNET_BACKEND": "numpy"},
+        env=ENVIRONMENT,
     )
     deadline = time.monotonic() + LIMIT_S
     while not (tmp_path / "run.npz").exists() and time.monotonic() < deadline:
@@ -197,7 +205,7 @@ def test_ctrl_c_saves_in_all_processes_at_the_same_step(tmp_path: Path):
         command(2, PROGRAM, stopped, json.dumps(options | {"seconds_per_step": 0.1})),
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "QUATNET_BACKEND": "numpy"},
+        env=ENVIRONMENT,
     )
     deadline = time.monotonic() + LIMIT_S
     while not (stopped / "run.npz").exists() and time.monotonic() < deadline:
@@ -214,7 +222,7 @@ def test_ctrl_c_saves_in_all_processes_at_the_same_step(tmp_path: Path):
 @needs_mpi
 def test_a_missing_mpi4py_is_one_line(tmp_path: Path):
     (tmp_path / "mpi4py.py").write_text("raise ImportError('not here')")
-    ended = run(3, PROGRAM, tmp_path, PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]))
+    ended = run(3, PROGRAM, tmp_path, PYTHONPATH=python_path(tmp_path, ROOT))
     assert ended.returncode != 0
     lines = ended.stderr.strip().splitlines()
     assert len(lines) == 1

@@ -201,5 +201,13 @@ def test_compiled_network_whose_layers_are_replaced():
     check()
     model.layers[1] = Options()
     check()
+    model.layers.append(nn.Sequential())
+    check()
+    model.layers[2].layers.append(nn.Linear(3, 3, rng=np.random.default_rng(2)))  # into an empty list
+    check()
+    del model.layers[1]
+    check()
+    model.layers[0].weight = Tensor(np.ones((3, 3), np.float32), requires_grad=True)
+    check()
     runner = compiled[0].prepare((X,))
     assert compiled[0].prepare((X,)) is runner

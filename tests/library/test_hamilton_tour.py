@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hamilton_tour import ROTATION, format_quaternion, rotate
+from support import python_path
 
 TOUR = Path(__file__).parents[2] / "examples" / "hamilton_tour.py"
 
@@ -60,8 +61,8 @@ def test_format_quaternion():
 
 def test_message_without_matplotlib(tmp_path):
     (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('no matplotlib here')\n")
-    paths = [str(tmp_path), str(TOUR.parent.parent), os.environ.get("PYTHONPATH", "")]
-    process = run("--out", str(tmp_path), PYTHONPATH=os.pathsep.join(paths), PYTHONUTF8="1")
+    path = python_path(tmp_path, TOUR.parent.parent)
+    process = run("--out", str(tmp_path), PYTHONPATH=path, PYTHONUTF8="1")
     assert process.returncode == 1
     assert "p ⊗ q" in process.stdout  # the text is printed before the figures are drawn
     assert "Traceback" not in process.stderr

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import python_path
 from support.arrays import draw
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -21,8 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def run(code: str, *, timeout: float = 60, **environment: str) -> str:
     """Return the output of a Python process."""
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    env = os.environ | {"PYTHONPATH": paths} | environment
+    env = os.environ | {"PYTHONPATH": python_path(ROOT, ROOT / "tests")} | environment
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout, env=env)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
