@@ -31,7 +31,6 @@ def _reduction(on_host: bool) -> Callable[[Array], Array]:
         return reduce_on_host
     from cupy.cuda import nccl  # the module `cupy.cuda` does not import it
 
-    communicator()  # selects the GPU
     gpus = all_gather([(platform.node(), xp.cuda.Device().pci_bus_id if nccl.available else "")])
     if len(set(gpus)) == SIZE and all(bus for _, bus in gpus):
         return reduce_by_nccl

@@ -9,13 +9,13 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import chain
 from typing import Any, NoReturn
 
-from .backend import on_gpu, xp
-from .errors import ConfigError, MissingPackageError
+from .backend import on_gpu, use_tf32, uses_tf32, xp
+from .errors import ConfigError, MissingPackageError, QuatnetError
 
 
 def _from_environment(default: int, *names: str) -> int:
@@ -39,8 +39,8 @@ def available_cores() -> int:
 def communicator() -> Any:
     """Return the communicator of all processes, of mpi4py.
 
-    The first call selects the GPU by the rank on this machine, discards the standard output of all processes but
-    process 0, and makes an uncaught exception end all processes.
+    The first call discards the standard output of all processes but process 0, and makes an uncaught exception end all
+    processes.
 
     Raises
     ------
@@ -57,11 +57,24 @@ def communicator() -> Any:
         raise MissingPackageError('several processes need mpi4py: pip install "quatnet-numpy[mpi]"') from error
     if MPI.COMM_WORLD.Get_size() != SIZE:
         raise ConfigError(f"mpiexec started {SIZE} processes, but mpi4py uses another MPI library and has one process")
-    if on_gpu():
-        xp.cuda.Device(LOCAL_RANK % xp.cuda.runtime.getDeviceCount()).use()
+    _select_gpu()
     sys.stdout = open(os.devnull, "w") if RANK else sys.stdout  # noqa: SIM115
     sys.excepthook = lambda *error: exit_all("".join(traceback.format_exception(*error)).strip())
     return MPI.COMM_WORLD
+
+
+def _select_gpu() -> None:
+    """Select the GPU by the rank on this machine, as the current device of this thread."""
+    if on_gpu():
+        tf32 = uses_tf32()
+        xp.cuda.Device(LOCAL_RANK % xp.cuda.runtime.getDeviceCount()).use()
+        if tf32:  # each GPU has its own setting
+            use_tf32(True)
+
+
+if SIZE > 1:  # before the first array, since all arrays of a process must be on one GPU
+    with suppress(QuatnetError):  # without a usable backend, the first use of an array raises the error
+        _select_gpu()
 
 
 def exit_all(message: str) -> NoReturn:

@@ -12,16 +12,22 @@ RIGHT_MATRIX and OUTPUT_MATRIX are called LEFT, RIGHT and OUTPUT here:
 
 One CUDA kernel transforms the components and writes the patches. Another CUDA kernel sums the patches and applies the
 output transform. The products are batched matrix products of arrays (K, G, rows, columns), computed by cuBLAS.
+
+If eight products are not profitable, a quaternion kernel without groups is expanded to the matrix of 4 x 4 blocks of a
+real convolution. P and K are then 1 in the formulas above.
 """
 
 from collections.abc import Callable
 from functools import reduce
 from operator import add
 
+import numpy as np
+
+from .. import kernels
 from ..backend import Array, uses_tf32, xp
 from . import gpu_winograd
 from .fast import gpu_layout
-from .fast.component_transforms import left_transform, right_transform
+from .fast.component_transforms import left_transform, right_transform, weight_adjoint
 from .fast.gpu_layout import ConvShape, Pair, make_shape
 from .fast.gpu_products import transposed_product
 from .plain import quaternion_to_real_kernel
@@ -57,10 +63,20 @@ def expand_to_real(w: Array) -> Array:
 
 def convolve(x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair = (1, 1), groups: int = 1) -> Array:
     """Return the convolution w ⊗ x, (N, OH, OW, P·O), of images `x` and a kernel `w` with P = 1 or 4 components."""
-    conv = make_shape(x.shape, w.shape, stride, padding, dilation, groups)
+    conv = _make_shape(x.shape, w.shape, stride, padding, dilation, groups)
     if gpu_winograd.supports(conv, x):
-        return gpu_winograd.convolve(x, w, padding)
-    return run(x, transform_kernel(w, groups), conv, gpu_layout.transform_output)
+        return gpu_winograd.convolve(x, w, conv)
+    kernel = transform_kernel(w, groups, blocks=len(w) // conv.components)
+    return run(x, kernel, conv, gpu_layout.transform_output)
+
+
+def _make_shape(
+    image: tuple[int, ...], kernel: tuple[int, ...], stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> ConvShape:
+    """Return the result of `make_shape` for `kernel`, or for the real kernel of `expand_to_real` without groups."""
+    if kernel[0] == 4 and groups == 1 and not is_profitable(kernel):
+        kernel = (1, *kernel[1:3], 4 * kernel[3], 4 * kernel[4])
+    return make_shape(image, kernel, stride, padding, dilation, groups)
 
 
 def run(x: Array, kernel: Array, conv: ConvShape, epilogue: Callable[[Array, ConvShape], Array]) -> Array:
@@ -78,14 +94,18 @@ def run(x: Array, kernel: Array, conv: ConvShape, epilogue: Callable[[Array, Con
     return gpu_layout.concatenate_batch([work(x[part]) for part in conv.batch_slices(len(x), x.itemsize)])
 
 
-def transform_kernel(w: Array, groups: int = 1, *, conjugate: bool = False) -> Array:
-    """Return the K transformed components (K, G, KH·KW·C/G, O/G) of a convolution kernel (P, KH, KW, C/G, O).
+def transform_kernel(w: Array, groups: int = 1, *, blocks: int = 1, conjugate: bool = False) -> Array:
+    """Return the transformed components (K, G, KH·KW·B·C/G, B·O/G) of a convolution kernel (P, KH, KW, C/G, O).
 
-    P is the number of components and G the number of groups. With `conjugate`, the conjugate of `w` is transformed.
+    P is the number of components and G the number of groups. With `conjugate`, the conjugate of `w` is transformed. B
+    is the number of `blocks` per side: 4 if a quaternion kernel is expanded to a real kernel, and K is then 1.
     """
-    p, kh, kw, channels, outputs = w.shape
-    transformed = gpu_layout.transform_input(w.reshape(1, p, -1), left_transform(p, conjugate=conjugate))
-    return gpu_layout.split_groups(transformed.reshape(len(transformed), kh * kw * channels, outputs), groups)
+    transformed = w
+    if len(w) == 4:
+        matrix = left_transform(4, blocks=blocks, conjugate=conjugate)
+        transformed = kernels.weight_transform.transform(w, matrix, np.eye(1), blocks)
+    rows = transformed.reshape(len(transformed), -1, blocks * w.shape[4])
+    return gpu_layout.split_groups(rows, groups)
 
 
 def input_gradient(
@@ -101,11 +121,13 @@ def input_gradient(
 
     `grad` is the upstream gradient (N, OH, OW, P·O). P is the number of components.
     """
-    conv = make_shape(shape, w.shape, stride, padding, dilation, groups)
+    conv = _make_shape(shape, w.shape, stride, padding, dilation, groups)
     if gpu_winograd.supports(conv, grad):
-        return gpu_winograd.input_gradient(grad, w, padding)
+        return gpu_winograd.input_gradient(grad, w, conv)
+    blocks = len(w) // conv.components  # the transposed matrix of the blocks is that of the conjugate
+    transformed = transform_kernel(w, groups, blocks=blocks, conjugate=blocks == 1)
     # The kernel is copied once, because matmul of CuPy would copy the transposed array in each call.
-    kernel = xp.ascontiguousarray(transform_kernel(w, groups, conjugate=True).swapaxes(-1, -2))
+    kernel = xp.ascontiguousarray(transformed.swapaxes(-1, -2))
 
     def work(grads: Array) -> Array:
         right = gpu_layout.pixels(grads, conv, right_transform(conv.components))
@@ -127,13 +149,16 @@ def weight_gradient(
 
     `kernel` is the shape (P, KH, KW, C/G, O) of the result, with P components and G groups.
     """
-    conv = make_shape(x.shape, kernel, stride, padding, dilation, groups)
+    conv = _make_shape(x.shape, kernel, stride, padding, dilation, groups)
     if gpu_winograd.supports(conv, x):
-        return gpu_winograd.weight_gradient(x, grad, kernel, padding)
+        return gpu_winograd.weight_gradient(x, grad, kernel, conv)
 
     def work(part: slice) -> Array:
         right = gpu_layout.patches(x[part], conv, right_transform(conv.components, conjugate=True))
         return transposed_product(right, gpu_layout.pixels(grad[part], conv, left_transform(conv.components)))
 
-    total = gpu_layout.merge_groups(reduce(add, map(work, conv.batch_slices(len(x), x.itemsize))))  # (K, KH·KW·C/G, O)
-    return gpu_layout.transform_output(total.reshape(len(total), 1, -1), conv).reshape(kernel)
+    total = gpu_layout.merge_groups(reduce(add, map(work, conv.batch_slices(len(x), x.itemsize))))
+    if kernel[0] == 1:
+        return total.reshape(kernel)
+    blocks = kernel[0] // conv.components
+    return kernels.weight_transform.gradient(total, weight_adjoint(4, blocks), np.eye(1), blocks, kernel)

@@ -9,19 +9,22 @@ transforms Bᵀ d B, G w Gᵀ and Aᵀ m A of `fast.winograd` are applied along 
     grad_x = w* ⊗ grad    the same convolution, with the conjugated kernel rotated by 180 degrees
     grad_w = grad ⊗ x*    Gᵀ of [Σ tiles of (B x*)ᵀ · (A grad)]
 
+As in `conv.gpu`, a quaternion kernel may be expanded to a real convolution, of which P is 1.
+
 The tiles take 2.25 numbers per pixel, the patches of im2col take 9.
 
 Source: A. Lavin, S. Gray, Fast algorithms for convolutional neural networks, 2016.
 """
 
-from functools import cache, reduce
+from functools import reduce
+from math import prod
 from operator import add
 
 import numpy as np
 
 from .. import kernels
-from ..backend import Array, uses_tf32, xp
-from .fast.component_transforms import left_transform, num_transformed, right_transform
+from ..backend import Array, uses_tf32
+from .fast.component_transforms import left_transform, num_transformed, right_transform, weight_adjoint
 from .fast.gpu_layout import ConvShape, Pair, concatenate_batch, make_shape, transform_input, transform_output
 from .fast.gpu_products import transposed_product
 from .fast.winograd import OUTPUTS, matrices
@@ -29,8 +32,7 @@ from .fast.winograd import OUTPUTS, matrices
 MIN_CHANNELS = 16  # with fewer channels, the products take less time than the transforms
 TILE_BYTES = 1 << 31  # maximum size of the tiles of a batch slice with more than one image
 ONES = (1, 1)
-INPUT, _G, OUTPUT = matrices()
-KERNEL = np.kron(_G, _G)  # (36, 9), transforms the nine taps of a kernel
+INPUT, TAPS, OUTPUT = matrices()
 
 
 def supports(conv: ConvShape, x: Array) -> bool:
@@ -43,39 +45,32 @@ def supports(conv: ConvShape, x: Array) -> bool:
     return plain and fits and conv.channels >= MIN_CHANNELS and x.dtype == np.float32 and not uses_tf32()
 
 
-def convolve(x: Array, w: Array, padding: Pair) -> Array:
+def convolve(x: Array, w: Array, conv: ConvShape) -> Array:
     """Return the convolution w ⊗ x, (N, OH, OW, P·O)."""
-    return _run(x, transform_kernel(w), make_shape(x.shape, w.shape, ONES, padding, ONES, 1))
+    blocks = len(w) // conv.components
+    kernel = kernels.weight_transform.transform(w, left_transform(len(w), blocks=blocks), TAPS, blocks)
+    return _run(x, kernel, conv)
 
 
-def input_gradient(grad: Array, w: Array, padding: Pair) -> Array:
+def input_gradient(grad: Array, w: Array, conv: ConvShape) -> Array:
     """Return the input gradient w* ⊗ grad (N, H, W, P·C) of `convolve`, for the upstream gradient `grad`."""
-    flipped = w[:, ::-1, ::-1].swapaxes(3, 4)
-    conv = make_shape(grad.shape, flipped.shape, ONES, (2 - padding[0], 2 - padding[1]), ONES, 1)
-    return _run(grad, transform_kernel(flipped, conjugate=True), conv)
+    blocks, padding = len(w) // conv.components, (2 - conv.padding[0], 2 - conv.padding[1])
+    matrix = left_transform(len(w), blocks=blocks, conjugate=True)
+    kernel = kernels.weight_transform.transform(w, matrix, TAPS, blocks, flip=True)
+    shape = (conv.components, 3, 3, *kernel.shape[2:])
+    return _run(grad, kernel, make_shape(grad.shape, shape, ONES, padding, ONES, 1))
 
 
-def weight_gradient(x: Array, grad: Array, kernel: tuple[int, ...], padding: Pair) -> Array:
+def weight_gradient(x: Array, grad: Array, kernel: tuple[int, ...], conv: ConvShape) -> Array:
     """Return the weight gradient of `convolve`, the sum of grad ⊗ x* over all pixels, of the shape `kernel`."""
-    conv = make_shape(x.shape, kernel, ONES, padding, ONES, 1)
     right, left = right_transform(conv.components, conjugate=True), left_transform(conv.components)
 
     def work(part: slice) -> Array:
         tiles = _input_tiles(grad[part], left, OUTPUT.T, conv._replace(padding=(0, 0)))
         return transposed_product(_input_tiles(x[part], right, INPUT, conv), tiles)
 
-    total = reduce(add, map(work, _slices(conv, x)))  # (K, 36, C, O)
-    taps = _kernel_matrix(xp.__name__, total.dtype).T @ total.reshape(len(total), 36, -1)
-    return transform_output(taps.reshape(len(taps), 1, -1), conv).reshape(kernel)
-
-
-def transform_kernel(w: Array, *, conjugate: bool = False) -> Array:
-    """Return the transformed kernel (K, 36, C, O) of `w` (P, 3, 3, C, O), or of its conjugate."""
-    p, _, _, channels, outputs = w.shape
-    tiles = _kernel_matrix(xp.__name__, w.dtype) @ xp.ascontiguousarray(w).reshape(p, 9, channels * outputs)
-    return transform_input(tiles.reshape(1, p, -1), left_transform(p, conjugate=conjugate)).reshape(
-        -1, 36, channels, outputs
-    )
+    total, blocks = reduce(add, map(work, _slices(conv, x))), kernel[0] // conv.components  # total is (K, 36, C, O)
+    return kernels.weight_transform.gradient(total, weight_adjoint(kernel[0], blocks), TAPS, blocks, kernel)
 
 
 def _run(x: Array, kernel: Array, conv: ConvShape) -> Array:
@@ -102,17 +97,11 @@ def _input_tiles(x: Array, components: np.ndarray, matrix: np.ndarray, conv: Con
     return kernels.winograd.transform_tiles(images, matrix, k, _tiles(conv), conv.padding)
 
 
-@cache
-def _kernel_matrix(backend: str, dtype: np.dtype) -> Array:
-    """Return `KERNEL` on the device of the backend. The host copies it once."""
-    return xp.asarray(KERNEL.astype(dtype))
-
-
 def _tiles(conv: ConvShape) -> Pair:
     return -(-conv.output_size[0] // OUTPUTS), -(-conv.output_size[1] // OUTPUTS)
 
 
 def _slices(conv: ConvShape, x: Array) -> list[slice]:
-    elements = 36 * num_transformed(conv.components) * conv.channels * int(np.prod(_tiles(conv)))
+    elements = 36 * num_transformed(conv.components) * conv.channels * prod(_tiles(conv))
     step = max(1, TILE_BYTES // (elements * x.itemsize))
     return [slice(start, start + step) for start in range(0, max(1, len(x)), step)]

@@ -6,7 +6,10 @@ of float32 or float64, see `supports`. The tests run each CUDA kernel on the CPU
 GPU architectures. `docs/gpu.md` states which GPU has run them.
 """
 
-from . import adam, dropout, eight_products, hamilton, normalize, patches, pooling, winograd
+from . import adam, dropout, eight_products, hamilton, normalize, patches, pooling, weight_transform, winograd
 from .load import supports
 
-__all__ = ["adam", "dropout", "eight_products", "hamilton", "normalize", "patches", "pooling", "supports", "winograd"]
+__all__ = [
+    "adam", "dropout", "eight_products", "hamilton", "normalize", "patches", "pooling", "supports", "weight_transform",
+    "winograd",
+]  # fmt: skip

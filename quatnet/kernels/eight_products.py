@@ -4,8 +4,6 @@ Each `matrix` is a matrix of `quatnet.conv.fast.component_transforms`. Quaternio
 Transformed components and products have the shape (8, rows, C). Patches have the shape (8, N·OH·OW, KH·KW·C).
 """
 
-from functools import cache
-
 import numpy as np
 
 from ..backend import Array, xp
@@ -13,14 +11,13 @@ from .formulas import linear
 from .load import grid_2d, ints, launch
 
 Pair = tuple[int, int]
-Matrix = tuple[tuple[float, ...], ...]  # hashable, as an argument of a cached function
 
 
 def input_transform(x: Array, matrix: np.ndarray) -> Array:
     """Return the transformed components (8, rows, C) of quaternions `x` (rows, 4, C), for a `matrix` (8, 4)."""
     rows, _, channels = x.shape
     y = xp.empty((8, rows, channels), dtype=x.dtype)
-    kernel = ("input_transform", "input_transform", _matrix_code(matrix))
+    kernel = ("input_transform", "input_transform", linear(matrix))
     launch(kernel, grid_2d(rows, channels), x, y, rows, *ints(channels))
     return y
 
@@ -36,7 +33,7 @@ def input_transform_im2col(
     patches = xp.empty((8, images * size[0] * size[1], kernel[0] * kernel[1] * channels), dtype=x.dtype)
     options = ints(images, height, width, channels, *size, *kernel, *stride, *padding, *dilation)
     grid = grid_2d(images * size[0], size[1] * channels)
-    launch(("input_transform", "input_transform_im2col", _matrix_code(matrix)), grid, x, patches, *options)
+    launch(("input_transform", "input_transform_im2col", linear(matrix)), grid, x, patches, *options)
     return patches
 
 
@@ -44,7 +41,7 @@ def output_transform(products: Array, matrix: np.ndarray) -> Array:
     """Return the components (rows, 4, C) of `products` (8, rows, C), for the output transform `matrix` (4, 8)."""
     _, rows, channels = products.shape
     y = xp.empty((rows, 4, channels), dtype=products.dtype)
-    kernel = ("output_transform", "output_transform", _matrix_code(matrix))
+    kernel = ("output_transform", "output_transform", linear(matrix))
     launch(kernel, grid_2d(rows, channels), products, y, rows, *ints(channels))
     return y
 
@@ -56,7 +53,7 @@ def output_transform_relu(products: Array, matrix: np.ndarray, scale: Array, shi
     """
     _, rows, channels = products.shape
     y = xp.empty((rows, 4, channels), dtype=products.dtype)
-    kernel = ("output_transform", "output_transform_relu", _matrix_code(matrix))
+    kernel = ("output_transform", "output_transform_relu", linear(matrix))
     launch(kernel, grid_2d(rows, channels), products, scale, shift, y, rows, *ints(channels))
     return y
 
@@ -80,14 +77,5 @@ def output_transform_col2im(
     x = xp.empty(shape, dtype=patches.dtype)
     options = ints(images, height, width, channels, *size, *kernel, *stride, *padding, *dilation)
     grid = grid_2d(images * height, width * channels)
-    launch(("output_transform", "output_transform_col2im", _matrix_code(matrix)), grid, patches, x, *options)
+    launch(("output_transform", "output_transform_col2im", linear(matrix)), grid, patches, x, *options)
     return x
-
-
-def _matrix_code(matrix: np.ndarray) -> str:
-    return _linear_code(tuple(map(tuple, matrix.tolist())))
-
-
-@cache
-def _linear_code(matrix: Matrix) -> str:
-    return linear(np.array(matrix))

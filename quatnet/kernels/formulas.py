@@ -4,6 +4,8 @@ The CUDA kernels use the functions generated from `quatnet.quaternion`, so that 
 defined once. The functions add and subtract entries of local arrays, which a compiler stores in registers.
 """
 
+from functools import cache
+
 import numpy as np
 
 
@@ -17,6 +19,11 @@ def linear(matrix: np.ndarray, name: str = "formula") -> str:
     }
     <BLANKLINE>
     """
+    return _linear(tuple(map(tuple, matrix.tolist())), name)
+
+
+@cache
+def _linear(matrix: tuple[tuple[float, ...], ...], name: str) -> str:
     rows = ["".join(_term(v, f"in[{k}]") for k, v in enumerate(row) if v) for row in matrix]
     return _function(f"{name}(const T* in, T* out)", rows)
 

@@ -15,6 +15,7 @@ from ..errors import ShapeError
 
 HERE = Path(__file__).parent
 C_TYPES = {"float32": "float", "float64": "double"}
+DTYPES = {np.dtype(name): name for name in C_TYPES}
 TILE_BLOCKS = {"float32": 2, "float64": 1}  # blocks per multiprocessor of kernels with a tile in registers
 THREADS = 256  # threads per block
 ROWS_PER_THREAD, MIN_BLOCKS = 4, 2048  # a GPU with 132 multiprocessors runs up to 1056 blocks at once
@@ -27,8 +28,8 @@ def supports(*arrays: Array) -> bool:
     """Return whether the CUDA kernels support the arrays: CuPy arrays of the same dtype, float32 or float64."""
     if isinstance(arrays[0], np.ndarray):
         return False
-    dtypes = {str(array.dtype) for array in arrays}
-    return len(dtypes) == 1 and dtypes <= C_TYPES.keys()
+    dtypes = {array.dtype for array in arrays}
+    return len(dtypes) == 1 and dtypes <= DTYPES.keys()
 
 
 def source(file: str, dtype: str, formulas: str = "") -> str:
@@ -56,7 +57,7 @@ def launch(kernel: tuple[str, ...], size: tuple[Size, Size], *values: Any) -> No
     """
     file, name, *formulas = kernel
     arguments = tuple(xp.ascontiguousarray(v) if hasattr(v, "strides") and v.ndim else v for v in values)
-    function(file, name, str(values[0].dtype), *formulas)(*size, arguments)
+    function(file, name, DTYPES[values[0].dtype], *formulas)(*size, arguments)
 
 
 def ints(*numbers: int) -> tuple[np.int32, ...]:

@@ -6,6 +6,19 @@
 // gradient takes about ten passes. Functions of `cupy.fuse` could replace `affine` and `input_gradient`, but the
 // generated source cannot be tested without a GPU.
 
+// Returns the sum of `value` over 32 lanes, the threads of a block with the same threadIdx.x.
+__device__ __forceinline__ double sum_over_lanes(double value, double (*sums)[8]) {
+    sums[threadIdx.y][threadIdx.x] = value;
+    __syncthreads();
+    for (int half = 16; half; half /= 2) {
+        if (threadIdx.y < half) sums[threadIdx.y][threadIdx.x] += sums[threadIdx.y + half][threadIdx.x];
+        __syncthreads();
+    }
+    value = sums[0][threadIdx.x];
+    __syncthreads();
+    return value;
+}
+
 // Computes the mean and the sum of squared deviations from the mean, for each channel of each chunk of rows. `out` is
 // (2, chunks, C) in float64. A thread processes every eighth row of one channel, eight rows at a time. The first row of the chunk is
 // subtracted, so that a large mean does not reduce the precision. The results of eight threads are combined.
@@ -47,6 +60,47 @@ extern "C" __global__ void __launch_bounds__(256, 4) moments(
         out[(long long)blockIdx.y * channels + c] = shift + means[0][threadIdx.x];
         out[((long long)gridDim.y + blockIdx.y) * channels + c] = squares[0][threadIdx.x];
     }
+}
+
+// Computes the mean and the biased variance of each channel, from `parts` (2, chunks, C) of `moments`. `out` is (2, C).
+// A block has 8 channels and 32 lanes. The sum of squared deviations of all rows is the sum over the chunks,
+// plus n_k (m_k - mean)² for each chunk k with n_k rows and the mean m_k.
+extern "C" __global__ void __launch_bounds__(256, 4) statistics(
+    T* __restrict__ out, const double* __restrict__ parts, long long rows, long long chunk, int chunks, int channels) {
+    __shared__ double sums[32][8];
+    const int c = blockIdx.x * 8 + threadIdx.x;
+    double sum = 0, squares = 0;
+    for (int k = threadIdx.y; c < channels && k < chunks; k += 32)
+        sum += parts[(long long)k * channels + c] * (k < chunks - 1 ? chunk : rows - k * chunk);
+    const double mean = sum_over_lanes(sum, sums) / rows;
+    for (int k = threadIdx.y; c < channels && k < chunks; k += 32) {
+        const double step = parts[(long long)k * channels + c] - mean;
+        squares += parts[((long long)chunks + k) * channels + c];
+        squares += step * step * (k < chunks - 1 ? chunk : rows - k * chunk);
+    }
+    squares = sum_over_lanes(squares, sums);
+    if (threadIdx.y == 0 && c < channels) out[c] = mean, out[channels + c] = squares / rows;
+}
+
+// Computes 1 / sqrt(variance + eps), and factor and offset of `affine`. `out` is (3, C).
+extern "C" __global__ void __launch_bounds__(256, 4) coefficients(
+    const T* mean, const T* variance, const T* weight, const T* bias, T* out, int channels, double eps) {
+    const unsigned c = column_index();
+    if (c >= (unsigned)channels) return;
+    const T inv_std = 1 / sqrt(variance[c] + T(eps)), factor = weight[c] * inv_std;
+    out[c] = inv_std, out[channels + c] = factor, out[2 * channels + c] = bias[c] - mean[c] * factor;
+}
+
+// Updates running statistics of a batch: running + momentum · (batch - running). The factor `correction` makes the
+// variance unbiased. `out` contains `means` means, and then the variances.
+extern "C" __global__ void __launch_bounds__(256, 4) moving_averages(
+    const T* running_mean, const T* running_var, const T* mean, const T* variance, T* out, int means, int count,
+    double momentum, double correction) {
+    const int i = column_index();
+    if (i >= count) return;
+    const T running = i < means ? running_mean[i] : running_var[i - means];
+    const T batch = i < means ? mean[i] : variance[i - means] * T(correction);
+    out[i] = running + (batch - running) * T(momentum);
 }
 
 // Computes y = factor · x + offset for each channel, followed by relu if `relu` is not 0. A nan propagates.
@@ -95,6 +149,27 @@ extern "C" __global__ void __launch_bounds__(256, 4) gradient_sums(
         out[(long long)blockIdx.y * channels + c] = sums[0][threadIdx.x];
         out[((long long)gridDim.y + blockIdx.y) * channels + c] = products[0][threadIdx.x];
     }
+}
+
+// Computes the gradients of bias and weight, and the coefficients of `input_gradient`, from `sums` (2, chunks, C) of
+// `gradient_sums`. `out` is (5, C): gradient of the bias, gradient of the weight, factor, x_factor and offset. A block
+// has 8 channels and 32 lanes.
+extern "C" __global__ void __launch_bounds__(256, 4) gradient_coefficients(
+    const T* mean, const T* inv_std, const T* weight, const double* __restrict__ sums, T* out, long long rows,
+    int chunks, int channels) {
+    __shared__ double lanes[32][8];
+    const int c = blockIdx.x * 8 + threadIdx.x;
+    double sum = 0, product = 0;
+    for (int k = threadIdx.y; c < channels && k < chunks; k += 32) {
+        sum += sums[(long long)k * channels + c];
+        product += sums[((long long)chunks + k) * channels + c];
+    }
+    sum = sum_over_lanes(sum, lanes), product = sum_over_lanes(product, lanes);
+    if (threadIdx.y || c >= channels) return;
+    const double grad_weight = product * inv_std[c], factor = (double)weight[c] * inv_std[c];
+    const double x_factor = -factor * inv_std[c] * grad_weight / rows;
+    out[c] = sum, out[channels + c] = grad_weight, out[2 * channels + c] = factor, out[3 * channels + c] = x_factor;
+    out[4 * channels + c] = -factor * sum / rows - x_factor * mean[c];
 }
 
 // Computes grad_x = factor · g + x_factor · x + offset for each channel. If `relu` is not 0, entries of g with y <= 0

@@ -3,23 +3,41 @@
 import numpy as np
 
 from ..backend import Array, xp
-from .load import MAX_GRID_Y, Size, grid_2d, ints, launch
+from .load import MAX_GRID_Y, Size, grid_1d, grid_2d, ints, launch
 
 CHUNK = 2048  # rows that a thread block sums, 256 rows per thread
 
 
-def moments(x: Array) -> tuple[Array, Array]:
-    """Return mean and biased variance (C,), in float64, over all axes of `x` (..., C) except the last.
-
-    The statistics are computed for chunks of rows. The sum of squared deviations of all rows is the sum over the
-    chunks, plus n_k (m_k - mean)² for each chunk k with n_k rows and the mean m_k.
-    """
+def moments(x: Array, dtype: np.dtype | type = np.float64) -> Array:
+    """Return mean and biased variance (2, C), in `dtype`, over all axes of `x` (..., C) except the last."""
     rows, out, chunk, size = _chunks(x)
-    launch(("normalize", "moments"), size, x, out, rows, chunk, *ints(x.shape[-1]))
-    means, squares = out
-    counts = xp.minimum(chunk, rows - chunk * xp.arange(len(means)))[:, None]
-    mean = (counts * means).sum(axis=0) / rows
-    return mean, (squares + counts * (means - mean) ** 2).sum(axis=0) / rows
+    channels, statistics = x.shape[-1], xp.empty((2, x.shape[-1]), dtype=dtype)
+    launch(("normalize", "moments"), size, x, out, rows, chunk, *ints(channels))
+    options = ints(out.shape[1], channels)
+    launch(("normalize", "statistics"), _lanes(channels), statistics, out, rows, chunk, *options)
+    return statistics
+
+
+def coefficients(mean: Array, variance: Array, weight: Array, bias: Array, eps: float) -> Array:
+    """Return 1 / sqrt(variance + eps), and `factor` and `offset` of `affine`, (3, C), for arrays (C,)."""
+    out = xp.empty((3, len(mean)), dtype=mean.dtype)
+    arrays = (mean, variance, weight, bias, out)
+    launch(("normalize", "coefficients"), grid_1d(len(mean)), *arrays, *ints(len(mean)), float(eps))
+    return out
+
+
+def moving_averages(
+    running: tuple[Array, Array], batch: tuple[Array, Array], momentum: float, correction: float
+) -> tuple[Array, Array]:
+    """Return the updated `running` mean and variance, for mean and variance of a `batch`.
+
+    `correction` is the factor from the biased to the unbiased variance.
+    """
+    (mean, variance), count = running, running[0].size
+    out = xp.empty(count + variance.size, dtype=mean.dtype)
+    numbers = (*ints(count, out.size), float(momentum), float(correction))
+    launch(("normalize", "moving_averages"), grid_1d(out.size), *running, *batch, out, *numbers)
+    return out[:count].reshape(mean.shape), out[count:].reshape(variance.shape)
 
 
 def affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
@@ -29,17 +47,22 @@ def affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
     return y
 
 
-def gradient_sums(grad: Array, x: Array, mean: Array, relu_output: Array | None) -> Array:
-    """Return the sums of grad and of grad · (x - mean) over all axes except the last, (2, C).
+def gradient_coefficients(
+    grad: Array, x: Array, mean: Array, inv_std: Array, weight: Array, relu_output: Array | None
+) -> Array:
+    """Return the gradients of bias and weight, and `factor`, `x_factor` and `offset` of `input_gradient`, (5, C).
 
-    `relu_output` is the output of a relu after the batch norm, or None. Entries of `grad` for which `relu_output` is
-    not positive are replaced by 0.
+    `mean`, `inv_std` = 1 / sqrt(variance + eps) and `weight` are (C,). `relu_output` is the output of a relu after the
+    batch norm, or None. Entries of `grad` for which `relu_output` is not positive are replaced by 0.
     """
-    rows, out, chunk, size = _chunks(x)
-    arrays = (x if relu_output is None else relu_output, mean)
-    options = ints(x.shape[-1], relu_output is not None)
-    launch(("normalize", "gradient_sums"), size, grad, x, *arrays, out, rows, chunk, *options)
-    return out.sum(axis=1).astype(x.dtype)
+    rows, sums, chunk, size = _chunks(x)
+    channels, arrays = x.shape[-1], (grad, x, x if relu_output is None else relu_output, mean, sums)
+    options = ints(channels, relu_output is not None)
+    launch(("normalize", "gradient_sums"), size, *arrays, rows, chunk, *options)
+    out, options = xp.empty((5, channels), dtype=x.dtype), ints(sums.shape[1], channels)
+    kernel = ("normalize", "gradient_coefficients")
+    launch(kernel, _lanes(channels), mean, inv_std, weight, sums, out, rows, *options)
+    return out
 
 
 def input_gradient(
@@ -47,7 +70,7 @@ def input_gradient(
 ) -> Array:
     """Return factor · grad + x_factor · x + offset, the gradient of batch normalization with respect to x.
 
-    `factor`, `x_factor` and `offset` are (C,). `relu_output` has the same meaning as in `gradient_sums`.
+    `factor`, `x_factor` and `offset` are (C,). `relu_output` has the same meaning as in `gradient_coefficients`.
     """
     rows, channels, grad_x = x.size // x.shape[-1], x.shape[-1], xp.empty(x.shape, dtype=x.dtype)
     arrays = (grad, x, x if relu_output is None else relu_output, factor, x_factor, offset, grad_x)
@@ -69,3 +92,8 @@ def _chunks(x: Array) -> tuple[int, Array, int, tuple[Size, Size]]:
     count = -(-rows // chunk)
     out = xp.empty((2, count, channels), dtype=np.float64)
     return rows, out, chunk, ((-(-channels // 32), count), (32, 8))
+
+
+def _lanes(channels: int) -> tuple[Size, Size]:
+    """Return grid and block size for 32 threads per channel."""
+    return (-(-channels // 8),), (8, 32)

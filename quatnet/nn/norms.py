@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
+from .. import kernels, ops
 from ..all_reduce import all_reduce
 from ..autodiff import Tensor, op
 from ..autodiff.op import current_tracer
@@ -93,8 +93,8 @@ class QuaternionBatchNorm(Module):
         mean, variance, count = quaternion_statistics(x.data, total)
         stats = mean, variance
         y = ops.quaternion_batch_norm(x, self.weight, self.bias, eps=self.eps, batch_stats=stats, all_reduce=total)
-        self.running_mean = _moving_average(self.running_mean, mean, self.momentum)
-        self.running_var = _moving_average(self.running_var, variance * _bessel_correction(count), self.momentum)
+        running = self.running_mean, self.running_var
+        self.running_mean, self.running_var = _moving_averages(running, stats, self.momentum, count)
         return y
 
 
@@ -127,8 +127,8 @@ class WhiteningBatchNorm(Module):
         stats = mean, covariance
         # If this call raises an error, the running statistics do not change.
         y = ops.whitening_batch_norm(x, self.weight, self.bias, eps=self.eps, batch_stats=stats, all_reduce=total)
-        self.running_mean = _moving_average(self.running_mean, mean, self.momentum)
-        self.running_cov = _moving_average(self.running_cov, covariance * _bessel_correction(count), self.momentum)
+        running = self.running_mean, self.running_cov
+        self.running_mean, self.running_cov = _moving_averages(running, stats, self.momentum, count)
         return y
 
 
@@ -155,10 +155,10 @@ def _normalize_batch(layer: Any, x: Tensor, normalize: Callable[..., Tensor]) ->
     """
     total = all_reduce if layer.synchronized else None
     mean, variance, count = batch_statistics(x.data, total)
-    stats, momentum = (mean, variance), xp.float32(layer.momentum)
+    stats, running = (mean, variance), (layer.running_mean, layer.running_var)
     y = normalize(x, layer.weight, layer.bias, eps=layer.eps, batch_stats=stats, all_reduce=total)
-    layer.running_mean = _moving_average(layer.running_mean, mean, momentum)
-    layer.running_var = _moving_average(layer.running_var, variance * _bessel_correction(count), momentum)
+    averages = _moving_averages(running, stats, xp.float32(layer.momentum), count)
+    layer.running_mean, layer.running_var = averages
     return y
 
 
@@ -166,10 +166,13 @@ def _checked_options(eps: float, momentum: float) -> tuple[float, float]:
     return checked_number("eps", eps, "(0, inf)"), checked_number("momentum", momentum, "[0, 1]")
 
 
-def _moving_average(running: Array, batch: Array, momentum: float) -> Array:
-    return running + (batch - running) * momentum
-
-
-def _bessel_correction(count: float) -> float:
-    """Return n / (n - 1) for n = `count`, the factor from the biased to the unbiased variance."""
-    return count / max(1, count - 1)
+def _moving_averages(
+    running: tuple[Array, Array], batch: tuple[Array, Array], momentum: float, count: float
+) -> tuple[Array, Array]:
+    """Return the updated `running` statistics for mean and biased variance of a `batch` of `count` entries."""
+    correction = count / max(1, count - 1)  # from the biased to the unbiased variance
+    if kernels.supports(*running, *batch):
+        return kernels.normalize.moving_averages(running, batch, momentum, correction)
+    (mean, variance), (batch_mean, batch_variance) = running, batch
+    unbiased = batch_variance * correction
+    return mean + (batch_mean - mean) * momentum, variance + (unbiased - variance) * momentum

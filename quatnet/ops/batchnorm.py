@@ -35,7 +35,8 @@ def batch_statistics(x: Array, all_reduce: AllReduce = None) -> tuple[Array, Arr
         raise ShapeError(
             f"expected (..., C) with at least one entry per channel, got shape {x.shape}; skip empty batches"
         )
-    mean, variance = kernels.normalize.moments(x) if kernels.supports(x) else _combined_moments(x)
+    use_kernel, dtype = kernels.supports(x), np.float64 if all_reduce else x.dtype
+    mean, variance = kernels.normalize.moments(x, dtype) if use_kernel else _combined_moments(x)
     count = x.size / x.shape[-1]
     if all_reduce:
         counts, sums, squares = all_reduce(
@@ -43,7 +44,7 @@ def batch_statistics(x: Array, all_reduce: AllReduce = None) -> tuple[Array, Arr
         )
         count = float(counts[0])
         mean, variance = sums / count, squares / count - (sums / count) ** 2
-    return mean.astype(x.dtype), variance.astype(x.dtype), count
+    return mean.astype(x.dtype, copy=False), variance.astype(x.dtype, copy=False), count
 
 
 def _combined_moments(x: Array) -> tuple[Array, Array]:
@@ -91,21 +92,27 @@ def batch_norm(
         raise ShapeError(f"expected x (..., C), weight and bias (C,), got {x.shape}, {weight.shape} and {bias.shape}")
     a, scale = x.data, weight.data
     mean, variance = running_stats or batch_stats or batch_statistics(a, all_reduce)[:2]
-    inv_std = 1 / xp.sqrt(variance + a.dtype.type(checked_number("eps", eps, "[0, inf)")))
-    y = _affine(a, scale * inv_std, bias.data - mean * scale * inv_std, relu)
+    eps = a.dtype.type(checked_number("eps", eps, "[0, inf)"))
+    inv_std, factor, offset = _coefficients(a, mean, variance, scale, bias.data, eps)
+    y = _affine(a, factor, offset, relu)
 
     def backward(grad: Array) -> Sequence[Array | None]:
+        factors: Sequence[Array] = ()
         relu_output = y if relu else None
-        (grad_bias, grad_weight), grad = _parameter_gradients(grad, a, mean, inv_std, relu_output)
-        grad_weight = grad_weight * inv_std
+        if kernels.supports(grad, a, mean, inv_std, scale):
+            vectors = kernels.normalize.gradient_coefficients(grad, a, mean, inv_std, scale, relu_output)
+            grad_bias, grad_weight, *factors = vectors
+        else:
+            (grad_bias, grad_weight), grad = _parameter_gradients(grad, a, mean, inv_std, relu_output)
+            grad_weight = grad_weight * inv_std
         if not x.requires_grad:
             return None, grad_weight, grad_bias
         if running_stats is not None:  # constants
             zeros = xp.zeros_like(inv_std)
             factors = scale * inv_std, zeros, zeros
-        else:
+        elif all_reduce or not factors:
             factors = input_gradient_coefficients(a, mean, inv_std, scale, all_reduce, grad_weight, grad_bias)
-        return input_gradient(grad, a, *factors, relu_output), grad_weight, grad_bias
+        return input_gradient(grad, a, factors, relu_output), grad_weight, grad_bias
 
     return Tensor.from_op(y, (x, weight, bias), backward)
 
@@ -158,6 +165,16 @@ def _moments(rows: Array, channels: int) -> tuple[int, Array, Array]:
     return count, mean.astype(np.float64) + residual_mean, squares
 
 
+def _coefficients(
+    x: Array, mean: Array, variance: Array, weight: Array, bias: Array, eps: float
+) -> tuple[Array, Array, Array]:
+    """Return 1 / sqrt(variance + eps), and the factor and the offset of `_affine`."""
+    if kernels.supports(x, mean, variance, weight, bias):
+        return tuple(kernels.normalize.coefficients(mean, variance, weight, bias, eps))
+    inv_std = 1 / xp.sqrt(variance + eps)
+    return inv_std, weight * inv_std, bias - mean * weight * inv_std
+
+
 def _affine(x: Array, factor: Array, offset: Array, relu: bool) -> Array:
     if kernels.supports(x, factor, offset):
         return kernels.normalize.affine(x, factor, offset, relu)
@@ -180,10 +197,8 @@ def _parameter_gradients(
 ) -> tuple[Array, Array]:
     """Return the sums of grad and of grad · (x - mean) for each channel, (2, C), and the grad for `input_gradient`.
 
-    If `relu_output` is given, grad is first set to 0 where `relu_output` is 0, on the CPU in a new array.
+    If `relu_output` is given, grad is first set to 0 where `relu_output` is 0, in a new array.
     """
-    if kernels.supports(grad, x, mean):
-        return kernels.normalize.gradient_sums(grad, x, mean, relu_output), grad
     if relu_output is None:
         return gradient_sums(x, mean, inv_std, lambda chunk: image_rows(grad)[chunk]), grad
     masked = xp.empty(x.shape, dtype=x.dtype)
@@ -230,20 +245,22 @@ def input_gradient_coefficients(
     return weight * inv_std, x_factor, -weight * inv_std * grad_bias / count - x_factor * mean
 
 
-def input_gradient(
-    grad: Array, x: Array, factor: Array, x_factor: Array, offset: Array, relu_output: Array | None
-) -> Array:
-    """Return factor · grad + x_factor · x + offset, for the grad of `_parameter_gradients`, which may be changed."""
+def input_gradient(grad: Array, x: Array, factors: Sequence[Array], relu_output: Array | None) -> Array:
+    """Return factor · grad + x_factor · x + offset, for the grad of `_parameter_gradients`, which may be changed.
+
+    `factors` are factor, x_factor and offset.
+    """
+    factor, x_factor, offset = factors
     if kernels.supports(grad, x, factor):
         return kernels.normalize.input_gradient(grad, x, factor, x_factor, offset, relu_output)
     grad_x = xp.empty(x.shape, dtype=x.dtype) if relu_output is None else grad
     rows, grad_rows, result = image_rows(x), image_rows(grad), image_rows(grad_x)
-    factors, x_factors, offsets = (repeat_channels(v, rows) for v in (factor, x_factor, offset))
+    factor, x_factor, offset = (repeat_channels(v, rows) for v in factors)
 
     def work(chunk: slice) -> None:
-        out = xp.multiply(grad_rows[chunk], factors, out=result[chunk])
-        out += offsets
-        out += rows[chunk] * x_factors
+        out = xp.multiply(grad_rows[chunk], factor, out=result[chunk])
+        out += offset
+        out += rows[chunk] * x_factor
 
     parallel_for(work, row_slices(x))
     return grad_x

@@ -66,7 +66,7 @@ def batch_norm_relu_pool(
         if not x.requires_grad:
             return None, grad_weight, grad_bias
         coefficients = input_gradient_coefficients(a, mean, inv_std, scale, all_reduce, grad_weight, grad_bias)
-        return input_gradient(masked, a, *coefficients, masked), grad_weight, grad_bias
+        return input_gradient(masked, a, coefficients, masked), grad_weight, grad_bias
 
     parallel_for(forward, row_slices(a))
     return Tensor.from_op(y, (x, weight, bias), backward)

@@ -34,11 +34,11 @@ def quaternion_conv2d(
     in `conv2d`. Raises ShapeError if channels, groups, dtypes or sizes do not match.
 
     On the CPU, a quaternion product is computed with 8 real products, or with 16 if there is dilation or groups
-    (`quatnet.conv.fast`). On a GPU, it is computed with 8 real products if `conv.gpu.is_profitable`.
+    (`quatnet.conv.fast`). On a GPU, it is computed with 8 real products if `conv.gpu.is_profitable`, else with 16.
     """
     check_conv_shapes(x, w, groups)
     a, b = x.data, w.data
-    algorithm_and_options = _eight_product_algorithm(a, b, stride, padding, dilation, groups)
+    algorithm_and_options = _algorithm(a, b, stride, padding, dilation, groups)
     if algorithm_and_options is None:
         return apply_real_op(conv2d, x, block_weight(w), groups, stride=stride, padding=padding, dilation=dilation)
     algorithm, options = algorithm_and_options
@@ -50,12 +50,13 @@ def quaternion_conv2d(
     return Tensor.from_op(algorithm.convolve(a, b, *options), (x, w), backward)
 
 
-def _eight_product_algorithm(
+def _algorithm(
     x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> tuple[ModuleType, tuple] | None:
-    """Return a module for convolution with 8 real products and its options, or None if 16 products are used."""
+    """Return a module for convolution with quaternion kernels and its options, or None to use a real kernel."""
     if kernels.supports(x, w):
-        return (gpu, (pair(stride), pair(padding), pair(dilation), groups)) if gpu.is_profitable(w.shape) else None
+        options = (pair(stride), pair(padding), pair(dilation), groups)
+        return (gpu, options) if groups == 1 or gpu.is_profitable(w.shape) else None
     fast = fast_options(stride, padding, dilation)
     return None if fast is None or groups > 1 else (algorithms, fast)
 

@@ -115,12 +115,8 @@ def _convolution(layer: LayerShape, batch: int, fused: bool, tf32: bool) -> Iter
         yield from [KernelCost("patches" if layer.kernel_size > 1 else "components", x + tiles)] * 3
         # one transform of the output and two transforms of the output gradient
         yield from [KernelCost("components", results + y)] * 3 if components == 8 else []
-    if layer.quaternion:
-        # transforms: the weight in both passes, the weight gradient in the backward pass
-        transformed = 4 * num_weights(layer) if algorithm is _winograd and components == 8 else 0
-        yield KernelCost(
-            "weights and Adam", 2 * transformed + 3 * num_weights(layer) + (2 if transformed else 3) * kernel
-        )
+    if layer.quaternion:  # transforms of the weight in both passes, and of the weight gradient
+        yield KernelCost("weights and Adam", 3 * (num_weights(layer) + kernel))
 
 
 def _im2col(layer: LayerShape, batch: int, components: int, unit: int) -> tuple[int, int, int, int]:

@@ -11,7 +11,7 @@ The other test modules of tests/gpu test the results of the kernels. They compil
 """
 
 import pytest
-from support.gpu_kernels import ARCHITECTURES, BUDGETS, MAX_REGISTERS, compiled, formulas, table
+from support.gpu_kernels import ARCHITECTURES, BUDGETS, MAX_REGISTERS, TILED, compiled, formulas, table
 from support.nvrtc import CompileError, Usage, compile_for_gpu, unavailable_reason
 
 from quatnet.kernels import load
@@ -21,7 +21,7 @@ need_nvrtc = pytest.mark.skipif(unavailable_reason() is not None, reason=str(una
 
 
 def test_budgets_allow_four_blocks_per_multiprocessor():
-    small = {key: budget for key, budget in BUDGETS.items() if "winograd" not in key[0]}
+    small = {key: budget for key, budget in BUDGETS.items() if key[0] not in TILED}
     assert all(max(single, double) <= MAX_REGISTERS for single, double, _ in small.values())
 
 

@@ -1,4 +1,4 @@
-"""Test the CUDA kernels of a convolution: im2col, col2im, and the transforms of the eight products.
+"""Test the CUDA kernels of a convolution: im2col, col2im, and the transforms of the eight products and of the weight.
 
 On a GPU, the im2col kernel of a convolution writes the patches, cuBLAS multiplies matrices, and the col2im kernel adds
 the patches of a gradient. The CUDA kernels are memory-bound, so the transforms are fused with them. The input transform
@@ -17,9 +17,12 @@ from support.kernels import dtypes, kernels_on_cpu, needs_compiler, orders
 from support.strategies import seeds
 
 from quatnet.backend import asnumpy, xp
-from quatnet.conv.fast.component_transforms import left_transform, output_transform, right_transform
+from quatnet.conv import plain
+from quatnet.conv.fast.component_transforms import BLOCK_MATRIX, left_transform, output_transform, right_transform
+from quatnet.conv.gpu_winograd import TAPS
 from quatnet.errors import ShapeError
-from quatnet.kernels import eight_products, load, patches
+from quatnet.kernels import eight_products, load, patches, weight_transform
+from quatnet.quaternion import left_matrix
 
 pytestmark = needs_compiler
 small = st.integers(1, 3)
@@ -185,6 +188,59 @@ def test_transforms_with_a_transposed_matrix_are_adjoint(geometry, order, seed):
         grad = draw(seed + 1, *rows.shape)
         grad_x = eight_products.output_transform_col2im(grad, matrix.T, x.shape, *geometry[1:])
     assert dot(rows, grad) == pytest.approx(dot(x, grad_x), rel=1e-9, abs=1e-9)
+
+
+# Weights
+
+
+@st.composite
+def weights(draw):
+    """Draw the shape (P, KH, KW, C, O) of a weight, the matrices of components and taps, and the number of blocks."""
+    blocks, components = draw(st.sampled_from(((1, 1), (1, 4), (4, 4))))
+    taps = draw(st.sampled_from((np.eye(1), TAPS)))
+    kernel = (3, 3) if len(taps) > 1 else draw(pairs)
+    channels = draw(st.tuples(st.sampled_from((1, 3, 17)), st.sampled_from((1, 2, 19))))
+    matrix = left_transform(components, blocks=blocks, conjugate=draw(st.booleans()))
+    return (components, *kernel, *channels), matrix, taps, blocks
+
+
+def transformed_weight(w, matrix, taps, blocks, flip):
+    """Return the result of `weight_transform.transform`, computed with NumPy."""
+    w = w[:, ::-1, ::-1].swapaxes(3, 4) if flip else w
+    y = np.einsum("kp,pyxco->kyxco", matrix, w)
+    if len(taps) > 1:
+        y = np.einsum("sy,tx,kyxco->kstco", taps, taps, y)
+    y = y.reshape(-1, blocks, blocks, y.shape[1] * y.shape[2], *y.shape[3:])  # (K, output, input, T, C, O)
+    return y.transpose(0, 3, 2, 4, 1, 5).reshape(len(y), y.shape[3], blocks * y.shape[4], blocks * y.shape[5])
+
+
+@given(weight=weights(), flip=st.booleans(), dtype=dtypes, order=orders, seed=seeds)
+def test_transform_of_the_weight_and_its_gradient(weight, flip, dtype, order, seed):
+    shape, matrix, taps, blocks = weight
+    w = draw(seed, *shape, dtype=dtype)
+    expected = transformed_weight(asnumpy(w), matrix, taps, blocks, flip)
+    with kernels_on_cpu(order):
+        y = weight_transform.transform(w, matrix, taps, blocks, flip=flip)
+    assert y.dtype == dtype
+    assert_close(y, expected, rtol=1e-4, atol=1e-5)
+    unflipped, grad = transformed_weight(asnumpy(w), matrix, taps, blocks, False), draw(seed + 1, *y.shape, dtype=dtype)
+    grad = grad.reshape(unflipped.shape)
+    with kernels_on_cpu(order):
+        grad_w = weight_transform.gradient(grad, matrix.T, taps, blocks, shape)
+    assert grad_w.dtype == dtype
+    total = np.abs(asnumpy(grad) * unflipped).sum()
+    assert dot(grad_w, w) == pytest.approx(dot(grad, xp.asarray(unflipped)), abs=1e-5 * total)
+
+
+def test_blocks_of_one_tap():
+    w = draw(0, 4, 1, 1, 3, 2)
+    with kernels_on_cpu():
+        y = weight_transform.transform(w, BLOCK_MATRIX, np.eye(1), 4)
+    assert_close(y[0], plain.quaternion_to_real_kernel(w)[0])
+
+
+def test_block_matrix_is_the_left_matrix():
+    np.testing.assert_array_equal(BLOCK_MATRIX, asnumpy(left_matrix(xp.eye(4), axis=0)).reshape(16, 4))
 
 
 # Errors

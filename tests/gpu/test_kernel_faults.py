@@ -15,9 +15,20 @@ from support.cuda_launch import LaunchError
 from support.kernels import kernels_on_cpu
 
 from quatnet.backend import on_gpu, xp
-from quatnet.conv.fast.component_transforms import left_transform, output_transform, right_transform
-from quatnet.conv.gpu_winograd import INPUT, OUTPUT
-from quatnet.kernels import adam, dropout, eight_products, hamilton, load, normalize, patches, pooling, winograd
+from quatnet.conv.fast.component_transforms import left_transform, output_transform, right_transform, weight_adjoint
+from quatnet.conv.gpu_winograd import INPUT, OUTPUT, TAPS
+from quatnet.kernels import (
+    adam,
+    dropout,
+    eight_products,
+    hamilton,
+    load,
+    normalize,
+    patches,
+    pooling,
+    weight_transform,
+    winograd,
+)
 
 pytestmark = pytest.mark.skipif(
     on_gpu() or unavailable_reason() is not None, reason=str(unavailable_reason() or "the faults are tested on the CPU")
@@ -68,10 +79,13 @@ def of_patches():
 
 def of_normalize():
     x, grad, y, channel = *random_arrays(3, 2051, 35), random_arrays(35)
+    statistics = channel, channel**2
     return [
         *normalize.moments(x),
+        *normalize.coefficients(*statistics, channel + 1, channel - 1, 0.5),
+        *normalize.moving_averages((channel + 1, channel[:9] + 2), (channel, channel[:9] ** 2), 0.3, 1.5),
         normalize.affine(x, channel, channel + 1, relu=True),
-        normalize.gradient_sums(grad, x, channel, y),
+        normalize.gradient_coefficients(grad, x, channel, channel + 1, channel + 2, y) / 10,
         normalize.input_gradient(grad, x, channel, channel + 1, channel + 2, y),
     ]
 
@@ -98,6 +112,28 @@ def of_winograd_input():
 
 def of_winograd_output():
     return [winograd.transform_products(random_arrays(2, 36, 2 * 3 * 2, 35), OUTPUT, (3, 2), (9, 7))]
+
+
+WEIGHT = (4, 3, 3, 5, 7)
+
+
+def of_weight_transform():
+    w, blocks, eight = random_arrays(*WEIGHT), left_transform(4, blocks=4), left_transform(4, conjugate=True)
+    return [
+        weight_transform.transform(w, blocks, TAPS, 4),
+        weight_transform.transform(w, eight, TAPS, 1, flip=True),
+        weight_transform.transform(w, blocks, np.eye(1), 4),
+        weight_transform.transform(w, eight, np.eye(1), 1),
+    ]
+
+
+def of_weight_gradient():
+    blocks, eight = weight_adjoint(4, 4), weight_adjoint(4, 1)
+    return [
+        weight_transform.gradient(random_arrays(1, 36, 20, 28), blocks, TAPS, 4, WEIGHT),
+        weight_transform.gradient(random_arrays(8, 36, 5, 7), eight, TAPS, 1, WEIGHT),
+        weight_transform.gradient(random_arrays(8, 9, 5, 7), eight, np.eye(1), 1, WEIGHT),
+    ]
 
 
 USES = {name.removeprefix("of_"): use for name, use in list(globals().items()) if name.startswith("of_")}
@@ -149,6 +185,21 @@ FAULTS = {
         ("lane < half", "lane <= half", "race|out of bounds"),
         ("double* __restrict__ out", "T* __restrict__ out", "argument 1 is float|argument 4 is float"),
         ("!(y[index] > 0)", "y[index] > 0", WRONG_RESULT),
+        # vectors of the channels
+        ("= value;\n    __syncthreads();", "= value;", "race|uninitialized"),
+        ("    value = sums[0][threadIdx.x];\n    __syncthreads();", "    value = sums[0][threadIdx.x];", "race"),
+        ("threadIdx.y < half", "threadIdx.y <= half", "race|out of bounds|uninitialized"),
+        ("c < channels && k < chunks; k += 32", "k < chunks; k += 32", "out of bounds"),
+        ("k < chunks - 1 ? chunk : rows - k * chunk", "chunk", WRONG_RESULT),
+        ("squares += step * step *", "squares += step *", WRONG_RESULT),
+        ("if (threadIdx.y == 0 && c < channels) out", "if (c < channels) out", "race: write after write"),
+        ("if (threadIdx.y || c >= channels) return", "if (threadIdx.y) return", "out of bounds|race"),
+        ("out[2 * channels + c] = bias[c] - mean[c] * factor", "out[2 * channels + c] = bias[c]", WRONG_RESULT),
+        ("double eps", "T eps", "argument 6 is float"),
+        ("running_var[i - means]", "running_var[i]", "out of bounds|wrong result"),
+        ("* T(correction)", "", WRONG_RESULT),
+        ("- x_factor * mean[c]", "", WRONG_RESULT),
+        ("-factor * inv_std[c] * grad_weight", "-factor * grad_weight", WRONG_RESULT),
     ],
     "pooling": [
         ("ky < size", "ky <= size", "out of bounds|race|wrong result"),
@@ -168,6 +219,23 @@ FAULTS = {
         ("-(start % 8) + ", "", WRONG_RESULT),
         ("    __syncthreads();\n", "", "race|uninitialized"),
         ("* PHILOX_BLOCKS * 8;", "* PHILOX_BLOCKS;", "race|wrong result"),
+    ],
+    "weight_transform": [
+        ("if (i >= (unsigned)rows * columns) return;", "", "out of bounds|race"),
+        ("flip ? column * rows + row : i", "i", WRONG_RESULT),
+        ("flip ? count - 1 - tap : tap", "tap", WRONG_RESULT),
+        ("w_taps[p][d % D][d / D]", "w_taps[p][d / D][d % D]", WRONG_RESULT),
+        ("* parts + n)", "+ n)", "uninitialized|race|wrong result"),
+        ("k / BLOCKS % BLOCKS * columns", "k % BLOCKS * columns", "race|wrong result"),
+        ("if (s == r)", "if (s == 0)", WRONG_RESULT),
+    ],
+    "weight_gradient": [
+        ("if (i >= (unsigned)rows * columns) return;", "", "out of bounds|race"),
+        ("sums[p][d / D][d % D]", "sums[p][d % D][d / D]", WRONG_RESULT),
+        ("* parts + n)", "+ n)", "race|out of bounds|wrong result"),
+        ("k / BLOCKS % BLOCKS * columns", "k % BLOCKS * columns", WRONG_RESULT),
+        ("r == s ?", "r == 0 ?", WRONG_RESULT),
+        ("(p * parts + n) * D", "p * D", "race|wrong result|out of bounds"),
     ],
     "winograd_input": [
         ("px < width", "px <= width", "out of bounds|wrong result"),

@@ -110,9 +110,9 @@ def test_eight_products_are_profitable_from_enough_channels_on():
 @given(case=convolutions(), seed=seeds)
 @settings(max_examples=20)
 def test_few_channels_use_the_real_block_matrix(case, seed):
-    with mock.patch.object(gpu, "transform_kernel", wraps=gpu.transform_kernel) as transform:
+    with mock.patch.object(gpu, "run", wraps=gpu.run) as run:
         assert_same(ops.quaternion_conv2d, *image_and_weight(case, 4, np.float64, seed), **case[-1])
-    assert {len(call.args[0]) for call in transform.call_args_list} == {1}
+    assert {len(call.args[1]) for call in run.call_args_list} == {1}
 
 
 @given(case=convolutions(), parts=st.sampled_from((1, 4)), dtype=dtypes, seed=seeds)

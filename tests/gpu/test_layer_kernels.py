@@ -152,19 +152,41 @@ def test_affine_and_relu(rows, channels, relu, dtype, order, seed):
 @given(rows=row_counts, channels=channel_counts, relu=st.booleans(), dtype=dtypes, order=orders, seed=seeds)
 def test_batch_norm_gradients_with_and_without_relu(rows, channels, relu, dtype, order, seed):
     grad, x, y = draw(seed, 3, rows, channels, dtype=dtype)
-    mean, factor, x_factor, offset = draw(seed, 4, channels, dtype=dtype)
+    mean, inv_std, weight = vectors = draw(seed, 3, channels, dtype=dtype)
     relu_output = y if relu else None
     with kernels_on_cpu(order):
-        sums = normalize.gradient_sums(grad, x, mean, relu_output)
-        grad_x = normalize.input_gradient(grad, x, factor, x_factor, offset, relu_output)
-    masked = asnumpy(grad) * (asnumpy(y) > 0 if relu else 1)
-    centered = asnumpy(x) - asnumpy(mean)
-    expected = [masked.sum(axis=0, dtype=np.float64), (masked * centered).sum(axis=0, dtype=np.float64)]
+        coefficients = normalize.gradient_coefficients(grad, x, *vectors, relu_output)
+        grad_x = normalize.input_gradient(grad, x, *vectors, relu_output)
+    masked, x = asnumpy(grad).astype(float) * (asnumpy(y) > 0 if relu else 1), asnumpy(x).astype(float)
+    mean, inv_std, weight = (asnumpy(vector).astype(float) for vector in vectors)
+    grad_bias, grad_weight = masked.sum(axis=0), (masked * (x - mean)).sum(axis=0) * inv_std
+    # factor · g + x_factor · x + offset = weight · inv_std · (g - mean of g - x̂ · mean of g x̂), for the normalized x̂
+    factor, x_factor = weight * inv_std, -weight * inv_std**2 * grad_weight / rows
+    expected = [grad_bias, grad_weight, factor, x_factor, -factor * grad_bias / rows - x_factor * mean]
     scale = np.sqrt(rows)  # the sums and the rounding errors grow with the number of rows
-    assert_close(sums / scale, np.stack(expected) / scale, **TOLERANCE[dtype])
-    assert_close(
-        grad_x, masked * asnumpy(factor) + asnumpy(x) * asnumpy(x_factor) + asnumpy(offset), **TOLERANCE[dtype]
-    )
+    assert_close(coefficients / scale, np.stack(expected) / scale, **TOLERANCE[dtype])
+    assert_close(grad_x, masked * mean + x * inv_std + weight, **TOLERANCE[dtype])
+
+
+@given(channels=channel_counts, dtype=dtypes, order=orders, seed=seeds)
+def test_coefficients_of_batch_norm(channels, dtype, order, seed):
+    mean, variance, weight, bias = draw(seed, 4, channels, dtype=dtype)
+    with kernels_on_cpu(order):
+        results = normalize.coefficients(mean, variance**2, weight, bias, 0.5)
+    mean, variance, weight, bias = (asnumpy(vector) for vector in (mean, variance, weight, bias))
+    inv_std = 1 / np.sqrt(variance**2 + dtype(0.5))
+    assert results.dtype == dtype
+    assert_close(results, np.stack([inv_std, weight * inv_std, bias - mean * weight * inv_std]), **TOLERANCE[dtype])
+
+
+@given(channels=channel_counts, shape=hnp.array_shapes(max_dims=3), dtype=dtypes, order=orders, seed=seeds)
+def test_moving_averages_of_arrays_of_different_sizes(channels, shape, dtype, order, seed):
+    running, batch = ((draw(n, channels, dtype=dtype), draw(n + 2, *shape, dtype=dtype)) for n in (seed, seed + 1))
+    with kernels_on_cpu(order):
+        mean, variance = normalize.moving_averages(running, batch, 0.25, 1.5)
+    assert mean.dtype == variance.dtype == dtype
+    assert_close(mean, asnumpy(running[0]) * 0.75 + asnumpy(batch[0]) * 0.25, **TOLERANCE[dtype])
+    assert_close(variance, asnumpy(running[1]) * 0.75 + asnumpy(batch[1]) * 0.375, **TOLERANCE[dtype])
 
 
 def test_affine_with_relu_keeps_nan():

@@ -10,6 +10,7 @@ Each test runs with CuPy or `support.mock_cupy`, and compares the results with N
 from collections import Counter
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -18,8 +19,9 @@ from support.cuda_cpu import unavailable_reason
 from support.device import counts_transfers, cupy, use_backend
 from support.op_arguments import OP_ARGUMENTS
 
-from quatnet import Tensor, ops, threads
+from quatnet import Tensor, nn, ops, threads
 from quatnet.backend import asnumpy, xp
+from quatnet.conv import gpu
 from quatnet.datasets.targets import one_hot
 from quatnet.distill import (
     ProjectedStudent,
@@ -157,6 +159,29 @@ def test_a_step_copies_only_the_batch_and_every_tenth_loss(make):
     launches = Counter(traffic.launches)
     assert {"moments", "affine", "gradient_sums", "input_gradient", "average", "im2col", "col2im"} <= launches.keys()
     assert {count % STEPS for count in launches.values()} == {0}  # the number of launches is equal in all steps
+
+
+@needs_transfer_counts
+@pytest.mark.parametrize(
+    ("quaternions", "kernel_size", "eight_products", "launches"),
+    [(16, 3, False, 24), (16, 3, True, 30), (2, 3, False, 22), (2, 1, False, 19)],
+)
+def test_launches_of_a_convolution_with_batch_norm_and_relu(quaternions, kernel_size, eight_products, launches):
+    """The number of launches determines the time of layers with small feature maps. See docs/gpu-roofline.md."""
+    flops = {False: 0 if eight_products else 1e9, True: 1e9}
+    with use_backend("cupy"), mock.patch.object(gpu, "FLOPS_PER_ELEMENT_MOVED", flops):
+        channels = 4 * quaternions
+        conv = nn.QuaternionConv2d(
+            channels, channels, kernel_size, padding=kernel_size // 2, bias=False, rng=np.random.default_rng(0)
+        )
+        norm, grad = nn.BatchNorm(channels), xp.asarray(draw(0, 2, 5, 6, channels, dtype=np.float32))
+        for _ in range(2):  # the first run fills caches
+            x = Tensor(grad, requires_grad=True)
+            conv.weight.grad = norm.weight.grad = norm.bias.grad = None
+            with cupy.traffic.record() as traffic:
+                norm(conv(x), train=True, relu=True).backward(grad)
+    assert len(traffic.launches) + len(traffic.operations) == launches
+    assert traffic.to_host == traffic.to_device == []
 
 
 @needs_transfer_counts

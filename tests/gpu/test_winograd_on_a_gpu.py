@@ -17,6 +17,7 @@ from quatnet.backend import asnumpy, use_tf32, uses_tf32, xp
 from quatnet.conv import gpu, gpu_winograd, plain
 from quatnet.conv.fast import gpu_products
 from quatnet.conv.fast.gpu_layout import make_shape
+from quatnet.quaternion import left_matrix_adjoint
 
 pytestmark = needs_compiler
 pads = st.tuples(st.integers(0, 2), st.integers(0, 2))
@@ -29,22 +30,29 @@ def relative_error(actual, expected) -> float:
 
 
 @given(
-    size=st.tuples(st.integers(3, 11), st.integers(3, 11)), padding=pads, components=st.sampled_from((1, 4)), seed=seeds
+    size=st.tuples(st.integers(3, 11), st.integers(3, 11)),
+    padding=pads,
+    form=st.sampled_from(("real", "eight products", "blocks")),
+    seed=seeds,
 )
 @pytest.mark.parametrize(("dtype", "limit"), [(np.float64, 1e-13), (np.float32, 1e-5)])
 @settings(max_examples=20)
-def test_results_of_the_plain_convolution(dtype, limit, size, padding, components, seed):
+def test_results_of_the_plain_convolution(dtype, limit, size, padding, form, seed):
+    components = 1 if form == "real" else 4
     x, w = draw(seed, 2, *size, 3 * components), draw(seed + 1, components, 3, 3, 3, 5)
     real = w[0] if components == 1 else plain.quaternion_to_real_kernel(w)
     y = plain.conv2d(x, real, padding=padding)
     grad = draw(seed + 2, *y.shape)
     grad_x = plain.conv2d_input_gradient(grad, real, x.shape, padding=padding)
+    grad_w = plain.conv2d_weight_gradient(x, grad, (3, 3), padding=padding)
+    expected = grad_w[None] if components == 1 else left_matrix_adjoint(plain.split_blocks(grad_w), axis=0)
+    kernel = real[None].shape if form == "blocks" else w.shape
+    conv = make_shape(x.shape, kernel, (1, 1), padding, (1, 1), 1)
     with kernels_on_cpu():
-        expected = gpu.weight_gradient(x, grad, w.shape, (1, 1), padding)  # by im2col: float64 uses no tiles
         x, w, grad = (array.astype(dtype) for array in (x, w, grad))
-        assert relative_error(gpu_winograd.convolve(x, w, padding), y) < limit
-        assert relative_error(gpu_winograd.input_gradient(grad, w, padding), grad_x) < limit
-        assert relative_error(gpu_winograd.weight_gradient(x, grad, w.shape, padding), expected) < limit
+        assert relative_error(gpu_winograd.convolve(x, w, conv), y) < limit
+        assert relative_error(gpu_winograd.input_gradient(grad, w, conv), grad_x) < limit
+        assert relative_error(gpu_winograd.weight_gradient(x, grad, w.shape, conv), expected) < limit
 
 
 @pytest.mark.parametrize("components", [1, 4])
@@ -53,8 +61,8 @@ def test_batch_slices_do_not_change_the_result(components, monkeypatch):
     grad = draw(2, 3, 5, 6, 2 * components)
 
     def results():
-        y = gpu_winograd.convolve(x, w, (1, 1))
-        return y, gpu_winograd.weight_gradient(x, grad, w.shape, (1, 1))
+        conv = make_shape(x.shape, w.shape, (1, 1), (1, 1), (1, 1), 1)
+        return gpu_winograd.convolve(x, w, conv), gpu_winograd.weight_gradient(x, grad, w.shape, conv)
 
     with kernels_on_cpu():
         expected = results()
@@ -66,10 +74,11 @@ def test_batch_slices_do_not_change_the_result(components, monkeypatch):
 def test_empty_batch(components):
     x, w = draw(0, 0, 5, 6, 2 * components), draw(1, components, 3, 3, 2, 3)
     grad = draw(2, 0, 5, 6, 3 * components)
+    conv = make_shape(x.shape, w.shape, (1, 1), (1, 1), (1, 1), 1)
     with kernels_on_cpu():
-        assert gpu_winograd.convolve(x, w, (1, 1)).shape == grad.shape
-        assert gpu_winograd.input_gradient(grad, w, (1, 1)).shape == x.shape
-        assert not asnumpy(gpu_winograd.weight_gradient(x, grad, w.shape, (1, 1))).any()
+        assert gpu_winograd.convolve(x, w, conv).shape == grad.shape
+        assert gpu_winograd.input_gradient(grad, w, conv).shape == x.shape
+        assert not asnumpy(gpu_winograd.weight_gradient(x, grad, w.shape, conv)).any()
 
 
 def shape_of(channels=16, kernel=(3, 3), stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1):

@@ -440,6 +440,20 @@ def test_the_gpu_is_chosen_by_the_rank_on_the_machine(monkeypatch: pytest.Monkey
     assert used == [2]
 
 
+@pytest.mark.parametrize("tf32", ["0", "1"])
+def test_the_gpu_is_selected_before_the_first_array(tf32: str):
+    # a script that builds its network before `fit` had the network on GPU 0 in all processes
+    program = """if True:
+        import quatnet
+        from quatnet.backend import uses_tf32, xp
+        print(xp.cuda.Device.current, uses_tf32())
+    """
+    job = {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_LOCAL_RANK": "1"}
+    environment = os.environ | MOCK_GPU | job | {"MOCK_DEVICES": "2", "QUATNET_TF32": tf32}
+    ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert ended.stdout == f"1 {tf32 == '1'}\n", ended.stderr
+
+
 def test_the_predicted_scaling_has_the_limits_of_the_model():
     link, free = scaling.Link("", 1.0, 1000.0), scaling.Link("", 0.0, math.inf)
     assert scaling.ring(4, 4000, link) == 2 * 3 * (1 + 1)

@@ -8,15 +8,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from quatnet.conv.fast.component_transforms import CONJUGATE, LEFT_MATRIX, OUTPUT_MATRIX, RIGHT_MATRIX
-from quatnet.conv.gpu_winograd import INPUT, OUTPUT
-from quatnet.kernels import hamilton, load
+from quatnet.conv.fast.component_transforms import BLOCK_MATRIX, CONJUGATE, LEFT_MATRIX, OUTPUT_MATRIX, RIGHT_MATRIX
+from quatnet.conv.gpu_winograd import INPUT, OUTPUT, TAPS
+from quatnet.kernels import hamilton, load, weight_transform
 from quatnet.kernels.formulas import linear
 
 from .nvrtc import Usage, compile_for_gpu, unavailable_reason
 
 # V100 (Volta), T4 (Turing), A100 and RTX 30 (Ampere), L4 and RTX 40 (Ada), H100 (Hopper)
 ARCHITECTURES = ("sm_70", "sm_75", "sm_80", "sm_86", "sm_89", "sm_90")
+TILED = ("weight_gradient", "weight_transform", "winograd_input", "winograd_output")  # files with tiles in registers
 MAX_REGISTERS = 64  # a multiprocessor with 65,536 registers then runs four blocks of 256 threads
 # Each (file, CUDA kernel) has limits for the registers in float32, the registers in float64, and the bytes of shared
 # memory. The limits are the measured values plus a margin.
@@ -29,13 +30,19 @@ BUDGETS = {
     ("hamilton", "gradients"): (34, 44, 0),
     ("hamilton", "product"): (28, 34, 0),
     ("normalize", "affine"): (36, 42, 0),
+    ("normalize", "coefficients"): (32, 40, 0),
+    ("normalize", "gradient_coefficients"): (40, 40, 2048),  # one float64 for each of 256 threads
     ("normalize", "gradient_sums"): (62, 64, 4096),  # two float64 for each of 256 threads
     ("normalize", "input_gradient"): (48, 60, 0),
     ("normalize", "moments"): (56, 64, 6144),  # three float64 for each of 256 threads
+    ("normalize", "moving_averages"): (32, 32, 0),
+    ("normalize", "statistics"): (40, 40, 2048),
     ("patches", "col2im"): (48, 50, 0),
     ("patches", "im2col"): (48, 50, 0),
     ("input_transform", "input_transform"): (48, 56, 0),
     ("input_transform", "input_transform_im2col"): (64, 64, 0),
+    ("weight_gradient", "weight_gradient"): (168, 255, 0),  # the nine taps of four components
+    ("weight_transform", "weight_transform"): (128, 255, 0),
     ("winograd_input", "winograd_input"): (100, 200, 0),  # a tile of 36 numbers
     ("winograd_output", "winograd_output"): (100, 200, 0),
     ("pooling", "average"): (55, 64, 0),
@@ -43,6 +50,12 @@ BUDGETS = {
     ("pooling", "maximum"): (62, 64, 0),
     ("pooling", "maximum_gradient"): (50, 50, 0),
 }
+# matrices of the components in both directions, matrix of the taps, and blocks; a conjugate changes signs only
+WEIGHTS = [(np.eye(1), np.eye(1), TAPS, 1)] + [
+    (*matrices, taps, blocks)
+    for *matrices, blocks in ((LEFT_MATRIX, OUTPUT_MATRIX, 1), (BLOCK_MATRIX, BLOCK_MATRIX.T, 4))
+    for taps in (np.eye(1), TAPS)
+]
 Key = tuple[str, str, str]  # (file, CUDA kernel, dtype)
 
 
@@ -57,6 +70,8 @@ def formulas(file: str) -> list[str]:
         "input_transform": map(linear, matrices),
         "output_transform": (linear(matrix.T) for matrix in matrices),
         "hamilton": [hamilton.formulas()],
+        "weight_transform": (weight_transform.transform_code(expand, *each) for expand, _, *each in WEIGHTS),
+        "weight_gradient": (weight_transform.gradient_code(collect, *each) for _, collect, *each in WEIGHTS),
         "winograd_input": (f"#define SIDE {matrix.shape[1]}\n{linear(matrix)}" for matrix in (INPUT, OUTPUT.T)),
         "winograd_output": [linear(OUTPUT)],
     }

@@ -4,6 +4,7 @@ The matrices are arrays (K, G, rows, columns). K is the number of transformed co
 real numbers. G is the number of groups. P is the number of components, 4 for quaternions and 1 for real numbers.
 """
 
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ class ConvShape(NamedTuple):
 
     def batch_slices(self, batch: int, itemsize: int) -> list[slice]:
         """Return slices of the batch with patches of up to `PATCH_BYTES`. An empty batch has one slice."""
-        elements = num_transformed(self.components) * self.channels * int(np.prod(self.kernel + self.output_size))
+        elements = num_transformed(self.components) * self.channels * prod(self.kernel + self.output_size)
         step = max(1, PATCH_BYTES // (elements * itemsize))
         return [slice(start, start + step) for start in range(0, max(1, batch), step)]
 

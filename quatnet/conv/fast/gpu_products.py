@@ -1,5 +1,7 @@
 """Matrix products on a GPU for which CuPy would copy an operand."""
 
+from math import prod
+
 import numpy as np
 
 from ...backend import Array, on_gpu, xp
@@ -17,7 +19,7 @@ def transposed_product(a: Array, b: Array) -> Array:
         return a.swapaxes(-1, -2) @ b
     a, b = xp.ascontiguousarray(a), xp.ascontiguousarray(b)
     (*stack, rows, m), n = a.shape, b.shape[-1]
-    parts = _parts(rows, int(np.prod(stack)) * -(-m // TILE) * -(-n // TILE))
+    parts = _parts(rows, prod(stack) * -(-m // TILE) * -(-n // TILE))
     if parts > 1:  # cuBLAS uses few multiprocessors for a small result with a long sum
         a, b = (array.reshape(*stack, parts, rows // parts, -1) for array in (a, b))
         return transposed_product(a, b).sum(axis=-3)
@@ -27,7 +29,7 @@ def transposed_product(a: Array, b: Array) -> Array:
     product(
         xp.cuda.get_cublas_handle(), cublas.CUBLAS_OP_N, cublas.CUBLAS_OP_T, n, m, rows, one.ctypes.data,
         b.data.ptr, n, rows * n, a.data.ptr, m, rows * m, zero.ctypes.data, result.data.ptr, n, m * n,
-        int(np.prod(stack)),
+        prod(stack),
     )  # fmt: skip
     return result
 

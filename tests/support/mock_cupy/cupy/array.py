@@ -99,7 +99,9 @@ class ndarray:
         return from_host, (self.get(),)
 
     def __getitem__(self, key: Any) -> "ndarray":
-        return wrap(np.asarray(self._memory[to_index(key, self.shape)]))
+        result = np.asarray(self._memory[to_index(key, self.shape)])
+        log_operation("__getitem__", result, [self._memory])
+        return wrap(result)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if not isinstance(value, (ndarray, *NUMBERS)):
@@ -109,6 +111,7 @@ class ndarray:
             raise ValueError("an index occurs twice in an assignment: the result is undefined on a GPU")
         if not isinstance(value, ndarray) and any(isinstance(part, np.ndarray) for part in index):
             log("to_device", self.itemsize)  # CuPy copies the number to the device
+        log("operations", "__setitem__")
         self._memory[index] = to_numpy(value, "__setitem__")
 
     def _is_repeated(self, index: Any) -> bool:
@@ -184,7 +187,21 @@ def call(function: Any, name: str, allowed: frozenset[str] | None, *values: Any,
     keywords = {key: to_numpy(value, name) for key, value in options.items()}
     with np.errstate(all="ignore"):  # a GPU does not report overflow
         result = function(*to_numpy(values, name), **keywords)
-    return options["out"] if options.get("out") is not None else wrap(result)
+    if options.get("out") is not None:
+        log("operations", name)
+        return options["out"]
+    log_operation(name, result, [getattr(function, "__self__", None), *to_numpy(values, name)])
+    return wrap(result)
+
+
+def log_operation(name: str, result: Any, values: Any) -> None:
+    """Record an operation, unless it only allocates memory, or returns a view of an argument."""
+    sources = [value for value in values if isinstance(value, np.ndarray)]
+    results = result if isinstance(result, tuple | list) else [result]
+    arrays = [array for array in results if isinstance(array, np.ndarray | np.generic)]
+    is_view = any(np.may_share_memory(array, source) for array in arrays for source in sources)
+    if arrays and not is_view and not name.startswith("empty"):
+        log("operations", name)
 
 
 def from_host(array: np.ndarray) -> ndarray:

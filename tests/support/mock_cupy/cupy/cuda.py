@@ -10,6 +10,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from .traffic import log
+
 DEVICES = int(os.environ.get("MOCK_DEVICES", "1"))
 nccl = SimpleNamespace(available=DEVICES > 1)
 alloc_pinned_memory = bytearray
@@ -55,18 +57,22 @@ def get_elapsed_time(start: Event, end: Event) -> float:
     return 1e3 * (end.seconds - start.seconds)
 
 
+math_modes: dict[int, int] = {}  # device -> math mode, since each device has a handle
+
+
 def get_cublas_handle() -> int:
     return 0
 
 
 def _set_math_mode(handle: int, mode: int) -> None:
-    cublas.math_mode = mode  # NumPy multiplies in full precision in every mode
+    math_modes[Device.current] = mode  # NumPy multiplies in full precision in every mode
 
 
 def _batched_product(
     dtype, handle, trans_a, trans_b, m, n, k, alpha, a, lda, stride_a, b, ldb, stride_b, beta, c, ldc, stride_c, count
 ):  # fmt: skip
     """Compute c = op(a) op(b) for matrices that are stored by columns, as cuBLAS. alpha is 1 and beta is 0."""
+    log("operations", "gemmStridedBatched")
 
     def matrices(pointer: int, rows: int, columns: int, ld: int, stride: int) -> np.ndarray:
         size = stride * (count - 1) + ld * columns
@@ -83,9 +89,8 @@ def _batched_product(
 cublas = SimpleNamespace(
     CUBLAS_OP_N=0,
     CUBLAS_OP_T=1,
-    math_mode=0,
     setMathMode=_set_math_mode,
-    getMathMode=lambda handle: cublas.math_mode,
+    getMathMode=lambda handle: math_modes.get(Device.current, 0),
     sgemmStridedBatched=partial(_batched_product, np.float32),
     dgemmStridedBatched=partial(_batched_product, np.float64),
 )

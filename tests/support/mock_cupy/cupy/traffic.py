@@ -1,4 +1,4 @@
-"""Records of the copies between host and device, and of the kernel launches."""
+"""Records of the copies between host and device, of the kernel launches, and of the operations on arrays."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Traffic:
-    """The record of the bytes of each copy in both directions, and the name of each launched kernel."""
+    """The record of the bytes of each copy in both directions, and the names of the launched kernels of quatnet.
+
+    `operations` are the names of the functions of CuPy that launch a kernel, or several kernels. Views launch none.
+    """
 
     to_device: list[int] = field(default_factory=list)
     to_host: list[int] = field(default_factory=list)
     launches: list[str] = field(default_factory=list)
+    operations: list[str] = field(default_factory=list)
 
 
 _active: list[Traffic] = []
