@@ -95,10 +95,10 @@ def run(x: Array, kernel: Array, conv: ConvShape, epilogue: Callable[[Array, Con
 
 
 def transform_kernel(w: Array, groups: int = 1, *, blocks: int = 1, conjugate: bool = False) -> Array:
-    """Return the transformed components (K, G, KH·KW·B·C/G, B·O/G) of a convolution kernel (P, KH, KW, C/G, O).
+    """Return the transformed components (K, G, rows, columns) of a convolution kernel (P, KH, KW, C/G, O).
 
-    P is the number of components and G the number of groups. With `conjugate`, the conjugate of `w` is transformed. B
-    is the number of `blocks` per side: 4 if a quaternion kernel is expanded to a real kernel, and K is then 1.
+    P is the number of components and G the number of groups. With `conjugate`, the conjugate of `w` is transformed.
+    `blocks` is 1, or 4 to expand a quaternion kernel to a real kernel: K is then 1, with 4 times the rows and columns.
     """
     transformed = w
     if len(w) == 4:

@@ -1,6 +1,6 @@
 """Transform of the weight of a convolution and its gradient as CUDA kernels, for `conv.gpu` and `conv.gpu_winograd`.
 
-The matrix `taps` (S, D) maps D x D taps to S x S numbers: 3 x 3 taps for Winograd's algorithm, or single taps. The
+The S x D matrix `taps` maps D x D taps to S x S numbers: 3 x 3 taps for Winograd's algorithm, or single taps. The
 matrix `components` maps P components to K transformed components, or to the B x B = 4 x 4 blocks of a real matrix (K is
 then 1). Without blocks, B is 1.
 """
@@ -13,9 +13,10 @@ from .load import grid_2d, ints, launch
 
 
 def transform(w: Array, components: np.ndarray, taps: np.ndarray, blocks: int, *, flip: bool = False) -> Array:
-    """Return the transformed weight (K, T, B·C, B·O) of `w` (P, KH, KW, C, O), with T = KH·KW·(S/D)².
+    """Return the transformed weight (K, transformed taps, rows, columns) of `w` (P, KH, KW, C, O).
 
-    `components` is (K·B², P). With `flip`, the taps are in reverse order, and C and O are exchanged.
+    There are KH·KW·(S/D)² transformed taps, B·C rows and B·O columns. `components` is
+    (K·B², P). With `flip`, the taps are in reverse order, and C and O are exchanged.
     """
     _, kh, kw, *channels = w.shape
     (size, taps_per_side), (rows, columns) = taps.shape, channels[::-1] if flip else channels

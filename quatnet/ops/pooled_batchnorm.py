@@ -6,6 +6,7 @@ is not stored. The backward pass uses a mask of booleans.
 
 from collections.abc import Sequence
 
+from .. import kernels
 from ..autodiff import Tensor
 from ..backend import Array, on_gpu, xp
 from ..threads import CACHE_BYTES, parallel_for
@@ -25,7 +26,8 @@ SIZE = 2  # rows and columns of a window
 
 def supports(x: Array) -> bool:
     """Return whether `batch_norm_relu_pool` is computed for `x`: images that fit the cache, on a CPU."""
-    return not on_gpu() and x.ndim == 4 and min(x.shape[1:3]) >= SIZE and 2 * x[:1].nbytes <= CACHE_BYTES
+    plain = not on_gpu() and not kernels.supports(x)
+    return plain and x.ndim == 4 and min(x.shape[1:3]) >= SIZE and 2 * x[:1].nbytes <= CACHE_BYTES
 
 
 def batch_norm_relu_pool(

@@ -218,19 +218,20 @@ def test_arrays_are_freed_at_the_end(num_threads: int, fails: bool) -> None:
 
 INTERRUPT = """
 import os, signal, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background process ignores the signal
 from threadpoolctl import threadpool_info
 from quatnet.threads import parallel_for, parallel_map, single_threaded_blas
 
 def blas():
     return [library["num_threads"] for library in threadpool_info()]
 
-before, running, started = blas(), [], []
+before, running, started, sent = blas(), [], [], threading.Lock()
 
 def work(n):
     started.append(n)
     running.append(n)
     try:
-        if {condition}:
+        if {condition} and sent.acquire(blocking=False):  # one signal in each loop
             os.kill(os.getpid(), signal.SIGINT)
         for _ in range(20):
             time.sleep(0.001)
@@ -239,6 +240,8 @@ def work(n):
 
 for _ in range(10):
     started.clear()
+    if sent.locked():
+        sent.release()
     try:
         parallel_for(work, range(100))
     except KeyboardInterrupt:
