@@ -26,6 +26,7 @@ from .npz import parse_json, read_npz, write_npz
 
 FORMAT, VERSION = "quatnet model", 1
 PACKAGED = Path(__file__).parent / "packaged" / "esc50.npz"
+PACKAGED_PRUNED = PACKAGED.with_name("esc50-pruned.npz")  # of less than 100 kB
 DIGESTS = "training_digests"  # key of the metadata with a digest of each training clip
 EXPECTED = "expected a model file that quatnet train or Classifier.save has written"
 PADDING: dict[str, Callable] = {"zeros": fix_length, "repeat": np.resize}
