@@ -23,6 +23,7 @@ FIRST_TESTS = {
     " _transform OUTPUT_MATRIX conv/fast/im2col_conv.py",
     "layers quaternion_ops": "ops/pooling.py",
     "layers quaternion_ops kernels_in_the_library": "ops/batchnorm.py",
+    "pooled_batchnorm": "ops/pooled_batchnorm.py",
     "layer_kernels": "kernels/adam.py kernels/hamilton.py",
     "convolution_kernels": "kernels/weight_transform.py",
     "layers quaternion_norms": "_moving_averages",

@@ -33,6 +33,11 @@ PADDING: dict[str, Callable] = {"zeros": fix_length, "repeat": np.resize}
 Windows = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
+def model_file(path: Any) -> Any:
+    """Return `path`, or the file of a model of the package for None and "esc50-pruned"."""
+    return PACKAGED if path is None else PACKAGED_PRUNED if path == "esc50-pruned" else path
+
+
 class Classifier:
     """Network with its front end and class names, which classifies recordings of any length.
 
@@ -277,7 +282,7 @@ class Classifier:
 
     @classmethod
     def load(cls, path: str | os.PathLike | None = None, *, check: bool = False) -> "Classifier":
-        """Return the classifier of a file, by default the model of the package.
+        """Return the classifier of a file, by default the model of the package, or its small model "esc50-pruned".
 
         With `check`, the logits of the test waveform of the file are computed and compared with those of the machine
         that wrote the file.
@@ -287,8 +292,8 @@ class Classifier:
         CheckpointError
             The file is missing, damaged, no model file, or of a newer version of quatnet, or the check fails.
         """
-        path = PACKAGED if path is None else path
-        if path == PACKAGED and not PACKAGED.exists():
+        path = model_file(path)
+        if path in (PACKAGED, PACKAGED_PRUNED) and not path.exists():
             raise CheckpointError("this installation has no model in the package; give a model file (-m MODEL)")
         arrays = read_npz(path, hint=f"; {EXPECTED}")
         header = _read_header(path, arrays)

@@ -3,7 +3,7 @@
     python examples/reproduce/packaged_model.py --data DIR --teacher FILE [--seed 0] [--resume] [--write PATH]
     python examples/reproduce/packaged_model.py --pruned --data DIR --teacher FILE [--fold 1] [--seed 0] [--resume]
 
-The model is the row esc50/quaternion-40/best on the clips of all folds, so it has no test clips. Its model card contains
+The model is the row esc50/quaternion-40/best on the clips of all folds, so it has no test clips. Its card contains
 the accuracy of the row on fold 1. With `--pruned`, it is a quaternion-16 network that is trained in the same way for 60
 epochs on the other folds than `--fold`, pruned to 28,000 parameters, fine-tuned for 40 epochs, and tested on `--fold`.
 """

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ..classifier import PACKAGED, Classifier
+from ..classifier import Classifier, model_file
 from ..detection import FORMATS, Result, best_classes, detect
 from ..detection.formats import HEADERS, SUFFIXES
 from ..errors import ConfigError, DataError, one_line
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-m",
         "--model",
         metavar="MODEL",
-        help="model file of quatnet train (default: the model of the package, if it has one)",
+        help="model file of quatnet train, or esc50-pruned (default: the model of the package)",
     )
     parser.add_argument("--top", type=positive_int, metavar="N", help="number of classes per recording (default: 3)")
     parser.add_argument("--channel", default="mean", metavar="C", help="mean (default), 0, 1, ..., or each")
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         function = partial(best_classes, classifier, top=args.top or 3)
     work, inputs = partial(_classify, classifier, function, args.channel), find(args.files)
     if args.out:
-        model = hashlib.sha256(Path(args.model or PACKAGED).read_bytes()).hexdigest()
+        model = hashlib.sha256(Path(model_file(args.model)).read_bytes()).hexdigest()
         settings = [model, args.channel, formats, sorted(function.keywords.items())]
         _write_all(inputs, work, args.out, formats, settings, resume=args.resume)
     else:

@@ -15,6 +15,7 @@ from quatnet import Classifier, Tensor, graph, nn, training
 from quatnet.audio import FrontEnd, Stream, read, resample
 from quatnet.audio.stream import segments
 from quatnet.audio.waveform import resample_blocks
+from quatnet.classifier import model_file
 from quatnet.errors import CheckpointError, ConfigError, DataError
 
 # Streams
@@ -290,3 +291,13 @@ def test_class_names_are_kept(tmp_path):
 
 def test_default_classes():
     assert small_classifier().classes == CLASSES
+
+
+@pytest.mark.parametrize(("name", "megabytes"), [(None, 2), ("esc50-pruned", 0.1)])
+def test_models_of_the_package(name, megabytes):
+    path = model_file(name)
+    assert path.stat().st_size <= 1e6 * megabytes
+    classifier = Classifier.load(name, check=True)
+    assert len(classifier.classes) == 50
+    assert "dog" in classifier.classes
+    assert "%" in classifier.metadata["accuracy"]

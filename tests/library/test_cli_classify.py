@@ -266,7 +266,6 @@ def test_no_model_in_the_package(folder, capfd, monkeypatch):
         2, [], ["quatnet: this installation has no model in the package; give a model file (-m MODEL)"],
     )  # fmt: skip
     (folder / "esc50.npz").write_bytes((folder / "m.npz").read_bytes())
-    monkeypatch.setattr("quatnet.cli.classify.PACKAGED", folder / "esc50.npz")
     assert run(capfd, "classify", "field/a.wav")[0] == 0
 
 
