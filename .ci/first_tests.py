@@ -48,6 +48,11 @@ CHUNKING = "changes the number of rows per thread only"
 EQUIVALENT = {
     ("im2col", "images * size[0]", "images"): CHUNKING,
     ("col2im", "images * height", "images"): CHUNKING,
+    ("row_slices", "2 * image_rows(x)[:1].nbytes", "image_rows(x)[:1].nbytes"): CHUNKING,
+    ("row_slices", "height * row_bytes", "height"): CHUNKING,
+    ("supports", "2 * x[:1].nbytes", "x[:1].nbytes"): CHUNKING,
+    ("gradient_sums", "mean * inv_std", "mean"): "changes the rounding only",
+    ("gradient_sums", "CANCELLATION - 1", "CANCELLATION + 1"): "changes the rounding only",
     ("_inverse_cholesky_factor", "1e-06 * xp.abs(matrix).max()", "xp.abs(matrix).max()"): "a tolerance for CuPy only",
     ("_left", "np.abs(table).argmax(axis=0).T", "np.abs(table).argmax(axis=0)"): "L(p) is symmetric up to signs",
     ("_right", "np.abs(table).argmax(axis=1).T", "np.abs(table).argmax(axis=1)"): "R(q) is symmetric up to signs",

@@ -385,9 +385,10 @@ def test_commands_of_the_documentation(folder, capfd):
     os.rename("field", "recordings")
     os.rename("m.npz", "model.npz")
     write("long.wav", noise(7))
+    write("dog.wav", noise(5))
     page = (Path(__file__).parents[2] / "docs" / "take-the-model-away.md").read_text(encoding="utf-8")
-    commands = [shlex.split(line[2:])[1:] for line in page.splitlines() if line.startswith("$ quatnet ")]
-    assert len(commands) == 7
+    commands = [shlex.split(line[2:], comments=True)[1:] for line in page.splitlines() if line.startswith("$ quatnet ")]
+    assert len(commands) == 9
     for command in commands:
         code, _, err = run(capfd, *command)
         assert (code, err) == (0, []), command
