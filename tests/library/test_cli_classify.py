@@ -385,7 +385,7 @@ def test_commands_of_the_documentation(folder, capfd):
     os.rename("field", "recordings")
     os.rename("m.npz", "model.npz")
     write("long.wav", noise(7))
-    write("dog.wav", noise(5))
+    soundfile.write("dog.wav", noise(20), 32000)
     page = (Path(__file__).parents[2] / "docs" / "take-the-model-away.md").read_text(encoding="utf-8")
     commands = [shlex.split(line[2:], comments=True)[1:] for line in page.splitlines() if line.startswith("$ quatnet ")]
     assert len(commands) == 9
