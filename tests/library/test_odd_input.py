@@ -14,6 +14,7 @@ from support.small_models import FRONTEND, noise, small_classifier
 from quatnet import Classifier, Tensor, detection, graph, plots, quaternion
 from quatnet.audio.read import open_audio
 from quatnet.audio.waveform import checked_waveform
+from quatnet.backend import asnumpy, xp
 from quatnet.classifier import mean_over_windows
 from quatnet.cli.main import main
 from quatnet.datasets import annotations, choose_clip_seconds
@@ -142,11 +143,12 @@ def test_scale_of_the_quaternions_in_a_series(function, scale):
     q = quaternion.random_rotations(6, rng=np.random.default_rng(0)).astype(np.float32)
     q[1::2] *= -1
     functions = {
-        "unflip": lambda q: np.sign(quaternion.unflip(q)),
+        "unflip": lambda q: xp.sign(quaternion.unflip(q)),
         "angular_velocity": lambda q: quaternion.angular_velocity(q, np.arange(6)),
         "interpolate": lambda q: quaternion.interpolate(q, np.arange(6), [0.5, 3.25]),
     }
-    np.testing.assert_allclose(functions[function](q * np.float32(scale)), functions[function](q), atol=1e-5)
+    results = [asnumpy(functions[function](each)) for each in (q * np.float32(scale), q)]
+    np.testing.assert_allclose(*results, atol=1e-5)
 
 
 def test_folds(tmp_path):
