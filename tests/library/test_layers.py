@@ -91,6 +91,15 @@ def test_batch_statistics_of_small_entries_with_a_large_mean(rng):
     assert_close(variance, asnumpy(x).astype(np.float64).var(axis=0), rtol=1e-5)
 
 
+def test_weight_gradient_of_small_entries_with_a_large_mean(rng):
+    x = 1e-3 * (100 + draw(rng, 4000, 3, dtype=np.float32))  # Σ grad · x - mean Σ grad would lose two digits
+    grad, weight = 1 + draw(rng, 4000, 3, dtype=np.float32), leaf(np.ones(3, np.float32))
+    ops.batch_norm(Tensor(x), weight, leaf(np.zeros(3, np.float32)), eps=1e-12).backward(grad)
+    exact, grad = asnumpy(x).astype(np.float64), asnumpy(grad).astype(np.float64)
+    expected = (grad * (exact - exact.mean(axis=0)) / exact.std(axis=0)).sum(axis=0)
+    assert_close(weight.grad / 4000, expected / 4000, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("fused", [False, True])
 def test_gradcheck_of_batch_norm(shape, fused, rng):
