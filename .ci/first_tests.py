@@ -51,6 +51,7 @@ EQUIVALENT = {
     ("row_slices", "2 * image_rows(x)[:1].nbytes", "image_rows(x)[:1].nbytes"): CHUNKING,
     ("row_slices", "height * row_bytes", "height"): CHUNKING,
     ("supports", "2 * x[:1].nbytes", "x[:1].nbytes"): CHUNKING,
+    ("_make_shape", "4 * kernel[4]", "kernel[4]"): "the shape does not contain the output channels",
     ("gradient_sums", "CANCELLATION - 1", "CANCELLATION + 1"): "changes the rounding only",
     ("_inverse_cholesky_factor", "1e-06 * xp.abs(matrix).max()", "xp.abs(matrix).max()"): "a tolerance for CuPy only",
     ("_left", "np.abs(table).argmax(axis=0).T", "np.abs(table).argmax(axis=0)"): "L(p) is symmetric up to signs",
