@@ -36,7 +36,7 @@ def multi_label_task(train: PackedClips, test: PackedClips, frontend: audio.Fron
     test_targets, example = test.targets(range(len(test))), test.features([0], frontend)[0]
 
     def batches(config: TrainConfig) -> Batches:
-        change = partial(augment, alpha=config.mixup_alpha)
+        change = partial(augment, config=config)
         return balanced_batches(
             train, frontend, batch_size=config.batch_size, steps_per_epoch=steps_per_epoch, augment=change
         )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from row_networks import config_after_pruning, filter_selector, network_config
 from row_training import Run, TrainResult
 from rows import TEACHER
-from train_config import FROM_SCRATCH
+from train_config import FROM_SCRATCH, LONG
 
 from quatnet.models import CNNConfig
 from quatnet.prune import Selector, prune_filters
@@ -16,6 +16,11 @@ FINETUNE = replace(FROM_SCRATCH, max_lr=FROM_SCRATCH.max_lr / 4)
 
 def train_from_scratch(run: Run, epochs: int) -> TrainResult:
     return run.train(run.init_model(run.config), epochs)
+
+
+def train_for_epochs(run: Run) -> TrainResult:
+    """Train from scratch for the number of epochs in the option of the row, with strong augmentation."""
+    return run.train(run.init_model(run.config), int(run.row.option), config=LONG)
 
 
 def train_with_scaled_lr(run: Run, epochs: int) -> TrainResult:

@@ -15,6 +15,7 @@ The name of a row is DATASET/NETWORK or DATASET/NETWORK/CHANGE:
     esc10/quaternion-16/equal-scratch-0.5     trained from scratch at the total cost of distil-own-0.5
     esc10/quaternion-16/frontend-released     the front end of the released code
     esc10/quaternion-16/long                  trained for three times as many epochs
+    esc50/quaternion-16/epochs-200            trained for 200 epochs with stronger augmentation
     esc10/quaternion-16/rate-0.5              half of the learning rate; rate-2: twice the learning rate
     esc50/quaternion-40/best                  long training, cached teacher outputs and averaged weights together
 
@@ -36,6 +37,7 @@ SPLITS = {  # (fold, seed)
 CRITERIA = ("l1", "l2", "geometric_median", "operator_norm", "batch_norm", "released", "random")
 PRUNE_RATIOS = ("0.25", "0.5", "0.75")  # fractions of the filters of the last blocks
 PRUNE_TARGETS = (*PRUNE_RATIOS, "budget")
+EPOCHS = (100, 200, 400, 800)  # lengths of the trainings of the question "epochs"
 NETWORKS = (
     "real-16",
     "quaternion-16",
@@ -51,6 +53,9 @@ HALF_SIZE_CHANGES = ("scratch", "distil-own", "distil-strong", "prune-l1", "equa
 QUESTIONS = {
     "widths": [f"{dataset}/{network}" for dataset in ("esc10", "ravdess", "esc50") for network in NETWORKS],
     "longer": [f"esc10/{network}/long" for network in ("real-16", "quaternion-16", "real-8", "real-11.6")],
+    "epochs": [
+        f"esc50/{network}/epochs-{epochs}" for network in ("real-8", "real-16", "quaternion-16") for epochs in EPOCHS
+    ],
     "rates": [
         f"esc10/{network}{rate}" for network in ("quaternion-16", "real-8") for rate in ("/rate-0.5", "", "/rate-2")
     ],
@@ -81,6 +86,7 @@ CHANGES = {  # change -> options
     "continue": [""],
     "long": [""],
     "rate": ["0.5", "2"],
+    "epochs": [str(epochs) for epochs in EPOCHS],
     "prune": [f"{criterion}-{target}" for criterion in CRITERIA for target in PRUNE_TARGETS],
     "scratch": [*PRUNE_RATIOS],
     "distil": ["own", "strong", *(f"{teacher}-{ratio}" for teacher in ("own", "strong") for ratio in PRUNE_RATIOS)],

@@ -92,7 +92,7 @@ def single_label_task(
     def batches(config: TrainConfig, teacher_logits: np.ndarray | None = None) -> DataLoader:
         targets = train_targets * (1 - config.label_smoothing) + config.label_smoothing / len(data.classes)
         targets = targets if teacher_logits is None else append_soft_targets(targets, teacher_logits)
-        change = partial(augment, alpha=config.mixup_alpha)
+        change = partial(augment, config=config)
         return DataLoader(train_x, targets, batch_size=config.batch_size, augment=change)
 
     def plot_confusion(logits: np.ndarray, name: str, path: Path) -> None:

@@ -25,6 +25,8 @@ class TrainConfig:
     optimizer : function of the parameters, returns the optimizer
     label_smoothing : weight of the uniform distribution in the targets
     mixup_alpha : parameter of the beta distribution of mixup
+    masks : number of time masks and of frequency masks of SpecAugment
+    masked_frames, masked_mels : largest width of a mask, as a fraction of the frames and in mel bins
     """
 
     batch_size: int = 16
@@ -33,6 +35,9 @@ class TrainConfig:
     optimizer: Callable[..., Optimizer] = adamw
     label_smoothing: float = 0.1
     mixup_alpha: float = 0.2
+    masks: int = 1
+    masked_frames: float = 1 / 8
+    masked_mels: int = 8
 
 
 def constant_lr(_step: int, _total_steps: int, *, max_lr: float) -> float:
@@ -41,6 +46,7 @@ def constant_lr(_step: int, _total_steps: int, *, max_lr: float) -> float:
 
 
 FROM_SCRATCH = TrainConfig()
+LONG = TrainConfig(mixup_alpha=0.3, masks=2, masked_frames=1 / 6, masked_mels=10)  # trainings of 100 epochs and more
 # Transfer learning of PANNs on GTZAN (Q. Kong et al., 2020, released code)
 TRANSFER = TrainConfig(32, 1e-4, constant_lr, partial(Adam, amsgrad=True), label_smoothing=0.0, mixup_alpha=1.0)
 # Training of PANNs on AudioSet, with a learning rate that decreases at the end
@@ -48,9 +54,10 @@ AUDIOSET = TrainConfig(32, 1e-3, optimizer=partial(Adam, amsgrad=True), label_sm
 
 
 def augment(
-    x: np.ndarray, targets: np.ndarray, rng: np.random.Generator, *, alpha: float
+    x: np.ndarray, targets: np.ndarray, rng: np.random.Generator, *, config: TrainConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Apply a random time shift, one time mask, one frequency mask, and mixup to a batch."""
+    """Apply a random time shift, time masks, frequency masks, and mixup to a batch."""
     x = audio.time_shift(x, rng=rng)
-    x = audio.spec_augment(x, rng=rng, num_masks=1, max_frames=x.shape[1] // 8, max_mels=8)
-    return audio.mixup(x, targets, rng=rng, alpha=alpha)
+    max_frames = int(x.shape[1] * config.masked_frames)
+    x = audio.spec_augment(x, rng=rng, num_masks=config.masks, max_frames=max_frames, max_mels=config.masked_mels)
+    return audio.mixup(x, targets, rng=rng, alpha=config.mixup_alpha)

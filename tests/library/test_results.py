@@ -8,6 +8,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import distillation_rows
@@ -17,7 +18,7 @@ import pytest
 import records
 import result_tables
 import run_row
-from pruning_rows import train_with_scaled_lr
+from pruning_rows import train_for_epochs, train_with_scaled_lr
 from row_comparisons import PAIRS
 from row_data import Paths
 from row_networks import config_after_pruning, filter_selector, network_config
@@ -26,7 +27,7 @@ from rows import QUESTIONS, Row, row_from_name
 from run_statistics import accuracies, accuracy_difference, mean_and_error, num_failed, variance_of_mean
 from speed_measure import Settings, run_in_subprocess
 from support.scripts import run_script
-from train_config import FROM_SCRATCH
+from train_config import FROM_SCRATCH, LONG, TrainConfig, augment
 
 from quatnet.backend import on_gpu
 from quatnet.datasets import synthetic
@@ -199,6 +200,22 @@ def test_row_with_scaled_learning_rate(factor: float, tmp_path: Path, monkeypatc
     row = row_from_name(f"smoke/real-4/rate-{factor:g}")
     config = train_with_scaled_lr(Run(row, 1, 0, Paths(None, tmp_path, None, False)), 2)
     assert config.max_lr == factor * FROM_SCRATCH.max_lr
+
+
+def test_row_of_a_number_of_epochs(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(Run, "train", lambda _run, _model, epochs, *, config: (epochs, config))
+    row = row_from_name("smoke/real-4/epochs-400")
+    assert train_for_epochs(Run(row, 1, 0, Paths(None, tmp_path, None, False))) == (400, LONG)
+
+
+@pytest.mark.parametrize(("config", "max_masked"), [(FROM_SCRATCH, 15), (LONG, 2 * 21)])
+def test_number_of_masked_frames(config: TrainConfig, max_masked: int) -> None:
+    rng = np.random.default_rng(0)
+    x, targets = rng.standard_normal((64, 126, 64, 4), np.float32), np.ones((64, 1), np.float32)
+    config = replace(config, mixup_alpha=1e-6)  # almost no mixup
+    is_masked = np.ptp(augment(x, targets, rng, config=config)[0], axis=2).max(axis=2) < 1e-3
+    masked = is_masked.sum(axis=1)  # number of masked frames of each clip
+    assert max_masked // 2 < masked.max() <= max_masked
 
 
 # Latency
