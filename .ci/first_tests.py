@@ -33,6 +33,7 @@ FIRST_TESTS = {
     "distillation_formulas distillation_losses": "ops/distillation.py",
     "quaternion_ops": "ops/components.py ops/encoders.py ops/quaternion_activations.py",
     "front_ends": "paper_code_components",
+    "sound_features": "resample_poly _filter_phases",
     "networks published_networks counting_multiplications": "layer_costs num_weights"
     " _multiplications_winograd _layer_mult_adds torchinfo_mult_adds residual_add",
     "roofline": "layer_kernel_costs host_to_device_elements _convolution _norm_passes _block_outputs"

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..checks import as_array, checked_count
 from ..errors import ConfigError, DataError, ShapeError
+from .polyphase import resample_poly
 
 MAX_LEVEL = 1000.0  # largest absolute value of a sample; the power of larger samples could overflow float32
 MAX_RATE_HZ = 1_000_000
@@ -74,13 +75,8 @@ def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     waveform, ratio = checked_waveform(waveform), _rate_ratio(from_hz, to_hz)
     if from_hz == to_hz:
         return waveform
-    return fix_length(_resample(waveform, ratio), -(-len(waveform) * to_hz // from_hz))
-
-
-def _resample(waveform: np.ndarray, ratio: Fraction) -> np.ndarray:
-    from scipy.signal import resample_poly  # its import takes longer than the classification of a recording
-
-    return resample_poly(waveform, ratio.numerator, ratio.denominator).astype(waveform.dtype, copy=False)
+    resampled = resample_poly(waveform, ratio.numerator, ratio.denominator)
+    return fix_length(resampled, -(-len(waveform) * to_hz // from_hz))
 
 
 def resample_blocks(blocks: Iterable[np.ndarray], from_hz: int, to_hz: int) -> Iterator[np.ndarray]:
@@ -101,12 +97,12 @@ def resample_blocks(blocks: Iterable[np.ndarray], from_hz: int, to_hz: int) -> I
         total, buffer = total + len(block), np.concatenate([buffer, block])
         stop = (len(buffer) - reach) // down * down
         if stop > start:
-            part = _resample(buffer, ratio)[start // down * up : stop // down * up]
+            part = resample_poly(buffer, up, down)[start // down * up : stop // down * up]
             written += len(part)
             yield part
             start, buffer = min(stop, reach), buffer[max(0, stop - reach) :]
     if remaining := -(-total * to_hz // from_hz) - written:
-        yield fix_length(_resample(buffer, ratio)[start // down * up :], remaining)
+        yield fix_length(resample_poly(buffer, up, down)[start // down * up :], remaining)
 
 
 def _filter_samples(ratio: Fraction) -> int:

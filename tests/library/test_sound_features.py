@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.signal
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +30,7 @@ from quatnet.audio import (
     stft_power,
     time_shift,
 )
+from quatnet.audio.polyphase import resample_poly
 from quatnet.errors import ConfigError, DataError, ShapeError
 
 MEL = {"sample_rate_hz": 32000, "window": 1024, "mels": 64, "low_hz": 50.0, "high_hz": 14000.0}
@@ -115,6 +117,27 @@ def test_resample_removes_frequencies_above_nyquist():
         sine(7000, 32000), 32000, 8000
     )  # the Nyquist frequency is 4000 Hz, so without a filter the tone would be aliased to 1000 Hz
     assert np.abs(y[100:-100]).max() < 0.5 * 1e-2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("up", "down", "samples"),
+    [
+        (320, 441, 20000),
+        (441, 160, 999),
+        (2, 1, 50),
+        (1, 2, 51),
+        (7, 3, 20),
+        (4, 125, 9000),
+        (997, 1000, 300),
+        (3, 2, 1),
+    ],
+)
+def test_resample_poly_as_scipy(up, down, samples, dtype):
+    x = np.random.default_rng(0).standard_normal(samples).astype(dtype)
+    y, expected = resample_poly(x, up, down), scipy.signal.resample_poly(x, up, down)
+    assert y.dtype == dtype
+    np.testing.assert_allclose(y, expected, rtol=0, atol=10 * np.finfo(dtype).eps * np.abs(expected).max())
 
 
 def test_resample_with_equal_rates():
