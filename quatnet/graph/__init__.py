@@ -1,8 +1,9 @@
 """A network as data: one traced graph for counting, pruning, compiling, saving and ONNX."""
 
+from .compiled import Compiled, compile
 from .count import Cost, GraphCost, count
 from .files import load, save
-from .fold import Compiled, compile, fold
+from .fold import fold
 from .groups import ChannelGroup, ChannelGroups, channel_groups, mask_graph, prune_graph
 from .module import GraphModule
 from .nodes import Batch, Graph, Node, Ref, Runtime

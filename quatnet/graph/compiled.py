@@ -1,0 +1,146 @@
+"""Compilation for inference: a folded graph with prepared weights, which follows the arrays of its network."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from operator import is_
+from typing import Any
+
+from ..autodiff import Tensor, no_grad
+from ..backend import Array, xp
+from ..conv.fast import fused
+from ..nn import Module
+from ..threads import single_threaded_blas
+from .fold import fold
+from .module import GraphModule, as_graph
+from .nodes import Graph, Node, map_leaves
+from .trace import owner_entries, trace
+
+
+class _Split(Tensor):
+    """Result of a fused convolution with an axis for the components, (N, H, W, P, C)."""
+
+    __slots__ = ()
+
+
+class _Runner(GraphModule):
+    """Folded graph whose convolution kernels are prepared once, and whose fused nodes exchange split components."""
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(graph)
+        self._prepared = dict[str, fused.FusedConv2d]()
+        split = {node.name for node in self.graph.nodes if node.op == "fused_conv2d"}
+        self._merging = {node.name for node in self.graph.nodes if not split.isdisjoint(node.refs())}
+
+    def _run(self, node: Node, arguments: dict[str, Any]) -> Tensor:
+        if node.op != "fused_conv2d":
+            arguments = map_leaves(_merged, arguments) if node.name in self._merging else arguments
+            return super()._run(node, arguments)
+        x, w, scale, shift = (arguments[key].data for key in ("x", "w", "scale", "shift"))
+        if node.name not in self._prepared:
+            kernel = w if w.ndim == 5 else w[None]
+            self._prepared[node.name] = fused.make_layer(kernel, scale, shift, pool=arguments["pool"])
+        x = x if isinstance(arguments["x"], _Split) else x[:, :, :, None]
+        return _Split(fused.fused_conv2d(x, self._prepared[node.name]))
+
+
+def _merged(value: Any) -> Any:
+    return Tensor(fused.merge_components(value.data)) if isinstance(value, _Split) else value
+
+
+class Compiled:
+    """Network compiled for inference, called as the network and without gradients. See `compile`."""
+
+    def __init__(self, model: Callable[..., Any]) -> None:
+        self.model, self.frontend_settings = model, getattr(model, "frontend_settings", None)
+        self._places, self._modules = dict[str, tuple[Any, Any]](), list[Module]()
+        self._contents = list[tuple[Any, list]]()  # containers of the model, and their items when they were read
+        # shapes of the inputs -> graph with the arrays of the last fold, and the folded network
+        self._compiled = dict[Any, tuple[Graph, _Runner]]()
+
+    def __call__(self, *inputs: Any) -> Any:
+        arrays = tuple(Tensor(item).data for item in inputs)
+        runner = self.prepare(arrays)
+        with no_grad(), single_threaded_blas():
+            return map_leaves(_merged, runner(*arrays))
+
+    def prepare(self, inputs: tuple[Array, ...]) -> _Runner:
+        """Return the folded network for inputs of these shapes, with the present arrays of the model."""
+        self._find_arrays()
+        key = tuple((array.shape[1:], array.dtype) for array in inputs)
+        if key not in self._compiled:
+            example = tuple(a if len(a) else xp.zeros((1, *a.shape[1:]), a.dtype) for a in inputs)
+            graph = as_graph(self.model) if type(self.model) is GraphModule else trace(self.model, example)
+            self._compiled[key] = graph, _Runner(fold(graph))
+        graph, runner = self._compiled[key]
+        if any(self._present(name, array) is not array for name, array in graph.arrays.items()):
+            graph = replace(graph, arrays={name: self._present(name, array) for name, array in graph.arrays.items()})
+            runner = _Runner(fold(graph))
+            self._compiled[key] = graph, runner
+        return runner
+
+    def _find_arrays(self) -> None:
+        """Find the arrays of the model, and delete the traces if its modules or containers have changed."""
+        if self._contents and all(_has_items(container, items) for container, items in self._contents):
+            return
+        owner = getattr(self.model, "__self__", self.model)
+        self._contents = [(container, list(_items(container))) for container in _containers(owner, set())]
+        modules = list(owner.modules()) if isinstance(owner, Module) else []
+        places = {name: (container, key) for name, container, key, _ in owner_entries(self.model)}
+
+        def identities(places: dict, modules: list) -> Any:
+            return [(name, id(container)) for name, (container, _) in places.items()], list(map(id, modules))
+
+        if identities(places, modules) != identities(self._places, self._modules):
+            self._compiled.clear()
+        self._places, self._modules = places, modules
+
+    def _present(self, name: str, array: Array) -> Array:
+        if name not in self._places:
+            return array
+        container, key = self._places[name]
+        return container[key].data if isinstance(container[key], Tensor) else container[key]
+
+
+def _containers(item: Any, seen: set[int]) -> Iterator[Any]:
+    """Yield the attributes of a module and of its submodules, and their nested lists, tuples and dicts."""
+    container = vars(item) if isinstance(item, Module) else item
+    if isinstance(container, dict | list | tuple) and id(container) not in seen:
+        seen.add(id(container))
+        yield container
+        for each in _items(container):
+            yield from _containers(each, seen)
+
+
+def _items(container: Any) -> Iterable[Any]:
+    return container.values() if isinstance(container, dict) else container
+
+
+def _has_items(container: Any, items: list) -> bool:
+    """Return whether a container contains the same objects as `items`."""
+    return len(container) == len(items) and all(map(is_, _items(container), items))
+
+
+def compile(model: Callable[..., Any], example: Any = None) -> Compiled:
+    """Return a network for inference whose outputs are equal to the outputs of `model` up to rounding.
+
+    Parameters
+    ----------
+    model : any network or function of tensors, see `trace`
+    example : an input (N, ...), or a tuple of inputs. Without example, the network is compiled at the first call for
+        each size of the inputs
+
+    The weights are prepared again after an array has been replaced by an optimizer, by `load_state_dict` or by a batch
+    norm in training mode. In-place changes of an array are not detected. The network is traced again after a layer has
+    been replaced. Other attributes, such as numbers, and variables of functions are read at compile time.
+
+    Raises ConfigError and ShapeError as `trace` does.
+
+    >>> import numpy as np; import quatnet as qn
+    >>> net = qn.nn.Sequential(qn.nn.Conv2d(1, 4, rng=np.random.default_rng(0)), qn.nn.BatchNorm(4), qn.nn.ReLU())
+    >>> compile(net, np.zeros((1, 8, 8, 1), np.float32))(np.zeros((2, 8, 8, 1), np.float32)).shape
+    (2, 8, 8, 4)
+    """
+    compiled = Compiled(model)
+    if example is not None:
+        compiled.prepare(tuple(Tensor(item).data for item in (example if isinstance(example, tuple) else (example,))))
+    return compiled
