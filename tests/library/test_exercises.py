@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from hypothesis import Phase, settings
-from support.exercises.explain import explain, mistakes, reference
+from support.exercises.explain import difference, explain, mistakes, reference, result_names
 from support.exercises.library import LIBRARY
-from support.exercises.loading import COURSE, ExerciseError, exercise_file, learner_functions, load
+from support.exercises.loading import COURSE, Call, ExerciseError, exercise_file, learner_functions, load
 from support.exercises.running import first_failure
 
 from quatnet.backend import on_gpu
@@ -55,6 +55,43 @@ def test_mistake_is_detected_and_named(chapter, message):
     assert any(message in line for line in explanation), explanation
 
 
+def recorded_calls(chapter):
+    """Return the calls of the plain solution in the test of a chapter."""
+    calls, functions = [], vars(reference(chapter))
+    module = SimpleNamespace(__name__=functions["__name__"], **{name: functions[name] for name in LIBRARY[chapter]})
+    first_failure(chapter, learner_functions(chapter, module, calls))
+    return calls
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_wrong_result_of_several_is_named(chapter):
+    for call in (call for call in recorded_calls(chapter) if isinstance(call.result, tuple)):
+        names = result_names(chapter, call.name, len(call.result))
+        assert len(names) == len(call.result)
+        for n, name in enumerate(names):
+            wrong = (*call.result[:n], np.pi + 7 * call.result[n], *call.result[n + 1 :])
+            text = difference(chapter, Call(call.function, call.name, call.args, wrong))
+            assert text.startswith(f"In {name}: ")
+
+
+@pytest.mark.parametrize(
+    ("chapter", "function", "names"),
+    [
+        ("04_chain_rule", "divide_backward", ["grad_a", "grad_b"]),
+        ("04_chain_rule", "backpropagate", ["gradients[0]", "gradients[1]"]),
+        ("05_hamilton_gradient", "hamilton_product_backward", ["grad_p", "grad_q"]),
+        ("08_initialization", "fans", ["fan_in", "fan_out"]),
+        ("10_pruning", "remove_filters", ["weight", "norm", "next_weight"]),
+        ("13_training_loop", "sgd_step", ["parameter", "velocity"]),
+        ("13_training_loop", "adamw_step", ["parameter", "mean", "mean_square"]),
+        ("13_training_loop", "clip_gradients", ["gradients[0]", "gradients[1]"]),
+        ("16_network_as_data", "fold_batch_norm", ["weight", "bias"]),
+    ],
+)
+def test_names_of_results_are_those_of_the_docstring(chapter, function, names):
+    assert result_names(chapter, function, len(names)) == names
+
+
 # The files of a chapter
 
 
@@ -92,6 +129,24 @@ def test_numbers_and_titles_of_chapters_tests_and_exercises_are_equal():
         assert f"{number}_{title.removeprefix('the-').replace('-', '_')}" in CHAPTERS
     assert [path.stem.removeprefix("test_") for path in sorted(COURSE.glob("test_*.py"))] == CHAPTERS
     assert [int(chapter[:2]) for chapter in CHAPTERS] == list(range(1, 17))
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_table_of_files_and_commands(chapter):
+    """The page of the exercises has the copy, the test and the command of the docstring of each exercise."""
+    page = (COURSE.parents[1] / "docs/exercises.md").read_text(encoding="utf-8")
+    rows = page.partition("## Files and commands")[2].splitlines()
+    file, test = exercise_file(chapter).name, f"test_{chapter}.py"
+    command = re.search(r"^ +(python -m pytest .*)$", load(exercise_file(chapter)).__doc__, re.MULTILINE)[1]
+    copy = re.fullmatch(rf"python -m pytest tests/course/{test} --implementation (my_\w+\.py)", command)[1]
+    files = f"[{file}](../tests/course/exercises/{file}) | `{copy}` | [{test}](../tests/course/{test})"
+    row = rf"\| {int(chapter[:2])} \[.*\]\({chapter[:2]}-.*\.md\) \| {re.escape(f'{files} | `{command}`')} \|"
+    assert [line for line in rows if file in line] == [line for line in rows if re.fullmatch(row, line)] != []
+
+
+def test_copies_have_different_names():
+    texts = [exercise_file(chapter).read_text(encoding="utf-8") for chapter in CHAPTERS]
+    assert len({re.search(r"my_\w+\.py", text)[0] for text in texts}) == len(CHAPTERS)
 
 
 # The option --implementation

@@ -4,7 +4,7 @@ import copy
 import importlib
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 
 from .formatting import format_value
 from .library import LIBRARY
-from .loading import Call, equal, like, structure
+from .loading import Call, equal, exercise_file, like, load, structure
 
 MAX_CALLS = 40  # number of calls of the wrong function that a mistake must reproduce
 
@@ -167,10 +167,22 @@ def difference(chapter: str, call: Call) -> str:
     if getattr(reference(chapter), "QUATERNIONS", False) and arrays and right.shape == call.result.shape == (4,):
         wrong = [unit for unit, a, b in zip("rijk", call.result, right, strict=True) if not equal(a, b)]
         return f"Wrong components: {', '.join(wrong)}. No typical mistake gives this result."
-    module = reference(chapter)
-    text = _difference(call.result, right, getattr(module, "RESULTS", {}).get(call.name, ()))
-    note = getattr(module, "SHAPES", {}).get(call.name)
+    names = result_names(chapter, call.name, len(right)) if isinstance(right, tuple) else []
+    text = _difference(call.result, right, names)
+    note = getattr(reference(chapter), "SHAPES", {}).get(call.name)
     return f"{text} {note}" if note and "has the shape" in text else text
+
+
+def result_names(chapter: str, name: str, count: int) -> list[str]:
+    """Return the names of the `count` results of a function, from the first sentence of its docstring.
+
+    They are a and b for "Return (a, b)", and a[0] and a[1] for "Return a list of the a".
+    """
+    text = getattr(load(exercise_file(chapter)), name).__doc__
+    if found := re.match(r"Return (?:the gradients )?\((\w+(?:, \w+)+)\)", text):
+        return found[1].split(", ")
+    found = re.match(r"Return (?:a|the) (?:list|tuple) of (?:the |arrays )?`?(\w+)", text)
+    return [f"{found[1]}[{n}]" for n in range(count)]
 
 
 def _probes(chapter: str, wrong: Call) -> Iterator[Call]:
@@ -241,14 +253,13 @@ def describe(chapter: str, call: Call) -> str:
     return f"{call.name}({', '.join(names)}) is {got}, expected {right}."
 
 
-def _difference(got: Any, right: Any, names: tuple[str, ...] = ()) -> str:
+def _difference(got: Any, right: Any, names: Sequence[str] = ()) -> str:
     """Return a sentence about the first entry that differs. `names` are those of several results."""
     if isinstance(got, Exception):
         return f"Expected {format_value(right)}."
     if isinstance(right, tuple) and isinstance(got, tuple) and len(got) == len(right):
         n = next(n for n, pair in enumerate(zip(got, right, strict=True)) if not equal(*pair))
-        name = names[n] if names else f"result {n + 1} of {len(right)}"
-        return f"In {name}: " + _difference(got[n], right[n])
+        return f"In {names[n]}: " + _difference(got[n], right[n])
     try:
         got, right = np.asarray(got, dtype=float), np.asarray(right, dtype=float)
     except (TypeError, ValueError):

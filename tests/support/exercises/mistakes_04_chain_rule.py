@@ -54,8 +54,10 @@ MISTAKES = [
     ("the entries are visited from the first to the last; the upstream gradient of an entry is complete only in the reversed order", "reversed(range(len(tape)))", "range(len(tape))"),
 ]  # fmt: skip
 
-RESULTS = {name: ("grad_a", "grad_b") for name in ("multiply_backward", "divide_backward", "matmul_backward")}
-SHAPES = dict.fromkeys(RESULTS, "Sum over the axes that were broadcast, with keepdims=True for axes of length 1.")
+SHAPES = dict.fromkeys(
+    ("multiply_backward", "divide_backward", "matmul_backward"),
+    "Sum over the axes that were broadcast, with keepdims=True for axes of length 1.",
+)
 
 HINTS = {
     "unbroadcast": [
