@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from hypothesis import Phase, settings
-from support.exercises.explain import difference, explain, mistakes, reference, result_names
+from support.exercises.explain import difference, explain, explain_all, mistakes, reference, result_names
 from support.exercises.library import LIBRARY
 from support.exercises.loading import COURSE, Call, ExerciseError, exercise_file, learner_functions, load
-from support.exercises.running import first_failure
+from support.exercises.running import course_tests, failure_of, first_failure
 
 from quatnet.backend import on_gpu
 
@@ -49,10 +49,17 @@ def test_plain_solution_passes(chapter):
 
 @pytest.mark.parametrize(("chapter", "message"), MISTAKES, ids=[f"{c[:2]}: {m}" for c, m in MISTAKES])
 def test_mistake_is_detected_and_named(chapter, message):
-    failure, explanation = run(chapter, mistakes(chapter)[message].functions)
-    assert failure is not None, "the course test passes"
-    assert explanation is not None, f"no wrong call before {failure}"
-    assert any(message in line for line in explanation), explanation
+    """Every test that detects the mistake names it, or the first difference, or a wrong function of the same file."""
+    functions, calls, lines = mistakes(chapter)[message].functions, [], []
+    module = SimpleNamespace(__name__="wrong_solution", **{name: functions[name] for name in LIBRARY[chapter]})
+    tested = learner_functions(chapter, module, calls)
+    for test in course_tests(chapter).values():
+        calls.clear()
+        if failure_of(test, tested):
+            lines += [explanation[1] for explanation in explain_all(chapter, calls).values()]
+    assert any(message in line for line in lines), lines or "the course test passes"
+    others = [line for line in lines if line.startswith("The mistake") and "of the same file" not in line]
+    assert all(message in line for line in others), others
 
 
 def recorded_calls(chapter):
@@ -255,6 +262,37 @@ def test_wrong_function_of_the_same_file_is_named():
     q = np.array([1.0, 2, 3, 4])
     learner_functions("01_quaternions", SimpleNamespace(**space), calls)["inverse"](q)
     assert "inverse calls conjugate of the same file" in explain("01_quaternions", calls)[1]
+
+
+def test_wrong_function_that_calls_a_wrong_function_is_named():
+    source = Path(reference("09_distillation").__file__).read_text(encoding="utf-8").partition("\nMISTAKES")[0]
+    space = {"__name__": "learner"}
+    exec(
+        source.replace(".sum() / len(teacher)", ".mean()").replace("kl_divergence(t, s)", "kl_divergence(s, t)"), space
+    )
+    calls = []
+    args = np.array([[0.0, 0]]), np.array([[1.0, 0]]), 2.0
+    learner_functions("09_distillation", SimpleNamespace(**space), calls)["distillation_loss"](*args)
+    assert "distillation_loss calls kl_divergence of the same file" in explain("09_distillation", calls)[1]
+
+
+def test_mistakes_of_two_results_are_named():
+    functions = {**vars(reference("04_chain_rule")), "matmul_backward": lambda grad, a, b: (grad @ b, a @ grad)}
+    _, explanation = run("04_chain_rule", {**functions, "__name__": __name__})
+    expected = "grad_a: b is not transposed in the gradient of a; grad_b: a is not transposed in the gradient of b"
+    assert explanation[1] == f"The mistake: {expected}."
+
+
+@pytest.mark.parametrize(("chapter", "name"), [(chapter, name) for chapter in CHAPTERS for name in LIBRARY[chapter]])
+def test_exception_of_a_function_is_named(chapter, name):
+    """The arguments can be arrays, shapes, functions, a tape or a list of nodes."""
+
+    def wrong(*args):
+        raise TypeError("a value is missing")
+
+    failure, explanation = run(chapter, {**vars(reference(chapter)), name: wrong, "__name__": __name__})
+    assert str(failure[1]).startswith(f"{name} raised TypeError: a value is missing")
+    assert explanation[0].startswith(f"{name} raised TypeError: a value is missing")
 
 
 @pytest.mark.parametrize("name", ["hamilton_product", "conjugate", "inverse"])

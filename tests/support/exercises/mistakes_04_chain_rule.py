@@ -1,5 +1,7 @@
 """Exercise 4: a plain solution, typical mistakes and hints."""
 
+import numpy as np
+
 
 def unbroadcast(grad, shape):
     grad = grad.sum(axis=tuple(range(grad.ndim - len(shape))))
@@ -58,6 +60,8 @@ SHAPES = dict.fromkeys(
     ("multiply_backward", "divide_backward", "matmul_backward"),
     "Sum over the axes that were broadcast, with keepdims=True for axes of length 1.",
 )
+
+PROBES = {"matmul_backward": [tuple(np.array([[1.0, 2], [3, 5]]) + n for n in range(3))]}
 
 HINTS = {
     "unbroadcast": [
