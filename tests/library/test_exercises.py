@@ -14,7 +14,7 @@ from hypothesis import Phase, settings
 from support.exercises.explain import difference, explain, explain_all, mistakes, reference, result_names
 from support.exercises.library import LIBRARY
 from support.exercises.loading import COURSE, Call, ExerciseError, exercise_file, learner_functions, load
-from support.exercises.running import course_tests, failure_of, first_failure
+from support.exercises.running import course_module, course_tests, failure_of, first_failure
 
 from quatnet.backend import on_gpu
 
@@ -107,7 +107,6 @@ def test_exercise_file_of_a_chapter(chapter):
     path = exercise_file(chapter)
     module = load(path)
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 60
-    assert f"Exercise {int(chapter[:2])}:" in module.__doc__
     assert f"tests/course/test_{chapter}.py" in module.__doc__
     for name, function in LIBRARY[chapter].items():
         assert list(inspect.signature(getattr(module, name)).parameters) == list(inspect.signature(function).parameters)
@@ -136,6 +135,28 @@ def test_numbers_and_titles_of_chapters_tests_and_exercises_are_equal():
         assert f"{number}_{title.removeprefix('the-').replace('-', '_')}" in CHAPTERS
     assert [path.stem.removeprefix("test_") for path in sorted(COURSE.glob("test_*.py"))] == CHAPTERS
     assert [int(chapter[:2]) for chapter in CHAPTERS] == list(range(1, 17))
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_title_and_minutes_of_a_chapter_are_equal_everywhere(chapter):
+    """The title is that of the chapter, in the index, on the page of the exercises, in the exercise and in the test."""
+    docs, number = COURSE.parents[1] / "docs", int(chapter[:2])
+    (path,) = docs.glob(f"{chapter[:2]}-*.md")
+    text = path.read_text(encoding="utf-8")
+    title = re.match(rf"# {number}\. (.*)\n", text)[1]
+    minutes = re.search(r"Time:\s(\d+)\sminutes", text)[1]
+    index, exercises = ((docs / name).read_text(encoding="utf-8") for name in ("index.md", "exercises.md"))
+    row = re.search(rf"^\| {number} \[(.*)\]\({path.name}\) \|.*\|.*\| (\d+) \|", index, re.MULTILINE)
+    assert row.groups() == (title, minutes)
+    lower = title if title.startswith("im2col") else title[0].lower() + title[1:]
+    assert exercises.count(f"[{lower}]({path.name})") == 2
+    assert load(exercise_file(chapter)).__doc__.startswith(f"Exercise {number}: {lower}.\n")
+    assert course_module(chapter).__doc__.startswith(f"Tests of chapter {number}: {lower}.\n")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_at_least_ten_mistakes_for_an_exercise(chapter):
+    assert len(mistakes(chapter)) >= 10
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -1,4 +1,4 @@
-"""Exercise 9: knowledge distillation with softened softmax outputs.
+"""Exercise 9: distillation.
 
 A teacher network gives logits v, a student network gives logits z, both (N, classes) for N clips. The loss compares
 their probabilities at the temperature T.
