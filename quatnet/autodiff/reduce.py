@@ -43,15 +43,14 @@ def max(x: Tensor, *, axis: int) -> Tensor:
     if len(axes) != 1 or not x.shape[axes[0]]:
         raise ShapeError(f"expected one axis that is not empty, got axis={axis} for shape {x.shape}")
     (axis,) = axes
-    argmax = xp.expand_dims(x.data.argmax(axis=axis), axis)
-    shape, dtype = x.shape, x.data.dtype
+    a = x.data
 
     def backward(grad: Array) -> Sequence[Array]:
-        grad_x = xp.zeros(shape, dtype=dtype)
+        grad_x, argmax = xp.zeros(a.shape, dtype=a.dtype), xp.expand_dims(a.argmax(axis=axis), axis)
         xp.put_along_axis(grad_x, argmax, xp.expand_dims(grad, axis), axis=axis)
         return (grad_x,)
 
-    return Tensor.from_op(xp.take_along_axis(x.data, argmax, axis=axis).squeeze(axis), (x,), backward)
+    return Tensor.from_op(a.max(axis=axis), (x,), backward)
 
 
 def _normalize_axes(x: Tensor, axis: Axis) -> tuple[int, ...]:

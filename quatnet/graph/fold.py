@@ -226,9 +226,8 @@ class Compiled:
             graph = as_graph(self.model) if type(self.model) is GraphModule else trace(self.model, example)
             self._compiled[key] = graph, _Runner(fold(graph))
         graph, runner = self._compiled[key]
-        arrays = {name: self._present(name, array) for name, array in graph.arrays.items()}
-        if any(array is not graph.arrays[name] for name, array in arrays.items()):
-            graph = replace(graph, arrays=arrays)
+        if any(self._present(name, array) is not array for name, array in graph.arrays.items()):
+            graph = replace(graph, arrays={name: self._present(name, array) for name, array in graph.arrays.items()})
             runner = _Runner(fold(graph))
             self._compiled[key] = graph, runner
         return runner

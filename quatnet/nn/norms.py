@@ -89,7 +89,7 @@ class QuaternionBatchNorm(Module):
         if not train:
             running = self.running_mean, self.running_var
             return ops.quaternion_batch_norm(x, self.weight, self.bias, running, eps=self.eps)
-        total = all_reduce if self.synchronized else None
+        total = _batch_sum(self)
         mean, variance, count = quaternion_statistics(x.data, total)
         stats = mean, variance
         y = ops.quaternion_batch_norm(x, self.weight, self.bias, eps=self.eps, batch_stats=stats, all_reduce=total)
@@ -122,7 +122,7 @@ class WhiteningBatchNorm(Module):
         if not train:
             running = self.running_mean, self.running_cov
             return ops.whitening_batch_norm(x, self.weight, self.bias, running, eps=self.eps)
-        total = all_reduce if self.synchronized else None
+        total = _batch_sum(self)
         mean, covariance, count = whitening_statistics(x.data, total)
         stats = mean, covariance
         # If this call raises an error, the running statistics do not change.
@@ -153,13 +153,21 @@ def _normalize_batch(layer: Any, x: Tensor, normalize: Callable[..., Tensor]) ->
 
     `layer` has the attributes of a `BatchNorm`.
     """
-    total = all_reduce if layer.synchronized else None
+    total = _batch_sum(layer)
     mean, variance, count = batch_statistics(x.data, total)
     stats, running = (mean, variance), (layer.running_mean, layer.running_var)
     y = normalize(x, layer.weight, layer.bias, eps=layer.eps, batch_stats=stats, all_reduce=total)
     averages = _moving_averages(running, stats, xp.float32(layer.momentum), count)
     layer.running_mean, layer.running_var = averages
     return y
+
+
+def _batch_sum(layer: Any) -> Callable[[Array], Array] | None:
+    """Return the function that sums statistics over all processes, or None.
+
+    A network is traced in one process, for a checkpoint, while the other processes wait.
+    """
+    return all_reduce if layer.synchronized and current_tracer.get() is None else None
 
 
 def _checked_options(eps: float, momentum: float) -> tuple[float, float]:

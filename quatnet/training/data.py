@@ -9,6 +9,7 @@ from ..autodiff import no_grad
 from ..backend import Array, asnumpy
 from ..checks import checked_count
 from ..errors import ShapeError
+from ..graph import Compiled
 from ..nn import Module
 from ..processes import all_gather, own_share
 from ..threads import single_threaded_blas
@@ -71,7 +72,7 @@ class DataLoader:
             yield self.augment(x, targets, rng) if self.augment else (x, targets)
 
 
-def predict(model: Module, inputs: Array, *, batch_size: int = 16) -> np.ndarray:
+def predict(model: Module | Compiled, inputs: Array, *, batch_size: int = 16) -> np.ndarray:
     """Return the logits (N, classes) of `inputs` (N, ...), in evaluation mode.
 
     With several processes, each computes a part of the batches, and all return all logits.

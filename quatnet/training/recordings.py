@@ -20,6 +20,7 @@ from ..datasets.records import digest
 from ..datasets.windows import Windows, windows
 from ..errors import CheckpointError
 from ..files import disk_errors
+from ..graph import Compiled, compile
 from ..nn import Module
 from ..processes import RANK, barrier
 from .data import predict
@@ -50,12 +51,12 @@ class Split:
         """Name of the result: accuracy, or mean average precision (mAP) with several classes per clip."""
         return "mAP" if self.multi_label else "accuracy"
 
-    def probabilities(self, model: Module) -> np.ndarray:
+    def probabilities(self, model: Module | Compiled) -> np.ndarray:
         """Return the probabilities (clips, classes) of the test clips, the mean over the windows of a clip.
 
         The probabilities of a window are the softmax of the logits, or the sigmoid with several classes per clip.
         """
-        logits = predict(model, self.test.features)
+        logits = predict(model if isinstance(model, Compiled) else compile(model), self.test.features)
         return self.test.mean(expit(logits) if self.multi_label else softmax(logits, axis=1))
 
     def score(self, probabilities: np.ndarray) -> float:
@@ -139,6 +140,7 @@ def train_classifier(
     digests = set() if RANK else {*training_digests(base), *clip_digests(split.data.split(split.fold)[0])}
     run: dict[str, Any]
     run = {"data": split.data.name, "fold": split.fold, "seed": seed, "training_clips": len(split.train_targets)}
+    compiled = compile(network)
     with disk_errors(path):
         progress = train(
             network,
@@ -149,13 +151,13 @@ def train_classifier(
             batch_size=batch_size,
             seed=seed,
             metric=split.metric,
-            evaluate=_with_time_estimate(lambda model: split.score(split.probabilities(model)), epochs),
+            evaluate=_with_time_estimate(lambda _: split.score(split.probabilities(compiled)), epochs),
             checkpoint=checkpoint,
             resume=resume,
             metadata=run | {"frontend": repr(split.frontend), "classes": split.data.classes},
             **options,
         )
-        score = split.score(split.probabilities(network))
+        score = split.score(split.probabilities(compiled))
         run |= {"epochs": epochs, "test_clips": len(split.test_targets), split.metric: score, DIGESTS: sorted(digests)}
         options = {"multi_label": split.multi_label, "metadata": run}
         classifier = Classifier(network, split.frontend, split.data.classes, **options)

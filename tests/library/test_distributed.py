@@ -105,6 +105,14 @@ def test_the_result_does_not_depend_on_the_number_of_processes(count: int, singl
 
 
 @needs_mpi
+@pytest.mark.parametrize("network", ["custom", "graph"])
+def test_the_checkpoint_of_a_network_without_a_config(network: str, tmp_path: Path):
+    # process 0 traces the network for the checkpoint
+    results = [train(count, tmp_path / str(count), network=network, epochs=4) for count in (0, 2)]
+    assert_close(*results)
+
+
+@needs_mpi
 def test_local_batch_statistics_are_an_option(single: dict, tmp_path: Path):
     result = train(2, tmp_path, sync_batch_norm=False)
     losses = [np.array([epoch["loss"] for epoch in r["history"]]) for r in (result, single)]

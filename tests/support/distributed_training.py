@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from quatnet import datasets, models, training
+from quatnet import Tensor, datasets, graph, models, nn, ops, training
 from quatnet.cli import run_main
 from quatnet.errors import DataError
 from quatnet.processes import RANK, communicator
@@ -28,6 +28,27 @@ def clips() -> np.ndarray:
     for clip, label in zip(x, LABELS, strict=True):
         clip[:, 2 * label] += 3
     return x
+
+
+class CustomNetwork(nn.Module):
+    """A network with each kind of batch norm, which has no config. A checkpoint contains its graph."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.conv = nn.QuaternionConv2d(4, 8, 3, padding=1, rng=rng)
+        self.norms = [nn.BatchNorm(8), nn.QuaternionBatchNorm(8), nn.WhiteningBatchNorm(8)]
+        self.head = nn.Linear(8, 3, rng=rng)
+
+    def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
+        x = self.conv(x)
+        first, second, third = (ops.relu(norm(x, train=train)) for norm in self.norms)
+        return self.head((first + second + third).mean(axis=1).max(axis=1))
+
+
+def build_network(name: str, rng: np.random.Generator) -> nn.Module:
+    if name == "custom":
+        return CustomNetwork(rng)
+    model = models.build(CONFIG, rng=rng)
+    return graph.GraphModule(graph.trace(model, clips()[:2])) if name == "graph" else model
 
 
 def batches(options: dict) -> training.DataLoader:
@@ -49,7 +70,8 @@ def batches(options: dict) -> training.DataLoader:
 
 def main() -> None:
     out, options = Path(sys.argv[1]), json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
-    model = models.build(CONFIG, rng=np.random.default_rng(RANK if options.get("other_start") else 0))
+    rng = np.random.default_rng(RANK if options.get("other_start") else 0)
+    model = build_network(options.get("network", ""), rng)
     progress = training.fit(
         model,
         batches(options),

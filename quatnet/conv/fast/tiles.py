@@ -7,6 +7,7 @@ kernel of a tile also fits into the cache. The tiles depend only on the shapes.
 
 import math
 import threading
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -80,7 +81,8 @@ class Tile(NamedTuple):
         return self.images.stop - self.images.start, self.row_tiles.stop - self.row_tiles.start
 
 
-def make_tiles(conv: WinogradShape, itemsize: int) -> list[Tile]:
+@lru_cache(maxsize=256)
+def make_tiles(conv: WinogradShape, itemsize: int) -> tuple[Tile, ...]:
     """Return the tiles of a convolution. Consecutive tiles have the same slice of output channels."""
     products = PRODUCTS * conv.num_transformed * itemsize  # bytes of one number of all products
     row_tile_bytes = products * conv.padded_width * (conv.in_channels + conv.out_channels)
@@ -91,12 +93,12 @@ def make_tiles(conv: WinogradShape, itemsize: int) -> list[Tile]:
     smallest = max(MIN_TILE_BYTES, 2 * kernel_bytes * min(out_channels, conv.out_channels)) // row_tile_bytes
     row_tiles = max(1, min(row_tiles, max(smallest, conv.batch * conv.row_tiles // MIN_TILES)))
     images = max(1, row_tiles // conv.row_tiles)
-    return [
+    return tuple(
         Tile(n, s, o)
         for o in even_slices(conv.out_channels, out_channels)
         for n in even_slices(conv.batch, images)
         for s in even_slices(conv.row_tiles, row_tiles)
-    ]
+    )
 
 
 def even_slices(length: int, max_length: int) -> list[slice]:
