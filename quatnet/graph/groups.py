@@ -108,7 +108,7 @@ def channel_groups(graph: Graph | GraphModule) -> ChannelGroups:
 def _removed_labels(groups: ChannelGroups, keep: Mapping[str, Any]) -> np.ndarray:
     """Return the labels to remove for the channels to keep of each group.
 
-    Raises ConfigError for an unknown group, or unless `keep` has at least one channel of each group, each once.
+    Raises ConfigError for an unknown group, for an unknown or repeated channel, and for a group without channels.
     """
     by_name, removed = {group.name: group for group in groups}, [np.zeros(0, int)]
     for name, channels in keep.items():
@@ -127,7 +127,7 @@ def prune_graph(groups: ChannelGroups, keep: Mapping[str, Any]) -> Graph:
     """Return the graph with only the channels in `keep`. Groups that are not in `keep` are not pruned.
 
     `keep` maps the name of a group to the indices of the channels to keep. Raises ConfigError for an unknown group,
-    unless `keep` has at least one channel of each group, each once, or if no channel of a slice is kept.
+    for an unknown or repeated channel, and for a group or a slice without a channel to keep.
     """
     graph, removed = groups.labels.graph, _removed_labels(groups, keep)
     kept = {name: [~np.isin(axis, removed) for axis in axes] for name, axes in groups.labels.of.items()}

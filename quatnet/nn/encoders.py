@@ -20,8 +20,8 @@ class LearnedEncoder(Module):
 
     The output is x + i f(x) + j g(x) + k h(x). f, g and h are linear functions, computed by one real convolution.
 
-    Source: C. Gaudet, A. Maida, Deep quaternion networks, 2018. There, the imaginary parts are computed by batch norms,
-    ReLUs and two convolutions.
+    Source: C. Gaudet, A. Maida, Deep quaternion networks, 2018. In the paper, the imaginary parts are computed by batch
+    norms, ReLUs and two convolutions.
     """
 
     def __init__(self, channels: int, kernel_size: int = 3, *, rng: np.random.Generator) -> None:

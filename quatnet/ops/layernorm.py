@@ -13,7 +13,7 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, *, eps: float = 1e-5) ->
     """Return weight · (x - mean) / sqrt(variance + eps) + bias, with mean and variance over the last axis.
 
     `x` is (..., C), `weight` and `bias` are (C,). For quaternion channels, the mean is over the four components of all
-    channels, so a multiple of 1 + i + j + k is subtracted from each quaternion. The op does therefore not commute with
+    channels, so a multiple of 1 + i + j + k is subtracted from each quaternion. Therefore the op does not commute with
     right multiplication by a quaternion. Raises ShapeError if the numbers of channels differ.
 
     Source: J. L. Ba, J. R. Kiros, G. E. Hinton, Layer normalization, 2016.

@@ -104,7 +104,7 @@ def whitening_batch_norm(
         A channel has fewer than 5 quaternions in training, the covariance has nan or infinite entries, or the
         components are linearly dependent up to rounding.
 
-    Source: C. Gaudet, A. Maida, Deep quaternion networks, 2018. There, the initial S is I / 2.
+    Source: C. Gaudet, A. Maida, Deep quaternion networks, 2018. The initial S of the paper is I / 2.
     """
     columns = _columns(x.data)
     if weight.shape != (10, len(columns)) or bias.shape != x.shape[-1:]:

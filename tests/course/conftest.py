@@ -4,6 +4,8 @@ A function is that of quatnet, or that of the file given with --implementation. 
 a few lines in place of a traceback.
 """
 
+import re
+
 import pytest
 from hypothesis import Phase, settings
 from support.exercises.explain import explain_all, hint_lines
@@ -93,7 +95,7 @@ def _explanation(item, error):
 
 def _once(shown, test, lines):
     """Return the lines of an explanation, or a reference to the first test that had the same explanation."""
-    name = lines[0].split("(")[0].split(" ")[0]
+    name = re.split("[( :]", lines[0])[0]
     key = name, lines[1] if lines[1:] and lines[1].startswith("The mistake") else ""
     first = shown.setdefault(key, test)
     return "\n".join(lines) if first == test else f"{name}: the same as in {first}"

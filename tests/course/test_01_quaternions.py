@@ -1,4 +1,4 @@
-"""Tests of the quaternion algebra.
+"""Tests of chapter 1: quaternions.
 
 A quaternion q_r + q_i i + q_j j + q_k k has four real components, in the order r, i, j, k. The algebra follows from
 i² = j² = k² = ijk = -1 (Hamilton, 1843). The first tests check this equation and a worked example. The other tests

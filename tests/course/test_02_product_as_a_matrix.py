@@ -1,4 +1,4 @@
-"""Tests of the Hamilton product as a real matrix.
+"""Tests of chapter 2: the product as a matrix.
 
 For a fixed quaternion p, the map q -> p ⊗ q is linear, so it is a real 4x4 matrix L(p). For a fixed q, the map
 p -> p ⊗ q is a matrix R(q). The 16 entries of L(p) are the four components of p with signs, so a quaternion layer has a

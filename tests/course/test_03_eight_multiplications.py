@@ -1,4 +1,4 @@
-"""Tests of the Hamilton product with eight multiplications.
+"""Tests of chapter 3: eight multiplications.
 
 As a matrix product, p ⊗ q costs 16 real multiplications. Eight multiplications are sufficient, and the order of the
 factors is kept. So the components can also be matrices or convolutions, and a quaternion layer costs half.

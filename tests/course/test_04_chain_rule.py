@@ -1,4 +1,4 @@
-"""Tests of the chain rule: gradients of operations, and a tape that backpropagates.
+"""Tests of chapter 4: the chain rule.
 
 The gradient of a loss with respect to an array contains the partial derivatives with respect to each entry. The
 backward function of an operation maps the gradient of its result (the upstream gradient) to the gradients of its

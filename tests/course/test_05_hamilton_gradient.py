@@ -1,4 +1,4 @@
-"""Tests of the gradient of the Hamilton product, derived in five steps.
+"""Tests of chapter 5: the gradient of a Hamilton product.
 
 1. Write out y = p ⊗ q with i² = j² = k² = -1, ij = k, jk = i, ki = j (test_01_quaternions):
 

@@ -1,4 +1,4 @@
-"""Tests of the convolution as one matrix product.
+"""Tests of chapter 6: im2col: a convolution as one matrix product.
 
 A 3x3 filter multiplies patches of nine pixels. im2col copies each patch into a row of a matrix. One matrix product of
 the rows and the weights then applies all filters at all positions. The gradients follow from the gradients of a matrix

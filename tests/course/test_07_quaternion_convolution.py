@@ -1,4 +1,4 @@
-"""Tests of the quaternion convolution.
+"""Tests of chapter 7: quaternion convolution.
 
 Four real channels of an image are one quaternion. The real channels are ordered in blocks r|i|j|k. The weights are
 quaternions w that multiply the input x from the left: y = Σ w ⊗ x. The reference is a loop with one Hamilton product

@@ -1,4 +1,4 @@
-"""Tests of the initial weights.
+"""Tests of chapter 8: initialization.
 
 The initial weights keep the variance of signals constant across layers. For n input quaternions and weights w, the
 variance of y = Σ w ⊗ x is n E|w|² times the variance of x. So E|w|² should be 1 / n. After a ReLU, which halves the

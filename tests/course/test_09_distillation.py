@@ -1,4 +1,4 @@
-"""Tests of the loss for knowledge distillation from a teacher to a student.
+"""Tests of chapter 9: distillation.
 
 The loss is the Kullback-Leibler divergence KL(teacher || student) between the softmax outputs. A temperature T divides
 the logits of the student and of the teacher. The factor T² compensates for the gradient of the divergence, which is

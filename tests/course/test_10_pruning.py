@@ -1,4 +1,4 @@
-"""Tests of filter pruning: scores, selection and removal of filters.
+"""Tests of chapter 10: pruning.
 
 A quaternion filter is removed with all four components, its batch norm entries and the corresponding inputs of the next
 layer. The outputs of the pruned network are equal to those of the unpruned network with the removed filters masked. The

@@ -1,4 +1,4 @@
-"""Tests of the front end, from a power spectrogram to quaternions.
+"""Tests of chapter 11: sound to quaternions.
 
 A mel filterbank sums the power of neighboring frequencies. The logarithm gives levels in dB. The deltas, which are
 slopes over five frames, of first, second and third order are the imaginary components of one quaternion for each frame

@@ -1,4 +1,4 @@
-"""Tests of the counts of weights, multiplications and additions.
+"""Tests of chapter 12: counting multiplications.
 
 A quaternion layer has a quarter of the weights of a real layer with the same channels. With 16 real products for each
 Hamilton product, it has as many multiplications; with 8, it has half. The transforms for 8 products add few additions,

@@ -1,4 +1,4 @@
-"""Tests of the steps of a training loop: gradient descent, momentum, AdamW, gradient clipping and a schedule.
+"""Tests of chapter 13: training loop and optimizers.
 
 SGD with momentum sums the gradients of the last steps with decreasing weights. Adam divides a running mean of the
 gradients by the root of a running mean of their squares, so that the length of a step does not depend on the scale of

@@ -1,4 +1,4 @@
-"""Tests of batch normalization and activation of quaternions.
+"""Tests of chapter 14: quaternion normalization and activations.
 
 Batch norm with one variance for each real channel changes the direction of quaternions. With one variance for each
 quaternion channel, right multiplication by a unit quaternion commutes with the layer. Whitening decorrelates the four

@@ -1,4 +1,4 @@
-"""Tests of exponentials, logarithms, rotations and interpolation.
+"""Tests of chapter 15: exponentials, logarithms and rotations.
 
 The exponential of an imaginary quaternion is a unit quaternion, e^(uθ) = cos θ + u sin θ. The map v -> q ⊗ v ⊗ q* of
 a unit quaternion keeps lengths and angles, and products of quaternions are compositions of rotations. Slerp moves on

@@ -1,4 +1,4 @@
-"""Tests of a network as data: a list of nodes and a dict of arrays.
+"""Tests of chapter 16: the network as data.
 
 The list can be executed without the class that built the network. A pass over the list finds the users of a value,
 removes nodes that the output does not need, counts parameters, and merges two nodes into one: a batch norm in

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from hypothesis import Phase, settings
-from support.exercises.explain import explain, mistakes, reference
+from support.exercises.explain import difference, explain, explain_all, mistakes, reference, result_names
 from support.exercises.library import LIBRARY
-from support.exercises.loading import COURSE, ExerciseError, exercise_file, learner_functions, load
-from support.exercises.running import first_failure
+from support.exercises.loading import COURSE, Call, ExerciseError, exercise_file, learner_functions, load
+from support.exercises.running import course_module, course_tests, failure_of, first_failure
 
 from quatnet.backend import on_gpu
 
@@ -49,10 +49,54 @@ def test_plain_solution_passes(chapter):
 
 @pytest.mark.parametrize(("chapter", "message"), MISTAKES, ids=[f"{c[:2]}: {m}" for c, m in MISTAKES])
 def test_mistake_is_detected_and_named(chapter, message):
-    failure, explanation = run(chapter, mistakes(chapter)[message].functions)
-    assert failure is not None, "the course test passes"
-    assert explanation is not None, f"no wrong call before {failure}"
-    assert any(message in line for line in explanation), explanation
+    """Every test that detects the mistake names it, or the first difference, or a wrong function of the same file."""
+    functions, calls, lines = mistakes(chapter)[message].functions, [], []
+    module = SimpleNamespace(__name__="wrong_solution", **{name: functions[name] for name in LIBRARY[chapter]})
+    tested = learner_functions(chapter, module, calls)
+    for test in course_tests(chapter).values():
+        calls.clear()
+        if failure_of(test, tested):
+            lines += [explanation[1] for explanation in explain_all(chapter, calls).values()]
+    assert any(message in line for line in lines), lines or "the course test passes"
+    others = [line for line in lines if line.startswith("The mistake") and "of the same file" not in line]
+    assert all(message in line for line in others), others
+
+
+def recorded_calls(chapter):
+    """Return the calls of the plain solution in the test of a chapter."""
+    calls, functions = [], vars(reference(chapter))
+    module = SimpleNamespace(__name__=functions["__name__"], **{name: functions[name] for name in LIBRARY[chapter]})
+    first_failure(chapter, learner_functions(chapter, module, calls))
+    return calls
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_wrong_result_of_several_is_named(chapter):
+    for call in (call for call in recorded_calls(chapter) if isinstance(call.result, tuple)):
+        names = result_names(chapter, call.name, len(call.result))
+        assert len(names) == len(call.result)
+        for n, name in enumerate(names):
+            wrong = (*call.result[:n], np.pi + 7 * call.result[n], *call.result[n + 1 :])
+            text = difference(chapter, Call(call.function, call.name, call.args, wrong))
+            assert text.startswith(f"In {name}: ")
+
+
+@pytest.mark.parametrize(
+    ("chapter", "function", "names"),
+    [
+        ("04_chain_rule", "divide_backward", ["grad_a", "grad_b"]),
+        ("04_chain_rule", "backpropagate", ["gradients[0]", "gradients[1]"]),
+        ("05_hamilton_gradient", "hamilton_product_backward", ["grad_p", "grad_q"]),
+        ("08_initialization", "fans", ["fan_in", "fan_out"]),
+        ("10_pruning", "remove_filters", ["weight", "norm", "next_weight"]),
+        ("13_training_loop", "sgd_step", ["parameter", "velocity"]),
+        ("13_training_loop", "adamw_step", ["parameter", "mean", "mean_square"]),
+        ("13_training_loop", "clip_gradients", ["gradients[0]", "gradients[1]"]),
+        ("16_network_as_data", "fold_batch_norm", ["weight", "bias"]),
+    ],
+)
+def test_names_of_results_are_those_of_the_docstring(chapter, function, names):
+    assert result_names(chapter, function, len(names)) == names
 
 
 # The files of a chapter
@@ -63,7 +107,6 @@ def test_exercise_file_of_a_chapter(chapter):
     path = exercise_file(chapter)
     module = load(path)
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 60
-    assert f"Exercise {int(chapter[:2])}:" in module.__doc__
     assert f"tests/course/test_{chapter}.py" in module.__doc__
     for name, function in LIBRARY[chapter].items():
         assert list(inspect.signature(getattr(module, name)).parameters) == list(inspect.signature(function).parameters)
@@ -92,6 +135,46 @@ def test_numbers_and_titles_of_chapters_tests_and_exercises_are_equal():
         assert f"{number}_{title.removeprefix('the-').replace('-', '_')}" in CHAPTERS
     assert [path.stem.removeprefix("test_") for path in sorted(COURSE.glob("test_*.py"))] == CHAPTERS
     assert [int(chapter[:2]) for chapter in CHAPTERS] == list(range(1, 17))
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_title_and_minutes_of_a_chapter_are_equal_everywhere(chapter):
+    """The title is that of the chapter, in the index, on the page of the exercises, in the exercise and in the test."""
+    docs, number = COURSE.parents[1] / "docs", int(chapter[:2])
+    (path,) = docs.glob(f"{chapter[:2]}-*.md")
+    text = path.read_text(encoding="utf-8")
+    title = re.match(rf"# {number}\. (.*)\n", text)[1]
+    minutes = re.search(r"Time:\s(\d+)\sminutes", text)[1]
+    index, exercises = ((docs / name).read_text(encoding="utf-8") for name in ("index.md", "exercises.md"))
+    row = re.search(rf"^\| {number} \[(.*)\]\({path.name}\) \|.*\|.*\| (\d+) \|", index, re.MULTILINE)
+    assert row.groups() == (title, minutes)
+    lower = title if title.startswith("im2col") else title[0].lower() + title[1:]
+    assert exercises.count(f"[{lower}]({path.name})") == 2
+    assert load(exercise_file(chapter)).__doc__.startswith(f"Exercise {number}: {lower}.\n")
+    assert course_module(chapter).__doc__.startswith(f"Tests of chapter {number}: {lower}.\n")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_at_least_ten_mistakes_for_an_exercise(chapter):
+    assert len(mistakes(chapter)) >= 10
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_table_of_files_and_commands(chapter):
+    """The page of the exercises has the copy, the test and the command of the docstring of each exercise."""
+    page = (COURSE.parents[1] / "docs/exercises.md").read_text(encoding="utf-8")
+    rows = page.partition("## Files and commands")[2].splitlines()
+    file, test = exercise_file(chapter).name, f"test_{chapter}.py"
+    command = re.search(r"^ +(python -m pytest .*)$", load(exercise_file(chapter)).__doc__, re.MULTILINE)[1]
+    copy = re.fullmatch(rf"python -m pytest tests/course/{test} --implementation (my_\w+\.py)", command)[1]
+    files = f"[{file}](../tests/course/exercises/{file}) | `{copy}` | [{test}](../tests/course/{test})"
+    row = rf"\| {int(chapter[:2])} \[.*\]\({chapter[:2]}-.*\.md\) \| {re.escape(f'{files} | `{command}`')} \|"
+    assert [line for line in rows if file in line] == [line for line in rows if re.fullmatch(row, line)] != []
+
+
+def test_copies_have_different_names():
+    texts = [exercise_file(chapter).read_text(encoding="utf-8") for chapter in CHAPTERS]
+    assert len({re.search(r"my_\w+\.py", text)[0] for text in texts}) == len(CHAPTERS)
 
 
 # The option --implementation
@@ -200,6 +283,37 @@ def test_wrong_function_of_the_same_file_is_named():
     q = np.array([1.0, 2, 3, 4])
     learner_functions("01_quaternions", SimpleNamespace(**space), calls)["inverse"](q)
     assert "inverse calls conjugate of the same file" in explain("01_quaternions", calls)[1]
+
+
+def test_wrong_function_that_calls_a_wrong_function_is_named():
+    source = Path(reference("09_distillation").__file__).read_text(encoding="utf-8").partition("\nMISTAKES")[0]
+    space = {"__name__": "learner"}
+    exec(
+        source.replace(".sum() / len(teacher)", ".mean()").replace("kl_divergence(t, s)", "kl_divergence(s, t)"), space
+    )
+    calls = []
+    args = np.array([[0.0, 0]]), np.array([[1.0, 0]]), 2.0
+    learner_functions("09_distillation", SimpleNamespace(**space), calls)["distillation_loss"](*args)
+    assert "distillation_loss calls kl_divergence of the same file" in explain("09_distillation", calls)[1]
+
+
+def test_mistakes_of_two_results_are_named():
+    functions = {**vars(reference("04_chain_rule")), "matmul_backward": lambda grad, a, b: (grad @ b, a @ grad)}
+    _, explanation = run("04_chain_rule", {**functions, "__name__": __name__})
+    expected = "grad_a: b is not transposed in the gradient of a; grad_b: a is not transposed in the gradient of b"
+    assert explanation[1] == f"The mistake: {expected}."
+
+
+@pytest.mark.parametrize(("chapter", "name"), [(chapter, name) for chapter in CHAPTERS for name in LIBRARY[chapter]])
+def test_exception_of_a_function_is_named(chapter, name):
+    """The arguments can be arrays, shapes, functions, a tape or a list of nodes."""
+
+    def wrong(*args):
+        raise TypeError("a value is missing")
+
+    failure, explanation = run(chapter, {**vars(reference(chapter)), name: wrong, "__name__": __name__})
+    assert str(failure[1]).startswith(f"{name} raised TypeError: a value is missing")
+    assert explanation[0].startswith(f"{name} raised TypeError: a value is missing")
 
 
 @pytest.mark.parametrize("name", ["hamilton_product", "conjugate", "inverse"])

@@ -9,6 +9,8 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 CHAPTERS = sorted(DOCS.glob("[0-9][0-9]-*.md"))
+LONG_PAGES = ("why-it-is-fast", "cuda-kernels", "own-sounds", "take-the-model-away")
+WITH_EXERCISES = [*CHAPTERS, *(DOCS / f"{name}.md" for name in LONG_PAGES)]
 CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PACKAGES = {"quatnet", "numpy", "scipy", "matplotlib"}  # of quatnet-numpy[examples]
 
@@ -27,11 +29,17 @@ def test_chapters_import_only_packages_of_the_examples(path):
     assert imported(code) <= PACKAGES | sys.stdlib_module_names
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_chapters_have_a_figure(path):
-    figures = re.findall(r"^!\[(.+)\]\((figures/.*\.svg)\)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+@pytest.mark.parametrize("path", WITH_EXERCISES, ids=lambda path: path.stem)
+def test_chapters_have_a_figure_outputs_and_exercises_with_discussion(path):
+    text = path.read_text(encoding="utf-8")
+    figures = re.findall(r"^!\[(.+)\]\((figures/.*\.svg)\)$", text, re.MULTILINE)
     assert figures
     assert all((DOCS / name).exists() for _, name in figures)
+    assert "print(" in "".join(CODE.findall(text))
+    exercises, discussion = text.partition("\n## Exercises\n")[2].split("\n## Discussion\n")
+    numbers = re.findall(r"^\d+(?=\. )", exercises, re.MULTILINE)
+    assert numbers
+    assert re.findall(r"^\d+(?=\. )", discussion, re.MULTILINE) == numbers
 
 
 @pytest.mark.parametrize("path", sorted(DOCS.rglob("*.md")), ids=lambda path: path.stem)

@@ -35,6 +35,6 @@ def transposed_product(a: Array, b: Array) -> Array:
 
 
 def _parts(rows: int, blocks: int) -> int:
-    """Return into how many equal parts a sum over `rows` is split, such that there are about `BLOCKS` thread blocks."""
+    """Return the number of equal parts of a sum over `rows`, such that there are about `BLOCKS` thread blocks."""
     wanted = min(BLOCKS // max(1, blocks), rows // MIN_ROWS)
     return next((parts for parts in range(wanted, 1, -1) if rows % parts == 0), 1)

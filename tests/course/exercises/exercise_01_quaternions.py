@@ -1,4 +1,4 @@
-"""Exercise 1: the Hamilton product.
+"""Exercise 1: quaternions.
 
 A quaternion p = p_r + p_i i + p_j j + p_k k has four real components, always in the order r, i, j, k. An argument is an
 array of four numbers. Arrays of several quaternions are not required; `pr, pi, pj, pk = p` would unpack their rows.

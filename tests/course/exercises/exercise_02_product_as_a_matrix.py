@@ -1,4 +1,4 @@
-"""Exercise 2: the Hamilton product as a real 4x4 matrix.
+"""Exercise 2: the product as a matrix.
 
 For a fixed quaternion p, the product p ⊗ q is linear in q. A linear map of four numbers is a 4x4 matrix:
 

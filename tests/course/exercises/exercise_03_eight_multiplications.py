@@ -1,4 +1,4 @@
-"""Exercise 3: the Hamilton product with eight multiplications.
+"""Exercise 3: eight multiplications.
 
 The formula of exercise 1 has 16 products of real numbers. Eight are sufficient. With the matrix
 

@@ -1,4 +1,4 @@
-"""Exercise 4: gradients of operations, and a tape that backpropagates.
+"""Exercise 4: the chain rule.
 
 A loss is a number that depends on an array y. The upstream gradient `grad` has the shape of y and contains the partial
 derivatives of the loss with respect to y. The backward function of an operation y = f(a, b) returns the gradients with

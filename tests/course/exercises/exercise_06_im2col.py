@@ -1,4 +1,4 @@
-"""Exercise 6: a convolution as one matrix product.
+"""Exercise 6: im2col: a convolution as one matrix product.
 
     images x (N, H, W, C)    weights w (KH, KW, C, O)    result y (N, OH, OW, O)
 

@@ -1,4 +1,4 @@
-"""Exercise 7: linear layers and convolutions of quaternions.
+"""Exercise 7: quaternion convolution.
 
 C quaternion channels are 4C real channels, ordered in four blocks r|i|j|k of C channels. A weight is an array with the
 components along the first axis: (4, C, O) for a linear layer and (4, KH, KW, C, O) for a convolution. The weight

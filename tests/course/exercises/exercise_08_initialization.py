@@ -1,4 +1,4 @@
-"""Exercise 8: initial weights of quaternion layers.
+"""Exercise 8: initialization.
 
 The weights are random. The scale of the weights keeps the variance of activations and gradients constant from layer to
 layer. A weight is drawn in polar form, w = m (cos θ + u sin θ), with a modulus m, an angle θ and an imaginary unit u.

@@ -1,4 +1,4 @@
-"""Exercise 9: knowledge distillation with softened softmax outputs.
+"""Exercise 9: distillation.
 
 A teacher network gives logits v, a student network gives logits z, both (N, classes) for N clips. The loss compares
 their probabilities at the temperature T.
@@ -12,7 +12,7 @@ import numpy as np
 
 
 def softmax(logits, temperature):
-    """Return the probabilities e^(z_c / T) / Σ_d e^(z_d / T) (N, classes) for `logits` z and `temperature` T.
+    """Return the probabilities e^(z_a / T) / Σ_b e^(z_b / T) (N, classes) for `logits` z and `temperature` T.
 
     For large logits, the exponentials overflow. The largest logit of each clip can be subtracted first, since this does
     not change the result.
@@ -21,7 +21,7 @@ def softmax(logits, temperature):
 
 
 def kl_divergence(teacher, student):
-    """Return the mean over the clips of KL(teacher || student) = Σ_c Q_c log(Q_c / P_c), a number.
+    """Return the mean over the clips of KL(teacher || student) = Σ_a Q_a log(Q_a / P_a), a number.
 
     `teacher` Q and `student` P are probabilities (N, classes) above 0.
     """

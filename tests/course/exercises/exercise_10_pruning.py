@@ -1,4 +1,4 @@
-"""Exercise 10: removing filters by their L1 norm.
+"""Exercise 10: pruning.
 
 A filter is the weight of one output channel, weight[..., o]. In a quaternion layer, the weight is (4, KH, KW, C, O): a
 filter has all four components, and its output has the real channels o, O + o, 2O + o and 3O + o, one in each of the

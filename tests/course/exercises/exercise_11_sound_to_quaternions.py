@@ -1,4 +1,4 @@
-"""Exercise 11: from a power spectrogram to quaternions.
+"""Exercise 11: sound to quaternions.
 
 The mel scale is linear up to 1000 Hz, with 3 mel per 200 Hz, and logarithmic above, with 27 mel per factor of 6.4
 (Slaney's scale). The log-mel spectrogram has one number for each frame and mel bin. The deltas of the spectrogram, its

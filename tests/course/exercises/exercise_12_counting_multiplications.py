@@ -1,4 +1,4 @@
-"""Exercise 12: weights, multiplications and additions of a layer.
+"""Exercise 12: counting multiplications.
 
 The counts follow from the shapes. A convolution of the same size has an output pixel for each input pixel: `pixels`
 pixels, a kernel of `taps` taps, `inputs` input channels and `outputs` output channels. In quaternion layers, inputs and

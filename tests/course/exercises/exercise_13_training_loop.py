@@ -1,4 +1,4 @@
-"""Exercise 13: the steps of a training loop.
+"""Exercise 13: training loop and optimizers.
 
 A step computes the gradients of the loss, limits their norm, and changes the parameters. The state of an optimizer (the
 velocity, the running means) is an argument and a result here. Return new arrays; do not change the arguments.

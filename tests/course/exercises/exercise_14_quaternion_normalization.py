@@ -1,4 +1,4 @@
-"""Exercise 14: normalization and activation of quaternions.
+"""Exercise 14: quaternion normalization and activations.
 
 Activations x (N, 4C) have the C quaternion channels in blocks r|i|j|k: x.reshape(N, 4, C) are the quaternions.
 

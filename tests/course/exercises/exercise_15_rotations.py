@@ -1,4 +1,4 @@
-"""Exercise 15: exponential, logarithm and rotations.
+"""Exercise 15: exponentials, logarithms and rotations.
 
 A unit quaternion q = cos θ/2 + u sin θ/2 with a unit vector u = u_i i + u_j j + u_k k rotates a vector v by the
 angle θ about u: the imaginary part of q ⊗ v ⊗ q*. Quaternions are arrays of four numbers, vectors of three numbers.

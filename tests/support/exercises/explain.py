@@ -4,7 +4,7 @@ import copy
 import importlib
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 
 from .formatting import format_value
 from .library import LIBRARY
-from .loading import Call, equal, like, structure
+from .loading import Call, equal, exercise_file, like, load, structure
 
 MAX_CALLS = 40  # number of calls of the wrong function that a mistake must reproduce
 
@@ -73,6 +73,8 @@ def _explain_call(chapter: str, wrong: Call, calls: list[Call], hints: int) -> l
     probes = list(_probes(chapter, wrong))
     found = _general(chapter, wrong) or next(_matching(chapter, [wrong, *same, *probes]), None)
     found = found or _order(chapter, [wrong, *same, *probes]) or _diagnosis(chapter, wrong)
+    found = found or _calls_of(wrong.name, _helpers_with_wrong_results(chapter, wrong))
+    found = found or _in_each_result(chapter, [wrong, *same, *probes])
     shown = _simple_call(chapter, wrong)
     cause = f"The mistake: {found}." if found else difference(chapter, shown)
     return [describe(chapter, shown), cause, *hint_lines(chapter, wrong.name, hints)]
@@ -82,15 +84,18 @@ def _general(chapter: str, wrong: Call) -> str | None:
     """Return the explanation of a missing result, or of a wrong function of the same file that the function calls."""
     if wrong.result is None:
         return "the function returns None; a `return` is missing"
-    if helpers := _wrong_helpers(chapter, wrong):
-        return f"{wrong.name} calls {' and '.join(helpers)} of the same file, with wrong results: correct this first"
-    return None
+    return _calls_of(wrong.name, _wrong_helpers(chapter, wrong))
+
+
+def _calls_of(name: str, helpers: list[str]) -> str | None:
+    text = f"{name} calls {' and '.join(helpers)} of the same file, with wrong results: correct this first"
+    return text if helpers else None
 
 
 def _wrong_helpers(chapter: str, wrong: Call) -> list[str]:
     """Return the functions of the exercise without which, replaced by those of quatnet, the call is right."""
     space = getattr(wrong.function, "__globals__", {})
-    own = {name: space[name] for name in LIBRARY[chapter] if name != wrong.name and callable(space.get(name))}
+    own = _helpers(chapter, wrong)
 
     def is_right(names: Iterable[str]) -> bool:
         space.update({name: LIBRARY[chapter][name] for name in names})
@@ -102,6 +107,38 @@ def _wrong_helpers(chapter: str, wrong: Call) -> list[str]:
     if not own or not is_right(own):
         return []
     return [name for name in own if not is_right(own.keys() - {name})] or list(own)
+
+
+def _helpers(chapter: str, call: Call) -> dict[str, Callable]:
+    """Return the other functions of the exercise that the file of the learner contains."""
+    space = getattr(call.function, "__globals__", {})
+    return {name: space[name] for name in LIBRARY[chapter] if name != call.name and callable(space.get(name))}
+
+
+def _helpers_with_wrong_results(chapter: str, wrong: Call) -> list[str]:
+    """Return the functions of the exercise in the same file that the call uses and that have wrong results in it."""
+    space = getattr(wrong.function, "__globals__", {})
+    own, found = _helpers(chapter, wrong), []
+
+    def checked(name: str) -> Callable:
+        def call(*args: Any) -> Any:
+            right = _result(LIBRARY[chapter][name], Call(own[name], name, args, None))
+            try:
+                result = own[name](*args)
+            except Exception as error:
+                result = error
+            if not isinstance(right, Exception) and not equal(like(result, right), right):
+                found.append(name)
+            if isinstance(result, Exception):
+                raise result
+            return result
+
+        return call
+
+    space.update({name: checked(name) for name in own})
+    _result(wrong.function, wrong)
+    space.update(own)
+    return [name for name in own if name in found]
 
 
 def _order(chapter: str, calls: list[Call]) -> str | None:
@@ -167,10 +204,22 @@ def difference(chapter: str, call: Call) -> str:
     if getattr(reference(chapter), "QUATERNIONS", False) and arrays and right.shape == call.result.shape == (4,):
         wrong = [unit for unit, a, b in zip("rijk", call.result, right, strict=True) if not equal(a, b)]
         return f"Wrong components: {', '.join(wrong)}. No typical mistake gives this result."
-    module = reference(chapter)
-    text = _difference(call.result, right, getattr(module, "RESULTS", {}).get(call.name, ()))
-    note = getattr(module, "SHAPES", {}).get(call.name)
+    names = result_names(chapter, call.name, len(right)) if isinstance(right, tuple) else []
+    text = _difference(call.result, right, names)
+    note = getattr(reference(chapter), "SHAPES", {}).get(call.name)
     return f"{text} {note}" if note and "has the shape" in text else text
+
+
+def result_names(chapter: str, name: str, count: int) -> list[str]:
+    """Return the names of the `count` results of a function, from the first sentence of its docstring.
+
+    They are a and b for "Return (a, b)", and a[0] and a[1] for "Return a list of the a".
+    """
+    text = getattr(load(exercise_file(chapter)), name).__doc__
+    if found := re.match(r"Return (?:the gradients )?\((\w+(?:, \w+)+)\)", text):
+        return found[1].split(", ")
+    found = re.match(r"Return (?:a|the) (?:list|tuple) of (?:the |arrays )?`?(\w+)", text)
+    return [f"{found[1]}[{n}]" for n in range(count)]
 
 
 def _probes(chapter: str, wrong: Call) -> Iterator[Call]:
@@ -201,7 +250,9 @@ def _right_result(chapter: str, call: Call) -> Any:
 
 
 def _is_right(chapter: str, call: Call) -> bool:
-    return equal(call.result, _right_result(chapter, call))
+    """Return whether the result is that of quatnet, or the arguments are wrong, so that quatnet raises an error."""
+    right = _result(LIBRARY[chapter][call.name], call)
+    return isinstance(right, Exception) or equal(call.result, right)
 
 
 def _matching(chapter: str, calls: list[Call]) -> Iterator[str]:
@@ -211,6 +262,33 @@ def _matching(chapter: str, calls: list[Call]) -> Iterator[str]:
         is_own = mistake.owner == name or mistake.owner not in LIBRARY[chapter]
         if is_own and all(equal(call.result, _result(mistake.functions[name], call)) for call in calls):
             yield mistake.message
+
+
+def _in_each_result(chapter: str, calls: list[Call]) -> str | None:
+    """Return the typical mistakes of a function that returns several results, one mistake for each wrong result."""
+    if not isinstance(calls[0].result, tuple):
+        return None
+    count, right = len(calls[0].result), [_result(LIBRARY[chapter][call.name], call) for call in calls]
+    if any(not isinstance(pair, tuple) or len(pair) != count for pair in [*right, *(call.result for call in calls)]):
+        return None
+    wrong = [
+        n for n in range(count) if not all(equal(call.result[n], r[n]) for call, r in zip(calls, right, strict=True))
+    ]
+    found = {n: _mistake_in_result(chapter, calls, n) for n in wrong}
+    names = result_names(chapter, calls[0].name, count)
+    return "; ".join(f"{names[n]}: {text}" for n, text in found.items() if text) or None
+
+
+def _mistake_in_result(chapter: str, calls: list[Call], n: int) -> str | None:
+    """Return the message of the typical mistake that gives the same result number `n` in all calls, or None."""
+    for mistake in mistakes(chapter).values():
+        results = [_result(mistake.functions[calls[0].name], call) for call in calls]
+        if mistake.owner == calls[0].name and all(
+            isinstance(result, tuple) and equal(call.result[n], result[n])
+            for call, result in zip(calls, results, strict=True)
+        ):
+            return mistake.message
+    return None
 
 
 def _result(function: Callable, call: Call) -> Any:
@@ -241,14 +319,13 @@ def describe(chapter: str, call: Call) -> str:
     return f"{call.name}({', '.join(names)}) is {got}, expected {right}."
 
 
-def _difference(got: Any, right: Any, names: tuple[str, ...] = ()) -> str:
+def _difference(got: Any, right: Any, names: Sequence[str] = ()) -> str:
     """Return a sentence about the first entry that differs. `names` are those of several results."""
     if isinstance(got, Exception):
         return f"Expected {format_value(right)}."
     if isinstance(right, tuple) and isinstance(got, tuple) and len(got) == len(right):
         n = next(n for n, pair in enumerate(zip(got, right, strict=True)) if not equal(*pair))
-        name = names[n] if names else f"result {n + 1} of {len(right)}"
-        return f"In {name}: " + _difference(got[n], right[n])
+        return f"In {names[n]}: " + _difference(got[n], right[n])
     try:
         got, right = np.asarray(got, dtype=float), np.asarray(right, dtype=float)
     except (TypeError, ValueError):

@@ -121,9 +121,9 @@ def _recorded(name: str, function: Callable, expected: Callable, calls: list[Cal
         except NotImplementedError:
             raise ExerciseError(f"{name} is not written yet: replace `raise NotImplementedError`") from None
         except Exception as error:
-            shapes = ", ".join(str(np.shape(arg)) for arg in before if not callable(arg))
-            message = f"{name} raised {describe_error(error, path)}; the shapes of the arguments are {shapes}"
-            failure = ExerciseError(message)
+            shapes = ", ".join(str(arg.shape) for arg in before if isinstance(arg, np.ndarray))
+            note = f"; the shapes of the arrays are {shapes}" if shapes else ""
+            failure = ExerciseError(f"{name} raised {describe_error(error, path)}{note}")
             failure.original = repr(error)
             calls.append(Call(function, name, before, failure))
             raise failure from error

@@ -1,5 +1,7 @@
 """Exercise 4: a plain solution, typical mistakes and hints."""
 
+import numpy as np
+
 
 def unbroadcast(grad, shape):
     grad = grad.sum(axis=tuple(range(grad.ndim - len(shape))))
@@ -54,8 +56,12 @@ MISTAKES = [
     ("the entries are visited from the first to the last; the upstream gradient of an entry is complete only in the reversed order", "reversed(range(len(tape)))", "range(len(tape))"),
 ]  # fmt: skip
 
-RESULTS = {name: ("grad_a", "grad_b") for name in ("multiply_backward", "divide_backward", "matmul_backward")}
-SHAPES = dict.fromkeys(RESULTS, "Sum over the axes that were broadcast, with keepdims=True for axes of length 1.")
+SHAPES = dict.fromkeys(
+    ("multiply_backward", "divide_backward", "matmul_backward"),
+    "Sum over the axes that were broadcast, with keepdims=True for axes of length 1.",
+)
+
+PROBES = {"matmul_backward": [tuple(np.array([[1.0, 2], [3, 5]]) + n for n in range(3))]}
 
 HINTS = {
     "unbroadcast": [

@@ -47,7 +47,6 @@ MISTAKES = [
     ("the two gradients are exchanged; expected (grad_p, grad_q)", "unbroadcast(grad_p, p.shape), unbroadcast(grad_q, q.shape)", "unbroadcast(grad_q, q.shape), unbroadcast(grad_p, p.shape)"),
 ]  # fmt: skip
 
-RESULTS = {"hamilton_product_backward": ("grad_p", "grad_q")}
 SHAPES = {
     "hamilton_product_backward": "Sum over the axes that were broadcast, with keepdims=True for axes of length 1."
 }

@@ -27,6 +27,8 @@ MISTAKES = [
     ("the temperature is missing in the softmax", "z = logits / temperature", "z = logits"),
     ("the logits are multiplied by the temperature; expected z / T", "z = logits / temperature", "z = logits * temperature"),
     ("the softmax is over the clips (axis 0); expected the classes (axis 1)", "exponentials / exponentials.sum(axis=1, keepdims=True)", "exponentials / exponentials.sum(axis=0, keepdims=True)"),
+    ("keepdims=True is missing in the sum over the classes", "exponentials.sum(axis=1, keepdims=True)", "exponentials.sum(axis=1)"),
+    ("keepdims=True is missing in the maximum over the classes", "z.max(axis=1, keepdims=True)", "z.max(axis=1)"),
     ("the softmax is over all entries; expected a sum of 1 for each clip", "exponentials / exponentials.sum(axis=1, keepdims=True)", "exponentials / exponentials.sum()"),
     ("the largest logit of the batch is subtracted; it underflows for other clips. Subtract the largest of each clip", "z.max(axis=1, keepdims=True)", "z.max()"),
     ("large logits overflow: subtract the largest logit of each clip before np.exp", "np.exp(z - z.max(axis=1, keepdims=True))", "np.exp(z)"),
@@ -45,6 +47,9 @@ MISTAKES = [
     ("the gradient is not divided by the number of clips", "difference / len(logits)", "difference"),
     ("the gradient is divided by the number of entries; expected the number of clips", "difference / len(logits)", "difference / logits.size"),
 ]  # fmt: skip
+
+_Z, _V = np.arange(6.0).reshape(2, 3), np.arange(6.0).reshape(2, 3)[:, ::-1] % 4
+PROBES = {"softmax": [(np.array([[0.0, 1], [2, 5]]), 2.0)], "distillation_gradient": [(_Z, _V, 3.0)]}
 
 HINTS = {
     "softmax": [

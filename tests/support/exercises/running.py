@@ -25,13 +25,19 @@ def course_tests(chapter: str) -> dict[str, Callable]:
     return {name: function for name, function in vars(module).items() if name.startswith("test_")}
 
 
+def failure_of(test: Callable, functions: Mapping[str, Callable]) -> BaseException | None:
+    """Return the exception of a test of a chapter, or None if the test passes."""
+    fixtures = functions | {"rng": np.random.default_rng(0)}
+    try:
+        test(**{argument: fixtures[argument] for argument in inspect.signature(test).parameters})
+    except Exception as error:
+        return error
+    return None
+
+
 def first_failure(chapter: str, functions: Mapping[str, Callable]) -> tuple[str, BaseException] | None:
     """Return the name and the exception of the first test that fails, or None if all pass."""
     for name, test in course_tests(chapter).items():
-        fixtures = functions | {"rng": np.random.default_rng(0)}
-        arguments = {argument: fixtures[argument] for argument in inspect.signature(test).parameters}
-        try:
-            test(**arguments)
-        except Exception as error:
+        if error := failure_of(test, functions):
             return name, error
     return None
