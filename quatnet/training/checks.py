@@ -2,10 +2,8 @@
 
 import inspect
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,13 +126,6 @@ def check_length(batches: Any, steps_per_epoch: int) -> None:
     """Raise ConfigError if the number of batches is known and is not `steps_per_epoch`."""
     if hasattr(batches, "__len__") and len(batches) != steps_per_epoch:
         raise ConfigError(f"expected steps_per_epoch = {len(batches)}, the number of batches, got {steps_per_epoch}")
-
-
-def as_path(path: Any) -> Path | None:
-    """Return the path of a checkpoint, which may be None. Raises ConfigError if it is not the path of a file."""
-    if path is not None and (not isinstance(path, str | os.PathLike) or not Path(path).name):
-        raise ConfigError(f"expected the path of a checkpoint file, got {path!r:.80}")
-    return None if path is None else Path(path)
 
 
 def as_score(score: Any) -> float:

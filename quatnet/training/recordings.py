@@ -13,6 +13,7 @@ from scipy.special import expit, softmax
 from tqdm import tqdm
 
 from ..audio import FrontEnd
+from ..checks import checked_path
 from ..classifier import DIGESTS, Classifier
 from ..datasets import Clip, Dataset
 from ..datasets.parallel import map_on_cpu
@@ -130,7 +131,7 @@ def train_classifier(
     DataError
         A file cannot be written.
     """
-    path, checkpoint = Path(path), checkpoint_path(path)
+    path, checkpoint = checked_path(path), checkpoint_path(path)
     check_files(path, resume=resume, overwrite=overwrite)
     barrier()  # all processes have checked the files
     if not (resume or RANK):
@@ -178,7 +179,7 @@ def training_digests(model: Classifier | None) -> set[str]:
 
 def checkpoint_path(path: str | os.PathLike) -> Path:
     """Return the file of the state of the training of the model file `path`."""
-    return Path(f"{os.fspath(path)}.checkpoint")
+    return Path(f"{checked_path(path)}.checkpoint")
 
 
 def check_files(path: str | os.PathLike, *, resume: bool, overwrite: bool) -> None:
@@ -187,15 +188,16 @@ def check_files(path: str | os.PathLike, *, resume: bool, overwrite: bool) -> No
     Raises CheckpointError if the model exists and must not be replaced, or has an interrupted training. Raises
     DataError if the folder cannot be written.
     """
-    if Path(path).exists() and not overwrite:
+    path = checked_path(path)
+    if path.exists() and not overwrite:
         raise CheckpointError(f"{path} exists, its training is finished; choose another path, or give --overwrite")
     if checkpoint_path(path).exists() and not (resume or overwrite):
         raise CheckpointError(
             f"{checkpoint_path(path)} is an interrupted training; give --resume to continue it, or --overwrite"
         )
     with disk_errors(path):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=Path(path).parent).close()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=path.parent).close()
 
 
 def _with_time_estimate(evaluate: Callable[[Module], float], epochs: int) -> Callable[[Module], float]:
