@@ -4,13 +4,16 @@ import os
 from contextlib import suppress
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.ma import MaskedArray
 
 from .backend import Array, xp
 from .errors import ConfigError, QuatnetError, ShapeError
+
+T = TypeVar("T")
+MAX_COUNT = 2**53  # every integer up to this one is a float
 
 
 def as_array(value: object, module: Any = xp) -> Array:
@@ -43,9 +46,16 @@ def as_scores(value: object) -> np.ndarray:
 
 def checked_count(name: str, value: int, minimum: int = 1) -> int:
     """Return `value` as int. Raises ConfigError, with `name` in the message, unless it is an integer >= `minimum`."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < minimum:
-        raise ConfigError(f"{name} must be an integer of at least {minimum}, got {value!r}")
+    if not isinstance(value, Integral) or isinstance(value, bool) or not minimum <= value <= MAX_COUNT:
+        raise ConfigError(f"{name} must be an integer of at least {minimum}, got {value!r:.80}")
     return int(value)
+
+
+def checked_type(name: str, value: T, kind: type) -> T:
+    """Return `value`. Raises ConfigError, with `name` in the message, unless it is an instance of `kind`."""
+    if not isinstance(value, kind):
+        raise ConfigError(f"expected a {kind.__name__} as {name}, got {value!r:.80}")
+    return value
 
 
 def checked_path(path: str | os.PathLike[str]) -> Path:

@@ -14,6 +14,7 @@ from ..autodiff.op import OPS
 from ..backend import asnumpy, xp
 from ..checks import checked_number
 from ..errors import CheckpointError, ConfigError
+from ..files import disk_errors
 from ..nn import BatchNorm, QuaternionBatchNorm, WhiteningBatchNorm
 from ..npz import parse_json, read_npz, write_npz
 from .module import GraphModule, as_graph
@@ -38,12 +39,13 @@ MARKERS: dict[str, Any] = {
 def save(graph: Graph | GraphModule, path: str | os.PathLike) -> None:
     """Write a graph, or a `GraphModule` with the present values of its arrays, to a file.
 
-    The file is complete or not written at all.
+    The file is complete or not written at all. Raises DataError if it cannot be written.
     """
     graph = as_graph(graph)
     text = json.dumps({"format": FORMAT, **to_json(graph)}, allow_nan=False)
     arrays: dict[str, Any] = {f"array/{name}": asnumpy(array) for name, array in graph.arrays.items()}
-    write_npz(path, {"graph": np.array(text)} | arrays)
+    with disk_errors(path):
+        write_npz(path, {"graph": np.array(text)} | arrays)
 
 
 def load(path: str | os.PathLike) -> GraphModule:

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
-from ..checks import checked_number
+from ..checks import checked_number, checked_type
 from .blocks import ConvBlock
 from .config import Config
 from .network import Network
@@ -84,6 +84,7 @@ def pruned_config(config: AnyConfig, ratio: float) -> AnyConfig:
     are not pruned. At least one filter of each layer remains. Raises ConfigError unless 0 <= ratio < 1.
     """
     ratio = checked_number("ratio, the share of the filters to prune,", ratio, "[0, 1)")
+    checked_type("config", config, Config)
     unit, half, widths, sum_start = 4 if config.quaternion else 1, len(config.widths) // 2, list(config.widths), 0
     for b, block in enumerate(config.widths):
         if not config.is_residual(b) or config.has_shortcut(b):

@@ -1,13 +1,13 @@
 """Selection of the filters with the highest scores in each channel group."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..backend import asnumpy
-from ..checks import as_scores, checked_count, checked_number
+from ..checks import as_scores, checked_count, checked_number, checked_type
 from ..errors import ConfigError
 from ..graph import ChannelGroup, ChannelGroups, prune_graph
 from ..models import Network
@@ -115,7 +115,8 @@ def filter_counts(groups: Sequence[ChannelGroup], ratio: float) -> dict[str, int
     Raises ConfigError unless 0 <= ratio < 1.
     """
     ratio = checked_number("ratio, the share of the filters to prune,", ratio, "[0, 1)")
-    return {group.name: group.size - int(ratio * group.size) for group in groups}
+    checked = [checked_type("group", group, ChannelGroup) for group in checked_type("groups", groups, Iterable)]
+    return {group.name: group.size - int(ratio * group.size) for group in checked}
 
 
 def top_k(scores: np.ndarray, k: int, parts: Sequence[np.ndarray] = ()) -> np.ndarray:
@@ -124,7 +125,7 @@ def top_k(scores: np.ndarray, k: int, parts: Sequence[np.ndarray] = ()) -> np.nd
     The highest score of each of the `parts` is added if no index of the part is selected. Raises ShapeError if the
     scores contain NaN.
     """
-    scores, k = as_scores(scores), checked_count("k", k, 0)
+    scores, k = as_scores(scores).reshape(-1), checked_count("k", k, 0)
     chosen = set(np.argsort(-scores, kind="stable")[:k].tolist())
     for part in parts:
         if chosen.isdisjoint(part.tolist()):

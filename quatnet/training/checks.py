@@ -18,7 +18,7 @@ from ..optim import Optimizer
 def check_clips(inputs: Array, targets: Array) -> None:
     """Raise ShapeError unless there are float inputs (N, ...), N > 0, and N targets."""
     for name, array in {"inputs": inputs, "targets": targets}.items():
-        if not hasattr(array, "dtype"):
+        if not getattr(array, "shape", ()) or not hasattr(array, "dtype"):
             raise ShapeError(f"expected an array of {name}, got {type(array).__name__}")
     if not len(inputs) or len(inputs) != len(targets):
         raise ShapeError(f"expected one target for each input, got {len(inputs)} inputs, {len(targets)} targets")
