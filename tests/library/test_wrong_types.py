@@ -20,6 +20,7 @@ X = np.ones((2, 4), np.float32)
 GRAPH, GROUPS = graph.trace(NETWORK, X), prune.trace_groups(NETWORK, example=X)
 WEIGHT = {"weight": np.ones((3, 3, 2, 4))}
 KEEP = {"layers.0": [0]}
+COLLECTIONS = ("blocks", "classes", "groups", "parameters")
 CLIP = datasets.Clip("a", 0, 1, lambda: (noise(1), 8000), "a")
 DATA = datasets.Dataset("two", ("a", "b"), (CLIP, replace(CLIP, name="b", label=1, fold=2, key="b")))
 CYCLE = {"step": 1, "total_steps": 9, "max_lr": 0.1}
