@@ -1,6 +1,7 @@
 """Conversion of array arguments, and validation of numbers and paths."""
 
 import os
+import sys
 from contextlib import suppress
 from numbers import Integral, Real
 from pathlib import Path
@@ -13,7 +14,6 @@ from .backend import Array, xp
 from .errors import ConfigError, QuatnetError, ShapeError
 
 T = TypeVar("T")
-MAX_COUNT = 2**53  # every integer up to this one is a float
 
 
 def as_array(value: object, module: Any = xp) -> Array:
@@ -46,7 +46,7 @@ def as_scores(value: object) -> np.ndarray:
 
 def checked_count(name: str, value: int, minimum: int = 1) -> int:
     """Return `value` as int. Raises ConfigError, with `name` in the message, unless it is an integer >= `minimum`."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or not minimum <= value <= MAX_COUNT:
+    if not isinstance(value, Integral) or isinstance(value, bool) or not minimum <= value <= sys.maxsize:
         raise ConfigError(f"{name} must be an integer of at least {minimum}, got {value!r:.80}")
     return int(value)
 
