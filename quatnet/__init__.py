@@ -5,29 +5,32 @@ they are first used.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import ops
-from .autodiff import Tensor, gradcheck, no_grad
-from .threads import thread_count
+if TYPE_CHECKING:
+    from . import ops
+    from .autodiff import Tensor, gradcheck, no_grad
+    from .threads import thread_count
 
 __version__ = "0.1.0"
 PACKAGES = (
-    "audio", "datasets", "detection", "distill", "graph", "models", "nn", "optim", "plots", "profile", "prune",
+    "audio", "datasets", "detection", "distill", "graph", "models", "nn", "ops", "optim", "plots", "profile", "prune",
     "quaternion", "training",
 )  # fmt: skip
+MODULES = {
+    "Classifier": "classifier", "Tensor": "autodiff", "compile": "graph", "gradcheck": "autodiff",
+    "no_grad": "autodiff", "thread_count": "threads",
+}  # fmt: skip
 __all__ = ["Tensor", "gradcheck", "no_grad", "ops", "thread_count"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "compile":
-        return import_module(".graph", __name__).compile
-    if name == "Classifier":
-        return import_module(".classifier", __name__).Classifier
+    if name in MODULES:
+        return getattr(import_module(f".{MODULES[name]}", __name__), name)
     if name in PACKAGES:
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *PACKAGES, "Classifier", "compile"})
+    return sorted({*globals(), *PACKAGES, *MODULES})

@@ -1,13 +1,19 @@
-"""Conversion of array arguments, and validation of numbers."""
+"""Conversion of array arguments, and validation of numbers and paths."""
 
+import os
+import sys
+from contextlib import suppress
 from numbers import Integral, Real
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.ma import MaskedArray
 
 from .backend import Array, xp
 from .errors import ConfigError, QuatnetError, ShapeError
+
+T = TypeVar("T")
 
 
 def as_array(value: object, module: Any = xp) -> Array:
@@ -40,21 +46,37 @@ def as_scores(value: object) -> np.ndarray:
 
 def checked_count(name: str, value: int, minimum: int = 1) -> int:
     """Return `value` as int. Raises ConfigError, with `name` in the message, unless it is an integer >= `minimum`."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < minimum:
-        raise ConfigError(f"{name} must be an integer of at least {minimum}, got {value!r}")
+    if not isinstance(value, Integral) or isinstance(value, bool) or not minimum <= value <= sys.maxsize:
+        raise ConfigError(f"{name} must be an integer of at least {minimum}, got {value!r:.80}")
     return int(value)
+
+
+def checked_type(name: str, value: T, kind: type) -> T:
+    """Return `value`. Raises ConfigError, with `name` in the message, unless it is an instance of `kind`."""
+    if not isinstance(value, kind):
+        raise ConfigError(f"expected a {kind.__name__} as {name}, got {value!r:.80}")
+    return value
+
+
+def checked_path(path: str | os.PathLike[str]) -> Path:
+    """Return `path` as Path. Raises ConfigError unless it is a path as text, without a null character."""
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise ConfigError(f"expected a path as text, such as 'folder/file', got {path!r:.80}")
+    return Path(text)
 
 
 def checked_number(name: str, value: float, interval: str) -> float:
     """Return `value` as float. Raises ConfigError unless it is a real number in `interval`, such as "[0, 1)"."""
     low, high = map(float, interval[1:-1].split(","))
     ends = ([low] if interval[0] == "[" else []) + ([high] if interval[-1] == "]" else [])
-    if not isinstance(value, Real) or isinstance(value, bool) or not (low < value < high or value in ends):
-        raise ConfigError(f"expected {name} in {interval}, got {value!r}")
-    return float(value)
+    with suppress(OverflowError):  # of an integer above the largest float
+        if isinstance(value, Real) and not isinstance(value, bool) and (low < value < high or value in ends):
+            return float(value)
+    raise ConfigError(f"expected {name} in {interval}, got {value!r:.80}")
 
 
-def checked_rng(rng: np.random.Generator) -> np.random.Generator:
+def checked_rng(rng: np.random.Generator | None) -> np.random.Generator:
     """Return `rng`. Raises ConfigError unless it is a random generator of NumPy."""
     if not isinstance(rng, np.random.Generator):
         raise ConfigError(f"expected a generator as rng, such as np.random.default_rng(0), got {rng!r}")

@@ -16,7 +16,7 @@ from .audio.stream import segments
 from .audio.waveform import checked_waveform, fix_length, resample
 from .autodiff import no_grad
 from .backend import asnumpy, on_gpu
-from .checks import as_array, checked_number
+from .checks import as_array, checked_number, checked_path
 from .errors import CheckpointError, ConfigError, DataError, NonFiniteError, QuatnetError, ShapeError
 from .files import disk_errors
 from .graph import Batch, Graph, GraphModule, Node, Ref, compile, to_onnx, trace
@@ -238,7 +238,7 @@ class Classifier:
         CheckpointError
             An array contains NaN or infinity.
         """
-        if Path(path).exists() and not overwrite:
+        if checked_path(path).exists() and not overwrite:
             raise ConfigError(f"{path} exists; choose another path, or overwrite it with overwrite=True or --overwrite")
         graph = self.network.current_graph()
         weights = [name for name, kind in graph.kinds.items() if float16 and kind in ("parameter", "fixed")]

@@ -12,6 +12,7 @@ from glob import escape
 from pathlib import Path
 from typing import IO, Any
 
+from .checks import checked_path
 from .errors import DataError
 
 try:
@@ -35,7 +36,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     temporary file is removed and `path` is unchanged. Temporary files of `path` that a killed process has left are
     removed. Raises OSError if `path` exists and is not a regular file.
     """
-    path = Path(path)
+    path = checked_path(path)
     if path.exists() and not path.is_file():
         raise FileExistsError(f"{path} is not a regular file")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from .checks import checked_path
 from .errors import CheckpointError, QuatnetError
 from .files import atomic_write
 
@@ -56,7 +57,7 @@ def read_npz(
         100 times the size of the file. The header of an array does not match the size of its member. An array is not
         of a float, integer, boolean or text dtype, or contains NaN or infinity.
     """
-    path = Path(path)
+    path = checked_path(path)
     if not path.is_file():
         raise error(f"there is no file {path}")
     try:

@@ -5,12 +5,12 @@ Each function saves one figure to a file. matplotlib is imported only when a fig
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .audio import FrontEnd
+from .checks import checked_path
 from .errors import MissingPackageError, one_line
 
 PANELS = {  # titles and units of the four components
@@ -41,7 +41,7 @@ def _figure(width: float, height: float) -> Any:
 
 
 def _save(figure: Any, path: PathLike) -> None:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    checked_path(path).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, bbox_inches="tight")
 
 

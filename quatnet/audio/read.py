@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from ..checks import checked_path
 from ..errors import ConfigError, DataError
 from .waveform import MAX_RATE_HZ, check_samples
 
@@ -57,7 +58,7 @@ def read(
     numbers = isinstance(start_seconds, Real) and isinstance(stop_seconds, Real)
     if not (numbers and 0 <= start_seconds < stop_seconds):
         raise ConfigError(f"expected 0 <= start_seconds < stop_seconds, got {start_seconds=}, {stop_seconds=}")
-    with open_audio(Path(path)) as file:
+    with open_audio(checked_path(path)) as file:
         start, stop = (math.ceil(min(s * file.samplerate, file.frames)) for s in (start_seconds, stop_seconds))
         if start >= file.frames:
             raise DataError(f"start_seconds={start_seconds} is after the end, {file.frames / file.samplerate} s")

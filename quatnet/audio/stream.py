@@ -6,12 +6,12 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 
+from ..checks import checked_path
 from ..errors import ConfigError, DataError
 from .read import Levels, mono_blocks, open_audio
 from .waveform import resample_blocks
@@ -46,9 +46,9 @@ class Stream:
     """
 
     def __init__(self, path: str | PathLike[str], sample_rate_hz: int, *, channel: str | int = "mean") -> None:
-        if channel != "mean" and not re.fullmatch("[0-9]{1,4}", str(channel)):
+        if not re.fullmatch("mean|[0-9]{1,4}", str(channel)):
             raise ConfigError(f"expected the channel mean, 0, 1, ..., got {channel!r:.40}")
-        self.path, self.sample_rate_hz, self.channel = Path(path), sample_rate_hz, channel
+        self.path, self.sample_rate_hz, self.channel = checked_path(path), sample_rate_hz, str(channel)
         self.levels, self.channels, self.seconds = Levels(), 0, 0.0
 
     def __iter__(self) -> Iterator[np.ndarray]:

@@ -47,14 +47,15 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
     name = function.__qualname__.removesuffix(".__call__").split(".")[-1].strip("_")
     if name in OPS and OPS[name].__module__ != function.__module__:
         raise ConfigError(f"the op name {name!r} is used by {OPS[name].__module__}; choose another name")
-    parameters = enumerate(inspect.signature(function).parameters.values())
-    tensors = [(i, p.name, "Sequence" in str(p.annotation)) for i, p in parameters if "Tensor" in str(p.annotation)]
+    kinds = [(p.name, str(p.annotation)) for p in inspect.signature(function).parameters.values()]
+    tensors = [(i, key, "Sequence" in kind, "None" in kind) for i, (key, kind) in enumerate(kinds) if "Tensor" in kind]
 
     @wraps(function)
     def call(*args: Any, **options: Any) -> Any:
-        for index, argument, sequence in tensors:
+        for index, argument, sequence, optional in tensors:
             value = args[index] if index < len(args) else options.get(argument)
-            if not (_all_tensors(value) if sequence else value is None or isinstance(value, Node)):
+            known = isinstance(value, Node) or (value is None and optional)
+            if not (_all_tensors(value) if sequence else known):
                 args, options = _convert(name, tensors, args, options)
                 break
         tracer = current_tracer.get()
@@ -69,11 +70,11 @@ def _all_tensors(values: Any) -> bool:
 
 
 def _convert(
-    name: str, tensors: Sequence[tuple[int, str, bool]], args: tuple, options: dict[str, Any]
+    name: str, tensors: Sequence[tuple[int, str, bool, bool]], args: tuple, options: dict[str, Any]
 ) -> tuple[tuple, dict[str, Any]]:
     """Return the arguments of an operation with arrays, numbers and lists converted to tensors."""
-    values = {key: args[i] if i < len(args) else options.get(key) for i, key, _ in tensors}
-    for _, key, sequence in tensors:
+    values = {key: args[i] if i < len(args) else options.get(key) for i, key, *_ in tensors}
+    for _, key, sequence, _ in tensors:
         if sequence and not isinstance(values[key], list | tuple):
             raise ShapeError(f"{name}, argument {key}: expected a list of tensors, got {type(values[key]).__name__}")
     flat = [item for value in values.values() for item in (value if isinstance(value, list | tuple) else [value])]
@@ -82,8 +83,11 @@ def _convert(
     def convert(key: str, value: Any, sequence: bool) -> Any:
         return [convert(key, item, False) for item in value] if sequence else _as_tensor(name, key, value, dtype)
 
-    converted = {key: convert(key, values[key], sequence) for _, key, sequence in tensors}
-    positional = {i: converted.pop(key) for i, key, _ in tensors if i < len(args)}
+    converted = {
+        key: None if optional and values[key] is None else convert(key, values[key], sequence)
+        for _, key, sequence, optional in tensors
+    }
+    positional = {i: converted.pop(key) for i, key, *_ in tensors if i < len(args)}
     named = {key: value for key, value in converted.items() if key in options}
     return tuple(positional.get(i, value) for i, value in enumerate(args)), options | named
 
@@ -91,7 +95,7 @@ def _convert(
 def _as_tensor(name: str, argument: str, value: Any, dtype: Any) -> Any:
     from .tensor import Tensor
 
-    if value is None or isinstance(value, Node):
+    if isinstance(value, Node):
         return value
     try:
         array = as_array(value)

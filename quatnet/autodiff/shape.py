@@ -18,7 +18,7 @@ def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     x_shape = x.shape
     try:
         y = x.data.reshape(shape)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise ShapeError(
             f"expected a shape of {x.data.size} entries for a tensor of shape {x_shape}, got shape {shape}"
         ) from None
@@ -29,7 +29,7 @@ def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 def transpose(x: Tensor, axes: Sequence[int]) -> Tensor:
     """Return `x` with its axes in the order `axes`. Raises ShapeError unless `axes` contains each axis once."""
     axes = axes if isinstance(axes, Sequence) else (axes,)
-    if not all(isinstance(axis, Integral) for axis in axes) or sorted(axes) != list(range(len(x.shape))):
+    if not all(_is_axis(axis) for axis in axes) or sorted(axes) != list(range(len(x.shape))):
         raise ShapeError(f"expected each axis of shape {x.shape} once, from 0 to {len(x.shape) - 1}, got {axes}")
     inverse = [list(axes).index(axis) for axis in range(len(axes))]
     return Tensor.from_op(x.data.transpose(axes), (x,), lambda grad: (grad.transpose(inverse),))
@@ -48,7 +48,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         if on_gpu() and not _is_on_device(index):  # CuPy does not raise for an array index that is out of bounds
             np.broadcast_to(np.empty((), dtype=bool), shape)[index]
         y = x.data[index]
-    except (IndexError, TypeError, ValueError) as error:
+    except (IndexError, OverflowError, TypeError, ValueError) as error:
         raise ShapeError(f"expected an index within shape {shape}: {str(error).splitlines()[0]}") from None
 
     def backward(grad: Array) -> Sequence[Array]:
@@ -77,7 +77,11 @@ def concatenate(tensors: Sequence[Tensor], *, axis: int = -1) -> Tensor:
     return Tensor.from_op(xp.concatenate([tensor.data for tensor in tensors], axis=axis), tensors, backward)
 
 
+def _is_axis(axis: Any) -> bool:
+    return isinstance(axis, Integral) and not isinstance(axis, bool)
+
+
 def _without_axis(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    if not isinstance(axis, Integral) or not -len(shape) <= axis < len(shape):
+    if not _is_axis(axis) or not -len(shape) <= axis < len(shape):
         raise ShapeError(f"expected tensors with an axis {axis}, got shape {shape}")
     return shape[: axis % len(shape)] + shape[axis % len(shape) + 1 :]

@@ -15,7 +15,7 @@ from itertools import chain, compress
 from pathlib import Path
 from typing import NamedTuple
 
-from ..checks import checked_number
+from ..checks import checked_number, checked_path
 from ..errors import DataError
 from .audio_files import read_headers, read_table
 from .folder import list_recordings
@@ -68,9 +68,9 @@ def load(
         An annotation file has another format, an event is after the end of the recording, or a reason given at
         `folder.load`.
     """
-    annotations = Path(annotations)
+    annotations = checked_path(annotations)
     root = annotations.parent if annotations.is_file() else annotations
-    audio = root if audio is None else Path(audio)
+    audio = root if audio is None else checked_path(audio)
     events = _events_by_recording(annotations, root, finder(audio), label)
     durations = [event.end - event.start for event in chain(*events.values())]
     window = choose_clip_seconds(durations or [3.0]) if window_seconds is None else window_seconds
@@ -120,7 +120,7 @@ def label_windows(events: Sequence[Event], spans: Sequence[tuple[float, float]])
     return [None if some - all_ else tuple(sorted(all_)) for all_, some in zip(positive, partial, strict=True)]
 
 
-def read_events(table: Path, label: str | None = None) -> list[Event]:
+def read_events(table: str | os.PathLike, label: str | None = None) -> list[Event]:
     """Return the events of a label track of Audacity, or of a table with a header such as those of Raven.
 
     Rows of the view `Waveform` of Raven repeat the rows of the view `Spectrogram`, and are ignored. An event without
@@ -131,6 +131,7 @@ def read_events(table: Path, label: str | None = None) -> list[Event]:
     DataError
         The header has no start and end, the label column is unclear, or a row has no label or an invalid time.
     """
+    table = checked_path(table)
     encoding, delimiter = table_format(table)
     quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     lines = read_table(table, hint=HINT, encoding=encoding, delimiter=delimiter, quoting=quoting)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..checks import checked_path
 from ..errors import DataError
 from .audio_files import read_table
 from .index import RecordingIndex
@@ -63,7 +64,7 @@ class Segments:
         return targets
 
 
-def read_classes(table: Path) -> tuple[tuple[str, ...], dict[str, int]]:
+def read_classes(table: str | os.PathLike) -> tuple[tuple[str, ...], dict[str, int]]:
     """Return the class names, and a dict from machine ids such as "/m/09x0r" to class indices.
 
     Raises
@@ -71,7 +72,7 @@ def read_classes(table: Path) -> tuple[tuple[str, ...], dict[str, int]]:
     DataError
         `table` is not the file `class_labels_indices.csv`.
     """
-    rows = list(_read_rows(table, lambda row: len(row) == 3))[1:]
+    rows = list(_read_rows(checked_path(table), lambda row: len(row) == 3))[1:]
     for expected, (index, _, _) in enumerate(rows):
         if index != str(expected):
             raise DataError(f"{table}: expected index {expected} in line {expected + 2}, got {index!r}; {HINT}")
@@ -93,9 +94,9 @@ def read_segments(table: str | os.PathLike, classes: str | os.PathLike) -> Segme
     DataError
         A table is missing or malformed, or contains an unknown class. The message contains the line or clip number.
     """
-    names, class_indices = read_classes(Path(classes))
+    names, class_indices = read_classes(classes)
     ids, times, counts, labels = list[bytes](), array("f"), array("q", [0]), array("h")
-    for number, row in enumerate(_read_rows(Path(table), _is_segment), start=1):
+    for number, row in enumerate(_read_rows(checked_path(table), _is_segment), start=1):
         ids.append(row[0].encode())
         times.extend((float(row[1]), float(row[2])))
         labels.extend(_class_index(label, class_indices, f"{table}, clip {number}") for label in row[3].split(","))

@@ -24,6 +24,7 @@ try:
 except ImportError:  # on Windows, two downloads into one folder are not detected
     fcntl = None  # type: ignore[assignment]
 
+from ..checks import checked_path
 from ..errors import DataError
 from ..files import disk_errors
 from .archives import MAX_BYTES, extract_esc50
@@ -67,7 +68,7 @@ def download(
         The download fails or stalls, the disk is full, another download into `folder` runs, or the archive is invalid.
         An invalid archive is deleted, a partial archive is kept.
     """
-    folder = Path(folder)
+    folder = checked_path(folder)
     target = folder / "ESC-50-master"
     if target.is_dir():
         return target

@@ -11,6 +11,7 @@ import os
 import re
 from pathlib import Path
 
+from ..checks import checked_path
 from ..errors import DataError
 from .audio_files import dataset_of_files, find_root, read_table
 from .records import Dataset
@@ -35,7 +36,7 @@ def load(folder: str | os.PathLike, *, esc10: bool = False) -> Dataset:
     DataError
         The folder is missing, its table is malformed, recordings are missing, or no recording can be read.
     """
-    root = _find_root(Path(folder))
+    root = _find_root(checked_path(folder))
     rows = [row for row in _read_rows(root / "meta" / "esc50.csv") if not esc10 or row["esc10"].lower() == "true"]
     _check_recordings(root, rows)
     names = {int(row["target"]): row["category"].replace("_", " ") for row in rows}

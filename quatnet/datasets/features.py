@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..audio import FrontEnd
+from ..checks import checked_path
 from ..errors import DataError, QuatnetError, one_line
 from ..files import atomic_write, disk_errors
 from ..processes import RANK, SIZE, all_gather, own_share
@@ -44,7 +45,7 @@ def features(clips: Sequence[Clip], frontend: FrontEnd, *, cache: str | os.PathL
     DataError
         A clip cannot be read, or the disk is full. No file is written. `Dataset.readable` skips unreadable clips.
     """
-    path = Path(cache) / f"{_digest(clips, frontend)}.npy"
+    path = checked_path(cache) / f"{_digest(clips, frontend)}.npy"
     shape = (len(clips), frontend.frames, frontend.mels, 4)
     array = _load(path, shape)
     is_cached = all_gather([array is not None])

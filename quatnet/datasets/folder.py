@@ -9,6 +9,7 @@ import os
 import re
 from pathlib import Path
 
+from ..checks import checked_path
 from ..errors import DataError
 from .index import SUFFIXES, walk
 from .recordings import Recording, dataset_of_recordings, is_negative
@@ -41,7 +42,7 @@ def load(
         The folder or the class folders are missing, no recording can be read, there is only one class, a class has only
         one group, or a group that was given is in two folds.
     """
-    root = Path(folder)
+    root = checked_path(folder)
     paths = {path: path.relative_to(root).parts for path in list_recordings(root)}
     tops = {parts[0] for parts in paths.values() if len(parts) > 1 and not is_negative(parts[0])}
     deep = any(len(parts) > 2 for parts in paths.values() if parts[0] in tops)

@@ -11,6 +11,7 @@ import os
 import re
 from pathlib import Path
 
+from ..checks import checked_path
 from ..errors import DataError
 from .audio_files import dataset_of_files, find_root
 from .gtzan_filtered import TEST, TRAIN, clip_numbers
@@ -42,7 +43,7 @@ def load(folder: str | os.PathLike, *, filtered: bool = False) -> Dataset:
         used.
     """
     error_message = f"no folders blues/ to rock/ in {folder}; {HINT}"
-    root = find_root(Path(folder), _contains_genres, error_message=error_message)
+    root = find_root(checked_path(folder), _contains_genres, error_message=error_message)
     recordings = _list_recordings(root)
     parts = {clip: fold for fold, part in ((1, TRAIN), (2, TEST)) for clip in clip_numbers(part)}
     folds = parts if filtered else {clip: 1 + clip[1] % FOLDS for clip in recordings}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..checks import checked_path
 from ..errors import DataError
 
 SUFFIXES = (
@@ -52,7 +53,7 @@ def index_recordings(folder: str | os.PathLike) -> RecordingIndex:
     Raises DataError if there are no audio files.
     """
     names, location_ids, locations = [], [], list[tuple[Path, str]]()
-    for location, stems in _by_location(Path(folder)):
+    for location, stems in _by_location(checked_path(folder)):
         names.append(np.array([os.fsencode(stem) for stem in stems]))
         location_ids.append(np.full(len(stems), len(locations), np.int32))
         locations.append(location)

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from ..audio import read
 from ..audio.waveform import resample_clip
+from ..checks import checked_path
 from ..errors import DataError, one_line
 from ..files import atomic_write, disk_errors
 from ..processes import RANK, SIZE, barrier
@@ -49,7 +50,7 @@ def pack(segments: Segments, recordings: RecordingIndex, folder: str | os.PathLi
     DataError
         `folder` contains shards of another table or format, or the disk is full.
     """
-    folder = Path(folder)
+    folder = checked_path(folder)
     identity = shard_identity(segments, shard_format)
     bar = tqdm(total=len(segments), desc=one_line(f"packing {segments.name}"), unit="clip", disable=RANK > 0)
     with bar, disk_errors(folder):

@@ -6,12 +6,12 @@ The checksum of each clip is verified when the clip is read.
 import os
 import zlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from ..audio import FrontEnd
+from ..checks import checked_path
 from ..errors import DataError, one_line
 from ..processes import all_gather, own_share
 from .audioset import Segments
@@ -41,7 +41,7 @@ class PackedClips:
     """
 
     def __init__(self, segments: Segments, folder: str | os.PathLike, shard_format: ShardFormat) -> None:
-        self.segments, self.folder, self.shard_format = segments, Path(folder), shard_format
+        self.segments, self.folder, self.shard_format = segments, checked_path(folder), shard_format
         self.missing, self.unreadable = 0, list[str]()
         rows, checksums, self._first_clips = [], [], [0]
         for number in range(-(-len(segments) // shard_format.shard_clips)):

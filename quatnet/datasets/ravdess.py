@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from ..checks import checked_path
 from ..errors import DataError
 from ..files import disk_errors
 from .archives import extract_all
@@ -44,14 +45,15 @@ class FileName:
     actor: int  # odd numbers are male actors, even numbers are female actors
 
 
-def parse_name(path: Path) -> FileName:
+def parse_name(path: str | os.PathLike) -> FileName:
     """Return the fields of a file name.
 
     Raises DataError if the file name or the folder name is not a name of RAVDESS.
 
-    >>> parse_name(Path("Actor_12/03-01-06-01-02-01-12.wav")).emotion
+    >>> parse_name("Actor_12/03-01-06-01-02-01-12.wav").emotion
     6
     """
+    path = checked_path(path)
     parts = path.stem.split("-")
     valid = len(parts) == len(MAX_VALUES) and all(len(p) == 2 and p.isascii() and p.isdigit() for p in parts)
     values = [int(part) for part in parts] if valid else []
@@ -86,7 +88,7 @@ def load(folder: str | os.PathLike) -> Dataset:
     """
     error_message = f"no folders Actor_01/ ... in {folder}; {HINT}"
     root = find_root(
-        _extracted(Path(folder)), lambda root: any(root.glob("Actor_[0-9][0-9]")), error_message=error_message
+        _extracted(checked_path(folder)), lambda root: any(root.glob("Actor_[0-9][0-9]")), error_message=error_message
     )
     names = {path: parse_name(path) for path in sorted(root.glob("Actor_[0-9][0-9]/[!.]*.[wW][aA][vV]"))}
     files = {

@@ -9,6 +9,7 @@ from itertools import compress
 import numpy as np
 
 from ..audio import read
+from ..checks import checked_count
 from ..errors import DataError, one_line
 from .parallel import map_on_cpu
 
@@ -110,7 +111,7 @@ class Dataset:
         DataError
             The data set has no fold `fold`, or no other fold, a clip is in both parts, or a class is in one part.
         """
-        folds = sorted(set(self.folds.tolist()))
+        folds, fold = sorted(set(self.folds.tolist())), checked_count("fold", fold)
         if fold not in folds or len(folds) < 2:
             raise DataError(f"{self.name} has no test fold {fold} besides training folds; its folds are {folds}")
         train, test = ([clip for clip in self.clips if (clip.fold == fold) == part] for part in (False, True))

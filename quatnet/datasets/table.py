@@ -16,6 +16,7 @@ from functools import cache
 from itertools import takewhile, zip_longest
 from pathlib import Path, PurePosixPath
 
+from ..checks import checked_path
 from ..errors import DataError
 from .audio_files import read_table
 from .folder import list_recordings
@@ -61,7 +62,7 @@ def load(
         The table cannot be read, a column is missing, a row is incomplete, a file has two labels without
         `label_separator`, a file name occurs several times below `audio`, or a reason given at `folder.load`.
     """
-    table = Path(table)
+    table = checked_path(table)
     header, rows = _read_rows(table)
     columns = {
         "path": _column(table, header, "path", path), "label": _column(table, header, "label", label),
@@ -70,7 +71,7 @@ def load(
     }  # fmt: skip
     if label_separator is None and columns["label"].lower() == "labels":
         label_separator = ","
-    root = table.parent if audio is None else Path(audio)
+    root = table.parent if audio is None else checked_path(audio)
     find = finder(root)
     recordings: dict[Path, Recording] = {}
     for number, row in rows:

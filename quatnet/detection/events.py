@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..audio import Stream
-from ..checks import checked_count, checked_number
+from ..checks import checked_count, checked_number, checked_type
 from ..classifier import Classifier, mean_over_windows
 from ..errors import ConfigError
 
@@ -101,9 +101,7 @@ def best_classes(classifier: Classifier, recording: Stream, *, top: int = 3) -> 
 
 
 def _stream(recording: Stream) -> Stream:
-    if not isinstance(recording, Stream):
-        raise ConfigError(f"expected a recording as classifier.stream(path), got {type(recording).__name__}")
-    return recording
+    return checked_type("the recording, classifier.stream(path),", recording, Stream)
 
 
 def _limits(classifier: Classifier, thresholds: Mapping[str, float] | float | None) -> np.ndarray:

@@ -2,15 +2,20 @@
 
 import inspect
 import json
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from ..autodiff import Tensor
 from ..autodiff.op import OPS
 from ..backend import asnumpy, xp
-from ..errors import CheckpointError
+from ..checks import checked_number
+from ..errors import CheckpointError, ConfigError
+from ..files import disk_errors
+from ..nn import BatchNorm, QuaternionBatchNorm, WhiteningBatchNorm
 from ..npz import parse_json, read_npz, write_npz
 from .module import GraphModule, as_graph
 from .nodes import Batch, Graph, Node, Ref, Runtime, leaves
@@ -18,11 +23,7 @@ from .nodes import Batch, Graph, Node, Ref, Runtime, leaves
 FORMAT = "quatnet graph 1"
 MAX_LENGTH = 2**31 - 1  # of one axis
 KINDS = ("parameter", "fixed", "buffer", "constant")
-NORM_STATE = {
-    "BatchNorm": {"weight", "bias", "running_mean", "running_var"},
-    "QuaternionBatchNorm": {"weight", "bias", "running_mean", "running_var"},
-    "WhiteningBatchNorm": {"weight", "bias", "running_mean", "running_cov"},
-}
+NORMS = {norm.__name__: norm for norm in (BatchNorm, QuaternionBatchNorm, WhiteningBatchNorm)}
 MARKERS: dict[str, Any] = {
     "ref": lambda value: Ref(*_typed(value, str, bool)),
     "batch": lambda value: Batch(*_typed([value], int)),
@@ -38,12 +39,13 @@ MARKERS: dict[str, Any] = {
 def save(graph: Graph | GraphModule, path: str | os.PathLike) -> None:
     """Write a graph, or a `GraphModule` with the present values of its arrays, to a file.
 
-    The file is complete or not written at all.
+    The file is complete or not written at all. Raises DataError if it cannot be written.
     """
     graph = as_graph(graph)
     text = json.dumps({"format": FORMAT, **to_json(graph)}, allow_nan=False)
     arrays: dict[str, Any] = {f"array/{name}": asnumpy(array) for name, array in graph.arrays.items()}
-    write_npz(path, {"graph": np.array(text)} | arrays)
+    with disk_errors(path):
+        write_npz(path, {"graph": np.array(text)} | arrays)
 
 
 def load(path: str | os.PathLike) -> GraphModule:
@@ -91,7 +93,10 @@ def from_json(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Gr
     graph = Graph(inputs, nodes, outputs, {name: xp.asarray(array) for name, array in arrays.items()}, kinds, notes)
     known = set(graph.inputs) | set(graph.arrays)
     for node in graph.nodes:
-        _check_node(node, known, graph)
+        try:
+            _check_node(node, known, graph)
+        except ConfigError as error:
+            raise ValueError(f"node {node.name}: {error}") from error
         known.add(node.name)
     if unknown := [ref for ref in leaves(outputs) if not isinstance(ref, Ref) or ref.name not in known]:
         raise ValueError(f"outputs: expected results of nodes, got {unknown[0]}")
@@ -113,14 +118,31 @@ def _check_node(node: Node, known: set[str], graph: Graph) -> None:
         _check_argument(node, key, parameter)
     layer = node.arguments.get("self")
     settings = node.arguments | (layer if isinstance(layer, dict) else {})
-    if not settings.get("eps", 1.0) > 0:
-        raise ValueError(f"node {node.name}: expected eps above 0, got {settings['eps']}")
-    state = NORM_STATE.get(node.op, set())
-    if isinstance(layer, dict) and not state <= {key for key, item in layer.items() if isinstance(item, Ref)}:
-        raise ValueError(f"node {node.name}: expected references to {', '.join(sorted(state))}, got {layer!r:.200}")
+    checked_number("eps", settings.get("eps", 1.0), "(0, inf)")
+    if isinstance(layer, dict) and node.op in NORMS:
+        _check_norm(node, layer, graph)
     variance = settings.get("running_var")
     if isinstance(variance, Ref) and not (graph.arrays[variance.name] >= 0).all():
         raise ValueError(f"node {node.name}: running_var has negative entries or nan")
+
+
+def _check_norm(node: Node, layer: dict[str, Any], graph: Graph) -> None:
+    """Raise ValueError unless a norm has the settings of a new layer, and arrays of the same shapes."""
+    if not isinstance(mean := layer.get("running_mean"), Ref):
+        raise ValueError(f"node {node.name}, running_mean: expected a reference to a buffer, got {mean!r:.80}")
+    settings = {key: layer.get(key) for key in ("eps", "momentum")}
+    new = NORMS[node.op](math.prod(graph.arrays[mean.name].shape), **settings)  # type: ignore[arg-type]
+    for key, value in vars(new).items():
+        item, buffer = layer.get(key), isinstance(value, xp.ndarray)
+        if buffer or isinstance(value, Tensor):
+            expected = f"a reference to a {'buffer' if buffer else 'tensor'} of shape {value.shape}"
+            ref = item if isinstance(item, Ref) else Ref("", tensor=buffer)
+            is_buffer = graph.kinds.get(ref.name) == "buffer"
+            valid = ref.tensor != buffer and is_buffer == buffer and graph.shape(ref.name) == value.shape
+        else:
+            expected, valid = "true or false", key in settings or isinstance(item, bool)
+        if not valid:
+            raise ValueError(f"node {node.name}, {key}: expected {expected}, got {item!r:.80}")
 
 
 def _check_shape(name: str, shape: Any) -> None:
@@ -138,7 +160,9 @@ def _check_argument(node: Node, key: str, parameter: inspect.Parameter) -> None:
         valid, expected = isinstance(value, dict), "a dict"
     elif key == "self" or "Tensor" in kind:
         items = value if "Sequence" in kind and isinstance(value, list | tuple) else [value]
-        valid = all(isinstance(item, Ref) for item in items) or (value is None and "None" in kind)
+        valid = all(isinstance(item, Ref) and (item.tensor or key != "self") for item in items) or (
+            value is None and "None" in kind
+        )
         expected = "a reference"
     else:
         return

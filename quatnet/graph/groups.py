@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, asnumpy, xp
+from ..checks import checked_type
 from ..errors import ConfigError
 from .labels import Labels, connected, expand_index, is_depthwise
 from .module import GraphModule, as_graph
@@ -111,7 +112,7 @@ def _removed_labels(groups: ChannelGroups, keep: Mapping[str, Any]) -> np.ndarra
     Raises ConfigError for an unknown group, for an unknown or repeated channel, and for a group without channels.
     """
     by_name, removed = {group.name: group for group in groups}, [np.zeros(0, int)]
-    for name, channels in keep.items():
+    for name, channels in checked_type("the filters to keep by group", keep, Mapping).items():
         if name not in by_name:
             raise ConfigError(f"expected names among {', '.join(by_name)}, got {name!r}")
         size, indices = by_name[name].size, asnumpy(channels)
@@ -129,7 +130,7 @@ def prune_graph(groups: ChannelGroups, keep: Mapping[str, Any]) -> Graph:
     `keep` maps the name of a group to the indices of the channels to keep. Raises ConfigError for an unknown group,
     for an unknown or repeated channel, and for a group or a slice without a channel to keep.
     """
-    graph, removed = groups.labels.graph, _removed_labels(groups, keep)
+    graph, removed = checked_type("groups", groups, ChannelGroups).labels.graph, _removed_labels(groups, keep)
     kept = {name: [~np.isin(axis, removed) for axis in axes] for name, axes in groups.labels.of.items()}
     for name, axes in kept.items():
         if any(axis.size and not axis.any() for axis in axes):
@@ -182,7 +183,10 @@ def mask_graph(groups: ChannelGroups, keep: Mapping[str, Any]) -> dict[str, Arra
     The outputs of the network with these arrays are equal to the outputs of the pruned network. Raises ConfigError as
     `prune_graph` does.
     """
-    arrays, removed = dict(groups.labels.graph.arrays), _removed_labels(groups, keep)
+    arrays, removed = (
+        dict(checked_type("groups", groups, ChannelGroups).labels.graph.arrays),
+        _removed_labels(groups, keep),
+    )
     for name in groups.labels.consumers:
         mask = ~np.isin(groups.labels.of[name][-2], removed)
         arrays[name] = arrays[name] * xp.asarray(mask[:, None], dtype=arrays[name].dtype)

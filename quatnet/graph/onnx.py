@@ -2,15 +2,16 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..audio import FrontEnd
 from ..backend import asnumpy
+from ..checks import checked_type
 from ..errors import ConfigError, MissingPackageError
-from ..files import atomic_write
+from ..files import atomic_write, disk_errors
 from . import onnx_frontend
 from .fold import fold
 from .module import GraphModule, as_graph
@@ -121,6 +122,7 @@ def to_onnx(
     builder = Builder(fold(graph, expand=False))
     inputs = {name: ("N", *sizes(shape)[1:]) for name, shape in graph.inputs.items()}
     if frontend is not None:
+        checked_type("frontend", frontend, FrontEnd)
         inputs = {"waveform": ("N", frontend.samples)}
         builder.last |= {
             name: onnx_frontend.add(builder, "waveform", frontend, shape) for name, shape in graph.inputs.items()
@@ -131,7 +133,7 @@ def to_onnx(
     names = [f"output_{name}" if name in inputs else name for name in _output_names(builder.graph.outputs)]
     outputs = list(leaves(builder.graph.outputs))
     lengths = [builder.shape(ref)[-1:] for ref in outputs]
-    if classes and (len(classes),) not in lengths:
+    if len(checked_type("classes", classes, Collection)) and (len(classes),) not in lengths:
         raise ConfigError(f"expected as many classes as outputs, {lengths}, got {len(classes)} classes")
     outputs = [_output(builder, ref, name, activation) for ref, name in zip(outputs, names, strict=True)]
     metadata = {"classes": json.dumps(list(classes))} if classes else {}
@@ -139,7 +141,7 @@ def to_onnx(
         metadata |= {"sample_rate_hz": str(frontend.sample_rate_hz), "clip_seconds": str(frontend.clip_seconds)}
     model = _model(builder, inputs, outputs, metadata)
     onnx.checker.check_model(model, full_check=True)
-    with atomic_write(path) as file:
+    with disk_errors(path), atomic_write(path) as file:
         file.write(model.SerializeToString())
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
-from ..errors import ConfigError
+from ..checks import checked_number, checked_type
 from .blocks import ConvBlock
 from .config import Config
 from .network import Network
@@ -83,8 +83,8 @@ def pruned_config(config: AnyConfig, ratio: float) -> AnyConfig:
     In CNN14, the second half is blocks 4 to 6, as in the paper. Channels that a residual sum shares with earlier blocks
     are not pruned. At least one filter of each layer remains. Raises ConfigError unless 0 <= ratio < 1.
     """
-    if not 0 <= ratio < 1:
-        raise ConfigError(f"expected a share of filters to prune, 0 <= ratio < 1, got {ratio}")
+    ratio = checked_number("ratio, the share of the filters to prune,", ratio, "[0, 1)")
+    checked_type("config", config, Config)
     unit, half, widths, sum_start = 4 if config.quaternion else 1, len(config.widths) // 2, list(config.widths), 0
     for b, block in enumerate(config.widths):
         if not config.is_residual(b) or config.has_shortcut(b):

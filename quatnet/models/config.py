@@ -124,7 +124,8 @@ class Config:
 
         Raises ConfigError if a feature map would be empty.
         """
-        height, width, channels, quaternion = frames, self.mels, self.in_channels, self.quaternion
+        height, width = checked_count("frames", frames), self.mels
+        channels, quaternion = self.in_channels, self.quaternion
         for b, widths in enumerate(self.widths):
             if self.has_shortcut(b):
                 height, width = height // 2, width // 2

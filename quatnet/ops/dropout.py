@@ -10,7 +10,7 @@ import numpy as np
 from .. import kernels
 from ..autodiff import Tensor, op
 from ..backend import Array, xp
-from ..errors import ConfigError
+from ..checks import checked_number, checked_rng
 from ..threads import parallel_for, parallel_ufunc
 
 NUMBERS_PER_COUNT = 8  # 32-bit numbers for each value of the counter of Philox
@@ -25,10 +25,9 @@ def dropout(x: Tensor, p: float, *, rng: np.random.Generator | None, train: bool
     this part of the mask of the batch. The first axis of `x` then consists of an equal number of rows for each of these
     clips. Raises ConfigError if `p` is not in [0, 1), or if `rng` is no generator in training.
     """
-    if not 0 <= p < 1 or (train and p and not isinstance(rng, np.random.Generator)):
-        raise ConfigError(f"dropout needs 0 <= p < 1, and an rng in training, a generator of NumPy; got {p=}, {rng=}")
-    if not train or p == 0 or rng is None:
+    if not checked_number("p", p, "[0, 1)") or not train:
         return x
+    rng = checked_rng(rng)
     share = getattr(rng, "share", slice(0, 1))
     key, first = rng.integers(2**64, size=2, dtype=np.uint64), x.size // (share.stop - share.start) * share.start
     if kernels.supports(x.data):

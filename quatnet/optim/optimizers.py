@@ -7,7 +7,7 @@ import numpy as np
 from .. import kernels
 from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
-from ..checks import checked_number
+from ..checks import checked_number, checked_type
 from ..errors import CheckpointError, ConfigError, ShapeError
 from ..threads import chunk_slices, parallel_for, single_threaded_blas
 
@@ -210,7 +210,8 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> Array:
     ConfigError unless `max_norm` is above 0 and finite.
     """
     max_norm = checked_number("max_norm", max_norm, "(0, inf)")
-    pairs = [(tensor, tensor.grad) for tensor in parameters if tensor.grad is not None]
+    tensors = [checked_type("parameter", tensor, Tensor) for tensor in checked_type("parameters", parameters, Iterable)]
+    pairs = [(tensor, tensor.grad) for tensor in tensors if tensor.grad is not None]
     norm = xp.sqrt(sum((grad.astype(np.float64) ** 2).sum() for _, grad in pairs))
     factor = max_norm / xp.maximum(norm, max_norm)  # the factor is 1 if norm <= max_norm
     for tensor, grad in pairs:

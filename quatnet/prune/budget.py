@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from ..backend import xp
+from ..checks import checked_count, checked_number
 from ..errors import ConfigError
 from ..graph import Graph, GraphModule, count
 from ..graph.nodes import sizes
@@ -31,6 +32,12 @@ class Budget:
     parameters: float = math.inf
     frames: int | None = None
     milliseconds: float = math.inf
+
+    def __post_init__(self) -> None:
+        for name in ("multiplications", "parameters", "milliseconds"):
+            checked_number(name, getattr(self, name), "[0, inf]")
+        if self.frames is not None:
+            checked_count("frames", self.frames)
 
     def __str__(self) -> str:
         text = f"{self.multiplications:,} multiplications and {self.parameters:,} parameters"
@@ -66,7 +73,7 @@ def budget_from_reference(
 
     `multiplications` and `parameters` are fractions of the cost. Raises ConfigError unless both fractions are above 0.
     """
-    if not (multiplications > 0 and parameters > 0):
-        raise ConfigError(f"expected multiplications and parameters above 0, got {multiplications} and {parameters}")
+    for name, share in (("multiplications", multiplications), ("parameters", parameters)):
+        checked_number(name, share, "(0, inf)")
     cost = network_cost(reference, frames)
     return Budget(int(multiplications * cost.multiplications_8), int(parameters * cost.parameters), frames)

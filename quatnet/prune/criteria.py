@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from ..checks import checked_rng
 from ..errors import ConfigError
 from ..graph import ChannelGroup
 from .scores import geometric_median_scores, l1_scores, l2_scores, operator_norm_scores
@@ -49,6 +50,8 @@ def batch_norm(arrays: Arrays, group: ChannelGroup) -> np.ndarray:
 def random(rng: np.random.Generator) -> Criterion:
     """Return a criterion that draws uniform random scores from `rng`, as a baseline for the other criteria."""
 
+    rng = checked_rng(rng)
+
     def criterion(arrays: Arrays, group: ChannelGroup) -> np.ndarray:
         return rng.random((group.size,))
 
@@ -86,6 +89,6 @@ def criterion_from_name(name: str, *, rng: np.random.Generator) -> Criterion:
     The scores of "random" are drawn from `rng`. Raises ConfigError for any other name.
     """
     criteria = {**CRITERIA, "random": random(rng)}
-    if name not in criteria:
+    if not isinstance(name, str) or name not in criteria:
         raise ConfigError(f"expected a criterion among {', '.join(criteria)}, got {name!r}")
     return criteria[name]

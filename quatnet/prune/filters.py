@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import xp
+from ..checks import checked_type
 from ..errors import ConfigError
 from ..graph import ChannelGroups, Graph, GraphModule, channel_groups, mask_graph, prune_graph, trace
 from ..models import Network, resized_config
@@ -32,8 +33,6 @@ def trace_groups(
     `example` is an example input. `example` is not needed for networks of `quatnet.models`, for a `GraphModule`, and if
     `keep` is the result of `select`. Raises ConfigError if it is needed and missing, or if no filters can be removed.
     """
-    if not isinstance(keep, Mapping | None):
-        raise ConfigError(f"expected the filters to keep by group, such as the result of select, got {keep!r}")
     graph = getattr(keep, "graph", None) if example is None else None
     if isinstance(model, GraphModule) and example is None:
         graph = model.current_graph()
@@ -85,7 +84,7 @@ def mask_filters(model: Any, keep: Mapping[str, Any], *, example: Any = None) ->
 
     The outputs are equal to the outputs of `prune_filters(model, keep)`. Raises ConfigError as `prune_filters` does.
     """
-    masked = copy.deepcopy(model)
+    masked = copy.deepcopy(checked_type("model", model, Module))
     state, arrays = masked.state_dict(), mask_graph(trace_groups(model, keep, example), keep)
     masked.load_state_dict(state | {name: array for name, array in arrays.items() if name in state})
     return masked

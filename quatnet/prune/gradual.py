@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import checked_count, checked_number
 from ..errors import ConfigError
 from ..graph import count, prune_graph
 from ..models import Network
@@ -45,7 +46,7 @@ def ratio_selectors(
     many filters remain as after `select` with the same arguments. Raises ConfigError if `rounds` is below 1, and as
     `select` does.
     """
-    fractions = _remaining_fractions(rounds)
+    fractions, ratio = _remaining_fractions(rounds), checked_number("ratio", ratio, "[0, 1)")
     groups = selected_groups(model, trace_groups(model, example=example), blocks)
 
     def selector(ratio: float) -> Selector:
@@ -64,6 +65,8 @@ def budget_selectors(
     Raises ConfigError if `rounds` is below 1 or the budget cannot be reached.
     """
     fractions = _remaining_fractions(rounds)
+    if not isinstance(budget, Budget):
+        raise ConfigError(f"expected a prune.Budget, got {budget!r:.80}")
     if example is None and isinstance(model, Network):
         example = model.example_input(budget.frames)
     groups = trace_groups(model, example=example)
@@ -86,6 +89,5 @@ def budget_selectors(
 
 def _remaining_fractions(rounds: int) -> list[float]:
     """Return the fraction of the total reduction that remains after each round. The last fraction is 0."""
-    if rounds < 1:
-        raise ConfigError(f"expected at least 1 round, got {rounds}")
+    rounds = checked_count("rounds", rounds)
     return [1 - number / rounds for number in range(1, rounds + 1)]

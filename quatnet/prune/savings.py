@@ -28,7 +28,7 @@ def layer_savings(before: Config, after: Config, frames: int) -> list[LayerSavin
     The multiplications are counted for one clip of `frames` frames. A quaternion filter counts as one filter. The
     number of filters of the network is the sum over the convolutions. Raises ConfigError for too few frames.
     """
-    costs = zip(layer_costs(before, frames), layer_costs(after, frames), strict=True)
+    costs = list(zip(layer_costs(before, frames), layer_costs(after, frames), strict=True))
     rows = [
         _row(*pair, _filters(old.out_channels, old.quaternion), _filters(new.out_channels, new.quaternion))
         for pair, old, new in zip(costs, before.layers(frames), after.layers(frames), strict=True)

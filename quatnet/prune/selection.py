@@ -1,14 +1,13 @@
 """Selection of the filters with the highest scores in each channel group."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..backend import asnumpy
-from ..checks import as_scores, checked_count
+from ..checks import as_scores, checked_count, checked_number, checked_type
 from ..errors import ConfigError
 from ..graph import ChannelGroup, ChannelGroups, prune_graph
 from ..models import Network
@@ -103,8 +102,8 @@ def selected_groups(
     """Return the groups in the given blocks. Raises ConfigError if a block does not exist."""
     names = {name for group in groups for name in group.producers if name.startswith("blocks.")}
     known = sorted({int(name.split(".")[1]) for name in names})
-    if blocks is not None and not set(blocks) <= set(known):
-        raise ConfigError(f"expected blocks among {known}, got {list(blocks)}")
+    if blocks is not None and not (isinstance(blocks, Collection) and set(map(str, blocks)) <= set(map(str, known))):
+        raise ConfigError(f"expected blocks among {known}, got {blocks!r:.80}")
     prefixes: tuple[str, ...] = ("blocks.",) if isinstance(model, Network) else ("",)
     prefixes = prefixes if blocks is None else tuple(f"blocks.{block}." for block in blocks)
     return [group for group in groups if all(name.startswith(prefixes) for name in group.producers)]
@@ -115,9 +114,9 @@ def filter_counts(groups: Sequence[ChannelGroup], ratio: float) -> dict[str, int
 
     Raises ConfigError unless 0 <= ratio < 1.
     """
-    if not isinstance(ratio, Real) or not 0 <= ratio < 1:
-        raise ConfigError(f"expected a share of filters to prune, 0 <= ratio < 1, got {ratio!r}")
-    return {group.name: group.size - int(ratio * group.size) for group in groups}
+    ratio = checked_number("ratio, the share of the filters to prune,", ratio, "[0, 1)")
+    checked = [checked_type("group", group, ChannelGroup) for group in checked_type("groups", groups, Iterable)]
+    return {group.name: group.size - int(ratio * group.size) for group in checked}
 
 
 def top_k(scores: np.ndarray, k: int, parts: Sequence[np.ndarray] = ()) -> np.ndarray:
@@ -126,7 +125,7 @@ def top_k(scores: np.ndarray, k: int, parts: Sequence[np.ndarray] = ()) -> np.nd
     The highest score of each of the `parts` is added if no index of the part is selected. Raises ShapeError if the
     scores contain NaN.
     """
-    scores = as_scores(scores)
+    scores, k = as_scores(scores).reshape(-1), checked_count("k", k, 0)
     chosen = set(np.argsort(-scores, kind="stable")[:k].tolist())
     for part in parts:
         if chosen.isdisjoint(part.tolist()):

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,7 +80,7 @@ def load_model(path: str | os.PathLike) -> Network | GraphModule:
     they are known. Raises CheckpointError if the checkpoint has neither a config nor a graph, or if the arrays do not
     match.
     """
-    header, groups = read(Path(path))
+    header, groups = read(path)
     if "graph" in header:
         arrays = groups.get("graph", {}) | groups.get("model", {})
         try:

@@ -2,10 +2,8 @@
 
 import inspect
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +18,7 @@ from ..optim import Optimizer
 def check_clips(inputs: Array, targets: Array) -> None:
     """Raise ShapeError unless there are float inputs (N, ...), N > 0, and N targets."""
     for name, array in {"inputs": inputs, "targets": targets}.items():
-        if not hasattr(array, "dtype"):
+        if not getattr(array, "shape", ()) or not hasattr(array, "dtype"):
             raise ShapeError(f"expected an array of {name}, got {type(array).__name__}")
     if not len(inputs) or len(inputs) != len(targets):
         raise ShapeError(f"expected one target for each input, got {len(inputs)} inputs, {len(targets)} targets")
@@ -128,13 +126,6 @@ def check_length(batches: Any, steps_per_epoch: int) -> None:
     """Raise ConfigError if the number of batches is known and is not `steps_per_epoch`."""
     if hasattr(batches, "__len__") and len(batches) != steps_per_epoch:
         raise ConfigError(f"expected steps_per_epoch = {len(batches)}, the number of batches, got {steps_per_epoch}")
-
-
-def as_path(path: Any) -> Path | None:
-    """Return the path of a checkpoint, which may be None. Raises ConfigError if it is not the path of a file."""
-    if path is not None and (not isinstance(path, str | os.PathLike) or not Path(path).name):
-        raise ConfigError(f"expected the path of a checkpoint file, got {path!r:.80}")
-    return None if path is None else Path(path)
 
 
 def as_score(score: Any) -> float:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from ..all_reduce import all_reduce
 from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
-from ..checks import checked_count
+from ..checks import checked_count, checked_path
 from ..distill import Loss, cross_entropy_loss
 from ..errors import CheckpointError, ConfigError, NonFiniteError, TrainingStopped
 from ..graph import Graph, trace
@@ -33,7 +33,6 @@ from ..threads import single_threaded_blas
 from . import checkpoint, distributed
 from .checks import (
     as_json,
-    as_path,
     as_score,
     check_frontend,
     check_functions,
@@ -106,7 +105,7 @@ class Trainer:
         self.model, self.batches, self.optimizer, self.loss = model, batches, optimizer, loss
         self.epochs, self.steps_per_epoch, self.schedule = epochs, steps_per_epoch, schedule
         self.max_grad_norm, self.evaluate, self.metric = max_grad_norm, evaluate, f"test_{metric}"
-        self.keep_best, self.path = keep_best, as_path(path)
+        self.keep_best, self.path = keep_best, None if path is None else checked_path(path)
         self.metadata = as_json(metadata, epochs=epochs, steps_per_epoch=steps_per_epoch, seed=seed)
         self.progress, self.best = Progress(), dict[str, np.ndarray]()
         self._owns_path = False  # whether the checkpoint at `path` is of this training, or does not exist

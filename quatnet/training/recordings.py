@@ -13,6 +13,7 @@ from scipy.special import expit, softmax
 from tqdm import tqdm
 
 from ..audio import FrontEnd
+from ..checks import checked_number, checked_path, checked_type
 from ..classifier import DIGESTS, Classifier
 from ..datasets import Clip, Dataset
 from ..datasets.parallel import map_on_cpu
@@ -72,8 +73,9 @@ def default_frontend(clips: Sequence[Clip], clip_seconds: float) -> FrontEnd:
     The sample rate is that of most clips, at most 32 kHz. The hop length is 5 ms to 40 ms, the highest frequency 7/16
     of the sample rate.
     """
-    rates = [clip.rate_hz or 32000 for clip in clips]
-    rate = min(32000, max(set(rates), key=rates.count))
+    clip_seconds = checked_number("clip_seconds", clip_seconds, "(0, inf)")
+    rates = [checked_type("clip", clip, Clip).rate_hz or 32000 for clip in checked_type("clips", clips, Sequence)]
+    rate = min(32000, max(set(rates), key=rates.count, default=32000))
     hop = round(rate * min(0.04, max(0.005, clip_seconds / 100)))
     window = round(rate * 0.032)
     return FrontEnd(rate, window, hop, high_hz=rate * 7 / 16, clip_seconds=clip_seconds, floor_db=-60.0)
@@ -85,7 +87,8 @@ def load_split(data: Dataset, fold: int, frontend: FrontEnd, *, cache: str | os.
     The training windows of a long clip overlap by half, the test windows do not, see `datasets.windows`. The features
     are cached in the folder `cache`. Raises DataError as `Dataset.split` and `datasets.features` do.
     """
-    train_clips, test_clips = data.split(fold)
+    checked_type("frontend", frontend, FrontEnd)
+    train_clips, test_clips = checked_type("data", data, Dataset).split(fold)
     train = windows(train_clips, frontend, cache=cache, overlap=0.5)
     test = windows(test_clips, frontend, cache=cache)
     return Split(data, fold, frontend, train, test, data.targets[data.folds != fold], data.targets[data.folds == fold])
@@ -131,7 +134,7 @@ def train_classifier(
     DataError
         A file cannot be written.
     """
-    path, checkpoint = Path(path), checkpoint_path(path)
+    path, checkpoint = checked_path(path), checkpoint_path(path)
     check_files(path, resume=resume, overwrite=overwrite)
     barrier()  # all processes have checked the files
     if not (resume or RANK):
@@ -180,7 +183,7 @@ def training_digests(model: Classifier | None) -> set[str]:
 
 def checkpoint_path(path: str | os.PathLike) -> Path:
     """Return the file of the state of the training of the model file `path`."""
-    return Path(f"{os.fspath(path)}.checkpoint")
+    return Path(f"{checked_path(path)}.checkpoint")
 
 
 def check_files(path: str | os.PathLike, *, resume: bool, overwrite: bool) -> None:
@@ -189,15 +192,16 @@ def check_files(path: str | os.PathLike, *, resume: bool, overwrite: bool) -> No
     Raises CheckpointError if the model exists and must not be replaced, or has an interrupted training. Raises
     DataError if the folder cannot be written.
     """
-    if Path(path).exists() and not overwrite:
+    path = checked_path(path)
+    if path.exists() and not overwrite:
         raise CheckpointError(f"{path} exists, its training is finished; choose another path, or give --overwrite")
     if checkpoint_path(path).exists() and not (resume or overwrite):
         raise CheckpointError(
             f"{checkpoint_path(path)} is an interrupted training; give --resume to continue it, or --overwrite"
         )
     with disk_errors(path):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=Path(path).parent).close()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=path.parent).close()
 
 
 def _with_time_estimate(evaluate: Callable[[Module], float], epochs: int) -> Callable[[Module], float]:

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import plots
+from ..checks import checked_path
 from ..errors import one_line
 from ..files import write_csv, write_json
 from ..nn import Module
@@ -173,7 +173,7 @@ def write_report(out: str | os.PathLike, report: Report) -> None:
     With several labels per clip, there is no confusion.png. Raises MissingPackageError, after the other files have been
     written, if matplotlib is not installed.
     """
-    out, row = Path(out), report["network"]
+    out, row = checked_path(out), report["network"]
     write_json(out / "results.json", report)
     for name in ("classes", "mistakes"):
         write_rows(out / f"{name}.csv", report[name])

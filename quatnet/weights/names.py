@@ -15,11 +15,11 @@ Source: models.py of Q. Kong and others, audioset_tagging_cnn, 2020. QModels.py 
 import os
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..checks import checked_path
 from ..errors import CheckpointError, QuatnetError
 from ..models import CNNConfig, Network, ResNetConfig, build
 from ..models.build import check_size
@@ -45,7 +45,7 @@ def load_network(path: str | os.PathLike) -> Network:
     CheckpointError
         The file cannot be read, or an array is missing, is unknown, or has the wrong shape.
     """
-    safetensors = Path(path).suffix == ".safetensors"
+    safetensors = checked_path(path).suffix == ".safetensors"
     arrays = read_safetensors(path)[0] if safetensors else read_torch(path)
     try:
         return network_from_state_dict(arrays)

@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
+from ..checks import checked_path
 from ..errors import CheckpointError, MissingPackageError
 from ..files import atomic_write
 from .unpickle import bfloat16_to_float32
@@ -30,9 +30,9 @@ def read_safetensors(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], di
     MissingPackageError
         The package `safetensors` is not installed.
     """
-    library = _import_safetensors()
+    library, path = _import_safetensors(), checked_path(path)
     try:
-        tensors = library.deserialize(Path(path).read_bytes())
+        tensors = library.deserialize(path.read_bytes())
         with library.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
         return {name: _as_array(name, tensor) for name, tensor in tensors}, metadata

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..checks import checked_path
 from ..errors import CheckpointError
 from .unpickle import Placeholder, Unpickler, decode, itemsize, type_name
 
@@ -34,8 +35,9 @@ def read_torch(path: str | os.PathLike) -> dict[str, np.ndarray]:
     CheckpointError
         The file is missing or damaged, has no state dict, or the state dict has a value that is not a tensor.
     """
+    path = checked_path(path)
     try:
-        content = _read_zip(Path(path)) if zipfile.is_zipfile(path) else _read_stream(Path(path).read_bytes())
+        content = _read_zip(path) if zipfile.is_zipfile(path) else _read_stream(path.read_bytes())
         return find_state_dict(content)
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no file {path}") from error

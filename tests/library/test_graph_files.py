@@ -1,18 +1,22 @@
 """Test that a saved network is loaded without its class, and that damaged files are refused."""
 
+import copy
 import io
 import json
+import random
 import subprocess
 import sys
 import zipfile
+from contextlib import suppress
 
 import numpy as np
 import pytest
+from support.damaged_checkpoints import VALUES, places
 from support.graph_networks import NETWORKS
 
 from quatnet import graph, nn, ops, optim, prune
 from quatnet.backend import asnumpy, on_gpu
-from quatnet.errors import CheckpointError
+from quatnet.errors import CheckpointError, QuatnetError
 from quatnet.training import checkpoint
 
 
@@ -69,6 +73,11 @@ def saved(tmp_path):
     return tmp_path / "net.npz"
 
 
+def header_of(path):
+    with np.load(path) as file:
+        return json.loads(str(file["graph"]))
+
+
 def rewrite(path, change):
     """Apply `change` to the JSON of a file."""
     with np.load(path) as file:
@@ -93,8 +102,23 @@ CHANGES = {
     "argument": (lambda h: h["nodes"][0]["arguments"]["dict"].pop("stride"), "expected the arguments"),
     "eps": (
         lambda h: h["nodes"][1]["arguments"]["dict"]["self"]["dict"].update(eps=-1),
-        "expected eps above 0, got -1",
+        "expected eps in .0, inf., got -1",
     ),
+    **{
+        f"{key} {value!r:.9}": (
+            lambda h, key=key, value=value: h["nodes"][1]["arguments"]["dict"]["self"]["dict"].update({key: value}),
+            rf"layers\.1.*{key}",
+        )
+        for key, values in {
+            "eps": ["x", None, [1], 10**400, {"tuple": []}, True],
+            "momentum": ["x", None, [[]], -1, 2, 1e300, {"batch": 1}],
+            "synchronized": [None, 1, "x"],
+            "running_mean": [None, 3, {"ref": ["layers.1.running_mean", True]}, {"ref": ["layers.1.weight", False]}],
+            "weight": [1.5, {"ref": ["layers.4.weight", True]}, {"ref": ["layers.1.running_var", True]}],
+        }.items()
+        for value in values
+    },
+    "no eps": (lambda h: h["nodes"][1]["arguments"]["dict"]["self"]["dict"].pop("eps"), r"layers\.1.*eps"),
     "shape": (
         lambda h: h["nodes"][0].update(shape={"tuple": [{"batch": 1}, "x"]}),
         r"layers\.0, shape: expected a tuple of lengths",
@@ -129,6 +153,19 @@ def test_invalid_graph_is_refused(name, saved):
     rewrite(saved, change)
     with pytest.raises(CheckpointError, match=message):
         graph.load(saved)
+
+
+def test_edited_graph_is_refused_or_raises_a_library_error(saved):
+    text, x = json.dumps(header_of(saved)), make()[1]
+    for seed in range(600):
+        rng = random.Random(seed)
+        header = json.loads(text)
+        (container, key), (other, other_key) = (rng.choice(list(places(header))) for _ in range(2))
+        container[key] = rng.choice(VALUES) if rng.random() < 0.6 else copy.deepcopy(other[other_key])
+        with suppress(QuatnetError):
+            rewrite(saved, lambda old, new=header: old.update(new))
+            for train in (False, True):
+                graph.load(saved)(x, train=train, rng=np.random.default_rng(0))
 
 
 def test_negative_variance_is_refused(saved):

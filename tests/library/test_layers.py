@@ -237,14 +237,14 @@ def test_dropout_keeps_float32(rng):
 @pytest.mark.parametrize(("rate", "seed"), [(1.0, 0), (-0.1, 0), (1.5, 0), (math.nan, 0), (0.5, None)])
 def test_dropout_errors(rate, seed):
     rng = None if seed is None else np.random.default_rng(seed)
-    with pytest.raises(ConfigError, match="0 <= p < 1, and an rng"):
+    with pytest.raises(ConfigError, match=r"expected (p in .0, 1.|a generator as rng)"):
         ops.dropout(leaf(np.ones(3)), rate, rng=rng, train=True)
 
 
 @pytest.mark.parametrize("dropout", [ops.dropout, ops.quaternion_dropout])
 @pytest.mark.parametrize("rng", [0, np.random.RandomState(0), "0"])
 def test_dropout_of_another_generator(dropout, rng):
-    with pytest.raises(ConfigError, match="an rng in training, a generator of NumPy"):
+    with pytest.raises(ConfigError, match="expected a generator as rng"):
         dropout(leaf(np.ones((1, 4))), 0.5, rng=rng, train=True)
 
 

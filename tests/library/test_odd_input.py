@@ -209,7 +209,7 @@ def test_state_of_a_norm_is_checked_when_the_model_is_loaded(tmp_path, change, k
     node = next(node for node in header["graph"]["nodes"] if node["op"].endswith("BatchNorm"))
     NORM_CHANGES[change](node["arguments"]["dict"]["self"]["dict"], key)
     np.savez(tmp_path / "m.npz", **arrays | {"model": np.frombuffer(json.dumps(header).encode(), np.uint8)})
-    with pytest.raises(CheckpointError, match="expected references to bias, "):
+    with pytest.raises(CheckpointError, match=f", {key}: expected a reference to a "):
         Classifier.load(tmp_path / "m.npz")
 
 

@@ -320,7 +320,7 @@ def test_select_counts_with_an_unknown_layer() -> None:
 
 @pytest.mark.parametrize(
     ("ratio", "blocks", "message"),
-    [(1.0, None, "0 <= ratio < 1"), (-0.1, None, "0 <= ratio < 1"), (0.5, [3], r"blocks among \[0, 1, 2\], got \[3\]")],
+    [(1.0, None, r"in \[0, 1\)"), (-0.1, None, r"in \[0, 1\)"), (0.5, [3], r"blocks among \[0, 1, 2\], got \[3\]")],
 )
 def test_select_with_invalid_ratio_or_blocks(ratio: float, blocks: list[int] | None, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -389,7 +389,7 @@ def test_budget_from_reference() -> None:
     cost = network_cost(real, 9)
     assert budget_from_reference(real, 9) == Budget(cost.multiplications_8 // 2, cost.parameters // 5, 9)
     for shares in ({"multiplications": 0.0}, {"parameters": -1.0}, {"parameters": float("nan")}):
-        with pytest.raises(ConfigError, match="expected multiplications and parameters above 0"):
+        with pytest.raises(ConfigError, match=r"in \(0, inf\)"):
             budget_from_reference(real, 9, **shares)
 
 
@@ -436,9 +436,9 @@ def test_budget_rounds_end_within_the_budget() -> None:
 
 @pytest.mark.parametrize("rounds", [0, -1])
 def test_number_of_rounds_below_1(rounds: int) -> None:
-    with pytest.raises(ConfigError, match=f"expected at least 1 round, got {rounds}"):
+    with pytest.raises(ConfigError, match=f"rounds must be an integer of at least 1, got {rounds}"):
         ratio_selectors(make_network(), 0.5, rounds)
-    with pytest.raises(ConfigError, match=f"expected at least 1 round, got {rounds}"):
+    with pytest.raises(ConfigError, match=f"rounds must be an integer of at least 1, got {rounds}"):
         budget_selectors(make_network(), Budget(frames=9), rounds)
 
 

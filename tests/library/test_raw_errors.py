@@ -34,7 +34,7 @@ def test_evaluate_returns_a_number(tmp_path, score) -> None:
 
 @pytest.mark.parametrize("options", [{"metadata": [1]}, {"checkpoint": 3}, {"checkpoint": ""}, {"epochs": True}])
 def test_invalid_options_of_fit(options) -> None:
-    with pytest.raises(ConfigError, match=r"metadata|checkpoint file|epochs"):
+    with pytest.raises(ConfigError, match=r"metadata|path|epochs"):
         fit(**options)
 
 

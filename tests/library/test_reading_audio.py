@@ -147,9 +147,11 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
 def test_named_pipes_and_folders_are_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.wav")
-    for path in (tmp_path / "pipe.wav", tmp_path, tmp_path / "missing.wav", "a\0b", tmp_path / ("x" * 5000)):
+    for path in (tmp_path / "pipe.wav", tmp_path, tmp_path / "missing.wav", tmp_path / ("x" * 5000)):
         with pytest.raises(DataError):
             read(path)
+    with pytest.raises(ConfigError, match="expected a path"):
+        read("a\0b")
 
 
 # Sample rates

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from ...checks import checked_path
 from ...errors import ConfigError
 from ..audioset import LABELS
 from .sounds import SOUNDS
@@ -40,7 +41,7 @@ def write(folder: str | os.PathLike, *, clips: int = 100, seed: int = 0, clip_se
     """
     if clips < 20 or not 0 < clip_seconds < 1e6:
         raise ConfigError(f"expected at least 20 clips and clip_seconds > 0, got {clips}, {clip_seconds}")
-    folder = Path(folder)
+    folder = checked_path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _write_classes(folder / LABELS)
     for number, (split, fraction) in enumerate(SPLITS.items()):
