@@ -4,6 +4,7 @@
 they are first used.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from . import ops
     from .autodiff import Tensor, gradcheck, no_grad
     from .threads import thread_count
+
+if os.environ.get("QUATNET_BACKEND", "numpy") != "numpy":
+    import_module(".processes", __name__)  # selects the GPU of this process before the first array
 
 __version__ = "0.1.0"
 PACKAGES = (

@@ -47,7 +47,8 @@ def as_scores(value: object) -> np.ndarray:
 def checked_count(name: str, value: int, minimum: int = 1) -> int:
     """Return `value` as int. Raises ConfigError, with `name` in the message, unless it is an integer >= `minimum`."""
     if not isinstance(value, Integral) or isinstance(value, bool) or not minimum <= value <= sys.maxsize:
-        raise ConfigError(f"{name} must be an integer of at least {minimum}, got {value!r:.80}")
+        limit = f" and at most {sys.maxsize}" if isinstance(value, Integral) and value > sys.maxsize else ""
+        raise ConfigError(f"{name} must be an integer of at least {minimum}{limit}, got {value!r:.80}")
     return int(value)
 
 

@@ -18,7 +18,7 @@ import soundfile
 from quatnet import plots
 from quatnet.classifier import Classifier
 from quatnet.cli.main import main
-from quatnet.datasets import folder
+from quatnet.datasets import Clip, folder
 from quatnet.datasets.windows import windows
 from quatnet.errors import CheckpointError, DataError, MissingPackageError, TrainingStopped
 from quatnet.graph import count
@@ -349,7 +349,7 @@ def test_default_settings() -> None:
 @pytest.mark.parametrize("rate", [4000, 8000, 16000, 22050, 44100, 96000])
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 3.0, 10.0])
 def test_the_default_front_end_fits_the_network(rate: int, seconds: float) -> None:
-    clips = [types.SimpleNamespace(rate_hz=rate)]
+    clips = [Clip("a.wav", 0, 1, lambda: (np.zeros(1), rate), "a", rate_hz=rate)]
     frontend = recordings.default_frontend(clips, seconds)
     assert frontend.sample_rate_hz == min(rate, 32000)
     assert 64 <= frontend.frames <= 260

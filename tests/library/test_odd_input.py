@@ -156,7 +156,7 @@ def test_folds(tmp_path):
     assert fold_numbers(["fold-3", "fold 1", "2.0"]) == [3, 1, 2]
     groups, labels = list("abcdef"), [(0,), (0,), (0,), (1,), (1,), (0, 1)]
     for seed in range(5):
-        many = stratified_folds(groups, labels, folds=10**20, seed=seed)
+        many = stratified_folds(groups, labels, folds=10**15, seed=seed)
         assert many == stratified_folds(groups, labels, folds=50, seed=seed)
 
 
