@@ -56,15 +56,10 @@ def _flatten_filters(weight: np.ndarray) -> np.ndarray:
 
     The dtype is float64, so that the distances between nearly equal filters are accurate.
     """
-    weight = _checked_weight(weight)
-    return weight.reshape(-1, weight.shape[-1]).T.astype(np.float64)
-
-
-def _checked_weight(weight: np.ndarray) -> np.ndarray:
     weight = as_array(weight, np)
-    if weight.ndim not in (4, 5) or (weight.ndim == 5 and len(weight) != 4):
-        raise ShapeError(f"expected a weight (KH, KW, C, filters) or (4, KH, KW, C, filters), got {weight.shape}")
-    return weight
+    if weight.ndim < 2:
+        raise ShapeError(f"expected a weight (..., filters) of at least two axes, got shape {weight.shape}")
+    return weight.reshape(-1, weight.shape[-1]).T.astype(np.float64)
 
 
 def _filter_matrices(weight: np.ndarray) -> np.ndarray:
@@ -72,7 +67,9 @@ def _filter_matrices(weight: np.ndarray) -> np.ndarray:
 
     The shape is (filters, taps, inputs) for a real weight and (filters, 4 taps, 4 inputs) for a quaternion weight.
     """
-    weight = _checked_weight(weight)
+    weight = as_array(weight, np)
+    if weight.ndim not in (4, 5) or (weight.ndim == 5 and len(weight) != 4):
+        raise ShapeError(f"expected a weight (KH, KW, C, filters) or (4, KH, KW, C, filters), got {weight.shape}")
     if weight.ndim == 4:
         return weight.reshape(-1, *weight.shape[2:]).transpose(2, 0, 1)
     blocks = asnumpy(left_matrix(weight.reshape(4, -1, *weight.shape[3:]), axis=0))  # (4, 4, taps, inputs, filters)
