@@ -152,7 +152,7 @@ def _check_shape(name: str, shape: Any) -> None:
 
 
 def _check_argument(node: Node, key: str, parameter: inspect.Parameter) -> None:
-    """Raise ValueError unless a layer is a dict, and a tensor argument is one reference or a list of references."""
+    """Raise ValueError unless a layer is a dict, a tensor a reference or a list of references, and a flag a boolean."""
     value, kind = node.arguments[key], str(parameter.annotation)
     if unknown := [item for item in leaves(value) if isinstance(item, Runtime) and item.name not in ("train", "rng")]:
         raise ValueError(f"node {node.name}, {key}: expected the runtime argument train or rng, got {unknown[0]!r:.80}")
@@ -164,6 +164,8 @@ def _check_argument(node: Node, key: str, parameter: inspect.Parameter) -> None:
             value is None and "None" in kind
         )
         expected = "a reference"
+    elif parameter.annotation is bool:
+        valid, expected = isinstance(value, int | Runtime), "true or false"
     else:
         return
     if not valid:

@@ -31,5 +31,6 @@ def test_interrupt_during_the_imports_prints_one_line(arguments: list[str], tmp_
     (tmp_path / "numpy.py").write_text("raise KeyboardInterrupt")
     path = os.pathsep.join([str(tmp_path), *sys.path])
     command = [sys.executable, *arguments]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": path})
+    environment = os.environ | {"PYTHONPATH": path, "QUATNET_BACKEND": "numpy"}
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
     assert (run.returncode, run.stdout, run.stderr) == (130, "", "quatnet: stopped\n")
