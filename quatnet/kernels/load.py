@@ -56,7 +56,7 @@ def launch(kernel: tuple[str, ...], size: tuple[Size, Size], *values: Any) -> No
     result of `ints` as a C `int`.
     """
     file, name, *formulas = kernel
-    arguments = tuple(xp.ascontiguousarray(v) if hasattr(v, "strides") and v.ndim else v for v in values)
+    arguments = tuple(xp.ascontiguousarray(v) if isinstance(v, xp.ndarray) else v for v in values)
     function(file, name, DTYPES[values[0].dtype], *formulas)(*size, arguments)
 
 
