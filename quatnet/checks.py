@@ -53,9 +53,12 @@ def checked_count(name: str, value: int, minimum: int = 1) -> int:
 
 
 def checked_type(name: str, value: T, kind: type) -> T:
-    """Return `value`. Raises ConfigError, with `name` in the message, unless it is an instance of `kind`."""
-    if not isinstance(value, kind):
-        raise ConfigError(f"expected a {kind.__name__} as {name}, got {value!r:.80}")
+    """Return `value`. Raises ConfigError, with `name` in the message, unless it is an instance of `kind`.
+
+    An array without axes is not a collection.
+    """
+    if not isinstance(value, kind) or getattr(value, "shape", None) == ():
+        raise ConfigError(f"expected {name} of type {kind.__name__}, got {value!r:.80}")
     return value
 
 

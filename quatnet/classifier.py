@@ -16,7 +16,7 @@ from .audio.stream import segments
 from .audio.waveform import checked_waveform, fix_length, resample
 from .autodiff import no_grad
 from .backend import asnumpy, on_gpu
-from .checks import as_array, checked_number, checked_path
+from .checks import as_array, checked_number, checked_path, checked_type
 from .errors import CheckpointError, ConfigError, DataError, NonFiniteError, QuatnetError, ShapeError
 from .files import disk_errors
 from .graph import Batch, Graph, GraphModule, Node, Ref, compile, to_onnx, trace
@@ -343,7 +343,7 @@ def _float_block(block: Any) -> np.ndarray:
 
 
 def _names(argument: str, value: Any) -> tuple[str, ...]:
-    names = (None,) if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
+    names = (None,) if isinstance(value, str) else tuple(checked_type(argument, value, Iterable))
     if not all(isinstance(name, str) for name in names):
         raise ConfigError(f"expected a list of names as {argument}, got {value!r:.80}")
     return names

@@ -19,8 +19,9 @@ def resample_poly(waveform: np.ndarray, up: int, down: int) -> np.ndarray:
 
         y[n] = sum over k of x[k] * h[n * down + half - k * up]
 
-    Only every up-th coefficient of h meets a sample that is not zero. These coefficients are a phase of the filter. The
-    outputs n, n + up, n + 2 up, ... have the same phase, and their windows of x are `down` samples apart.
+    Only every up-th coefficient of h is multiplied by a sample that is not an inserted zero. These coefficients are a
+    phase of the filter. The outputs n, n + up, n + 2 up, ... have the same phase, and their windows of x are `down`
+    samples apart.
 
     Parameters
     ----------
@@ -31,12 +32,11 @@ def resample_poly(waveform: np.ndarray, up: int, down: int) -> np.ndarray:
     -------
     array (ceil(samples * up / down),) of the same dtype
     """
-    phases = _filter_phases(up, down).astype(waveform.dtype, copy=False)
+    phases = _filter_phases(up, down, waveform.dtype)
     taps, half = phases.shape[1], ZERO_CROSSINGS * max(up, down)
     y = np.empty(-(-len(waveform) * up // down), waveform.dtype)
-    windows = np.lib.stride_tricks.sliding_window_view(
-        np.pad(waveform, (taps - 1, taps)), taps
-    )  # window k ends with x[k]
+    padded = np.pad(waveform, (taps - 1, taps))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, taps)  # window k ends with x[k]
     for n in range(min(up, len(y))):
         k, phase = divmod(n * down + half, up)
         outputs = y[n::up]
@@ -45,7 +45,7 @@ def resample_poly(waveform: np.ndarray, up: int, down: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def _filter_phases(up: int, down: int) -> np.ndarray:
+def _filter_phases(up: int, down: int, dtype: np.dtype) -> np.ndarray:
     """Return the phases of the low-pass filter (up, taps), each reversed: h[p + up * j] for j = taps - 1 ... 0.
 
     The filter h is a sinc function with a Kaiser window. Its cutoff is half of the lower sample rate.
@@ -55,4 +55,4 @@ def _filter_phases(up: int, down: int) -> np.ndarray:
     side = np.sinc(t) * np.i0(KAISER_BETA * np.sqrt(1 - (t / ZERO_CROSSINGS) ** 2))
     h = np.concatenate([side[:0:-1], side])
     h = np.pad(h * (up / h.sum()), (0, -len(h) % up))
-    return np.ascontiguousarray(h.reshape(-1, up)[::-1].T)
+    return np.ascontiguousarray(h.reshape(-1, up)[::-1].T, dtype)

@@ -101,7 +101,7 @@ def best_classes(classifier: Classifier, recording: Stream, *, top: int = 3) -> 
 
 
 def _stream(recording: Stream) -> Stream:
-    return checked_type("the recording, classifier.stream(path),", recording, Stream)
+    return checked_type("a recording, classifier.stream(path),", recording, Stream)
 
 
 def _limits(classifier: Classifier, thresholds: Mapping[str, float] | float | None) -> np.ndarray:

@@ -102,7 +102,8 @@ def selected_groups(
     """Return the groups in the given blocks. Raises ConfigError if a block does not exist."""
     names = {name for group in groups for name in group.producers if name.startswith("blocks.")}
     known = sorted({int(name.split(".")[1]) for name in names})
-    if blocks is not None and not (isinstance(blocks, Collection) and set(map(str, blocks)) <= set(map(str, known))):
+    blocks = None if blocks is None else checked_type("blocks", blocks, Collection)
+    if blocks is not None and not set(map(str, blocks)) <= set(map(str, known)):
         raise ConfigError(f"expected blocks among {known}, got {blocks!r:.80}")
     prefixes: tuple[str, ...] = ("blocks.",) if isinstance(model, Network) else ("",)
     prefixes = prefixes if blocks is None else tuple(f"blocks.{block}." for block in blocks)

@@ -20,7 +20,6 @@ X = np.ones((2, 4), np.float32)
 GRAPH, GROUPS = graph.trace(NETWORK, X), prune.trace_groups(NETWORK, example=X)
 WEIGHT = {"weight": np.ones((3, 3, 2, 4))}
 KEEP = {"layers.0": [0]}
-COLLECTIONS = ("blocks", "classes", "groups", "parameters")
 CLIP = datasets.Clip("a", 0, 1, lambda: (noise(1), 8000), "a")
 DATA = datasets.Dataset("two", ("a", "b"), (CLIP, replace(CLIP, name="b", label=1, fold=2, key="b")))
 CYCLE = {"step": 1, "total_steps": 9, "max_lr": 0.1}
@@ -93,12 +92,6 @@ def test_argument_of_a_wrong_type(function, folder) -> None:
     call(function, CALLS[function])
     for name in set(CALLS[function]) - {"self", "classifier"}:
         for wrong in WRONG:
-            if (
-                isinstance(wrong, np.ndarray)
-                and not wrong.ndim
-                and name in ("blocks", "classes", "groups", "parameters")
-            ):
-                continue
             message = ""
             try:
                 call(function, CALLS[function] | {name: wrong})
