@@ -1,6 +1,6 @@
 """Mutation testing: run tests on mutants of quatnet, and fail if the tests do not detect a mutant.
 
-    python .ci/mutation.py [--only FUNCTION] [--list]
+    python .ci/mutation.py [--only FUNCTION] [--part K/N] [--list]
 
 `mutants.py` generates the mutants. `first_tests.py` lists the files and functions to mutate and the tests to run. A
 mutant is detected if a test fails, cannot start, or does not end. A mutant costs about half a second, because the tests
@@ -143,17 +143,16 @@ def difference(mutant: Mutant) -> str:
     return "\n".join(difflib.unified_diff(*lines, name, "not detected", n=1, lineterm=""))
 
 
-def main(only: str | None) -> int:
-    """Test all mutants, or the mutants of one function.
+def main(jobs: list[Job], *, complete: bool) -> int:
+    """Test the mutants of `jobs`. Return 1 if a mutant is not detected, or if an entry of EQUIVALENT is outdated.
 
-    Return 1 if a mutant is not detected, or if an entry of EQUIVALENT is outdated.
+    Outdated entries are found only if `jobs` is `complete`, that is, contains all mutants.
     """
-    jobs = select_jobs(only)
     preload()
     check_unmutated(jobs)
     survived = {key(mutant): mutant for mutant in survivors(jobs)}
     undetected = [mutant for name, mutant in survived.items() if name not in EQUIVALENT]
-    outdated = set() if only else EQUIVALENT.keys() - survived.keys()
+    outdated = EQUIVALENT.keys() - survived.keys() if complete else set()
     print(
         *map(difference, undetected), *(f"detected or removed, delete from EQUIVALENT: {o}" for o in outdated), sep="\n"
     )
@@ -161,16 +160,20 @@ def main(only: str | None) -> int:
     return int(bool(undetected or outdated))
 
 
-def select_jobs(only: str | None) -> list[Job]:
-    return [(tests, m) for tests, m in all_jobs() if only in (None, *m.function.split("."))]
+def select_jobs(only: str | None, part: str) -> list[Job]:
+    """Return the mutants of the function `only`, or of all functions. `part` "K/N" selects every N-th mutant."""
+    number, count = map(int, part.split("/"))
+    return [(tests, m) for tests, m in all_jobs() if only in (None, *m.function.split("."))][number - 1 :: count]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", metavar="FUNCTION", help="mutate this function, method or class only")
+    parser.add_argument("--part", metavar="K/N", default="1/1", help="test every N-th mutant, starting with mutant K")
     parser.add_argument("--list", action="store_true", help="print the mutants without running tests")
     arguments = parser.parse_args()
+    selected = select_jobs(arguments.only, arguments.part)
     if not arguments.list:
-        sys.exit(main(arguments.only))
-    for tests, mutant in select_jobs(arguments.only):
+        sys.exit(main(selected, complete=arguments.only is None and arguments.part == "1/1"))
+    for tests, mutant in selected:
         show(mutant, f"tests {tests}")
