@@ -26,7 +26,7 @@ def distill(run: Run, epochs: int) -> TrainResult:
     student_epochs = epochs + finetune_epochs(epochs) if ratio else epochs
     if teacher_name == "strong":
         return run.train(student, student_epochs, task=run.task.for_student())
-    teacher = train_from_scratch(run.for_row(Row(run.row.dataset, TEACHER)), epochs)
+    teacher = train_from_scratch(run.for_row(Row(run.row.dataset, TEACHER, epochs=run.row.epochs)), epochs)
     result = run.train(student, student_epochs, task=run.task.for_student(teacher.model))
     teacher_forward = run.forward_multiplications(teacher.model.config) * student_epochs * run.task.metadata["train"]
     return replace(result, multiplications=result.multiplications + teacher_forward, base=teacher)

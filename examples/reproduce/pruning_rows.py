@@ -5,27 +5,21 @@ from dataclasses import replace
 from row_networks import config_after_pruning, filter_selector, network_config
 from row_training import Run, TrainResult
 from rows import TEACHER
-from train_config import FROM_SCRATCH, LONG
+from train_config import TrainConfig
 
 from quatnet.models import CNNConfig
 from quatnet.prune import Selector, prune_filters
 
 FINETUNE_RATIO = 1 / 3  # number of fine-tuning epochs divided by the number of training epochs
-FINETUNE = replace(FROM_SCRATCH, max_lr=FROM_SCRATCH.max_lr / 4)
 
 
 def train_from_scratch(run: Run, epochs: int) -> TrainResult:
     return run.train(run.init_model(run.config), epochs)
 
 
-def train_for_epochs(run: Run) -> TrainResult:
-    """Train from scratch for the number of epochs in the option of the row, with strong augmentation."""
-    return run.train(run.init_model(run.config), int(run.row.option), config=LONG)
-
-
 def train_with_scaled_lr(run: Run, epochs: int) -> TrainResult:
     """Train from scratch with the learning rate multiplied by the option of the row."""
-    config = replace(FROM_SCRATCH, max_lr=FROM_SCRATCH.max_lr * float(run.row.option))
+    config = replace(run.train_config, max_lr=run.train_config.max_lr * float(run.row.option))
     return run.train(run.init_model(run.config), epochs, config=config)
 
 
@@ -33,13 +27,15 @@ def prune_and_finetune(run: Run, epochs: int) -> TrainResult:
     """Train the base network, prune it, and fine-tune the pruned network."""
     base = train_from_scratch(run.for_row(run.row.base_row), epochs)
     pruned = prune_filters(base.model, row_selector(run)(base.model))
-    return replace(run.train(pruned, finetune_epochs(epochs), config=FINETUNE), base=base)
+    return replace(run.train(pruned, finetune_epochs(epochs), config=finetune_config(run)), base=base)
 
 
 def finetune_unpruned(run: Run, epochs: int) -> TrainResult:
     """Train the base network and fine-tune it without pruning."""
     base = train_from_scratch(run.for_row(run.row.base_row), epochs)
-    return replace(run.train(prune_filters(base.model, {}), finetune_epochs(epochs), config=FINETUNE), base=base)
+    return replace(
+        run.train(prune_filters(base.model, {}), finetune_epochs(epochs), config=finetune_config(run)), base=base
+    )
 
 
 def train_pruned_size(run: Run, epochs: int) -> TrainResult:
@@ -62,7 +58,7 @@ def train_at_distillation_cost(run: Run, epochs: int) -> TrainResult:
     base = train_from_scratch(run.for_row(run.row.base_row), epochs)
     remaining_cost = cost - 3 * run.forward_multiplications(base.model.config) * epochs
     pruned = prune_filters(base.model, row_selector(run)(base.model))
-    return replace(run.train(pruned, round(remaining_cost / student_step), config=FINETUNE), base=base)
+    return replace(run.train(pruned, round(remaining_cost / student_step), config=finetune_config(run)), base=base)
 
 
 def pruned_size(run: Run) -> CNNConfig:
@@ -74,6 +70,10 @@ def pruned_size(run: Run) -> CNNConfig:
 
 def row_selector(run: Run) -> Selector:
     return filter_selector(run.row, len(run.task.classes), run.task.frontend.frames, run.seed)
+
+
+def finetune_config(run: Run) -> TrainConfig:
+    return replace(run.train_config, max_lr=run.train_config.max_lr / 4)
 
 
 def finetune_epochs(epochs: int) -> int:

@@ -8,7 +8,7 @@ from row_data import Paths, load_task
 from row_networks import network_config
 from rows import Row
 from task import Task
-from train_config import FROM_SCRATCH, TrainConfig
+from train_config import FROM_SCRATCH, LONG, TrainConfig
 
 from quatnet.models import CNN, CNNConfig
 from quatnet.optim import Optimizer
@@ -55,12 +55,15 @@ class Run:
         model: CNN,
         epochs: int,
         *,
-        config: TrainConfig = FROM_SCRATCH,
+        config: TrainConfig | None = None,
         task: Task | None = None,
         optimizer: Optimizer | None = None,
     ) -> TrainResult:
-        """Train the model. With `paths.resume`, training continues from the checkpoint."""
-        task = task or self.task
+        """Train the model. With `paths.resume`, training continues from the checkpoint.
+
+        The default of `config` is `train_config`.
+        """
+        task, config = task or self.task, config or self.train_config
         steps = task.steps_per_epoch(config)
         trainer = Trainer(
             model,
@@ -80,6 +83,10 @@ class Run:
         # a backward pass takes twice the multiplications of a forward pass
         products = 3.0 * self.forward_multiplications(model.config) * epochs * task.metadata["train"]
         return TrainResult(model, progress.history[-1]["loss"], epochs, progress.seconds, products)
+
+    @property
+    def train_config(self) -> TrainConfig:
+        return LONG if self.row.epochs else FROM_SCRATCH
 
     def forward_multiplications(self, config: CNNConfig) -> int:
         """Return the number of multiplications of a forward pass of one clip, with 8 per quaternion product."""

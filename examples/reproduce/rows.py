@@ -1,6 +1,7 @@
 """Rows of the tables in docs/results.md. A row is a data set, a network, and a change of the training or the network.
 
-The name of a row is DATASET/NETWORK or DATASET/NETWORK/CHANGE:
+The name of a row is DATASET/NETWORK, optionally followed by /epochs-N and by /CHANGE. Trainings of "epochs-N" have N
+epochs and stronger augmentation. The other trainings have the few epochs of `run_row.EPOCHS`.
 
     esc10/real-16                             widths 16-32-64-64-128-128-256, as in examples/esc50.py
     esc10/quaternion-16/prune-l1-0.5          half of the filters of the last blocks pruned by L1 norm, then fine-tuned
@@ -16,6 +17,7 @@ The name of a row is DATASET/NETWORK or DATASET/NETWORK/CHANGE:
     esc10/quaternion-16/frontend-released     the front end of the released code
     esc10/quaternion-16/long                  trained for three times as many epochs
     esc50/quaternion-16/epochs-200            trained for 200 epochs with stronger augmentation
+    esc50/quaternion-16/epochs-100/distil-strong-0.5    a change of such a training
     esc10/quaternion-16/rate-0.5              half of the learning rate; rate-2: twice the learning rate
     esc50/quaternion-40/best                  long training, cached teacher outputs and averaged weights together
 
@@ -50,12 +52,24 @@ NETWORKS = (
 )
 TEACHER = "quaternion-16"  # teacher of distil-own
 HALF_SIZE_CHANGES = ("scratch", "distil-own", "distil-strong", "prune-l1", "equal-l1", "equal-scratch")
+LONG_CHANGES = (
+    "/prune-l1-0.5",
+    "/prune-random-0.5",
+    "/prune-batch_norm-0.5",
+    "/scratch-0.5",
+    "/distil-own-0.5",
+    "/distil-strong-0.5",
+)
 QUESTIONS = {
     "widths": [f"{dataset}/{network}" for dataset in ("esc10", "ravdess", "esc50") for network in NETWORKS],
     "longer": [f"esc10/{network}/long" for network in ("real-16", "quaternion-16", "real-8", "real-11.6")],
     "epochs": [
-        f"esc50/{network}/epochs-{epochs}" for network in ("real-8", "real-16", "quaternion-16") for epochs in EPOCHS
+        f"{dataset}/{network}/epochs-{epochs}"
+        for dataset in ("esc50", "esc10", "ravdess")
+        for network in ("real-8", "real-16", "quaternion-16")
+        for epochs in EPOCHS
     ],
+    "long-pruning": [f"esc50/quaternion-16/epochs-100{change}" for change in ("", *LONG_CHANGES)],
     "rates": [
         f"esc10/{network}{rate}" for network in ("quaternion-16", "real-8") for rate in ("/rate-0.5", "", "/rate-2")
     ],
@@ -80,13 +94,14 @@ QUESTIONS = {
     ],
     "best": ["esc50/quaternion-40/best", "esc50/real-20/best"],  # the networks have equal numbers of parameters
 }
-NETWORK = re.compile(r"(real|quaternion)-[1-9]\d*(\.\d+)?")
+ROW = re.compile(
+    r"(?P<dataset>\w+)/(?P<network>(real|quaternion)-[1-9]\d*(\.\d+)?)(/epochs-(?P<epochs>[1-9]\d*))?(/(?P<change>[a-z].*))?"
+)
 CHANGES = {  # change -> options
     "": [""],
     "continue": [""],
     "long": [""],
     "rate": ["0.5", "2"],
-    "epochs": [str(epochs) for epochs in EPOCHS],
     "prune": [f"{criterion}-{target}" for criterion in CRITERIA for target in PRUNE_TARGETS],
     "scratch": [*PRUNE_RATIOS],
     "distil": ["own", "strong", *(f"{teacher}-{ratio}" for teacher in ("own", "strong") for ratio in PRUNE_RATIOS)],
@@ -98,17 +113,22 @@ CHANGES = {  # change -> options
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a results table. For the change "prune-l1-0.5", `change` is "prune" and `option` is "l1-0.5"."""
+    """A row of a results table. For the change "prune-l1-0.5", `change` is "prune" and `option` is "l1-0.5".
+
+    `epochs` is 0 for the number of epochs in `run_row.EPOCHS`.
+    """
 
     dataset: str
     network: str
     change: str = ""
     option: str = ""
+    epochs: int = 0
 
     @property
     def name(self) -> str:
+        length = f"epochs-{self.epochs}" if self.epochs else ""
         last = "-".join(part for part in (self.change, self.option) if part)
-        return "/".join(part for part in (self.dataset, self.network, last) if part)
+        return "/".join(part for part in (self.dataset, self.network, length, last) if part)
 
     @property
     def needs_cached_teacher(self) -> bool:
@@ -118,13 +138,13 @@ class Row:
     @property
     def base_row(self) -> "Row":
         """Return the row of the same network without the change, for example before pruning."""
-        return Row(self.dataset, self.network)
+        return Row(self.dataset, self.network, epochs=self.epochs)
 
 
 def row_from_name(name: str) -> Row:
     """Return the row of a name. Raise ConfigError if no row has the name."""
-    dataset, network, last, *rest = [*name.split("/"), "", ""][:4]
-    change, _, option = last.partition("-")
-    if dataset not in SPLITS or not NETWORK.fullmatch(network) or option not in CHANGES.get(change, []) or any(rest):
+    match = ROW.fullmatch(name)
+    change, _, option = (match["change"] or "").partition("-") if match else ("", "", "")
+    if not match or match["dataset"] not in SPLITS or option not in CHANGES.get(change, []):
         raise ConfigError(f"unknown row {name!r}: see --list and the docstring of examples/reproduce/rows.py")
-    return Row(dataset, network, change, option)
+    return Row(match["dataset"], match["network"], change, option, int(match["epochs"] or 0))

@@ -9,7 +9,6 @@ from pruning_rows import (
     finetune_unpruned,
     prune_and_finetune,
     train_at_distillation_cost,
-    train_for_epochs,
     train_from_scratch,
     train_pruned_size,
     train_with_scaled_lr,
@@ -25,7 +24,6 @@ TRAINING: dict[str, Callable[[Run, int], TrainResult]] = {  # change of the row 
     "": train_from_scratch,
     "frontend": train_from_scratch,
     "long": lambda run, epochs: train_from_scratch(run, LONG_FACTOR * epochs),
-    "epochs": lambda run, _epochs: train_for_epochs(run),
     "rate": train_with_scaled_lr,
     "prune": prune_and_finetune,
     "continue": finetune_unpruned,
@@ -41,7 +39,7 @@ def run_row(run: Run) -> dict[str, Any]:
 
     The result of a diverged training has the key "failed" instead of "accuracy".
     """
-    epochs, frames = EPOCHS[run.row.dataset], run.task.frontend.frames
+    epochs, frames = run.row.epochs or EPOCHS[run.row.dataset], run.task.frontend.frames
     try:
         result = TRAINING[run.row.change](run, epochs)
     except ConfigError as error:

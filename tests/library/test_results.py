@@ -18,7 +18,7 @@ import pytest
 import records
 import result_tables
 import run_row
-from pruning_rows import train_for_epochs, train_with_scaled_lr
+from pruning_rows import finetune_config, train_with_scaled_lr
 from row_comparisons import PAIRS
 from row_data import Paths
 from row_networks import config_after_pruning, filter_selector, network_config
@@ -202,10 +202,17 @@ def test_row_with_scaled_learning_rate(factor: float, tmp_path: Path, monkeypatc
     assert config.max_lr == factor * FROM_SCRATCH.max_lr
 
 
-def test_row_of_a_number_of_epochs(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(Run, "train", lambda _run, _model, epochs, *, config: (epochs, config))
-    row = row_from_name("smoke/real-4/epochs-400")
-    assert train_for_epochs(Run(row, 1, 0, Paths(None, tmp_path, None, False))) == (400, LONG)
+@pytest.mark.parametrize("change", ["", "/prune-l1-0.5"])
+def test_row_of_a_number_of_epochs(change: str, tmp_path: Path, monkeypatch) -> None:
+    run = Run(row_from_name(f"smoke/real-4/epochs-400{change}"), 1, 0, Paths(None, tmp_path, None, False))
+    assert run.row.base_row.name == "smoke/real-4/epochs-400"
+    assert (run.train_config, finetune_config(run)) == (LONG, replace(LONG, max_lr=LONG.max_lr / 4))
+
+    def stop(_run: Run, epochs: int) -> TrainResult:
+        raise ConfigError(f"{epochs} epochs")
+
+    monkeypatch.setitem(run_row.TRAINING, run.row.change, stop)
+    assert run_row.run_row(run)["failed"] == "400 epochs"
 
 
 @pytest.mark.parametrize(("config", "max_masked"), [(FROM_SCRATCH, 15), (LONG, 2 * 21)])
