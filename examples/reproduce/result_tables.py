@@ -1,10 +1,11 @@
-"""Tables of docs/results.md and README.md, computed from the records.
+"""Tables of docs/results.md, docs/results-few-epochs.md and README.md, computed from the records.
 
 A table replaces the text between `<!-- table NAME -->` and `<!-- end -->` of a page.
 """
 
 import math
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,16 +15,27 @@ from latency import latency_table
 from rows import QUESTIONS, SPLITS, row_from_name
 from run_statistics import Runs, accuracies, accuracy_difference, mean_and_error, median, num_failed
 
-PAGES = (records.ROOT / "docs" / "results.md", records.ROOT / "README.md")
+PAGES = tuple(records.ROOT / name for name in ("docs/results.md", "docs/results-few-epochs.md", "README.md"))
 TABLE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
-DATASETS = {"esc10": "ESC-10, %", "esc50": "ESC-50, fold 1", "ravdess": "RAVDESS, fold 1"}
-REFERENCES = {"front-ends": "quaternion-16", "best": "real-20/best"}  # other questions: real-16
+SUMMARY_COLUMNS = {  # title -> data set, number of epochs (0: few)
+    "ESC-10 (%)": ("esc10", 0),
+    "RAVDESS (%)": ("ravdess", 0),
+    "ESC-50 (%)": ("esc50", 0),
+    "ESC-50, 100 epochs": ("esc50", 100),
+    "ESC-50, 200 epochs": ("esc50", 200),
+}
+REFERENCES = {
+    "front-ends": "quaternion-16",
+    "best": "real-20/best",
+    "long-pruning": "quaternion-16/epochs-100",
+}  # other questions: real-16
 SUMMARY_NETWORKS = (
     "real-16",
     "real-8",
     "quaternion-16",
     "quaternion-16/prune-l1-budget",
     "quaternion-16/prune-l1-0.5",
+    "quaternion-16/distil-strong-0.5",
     "real-16/prune-l1-budget",
     "quaternion-40/best",
 )
@@ -97,17 +109,17 @@ def _table_line(cells: list[str]) -> str:
 
 
 def summary_table(folder: Path) -> list[list[str]]:
-    """Return a table of the accuracy of SUMMARY_NETWORKS on each data set, and their cost.
+    """Return a table of the accuracy of SUMMARY_NETWORKS in each of SUMMARY_COLUMNS, and their cost.
 
-    The cost is the cost on the first data set with runs.
+    The cost is the cost in the first column with runs.
     """
-    titles = ["ESC-10 accuracy (%)", "ESC-50 accuracy (%)", "RAVDESS accuracy (%)", "parameters", "multiplications"]
-    lines = [["network", *titles]]
+    lines = [["network", *SUMMARY_COLUMNS, "parameters", "multiplications"]]
     for network in SUMMARY_NETWORKS:
-        runs = {dataset: records.read_runs(row_from_name(f"{dataset}/{network}"), folder) for dataset in DATASETS}
-        first = next(filter(None, runs.values()), [])
+        rows = [replace(row_from_name(f"{name}/{network}"), epochs=n) for name, n in SUMMARY_COLUMNS.values()]
+        runs = [records.read_runs(row, folder) for row in rows]
+        first = next(filter(None, runs), [])
         costs = [_median_text(first, key, unit, template) for key, (unit, template) in COSTS.items()]
-        lines.append([network, *(mean_and_error(accuracies(each)).to_text() for each in runs.values()), *costs])
+        lines.append([network, *(mean_and_error(accuracies(each)).to_text() for each in runs), *costs])
     return lines
 
 
@@ -115,6 +127,7 @@ NAMED_TABLES = {
     "summary": summary_table,
     "latency": latency_table,
     **{f"pairs-{question}": partial(row_comparisons.pair_table, question) for question in row_comparisons.PAIRS},
+    "epochs": row_comparisons.epochs_table,
     "criteria": row_comparisons.criterion_table,
     "criteria-against-chance": row_comparisons.gain_over_random_table,
 }

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import records
-from rows import CRITERIA, PRUNE_TARGETS, row_from_name
+from rows import CRITERIA, EPOCHS, PRUNE_TARGETS, QUESTIONS, row_from_name
 from run_statistics import MeanAndError, accuracies, accuracy_difference, mean_and_error
 
+LONG = "quaternion-16/epochs-100"
 PAIRS = {  # question -> network, reference, and the quantity in which they are equal
     "widths": (
         ("quaternion-16", "real-16", "width, and nearly milliseconds"),
@@ -25,6 +26,19 @@ PAIRS = {  # question -> network, reference, and the quantity in which they are 
         ("quaternion-16/long", "real-16/long", "width"),
         ("quaternion-16/long", "real-11.6/long", "multiplications"),
         ("quaternion-16/long", "real-8/long", "parameters"),
+    ),
+    "epochs": tuple(
+        (f"quaternion-16/epochs-{epochs}", f"{reference}/epochs-{epochs}", equal_in)
+        for reference, equal_in in (("real-8", "parameters"), ("real-16", "width"))
+        for epochs in EPOCHS
+    ),
+    "long-pruning": (
+        *(
+            (f"{LONG}/{change}-0.5", f"{LONG}/scratch-0.5", "size and epochs")
+            for change in ("prune-l1", "prune-random", "prune-batch_norm", "distil-own", "distil-strong")
+        ),
+        (f"{LONG}/prune-l1-0.5", f"{LONG}/prune-random-0.5", "training"),
+        (f"{LONG}/prune-batch_norm-0.5", f"{LONG}/prune-random-0.5", "training"),
     ),
     "pruning": (
         ("quaternion-16/continue", "quaternion-16", "size; trained on for a third"),
@@ -65,12 +79,7 @@ def pair_table(question: str, folder: Path) -> list[list[str]]:
 
 def criterion_table(folder: Path) -> list[list[str]]:
     """Return a table of the accuracy on ESC-10 after pruning by each criterion, for each prune ratio and the budget."""
-
-    def cell(name: str) -> str:
-        values = accuracies(records.read_runs(row_from_name(name), folder))
-        return f"{mean_and_error(values).to_text()} ({len(values)})" if values else "-"
-
-    return _table_by_criterion(cell)
+    return _table_by_criterion(lambda name: _accuracy_text(name, folder))
 
 
 def gain_over_random_table(folder: Path) -> list[list[str]]:
@@ -80,6 +89,23 @@ def gain_over_random_table(folder: Path) -> list[list[str]]:
         return gain_text(*accuracy_gain(name, f"{PRUNED}-random-{name.rpartition('-')[2]}", folder))
 
     return [line for line in _table_by_criterion(cell) if line[0] != "random"]
+
+
+def epochs_table(folder: Path) -> list[list[str]]:
+    """Return a table of the accuracy of each network for each number of epochs, with the number of runs.
+
+    "few" is the number of epochs of the other tables.
+    """
+    networks = dict.fromkeys(row.rpartition("/")[0] for row in QUESTIONS["epochs"])
+    changes = {"few": "", **{str(epochs): f"/epochs-{epochs}" for epochs in EPOCHS}}
+    cells = {name: [_accuracy_text(f"{name}{change}", folder) for change in changes.values()] for name in networks}
+    measured = {name: line for name, line in cells.items() if any(cell != "-" for cell in line[1:])}
+    return [["network", *changes], *([name, *line] for name, line in measured.items())]
+
+
+def _accuracy_text(name: str, folder: Path) -> str:
+    values = accuracies(records.read_runs(row_from_name(name), folder))
+    return f"{mean_and_error(values).to_text()} ({len(values)})" if values else "-"
 
 
 def _table_by_criterion(cell: Callable[[str], str]) -> list[list[str]]:

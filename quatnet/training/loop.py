@@ -19,8 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..all_reduce import all_reduce
-from ..autodiff import Tensor
-from ..backend import Array, asnumpy, xp
+from ..backend import Array, xp
 from ..checks import checked_count, checked_path
 from ..distill import Loss, cross_entropy_loss
 from ..errors import CheckpointError, ConfigError, NonFiniteError, TrainingStopped
@@ -45,9 +44,9 @@ from .checks import (
 from .data import Batches
 from .interrupt import interrupt_flag
 from .progress import Progress, read_generator_state, read_progress
+from .totals import EpochTotals
 
-LOG_INTERVAL = 10  # steps between two updates of the displayed loss; each update synchronizes the GPU
-NO_CLASSES = -1e9  # number of correct clips of a batch without class probabilities, so that the sum is negative
+LOG_INTERVAL = 10  # steps between two updates of the displayed loss on a GPU; each update waits for the GPU
 
 
 class Trainer:
@@ -109,7 +108,7 @@ class Trainer:
         self.metadata = as_json(metadata, epochs=epochs, steps_per_epoch=steps_per_epoch, seed=seed)
         self.progress, self.best = Progress(), dict[str, np.ndarray]()
         self._owns_path = False  # whether the checkpoint at `path` is of this training, or does not exist
-        self._totals = xp.zeros(3)  # summed loss, correct clips, and steps with a finite summed loss, on the device
+        self._totals = EpochTotals()
         self._example: Array | None = None  # one clip
         self._graph: Graph | None = None
         self._traceable = True  # false after `trace` has failed
@@ -203,7 +202,10 @@ class Trainer:
         logits = self.model(x, train=True, rng=distributed.DropoutGenerator(self.dropout_rng, share))
         loss = self.loss(logits, targets, x)
         check_loss(loss)
-        self._add_to_totals(logits, targets, loss, clips)
+        self._totals.add(self.model, logits.data, targets, loss.data)
+        self.progress.totals[2] += clips
+        if isinstance(loss.data, np.ndarray) or self.progress.step % LOG_INTERVAL == 0:
+            self._read_totals()
         distributed.backward(loss, len(x) / clips, self.optimizer.parameters.values())
         if self.max_grad_norm:
             clip_grad_norm(self.optimizer.parameters.values(), self.max_grad_norm)
@@ -212,26 +214,13 @@ class Trainer:
         self.optimizer.zero_grad()
         progress.step += 1
 
-    def _add_to_totals(self, logits: Tensor, targets: Array, loss: Tensor, clips: int) -> None:
-        """Add a step with `clips` clips in all processes to the totals.
-
-        The totals are read in every step on a CPU, and every tenth step on a GPU.
-        """
-        correct = _num_correct(self.model, logits.data, targets)
-        sums = xp.stack([loss.data.astype(np.float64) * len(targets), correct.astype(np.float64)])
-        self._totals[:2] += all_reduce(sums)
-        self._totals[2] += xp.isfinite(self._totals[0])
-        self.progress.totals[2] += clips
-        if isinstance(loss.data, np.ndarray) or self.progress.step % LOG_INTERVAL == 0:
-            self._read_totals()
-
     def _read_totals(self) -> None:
         """Copy the totals from the device to the progress. Raises NonFiniteError if a loss was not finite."""
-        *self.progress.totals[:2], finite_steps = asnumpy(self._totals).tolist()
+        *self.progress.totals[:2], finite_steps = self._totals.read()
         if not np.isfinite(self.progress.totals[0]):
             raise NonFiniteError(
-                f"the loss is not finite in step {int(finite_steps) + 1} of {self.steps_per_epoch} of epoch "
-                f"{self.progress.epoch + 1}{self._clips(int(finite_steps))}; {self._kept()}check the clips of "
+                f"the loss is not finite in step {finite_steps + 1} of {self.steps_per_epoch} of epoch "
+                f"{self.progress.epoch + 1}{self._clips(finite_steps)}; {self._kept()}check the clips of "
                 "this step for NaN and infinity, or use a lower learning rate"
             )
 
@@ -278,7 +267,7 @@ class Trainer:
                 self.best = self.model.state_dict()
         progress.history.append(epoch)
         progress.epoch, progress.step, progress.totals = progress.epoch + 1, 0, [0.0, 0.0, 0.0]
-        self._totals = xp.zeros(3)
+        self._totals = EpochTotals()
         self.save()
 
     def _stop(self) -> None:
@@ -355,26 +344,6 @@ class Trainer:
         self.optimizer.load_state_dict(optimizer)
         self.model.frontend_settings = settings
         self.progress, self.best, self._owns_path = progress, best, True
-        self._totals = xp.asarray([*progress.totals[:2], progress.step])
+        self._totals = EpochTotals([*progress.totals[:2], progress.step])
         self.epoch_start_state = self.data_rng.bit_generator.state = data_state
         self.dropout_rng.bit_generator.state = dropout_state
-
-
-def _num_correct(model: Module, logits: Array, targets: Array) -> Array:
-    """Return the number of correct clips, or NO_CLASSES if the targets are no class probabilities.
-
-    The targets may have soft targets after the classes, and the logits may have features.
-    """
-    if not logits.ndim == targets.ndim == 2:
-        return xp.asarray(NO_CLASSES)
-    classes = getattr(model, "classes", None) or getattr(getattr(model, "config", None), "classes", None)
-    classes = classes or min(logits.shape[1], targets.shape[1])
-    logits, targets = logits[:, :classes], targets[:, :classes]
-    is_class = (targets >= 0).all() & (abs(targets.sum(axis=1) - 1) < 0.01).all() & (classes > 1)
-    return xp.where(is_class, _correct(logits, targets).sum(), NO_CLASSES)
-
-
-def _correct(logits: Array, targets: Array) -> Array:
-    """Return for each clip whether the class with the largest logit also has the largest target."""
-    predicted = xp.take_along_axis(targets, logits.argmax(axis=1)[:, None], axis=1)[:, 0]
-    return predicted == targets.max(axis=1)

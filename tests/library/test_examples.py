@@ -11,6 +11,7 @@ import pytest
 from support.device import uses_mock
 from support.results import check_results
 from support.scripts import run_script
+from test_datasets import make_esc50_folder
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FIVE_NETWORKS = ["esc50", "gtzan", "ravdess", "audioset"]
@@ -60,6 +61,13 @@ def test_esc50_resume_after_the_last_epoch(smoke: tuple[Path, str]) -> None:
     after = json.loads((smoke[0] / "results.json").read_text())
     for old, new in zip(before["models"], after["models"], strict=True):
         assert (old["accuracy"], old["train_seconds"]) == (new["accuracy"], new["train_seconds"])
+
+
+@pytest.mark.skipif(uses_mock, reason="CUDA kernels are slow on the CPU, so only esc50 is run there")
+def test_esc50_names_the_epochs_of_the_results_page(tmp_path: Path) -> None:
+    make_esc50_folder(tmp_path / "data")
+    run = run_example("--smoke", "--data", tmp_path / "data", "--out", tmp_path / "out")
+    assert "2 epochs are few. For an accuracy as in docs/results.md: --epochs 200 (hours)" in run.stdout, run.stderr
 
 
 @pytest.mark.skipif(uses_mock, reason="CUDA kernels are slow on the CPU, so only esc50 is run there")

@@ -12,7 +12,7 @@ from quatnet.backend import asnumpy, xp
 from quatnet.distill import ProjectedStudent, cross_entropy_loss, feature_matching
 from quatnet.errors import ConfigError
 from quatnet.models import CNN, CNNConfig
-from quatnet.training.loop import _correct
+from quatnet.training.totals import _correct
 from quatnet.training.transfer import freeze_backbone, with_new_head
 
 CONFIG = CNNConfig(3, True, ((8,), (12,)), embedding=8, mels=8)
