@@ -20,7 +20,7 @@ FIRST_TESTS = {
     "convolution_options transposed_convolution": "ops/conv.py ops/quaternion_conv.py",
     "rotation_convolution": "ops/rotation_conv.py",
     "fast_convolution": "matrices grad_transform weight_gradient_transform output_transform"
-    " _transform OUTPUT_MATRIX conv/fast/im2col_conv.py",
+    " _transform OUTPUT_MATRIX conv/fast/im2col_conv.py conv/fast/small_products.py",
     "layers quaternion_ops": "ops/pooling.py",
     "layers quaternion_ops kernels_in_the_library": "ops/batchnorm.py",
     "pooled_batchnorm": "ops/pooled_batchnorm.py",

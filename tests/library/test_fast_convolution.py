@@ -23,6 +23,7 @@ from quatnet.conv.fast import (
     direct,
     direct_gradients,
     im2col_conv,
+    small_products,
     tiles,
     transforms,
     winograd,
@@ -310,3 +311,33 @@ def test_results_are_bit_identical_for_any_number_of_threads(algorithm, case, wi
             assert (a == b).all()
     for result, expected in zip(results[0], real_convolution(x, w, grad, (1, 1), (1, 1)), strict=True):
         assert_close(result / np.abs(expected).max(), expected / np.abs(expected).max(), rtol=0, atol=1e-5)
+
+
+# Matrix products in pieces
+
+
+@pytest.mark.parametrize(("rows", "inner", "columns"), [(705, 4, 3), (3, 4, 705), (64, 4, 65), (100, 1, 1), (5, 9, 7)])
+def test_product_in_pieces(rows: int, inner: int, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes, matmul = [], np.matmul
+
+    def counted(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> np.ndarray:
+        shapes.append((*a.shape[-2:], b.shape[-1]))
+        return matmul(a, b, out=out)
+
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((2, 1, inner, rows)).swapaxes(-1, -2)
+    b, memory = rng.standard_normal((3, inner, columns)), np.full((rows, 3, 2, columns), np.nan)
+    out = memory.transpose(2, 1, 0, 3)  # a view, as in a Winograd convolution
+    limit = 64 * inner * min(rows, columns)
+    monkeypatch.setattr(small_products, "MAX_MULTIPLICATIONS", limit)
+    monkeypatch.setattr(np, "matmul", counted)
+    assert small_products.matmul(a, b, out) is out
+    assert_close(memory.transpose(2, 1, 0, 3), matmul(a, b))
+    assert all(m * k * n <= limit for m, k, n in shapes)
+
+
+def test_product_is_not_split_in_short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = np.ones((100, 8)), np.ones((8, 50))
+    monkeypatch.setattr(small_products, "MAX_MULTIPLICATIONS", 63 * 8 * 50)
+    monkeypatch.setattr(small_products, "_multiply_pieces", None)  # a call would raise TypeError
+    assert_close(small_products.matmul(a, b, np.empty((100, 50))), np.full((100, 50), 8.0))
