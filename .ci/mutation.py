@@ -146,13 +146,14 @@ def difference(mutant: Mutant) -> str:
 def main(jobs: list[Job], *, complete: bool) -> int:
     """Test the mutants of `jobs`. Return 1 if a mutant is not detected, or if an entry of EQUIVALENT is outdated.
 
-    Outdated entries are found only if `jobs` is `complete`, that is, contains all mutants.
+    An entry is outdated if it has no mutant. If `jobs` is `complete`, a detected entry is outdated, too.
     """
     preload()
     check_unmutated(jobs)
     survived = {key(mutant): mutant for mutant in survivors(jobs)}
     undetected = [mutant for name, mutant in survived.items() if name not in EQUIVALENT]
-    outdated = EQUIVALENT.keys() - survived.keys() if complete else set()
+    remaining = survived if complete else {key(mutant) for _, mutant in all_jobs()}
+    outdated = EQUIVALENT.keys() - set(remaining)
     print(
         *map(difference, undetected), *(f"detected or removed, delete from EQUIVALENT: {o}" for o in outdated), sep="\n"
     )
@@ -160,20 +161,32 @@ def main(jobs: list[Job], *, complete: bool) -> int:
     return int(bool(undetected or outdated))
 
 
-def select_jobs(only: str | None, part: str) -> list[Job]:
-    """Return the mutants of the function `only`, or of all functions. `part` "K/N" selects every N-th mutant."""
-    number, count = map(int, part.split("/"))
+def select_jobs(only: str | None, part: tuple[int, int]) -> list[Job]:
+    """Return the mutants of the function `only`, or of all functions. `part` (K, N) selects every N-th mutant."""
+    number, count = part
     return [(tests, m) for tests, m in all_jobs() if only in (None, *m.function.split("."))][number - 1 :: count]
+
+
+def part_of(text: str) -> tuple[int, int]:
+    """Return (K, N) of a text "K/N" with 1 <= K <= N."""
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise argparse.ArgumentTypeError(f"expected K/N with 1 <= K <= N, such as 1/3, got {text!r}")
+    return int(number), int(count)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", metavar="FUNCTION", help="mutate this function, method or class only")
-    parser.add_argument("--part", metavar="K/N", default="1/1", help="test every N-th mutant, starting with mutant K")
+    parser.add_argument(
+        "--part", metavar="K/N", type=part_of, default=(1, 1), help="test every N-th mutant, starting with mutant K"
+    )
     parser.add_argument("--list", action="store_true", help="print the mutants without running tests")
     arguments = parser.parse_args()
     selected = select_jobs(arguments.only, arguments.part)
+    if not selected:
+        sys.exit("no mutants: see --list")
     if not arguments.list:
-        sys.exit(main(selected, complete=arguments.only is None and arguments.part == "1/1"))
+        sys.exit(main(selected, complete=arguments.only is None and arguments.part == (1, 1)))
     for tests, mutant in selected:
         show(mutant, f"tests {tests}")

@@ -23,7 +23,6 @@ from quatnet.files import write_json
 from quatnet.processes import RANK, root_first
 
 EPOCHS = {"ESC-50": 30, "ESC-10": 60}  # 5 for synthesized sounds
-LONG_EPOCHS = {"ESC-50": 200, "ESC-10": 120}  # of docs/results.md
 
 
 def options() -> argparse.Namespace:
@@ -60,10 +59,8 @@ def main() -> None:
         f"{data.name}: {len(train_clips)} training clips, {len(test_clips)} test clips (fold {args.fold}).", data.note
     )
     epochs = args.epochs or (2 if args.smoke else EPOCHS.get(data.name, 5))
-    if epochs < LONG_EPOCHS.get(data.name, 0):
-        print(
-            f"{epochs} epochs are few. For an accuracy as in docs/results.md: --epochs {LONG_EPOCHS[data.name]} (hours)"
-        )
+    if args.data and not args.epochs:
+        print(f"{epochs} epochs are few. More are more accurate: docs/results.md has --epochs 100 to 400 (some hours).")
 
     # 2. Front end. The features (clips, frames, mels, 4) hold a quaternion for each frame and mel bin: r is the log-mel
     # (dB); i, j and k are the first, second and third delta along time. The features are cached on disk.

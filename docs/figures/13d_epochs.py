@@ -22,6 +22,8 @@ def draw() -> Figure:
     axis = figure.subplots()
     for network, (marker, color) in STYLES.items():
         points = [point for epochs in (0, *EPOCHS) if (point := _point(network, epochs))]
+        if not points:
+            continue
         epochs, means, errors = zip(*points, strict=True)
         axis.errorbar(epochs, means, errors, marker=marker, color=color, capsize=3, label=network)
     axis.axhline(HUMAN, color="0.4", linestyle="--", linewidth=1)
@@ -36,9 +38,12 @@ def draw() -> Figure:
 
 
 def _point(network: str, epochs: int) -> tuple[int, float, float] | None:
-    """Return the number of epochs, mean and standard error (%), or None without runs. 0 epochs: the few epochs."""
+    """Return the number of epochs, mean and standard error (%, nan for one run), or None without runs.
+
+    0 epochs are the number of epochs in `run_row.EPOCHS`.
+    """
     row = row_from_name(f"esc50/{network}/epochs-{epochs}" if epochs else f"esc50/{network}")
     accuracy = mean_and_error(accuracies(records.read_runs(row, records.RECORDS)))
     if np.isnan(accuracy.mean):
         return None
-    return epochs or FEW_EPOCHS["esc50"], 100 * accuracy.mean, 100 * float(np.nan_to_num(accuracy.error))
+    return epochs or FEW_EPOCHS["esc50"], 100 * accuracy.mean, 100 * accuracy.error

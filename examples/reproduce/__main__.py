@@ -1,11 +1,11 @@
-"""Rerun any row of docs/results.md.
+"""Rerun any row of docs/results.md and docs/results-few-epochs.md.
 
     python examples/reproduce --list                                  the rows, and the number of recorded runs
     python examples/reproduce esc10/real-16 --data DIR                all folds and seeds of a row
     python examples/reproduce esc10/real-16 --data DIR --fold 1 --seed 0
     python examples/reproduce --question widths --data DIR --resume   the missing runs of a question
     python examples/reproduce --latency                               milliseconds per clip, compared with PyTorch
-    python examples/reproduce --tables                                update the tables of docs/results.md
+    python examples/reproduce --tables                                update the tables of the results pages
     python examples/reproduce smoke/quaternion-4/prune-l1-0.5         a small row on synthesized sounds, in seconds
 
 DIR contains ESC-50 and RAVDESS in their official layouts (docs/data-sets.md). The result of each run is saved in
@@ -34,7 +34,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--question", choices=QUESTIONS, help="all rows of a question")
     parser.add_argument("--list", action="store_true", help="print the rows and exit")
     parser.add_argument("--latency", action="store_true", help="measure milliseconds per clip and exit")
-    parser.add_argument("--tables", action="store_true", help="update the tables of docs/results.md and exit")
+    parser.add_argument("--tables", action="store_true", help="update the tables of the results pages and exit")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the recordings")
     parser.add_argument("--fold", type=int, help="only this fold")
     parser.add_argument("--seed", type=int, help="only this seed")
@@ -49,7 +49,8 @@ def select_rows(args: argparse.Namespace) -> list[Row]:
     names = [*args.rows, *QUESTIONS.get(args.question, [])]
     if not names and not args.list:
         raise SystemExit("no rows given: pass names of rows or a --question; --list prints the rows")
-    return [row_from_name(name) for name in names or [name for rows in QUESTIONS.values() for name in rows]]
+    all_names = [name for rows in QUESTIONS.values() for name in rows]
+    return [row_from_name(name) for name in dict.fromkeys(names or all_names)]
 
 
 def select_splits(row: Row, args: argparse.Namespace) -> list[tuple[int, int]]:
@@ -70,7 +71,7 @@ def main() -> None:
         splits = select_splits(row, args)
         missing = records.missing_splits(row, splits, args.records)
         if args.list:
-            print(f"{row.name:50} {len(splits) - len(missing):2} of {len(splits)} runs")
+            print(f"{row.name:52} {len(splits) - len(missing):2} of {len(splits)} runs")
         else:
             run_splits(row, missing if args.resume else splits, args)
 

@@ -1,4 +1,4 @@
-"""Tables of paired comparisons: networks of equal cost, and pruning criteria."""
+"""Tables of comparisons: networks of equal cost, pruning criteria, and numbers of epochs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ import records
 from rows import CRITERIA, EPOCHS, PRUNE_TARGETS, QUESTIONS, row_from_name
 from run_statistics import MeanAndError, accuracies, accuracy_difference, mean_and_error
 
-LONG = "quaternion-16/epochs-100"
+AT_100_EPOCHS = "quaternion-16/epochs-100"
 PAIRS = {  # question -> network, reference, and the quantity in which they are equal
     "widths": (
         ("quaternion-16", "real-16", "width, and nearly milliseconds"),
@@ -34,11 +34,11 @@ PAIRS = {  # question -> network, reference, and the quantity in which they are 
     ),
     "long-pruning": (
         *(
-            (f"{LONG}/{change}-0.5", f"{LONG}/scratch-0.5", "size and epochs")
+            (f"{AT_100_EPOCHS}/{change}-0.5", f"{AT_100_EPOCHS}/scratch-0.5", "size and epochs")
             for change in ("prune-l1", "prune-random", "prune-batch_norm", "distil-own", "distil-strong")
         ),
-        (f"{LONG}/prune-l1-0.5", f"{LONG}/prune-random-0.5", "training"),
-        (f"{LONG}/prune-batch_norm-0.5", f"{LONG}/prune-random-0.5", "training"),
+        (f"{AT_100_EPOCHS}/prune-l1-0.5", f"{AT_100_EPOCHS}/prune-random-0.5", "training"),
+        (f"{AT_100_EPOCHS}/prune-batch_norm-0.5", f"{AT_100_EPOCHS}/prune-random-0.5", "training"),
     ),
     "pruning": (
         ("quaternion-16/continue", "quaternion-16", "size; trained on for a third"),
@@ -92,15 +92,15 @@ def gain_over_random_table(folder: Path) -> list[list[str]]:
 
 
 def epochs_table(folder: Path) -> list[list[str]]:
-    """Return a table of the accuracy of each network for each number of epochs, with the number of runs.
+    """Return a table of the accuracy for each number of epochs, with the number of runs, of networks with such runs.
 
-    "few" is the number of epochs of the other tables.
+    "few" is the number of epochs in `run_row.EPOCHS`.
     """
     networks = dict.fromkeys(row.rpartition("/")[0] for row in QUESTIONS["epochs"])
     changes = {"few": "", **{str(epochs): f"/epochs-{epochs}" for epochs in EPOCHS}}
     cells = {name: [_accuracy_text(f"{name}{change}", folder) for change in changes.values()] for name in networks}
     measured = {name: line for name, line in cells.items() if any(cell != "-" for cell in line[1:])}
-    return [["network", *changes], *([name, *line] for name, line in measured.items())]
+    return [["data set and network", *changes], *([name, *line] for name, line in measured.items())]
 
 
 def _accuracy_text(name: str, folder: Path) -> str:

@@ -8,7 +8,7 @@ from row_data import Paths, load_task
 from row_networks import network_config
 from rows import Row
 from task import Task
-from train_config import FROM_SCRATCH, LONG, TrainConfig
+from train_config import FROM_SCRATCH, STRONG_AUGMENTATION, TrainConfig
 
 from quatnet.models import CNN, CNNConfig
 from quatnet.optim import Optimizer
@@ -86,7 +86,7 @@ class Run:
 
     @property
     def train_config(self) -> TrainConfig:
-        return LONG if self.row.epochs else FROM_SCRATCH
+        return STRONG_AUGMENTATION if self.row.epochs else FROM_SCRATCH
 
     def forward_multiplications(self, config: CNNConfig) -> int:
         """Return the number of multiplications of a forward pass of one clip, with 8 per quaternion product."""

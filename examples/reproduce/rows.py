@@ -1,7 +1,10 @@
-"""Rows of the tables in docs/results.md. A row is a data set, a network, and a change of the training or the network.
+"""Rows of the tables in docs/results.md and docs/results-few-epochs.md.
+
+A row is a data set, a network, a number of epochs, and a change of the training or the network.
 
 The name of a row is DATASET/NETWORK, optionally followed by /epochs-N and by /CHANGE. Trainings of "epochs-N" have N
-epochs and stronger augmentation. The other trainings have the few epochs of `run_row.EPOCHS`.
+epochs and stronger augmentation. The other trainings have the few epochs of `run_row.EPOCHS`, unless the change sets
+another number.
 
     esc10/real-16                             widths 16-32-64-64-128-128-256, as in examples/esc50.py
     esc10/quaternion-16/prune-l1-0.5          half of the filters of the last blocks pruned by L1 norm, then fine-tuned
@@ -52,7 +55,8 @@ NETWORKS = (
 )
 TEACHER = "quaternion-16"  # teacher of distil-own
 HALF_SIZE_CHANGES = ("scratch", "distil-own", "distil-strong", "prune-l1", "equal-l1", "equal-scratch")
-LONG_CHANGES = (
+OWN_EPOCHS = ("long", "best")  # changes that set the number of epochs
+CHANGES_AT_100_EPOCHS = (
     "/prune-l1-0.5",
     "/prune-random-0.5",
     "/prune-batch_norm-0.5",
@@ -69,7 +73,7 @@ QUESTIONS = {
         for network in ("real-8", "real-16", "quaternion-16")
         for epochs in EPOCHS
     ],
-    "long-pruning": [f"esc50/quaternion-16/epochs-100{change}" for change in ("", *LONG_CHANGES)],
+    "long-pruning": [f"esc50/quaternion-16/epochs-100{change}" for change in ("", *CHANGES_AT_100_EPOCHS)],
     "rates": [
         f"esc10/{network}{rate}" for network in ("quaternion-16", "real-8") for rate in ("/rate-0.5", "", "/rate-2")
     ],
@@ -95,7 +99,8 @@ QUESTIONS = {
     "best": ["esc50/quaternion-40/best", "esc50/real-20/best"],  # the networks have equal numbers of parameters
 }
 ROW = re.compile(
-    r"(?P<dataset>\w+)/(?P<network>(real|quaternion)-[1-9]\d*(\.\d+)?)(/epochs-(?P<epochs>[1-9]\d*))?(/(?P<change>[a-z].*))?"
+    r"(?P<dataset>\w+)/(?P<network>(real|quaternion)-[1-9]\d*(\.\d+)?)(/epochs-(?P<epochs>[1-9]\d*))?(/(?P<change>[a-z].*))?",
+    re.ASCII,
 )
 CHANGES = {  # change -> options
     "": [""],
@@ -115,7 +120,7 @@ CHANGES = {  # change -> options
 class Row:
     """A row of a results table. For the change "prune-l1-0.5", `change` is "prune" and `option` is "l1-0.5".
 
-    `epochs` is 0 for the number of epochs in `run_row.EPOCHS`.
+    `epochs` is 0 if the name has no number of epochs.
     """
 
     dataset: str
@@ -145,6 +150,8 @@ def row_from_name(name: str) -> Row:
     """Return the row of a name. Raise ConfigError if no row has the name."""
     match = ROW.fullmatch(name)
     change, _, option = (match["change"] or "").partition("-") if match else ("", "", "")
-    if not match or match["dataset"] not in SPLITS or option not in CHANGES.get(change, []):
-        raise ConfigError(f"unknown row {name!r}: see --list and the docstring of examples/reproduce/rows.py")
-    return Row(match["dataset"], match["network"], change, option, int(match["epochs"] or 0))
+    if match and match["dataset"] in SPLITS and option in CHANGES.get(change, []):
+        row = Row(match["dataset"], match["network"], change, option, int(match["epochs"] or 0))
+        if row.name == name and not (row.epochs and change in OWN_EPOCHS):
+            return row
+    raise ConfigError(f"unknown row {name!r}: see --list and the docstring of examples/reproduce/rows.py")

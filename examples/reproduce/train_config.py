@@ -46,7 +46,7 @@ def constant_lr(_step: int, _total_steps: int, *, max_lr: float) -> float:
 
 
 FROM_SCRATCH = TrainConfig()
-LONG = TrainConfig(mixup_alpha=0.3, masks=2, masked_frames=1 / 6, masked_mels=10)  # trainings of 100 epochs and more
+STRONG_AUGMENTATION = TrainConfig(mixup_alpha=0.3, masks=2, masked_frames=1 / 6, masked_mels=10)  # rows epochs-N
 # Transfer learning of PANNs on GTZAN (Q. Kong et al., 2020, released code)
 TRANSFER = TrainConfig(32, 1e-4, constant_lr, partial(Adam, amsgrad=True), label_smoothing=0.0, mixup_alpha=1.0)
 # Training of PANNs on AudioSet, with a learning rate that decreases at the end

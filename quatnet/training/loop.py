@@ -204,7 +204,7 @@ class Trainer:
         check_loss(loss)
         self._totals.add(self.model, logits.data, targets, loss.data)
         self.progress.totals[2] += clips
-        if isinstance(loss.data, np.ndarray) or self.progress.step % LOG_INTERVAL == 0:
+        if isinstance(loss.data, np.ndarray) or self.progress.step % LOG_INTERVAL == 0:  # on a CPU in every step
             self._read_totals()
         distributed.backward(loss, len(x) / clips, self.optimizer.parameters.values())
         if self.max_grad_norm:

@@ -22,10 +22,13 @@ class EpochTotals:
     """
 
     def __init__(self, sums: Sequence[float] | None = None) -> None:
-        self._sums = xp.zeros(3) if sums is None else xp.asarray(sums)
+        self._sums = xp.zeros(3) if sums is None else xp.asarray(sums, dtype=np.float64)
 
     def add(self, model: Module, logits: Array, targets: Array, loss: Array) -> None:
-        """Add a step of this process. `loss` is the mean over the clips."""
+        """Add a step. All processes must call this method, each with its share of the clips.
+
+        `loss` is the mean over the clips of this process.
+        """
         correct = _num_correct(model, logits, targets)
         self._sums[:2] += all_reduce(xp.stack([loss.astype(np.float64) * len(targets), correct.astype(np.float64)]))
         self._sums[2] += xp.isfinite(self._sums[0])

@@ -22,7 +22,7 @@ from ...backend import Array
 from ...threads import parallel_for, parallel_map
 from . import component_transforms
 from .direct import ConvOptions, Pair
-from .small_products import matmul
+from .small_products import matmul_in_pieces
 from .tiles import apply_matrix, even_slices, split_components, workspace
 
 PATCHES_BYTES = 4 << 20  # maximum size of the patches of a batch slice with more than one image
@@ -94,7 +94,7 @@ def run(x: Array, kernel: Array, options: ConvOptions, epilogue: Callable[[Array
 
     def work(images: slice) -> None:
         rows = patches(x[images], right, options)
-        m = matmul(rows, operand, workspace("products", (*rows.shape[:2], outputs), x.dtype))
+        m = matmul_in_pieces(rows, operand, workspace("products", (*rows.shape[:2], outputs), x.dtype))
         y = apply_matrix(output_matrix, m, workspace("result", (components, *m.shape[1:]), x.dtype))
         epilogue(y.reshape(components, -1, *output, outputs).transpose(1, 2, 3, 0, 4), images)
 

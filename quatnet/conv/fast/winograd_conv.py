@@ -18,11 +18,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ... import threads
 from ...backend import Array
-from ...threads import parallel_for, parallel_map
+from ...threads import matmul, parallel_for, parallel_map
 from . import row_tiles, transforms
-from .small_products import matmul
+from .small_products import matmul_in_pieces
 from .tiles import LARGE_KERNEL, Tile, WinogradShape, even_slices, make_shape, make_tiles, split_components, workspace
 from .winograd import PRODUCTS, TAPS
 
@@ -73,7 +72,7 @@ def _multiply(patches: Array, kernel: Array) -> Array:
     """
     k, transformed, phases, count, _ = patches.shape
     m = workspace("products", (k, transformed, count, phases, kernel.shape[-1]), patches.dtype)
-    matmul(patches, kernel[:, :, None], m.transpose(0, 1, 3, 2, 4))
+    matmul_in_pieces(patches, kernel[:, :, None], m.transpose(0, 1, 3, 2, 4))
     return m.reshape(k, transformed, count * phases, -1)
 
 
@@ -89,7 +88,7 @@ def transform_kernel(w: Array, *, for_input_gradient: bool = False) -> Array:
 
     def work(part: slice) -> None:
         rows = np.ascontiguousarray(w[:, :, :, part].reshape(-1, taps, (part.stop - part.start) * outputs))
-        matmul(matrix, rows.swapaxes(0, 1), u[:, :, part].reshape(len(u), taps, -1).swapaxes(0, 1))
+        matmul_in_pieces(matrix, rows.swapaxes(0, 1), u[:, :, part].reshape(len(u), taps, -1).swapaxes(0, 1))
 
     parallel_for(work, even_slices(channels, max(1, (1 << 20) // u[:, :, 0].nbytes)))
     return u.reshape(PRODUCTS, -1, taps * channels, outputs)
@@ -117,4 +116,4 @@ def weight_gradient(x: Array, grad: Array, kernel: tuple[int, ...], padding: tup
     for tile, part in zip(tiles, parallel_map(work, tiles), strict=True):
         total[..., tile.out_channels] += part
     matrix = transforms.weight_gradient_transform(kernel[0], total.dtype)
-    return threads.matmul(matrix, total.reshape(matrix.shape[1], -1)).reshape(kernel)
+    return matmul(matrix, total.reshape(matrix.shape[1], -1)).reshape(kernel)
