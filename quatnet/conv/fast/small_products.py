@@ -14,9 +14,9 @@ MIN_LENGTH = 64  # minimum length of the longest possible piece (measured)
 
 
 def matmul_in_pieces(a: Array, b: Array, out: Array) -> Array:
-    """Write the product of `a` (..., M, K) and `b` (..., K, N) to `out`, and return `out`.
+    """Write the product of `a` (..., rows, inner) and `b` (..., inner, columns) to `out`, and return `out`.
 
-    The larger of M and N is split so that no piece has more than `MAX_MULTIPLICATIONS`, unless even pieces of length
+    The larger number of rows and columns is split so that no piece has more than `MAX_MULTIPLICATIONS`, unless even pieces of length
     `MIN_LENGTH` would have more. The pieces depend only on the shapes. The rounding differs from that of np.matmul.
     """
     (rows, inner), columns = a.shape[-2:], b.shape[-1]
@@ -33,7 +33,7 @@ def matmul_in_pieces(a: Array, b: Array, out: Array) -> Array:
 
 
 def _multiply_pieces(a: Array, b: Array, out: Array, size: int) -> None:
-    """Write the product of `a` (..., M, K) and `b` (..., K, N) to `out` (..., M, N), `size` rows at a time."""
+    """Write the product of `a` (..., rows, inner) and `b` (..., inner, columns) to `out`, `size` rows at a time."""
     end = a.shape[-2] // size * size
     # a reshape that splits one axis returns a view
     split_a, split_out = (each[..., :end, :].reshape(*each.shape[:-2], -1, size, each.shape[-1]) for each in (a, out))
