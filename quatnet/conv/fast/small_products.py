@@ -16,8 +16,9 @@ MIN_LENGTH = 64  # minimum length of the longest possible piece (measured)
 def matmul_in_pieces(a: Array, b: Array, out: Array) -> Array:
     """Write the product of `a` (..., rows, inner) and `b` (..., inner, columns) to `out`, and return `out`.
 
-    The larger number of rows and columns is split so that no piece has more than `MAX_MULTIPLICATIONS`, unless even pieces of length
-    `MIN_LENGTH` would have more. The pieces depend only on the shapes. The rounding differs from that of np.matmul.
+    The rows or the columns, whichever are more, are split so that no piece has more than `MAX_MULTIPLICATIONS`, unless
+    even pieces of length `MIN_LENGTH` would have more. The pieces depend only on the shapes. The rounding differs from
+    that of np.matmul.
     """
     (rows, inner), columns = a.shape[-2:], b.shape[-1]
     length = max(rows, columns)
