@@ -60,7 +60,7 @@ def main() -> None:
     )
     epochs = args.epochs or (2 if args.smoke else EPOCHS.get(data.name, 5))
     if args.data and not args.epochs:
-        print(f"{epochs} epochs are few. More are more accurate: docs/results.md has --epochs 100 to 400 (some hours).")
+        print(f"{epochs} epochs are few. Longer trainings are more accurate: --epochs 100 to 400 in docs/results.md.")
 
     # 2. Front end. The features (clips, frames, mels, 4) hold a quaternion for each frame and mel bin: r is the log-mel
     # (dB); i, j and k are the first, second and third delta along time. The features are cached on disk.

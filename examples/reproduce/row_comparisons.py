@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import records
-from rows import CRITERIA, EPOCHS, PRUNE_TARGETS, QUESTIONS, row_from_name
+from rows import COMPARED_WITH_SCRATCH, CRITERIA, EPOCHS, PRUNE_TARGETS, QUESTIONS, row_from_name
 from run_statistics import MeanAndError, accuracies, accuracy_difference, mean_and_error
 
 AT_100_EPOCHS = "quaternion-16/epochs-100"
@@ -35,7 +35,7 @@ PAIRS = {  # question -> network, reference, and the quantity in which they are 
     "long-pruning": (
         *(
             (f"{AT_100_EPOCHS}/{change}-0.5", f"{AT_100_EPOCHS}/scratch-0.5", "size and epochs")
-            for change in ("prune-l1", "prune-random", "prune-batch_norm", "distil-own", "distil-strong")
+            for change in COMPARED_WITH_SCRATCH
         ),
         (f"{AT_100_EPOCHS}/prune-l1-0.5", f"{AT_100_EPOCHS}/prune-random-0.5", "training"),
         (f"{AT_100_EPOCHS}/prune-batch_norm-0.5", f"{AT_100_EPOCHS}/prune-random-0.5", "training"),

@@ -56,14 +56,7 @@ NETWORKS = (
 TEACHER = "quaternion-16"  # teacher of distil-own
 HALF_SIZE_CHANGES = ("scratch", "distil-own", "distil-strong", "prune-l1", "equal-l1", "equal-scratch")
 OWN_EPOCHS = ("long", "best")  # changes that set the number of epochs
-CHANGES_AT_100_EPOCHS = (
-    "/prune-l1-0.5",
-    "/prune-random-0.5",
-    "/prune-batch_norm-0.5",
-    "/scratch-0.5",
-    "/distil-own-0.5",
-    "/distil-strong-0.5",
-)
+COMPARED_WITH_SCRATCH = ("prune-l1", "prune-random", "prune-batch_norm", "distil-own", "distil-strong")
 QUESTIONS = {
     "widths": [f"{dataset}/{network}" for dataset in ("esc10", "ravdess", "esc50") for network in NETWORKS],
     "longer": [f"esc10/{network}/long" for network in ("real-16", "quaternion-16", "real-8", "real-11.6")],
@@ -73,7 +66,10 @@ QUESTIONS = {
         for network in ("real-8", "real-16", "quaternion-16")
         for epochs in EPOCHS
     ],
-    "long-pruning": [f"esc50/quaternion-16/epochs-100{change}" for change in ("", *CHANGES_AT_100_EPOCHS)],
+    "long-pruning": [
+        "esc50/quaternion-16/epochs-100",
+        *(f"esc50/quaternion-16/epochs-100/{change}-0.5" for change in ("scratch", *COMPARED_WITH_SCRATCH)),
+    ],
     "rates": [
         f"esc10/{network}{rate}" for network in ("quaternion-16", "real-8") for rate in ("/rate-0.5", "", "/rate-2")
     ],

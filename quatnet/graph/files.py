@@ -152,7 +152,10 @@ def _check_shape(name: str, shape: Any) -> None:
 
 
 def _check_argument(node: Node, key: str, parameter: inspect.Parameter) -> None:
-    """Raise ValueError unless a layer is a dict, a tensor a reference or a list of references, and a flag a boolean."""
+    """Raise ValueError unless a layer is a dict, a tensor a reference or a list of references, and a flag a boolean.
+
+    Integers are also accepted as flags, because a traced network may pass 0 or 1.
+    """
     value, kind = node.arguments[key], str(parameter.annotation)
     if unknown := [item for item in leaves(value) if isinstance(item, Runtime) and item.name not in ("train", "rng")]:
         raise ValueError(f"node {node.name}, {key}: expected the runtime argument train or rng, got {unknown[0]!r:.80}")
