@@ -1,41 +1,25 @@
-"""Classifier of recordings: network, front end and class names in one file."""
+"""Classifier of recordings: network, front end and class names."""
 
-import json
 import os
-import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import __version__
 from .audio import FrontEnd, Stream
 from .audio.stream import segments
 from .audio.waveform import checked_waveform, fix_length, resample
-from .autodiff import no_grad
 from .backend import asnumpy, on_gpu
-from .checks import as_array, checked_number, checked_path, checked_type
-from .errors import CheckpointError, ConfigError, DataError, NonFiniteError, QuatnetError, ShapeError
-from .files import disk_errors
+from .checks import as_array, checked_number, checked_type
+from .errors import ConfigError, DataError, NonFiniteError, ShapeError
 from .graph import Batch, Graph, GraphModule, Node, Ref, compile, to_onnx, trace
-from .graph.files import from_json, to_json
 from .graph.module import format_shape
-from .npz import parse_json, read_npz, write_npz
+from .model_file import model_path, read_model, run, write_model
 
-FORMAT, VERSION = "quatnet model", 1
-PACKAGED = Path(__file__).parent / "packaged" / "esc50.npz"
-PACKAGED_PRUNED = PACKAGED.with_name("esc50-pruned.npz")  # of less than 100 kB
 DIGESTS = "training_digests"  # key of the metadata with a digest of each training clip
-EXPECTED = "expected a model file that quatnet train or Classifier.save has written"
 PADDING: dict[str, Callable] = {"zeros": fix_length, "repeat": np.resize}
 Windows = Iterator[tuple[np.ndarray, np.ndarray]]
-
-
-def model_file(path: Any) -> Any:
-    """Return `path`, or the file of a model of the package for None and "esc50-pruned"."""
-    return PACKAGED if path is None else PACKAGED_PRUNED if path == "esc50-pruned" else path
 
 
 class Classifier:
@@ -187,7 +171,7 @@ class Classifier:
             raise ConfigError("expected a network with a layer before its last layer, which computes the embedding")
         module = self.network.with_features(values[0])
         network = module if on_gpu() else compile(module)
-        return self._windows(blocks, hop_seconds, lambda features: _flat(_run(network, features)[1]))
+        return self._windows(blocks, hop_seconds, lambda features: _flat(run(network, features)[1]))
 
     def _windows(self, blocks: Iterable, hop_seconds: float | None, outputs: Callable) -> Windows:
         window, rate = self.frontend.samples, self.frontend.sample_rate_hz
@@ -202,7 +186,7 @@ class Classifier:
 
     def logits(self, features: np.ndarray) -> np.ndarray:
         """Return the logits (N, classes) of features (N, frames, mels, 4)."""
-        return asnumpy(_run(self._compiled, features).data)
+        return asnumpy(run(self._compiled, features).data)
 
     def confidences(self, logits: np.ndarray) -> np.ndarray:
         """Return the confidences (N, classes): softmax, or sigmoid with `multi_label`, of logits / temperature.
@@ -238,34 +222,10 @@ class Classifier:
         CheckpointError
             An array contains NaN or infinity.
         """
-        if checked_path(path).exists() and not overwrite:
-            raise ConfigError(f"{path} exists; choose another path, or overwrite it with overwrite=True or --overwrite")
-        graph = self.network.current_graph()
-        weights = [name for name, kind in graph.kinds.items() if float16 and kind in ("parameter", "fixed")]
-        small = {name: graph.arrays[name].astype(np.float16) for name in weights}
-        graph = replace(graph, arrays=graph.arrays | {key: array.astype(np.float32) for key, array in small.items()})
-        arrays: dict[str, Any] = {f"array/{key}": asnumpy(array) for key, array in (graph.arrays | small).items()}
-        rate = self.frontend.sample_rate_hz
-        waveform = np.random.default_rng(0).uniform(-0.5, 0.5, -(-rate // 10)).astype(np.float16)
-        logits = asnumpy(_run(GraphModule(graph), self._test_features(waveform)).data)
-        try:
-            text = np.frombuffer(json.dumps(self._header(graph), allow_nan=False).encode(), np.uint8)
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"metadata: expected JSON values, such as text and finite numbers: {error}") from error
-        with disk_errors(path):
-            write_npz(path, arrays | {"model": text, "test/waveform": waveform, "test/logits": logits})
-
-    def _header(self, graph: Graph) -> dict[str, Any]:
         keys = ("classes", "multi_label", "temperature", "thresholds", "background", "padding", "metadata")
-        versions = {"quatnet": __version__, "numpy": np.__version__, "python": platform.python_version()}
-        fixed = {"format": f"{FORMAT} {VERSION}", "channel": "mean", "resampler": "scipy.signal.resample_poly"}
         settings = {key: getattr(self, key) for key in keys}
-        settings["metadata"] = {"versions": versions} | settings["metadata"]
-        return fixed | settings | {"frontend": self.frontend.settings, "graph": to_json(graph)}
-
-    def _test_features(self, waveform: np.ndarray) -> np.ndarray:
-        clip = np.resize(waveform.astype(np.float32), self.frontend.samples)
-        return self.frontend(clip, self.frontend.sample_rate_hz)[None]
+        network = self.network.current_graph()
+        write_model(path, network, self.frontend, settings, overwrite=overwrite, float16=float16)
 
     def to_onnx(self, path: str | os.PathLike) -> None:
         """Write an ONNX file that maps waveforms (N, frontend.samples) to the confidences (N, classes) of one window.
@@ -292,48 +252,7 @@ class Classifier:
         CheckpointError
             The file is missing, damaged, no model file, or of a newer version of quatnet, or the check fails.
         """
-        path = model_file(path)
-        if path in (PACKAGED, PACKAGED_PRUNED) and not path.exists():
-            raise CheckpointError("this installation has no model in the package; give a model file (-m MODEL)")
-        arrays = read_npz(path, hint=f"; {EXPECTED}")
-        header = _read_header(path, arrays)
-        try:
-            named = {name.removeprefix("array/"): a for name, a in arrays.items() if name.startswith("array/")}
-            full = {name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in named.items()}
-            frontend = dict(header.pop("frontend"))
-            if (kind := frontend.pop("class")) != "FrontEnd":
-                raise ValueError(f"expected the front end FrontEnd, got {kind!r:.80}")
-            network = GraphModule(from_json(header.pop("graph"), full))
-            settings = {key: header[key] for key in header if key not in ("format", "channel", "resampler")}
-            classifier = cls(network, FrontEnd(**frontend), settings.pop("classes"), **settings)
-            difference = classifier._difference(arrays) if check else 0.0
-        except (KeyError, ValueError, TypeError, AttributeError, RecursionError, QuatnetError) as error:
-            raise CheckpointError(f"{path} is damaged: {type(error).__name__}: {error!s:.500}") from error
-        if not difference <= 1e-3:
-            raise CheckpointError(f"{path}: the logits of the test waveform differ by {difference:.2g} of the largest")
-        return classifier
-
-    def _difference(self, arrays: Mapping[str, np.ndarray]) -> float:
-        """Return the largest difference of the logits of the test waveform, relative to the largest logit."""
-        expected, logits = arrays["test/logits"], self.logits(self._test_features(arrays["test/waveform"]))
-        return float(np.abs(logits - expected).max() / max(1.0, np.abs(expected).max()))
-
-
-def _read_header(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    for key, kind in (("header", "a checkpoint of training"), ("graph", "a network without front end and classes")):
-        if key in arrays and "model" not in arrays:
-            raise CheckpointError(f"{path} is {kind}; {EXPECTED}")
-    try:
-        header = parse_json(arrays["model"].tobytes().decode())
-        name, _, version = header["format"].rpartition(" ")
-        if name != FORMAT:
-            raise ValueError(f"expected the format {FORMAT}, got {name!r:.80}")
-        newer = int(version) > VERSION
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path} is not a model file of quatnet; {EXPECTED}") from error
-    if newer:
-        raise CheckpointError(f"{path} has version {version}, expected up to {VERSION}; install a newer quatnet")
-    return header
+        return read_model(model_path(path), cls, check=check)
 
 
 def _float_block(block: Any) -> np.ndarray:
@@ -347,11 +266,6 @@ def _names(argument: str, value: Any) -> tuple[str, ...]:
     if not all(isinstance(name, str) for name in names):
         raise ConfigError(f"expected a list of names as {argument}, got {value!r:.80}")
     return names
-
-
-def _run(network: Callable[..., Any], features: np.ndarray) -> Any:
-    with no_grad():
-        return network(features)
 
 
 def _flat(tensor: Any) -> np.ndarray:

@@ -19,8 +19,8 @@ from row_training import Run, TrainResult
 from rows import row_from_name
 
 from quatnet import Classifier
-from quatnet.classifier import PACKAGED, PACKAGED_PRUNED
 from quatnet.cli import run_main
+from quatnet.model_file import PACKAGED, PACKAGED_PRUNED
 from quatnet.prune import Budget, prune_filters, select
 
 ROW, PRUNED_ROW = "esc50/quaternion-40/best", "esc50/quaternion-16/best"

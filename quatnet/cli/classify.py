@@ -11,11 +11,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ..classifier import Classifier, model_file
+from ..classifier import Classifier
 from ..detection import FORMATS, Result, best_classes, detect
 from ..detection.formats import HEADERS, SUFFIXES
 from ..errors import ConfigError, DataError, one_line
 from ..files import atomic_write, disk_errors, write_csv
+from ..model_file import model_path
 from .arguments import number, positive_int, seconds
 from .inputs import FILES_HELP, Inputs, common_folder, find
 
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         function = partial(best_classes, classifier, top=args.top or 3)
     work, inputs = partial(_classify, classifier, function, args.channel), find(args.files)
     if args.out:
-        model = hashlib.sha256(Path(model_file(args.model)).read_bytes()).hexdigest()
+        model = hashlib.sha256(Path(model_path(args.model)).read_bytes()).hexdigest()
         settings = [model, args.channel, formats, sorted(function.keywords.items())]
         _write_all(inputs, work, args.out, formats, settings, resume=args.resume)
     else:

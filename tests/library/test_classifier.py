@@ -15,8 +15,8 @@ from quatnet import Classifier, Tensor, graph, nn, training
 from quatnet.audio import FrontEnd, Stream, read, resample
 from quatnet.audio.stream import segments
 from quatnet.audio.waveform import resample_blocks
-from quatnet.classifier import model_file
 from quatnet.errors import CheckpointError, ConfigError, DataError
+from quatnet.model_file import model_path
 
 # Streams
 
@@ -295,7 +295,7 @@ def test_default_classes():
 
 @pytest.mark.parametrize(("name", "megabytes"), [(None, 2), ("esc50-pruned", 0.1)])
 def test_models_of_the_package(name, megabytes):
-    path = model_file(name)
+    path = model_path(name)
     assert path.stat().st_size <= 1e6 * megabytes
     classifier = Classifier.load(name, check=True)
     assert len(classifier.classes) == 50

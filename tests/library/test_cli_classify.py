@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from support.small_models import CLASSES, FRONTEND, noise, small_classifier
 
-from quatnet import Classifier, classifier
+from quatnet import Classifier, model_file
 from quatnet.backend import on_gpu
 from quatnet.cli.main import main
 
@@ -261,7 +261,7 @@ def test_missing_inputs(folder, capfd):
 
 
 def test_no_model_in_the_package(folder, capfd, monkeypatch):
-    monkeypatch.setattr(classifier, "PACKAGED", folder / "esc50.npz")
+    monkeypatch.setattr(model_file, "PACKAGED", folder / "esc50.npz")
     assert run(capfd, "classify", "field/a.wav") == (
         2, [], ["quatnet: this installation has no model in the package; give a model file (-m MODEL)"],
     )  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 from support.small_models import FRONTEND, noise, small_classifier
 
 import quatnet
-from quatnet import audio, datasets, distill, files, graph, models, npz, plots, training, weights
+from quatnet import audio, datasets, distill, files, graph, model_file, models, npz, plots, training, weights
 from quatnet.audio.stream import Stream
 from quatnet.datasets import annotations, audioset, download, esc50, folder, gtzan, pack, ravdess, table
 from quatnet.datasets.index import index_recordings
@@ -78,6 +78,10 @@ CALLS = {
     "quatnet.graph.files.load path": graph.load,
     "quatnet.graph.files.save path": lambda path: graph.save(MODEL.network, path),
     "quatnet.graph.onnx.to_onnx path": lambda path: graph.to_onnx(MODEL.network, path),
+    "quatnet.model_file.read_model path": lambda path: model_file.read_model(path, quatnet.Classifier, check=False),
+    "quatnet.model_file.write_model path": lambda path: model_file.write_model(
+        path, MODEL.network.graph, FRONTEND, {"metadata": {}}, overwrite=False, float16=False
+    ),
     "quatnet.npz.read_npz path": npz.read_npz,
     "quatnet.npz.write_npz path": lambda path: npz.write_npz(path, {}),
     "quatnet.plots.accuracy_against_cost path": lambda path: plots.accuracy_against_cost([], path),
