@@ -66,9 +66,9 @@ def _header(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"format": f"{FORMAT} {VERSION}", **FIXED_KEYS, **settings, "metadata": metadata}
 
 
-def read_model(path: Any, build: Callable[..., Any], *, check: bool) -> Any:
+def read_model(path: str | os.PathLike, build: Callable[..., Any], *, check: bool) -> Any:
     """Return build(network, frontend, classes, **settings) for the contents of a model file. See `Classifier.load`."""
-    if path in (PACKAGED, PACKAGED_PRUNED) and not path.exists():
+    if path in (PACKAGED, PACKAGED_PRUNED) and not Path(path).exists():
         raise CheckpointError("this installation has no model in the package; give a model file (-m MODEL)")
     arrays = read_npz(path, hint=f"; {EXPECTED}")
     header = _read_header(path, arrays)
