@@ -23,6 +23,8 @@ class Cost:
 
     Parameters
     ----------
+    name
+        Name of the node.
     parameters
         Number of trained parameters, without tensors with requires_grad=False. A parameter of several nodes belongs to
         the first node.

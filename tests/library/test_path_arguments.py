@@ -3,12 +3,11 @@
 import inspect
 import os
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
-from pkgutil import walk_packages
 
 import numpy as np
 import pytest
+from support.public_functions import public_functions
 from support.small_models import FRONTEND, noise, small_classifier
 
 import quatnet
@@ -135,26 +134,10 @@ def test_path_of_a_wrong_type(name: str, path: object, tmp_path: Path, monkeypat
     assert sorted(os.listdir()) == before
 
 
-def functions(module: object) -> list[tuple[str, object]]:
-    """Return the public functions and methods that a module defines, by name."""
-    found = []
-    for name, value in vars(module).items():
-        if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
-            continue
-        if inspect.isfunction(value):
-            found.append((name, value))
-        elif inspect.isclass(value):
-            found.append((name, value.__init__))
-            found += [(f"{name}.{key}", getattr(value, key)) for key in vars(value) if not key.startswith("_")]
-    return [(f"{module.__name__}.{name}", value) for name, value in found if callable(value)]
-
-
 def test_all_functions_with_a_path_are_tested() -> None:
-    modules = [m.name for m in walk_packages(quatnet.__path__, "quatnet.") if not m.name.endswith("__main__")]
     found = {
         f"{name} {key}"
-        for module in modules
-        for name, function in functions(import_module(module))
+        for name, function, _ in public_functions()
         for key, parameter in inspect.signature(function).parameters.items()
         if "PathLike" in str(parameter.annotation)
     }
