@@ -242,7 +242,9 @@ class Classifier:
 
     @classmethod
     def load(cls, path: str | os.PathLike | None = None, *, check: bool = False) -> "Classifier":
-        """Return the classifier of a file, by default the model of the package, or its small model "esc50-pruned".
+        """Return the classifier of a file, by default esc50.
+
+        Other models of the package are "esc50-small" and "esc50-pruned" (`quatnet/packaged/MODEL_CARD.md`).
 
         With `check`, the logits of the test waveform of the file are computed and compared with those of the machine
         that wrote the file.

@@ -22,15 +22,16 @@ from .graph.files import from_json, to_json
 from .npz import parse_json, read_npz, write_npz
 
 FORMAT, VERSION = "quatnet model", 1
-PACKAGED = Path(__file__).parent / "packaged" / "esc50.npz"
-PACKAGED_PRUNED = PACKAGED.with_name("esc50-pruned.npz")  # of less than 100 kB
+PACKAGED = Path(__file__).parent / "packaged"  # folder of the models of the package
+NAMES = ("esc50", "esc50-small", "esc50-pruned")  # esc50-pruned has less than 100 kB
 EXPECTED = "expected a model file that quatnet train or Classifier.save has written"
 FIXED_KEYS = {"channel": "mean", "resampler": "scipy.signal.resample_poly"}  # for other readers of the file
 
 
 def model_path(name: Any) -> Any:
-    """Return the file of a model of the package for None and "esc50-pruned", and `name` for another name."""
-    return PACKAGED if name is None else PACKAGED_PRUNED if name == "esc50-pruned" else name
+    """Return the file of a model of the package for one of `NAMES`, that of esc50 for None, and other names."""
+    name = NAMES[0] if name is None else name
+    return PACKAGED / f"{name}.npz" if isinstance(name, str) and name in NAMES else name
 
 
 def write_model(
@@ -68,7 +69,7 @@ def _header(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_model(path: str | os.PathLike, build: Callable[..., Any], *, check: bool) -> Any:
     """Return build(network, frontend, classes, **settings) for the contents of a model file. See `Classifier.load`."""
-    if path in (PACKAGED, PACKAGED_PRUNED) and not Path(path).exists():
+    if isinstance(path, Path) and path.parent == PACKAGED and not path.exists():
         raise CheckpointError("this installation has no model in the package; give a model file (-m MODEL)")
     arrays = read_npz(path, hint=f"; {EXPECTED}")
     header = _read_header(path, arrays)

@@ -32,11 +32,11 @@ def distill(run: Run, epochs: int) -> TrainResult:
     return replace(result, multiplications=result.multiplications + teacher_forward, base=teacher)
 
 
-def train_best(run: Run, _epochs: int, *, best_epochs: int | None = None) -> TrainResult:
+def train_best(run: Run, _epochs: int) -> TrainResult:
     """Train for 100 epochs with cached teacher outputs and mixup alpha 1, and return the averaged weights."""
     model = run.init_model(run.config)
     average = WeightAverage(BEST.optimizer(model.parameters()))
-    result = run.train(model, best_epochs or BEST_EPOCHS, config=BEST, task=run.task.for_student(), optimizer=average)
+    result = run.train(model, BEST_EPOCHS, config=BEST, task=run.task.for_student(), optimizer=average)
     average.copy_to_parameters()
     rng = np.random.default_rng([run.seed, 3])
     with no_grad():  # update the running statistics for the averaged weights

@@ -26,7 +26,7 @@ SUMMARY_COLUMNS = {  # title -> data set, number of epochs (0: that of `run_row.
 }
 REFERENCES = {
     "front-ends": "quaternion-16",
-    "best": "real-20/best",
+    "best": "real-16/epochs-200",
     "long-pruning": "quaternion-16/epochs-100",
 }  # other questions: real-16
 SUMMARY_NETWORKS = (

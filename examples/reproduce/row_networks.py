@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from rows import Row
+from rows import PACKAGED_TARGET, Row
 from variants import build_criterion
 
 from quatnet.models import CNNConfig, Network, small_cnn
-from quatnet.prune import Selector, budget_from_reference, prune_filters, select
+from quatnet.prune import Budget, Selector, budget_from_reference, prune_filters, select
 
 PRESET_WIDTH = 16  # width of the networks of examples/esc50.py
 # fractions of real-16, with 8 multiplications per quaternion product
@@ -34,10 +34,13 @@ def filter_selector(row: Row, classes: int, frames: int, seed: int) -> Selector:
     """Return the function that selects the filters to keep.
 
     With "l1-0.5", half of the filters of the last blocks are kept, as in the paper. With "l1-budget", the filters with
-    the lowest scores in any block are pruned, until the network fits BUDGET.
+    the lowest scores in any block are pruned, until the network fits BUDGET. "l1-28k" limits the parameters only.
     """
     name, _, target = row.option.rpartition("-")
     criterion = build_criterion("paper_code" if name == "released" else name, seed)
+    if target == PACKAGED_TARGET:
+        size = Budget(parameters=1000 * int(target[:-1]), frames=frames)
+        return lambda model: select(model, size, criterion=criterion)
     if target != "budget":
         return lambda model: select(model, float(target), blocks=last_blocks(model), criterion=criterion)
     budget = budget_from_reference(network_config(f"real-{PRESET_WIDTH}", classes), frames, **BUDGET)

@@ -21,6 +21,7 @@ another number.
     esc10/quaternion-16/long                  trained for three times as many epochs
     esc50/quaternion-16/epochs-200            trained for 200 epochs with stronger augmentation
     esc50/quaternion-16/epochs-100/distil-strong-0.5    a change of such a training
+    esc50/quaternion-16/epochs-200/prune-l1-28k         pruned to 28,000 parameters, as a model of the package
     esc10/quaternion-16/rate-0.5              half of the learning rate; rate-2: twice the learning rate
     esc50/quaternion-40/best                  long training, cached teacher outputs and averaged weights together
 
@@ -42,6 +43,7 @@ SPLITS = {  # (fold, seed)
 CRITERIA = ("l1", "l2", "geometric_median", "operator_norm", "batch_norm", "released", "random")
 PRUNE_RATIOS = ("0.25", "0.5", "0.75")  # fractions of the filters of the last blocks
 PRUNE_TARGETS = (*PRUNE_RATIOS, "budget")
+PACKAGED_TARGET = "28k"  # parameters of the pruned model of the package
 EPOCHS = (100, 200, 400, 800)  # lengths of the trainings of the question "epochs"
 NETWORKS = (
     "real-16",
@@ -92,7 +94,13 @@ QUESTIONS = {
         "esc10/quaternion-16",
         *(f"esc10/quaternion-16/frontend-{variant}" for variant in ("released", "repeated")),
     ],
-    "best": ["esc50/quaternion-40/best", "esc50/real-20/best"],  # the networks have equal numbers of parameters
+    "best": [
+        "esc50/real-16/epochs-200",
+        "esc50/quaternion-16/epochs-200",
+        "esc50/real-20/epochs-200/distil-strong",
+        "esc50/quaternion-16/epochs-200/prune-l1-28k",
+        *("esc50/quaternion-40/best", "esc50/real-20/best"),
+    ],
 }
 ROW = re.compile(
     r"(?P<dataset>\w+)/(?P<network>(real|quaternion)-[1-9]\d*(\.\d+)?)(/epochs-(?P<epochs>[1-9]\d*))?(/(?P<change>[a-z].*))?",
@@ -103,7 +111,7 @@ CHANGES = {  # change -> options
     "continue": [""],
     "long": [""],
     "rate": ["0.5", "2"],
-    "prune": [f"{criterion}-{target}" for criterion in CRITERIA for target in PRUNE_TARGETS],
+    "prune": [f"{criterion}-{target}" for criterion in CRITERIA for target in (*PRUNE_TARGETS, PACKAGED_TARGET)],
     "scratch": [*PRUNE_RATIOS],
     "distil": ["own", "strong", *(f"{teacher}-{ratio}" for teacher in ("own", "strong") for ratio in PRUNE_RATIOS)],
     "equal": [f"{start}-{ratio}" for start in ("l1", "scratch") for ratio in PRUNE_RATIOS],

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-m",
         "--model",
         metavar="MODEL",
-        help="model file of quatnet train, or esc50-pruned (default: the model of the package)",
+        help="model file of quatnet train, or a model of the package: esc50 (default), esc50-small, esc50-pruned",
     )
     parser.add_argument("--top", type=positive_int, metavar="N", help="number of classes per recording (default: 3)")
     parser.add_argument("--channel", default="mean", metavar="C", help="mean (default), 0, 1, ..., or each")

@@ -18,7 +18,7 @@ CUPY = ("cupy-cuda12x", "cupy-cuda13x", "cupy")  # names of the packages that co
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="model file to describe")
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="model file to describe, or a model of the package")
     parser.add_argument("--check", action="store_true", help="compare the logits of the test waveform of the model")
 
 
@@ -38,8 +38,9 @@ def describe(path: str, *, check: bool = False) -> str:
     """Return the content of a model file as text. Raises CheckpointError as `Classifier.load` does."""
     from ..classifier import DIGESTS, Classifier  # `info` without a model also works without a backend
     from ..graph import count
+    from ..model_file import model_path
 
-    model, size = Classifier.load(path, check=check), Path(path).stat().st_size
+    model, size = Classifier.load(path, check=check), Path(model_path(path)).stat().st_size
     cost, kind = count(model.network), "several per window" if model.multi_label else "one per window"
     settings = {key: value for key, value in model.frontend.settings.items() if key != "class"}
     lines = {

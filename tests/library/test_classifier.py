@@ -293,7 +293,7 @@ def test_default_classes():
     assert small_classifier().classes == CLASSES
 
 
-@pytest.mark.parametrize(("name", "megabytes"), [(None, 2), ("esc50-pruned", 0.1)])
+@pytest.mark.parametrize(("name", "megabytes"), [(None, 2), ("esc50-small", 0.4), ("esc50-pruned", 0.1)])
 def test_models_of_the_package(name, megabytes):
     path = model_path(name)
     assert path.stat().st_size <= 1e6 * megabytes

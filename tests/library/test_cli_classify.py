@@ -260,8 +260,19 @@ def test_missing_inputs(folder, capfd):
         assert (code, len(out)) == (3, 1)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("classify", "field/a.wav", "-m", "esc50-small"), ("info", "esc50-small", "--check"),
+        ("embed", "esc50-small", "field/a.wav", "--out", "v.npz"),
+    ],
+)  # fmt: skip
+def test_commands_accept_the_names_of_models_of_the_package(folder, capfd, arguments):
+    assert run(capfd, *arguments)[0] == 0
+
+
 def test_no_model_in_the_package(folder, capfd, monkeypatch):
-    monkeypatch.setattr(model_file, "PACKAGED", folder / "esc50.npz")
+    monkeypatch.setattr(model_file, "PACKAGED", folder)
     assert run(capfd, "classify", "field/a.wav") == (
         2, [], ["quatnet: this installation has no model in the package; give a model file (-m MODEL)"],
     )  # fmt: skip
