@@ -49,7 +49,7 @@ def main() -> None:
     metadata = METADATA | {
         "data": f"ESC-50, {run.task.metadata['train']} clips of 50 classes, without fold {FOLD}",
         "accuracy": f"{accuracy:.1%} of the {run.task.metadata['test']} clips of fold {FOLD}",
-        "command": f"python examples/reproduce/packaged_model.py {args.model} --data DIR",
+        "command": f"python examples/reproduce/packaged_model.py {args.model} --data DIR --teacher FILE",
         "teacher": "embeddings of EfficientAT mn04_as, trained on AudioSet" if row.needs_cached_teacher else "none",
         "row": row.name,
         "seed": run.seed,
