@@ -242,9 +242,10 @@ class Classifier:
 
     @classmethod
     def load(cls, path: str | os.PathLike | None = None, *, check: bool = False) -> "Classifier":
-        """Return the classifier of a file, by default esc50.
+        """Return the classifier of a file.
 
-        Other models of the package are "esc50-small" and "esc50-pruned" (`quatnet/packaged/MODEL_CARD.md`).
+        `path` may also be the name of a model of the package: "esc50" (default), "esc50-small" or "esc50-pruned", see
+        `quatnet/packaged/MODEL_CARD.md`.
 
         With `check`, the logits of the test waveform of the file are computed and compared with those of the machine
         that wrote the file.

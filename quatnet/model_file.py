@@ -28,10 +28,13 @@ EXPECTED = "expected a model file that quatnet train or Classifier.save has writ
 FIXED_KEYS = {"channel": "mean", "resampler": "scipy.signal.resample_poly"}  # for other readers of the file
 
 
-def model_path(name: Any) -> Any:
-    """Return the file of a model of the package for one of `NAMES`, that of esc50 for None, and other names."""
-    name = NAMES[0] if name is None else name
-    return PACKAGED / f"{name}.npz" if isinstance(name, str) and name in NAMES else name
+def model_path(path: Any) -> Any:
+    """Return the path of a model of the package if `path` is one of `NAMES`, that of esc50 for None, else `path`.
+
+    A file with one of these names in the current folder needs another form of the path, such as ./esc50.
+    """
+    path = NAMES[0] if path is None else path
+    return PACKAGED / f"{path}.npz" if isinstance(path, str) and path in NAMES else path
 
 
 def write_model(
@@ -52,8 +55,8 @@ def write_model(
     arrays: dict[str, Any] = {f"array/{key}": asnumpy(array) for key, array in (graph.arrays | small).items()}
     waveform = np.random.default_rng(0).uniform(-0.5, 0.5, -(-frontend.sample_rate_hz // 10)).astype(np.float16)
     logits = asnumpy(run(GraphModule(graph), _test_features(frontend, waveform)).data)
-    header = _header(settings) | {"frontend": frontend.settings, "graph": to_json(graph)}
     try:
+        header = _header(settings) | {"frontend": frontend.settings, "graph": to_json(graph)}
         text = np.frombuffer(json.dumps(header, allow_nan=False).encode(), np.uint8)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"metadata: expected JSON values, such as text and finite numbers: {error}") from error
@@ -70,7 +73,7 @@ def _header(settings: Mapping[str, Any]) -> dict[str, Any]:
 def read_model(path: str | os.PathLike, build: Callable[..., Any], *, check: bool) -> Any:
     """Return build(network, frontend, classes, **settings) for the contents of a model file. See `Classifier.load`."""
     if isinstance(path, Path) and path.parent == PACKAGED and not path.exists():
-        raise CheckpointError("this installation has no model in the package; give a model file (-m MODEL)")
+        raise CheckpointError(f"this installation has no file {path}; give another model file")
     arrays = read_npz(path, hint=f"; {EXPECTED}")
     header = _read_header(path, arrays)
     try:

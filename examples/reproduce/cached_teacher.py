@@ -20,8 +20,8 @@ def cached_teacher_logits(path: Path, data: Dataset, fold: int) -> np.ndarray:
     DataError
         If the file cannot be read, lacks a clip, or has another number of classes.
     """
-    cached = read_cached_outputs(path)
-    outputs = cached.select([clip.name for clip in data.clips if clip.fold != fold])
+    cached, (train_clips, _) = read_cached_outputs(path), data.split(fold)
+    outputs = cached.select([clip.name for clip in train_clips])
     if cached.kind == "embedding":
         return probe_logits(cached, data, fold)
     if outputs.shape[1] != len(data.classes):
@@ -33,8 +33,6 @@ def probe_logits(cached: CachedOutputs, data: Dataset, fold: int) -> np.ndarray:
     """Return the logits of a linear probe for the training clips, and print its accuracy on the test fold."""
     embeddings, labels, is_test = cached.select([clip.name for clip in data.clips]), data.labels, data.folds == fold
     logits = linear_probe(embeddings[~is_test], labels[~is_test], len(data.classes))(embeddings)
-    if not is_test.any():
-        return logits
     test_accuracy = accuracy(logits[is_test], labels[is_test])
     print(f"Teacher: linear probe on the embeddings of {cached.path}, {test_accuracy:.1%} of the test clips.")
     return logits[~is_test]

@@ -1,6 +1,7 @@
 """Train, test and write a model of the package.
 
     python examples/reproduce/packaged_model.py esc50 --data DIR --teacher FILE [--resume] [--write PATH]
+    python examples/reproduce/packaged_model.py esc50-small --data DIR          the same for esc50-pruned
 
 The models are the networks of three rows, trained on folds 2 to 5 of ESC-50 with seed 0 and tested on fold 1.
 """
@@ -46,14 +47,16 @@ def main() -> None:
     run = Run(row, FOLD, 0, Paths(args.data, args.out, args.teacher, args.resume))
     result = TRAINING[row.change](run, row.epochs)
     accuracy = run.task.metric(run.task.predict_test(result.model))
+    teacher = " --teacher FILE" if row.needs_cached_teacher else ""
     metadata = METADATA | {
         "data": f"ESC-50, {run.task.metadata['train']} clips of 50 classes, without fold {FOLD}",
         "accuracy": f"{accuracy:.1%} of the {run.task.metadata['test']} clips of fold {FOLD}",
-        "command": f"python examples/reproduce/packaged_model.py {args.model} --data DIR --teacher FILE",
-        "teacher": "embeddings of EfficientAT mn04_as, trained on AudioSet" if row.needs_cached_teacher else "none",
+        "command": f"python examples/reproduce/packaged_model.py {args.model} --data DIR{teacher}",
+        "teacher": "embeddings of EfficientAT mn04_as, trained on AudioSet" if teacher else "none",
         "row": row.name,
+        "fold": FOLD,
         "seed": run.seed,
-        "epochs": result.epochs,
+        "epochs": result.total("epochs"),
     }
     classifier = Classifier(result.model, run.task.frontend, run.task.classes, metadata=metadata)
     path = args.write or model_path(args.model)

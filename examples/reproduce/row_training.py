@@ -31,7 +31,7 @@ class TrainResult:
     base: "TrainResult | None" = None
 
     def total(self, field: str) -> float:
-        """Return the sum of a field, "seconds" or "multiplications", over this training and `base`."""
+        """Return the sum of a field, such as "seconds", over this training and `base`."""
         return getattr(self, field) + (self.base.total(field) if self.base else 0.0)
 
 

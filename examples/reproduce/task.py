@@ -72,22 +72,21 @@ def single_label_task(
 ) -> Task:
     """Return the task of a data set with one label per clip.
 
-    The test clips are the clips of `fold`, and are used for evaluation only. Fold 0 has no test clips.
+    The test clips are the clips of `fold`, and are used for evaluation only.
 
     Parameters
     ----------
     cache : folder for the computed features
     teacher : file of cached teacher outputs, see `cached_teacher_logits`
     """
-    train_clips, test_clips = data.split(fold) if fold else (data.clips, ())
+    train_clips, test_clips = data.split(fold)
     print(f"{data.name}: {len(train_clips)} training clips, {len(test_clips)} test clips (fold {fold}). {data.note}")
     teacher_logits = cached_teacher_logits(teacher, data, fold) if teacher else None
     features = datasets.features(data.clips, frontend, cache=cache)
     labels, is_test = data.labels, data.folds == fold
     train_x, test_x, test_labels = features[~is_test], features[is_test], labels[is_test]
     train_targets = one_hot(labels[~is_test], len(data.classes))
-    example_x, example_labels = (test_x, test_labels) if fold else (train_x, labels)
-    example = int(example_x[..., 0].std(axis=(1, 2)).argmax())  # highest variance, since some clips are silent
+    example = int(test_x[..., 0].std(axis=(1, 2)).argmax())  # highest variance, since some clips are silent
 
     def batches(config: TrainConfig, teacher_logits: np.ndarray | None = None) -> DataLoader:
         targets = train_targets * (1 - config.label_smoothing) + config.label_smoothing / len(data.classes)
@@ -106,8 +105,8 @@ def single_label_task(
         predict_test=lambda model: predict(model, test_x),
         metric=lambda logits: accuracy(logits, test_labels),
         plot_predictions=plot_confusion,
-        example_clip=example_x[example],
-        example_label=data.classes[example_labels[example]],
+        example_clip=test_x[example],
+        example_label=data.classes[test_labels[example]],
         metadata={"name": data.name, "fold": fold, "train": len(train_x), "test": len(test_x)},
     )
     if teacher_logits is None:

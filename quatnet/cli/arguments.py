@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from ..checks import checked_number
 
+MODEL_HELP = "model file, or a model of the package: esc50, esc50-small, esc50-pruned"
+
 
 def positive_int(text: str) -> int:
     """Return `text` as an integer of at least 1. Raises ArgumentTypeError for any other text."""

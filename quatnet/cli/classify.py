@@ -17,7 +17,7 @@ from ..detection.formats import HEADERS, SUFFIXES
 from ..errors import ConfigError, DataError, one_line
 from ..files import atomic_write, disk_errors, write_csv
 from ..model_file import model_path
-from .arguments import number, positive_int, seconds
+from .arguments import MODEL_HELP, number, positive_int, seconds
 from .inputs import FILES_HELP, Inputs, common_folder, find
 
 MAX_NAME = 240  # bytes; file systems have 255, and a temporary file needs 15 of them
@@ -27,12 +27,7 @@ DONE = ".quatnet-done"  # file of an output folder with the keys of complete rec
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("files", nargs="+", metavar="FILE", help=FILES_HELP)
-    parser.add_argument(
-        "-m",
-        "--model",
-        metavar="MODEL",
-        help="model file of quatnet train, or a model of the package: esc50 (default), esc50-small, esc50-pruned",
-    )
+    parser.add_argument("-m", "--model", metavar="MODEL", help=f"{MODEL_HELP} (default: esc50)")
     parser.add_argument("--top", type=positive_int, metavar="N", help="number of classes per recording (default: 3)")
     parser.add_argument("--channel", default="mean", metavar="C", help="mean (default), 0, 1, ..., or each")
     events = parser.add_argument_group("events with start and end, if one of these options is given")

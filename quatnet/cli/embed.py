@@ -8,13 +8,13 @@ from ..classifier import Classifier, mean_over_windows
 from ..errors import ConfigError, one_line
 from ..files import disk_errors
 from ..npz import write_npz
-from .arguments import seconds
+from .arguments import MODEL_HELP, seconds
 from .inputs import FILES_HELP, find
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", metavar="MODEL", help="model file")
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("files", nargs="+", metavar="FILE", help=FILES_HELP)
     parser.add_argument("--out", required=True, metavar="FILE.npz", help="file to write")
     parser.add_argument("--hop", type=seconds, metavar="S", help="an embedding every S seconds (default: the mean)")

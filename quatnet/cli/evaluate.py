@@ -13,14 +13,14 @@ from ..files import disk_errors, write_csv, write_json
 from ..training.metrics import accuracy, confusion_matrix, mean_over_classes
 from ..training.report import class_rows, mistakes, wilson_interval, write_rows
 from ..training.results import Row
-from .arguments import positive_int
+from .arguments import MODEL_HELP, positive_int
 from .inputs import NONE_USABLE, SOME_FAILED, print_error
 from .recordings import add_data_arguments, load_data, warn_of_training_clips
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", metavar="MODEL", help="model file")
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("data", nargs="?", metavar="DIR", help="folder of class folders")
     add_data_arguments(parser)
     parser.add_argument("--fold", type=positive_int, metavar="N", help="evaluate this fold only (default: all clips)")

@@ -5,11 +5,12 @@ import argparse
 from ..classifier import Classifier
 from ..errors import ConfigError, one_line
 from ..files import disk_errors
+from .arguments import MODEL_HELP
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", metavar="MODEL", help="model file")
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("out", metavar="FILE.onnx", help="file to write: a waveform in, confidences out")
 
 

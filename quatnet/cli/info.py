@@ -1,4 +1,4 @@
-"""Command `quatnet info [MODEL]`: the backend, the device and the versions, or the content of a model file."""
+"""Command `quatnet info [MODEL]`: the backend, the device and the versions, or the content of a model."""
 
 import argparse
 import json
@@ -12,13 +12,14 @@ from .. import __version__
 from ..backend import check_backend, gpu_unavailable_reason, on_gpu, requested_backend, xp
 from ..errors import QuatnetError, one_line
 from ..threads import thread_count
+from .arguments import MODEL_HELP
 
 CUPY = ("cupy-cuda12x", "cupy-cuda13x", "cupy")  # names of the packages that contain CuPy
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="model file to describe, or a model of the package")
+    parser.add_argument("model", nargs="?", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("--check", action="store_true", help="compare the logits of the test waveform of the model")
 
 

@@ -27,7 +27,7 @@ COMMANDS = {  # a command is the module of this package with its name, which is 
     "prune": "smaller model, by removal of filters and fine-tuning",
     "distill": "smaller model, trained with the outputs of a model",
     "export": "ONNX file of a model",
-    "info": "backend, device and versions of this machine, or the content of a model file",
+    "info": "backend, device and versions of this machine, or the content of a model",
     "profile": "parameters, multiplications, memory and time of a network",
     "roofline": "predicted time of a training step on two GPUs, from data sheets",
 }

@@ -21,7 +21,7 @@ from ..training.recordings import (
     training_digests,
 )
 from ..training.report import evaluate_test, format_report, write_report
-from .arguments import nonnegative_int, positive_int
+from .arguments import MODEL_HELP, nonnegative_int, positive_int
 from .inputs import print_error
 
 
@@ -60,7 +60,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_model_arguments(parser: argparse.ArgumentParser, *, new_network: bool) -> None:
     """Add the arguments of a command that makes a smaller model from a model."""
-    parser.add_argument("model", metavar="MODEL", help="model file, such as that of quatnet train")
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("--data", metavar="DIR", help="folder of class folders")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="model file to write")
     add_arguments(parser, new_network=new_network)

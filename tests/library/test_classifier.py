@@ -188,6 +188,13 @@ def test_metadata_that_json_does_not_have(tmp_path, value):
     assert not list(tmp_path.iterdir())
 
 
+def test_metadata_that_is_no_dict(tmp_path):
+    classifier = small_classifier()
+    classifier.metadata = None
+    with pytest.raises(ConfigError, match="metadata: expected JSON values"):
+        classifier.save(tmp_path / "m.npz")
+
+
 def rewrite(path, change):
     with np.load(path) as file:
         arrays = dict(file)

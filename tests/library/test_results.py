@@ -13,6 +13,7 @@ from pathlib import Path
 import distillation_rows
 import latency
 import numpy as np
+import packaged_model
 import pytest
 import records
 import result_tables
@@ -29,6 +30,7 @@ from speed_measure import Settings, run_in_subprocess
 from support.scripts import run_script
 from train_config import FROM_SCRATCH, STRONG_AUGMENTATION, TrainConfig, augment
 
+from quatnet import Classifier, model_file
 from quatnet.backend import on_gpu
 from quatnet.datasets import synthetic
 from quatnet.datasets.targets import one_hot
@@ -98,6 +100,24 @@ def test_pruned_network_fits_budget() -> None:
     )
     assert pruned.multiplications_8 <= 0.5 * real.multiplications_8
     assert 0.19 * real.parameters < pruned.parameters <= 0.2 * real.parameters
+
+
+def test_pruned_model_of_the_package_has_28_thousand_parameters() -> None:
+    model = CNN(network_config("quaternion-16", classes=50), rng=np.random.default_rng(0))
+    selector = filter_selector(row_from_name("esc50/quaternion-16/prune-l1-28k"), 50, 126, seed=0)
+    assert 27_000 < network_cost(config_after_pruning(model, selector), 126).parameters <= 28_000
+
+
+@pytest.mark.parametrize("name", model_file.NAMES)
+def test_models_of_the_package_are_networks_of_rows(name: str) -> None:
+    metadata = Classifier.load(name).metadata
+    (run,) = [
+        run for run in records.read_runs(row_from_name(packaged_model.ROWS[name]), records.RECORDS) if run["seed"] == 0
+    ]
+    card = (ROOT / "quatnet/packaged/MODEL_CARD.md").read_text(encoding="utf-8")
+    assert (metadata["row"], metadata["seed"], metadata["fold"]) == (packaged_model.ROWS[name], 0, run["fold"])
+    assert metadata["accuracy"].startswith(f"{run['accuracy']:.1%}")
+    assert f"| {100 * run['accuracy']:.1f} % |" in card
 
 
 # Means and standard errors
