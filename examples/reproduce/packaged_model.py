@@ -56,7 +56,7 @@ def main() -> None:
         "row": row.name,
         "fold": FOLD,
         "seed": run.seed,
-        "epochs": result.total("epochs"),
+        "epochs": int(result.total("epochs")),
     }
     classifier = Classifier(result.model, run.task.frontend, run.task.classes, metadata=metadata)
     path = args.write or model_path(args.model)
