@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from rows import PACKAGED_TARGET, Row
+from rows import PACKAGED_TARGET, PRUNE_RATIOS, Row
 from variants import build_criterion
 
 from quatnet.models import CNNConfig, Network, small_cnn
@@ -11,6 +11,7 @@ from quatnet.prune import Budget, Selector, budget_from_reference, prune_filters
 PRESET_WIDTH = 16  # width of the networks of examples/esc50.py
 # fractions of real-16, with 8 multiplications per quaternion product
 BUDGET = {"multiplications": 0.5, "parameters": 0.2}
+PACKAGED_PARAMETERS = 28_000  # of PACKAGED_TARGET
 PRUNED_BLOCKS = 3  # number of the last blocks, since the paper prunes the later half of the blocks
 
 
@@ -38,12 +39,13 @@ def filter_selector(row: Row, classes: int, frames: int, seed: int) -> Selector:
     """
     name, _, target = row.option.rpartition("-")
     criterion = build_criterion("paper_code" if name == "released" else name, seed)
-    if target == PACKAGED_TARGET:
-        size = Budget(parameters=1000 * int(target[:-1]), frames=frames)
-        return lambda model: select(model, size, criterion=criterion)
-    if target != "budget":
+    if target in PRUNE_RATIOS:
         return lambda model: select(model, float(target), blocks=last_blocks(model), criterion=criterion)
-    budget = budget_from_reference(network_config(f"real-{PRESET_WIDTH}", classes), frames, **BUDGET)
+    budget = (
+        Budget(parameters=PACKAGED_PARAMETERS, frames=frames)
+        if target == PACKAGED_TARGET
+        else budget_from_reference(network_config(f"real-{PRESET_WIDTH}", classes), frames, **BUDGET)
+    )
     return lambda model: select(model, budget, criterion=criterion)
 
 
