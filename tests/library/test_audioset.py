@@ -203,9 +203,10 @@ def peak_memory_of_packing(folder: Path, clips: int) -> int:
         tracemalloc.stop()
 
 
-def test_memory_does_not_grow_with_number_of_clips(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_number_of_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUATNET_NUM_THREADS", "1")  # the number of clips that threads hold at once depends on the load
     peaks = [peak_memory_of_packing(tmp_path / str(clips), clips) for clips in (80, 400)]
-    assert peaks[1] - peaks[0] < 320 * 32_000 / 3  # each clip has 32 kB, and the memory of the threads varies by 1 MB
+    assert peaks[1] - peaks[0] < 320 * 32_000 / 10  # each clip has 32 kB
 
 
 KILLED_SCRIPT = """
