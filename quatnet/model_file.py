@@ -24,7 +24,7 @@ from .npz import parse_json, read_npz, write_npz
 FORMAT, VERSION = "quatnet model", 1
 PACKAGED = Path(__file__).parent / "packaged"  # folder of the models of the package
 NAMES = ("esc50", "esc50-small", "esc50-pruned")  # esc50-pruned has less than 100 kB
-EXPECTED = "expected a model file that quatnet train or Classifier.save has written"
+EXPECTED = "expected a model file that quatnet train or Classifier.save has written, or " + ", ".join(NAMES)
 FIXED_KEYS = {"channel": "mean", "resampler": "scipy.signal.resample_poly"}  # for other readers of the file
 
 
@@ -72,8 +72,13 @@ def _header(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_model(path: str | os.PathLike, build: Callable[..., Any], *, check: bool) -> Any:
     """Return build(network, frontend, classes, **settings) for the contents of a model file. See `Classifier.load`."""
-    if isinstance(path, Path) and path.parent == PACKAGED and not path.exists():
-        raise CheckpointError(f"this installation has no file {path}; give another model file")
+    if not checked_path(path).exists():
+        is_packaged = isinstance(path, Path) and path.parent == PACKAGED
+        raise CheckpointError(
+            f"this installation has no file {path}; give another model file"
+            if is_packaged
+            else f"there is no file {path}; {EXPECTED}"
+        )
     arrays = read_npz(path, hint=f"; {EXPECTED}")
     header = _read_header(path, arrays)
     try:
