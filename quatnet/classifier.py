@@ -18,6 +18,7 @@ from .graph.module import format_shape
 from .model_file import model_path, read_model, run, write_model
 
 DIGESTS = "training_digests"  # key of the metadata with a digest of each training clip
+ARITHMETIC = {"add", "mul", "truediv"}  # operations that are no layers, also with an array of two axes
 PADDING: dict[str, Callable] = {"zeros": fix_length, "repeat": np.resize}
 Windows = Iterator[tuple[np.ndarray, np.ndarray]]
 
@@ -165,7 +166,8 @@ class Classifier:
         """Yield the starts (n,) of windows and their embeddings (n, channels), batch by batch; see `windows`."""
         graph = self.network.graph
         matrices = {name for name, array in graph.arrays.items() if array.ndim > 1}
-        last = [node for node in graph.nodes if matrices.intersection(node.refs())][-1:]
+        layers = [node for node in graph.nodes if node.op not in ARITHMETIC]
+        last = [node for node in layers if matrices.intersection(node.refs())][-1:]
         values = [name for node in last for name in node.refs() if name not in {*graph.arrays, *graph.inputs}]
         if not values:
             raise ConfigError("expected a network with a layer before its last layer, which computes the embedding")

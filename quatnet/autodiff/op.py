@@ -42,12 +42,15 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
     tensors without gradient, of the dtype of the first tensor argument. The name of the operation is the name of the
     function, or of the class if the function is a method `__call__`.
 
-    Raises ConfigError if another module has defined an operation of this name.
+    Raises ConfigError if another module has defined an operation of this name, or for an argument `*args`.
     """
     name = function.__qualname__.removesuffix(".__call__").split(".")[-1].strip("_")
     if name in OPS and OPS[name].__module__ != function.__module__:
         raise ConfigError(f"the op name {name!r} is used by {OPS[name].__module__}; choose another name")
-    kinds = [(p.name, str(p.annotation)) for p in inspect.signature(function).parameters.values()]
+    parameters = inspect.signature(function).parameters.values()
+    if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
+        raise ConfigError(f"the op {name} has arguments * or **; use an argument of type Sequence[Tensor]")
+    kinds = [(p.name, str(p.annotation)) for p in parameters]
     tensors = [(i, key, "Sequence" in kind, "None" in kind) for i, (key, kind) in enumerate(kinds) if "Tensor" in kind]
 
     @wraps(function)
@@ -97,6 +100,8 @@ def _as_tensor(name: str, argument: str, value: Any, dtype: Any) -> Any:
 
     if isinstance(value, Node):
         return value
+    if isinstance(value, list | tuple) and any(isinstance(item, Node) for item in value):
+        raise ShapeError(f"{name}, argument {argument}: expected one tensor, got a {type(value).__name__} of tensors")
     try:
         array = as_array(value)
     except ShapeError as error:

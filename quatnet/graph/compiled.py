@@ -131,7 +131,8 @@ def compile(model: Callable[..., Any], example: Any = None) -> Compiled:
 
     The weights are prepared again after an array has been replaced by an optimizer, by `load_state_dict` or by a batch
     norm in training mode. In-place changes of an array are not detected. The network is traced again after a layer has
-    been replaced. Other attributes, such as numbers, and variables of functions are read at compile time.
+    been replaced. Other attributes, such as numbers, variables of functions, and values computed from parameters with
+    `.data` are read at compile time.
 
     Raises ConfigError and ShapeError as `trace` does.
 

@@ -8,7 +8,7 @@ from ..conv.fast import algorithms, fused
 from ..conv.im2col import pair
 from ..conv.plain import quaternion_to_real_kernel
 from .module import GraphModule, as_graph
-from .nodes import Graph, Node, Ref, Runtime, rename_refs, sizes
+from .nodes import DROPOUTS, Graph, Node, Ref, Runtime, rename_refs, sizes
 
 
 @op
@@ -36,7 +36,7 @@ def fold(graph: Graph | GraphModule, *, expand: bool = True) -> Graph:
 def _without_dropout(graph: Graph) -> Graph:
     names, nodes = dict[str, str](), list[Node]()
     for node in (replace(node, arguments=rename_refs(names, node.arguments)) for node in graph.nodes):
-        if node.op.endswith("dropout") and node.arguments["train"] is not True:
+        if node.op in DROPOUTS and node.arguments["train"] is not True:
             names[node.name] = node.arguments["x"].name
         else:
             nodes.append(node)
@@ -66,7 +66,9 @@ class _Folder:
             scale, shift = self._scale_and_shift(node)
             self._affine(node.arguments["x"], node, scale, shift)
             return
-        if node.op not in ("conv2d", "quaternion_conv2d", "linear") or node.arguments["w"].name not in self.arrays:
+        operands = [ref for ref in map(node.arguments.get, ("w", "bias")) if ref is not None]
+        is_layer = node.op in ("conv2d", "quaternion_conv2d", "linear")
+        if not is_layer or not all(ref.name in self.arrays for ref in operands):  # an operand may be a result
             self.nodes.append(node)
             return
         chain, scale, shift = self._epilogue(node)

@@ -4,7 +4,7 @@ from typing import Any
 
 from ..backend import Array, xp
 from ..errors import ConfigError
-from .nodes import Batch, Ref, Runtime
+from .nodes import DROPOUTS, Batch, Ref, Runtime
 from .record import Call, Recorder
 
 
@@ -33,7 +33,7 @@ def _pair_calls(a: list[Call], b: list[Call]) -> tuple[list[tuple[Call | None, C
             pairs.append((a[position], call))
             same[f"%{n}"] = f"%{position}"
             position += 1
-        elif call.op.endswith("dropout"):
+        elif call.op in DROPOUTS:
             pairs.append((None, call))
             argument = call.arguments["x"].name
             same[f"%{n}"] = same.get(argument, argument)

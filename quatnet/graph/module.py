@@ -18,7 +18,8 @@ from .nodes import Batch, Graph, Node, Ref, Runtime, leaves, map_leaves, sizes
 class GraphModule(Module):
     """Network that runs the nodes of a graph, in training or evaluation, without the class that built the network.
 
-    The module has copies of the arrays of the graph, under the same names as in the traced network. Results and
+    The module has copies of the arrays of the graph, under the same names as in the traced network. Arrays that the
+    network does not use, and further names of shared arrays, are not part of the module. Results and
     gradients are equal to those of the traced network bit for bit. A call returns the outputs of the graph. Raises
     ShapeError unless the inputs have the shapes of the graph, with any batch size.
 

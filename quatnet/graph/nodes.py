@@ -31,6 +31,7 @@ class Runtime(NamedTuple):
 
 
 Shape = tuple[int | Batch, ...]
+DROPOUTS = ("dropout", "quaternion_dropout")  # operations that return their argument in evaluation
 
 
 @dataclass(frozen=True)

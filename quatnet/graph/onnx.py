@@ -131,6 +131,8 @@ def to_onnx(
     for node in builder.graph.nodes:
         _export_node(builder, node)
     names = [f"output_{name}" if name in inputs else name for name in _output_names(builder.graph.outputs)]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"expected different names of the outputs, got {', '.join(names)}; rename the keys")
     outputs = list(leaves(builder.graph.outputs))
     lengths = [builder.shape(ref)[-1:] for ref in outputs]
     if len(checked_type("classes", classes, Collection)) and (len(classes),) not in lengths:

@@ -120,7 +120,7 @@ def _linear(b: Any, node: Node) -> None:
     x, is_quaternion = b.value(node.arguments["x"]), node.op == "quaternion_linear"
     weight = quaternion_matrix(b, w, transposed=True) if is_quaternion else b.constant(w)
     y = b.node("MatMul", x, weight)
-    _set(b, node, y if bias is None else b.node("Add", y, b.constant(b.array(bias))))
+    _set(b, node, y if bias is None else b.node("Add", y, b.value(bias)))
 
 
 def _norm(b: Any, node: Node) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autodiff import Tensor
+from ..autodiff.op import OPS
 from ..autodiff.tape import Node as TapeNode
 from ..autodiff.tape import open_statements
 from ..backend import Array, xp
@@ -45,6 +46,8 @@ class Recorder:
         """Return function(*args, **options), and record the call unless another operation makes the call."""
         if self.depth:
             return function(*args, **options)
+        if getattr(OPS[name], "__wrapped__", None) is not function:
+            raise ConfigError(f"two ops have the name {name!r}, which a graph cannot distinguish; rename one of them")
         if len(open_statements()) > self.num_no_grad:
             self.notes[NO_GRAD] = None
         try:
@@ -61,6 +64,8 @@ class Recorder:
         self.depth += 1
         try:
             result = function(*args, **options)
+            if not isinstance(result, Tensor):
+                raise ConfigError(f"the op {name} returns a {type(result).__name__}; expected one tensor")
             if id(result) in self.refs:  # dropout in evaluation returns its argument
                 result = Tensor.from_op(result.data, [result], lambda grad: (grad,))
         finally:
@@ -112,12 +117,19 @@ class Recorder:
             return value.item()
         if value is None or value is ... or isinstance(value, bool | int | float | str):
             return value
-        if isinstance(value, Module | SimpleNamespace):  # a layer: its tensors, arrays and numbers
-            kinds = Tensor | xp.ndarray | np.generic | bool | int | float
-            return {key: self.encode(item) for key, item in vars(value).items() if isinstance(item, kinds)}
+        if isinstance(value, Module | SimpleNamespace):  # a layer: its tensors, arrays, numbers and text
+            return {key: self._encode_attribute(key, item) for key, item in vars(value).items()}
         raise ConfigError(
             f"an argument of an op or an output has the type {type(value).__name__}, which a graph cannot contain; "
             "expected tensors, numbers, plain lists and tuples, and dicts with text as keys"
+        )
+
+    def _encode_attribute(self, key: str, value: Any) -> Any:
+        if value is None or isinstance(value, Tensor | xp.ndarray | np.generic | bool | int | float | str):
+            return self.encode(value)
+        raise ConfigError(
+            f"a layer whose __call__ is an op has the attribute {key!r} of type {type(value).__name__}; expected "
+            "tensors, arrays, numbers and text, or a __call__ without @op"
         )
 
     def _ref(self, value: Tensor | Array) -> Ref:

@@ -50,7 +50,7 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
     """
     if not callable(model):
         raise ConfigError(f"expected a network, which is a module or a function of tensors, got {model!r:.80}")
-    arrays = [Tensor(item).data for item in (example if isinstance(example, tuple) else (example,))]
+    arrays = [Tensor(item).data.copy() for item in (example if isinstance(example, tuple) else (example,))]
     if not arrays or any(array.ndim == 0 or not len(array) for array in arrays):
         raise ShapeError("expected an example input (N, ...) with a batch axis, or a tuple of inputs")
     entries = _entries(model)
@@ -80,7 +80,7 @@ def _entries(model: Callable[..., Any]) -> dict[int, tuple[str, Any]]:
 def owner_entries(model: Callable[..., Any]) -> list[tuple[str, Any, Any, Any]]:
     """Return (name, container, key, item) for the parameters and buffers of a module, or of the module of a method."""
     owner = getattr(model, "__self__", model)
-    return list(owner._entries()) if isinstance(owner, Module) else []
+    return [(name, *entry) for name, entry in owner._entries_by_name().items()] if isinstance(owner, Module) else []
 
 
 @contextmanager
@@ -142,7 +142,8 @@ def _other_values(array: Array) -> Array:
 def _build(inputs: dict, entries: dict, calls: list[Call], outputs: Any, arrays: dict, notes: list[str]) -> Graph:
     """Return the graph of merged calls, with names for the nodes."""
     if not all(isinstance(ref, Ref) for ref in leaves(outputs)):
-        raise ConfigError(f"expected a network that returns tensors, got {next(iter(leaves(outputs)), outputs)!r}")
+        wrong = [item for item in leaves(outputs) if not isinstance(item, Ref)]
+        raise ConfigError(f"expected a network that returns tensors, got {wrong[0]!r:.80}")
     refs = (ref for value in [outputs, *(call.arguments for call in calls)] for ref in leaves(value))
     used = {ref.name for ref in refs if isinstance(ref, Ref)}
     found = {name: (_data(item), _kind(item)) for name, item in entries.values() if name in used} | arrays

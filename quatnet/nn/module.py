@@ -8,7 +8,7 @@ from typing import Any
 
 from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigError
 
 _in_call = ContextVar("in_call", default=False)  # whether a module is being called
 
@@ -95,8 +95,11 @@ class Module:
                 yield from item.modules((*parents, id(self)))
 
     def state_dict(self) -> dict[str, Array]:
-        """Return NumPy copies of all parameters and buffers by dotted name, such as `blocks.0.convs.1.weight`."""
-        return {name: asnumpy(_array(value)).copy() for name, _, _, value in self._entries()}
+        """Return NumPy copies of all parameters and buffers by dotted name, such as `blocks.0.convs.1.weight`.
+
+        Raises ConfigError if two parameters or buffers have the same dotted name.
+        """
+        return {name: asnumpy(_array(item)).copy() for name, (_, _, item) in self._entries_by_name().items()}
 
     def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
         """Set every parameter and buffer to a C-ordered copy of the array with its dotted name. Dtypes do not change.
@@ -104,8 +107,7 @@ class Module:
         Raises CheckpointError as `check_state_dict` does. In this case the module does not change.
         """
         self.check_state_dict(arrays)
-        entries = {name: entry for name, *entry in self._entries()}
-        for name, (container, key, item) in entries.items():
+        for name, (container, key, item) in self._entries_by_name().items():
             array = xp.array(arrays[name], dtype=_array(item).dtype, order="C")
             if isinstance(item, Tensor):
                 item.data = array
@@ -116,7 +118,17 @@ class Module:
 
     def check_state_dict(self, arrays: Mapping[str, Array]) -> None:
         """Raise CheckpointError if the names, the shapes or the kinds of dtypes differ from those of the module."""
-        _check_arrays({name: _array(item) for name, _, _, item in self._entries()}, arrays)
+        _check_arrays({name: _array(item) for name, (_, _, item) in self._entries_by_name().items()}, arrays)
+
+    def _entries_by_name(self) -> dict[str, tuple[Any, Any, Any]]:
+        entries = dict[str, tuple[Any, Any, Any]]()
+        for name, *entry in self._entries():
+            if name in entries:
+                raise ConfigError(
+                    f"two parameters or buffers have the name {name!r}; use other keys in a dict of layers"
+                )
+            entries[name] = (*entry,)
+        return entries
 
     def _entries(self, prefix: str = "", parents: tuple[int, ...] = ()) -> Iterator[tuple[str, Any, Any, Any]]:
         """Yield (dotted name, container, key, item) for every parameter and buffer; item is container[key].

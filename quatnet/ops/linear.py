@@ -9,7 +9,7 @@ from .quaternion_conv import quaternion_conv2d
 @op
 def linear(x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return x @ w + bias for `x` (N, C) and `w` (C, O). `bias` is (O,) or None."""
-    return x @ w if bias is None else x @ w + bias
+    return _add_bias(x @ w, bias)
 
 
 @op
@@ -24,4 +24,10 @@ def quaternion_linear(x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tenso
     pixels = (len(x.data), 1, 1, x.shape[1])
     y = quaternion_conv2d(reshape(x, pixels), reshape(w, (4, 1, 1, *w.shape[1:])))
     y = reshape(y, (len(x.data), 4 * w.shape[2]))
+    return _add_bias(y, bias)
+
+
+def _add_bias(y: Tensor, bias: Tensor | None) -> Tensor:
+    if bias is not None and bias.shape != y.shape[-1:]:
+        raise ShapeError(f"expected a bias {y.shape[-1:]}, got {bias.shape}")
     return y if bias is None else y + bias

@@ -78,5 +78,6 @@ def constant_like(outputs: Tensor, constant: Array, expected: str) -> Array:
         raise ShapeError(
             f"expected {expected}, got {outputs.shape} and {array.shape}"
             + ("; datasets.one_hot converts class labels to targets" if "classes" in expected else "")
+            + ("; reshape both to two axes" if array.shape == outputs.shape and array.ndim > 2 else "")
         )
     return array

@@ -14,6 +14,7 @@ from ..backend import xp
 from ..checks import checked_type
 from ..errors import ConfigError
 from ..graph import ChannelGroups, Graph, GraphModule, channel_groups, mask_graph, prune_graph, trace
+from ..graph.trace import owner_entries
 from ..models import Network, resized_config
 from ..models.build import is_built_in, rebuild
 from ..nn import Module
@@ -85,6 +86,8 @@ def mask_filters(model: Any, keep: Mapping[str, Any], *, example: Any = None) ->
     The outputs are equal to the outputs of `prune_filters(model, keep)`. Raises ConfigError as `prune_filters` does.
     """
     masked = copy.deepcopy(checked_type("model", model, Module))
-    state, arrays = masked.state_dict(), mask_graph(trace_groups(model, keep, example), keep)
-    masked.load_state_dict(state | {name: array for name, array in arrays.items() if name in state})
+    arrays, names = mask_graph(trace_groups(model, keep, example), keep), dict[int, str]()
+    first = {name: names.setdefault(id(item), name) for name, _, _, item in owner_entries(masked)}  # of shared arrays
+    state = masked.state_dict()
+    masked.load_state_dict({name: arrays.get(first[name], array) for name, array in state.items()})
     return masked

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ..autodiff import no_grad
+from ..autodiff import Tensor, no_grad
 from ..backend import Array, asnumpy
-from ..checks import checked_count
+from ..checks import checked_count, checked_type
 from ..errors import ShapeError
 from ..graph import Compiled
 from ..nn import Module
@@ -77,8 +77,8 @@ def predict(model: Module | Compiled, inputs: Array, *, batch_size: int = 16) ->
 
     With several processes, each computes a part of the batches, and all return all logits.
 
-    Raises ShapeError if there is no array of inputs. Raises ConfigError unless `batch_size` is an integer of at least
-    1, or if the inputs are features of another front end than the training clips.
+    Raises ShapeError if there is no array of inputs. Raises ConfigError unless `batch_size` is an integer of at least 1
+    and the model returns one tensor, or if the inputs are features of another front end than the training clips.
     """
     batch_size = checked_count("batch_size", batch_size)
     check_frontend(model, getattr(inputs, "frontend_settings", None))
@@ -88,8 +88,12 @@ def predict(model: Module | Compiled, inputs: Array, *, batch_size: int = 16) ->
         raise ShapeError("expected at least one input, got none")
     starts = range(0, len(inputs), batch_size)
     with no_grad(), single_threaded_blas():
-        logits = [asnumpy(model(inputs[i : i + batch_size]).data) for i in starts[own_share(len(starts))]]
+        logits = [asnumpy(_logits(model(inputs[i : i + batch_size]))) for i in starts[own_share(len(starts))]]
     return np.concatenate(all_gather(logits))
+
+
+def _logits(outputs: Any) -> Array:
+    return checked_type("the output of the model", outputs, Tensor).data
 
 
 def evaluate(model: Module, inputs: Array, labels: np.ndarray, *, batch_size: int = 16) -> float:

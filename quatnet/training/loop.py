@@ -111,7 +111,6 @@ class Trainer:
         self._owns_path = False  # whether the checkpoint at `path` is of this training, or does not exist
         self._totals = EpochTotals()
         self._example: Array | None = None  # one clip
-        self._graph: Graph | None = None
         self._traceable = True  # false after `trace` has failed
         self.data_rng, self.dropout_rng = (np.random.default_rng([seed, n]) for n in range(2))
         self.epoch_start_state = self.data_rng.bit_generator.state
@@ -200,10 +199,10 @@ class Trainer:
         self._example = x[:1] if self._example is None else self._example
         clips, share = len(x), distributed.share(len(x))
         x, targets = x[share], targets[share]
-        logits = self.model(x, train=True, rng=distributed.DropoutGenerator(self.dropout_rng, share))
-        loss = self.loss(logits, targets, x)
+        outputs = self.model(x, train=True, rng=distributed.DropoutGenerator(self.dropout_rng, share))
+        loss = self.loss(outputs, targets, x)
         check_loss(loss)
-        self._totals.add(self.model, logits.data, targets, loss.data)
+        self._totals.add(self.model, outputs, targets, loss.data)
         self.progress.totals[2] += clips
         if isinstance(loss.data, np.ndarray) or self.progress.step % LOG_INTERVAL == 0:  # on a CPU in every step
             self._read_totals()
@@ -301,15 +300,15 @@ class Trainer:
 
     def _traced(self) -> Graph | None:
         """Return the graph of a network that its config does not define, or None if the network cannot be traced."""
-        if self._graph is None and self._example is not None and self._traceable and not is_built_in(self.model):
+        if self._example is not None and self._traceable and not is_built_in(self.model):
             try:
-                self._graph = trace(self.model, self._example)
+                return trace(self.model, self._example)
             except Exception as error:  # the network may raise any exception for the inputs of `trace`
                 self._traceable = False
                 warnings.warn(
                     f"the checkpoint has no graph, because the network cannot be traced: {error}", stacklevel=2
                 )
-        return self._graph
+        return None
 
     def load(self) -> None:
         """Load the state of the training from the checkpoint.

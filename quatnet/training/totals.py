@@ -1,10 +1,12 @@
 """Sums of the loss and of the correct clips over the steps of an epoch, on the device."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ..all_reduce import all_reduce
+from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
 from ..nn import Module
 
@@ -24,12 +26,12 @@ class EpochTotals:
     def __init__(self, sums: Sequence[float] | None = None) -> None:
         self._sums = xp.zeros(3) if sums is None else xp.asarray(sums, dtype=np.float64)
 
-    def add(self, model: Module, logits: Array, targets: Array, loss: Array) -> None:
+    def add(self, model: Module, outputs: Any, targets: Array, loss: Array) -> None:
         """Add a step. All processes must call this method, each with its share of the clips.
 
         `loss` is the mean over the clips of this process.
         """
-        correct = _num_correct(model, logits, targets)
+        correct = _num_correct(model, outputs, targets)
         self._sums[:2] += all_reduce(xp.stack([loss.astype(np.float64) * len(targets), correct.astype(np.float64)]))
         self._sums[2] += xp.isfinite(self._sums[0])
 
@@ -42,13 +44,15 @@ class EpochTotals:
         return loss, correct, int(finite_steps)
 
 
-def _num_correct(model: Module, logits: Array, targets: Array) -> Array:
+def _num_correct(model: Module, outputs: Any, targets: Array) -> Array:
     """Return the number of correct clips, or NO_CLASSES if the targets are no class probabilities.
 
-    The targets may have soft targets after the classes, and the logits may have features.
+    The targets may have soft targets after the classes, and the outputs, which are logits, may have features. Several
+    outputs have no classes.
     """
-    if not logits.ndim == targets.ndim == 2:
+    if not (isinstance(outputs, Tensor) and outputs.ndim == targets.ndim == 2):
         return xp.asarray(NO_CLASSES)
+    logits = outputs.data
     classes = getattr(model, "classes", None) or getattr(getattr(model, "config", None), "classes", None)
     classes = classes or min(logits.shape[1], targets.shape[1])
     logits, targets = logits[:, :classes], targets[:, :classes]
