@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from task import Task
-from train_config import AUDIOSET, TrainConfig, augment
+from train_config import AUDIOSET, TrainConfig
 
 from quatnet import audio, plots
 from quatnet.datasets import PackedClips, ShardFormat, audioset, balanced_batches, pack
@@ -36,9 +36,8 @@ def multi_label_task(train: PackedClips, test: PackedClips, frontend: audio.Fron
     test_targets, example = test.targets(range(len(test))), test.features([0], frontend)[0]
 
     def batches(config: TrainConfig) -> Batches:
-        change = partial(augment, config=config)
         return balanced_batches(
-            train, frontend, batch_size=config.batch_size, steps_per_epoch=steps_per_epoch, augment=change
+            train, frontend, batch_size=config.batch_size, steps_per_epoch=steps_per_epoch, augment=config.augment
         )
 
     def predict_test(model: Network) -> np.ndarray:

@@ -19,7 +19,7 @@ from quatnet.cli import nonnegative_int, positive_int, run_main
 
 VARIANTS = {
     "none": None,
-    "shift": training.augmentation(masks=False, mixup=None),
+    "shift": training.augmentation(masks=0, mixup=None),
     "full": training.augmentation(mixup=0.2),
 }
 HOP, CLIP_SECONDS = {"esc10": 1280, "ravdess": 640}, {"esc10": 5.0, "ravdess": 4.0}  # as in the examples

@@ -9,10 +9,10 @@ from rows import TEACHER, Row
 from train_config import FROM_SCRATCH
 
 from quatnet import no_grad
-from quatnet.training import WeightAverage
+from quatnet.training import WeightAverage, augmentation
 
 BEST_EPOCHS = 100
-BEST = replace(FROM_SCRATCH, mixup_alpha=1.0)
+BEST = replace(FROM_SCRATCH, augment=augmentation(mixup=1.0))
 
 
 def distill(run: Run, epochs: int) -> TrainResult:

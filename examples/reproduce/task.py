@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from cached_teacher import cached_teacher_logits
-from train_config import FROM_SCRATCH, TrainConfig, augment
+from train_config import FROM_SCRATCH, TrainConfig
 
 from quatnet import audio, datasets, plots
 from quatnet.datasets.targets import one_hot
@@ -91,8 +91,7 @@ def single_label_task(
     def batches(config: TrainConfig, teacher_logits: np.ndarray | None = None) -> DataLoader:
         targets = train_targets * (1 - config.label_smoothing) + config.label_smoothing / len(data.classes)
         targets = targets if teacher_logits is None else append_soft_targets(targets, teacher_logits)
-        change = partial(augment, config=config)
-        return DataLoader(train_x, targets, batch_size=config.batch_size, augment=change)
+        return DataLoader(train_x, targets, batch_size=config.batch_size, augment=config.augment)
 
     def plot_confusion(logits: np.ndarray, name: str, path: Path) -> None:
         plots.confusion(confusion_matrix(logits, test_labels), data.classes, name, path)

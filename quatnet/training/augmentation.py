@@ -6,22 +6,23 @@ from .. import audio
 from .data import Augment
 
 
-def augmentation(*, masks: bool = True, mixup: float | None = 0.2) -> Augment:
+def augmentation(*, masks: int = 1, max_frames: float = 1 / 8, max_mels: int = 8, mixup: float | None = 0.2) -> Augment:
     """Return a function of (x, targets, rng) that augments a batch of clips (N, frames, mels, 4).
 
     Each clip is rolled along time by a random number of frames.
 
     Parameters
     ----------
-    masks : whether one range of at most 1/8 of the frames and one range of at most 8 mel bins are also masked, as in
-        SpecAugment
+    masks : number of masked ranges of frames and number of masked ranges of mel bins per clip, as in SpecAugment, or 0
+    max_frames, max_mels : largest width of a mask, as a fraction of the frames and in mel bins
     mixup : parameter of the distribution Beta(mixup, mixup) of the mixup weights, or None to disable mixup
     """
 
     def augment(x: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         x = audio.time_shift(x, rng=rng)
         if masks:
-            x = audio.spec_augment(x, rng=rng, num_masks=1, max_frames=x.shape[1] // 8, max_mels=8)
+            frames = int(x.shape[1] * max_frames)
+            x = audio.spec_augment(x, rng=rng, num_masks=masks, max_frames=frames, max_mels=max_mels)
         return audio.mixup(x, targets, rng=rng, alpha=mixup) if mixup else (x, targets)
 
     return augment
@@ -36,4 +37,4 @@ def default_augmentation(epochs: int) -> Augment | None:
     """
     if epochs < 10:
         return None
-    return augmentation() if epochs >= 100 else augmentation(masks=False, mixup=None)
+    return augmentation() if epochs >= 100 else augmentation(masks=0, mixup=None)

@@ -53,7 +53,7 @@ def build_network(name: str, rng: np.random.Generator) -> nn.Module:
 
 def batches(options: dict) -> training.DataLoader:
     """Return batches whose augmentation waits, and fails or is killed in step `at_step` of process 1."""
-    augment, steps = training.augmentation(masks=False), []
+    augment, steps = training.augmentation(masks=0), []
 
     def prepare(x: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         steps.append(len(x))
