@@ -9,7 +9,7 @@ import numpy as np
 
 from .audio import FrontEnd, Stream
 from .audio.stream import segments
-from .audio.waveform import checked_waveform, fix_length, resample
+from .audio.waveform import fix_length, resample
 from .backend import asnumpy, on_gpu
 from .checks import as_array, checked_number, checked_type
 from .errors import ConfigError, DataError, NonFiniteError, ShapeError
@@ -123,7 +123,7 @@ class Classifier:
         ShapeError, DataError, ConfigError
             See `FrontEnd.__call__`. ConfigError is also raised for a `hop_seconds` above the length of a window.
         """
-        blocks = [resample(checked_waveform(waveform), sample_rate_hz, self.frontend.sample_rate_hz)]
+        blocks = [resample(waveform, sample_rate_hz, self.frontend.sample_rate_hz)]
         return mean_over_windows(self.windows(blocks, hop_seconds=hop_seconds))[0]
 
     def predict_file(
@@ -143,7 +143,7 @@ class Classifier:
 
         The arguments are those of `predict`. Raises ConfigError also if the network has no layer before the last one.
         """
-        blocks = [resample(checked_waveform(waveform), sample_rate_hz, self.frontend.sample_rate_hz)]
+        blocks = [resample(waveform, sample_rate_hz, self.frontend.sample_rate_hz)]
         return mean_over_windows(self.embedding_windows(blocks, hop_seconds=hop_seconds))[0]
 
     def stream(self, path: str | os.PathLike, *, channel: str | int = "mean") -> Stream:

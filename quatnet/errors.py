@@ -1,5 +1,8 @@
 """Exceptions of quatnet."""
 
+from importlib import import_module
+from types import ModuleType
+
 
 class QuatnetError(Exception):
     """Base class of the exceptions of quatnet.
@@ -53,6 +56,14 @@ class BackendUnavailable(QuatnetError, RuntimeError):
 
 class MissingPackageError(QuatnetError, ImportError):
     """Exception for an optional package that is required but not installed."""
+
+
+def import_optional(module: str, message: str) -> ModuleType:
+    """Return a module of an optional package. Raises MissingPackageError with `message` if it is not installed."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingPackageError(message) from error
 
 
 class TrainingStopped(QuatnetError):

@@ -81,10 +81,15 @@ def _remove_stale_files(path: Path) -> None:
                 partial.unlink()
 
 
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write text in UTF-8 with `atomic_write`. Escaped bytes of file names are written as they are."""
+    with atomic_write(path) as file:
+        file.write(text.encode("utf-8", "surrogateescape"))
+
+
 def write_json(path: str | os.PathLike, value: Any) -> None:
     """Write `value` as JSON with `atomic_write`."""
-    with atomic_write(path) as file:
-        file.write(json.dumps(value, indent=1).encode())
+    write_text(path, json.dumps(value, indent=1))
 
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:
@@ -96,8 +101,7 @@ def csv_text(rows: Iterable[Iterable[Any]]) -> str:
 
 def write_csv(path: str | os.PathLike, rows: Iterable[Iterable[Any]]) -> None:
     """Write rows as a CSV file with `atomic_write`."""
-    with atomic_write(path) as file:
-        file.write(csv_text(rows).encode("utf-8", "surrogateescape"))
+    write_text(path, csv_text(rows))
 
 
 @contextmanager

@@ -73,12 +73,9 @@ def _header(settings: Mapping[str, Any]) -> dict[str, Any]:
 def read_model(path: str | os.PathLike, build: Callable[..., Any], *, check: bool) -> Any:
     """Return build(network, frontend, classes, **settings) for the contents of a model file. See `Classifier.load`."""
     if not checked_path(path).exists():
-        is_packaged = isinstance(path, Path) and path.parent == PACKAGED
-        raise CheckpointError(
-            f"this installation has no file {path}; give another model file"
-            if is_packaged
-            else f"there is no file {path}; {EXPECTED}"
-        )
+        if isinstance(path, Path) and path.parent == PACKAGED:
+            raise CheckpointError(f"this installation has no file {path}; give another model file")
+        raise CheckpointError(f"there is no file {path}; {EXPECTED}")
     arrays = read_npz(path, hint=f"; {EXPECTED}")
     header = _read_header(path, arrays)
     try:

@@ -11,15 +11,10 @@ import numpy as np
 
 from .audio import FrontEnd
 from .checks import checked_path
-from .errors import MissingPackageError, one_line
+from .errors import import_optional, one_line
 
 PANELS = {  # titles and units of the four components
-    "delta": {
-        "r: log-mel": "level (dB)",
-        "i: Δ": "dB / frame",
-        "j: ΔΔ": "dB / frame²",
-        "k: ΔΔΔ": "dB / frame³",
-    },
+    "delta": {"r: log-mel": "level (dB)", "i: Δ": "dB / frame", "j: ΔΔ": "dB / frame²", "k: ΔΔΔ": "dB / frame³"},
     "repeat": dict.fromkeys(["r: log-mel", "i: log-mel", "j: log-mel", "k: log-mel"], "level (dB)"),
     "paper_code": dict.fromkeys(["r: log-mel", "i: of Δ power", "j: of ΔΔ power", "k: of ΔΔΔ power"], "level (dB)"),
 }
@@ -33,11 +28,8 @@ def _figure(width: float, height: float) -> Any:
 
     Raises ConfigError if matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise MissingPackageError('figures need matplotlib: pip install "quatnet-numpy[examples]"') from error
-    return Figure(figsize=(width, height), layout="constrained")
+    figure = import_optional("matplotlib.figure", 'figures need matplotlib: pip install "quatnet-numpy[examples]"')
+    return figure.Figure(figsize=(width, height), layout="constrained")
 
 
 def _save(figure: Any, path: PathLike) -> None:
@@ -84,11 +76,10 @@ def training_curves(rows: Rows, path: PathLike, *, metric: str = "accuracy") -> 
 
     left, right = figure.subplots(1, 2)
     for row, marker in zip(rows, MARKERS, strict=False):
-        epochs, style = range(1, len(row["history"]) + 1), {"marker": marker, "markersize": 5, "alpha": 0.7}
-        left.plot(epochs, [epoch["loss"] for epoch in row["history"]], **style, label=_text(row["name"]))
-        right.plot(
-            epochs, [100 * epoch[f"test_{metric}"] for epoch in row["history"]], **style, label=_text(row["name"])
-        )
+        epochs, history = range(1, len(row["history"]) + 1), row["history"]
+        style = {"marker": marker, "markersize": 5, "alpha": 0.7, "label": _text(row["name"])}
+        left.plot(epochs, [epoch["loss"] for epoch in history], **style)
+        right.plot(epochs, [100 * epoch[f"test_{metric}"] for epoch in history], **style)
     left.set(title="Training loss (distillation: not comparable)", xlabel="epoch", ylabel="loss (nats)")
     right.set(title=f"{_capitalized(metric)} on the test clips", xlabel="epoch", ylabel=f"{metric} (%)")
     for axis in (left, right):
@@ -128,9 +119,7 @@ def pruning(savings: Sequence[Any], path: PathLike) -> None:
     remaining = {
         "filters": [layer.filters_remaining / layer.filters for layer in savings],
         "parameters": [1 - layer.parameters_saved / layer.parameters for layer in savings],
-        "multiplications (8 per product)": [
-            1 - layer.multiplications_saved / layer.multiplications for layer in savings
-        ],
+        "multiplications (8 per product)": [1 - each.multiplications_saved / each.multiplications for each in savings],
     }
     for position, (label, shares) in enumerate(remaining.items()):
         offsets = np.arange(len(savings)) + 0.27 * (position - 1)

@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from quatnet.graph.count import FLOAT_BYTES
 from quatnet.models import cnn14
-from quatnet.profile.counts import FLOAT_BYTES
 from quatnet.profile.roofline import (
     A100,
     H200,

@@ -15,7 +15,7 @@ from ..classifier import Classifier
 from ..detection import FORMATS, Result, best_classes, detect
 from ..detection.formats import HEADERS, SUFFIXES
 from ..errors import ConfigError, DataError, one_line
-from ..files import atomic_write, disk_errors, write_csv
+from ..files import disk_errors, write_csv, write_text
 from ..model_file import model_path
 from .arguments import MODEL_HELP, number, positive_int, seconds
 from .inputs import FILES_HELP, Inputs, common_folder, find
@@ -34,12 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     events.add_argument("--hop", type=seconds, metavar="S", help="seconds from the start of a window to the next one")
     events.add_argument("--threshold", action="append", metavar="T", help="0 to 1, or CLASS=T; may be repeated")
     merge = events.add_mutually_exclusive_group()
-    merge.add_argument(
-        "--merge-gap",
-        type=number("[0, inf)", "a number of seconds of at least 0"),
-        metavar="S",
-        help="longest time between windows of an event (0)",
-    )
+    gap = number("[0, inf)", "a number of seconds of at least 0")
+    merge.add_argument("--merge-gap", type=gap, metavar="S", help="longest time between windows of an event (0)")
     merge.add_argument("--no-merge", action="store_true", help="one event for each window")
     events.add_argument("--format", nargs="+", type=_format, metavar="F", help=f"{', '.join(FORMATS)}; after FILE")
     output = parser.add_argument_group("output")
@@ -128,23 +124,16 @@ def _write_all(
         done = set(done_file.read_bytes().decode(errors="replace").split()) if resume and done_file.is_file() else set()
         if done_file.is_symlink() or not done_file.is_file():
             done_file.unlink(missing_ok=True)
-        with done_file.open("a") as log:
-            if not resume:
-                log.truncate(0)
+        with done_file.open("a" if resume else "w") as log:
             for path, result in inputs.map(process):
                 if result is not None:
                     for kind, file in files(path).items():
-                        _write(file, HEADERS.get(kind, "") + FORMATS[kind](result))
+                        write_text(file, HEADERS.get(kind, "") + FORMATS[kind](result))
                     print(_key(path, settings), file=log, flush=True)
             if not done_file.exists():
                 raise DataError(f"{out} was removed during the run; classify the recordings again")
         write_csv(out / "errors.csv", [("path", "error"), *inputs.errors.items()])
     print(one_line(f"recordings with results in {out}: {sum(str(p) not in inputs.errors for p in inputs.paths)}"))
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as file:
-        file.write(text.encode("utf-8", "surrogateescape"))
 
 
 def _key(path: Path, settings: Any) -> str:

@@ -10,17 +10,9 @@ from ..datasets import Dataset, annotations, folder, table
 from ..datasets.records import listed
 from ..errors import ConfigError, MissingPackageError, one_line
 from ..processes import RANK
+from ..training import Split, evaluate_test, format_report, load_split, train_classifier, write_report
 from ..training.recipe import MIN_EPOCHS, MIN_STEPS, WIDTHS
-from ..training.recordings import (
-    Split,
-    check_files,
-    checkpoint_path,
-    clip_digests,
-    load_split,
-    train_classifier,
-    training_digests,
-)
-from ..training.report import evaluate_test, format_report, write_report
+from ..training.recordings import check_files, checkpoint_path, clip_digests, training_digests
 from .arguments import MODEL_HELP, nonnegative_int, positive_int
 from .inputs import print_error
 
@@ -114,15 +106,14 @@ def _difference(name: str, classes: Sequence[str], others: Sequence[str]) -> str
     return f"; only {name} have {', '.join(only)}" if only else ""
 
 
-def warn_of_training_clips(model: Classifier, digests: Sequence[str]) -> int:
-    """Print a warning if clips with the given digests are training clips of `model`, and return their number."""
+def warn_of_training_clips(model: Classifier, digests: Sequence[str]) -> None:
+    """Print a warning if clips with the given digests are training clips of `model`."""
     number = len([each for each in digests if each in training_digests(model)])
     if number:
         print_error(
             f"warning: {number} of {len(digests)} clips are training clips of the model, so its results are too good; "
             f"its test clips were fold {model.metadata.get('fold')} of {model.metadata.get('data')} (--fold)"
         )
-    return number
 
 
 def is_finished(path: Path, args: argparse.Namespace) -> bool:

@@ -5,21 +5,10 @@ from collections.abc import Iterator
 from itertools import product
 
 from ..errors import ConfigError
+from ..graph.count import FLOAT_BYTES
 from ..models import CNNConfig, from_name
-from ..profile.counts import FLOAT_BYTES
-from ..profile.roofline import (
-    A100,
-    CATEGORIES,
-    H100,
-    H200,
-    KernelCost,
-    layer_kernel_costs,
-    memory_bound_fraction,
-    seconds_by_category,
-    total_seconds,
-    uses_eight_products,
-    uses_winograd,
-)
+from ..profile import roofline
+from ..profile.roofline import A100, CATEGORIES, H100, H200, KernelCost, total_seconds
 
 GPUS = (A100, H100, H200)
 CLASSES, FRAMES, SECONDS = 527, 1001, 10  # classes of AudioSet, and length of a clip in frames and seconds
@@ -50,10 +39,10 @@ def by_layer(config: CNNConfig, batch: int) -> Iterator[str]:
     times = " | ".join(f"{spec.name} (ms) | memory-bound" for spec in GPUS)
     yield f"| layer | products | GB | G operations | operations / byte | {times} |"
     yield "|---" * (5 + 2 * len(GPUS)) + "|"
-    passes = layer_kernel_costs(config, FRAMES, batch)
+    passes = roofline.layer_kernel_costs(config, FRAMES, batch)
     for layer in config.layers(FRAMES):
-        products = "8" if uses_eight_products(layer) else "16" if layer.quaternion else "real"
-        products += ", Winograd" if uses_winograd(layer) else ""
+        products = "8" if roofline.uses_eight_products(layer) else "16" if layer.quaternion else "real"
+        products += ", Winograd" if roofline.uses_winograd(layer) else ""
         yield _row([layer.name, products], passes[layer.name])
     yield _row(["step", ""], [each for layer in passes.values() for each in layer])
 
@@ -62,7 +51,8 @@ def _row(names: list[str], passes: list[KernelCost]) -> str:
     size, operations = FLOAT_BYTES * sum(each.elements for each in passes), sum(each.operations for each in passes)
     cells = [f"{size / 1e9:.2f}", f"{operations / 1e9:.1f}", f"{operations / size:.1f}"]
     for spec in GPUS:
-        cells += [f"{1e3 * total_seconds({'': passes}, spec):.2f}", f"{memory_bound_fraction(passes, spec):.0%}"]
+        seconds, memory_bound = total_seconds({"": passes}, spec), roofline.memory_bound_fraction(passes, spec)
+        cells += [f"{1e3 * seconds:.2f}", f"{memory_bound:.0%}"]
     return f"| {' | '.join(names + cells)} |"
 
 
@@ -75,8 +65,8 @@ def by_category(config: CNNConfig, batch: int) -> Iterator[str]:
     yield "|---" * (len(CATEGORIES) + 2) + "|"
     for spec in GPUS:
         for fused, tf32 in product((False, True), repeat=2):
-            passes = layer_kernel_costs(config, FRAMES, batch, fused=fused, tf32=tf32)
+            passes = roofline.layer_kernel_costs(config, FRAMES, batch, fused=fused, tf32=tf32)
             variant = spec._replace(operations=spec.tensor_operations) if tf32 else spec
-            times = [*seconds_by_category(passes, variant).values(), total_seconds(passes, variant)]
+            times = [*roofline.seconds_by_category(passes, variant).values(), total_seconds(passes, variant)]
             name = f"{spec.name}{', fused' if fused else ''}{', TF32' if tf32 else ''}"
             yield f"| {name} | {' | '.join(f'{1e3 * seconds:.1f}' for seconds in times)} |"

@@ -5,8 +5,6 @@ import shutil
 import stat
 import tempfile
 import zipfile
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 from ..errors import DataError
@@ -17,8 +15,8 @@ MAX_MEMBERS = 100_000
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
 
 
-def extract_esc50(archive: Path, target: Path, *, num_recordings: int) -> None:
-    """Extract the top folder of the ESC-50 archive as the folder `target`.
+def extract(archive: Path, target: Path, *, num_recordings: int | None = None) -> None:
+    """Extract a zip archive as the folder `target`.
 
     The files are extracted into a temporary folder next to `target`. The temporary folder is then renamed.
 
@@ -26,7 +24,8 @@ def extract_esc50(archive: Path, target: Path, *, num_recordings: int) -> None:
     ----------
     archive : path of the zip file
     target : path of the new folder
-    num_recordings : expected number of WAV files
+    num_recordings : expected number of WAV files of ESC-50, whose only top folder becomes `target`. By default, the
+        archive has any content
 
     Raises
     ------
@@ -36,19 +35,6 @@ def extract_esc50(archive: Path, target: Path, *, num_recordings: int) -> None:
     OSError
         The archive is valid, but the disk is full or not writable.
     """
-    _check(archive, partial(_check_contents, num_recordings=num_recordings))
-    with zipfile.ZipFile(archive) as file:
-        _extract(file, target, top_folder=True)
-
-
-def extract_all(archive: Path, target: Path) -> None:
-    """Extract an archive with any content as the folder `target`. Raises the errors of `extract_esc50`."""
-    _check(archive, lambda _: None)
-    with zipfile.ZipFile(archive) as file:
-        _extract(file, target)
-
-
-def _check(archive: Path, check_contents: Callable[[list[zipfile.ZipInfo]], None]) -> None:
     try:
         with zipfile.ZipFile(archive) as file:
             members = file.infolist()
@@ -56,13 +42,16 @@ def _check(archive: Path, check_contents: Callable[[list[zipfile.ZipInfo]], None
                 _check_name(member)
             if (size := sum(member.file_size for member in members)) > MAX_BYTES or len(members) > MAX_MEMBERS:
                 raise DataError(f"the archive has {len(members)} files of {size} bytes; it is not the official archive")
-            check_contents(members)
+            if num_recordings is not None:
+                _check_contents(members, num_recordings)
             if damaged := file.testzip():
                 raise DataError(f"the archive is damaged: wrong checksum of {damaged}; download it again")
     except DataError:
         raise
     except Exception as error:  # the decompressors raise exceptions of many types for damaged archives
         raise DataError(f"the archive is damaged or cannot be extracted: {error}; download it again") from error
+    with zipfile.ZipFile(archive) as file:
+        _extract(file, target, top_folder=num_recordings is not None)
 
 
 def _check_name(member: zipfile.ZipInfo) -> None:
@@ -86,7 +75,7 @@ def _check_contents(members: list[zipfile.ZipInfo], num_recordings: int) -> None
         )
 
 
-def _extract(file: zipfile.ZipFile, target: Path, *, top_folder: bool = False) -> None:
+def _extract(file: zipfile.ZipFile, target: Path, *, top_folder: bool) -> None:
     """Extract all members into the new folder `target`.
 
     With `top_folder`, `target` replaces the only top folder of the archive.

@@ -13,7 +13,7 @@ from .parallel import map_on_cpu
 from .records import Clip, Dataset, skipped_note
 
 
-def find_root(folder: Path, is_root: Callable[[Path], bool], *, error_message: str) -> Path:
+def find_root(folder: Path, is_root: Callable[[Path], bool], error_message: str) -> Path:
     """Return `folder` or its first subfolder for which `is_root` is true. Folders of macOS metadata are ignored.
 
     Raises DataError with `error_message` if there is no such folder.

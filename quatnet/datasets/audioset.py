@@ -118,16 +118,12 @@ def concatenate(tables: Sequence[Segments]) -> Segments:
     """Return one table with the rows of all tables in order. All tables must have the same classes."""
     if len(tables) == 1:
         return tables[0]
+    arrays = {
+        key: np.concatenate([getattr(each, key) for each in tables]) for key in ("ids", "starts", "ends", "labels")
+    }
     counts = np.concatenate([np.diff(table.offsets) for table in tables])
-    return Segments(
-        "+".join(table.name for table in tables),
-        tables[0].classes,
-        np.concatenate([table.ids for table in tables]),
-        np.concatenate([table.starts for table in tables]),
-        np.concatenate([table.ends for table in tables]),
-        np.concatenate([[0], np.cumsum(counts)]),
-        np.concatenate([table.labels for table in tables]),
-    )
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    return Segments("+".join(table.name for table in tables), tables[0].classes, offsets=offsets, **arrays)
 
 
 def _class_index(label: str, class_indices: Mapping[str, int], position: str) -> int:

@@ -19,15 +19,10 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-try:
-    import fcntl
-except ImportError:  # on Windows, two downloads into one folder are not detected
-    fcntl = None  # type: ignore[assignment]
-
 from ..checks import checked_path
 from ..errors import DataError
-from ..files import disk_errors
-from .archives import MAX_BYTES, extract_esc50
+from ..files import disk_errors, fcntl  # on Windows, two downloads into one folder are not detected
+from .archives import MAX_BYTES, extract
 
 ESC50_URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 ESC50_SHA256 = "805afc618aff80eff0641d51311647871fead5807da68bb18e43a27db47a79ce"  # of 2026
@@ -106,7 +101,7 @@ def _download_and_install(
         _download(url, part, wait_s)
         try:
             _check_digest(part, url, sha256)
-            extract_esc50(part, target, num_recordings=num_recordings)
+            extract(part, target, num_recordings=num_recordings)
             return part.unlink()
         except OSError as error:
             raise DataError(f"could not extract {part} ({error}); free disk space and try again") from error

@@ -36,7 +36,8 @@ def load(folder: str | os.PathLike, *, esc10: bool = False) -> Dataset:
     DataError
         The folder is missing, its table is malformed, recordings are missing, or no recording can be read.
     """
-    root = _find_root(checked_path(folder))
+    missing = f"no meta/esc50.csv in {folder} or a subfolder; {HINT}"
+    root = find_root(checked_path(folder), lambda root: (root / "meta" / "esc50.csv").is_file(), missing)
     rows = [row for row in _read_rows(root / "meta" / "esc50.csv") if not esc10 or row["esc10"].lower() == "true"]
     _check_recordings(root, rows)
     names = {int(row["target"]): row["category"].replace("_", " ") for row in rows}
@@ -46,11 +47,6 @@ def load(folder: str | os.PathLike, *, esc10: bool = False) -> Dataset:
     files = {root / "audio" / row["filename"]: (order.index(int(row["target"])), int(row["fold"])) for row in rows}
     name, total = ("ESC-10", 400) if esc10 else ("ESC-50", 2000)
     return dataset_of_files(name, tuple(names[target] for target in order), files, total=total, hint=HINT)
-
-
-def _find_root(folder: Path) -> Path:
-    error_message = f"no meta/esc50.csv in {folder} or a subfolder; {HINT}"
-    return find_root(folder, lambda root: (root / "meta" / "esc50.csv").is_file(), error_message=error_message)
 
 
 def _read_rows(table: Path) -> list[dict[str, str]]:

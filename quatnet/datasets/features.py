@@ -1,7 +1,6 @@
 """Parallel computation and caching of features."""
 
 import hashlib
-import io
 import json
 import math
 import os
@@ -68,27 +67,15 @@ def _checksum(array: np.ndarray) -> bytes:
     return hashlib.blake2b(array.data, digest_size=16).hexdigest().encode()
 
 
-def _header(shape: tuple[int, ...]) -> bytes:
-    """Return the bytes before the values in a .npy file of float32 values."""
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
-    return header.getvalue()
-
-
 def _load(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     """Return the array of a cache file, or None if the file is missing or damaged.
 
     The file is not memory-mapped, because a process that reads a truncated memory map is killed.
     """
-    header, sum_path = _header(shape), path.with_suffix(".sum")
     try:
-        if not sum_path.is_file() or path.stat().st_size != len(header) + 4 * math.prod(shape):
-            return None
-        with path.open("rb") as file:
-            valid = file.read(len(header)) == header
-            array = np.fromfile(file, "<f4").reshape(shape)
-        return array if valid and sum_path.read_bytes() == _checksum(array) else None
-    except (OSError, ValueError):
+        array, checksum = np.load(path, allow_pickle=False), path.with_suffix(".sum").read_bytes()
+        return array if (array.shape, array.dtype) == (shape, np.float32) and checksum == _checksum(array) else None
+    except Exception:  # a damaged header raises exceptions of many types
         return None
 
 
@@ -109,8 +96,8 @@ def _store(path: Path, clips: Sequence[Clip], frontend: FrontEnd, shape: tuple[i
         if free < needed:
             raise DataError(f"{path} needs {needed} bytes, {free} are free; free disk space, or give another folder")
         array = _compute(clips, frontend, shape)
-        file.write(_header(shape))
-        file.write(array.data)
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        file.write(array.data)  # not `np.save`, whose errors do not have the error number
         with atomic_write(path.with_suffix(".sum")) as sum_file:
             sum_file.write(_checksum(array))
     return array

@@ -42,8 +42,7 @@ def load(folder: str | os.PathLike, *, filtered: bool = False) -> Dataset:
         The folder is missing, a file name is not a file name of GTZAN, a clip has two files, or no recording can be
         used.
     """
-    error_message = f"no folders blues/ to rock/ in {folder}; {HINT}"
-    root = find_root(checked_path(folder), _contains_genres, error_message=error_message)
+    root = find_root(checked_path(folder), _contains_genres, f"no folders blues/ to rock/ in {folder}; {HINT}")
     recordings = _list_recordings(root)
     parts = {clip: fold for fold, part in ((1, TRAIN), (2, TEST)) for clip in clip_numbers(part)}
     folds = parts if filtered else {clip: 1 + clip[1] % FOLDS for clip in recordings}

@@ -1,10 +1,10 @@
 """Fault-filtered split of GTZAN without repeated, distorted or mislabeled recordings.
 
-All clips of an artist are in the same part. The clip numbers are those of the lists in torchaudio:
+All clips of an artist are in the same part. The third part, for validation, is not used. The clip numbers are those of
+the lists in torchaudio:
 
     part     list in torchaudio    clips
     TRAIN    train_filtered          443
-    VALID    valid_filtered          197
     TEST     test_filtered           290
 
 Source: C. Kereliuk, B. L. Sturm, J. Larsen, Deep learning and music adversaries, 2015 (split). B. L. Sturm, The state
@@ -24,18 +24,6 @@ TRAIN = {
     "pop": "2-9 11-12 16-20 23-29 31-36 38-42 44 46 49-50 80 97-99",
     "reggae": "0-2 4 6 9 11-12 14-32 42-45 49-51 54-60 63 69",
     "rock": "0-9 16-26 57-70 91-99",
-}
-VALID = {
-    "blues": "0-11 50-60",
-    "classical": "0-10 68-76",
-    "country": "0-7 9-18 27 41-42 45 49",
-    "disco": "0 2-4 6-14 46 48 52 67-68 72 75 90 95",
-    "hiphop": "81-98",
-    "jazz": "2-10 25-32",
-    "metal": "0-1 6-11 16-20 36-37 68 76-77 81-82",
-    "pop": "10 53 55 58-62 81 83-86",
-    "reggae": "61-62 70 72 74 76-78 85 92-99",
-    "rock": "38 49-56 71-85",
 }
 TEST = {
     "blues": "12-28 61-72 98-99",

@@ -11,7 +11,7 @@ import os
 import zlib
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from ..audio import read
 from ..audio.waveform import resample_clip
 from ..checks import checked_path
 from ..errors import DataError, one_line
-from ..files import atomic_write, disk_errors
+from ..files import atomic_write, disk_errors, write_text
 from ..processes import RANK, SIZE, barrier
 from .audioset import Segments, find_recording
 from .index import RecordingIndex
@@ -83,8 +83,8 @@ def _write_shard(stem: Path, paths: Mapping[int, Path], shard: Shard, shard_form
                 shard.rows.append(row)
                 shard.crc32.append(zlib.crc32(waveform.data))
                 file.write(waveform.data)
-    with atomic_write(stem.with_suffix(".json")) as file:
-        file.write(json.dumps(asdict(replace(shard, checksum=shard.computed_checksum()))).encode())
+    shard.checksum = shard.computed_checksum()
+    write_text(stem.with_suffix(".json"), json.dumps(asdict(shard)))
 
 
 def _read_int16(path: Path, shard_format: ShardFormat) -> np.ndarray | None:

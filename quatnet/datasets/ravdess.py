@@ -15,18 +15,13 @@ from pathlib import Path
 from ..checks import checked_path
 from ..errors import DataError
 from ..files import disk_errors
-from .archives import extract_all
+from .archives import extract
 from .audio_files import dataset_of_files, find_root
 from .records import Dataset
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
-FOLD_ACTORS = (
-    (2, 5, 14, 15, 16),
-    (3, 6, 7, 13, 18),
-    (10, 11, 12, 19, 20),
-    (8, 17, 21, 23, 24),
-    (1, 4, 9, 22),
-)  # numbers of the actors in each fold
+# numbers of the actors in each fold
+FOLD_ACTORS = ((2, 5, 14, 15, 16), (3, 6, 7, 13, 18), (10, 11, 12, 19, 20), (8, 17, 21, 23, 24), (1, 4, 9, 22))
 MAX_VALUES = (3, 2, 8, 2, 2, 2, 24)  # largest value of each field of a file name
 NUM_CLIPS = 1440
 HINT = "give Audio_Speech_Actors_01-24.zip, the folder that contains Actor_01/ to Actor_24/, or its parent"
@@ -86,10 +81,8 @@ def load(folder: str | os.PathLike) -> Dataset:
     DataError
         The folder is missing, a file name is not a file name of RAVDESS, or no speech recording can be read.
     """
-    error_message = f"no folders Actor_01/ ... in {folder}; {HINT}"
-    root = find_root(
-        _extracted(checked_path(folder)), lambda root: any(root.glob("Actor_[0-9][0-9]")), error_message=error_message
-    )
+    missing = f"no folders Actor_01/ ... in {folder}; {HINT}"
+    root = find_root(_extracted(checked_path(folder)), lambda root: any(root.glob("Actor_[0-9][0-9]")), missing)
     names = {path: parse_name(path) for path in sorted(root.glob("Actor_[0-9][0-9]/[!.]*.[wW][aA][vV]"))}
     files = {
         path: (name.emotion - 1, actor_fold(name.actor))
@@ -107,7 +100,7 @@ def _extracted(path: Path) -> Path:
     folder = path.with_suffix("")
     if not folder.exists():
         with disk_errors(folder):
-            extract_all(path, folder)
+            extract(path, folder)
     return folder
 
 

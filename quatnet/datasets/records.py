@@ -151,9 +151,7 @@ def skipped_note(names: Sequence[str], total: int) -> str:
 
     The result is empty if `names` is empty.
     """
-    if not names:
-        return ""
-    return f"Skipped {len(names)} of {total} recordings, which cannot be read ({listed(names)})."
+    return f"Skipped {len(names)} of {total} recordings, which cannot be read ({listed(names)})." if names else ""
 
 
 def digest(samples: np.ndarray) -> str:

@@ -64,11 +64,8 @@ def load(
     """
     table = checked_path(table)
     header, rows = _read_rows(table)
-    columns = {
-        "path": _column(table, header, "path", path), "label": _column(table, header, "label", label),
-        "fold": _column(table, header, "fold", "" if fold is None and group else fold),
-        "group": _column(table, header, "group", group),
-    }  # fmt: skip
+    names = {"path": path, "label": label, "fold": "" if fold is None and group else fold, "group": group}
+    columns = {role: _column(table, header, role, name) for role, name in names.items()}
     if label_separator is None and columns["label"].lower() == "labels":
         label_separator = ","
     root = table.parent if audio is None else checked_path(audio)

@@ -10,7 +10,7 @@ import numpy as np
 from ..audio import FrontEnd
 from ..backend import asnumpy
 from ..checks import checked_type
-from ..errors import ConfigError, MissingPackageError
+from ..errors import ConfigError, import_optional
 from ..files import atomic_write, disk_errors
 from . import onnx_frontend
 from .fold import fold
@@ -114,10 +114,7 @@ def to_onnx(
     MissingPackageError
         The package onnx is not installed.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise MissingPackageError("to_onnx needs the package onnx: pip install quatnet-numpy[onnx]") from error
+    onnx = import_optional("onnx", "to_onnx needs the package onnx: pip install quatnet-numpy[onnx]")
     graph = as_graph(graph)
     builder = Builder(fold(graph, expand=False))
     inputs = {name: ("N", *sizes(shape)[1:]) for name, shape in graph.inputs.items()}

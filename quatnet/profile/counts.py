@@ -12,10 +12,8 @@ from dataclasses import dataclass, fields
 from .. import nn
 from ..conv.fast import algorithms, winograd
 from ..errors import ConfigError
-from ..graph.count import FLOAT_BYTES, Cost, layer_operations
+from ..graph.count import Cost, layer_operations
 from ..models import Config, LayerShape
-
-__all__ = ["FLOAT_BYTES"]
 
 
 @dataclass(frozen=True)
@@ -68,13 +66,8 @@ def _multiplications_winograd(layer: LayerShape) -> int:
     per_row = layer.width * layer.kernel_size * layer.in_channels * layer.out_channels // (2 if eight_products else 1)
     components, padding = 4 if eight_products else 1, layer.kernel_size // 2
     image = (1, layer.height, layer.width, layer.in_channels)
-    kernel = (
-        components,
-        layer.kernel_size,
-        layer.kernel_size,
-        layer.in_channels // components,
-        layer.out_channels // components,
-    )
+    size, channels = layer.kernel_size, (layer.in_channels // components, layer.out_channels // components)
+    kernel = (components, size, size, *channels)
     if not algorithms.uses_winograd(image, kernel, (1, 1), (padding, padding)):
         return per_row * layer.height * layer.kernel_size
     return per_row * -(-layer.height // winograd.OUTPUTS) * winograd.PRODUCTS

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..conv import gpu, gpu_winograd
+from ..graph.count import FLOAT_BYTES
 from ..models import Config, LayerShape
-from .counts import FLOAT_BYTES, num_weights
+from .counts import num_weights
 
 
 class GpuSpec(NamedTuple):

@@ -29,18 +29,7 @@ from ..nn import Module
 from ..optim import Optimizer, clip_grad_norm
 from ..processes import RANK, barrier
 from ..threads import single_threaded_blas
-from . import checkpoint, distributed
-from .checks import (
-    as_json,
-    as_score,
-    check_frontend,
-    check_functions,
-    check_length,
-    check_loss,
-    check_model,
-    check_settings,
-    checked_batch,
-)
+from . import checkpoint, checks, distributed
 from .data import Batches
 from .interrupt import interrupt_flag
 from .progress import Progress, read_generator_state, read_progress
@@ -96,17 +85,17 @@ class Trainer:
         metadata: dict[str, Any] | None = None,
         sync_batch_norm: bool = True,
     ) -> None:
-        check_model(model)
-        check_functions(batches=batches, schedule=schedule, loss=loss, evaluate=evaluate)
-        check_settings(model, optimizer, max_grad_norm, has_score=evaluate is not None or not keep_best)
+        checks.check_model(model)
+        checks.check_functions(batches=batches, schedule=schedule, loss=loss, evaluate=evaluate)
+        checks.check_settings(model, optimizer, max_grad_norm, has_score=evaluate is not None or not keep_best)
         epochs, seed = checked_count("epochs", epochs), checked_count("seed", seed, minimum=0)
         steps_per_epoch = checked_count("steps_per_epoch", steps_per_epoch)
-        check_length(batches, steps_per_epoch)
+        checks.check_length(batches, steps_per_epoch)
         self.model, self.batches, self.optimizer, self.loss = model, batches, optimizer, loss
         self.epochs, self.steps_per_epoch, self.schedule = epochs, steps_per_epoch, schedule
         self.max_grad_norm, self.evaluate, self.metric = max_grad_norm, evaluate, f"test_{metric}"
         self.keep_best, self.path = keep_best, None if path is None else checked_path(path)
-        self.metadata = as_json(metadata, epochs=epochs, steps_per_epoch=steps_per_epoch, seed=seed)
+        self.metadata = checks.as_json(metadata, epochs=epochs, steps_per_epoch=steps_per_epoch, seed=seed)
         self.progress, self.best = Progress(), dict[str, np.ndarray]()
         self._owns_path = False  # whether the checkpoint at `path` is of this training, or does not exist
         self._totals = EpochTotals()
@@ -139,12 +128,9 @@ class Trainer:
             self._check_path(self.path)
         done = self.progress.epoch * self.steps_per_epoch + self.progress.step
         distributed.broadcast(self.model)
-        with (
-            tqdm(
-                total=self.epochs * self.steps_per_epoch, initial=done, desc=label, unit="step", disable=RANK > 0
-            ) as bar,
-            interrupt_flag() as interrupted,
-        ):
+        total = self.epochs * self.steps_per_epoch
+        bar = tqdm(total=total, initial=done, desc=label, unit="step", disable=RANK > 0)
+        with bar, interrupt_flag() as interrupted:
             while self.progress.epoch < self.epochs:
                 self._epoch(bar, interrupted)
             if self.keep_best and self.best:
@@ -158,7 +144,7 @@ class Trainer:
     def _check_frontend(self) -> None:
         settings = getattr(self.batches, "frontend_settings", None)
         for model in (self.model, *getattr(self.loss, "teachers", ())):
-            check_frontend(model, settings)
+            checks.check_frontend(model, settings)
         if settings:
             self.model.frontend_settings = settings
 
@@ -181,7 +167,7 @@ class Trainer:
         for batch in islice(self.batches(self.data_rng), self.progress.step, None):
             if self.progress.step == self.steps_per_epoch:
                 raise ConfigError(f"expected steps_per_epoch = {self.steps_per_epoch} batches, got more")
-            self._step(*checked_batch(batch))
+            self._step(*checks.checked_batch(batch))
             clock, before = time.perf_counter(), clock
             self.progress.seconds += clock - before
             self._show(bar)
@@ -201,7 +187,7 @@ class Trainer:
         x, targets = x[share], targets[share]
         outputs = self.model(x, train=True, rng=distributed.DropoutGenerator(self.dropout_rng, share))
         loss = self.loss(outputs, targets, x)
-        check_loss(loss)
+        checks.check_loss(loss)
         self._totals.add(self.model, outputs, targets, loss.data)
         self.progress.totals[2] += clips
         if isinstance(loss.data, np.ndarray) or self.progress.step % LOG_INTERVAL == 0:  # on a CPU in every step
@@ -259,7 +245,7 @@ class Trainer:
         loss, correct, clips = progress.totals
         epoch = {"loss": loss / clips} | ({"accuracy": correct / clips} if correct >= 0 else {})
         if self.evaluate:
-            epoch[self.metric] = as_score(self.evaluate(self.model))
+            epoch[self.metric] = checks.as_score(self.evaluate(self.model))
             if not np.isfinite(epoch[self.metric]):
                 raise NonFiniteError(f"evaluate returned {epoch[self.metric]} after epoch {progress.epoch + 1}")
             earlier = [past[self.metric] for past in progress.history]

@@ -15,16 +15,15 @@ MAX_NUMBER = 1e300  # a larger number in a checkpoint is not converted to float
 class Progress:
     """State of a training.
 
-    `epoch` is the number of completed epochs. `step` and `totals` belong to the current epoch. `history` contains the
-    metrics of each completed epoch.
+    `epoch` is the number of completed epochs. `step` and `totals` belong to the current epoch. The totals are the
+    summed loss, the correct clips (negative without class probabilities) and all clips. `history` contains the metrics
+    of each completed epoch.
     """
 
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
-    totals: list[float] = field(
-        default_factory=lambda: [0.0, 0.0, 0.0]
-    )  # summed loss, correct clips (negative: no classes), all clips
+    totals: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     history: list[dict[str, float]] = field(default_factory=list)
 
 

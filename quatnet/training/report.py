@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.stats import binomtest
 
 from .. import plots
 from ..checks import checked_path
@@ -92,11 +93,10 @@ def summarize_test(score: float, baseline: float, chance: float, clips: int, *, 
     return f"{first} {_comparison(score - baseline, np.sqrt(max(score * (1 - score), 1e-9) / clips))}"
 
 
-def wilson_interval(share: float, number: int, z: float = 1.96) -> tuple[float, float]:
+def wilson_interval(share: float, number: int) -> tuple[float, float]:
     """Return the ends of the 95% interval of an accuracy `share` that was measured on `number` clips."""
-    center = (share + z**2 / (2 * number)) / (1 + z**2 / number)
-    half = z / (1 + z**2 / number) * np.sqrt(share * (1 - share) / number + z**2 / (4 * number**2))
-    return max(0.0, center - half), min(1.0, center + half)
+    interval = binomtest(round(share * number), number).proportion_ci(method="wilson")
+    return interval.low, interval.high
 
 
 def _comparison(difference: float, standard_error: float) -> str:

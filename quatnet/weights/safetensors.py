@@ -2,12 +2,11 @@
 
 import os
 from collections.abc import Mapping
-from types import ModuleType
 
 import numpy as np
 
 from ..checks import checked_path
-from ..errors import CheckpointError, MissingPackageError
+from ..errors import CheckpointError, import_optional
 from ..files import atomic_write
 from .unpickle import bfloat16_to_float32
 
@@ -15,6 +14,7 @@ DTYPES = {
     "F64": "f8", "F32": "f4", "F16": "f2", "BF16": "u2", "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1",
     "U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1", "BOOL": "?",
 }  # fmt: skip
+MISSING = 'safetensors files need the package safetensors: pip install "quatnet-numpy[weights]"'
 WRITABLE = {np.dtype(dtype) for dtype in DTYPES.values()}
 
 
@@ -30,7 +30,7 @@ def read_safetensors(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], di
     MissingPackageError
         The package `safetensors` is not installed.
     """
-    library, path = _import_safetensors(), checked_path(path)
+    library, path = import_optional("safetensors", MISSING), checked_path(path)
     try:
         tensors = library.deserialize(path.read_bytes())
         with library.safe_open(path, framework="numpy") as file:
@@ -66,7 +66,7 @@ def write_safetensors(
     MissingPackageError
         The package `safetensors` is not installed.
     """
-    _import_safetensors()
+    import_optional("safetensors", MISSING)
     from safetensors.numpy import save
 
     for name, array in arrays.items():
@@ -76,13 +76,3 @@ def write_safetensors(
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     with atomic_write(path) as file:
         file.write(save(arrays, dict(metadata) if metadata else None))
-
-
-def _import_safetensors() -> ModuleType:
-    try:
-        import safetensors
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(
-            'safetensors files need the package safetensors: pip install "quatnet-numpy[weights]"'
-        ) from error
-    return safetensors

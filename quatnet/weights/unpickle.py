@@ -62,20 +62,10 @@ def rebuild_tensor(storage: Any, offset: int, size: Shape, strides: Shape, *_: o
     return np.lib.stride_tricks.as_strided(storage[offset:], size, tuple(step * storage.itemsize for step in strides))
 
 
-def rebuild_parameter(array: Any, *_: object) -> Any:
-    """Return the array, like `torch._utils._rebuild_parameter`."""
-    return array
-
-
-def empty_dict() -> dict[Any, Any]:
-    """Return an empty dictionary instead of an `OrderedDict`. Later opcodes set its entries."""
-    return {}
-
-
-ALLOWED_FUNCTIONS = {
+ALLOWED_FUNCTIONS: dict[tuple[str, str], Callable[..., Any]] = {
     ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor,
-    ("torch._utils", "_rebuild_parameter"): rebuild_parameter,
-    ("collections", "OrderedDict"): empty_dict,
+    ("torch._utils", "_rebuild_parameter"): lambda array, *_: array,
+    ("collections", "OrderedDict"): lambda: {},  # later opcodes set the entries
 }
 OPCODES = """
     PROTO FRAME STOP MARK POP POP_MARK DUP MEMOIZE BINPUT LONG_BINPUT BINGET LONG_BINGET GLOBAL STACK_GLOBAL BINPERSID

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quatnet.datasets import gtzan, ravdess, synthetic
-from quatnet.datasets.gtzan_filtered import TEST, TRAIN, VALID, clip_numbers
+from quatnet.datasets.gtzan_filtered import TEST, TRAIN, clip_numbers
 from quatnet.errors import ConfigError, DataError
 
 SILENCE = np.zeros(220)
@@ -69,11 +69,10 @@ def test_gtzan_au_files_and_hidden_files(tmp_path: Path) -> None:
 
 
 def test_filtered_lists_are_disjoint_and_of_published_size() -> None:
-    train, valid, test = (set(clip_numbers(part)) for part in (TRAIN, VALID, TEST))
-    assert (len(train), len(valid), len(test)) == (443, 197, 290)
-    assert len(train | valid | test) == 930
+    train, test = (set(clip_numbers(part)) for part in (TRAIN, TEST))
+    assert (len(train), len(test), len(train | test)) == (443, 290, 733)
     assert {genre for genre, _ in train} == {genre for genre, _ in test} == set(gtzan.GENRES)
-    assert all(0 <= number <= 99 for _, number in train | valid | test)
+    assert all(0 <= number <= 99 for _, number in train | test)
     # These files are in the lists of torchaudio.
     assert {("blues", 29), ("rock", 99), ("jazz", 54)} <= train
     assert {("blues", 12), ("rock", 90), ("hiphop", 0)} <= test

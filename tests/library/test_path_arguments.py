@@ -74,6 +74,7 @@ CALLS = {
     "quatnet.files.atomic_write path": lambda path: files.atomic_write(path).__enter__(),
     "quatnet.files.write_csv path": lambda path: files.write_csv(path, []),
     "quatnet.files.write_json path": lambda path: files.write_json(path, 1),
+    "quatnet.files.write_text path": lambda path: files.write_text(path, ""),
     "quatnet.graph.files.load path": graph.load,
     "quatnet.graph.files.save path": lambda path: graph.save(MODEL.network, path),
     "quatnet.graph.onnx.to_onnx path": lambda path: graph.to_onnx(MODEL.network, path),

@@ -39,15 +39,12 @@ def music_waveform(genre: str, samples: int, rng: Rng) -> np.ndarray:
     style = STYLES[genre]
     step = 30 / rng.uniform(*style.tempo_bpm)  # duration of half a beat in seconds
     count = 1 + int(samples / RATE_HZ / step)
-    notes = [
-        (n * step, _chord(style, step, rng))
-        for n in range(int(style.offbeat), count, max(style.steps, 1 + style.offbeat))
-    ]
-    drum = _drum(rng)
+    starts = range(int(style.offbeat), count, max(style.steps, 1 + style.offbeat))
+    notes = [(n * step, _chord(style, step, rng)) for n in starts]
+    drum = 1.5 * click(rng, hz=rng.uniform(50, 90), decay_s=0.05)
     drums = [(n * step, drum) for n in range(count) if style.drum[n % 8] == "x"]
-    cymbal = envelope(round(0.06 * RATE_HZ), attack=0.02) * noise(
-        round(0.06 * RATE_HZ), rng, low_hz=5000, high_hz=14000
-    )
+    length = round(0.06 * RATE_HZ)
+    cymbal = envelope(length, attack=0.02) * noise(length, rng, low_hz=5000, high_hz=14000)
     cymbals = [(n * step, rng.uniform(0.3, 0.6) * cymbal) for n in range(count) if style.cymbal[n % 8] == "x"]
     return mix_at([*notes, *drums, *cymbals], samples)
 
@@ -57,7 +54,3 @@ def _chord(style: Style, step: float, rng: Rng) -> np.ndarray:
     length = round(0.95 * style.steps * step * RATE_HZ)
     parts = [tone(np.full(length, root * 2 ** (semitones / 12)), rng, slope=style.slope) for semitones in style.chord]
     return envelope(length, attack=0.05) * np.sum(parts, axis=0) / len(parts)
-
-
-def _drum(rng: Rng) -> np.ndarray:
-    return 1.5 * click(rng, hz=rng.uniform(50, 90), decay_s=0.05)

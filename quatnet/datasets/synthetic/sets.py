@@ -8,7 +8,7 @@ from ...errors import ConfigError
 from .. import gtzan, ravdess
 from ..records import Clip, Dataset
 from .music_styles import music_waveform
-from .sounds import SOUNDS
+from .sounds import SOUNDS, Sound
 from .speech import speech_waveform
 from .waveforms import RATE_HZ, simulate_recording
 
@@ -31,7 +31,9 @@ def load(*, clips_per_class: int = 40, seed: int = 0, clip_seconds: float = 5.0)
     """
     _check(clips_per_class, 5, clip_seconds)
     clips = tuple(
-        _clip(seed, label, number, clip_seconds) for label in range(len(SOUNDS)) for number in range(clips_per_class)
+        _clip("synthesis", f"{name} {number}", [seed, label, number], 1 + number % 5, sound, clip_seconds)
+        for label, (name, sound) in enumerate(SOUNDS.items())
+        for number in range(clips_per_class)
     )
     return Dataset("synthesized", tuple(SOUNDS), clips, NOTE)
 
@@ -41,16 +43,15 @@ def _check(clips: int, minimum: int, clip_seconds: float) -> None:
         raise ConfigError(f"expected clips_per_class >= {minimum} and clip_seconds > 0, got {clips}, {clip_seconds}")
 
 
-def _clip(seed: int, label: int, number: int, clip_seconds: float) -> Clip:
-    name = f"{list(SOUNDS)[label]} {number}"
-    source = partial(synthesize_sound, label, [seed, label, number], clip_seconds)
-    return Clip(name, label, 1 + number % 5, source, key=f"synthesis 1: {seed} {label} {number} {clip_seconds}")
+def _clip(kind: str, name: str, seeds: list[int], fold: int, sound: Sound, clip_seconds: float) -> Clip:
+    """Return a clip. `seeds` are the seed of the data set, the label, and further numbers of the clip."""
+    key = f"{kind} 1: {' '.join(map(str, seeds))} {clip_seconds}"
+    return Clip(name, seeds[1], fold, partial(synthesize, sound, seeds, clip_seconds), key)
 
 
-def synthesize_sound(label: int, seed: list[int], clip_seconds: float) -> tuple[np.ndarray, int]:
-    """Return a float32 waveform (samples,) of the class `label`, and its sample rate in Hz."""
+def synthesize(sound: Sound, seed: list[int], clip_seconds: float) -> tuple[np.ndarray, int]:
+    """Return a float32 waveform (samples,) of a sound, and its sample rate in Hz."""
     rng = np.random.default_rng(seed)
-    sound = list(SOUNDS.values())[label]
     return simulate_recording(sound(round(clip_seconds * RATE_HZ), rng), rng), RATE_HZ
 
 
@@ -70,23 +71,13 @@ def music(*, clips_per_class: int = 20, seed: int = 0, clip_seconds: float = 30.
     """
     _check(clips_per_class, gtzan.FOLDS, clip_seconds)
     clips = tuple(
-        _music_clip(label, number, seed, clip_seconds)
-        for label in range(len(gtzan.GENRES))
-        for number in range(clips_per_class)
+        _clip(
+            "music", f"{genre} {n}", [seed, label, n], 1 + n % gtzan.FOLDS, partial(music_waveform, genre), clip_seconds
+        )
+        for label, genre in enumerate(gtzan.GENRES)
+        for n in range(clips_per_class)
     )
     return Dataset("synthesized music", gtzan.GENRES, clips, NOTE)
-
-
-def _music_clip(label: int, number: int, seed: int, clip_seconds: float) -> Clip:
-    source = partial(synthesize_music, label, [seed, label, number], clip_seconds)
-    name, key = f"{gtzan.GENRES[label]} {number}", f"music 1: {seed} {label} {number} {clip_seconds}"
-    return Clip(name, label, 1 + number % gtzan.FOLDS, source, key)
-
-
-def synthesize_music(label: int, seed: list[int], clip_seconds: float) -> tuple[np.ndarray, int]:
-    """Return a float32 waveform (samples,) of the genre `label`, and its sample rate in Hz."""
-    rng = np.random.default_rng(seed)
-    return simulate_recording(music_waveform(gtzan.GENRES[label], round(clip_seconds * RATE_HZ), rng), rng), RATE_HZ
 
 
 def voices(*, repetitions: int = 2, actors: int = 24, seed: int = 0, clip_seconds: float = 3.0) -> Dataset:
@@ -109,23 +100,16 @@ def voices(*, repetitions: int = 2, actors: int = 24, seed: int = 0, clip_second
             f"expected repetitions >= 1, 2 to 24 actors, clip_seconds > 0, got {repetitions}, {actors}, {clip_seconds}"
         )
     clips = tuple(
-        _voice_clip(label, actor, number, seed, clip_seconds)
+        _clip(
+            "voice",
+            f"actor {actor} {emotion} {n}",
+            [seed, label, actor, n],
+            ravdess.actor_fold(actor),
+            partial(speech_waveform, emotion, actor),
+            clip_seconds,
+        )
         for actor in range(1, actors + 1)
-        for label in range(len(ravdess.EMOTIONS))
-        for number in range(repetitions)
+        for label, emotion in enumerate(ravdess.EMOTIONS)
+        for n in range(repetitions)
     )
     return Dataset("synthesized voices", ravdess.EMOTIONS, clips, NOTE)
-
-
-def _voice_clip(label: int, actor: int, number: int, seed: int, clip_seconds: float) -> Clip:
-    source = partial(synthesize_speech, label, actor, [seed, label, actor, number], clip_seconds)
-    name, key = f"actor {actor} {ravdess.EMOTIONS[label]} {number}", f"{seed} {label} {actor} {number} {clip_seconds}"
-    return Clip(name, label, ravdess.actor_fold(actor), source, f"voice 1: {key}")
-
-
-def synthesize_speech(label: int, actor: int, seed: list[int], clip_seconds: float) -> tuple[np.ndarray, int]:
-    """Return a float32 waveform (samples,) of the emotion `label` spoken by `actor`, and its sample rate in Hz."""
-    rng = np.random.default_rng(seed)
-    return simulate_recording(
-        speech_waveform(ravdess.EMOTIONS[label], actor, round(clip_seconds * RATE_HZ), rng), rng
-    ), RATE_HZ

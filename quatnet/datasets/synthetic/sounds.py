@@ -59,9 +59,8 @@ def crackling_fire(samples: int, rng: Rng) -> np.ndarray:
         (t, rng.exponential(1) * click(rng, hz=rng.uniform(800, 5000), decay_s=rng.uniform(0.001, 0.006)))
         for t in times
     ]
-    return mix_at(clicks, samples) + rng.uniform(0.02, 0.15) * noise(
-        samples, rng, low_hz=60, high_hz=rng.uniform(300, 3000)
-    )
+    level = rng.uniform(0.02, 0.15)
+    return mix_at(clicks, samples) + level * noise(samples, rng, low_hz=60, high_hz=rng.uniform(300, 3000))
 
 
 def crying_baby(samples: int, rng: Rng) -> np.ndarray:
@@ -80,9 +79,8 @@ def crying_baby(samples: int, rng: Rng) -> np.ndarray:
 def sneezing(samples: int, rng: Rng) -> np.ndarray:
     """Return an inhalation followed by a burst of noise."""
     inhalation, burst = round(rng.uniform(0.3, 0.8) * RATE_HZ), round(rng.uniform(0.15, 0.4) * RATE_HZ)
-    breath = np.linspace(0, 0.25, inhalation) ** 1.5 * noise(
-        inhalation, rng, low_hz=800, high_hz=rng.uniform(3000, 6000)
-    )
+    breath = noise(inhalation, rng, low_hz=800, high_hz=rng.uniform(3000, 6000))
+    breath *= np.linspace(0, 0.25, inhalation) ** 1.5
     voice = tone(rng.uniform(200, 500) * np.linspace(1.3, 0.7, burst), rng, slope=1.0)
     blast = envelope(burst, attack=0.05) * (noise(burst, rng, low_hz=rng.uniform(500, 2500), high_hz=9000) + voice)
     start = rng.uniform(0, 2.5)
@@ -102,9 +100,8 @@ def helicopter(samples: int, rng: Rng) -> np.ndarray:
     t, rate_hz = seconds(samples), rng.uniform(9, 20)
     blades = (0.5 + 0.5 * np.sin(2 * np.pi * rate_hz * t)) ** rng.uniform(2, 5)
     distance = 1 + rng.uniform(0, 0.6) * np.sin(2 * np.pi * rng.uniform(0.05, 0.2) * t + rng.uniform(0, 6))
-    return (
-        distance * (0.15 + blades) * noise(samples, rng, low_hz=rng.uniform(40, 400), high_hz=rng.uniform(1000, 6000))
-    )
+    level = distance * (0.15 + blades)
+    return level * noise(samples, rng, low_hz=rng.uniform(40, 400), high_hz=rng.uniform(1000, 6000))
 
 
 def chainsaw(samples: int, rng: Rng) -> np.ndarray:
@@ -116,15 +113,5 @@ def chainsaw(samples: int, rng: Rng) -> np.ndarray:
     return buzz / buzz.std() + rng.uniform(0.2, 0.8) * noise(samples, rng, low_hz=500, high_hz=8000)
 
 
-SOUNDS: dict[str, Sound] = {
-    "dog": dog,
-    "rooster": rooster,
-    "rain": rain,
-    "sea waves": sea_waves,
-    "crackling fire": crackling_fire,
-    "crying baby": crying_baby,
-    "sneezing": sneezing,
-    "clock tick": clock_tick,
-    "helicopter": helicopter,
-    "chainsaw": chainsaw,
-}
+FUNCTIONS = (dog, rooster, rain, sea_waves, crackling_fire, crying_baby, sneezing, clock_tick, helicopter, chainsaw)
+SOUNDS: dict[str, Sound] = {function.__name__.replace("_", " "): function for function in FUNCTIONS}

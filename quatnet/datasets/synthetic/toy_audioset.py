@@ -4,7 +4,6 @@ The tables and file names have the formats of AudioSet. Ten of the 527 classes h
 several labels, some recordings are missing, and some recordings cannot be read.
 """
 
-import csv
 import os
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import soundfile
 
 from ...checks import checked_path
 from ...errors import ConfigError
+from ...files import write_csv
 from ..audioset import LABELS
 from .sounds import SOUNDS
 from .waveforms import RATE_HZ, simulate_recording
@@ -54,11 +54,9 @@ def _machine_id(index: int) -> str:
 
 
 def _write_classes(path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["index", "mid", "display_name"])
-        for index in range(CLASSES):
-            table.writerow([index, _machine_id(index), _sound_name(index) or f"class {index}, without clips"])
+    names = [_sound_name(index) or f"class {index}, without clips" for index in range(CLASSES)]
+    rows = ([index, _machine_id(index), name] for index, name in enumerate(names))
+    write_csv(path, [["index", "mid", "display_name"], *rows])
 
 
 def _sound_name(index: int) -> str | None:
