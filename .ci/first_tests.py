@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FIRST_TESTS = {
     "01_quaternions hamilton_product": "_hamilton_product conjugate inverse vector_norm",
     "threads": "pair_product",
-    "02_product_as_a_matrix real_matrices": "_left _right _fill_matrix _sum_entries",
+    "02_product_as_a_matrix real_matrices": "matrix_entries _fill_matrix _sum_entries",
     "03_eight_multiplications real_matrices": "HADAMARD eight_products _hadamard_transform",
     "chain_rule hamilton_gradient tensor_methods": "autodiff/tensor.py autodiff/tape.py autodiff/arrays.py",
     "elementwise_ops quaternion_ops": "ops/activations.py autodiff/reduce.py autodiff/shape.py",
@@ -35,7 +35,7 @@ FIRST_TESTS = {
     "front_ends": "paper_code_components",
     "sound_features": "resample_poly _filter_phases",
     "networks published_networks counting_multiplications": "layer_costs num_weights"
-    " _multiplications_winograd _layer_mult_adds torchinfo_mult_adds residual_add",
+    " _multiplications_winograd _layer_mult_adds torchinfo_mult_adds ResidualBlock",
     "roofline": "layer_kernel_costs host_to_device_elements _convolution _norm_passes _block_outputs"
     " memory_bound_fraction",
     "pruning": "prune/scores.py prune/selection.py prune/budget.py prune/filters.py paper_code/filter_scores.py",
@@ -55,8 +55,11 @@ EQUIVALENT = {
     ("_make_shape", "4 * kernel[4]", "kernel[4]"): "the shape does not contain the output channels",
     ("gradient_sums", "CANCELLATION - 1", "CANCELLATION + 1"): "changes the rounding only",
     ("_inverse_cholesky_factor", "1e-06 * xp.abs(matrix).max()", "xp.abs(matrix).max()"): "a tolerance for CuPy only",
-    ("_left", "np.abs(table).argmax(axis=0).T", "np.abs(table).argmax(axis=0)"): "L(p) is symmetric up to signs",
-    ("_right", "np.abs(table).argmax(axis=1).T", "np.abs(table).argmax(axis=1)"): "R(q) is symmetric up to signs",
+    (
+        "matrix_entries",
+        "np.abs(table).argmax(axis=factor).T",
+        "np.abs(table).argmax(axis=factor)",
+    ): "symmetric up to signs",
     ("image_slices", "math.prod(output) * operand[..., :1].nbytes", "math.prod(output)"): "changes the memory use only",
     ("rotation_matrices", "left @ right", "right @ left"): COMMUTE,
     ("rotation_matrices.backward", "grad @ right.swapaxes(-2, -1)", "right.swapaxes(-2, -1) @ grad"): COMMUTE,

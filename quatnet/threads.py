@@ -248,17 +248,6 @@ def parallel_for(work: Callable[[Item], object], items: Sequence[Item]) -> None:
         pass
 
 
-def parallel_ufunc(ufunc: Callable[..., Array], a: Array, b: Array) -> Array:
-    """Return ufunc(a, b), computed on all cores. `a` and `b` have equal dtype and shape, and at least one axis."""
-    result = xp.empty(a.shape, dtype=a.dtype)
-
-    def work(chunk: slice) -> None:
-        ufunc(a[chunk], b[chunk], out=result[chunk])
-
-    parallel_for(work, chunk_slices(len(a), 3 * a[:1].nbytes))
-    return result
-
-
 def matmul(a: Array, b: Array) -> Array:
     """Return a @ b for matrices (rows, inner) and (inner, columns), computed in chunks of columns on all cores.
 

@@ -8,9 +8,7 @@ from ..backend import Array, xp
 from ..checks import as_array
 from ..errors import ShapeError
 from .op import op
-from .tensor import Tensor
-
-Axis = int | tuple[int, ...] | None
+from .tensor import Axis, Tensor
 
 
 @op

@@ -12,7 +12,7 @@ from ..backend import Array, on_gpu, xp
 from ..threads import chunk_slices, parallel_for, parallel_map
 from . import gpu, plain
 from .fast import algorithms
-from .im2col import Pair, pair
+from .im2col import Pair, Shape, Size, pair
 
 
 def fast_options(stride: Pair, padding: Pair, dilation: Pair) -> tuple[tuple[int, int], tuple[int, int]] | None:
@@ -38,26 +38,19 @@ def conv2d(x: Array, w: Array, *, stride: Pair = 1, padding: Pair = 0, dilation:
 
 
 def conv2d_input_gradient(
-    grad: Array,
-    w: Array,
-    shape: tuple[int, int, int, int],
-    *,
-    stride: Pair = 1,
-    padding: Pair = 0,
-    dilation: Pair = 1,
-    groups: int = 1,
+    grad: Array, w: Array, shape: Shape, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
 ) -> Array:
     """Return the result of `plain.conv2d_input_gradient`."""
     if kernels.supports(grad, w):
         return gpu.input_gradient(grad, w[None], shape, pair(stride), pair(padding), pair(dilation), groups)
     fast = fast_options(stride, padding, dilation)
     if fast is not None:
-        part = (shape[0], shape[1], shape[2], shape[3] // groups)
+        part = (*shape[:3], shape[3] // groups)
         return _for_each_group(lambda grad, w: algorithms.input_gradient(grad, w[None], part, *fast), grad, w, groups)
     grad_x = xp.empty(shape, dtype=grad.dtype)
 
     def work(images: slice) -> None:
-        part = (len(grad_x[images]), shape[1], shape[2], shape[3])
+        part = grad_x[images].shape
         grad_x[images] = plain.conv2d_input_gradient(
             grad[images], w, part, stride=stride, padding=padding, dilation=dilation, groups=groups
         )
@@ -67,14 +60,7 @@ def conv2d_input_gradient(
 
 
 def conv2d_weight_gradient(
-    x: Array,
-    grad: Array,
-    kernel: tuple[int, int],
-    *,
-    stride: Pair = 1,
-    padding: Pair = 0,
-    dilation: Pair = 1,
-    groups: int = 1,
+    x: Array, grad: Array, kernel: Size, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
 ) -> Array:
     """Return the result of `plain.conv2d_weight_gradient`. The images are summed in a fixed order."""
     if kernels.supports(x, grad):

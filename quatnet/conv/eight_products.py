@@ -11,6 +11,7 @@ This module is a reference implementation. `quatnet.conv.fast` computes the same
 
 from ..backend import Array, xp
 from ..quaternion import conjugate, eight_products
+from .im2col import Shape
 from .plain import conv2d as real_conv2d
 from .plain import conv2d_input_gradient, conv2d_weight_gradient
 
@@ -27,11 +28,9 @@ def conv2d(x: Array, w: Array, *, stride: int = 1, padding: int = 0) -> Array:
     return _merge_components(eight_products(w, _split_components(x), product))
 
 
-def input_gradient(
-    grad: Array, w: Array, shape: tuple[int, int, int, int], *, stride: int = 1, padding: int = 0
-) -> Array:
+def input_gradient(grad: Array, w: Array, shape: Shape, *, stride: int = 1, padding: int = 0) -> Array:
     """Return the gradient w* ⊗ grad with respect to x. `shape` is the shape (N, H, W, 4C) of x."""
-    component_shape = (shape[0], shape[1], shape[2], shape[3] // 4)
+    component_shape = (*shape[:3], shape[3] // 4)
 
     def product(kernel: Array, gradient: Array) -> Array:
         return conv2d_input_gradient(gradient, kernel, component_shape, stride=stride, padding=padding)

@@ -30,6 +30,7 @@ from .fast import gpu_layout
 from .fast.component_transforms import left_transform, right_transform, weight_adjoint
 from .fast.gpu_layout import ConvShape, Pair, make_shape
 from .fast.gpu_products import transposed_product
+from .im2col import Shape
 from .plain import quaternion_to_real_kernel
 
 # Operations in the time of one memory access of 4 bytes, without and with TF32. Data sheets: A100 40 and 306, H100 80
@@ -109,13 +110,7 @@ def transform_kernel(w: Array, groups: int = 1, *, blocks: int = 1, conjugate: b
 
 
 def input_gradient(
-    grad: Array,
-    w: Array,
-    shape: tuple[int, ...],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair = (1, 1),
-    groups: int = 1,
+    grad: Array, w: Array, shape: Shape, stride: Pair, padding: Pair, dilation: Pair = (1, 1), groups: int = 1
 ) -> Array:
     """Return the input gradient w* ⊗ grad of `convolve`. `shape` is the shape (N, H, W, P·C) of the images.
 
@@ -131,19 +126,13 @@ def input_gradient(
 
     def work(grads: Array) -> Array:
         right = gpu_layout.pixels(grads, conv, right_transform(conv.components))
-        return gpu_layout.sum_patches(right @ kernel, (len(grads), shape[1], shape[2], shape[3]), conv)
+        return gpu_layout.sum_patches(right @ kernel, (len(grads), *shape[1:]), conv)
 
     return gpu_layout.concatenate_batch([work(grad[part]) for part in conv.batch_slices(len(grad), grad.itemsize)])
 
 
 def weight_gradient(
-    x: Array,
-    grad: Array,
-    kernel: tuple[int, ...],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair = (1, 1),
-    groups: int = 1,
+    x: Array, grad: Array, kernel: Shape, stride: Pair, padding: Pair, dilation: Pair = (1, 1), groups: int = 1
 ) -> Array:
     """Return the weight gradient of `convolve`: the sum of grad ⊗ x* over all pixels.
 

@@ -12,6 +12,8 @@ from ..backend import Array, xp
 from ..errors import ConfigError, ShapeError
 
 Pair = int | tuple[int, ...]
+Shape = tuple[int, ...]
+Size = tuple[int, int]  # (height, width)
 MAX_SIZE = 1 << 26  # largest size along an axis, above the number of samples of the longest audio file
 
 
@@ -57,12 +59,8 @@ def transposed_size(
     0 ... stride - 1 selects one of these results. Raises ShapeError for another `output_padding` or a result below 1.
     """
     full = (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1 + output_padding
-    if (
-        min(size, kernel, stride, dilation, full) < 1
-        or full > MAX_SIZE
-        or padding < 0
-        or not 0 <= output_padding < stride
-    ):
+    valid = min(size, kernel, stride, dilation) >= 1 and padding >= 0 and 0 <= output_padding < stride
+    if not valid or not 1 <= full <= MAX_SIZE:
         raise ShapeError(
             f"a transposed kernel of {kernel} with stride {stride}, padding {padding}, dilation {dilation} and "
             f"output padding {output_padding} (expected 0 to stride - 1) does not fit a size of {size}"
@@ -99,13 +97,7 @@ def im2col(x: Array, kernel: tuple[int, int], *, stride: Pair = 1, padding: Pair
 
 
 def col2im(
-    rows: Array,
-    shape: tuple[int, int, int, int],
-    kernel: tuple[int, int],
-    *,
-    stride: Pair = 1,
-    padding: Pair = 0,
-    dilation: Pair = 1,
+    rows: Array, shape: Shape, kernel: Size, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
 ) -> Array:
     """Return images of `shape` (N, H, W, C) in which each pixel is the sum of all patch entries at this pixel.
 

@@ -17,7 +17,7 @@ from ..backend import Array
 from ..checks import checked_count
 from ..errors import ShapeError
 from ..quaternion import left_matrix
-from .im2col import Pair, col2im, im2col, output_size, pair
+from .im2col import Pair, Shape, Size, col2im, im2col, output_size, pair
 
 
 def conv2d(x: Array, w: Array, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1) -> Array:
@@ -33,14 +33,7 @@ def conv2d(x: Array, w: Array, *, stride: Pair = 1, padding: Pair = 0, dilation:
 
 
 def conv2d_input_gradient(
-    grad: Array,
-    w: Array,
-    shape: tuple[int, int, int, int],
-    *,
-    stride: Pair = 1,
-    padding: Pair = 0,
-    dilation: Pair = 1,
-    groups: int = 1,
+    grad: Array, w: Array, shape: Shape, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
 ) -> Array:
     """Return the gradient of <conv2d(x, w), grad> with respect to x. `shape` is the shape (N, H, W, C) of x."""
     kh, kw, channels, _ = w.shape
@@ -50,14 +43,7 @@ def conv2d_input_gradient(
 
 
 def conv2d_weight_gradient(
-    x: Array,
-    grad: Array,
-    kernel: tuple[int, int],
-    *,
-    stride: Pair = 1,
-    padding: Pair = 0,
-    dilation: Pair = 1,
-    groups: int = 1,
+    x: Array, grad: Array, kernel: Size, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
 ) -> Array:
     """Return the gradient of <conv2d(x, w), grad> with respect to w, of the shape (KH, KW, C/G, O).
 
@@ -73,8 +59,7 @@ def check_shapes(
 ) -> tuple[int, int]:
     """Return the output size (OH, OW). Raises ShapeError if axes, channels, groups, dtypes or sizes do not fit."""
     check_layout(x, w, groups)
-    options = zip(x.shape[1:3], w.shape[:2], pair(stride), pair(padding), pair(dilation), strict=True)
-    oh, ow = (output_size(*one) for one in options)
+    oh, ow = map(output_size, x.shape[1:3], w.shape[:2], pair(stride), pair(padding), pair(dilation))
     return oh, ow
 
 

@@ -37,8 +37,7 @@ class _Runner(GraphModule):
             return super()._run(node, arguments)
         x, w, scale, shift = (arguments[key].data for key in ("x", "w", "scale", "shift"))
         if node.name not in self._prepared:
-            kernel = w if w.ndim == 5 else w[None]
-            self._prepared[node.name] = fused.make_layer(kernel, scale, shift, pool=arguments["pool"])
+            self._prepared[node.name] = fused.make_layer(w, scale, shift, pool=arguments["pool"])
         x = x if isinstance(arguments["x"], _Split) else x[:, :, :, None]
         return _Split(fused.fused_conv2d(x, self._prepared[node.name]))
 

@@ -96,10 +96,7 @@ def layer_operations(op: str, x: Sizes, w: Sizes, result: Sizes, *, has_bias: bo
     results = math.prod(result)
     places = math.prod(x) // x[-1] if "transpose" in op else results // result[-1]
     products = results * x[-1] if op in ("linear", "matmul") else places * math.prod(w)
-    if op in REAL_LAYERS:
-        additions = products - results * (not has_bias)
-        return products, products, additions, additions, FLOAT_BYTES * results
-    products *= 4  # 4 quaternion components, with 4 real products for each entry of `w`
+    products *= 1 if op in REAL_LAYERS else 4  # 4 quaternion components, with 4 real products for each entry of `w`
     additions = products - results * (not has_bias)
     if op not in QUATERNION_LAYERS:
         return products, products, additions, additions, FLOAT_BYTES * results

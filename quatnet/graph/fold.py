@@ -17,8 +17,7 @@ def fused_conv2d(x: Tensor, w: Tensor, scale: Tensor, shift: Tensor, *, pool: bo
 
     `x` is (N, H, W, C), and `w` is a real or quaternion convolution kernel. The padding keeps the size.
     """
-    kernel = w.data if w.ndim == 5 else w.data[None]
-    layer = fused.make_layer(kernel, scale.data, shift.data, pool=pool)
+    layer = fused.make_layer(w.data, scale.data, shift.data, pool=pool)
     return Tensor(fused.merge_components(fused.fused_conv2d(x.data[:, :, :, None], layer)))
 
 
@@ -133,12 +132,9 @@ class _Folder:
         self._append(Node(chain[-1].name, "fused_conv2d", arguments, chain[-1].shape), chain)
 
     def _scale_weight(self, node: Node, chain: list[Node], scale: Array, shift: Array) -> None:
-        arguments = node.arguments | {
-            "w": self._constant(node, "scaled", self.arrays[node.arguments["w"].name] * scale)
-        }
-        if node.op == "linear":
-            arguments["bias"] = None
-        product = replace(node, name=f"{node.name}.product", arguments=arguments)
+        w = self._constant(node, "scaled", self.arrays[node.arguments["w"].name] * scale)
+        bias = {"bias": None} if node.op == "linear" else {}
+        product = replace(node, name=f"{node.name}.product", arguments=node.arguments | {"w": w} | bias)
         self._append(product, chain)
         last = chain[-1]
         total = replace(last, name=f"{last.name}.sum") if last.arguments.get("relu", False) else last

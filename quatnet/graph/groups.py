@@ -76,18 +76,11 @@ class ChannelGroups(list[ChannelGroup]):
         norms = [node.arguments.get("self", node.arguments)["weight"].name for node in nodes]
         found = [channel[list(axis)] for axis in axes if 0 < len(axis) < len(labels)]
         parts = tuple(part for part in found if (part >= 0).all())
-        producers, first = self.labels.producers, next(iter(weights))
-        quaternion = frozenset(name for name in weights if graph.node(producers[name]).op.startswith("quaternion"))
-        return ChannelGroup(
-            producers[first],
-            len(labels),
-            select(weights, -1),
-            select(norms, -1),
-            select(self.labels.consumers, -2),
-            quaternion,
-            parts,
-            labels,
-        )
+        nodes_of = self.labels.producers
+        quaternion = frozenset(name for name in weights if graph.node(nodes_of[name]).op.startswith("quaternion"))
+        name, consumers = nodes_of[next(iter(weights))], select(self.labels.consumers, -2)
+        producers, scales = select(weights, -1), select(norms, -1)
+        return ChannelGroup(name, len(labels), producers, scales, consumers, quaternion, parts, labels)
 
 
 def channel_groups(graph: Graph | GraphModule) -> ChannelGroups:
@@ -183,10 +176,8 @@ def mask_graph(groups: ChannelGroups, keep: Mapping[str, Any]) -> dict[str, Arra
     The outputs of the network with these arrays are equal to the outputs of the pruned network. Raises ConfigError as
     `prune_graph` does.
     """
-    arrays, removed = (
-        dict(checked_type("groups", groups, ChannelGroups).labels.graph.arrays),
-        _removed_labels(groups, keep),
-    )
+    arrays = dict(checked_type("groups", groups, ChannelGroups).labels.graph.arrays)
+    removed = _removed_labels(groups, keep)
     for name in groups.labels.consumers:
         mask = ~np.isin(groups.labels.of[name][-2], removed)
         arrays[name] = arrays[name] * xp.asarray(mask[:, None], dtype=arrays[name].dtype)

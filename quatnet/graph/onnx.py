@@ -180,13 +180,8 @@ def _model(builder: Builder, inputs: dict, outputs: list, metadata: dict[str, st
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
 
     constants = [numpy_helper.from_array(array, name) for name, array in builder.constants.items()]
-    graph = helper.make_graph(
-        builder.nodes,
-        "quatnet",
-        [info(name, shape) for name, shape in inputs.items()],
-        [info(name, shape) for name, shape in outputs],
-        constants,
-    )
+    sources, results = ([info(*pair) for pair in pairs] for pairs in (inputs.items(), outputs))
+    graph = helper.make_graph(builder.nodes, "quatnet", sources, results, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     helper.set_model_props(model, metadata)
     return model

@@ -14,14 +14,14 @@ from ..conv.plain import merge_blocks, quaternion_to_real_kernel
 from ..errors import ConfigError
 from ..ops.rotation_conv import rotation_matrices
 from ..ops.whitening import _ENTRIES
-from ..quaternion.real_matrices import _left as left_entries
+from ..quaternion.real_matrices import matrix_entries
 from .labels import expand_index
 from .nodes import Batch, Node, Ref, sizes
 
 
 def component_and_sign(row: int, column: int) -> tuple[int, int]:
     """Return the component of w that multiplies component `column` of x in component `row` of w ⊗ x, and its sign."""
-    component, sign = left_entries()
+    component, sign = matrix_entries(0)
     return int(component[row, column]), int(sign[row, column])
 
 
@@ -125,13 +125,12 @@ def _linear(b: Any, node: Node) -> None:
 
 def _norm(b: Any, node: Node) -> None:
     """Batch norm with the running statistics."""
-    layer, eps = {}, node.arguments["self"]["eps"]
-    for key, ref in node.arguments["self"].items():
-        layer[key] = b.array(ref).astype(np.float64) if isinstance(ref, Ref) else ref
+    items = node.arguments["self"].items()
+    layer = {key: b.array(ref).astype(np.float64) if isinstance(ref, Ref) else ref for key, ref in items}
     if node.op == "WhiteningBatchNorm":
         _whitening(b, node, layer)
         return
-    scale = layer["weight"] / np.sqrt(layer["running_var"] + eps)
+    scale = layer["weight"] / np.sqrt(layer["running_var"] + layer["eps"])
     scale = np.tile(scale, len(layer["bias"]) // len(scale))
     shift = layer["bias"] - layer["running_mean"] * scale
     first = b.is_first(node.arguments["x"])
@@ -160,9 +159,8 @@ def _unary(onnx_op: str, b: Any, node: Node) -> None:
 
 def _arithmetic(onnx_op: str, b: Any, node: Node) -> None:
     operands = list(node.arguments.values())[:2]
-    results = [ref for ref in operands if isinstance(ref, Ref) and ref.name not in b.graph.arrays]
     same = all(isinstance(ref, Ref) and b.shape(ref) == node.shape and b.is_first(ref) for ref in operands)
-    first = same and len(results) == 2
+    first = same and onnx_op != "MatMul"
     _set(b, node, b.node(onnx_op, *(b.value(ref, first=first) for ref in operands)), first=first)
 
 
@@ -239,10 +237,8 @@ def _getitem(b: Any, node: Node) -> None:
     items = expand_index(node.arguments["index"], len(shape))
     new_axes = [position for position, item in enumerate(i for i in items if not isinstance(i, int)) if item is None]
     items = [item for item in items if item is not None]
-    lists = sum(isinstance(item, list) for item in items)
-    if lists + any(isinstance(item, int) for item in items) > 1 or not all(
-        type(i) in (int, list, slice) for i in items
-    ):
+    kinds = [type(item) for item in items]
+    if kinds.count(list) + (int in kinds) > 1 or not {*kinds} <= {int, list, slice}:
         raise ConfigError(f"no ONNX export of this index ({node.name})")
     for axis in reversed(range(len(items))):
         item, length = items[axis], shape[axis]

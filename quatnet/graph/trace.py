@@ -13,6 +13,7 @@ from ..autodiff.op import tracing
 from ..backend import Array, xp
 from ..errors import ConfigError, QuatnetError, ShapeError
 from ..nn import Module
+from ..nn.module import array_of
 from .merge import Mismatch, merge
 from .nodes import Batch, Graph, Node, Ref, free_name, leaves, rename_refs
 from .record import Call, Recorder
@@ -86,7 +87,7 @@ def owner_entries(model: Callable[..., Any]) -> list[tuple[str, Any, Any, Any]]:
 @contextmanager
 def _restored_entries(model: Callable[..., Any]) -> Iterator[None]:
     """Set the parameters and buffers of a module to their previous arrays and values at the end."""
-    before = [(*entry, _data(entry[3]), _data(entry[3]).copy()) for entry in owner_entries(model)]
+    before = [(*entry, array_of(entry[3]), array_of(entry[3]).copy()) for entry in owner_entries(model)]
     try:
         yield
     finally:
@@ -146,21 +147,13 @@ def _build(inputs: dict, entries: dict, calls: list[Call], outputs: Any, arrays:
         raise ConfigError(f"expected a network that returns tensors, got {wrong[0]!r:.80}")
     refs = (ref for value in [outputs, *(call.arguments for call in calls)] for ref in leaves(value))
     used = {ref.name for ref in refs if isinstance(ref, Ref)}
-    found = {name: (_data(item), _kind(item)) for name, item in entries.values() if name in used} | arrays
+    found = {name: (array_of(item), _kind(item)) for name, item in entries.values() if name in used} | arrays
     names = _node_names(calls, {*found, *inputs})
     nodes = [Node(names[f"%{n}"], op, rename_refs(names, args), shape) for n, (op, args, shape) in enumerate(calls)]
-    return Graph(
-        {key: (Batch(), *array.shape[1:]) for key, array in inputs.items()},
-        nodes,
-        rename_refs(names, outputs),
-        {name: array for name, (array, _) in found.items()},
-        {name: kind for name, (_, kind) in found.items()},
-        notes,
-    )
-
-
-def _data(item: Tensor | Array) -> Array:
-    return item.data if isinstance(item, Tensor) else item
+    shapes = {key: (Batch(), *array.shape[1:]) for key, array in inputs.items()}
+    values = {name: array for name, (array, _) in found.items()}
+    kinds = {name: kind for name, (_, kind) in found.items()}
+    return Graph(shapes, nodes, rename_refs(names, outputs), values, kinds, notes)
 
 
 def _kind(item: Tensor | Array) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..backend import Array, xp
-from .load import THREADS, ints, launch
+from .load import grid_1d, launch
 
 
 def dropout(x: Array, key: np.ndarray, p: float, first: int = 0) -> Array:
@@ -13,7 +13,6 @@ def dropout(x: Array, key: np.ndarray, p: float, first: int = 0) -> Array:
     of uint64.
     """
     y = xp.empty(x.shape, dtype=x.dtype)
-    (grid,) = ints(-(-(first % 8 + x.size) // (8 * THREADS)))
-    size = (max(1, int(grid)),), (THREADS,)
+    size = grid_1d(-(-(first % 8 + x.size) // 8))  # each thread draws 8 numbers
     launch(("dropout", "dropout"), size, x, y, x.size, first, *key, float(p), 1 / (1 - p))
     return y

@@ -8,9 +8,7 @@ import numpy as np
 
 from ..backend import Array, xp
 from .formulas import linear
-from .load import grid_2d, ints, launch
-
-Pair = tuple[int, int]
+from .load import Pair, grid_2d, ints, launch
 
 
 def input_transform(x: Array, matrix: np.ndarray) -> Array:

@@ -4,8 +4,8 @@ from functools import cache
 
 import numpy as np
 
-from ..backend import Array, asnumpy, xp
-from ..quaternion import hamilton_product
+from ..backend import Array, xp
+from ..quaternion.real_matrices import multiplication_table
 from .formulas import bilinear
 from .load import grid_1d, launch
 
@@ -35,8 +35,7 @@ def formulas() -> str:
     The product is y[c] = Σ_ab table[a, b, c] p[a] q[b]. The partial derivative of <y, grad> with respect to p[a] is
     Σ_cb table[a, b, c] grad[c] q[b], with the same table.
     """
-    units = xp.eye(4)
-    table = asnumpy(hamilton_product(units[:, None], units[None, :]))
+    table = multiplication_table()
     left, right = np.swapaxes(table, 0, 2), np.swapaxes(table, 1, 2)
     return bilinear(table, "hamilton") + bilinear(left, "left_gradient") + bilinear(right, "right_gradient")
 

@@ -22,6 +22,7 @@ ROWS_PER_THREAD, MIN_BLOCKS = 4, 2048  # a GPU with 132 multiprocessors runs up 
 MAX_INT = 2**31 - 1  # largest C int, and maximum number of blocks along x
 MAX_GRID_Y = 65535  # maximum number of blocks along y
 Size = tuple[int, ...]
+Pair = tuple[int, int]  # (height, width)
 
 
 def supports(*arrays: Array) -> bool:
@@ -34,12 +35,8 @@ def supports(*arrays: Array) -> bool:
 
 def source(file: str, dtype: str, formulas: str = "") -> str:
     """Return the source of `file`.cu for a dtype, with the type T, the index functions and the generated `formulas`."""
-    texts = [
-        f"typedef {C_TYPES[dtype]} T;\n#define TILE_BLOCKS {TILE_BLOCKS[dtype]}\n",
-        (HERE / "indexing.cuh").read_text(),
-        formulas,
-    ]
-    return "".join(texts) + (HERE / f"{file}.cu").read_text()
+    types = f"typedef {C_TYPES[dtype]} T;\n#define TILE_BLOCKS {TILE_BLOCKS[dtype]}\n"
+    return types + (HERE / "indexing.cuh").read_text() + formulas + (HERE / f"{file}.cu").read_text()
 
 
 @cache

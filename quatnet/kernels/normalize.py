@@ -74,13 +74,8 @@ def input_gradient(
     """
     rows, channels, grad_x = x.size // x.shape[-1], x.shape[-1], xp.empty(x.shape, dtype=x.dtype)
     arrays = (grad, x, x if relu_output is None else relu_output, factor, x_factor, offset, grad_x)
-    launch(
-        ("normalize", "input_gradient"),
-        grid_2d(rows, channels),
-        *arrays,
-        rows,
-        *ints(channels, relu_output is not None),
-    )
+    options = ints(channels, relu_output is not None)
+    launch(("normalize", "input_gradient"), grid_2d(rows, channels), *arrays, rows, *options)
     return grad_x
 
 

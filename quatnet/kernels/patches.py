@@ -1,9 +1,7 @@
 """im2col and col2im as CUDA kernels. `quatnet.conv.im2col` defines the operations."""
 
 from ..backend import Array, xp
-from .load import grid_2d, ints, launch
-
-Pair = tuple[int, int]
+from .load import Pair, grid_2d, ints, launch
 
 
 def im2col(x: Array, kernel: Pair, size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:

@@ -4,9 +4,7 @@ import numpy as np
 
 from ..backend import Array, xp
 from .formulas import linear
-from .load import grid_2d, ints, launch
-
-Pair = tuple[int, int]
+from .load import Pair, grid_2d, ints, launch
 
 
 def transform_tiles(x: Array, matrix: np.ndarray, groups: int, tiles: Pair, padding: Pair) -> Array:

@@ -57,17 +57,9 @@ class ResidualBlock(Module):
         self.dropout = dropout
 
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
-        h = x = self.residual_input(x)
+        h = x = ops.avg_pool2d(x) if self.shortcut else x
         for conv, norm in zip(self.convs[:-1], self.norms[:-1], strict=True):
             h = ops.dropout(norm(conv(h), train=train, relu=True), self.dropout, rng=rng, train=train)
-        return self.residual_add(h, x, train=train)
-
-    def residual_input(self, x: Tensor) -> Tensor:
-        """Return the input of both branches, which is `x`, pooled 2 x 2 if the block has a shortcut."""
-        return ops.avg_pool2d(x) if self.shortcut else x
-
-    def residual_add(self, h: Tensor, x: Tensor, *, train: bool) -> Tensor:
-        """Return relu(norm(conv(h)) + shortcut(x)), with the last convolution and batch norm of the block."""
         if self.shortcut is not None and self.shortcut_norm is not None:
             x = self.shortcut_norm(self.shortcut(x), train=train)
         return ops.relu(self.norms[-1](self.convs[-1](h), train=train) + x)

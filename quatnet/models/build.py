@@ -11,7 +11,7 @@ from ..backend import xp
 from ..errors import CheckpointError, ConfigError
 from ..nn import Module
 from .cnn import CNN, CNNConfig, cnn6, cnn10, cnn14, small_cnn
-from .config import Config
+from .config import Config, num_weights
 from .network import Network
 from .resnet import ResNet, ResNetConfig, resnet38
 
@@ -40,10 +40,7 @@ def check_size(config: Config, arrays: Mapping[str, np.ndarray]) -> None:
 
     The check prevents that memory is taken for a very large layer of a damaged file.
     """
-    weights = config.mels + sum(
-        layer.kernel_size**2 * layer.in_channels * layer.out_channels // (4 if layer.quaternion else 1)
-        for layer in config.layers(frames=1 << 60)
-    )
+    weights = config.mels + sum(map(num_weights, config.layers(frames=1 << 60)))
     if weights > (size := sum(array.size for array in arrays.values())):
         raise CheckpointError(f"the layers have {weights} parameters and the file has {size}: the shapes do not match")
 

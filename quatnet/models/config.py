@@ -25,6 +25,16 @@ class LayerShape(NamedTuple):
     quaternion: bool
     linear: bool = False
 
+    @property
+    def filters(self) -> int:
+        """Number of real or quaternion output channels."""
+        return self.out_channels // (4 if self.quaternion else 1)
+
+
+def num_weights(layer: LayerShape) -> int:
+    """Return the number of real weights of a layer. A quaternion weight counts as 4 real weights."""
+    return layer.kernel_size**2 * layer.in_channels * layer.filters
+
 
 @dataclass(frozen=True)
 class Config:

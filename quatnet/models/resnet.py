@@ -64,11 +64,9 @@ class ResNetConfig(Config):
 
 def resnet38(classes: int, *, quaternion: bool = False) -> ResNetConfig:
     """Return the config of ResNet38 (73.78 M parameters at 527 classes) or QResNet38 (19.28 M)."""
-    stages = (3, 4, 6, 3)
-    residual = [
-        (width, width) for width, blocks in zip((64, 128, 256, 512), stages, strict=True) for _ in range(blocks)
-    ]
-    return ResNetConfig(classes, quaternion, ((64, 64), *residual, (2048, 2048)), embedding=2048, stages=stages)
+    residual = [(64, 64)] * 3 + [(128, 128)] * 4 + [(256, 256)] * 6 + [(512, 512)] * 3
+    widths = ((64, 64), *residual, (2048, 2048))
+    return ResNetConfig(classes, quaternion, widths, embedding=2048, stages=(3, 4, 6, 3))
 
 
 class ResNet(Network):

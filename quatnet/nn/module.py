@@ -99,7 +99,7 @@ class Module:
 
         Raises ConfigError if two parameters or buffers have the same dotted name.
         """
-        return {name: asnumpy(_array(item)).copy() for name, (_, _, item) in self._entries_by_name().items()}
+        return {name: asnumpy(array_of(item)).copy() for name, (_, _, item) in self._entries_by_name().items()}
 
     def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
         """Set every parameter and buffer to a C-ordered copy of the array with its dotted name. Dtypes do not change.
@@ -108,7 +108,7 @@ class Module:
         """
         self.check_state_dict(arrays)
         for name, (container, key, item) in self._entries_by_name().items():
-            array = xp.array(arrays[name], dtype=_array(item).dtype, order="C")
+            array = xp.array(arrays[name], dtype=array_of(item).dtype, order="C")
             if isinstance(item, Tensor):
                 item.data = array
             elif isinstance(container, tuple):
@@ -118,7 +118,7 @@ class Module:
 
     def check_state_dict(self, arrays: Mapping[str, Array]) -> None:
         """Raise CheckpointError if the names, the shapes or the kinds of dtypes differ from those of the module."""
-        _check_arrays({name: _array(item) for name, (_, _, item) in self._entries_by_name().items()}, arrays)
+        _check_arrays({name: array_of(item) for name, (_, _, item) in self._entries_by_name().items()}, arrays)
 
     def _entries_by_name(self) -> dict[str, tuple[Any, Any, Any]]:
         entries = dict[str, tuple[Any, Any, Any]]()
@@ -153,7 +153,8 @@ def _flatten(prefix: str, container: Any) -> Iterator[tuple[str, Any, Any, Any]]
             yield f"{prefix}{key}", container, key, item
 
 
-def _array(value: Tensor | Array) -> Array:
+def array_of(value: Tensor | Array) -> Array:
+    """Return the array of a tensor, or the array itself."""
     return value.data if isinstance(value, Tensor) else value
 
 

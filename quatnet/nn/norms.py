@@ -55,7 +55,7 @@ class BatchNorm(Module):
         if not train:
             running = self.running_mean, self.running_var
             return ops.batch_norm(x, self.weight, self.bias, running, relu=relu, eps=self.eps)
-        return _normalize_batch(self, x, partial(ops.batch_norm, relu=relu))
+        return _normalize_batch(self, x, batch_statistics, partial(ops.batch_norm, relu=relu))
 
     def relu_pool(self, x: Tensor, *, train: bool) -> Tensor:
         """Return ops.avg_pool2d(self(x, train=train, relu=True)), in one op if possible (`ops.pooled_batchnorm`).
@@ -64,7 +64,7 @@ class BatchNorm(Module):
         """
         plain = type(self) is not BatchNorm or current_tracer.get() is not None
         if train and not plain and pooled_batchnorm.supports(x.data):
-            return _normalize_batch(self, x, pooled_batchnorm.batch_norm_relu_pool)
+            return _normalize_batch(self, x, batch_statistics, pooled_batchnorm.batch_norm_relu_pool)
         return ops.avg_pool2d(self(x, train=train, relu=True))
 
 
@@ -89,13 +89,7 @@ class QuaternionBatchNorm(Module):
         if not train:
             running = self.running_mean, self.running_var
             return ops.quaternion_batch_norm(x, self.weight, self.bias, running, eps=self.eps)
-        total = _batch_sum(self)
-        mean, variance, count = quaternion_statistics(x.data, total)
-        stats = mean, variance
-        y = ops.quaternion_batch_norm(x, self.weight, self.bias, eps=self.eps, batch_stats=stats, all_reduce=total)
-        running = self.running_mean, self.running_var
-        self.running_mean, self.running_var = _moving_averages(running, stats, self.momentum, count)
-        return y
+        return _normalize_batch(self, x, quaternion_statistics, ops.quaternion_batch_norm)
 
 
 class WhiteningBatchNorm(Module):
@@ -122,14 +116,7 @@ class WhiteningBatchNorm(Module):
         if not train:
             running = self.running_mean, self.running_cov
             return ops.whitening_batch_norm(x, self.weight, self.bias, running, eps=self.eps)
-        total = _batch_sum(self)
-        mean, covariance, count = whitening_statistics(x.data, total)
-        stats = mean, covariance
-        # If this call raises an error, the running statistics do not change.
-        y = ops.whitening_batch_norm(x, self.weight, self.bias, eps=self.eps, batch_stats=stats, all_reduce=total)
-        running = self.running_mean, self.running_cov
-        self.running_mean, self.running_cov = _moving_averages(running, stats, self.momentum, count)
-        return y
+        return _normalize_batch(self, x, whitening_statistics, ops.whitening_batch_norm, "running_cov")
 
 
 class LayerNorm(Module):
@@ -148,17 +135,20 @@ class LayerNorm(Module):
         return ops.layer_norm(x, self.weight, self.bias, eps=self.eps)
 
 
-def _normalize_batch(layer: Any, x: Tensor, normalize: Callable[..., Tensor]) -> Tensor:
-    """Return the result of `normalize` with the statistics of the batch, and update the running statistics.
+def _normalize_batch(
+    layer: Any, x: Tensor, statistics: Callable[..., Any], normalize: Callable[..., Tensor], spread: str = "running_var"
+) -> Tensor:
+    """Return the result of `normalize` with the `statistics` of the batch, and update the running statistics.
 
-    `layer` has the attributes of a `BatchNorm`.
+    `layer` has the attributes of a batch norm. `spread` is the name of its running variance or covariance. If
+    `normalize` raises an error, the running statistics do not change.
     """
     total = _batch_sum(layer)
-    mean, variance, count = batch_statistics(x.data, total)
-    stats, running = (mean, variance), (layer.running_mean, layer.running_var)
-    y = normalize(x, layer.weight, layer.bias, eps=layer.eps, batch_stats=stats, all_reduce=total)
-    averages = _moving_averages(running, stats, xp.float32(layer.momentum), count)
-    layer.running_mean, layer.running_var = averages
+    mean, variance, count = statistics(x.data, total)
+    y = normalize(x, layer.weight, layer.bias, eps=layer.eps, batch_stats=(mean, variance), all_reduce=total)
+    running = layer.running_mean, getattr(layer, spread)
+    layer.running_mean, averages = _moving_averages(running, (mean, variance), layer.momentum, count)
+    setattr(layer, spread, averages)
     return y
 
 

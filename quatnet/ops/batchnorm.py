@@ -39,9 +39,8 @@ def batch_statistics(x: Array, all_reduce: AllReduce = None) -> tuple[Array, Arr
     mean, variance = kernels.normalize.moments(x, dtype) if use_kernel else _combined_moments(x)
     count = x.size / x.shape[-1]
     if all_reduce:
-        counts, sums, squares = all_reduce(
-            xp.stack([xp.full(len(mean), count), count * mean, count * (variance + mean**2)])
-        )
+        moments = xp.stack([xp.full(len(mean), count), count * mean, count * (variance + mean**2)])
+        counts, sums, squares = all_reduce(moments)
         count = float(counts[0])
         mean, variance = sums / count, squares / count - (sums / count) ** 2
     return mean.astype(x.dtype, copy=False), variance.astype(x.dtype, copy=False), count

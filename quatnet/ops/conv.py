@@ -79,14 +79,12 @@ def conv_transpose2d(
     plain.check_layout(x.data, w.data, groups)
     a, b = x.data, plain.transpose_channels(w.data, groups)  # convolution kernel of the conv2d: (KH, KW, O/G, C)
     options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    arguments = zip(a.shape[1:3], b.shape[:2], *map(pair, (stride, padding, output_padding, dilation)), strict=True)
-    oh, ow = (transposed_size(*each) for each in arguments)
-    shape = (len(a), oh, ow, w.shape[3])
+    pairs = map(pair, (stride, padding, output_padding, dilation))
+    shape = (len(a), *map(transposed_size, a.shape[1:3], b.shape[:2], *pairs), w.shape[3])
 
     def backward(grad: Array) -> Sequence[Array | None]:
         grad_x = dispatch.conv2d(grad, b, **options) if x.requires_grad else None
-        return grad_x, plain.transpose_channels(
-            dispatch.conv2d_weight_gradient(grad, a, b.shape[:2], **options), groups
-        )
+        grad_b = dispatch.conv2d_weight_gradient(grad, a, b.shape[:2], **options)
+        return grad_x, plain.transpose_channels(grad_b, groups)
 
     return Tensor.from_op(dispatch.conv2d_input_gradient(a, b, shape, **options), (x, w), backward)

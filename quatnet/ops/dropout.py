@@ -11,7 +11,7 @@ from .. import kernels
 from ..autodiff import Tensor, op
 from ..backend import Array, xp
 from ..checks import checked_number, checked_rng
-from ..threads import parallel_for, parallel_ufunc
+from ..threads import chunk_slices, parallel_for
 
 NUMBERS_PER_COUNT = 8  # 32-bit numbers for each value of the counter of Philox
 CHUNK = 1 << 18  # numbers per chunk, a multiple of NUMBERS_PER_COUNT
@@ -52,4 +52,9 @@ def draw_mask(shape: tuple[int, ...], key: np.ndarray, p: float, first: int = 0)
 
 
 def _multiply(a: Array, b: Array) -> Array:
-    return parallel_ufunc(xp.multiply, a, b) if a.ndim else a * b
+    """Return a · b for arrays of equal shape and dtype, computed on all cores."""
+    if not a.ndim:
+        return a * b
+    y = xp.empty(a.shape, dtype=a.dtype)
+    parallel_for(lambda part: xp.multiply(a[part], b[part], out=y[part]), chunk_slices(len(a), 3 * a[:1].nbytes))
+    return y

@@ -17,12 +17,8 @@ from ..quaternion import left_matrix, left_matrix_adjoint
 
 def check_conv_shapes(x: Tensor, w: Tensor, groups: int) -> None:
     """Raise ShapeError unless `x` is (N, H, W, 4C), `w` is (4, KH, KW, C / groups, O), and `groups` divides O."""
-    if (
-        w.data.ndim != 5
-        or w.shape[0] != 4
-        or x.data.ndim != 4
-        or x.shape[-1] != 4 * checked_count("groups", groups) * w.shape[3]
-    ):
+    has_axes = x.data.ndim == 4 and w.data.ndim == 5 and w.shape[0] == 4
+    if not has_axes or x.shape[-1] != 4 * checked_count("groups", groups) * w.shape[3]:
         raise ShapeError(
             f"expected x (N, H, W, 4C) and w (4, KH, KW, C / groups, O), got {x.shape} and {w.shape} with groups "
             f"{groups}; the number of real channels is four times the number of quaternion channels"

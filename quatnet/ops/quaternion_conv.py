@@ -9,7 +9,6 @@ The ops commute with right multiplication by a quaternion q, op(x ⊗ q) = op(x)
 
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
 
 from .. import kernels
 from ..autodiff import Tensor, op
@@ -93,10 +92,5 @@ def quaternion_conv_transpose2d(
     groups, dtypes or sizes do not match.
     """
     check_conv_shapes(x, w, groups)
-    options: dict[str, Any] = {
-        "stride": stride,
-        "padding": padding,
-        "output_padding": output_padding,
-        "dilation": dilation,
-    }
+    options = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
     return apply_real_op(conv_transpose2d, x, block_weight(w), groups, **options)

@@ -14,14 +14,7 @@ from .quaternion_blocks import apply_real_op, check_conv_shapes, merge_blocks
 
 @op
 def quaternion_rotation_conv2d(
-    x: Tensor,
-    w: Tensor,
-    scale: Tensor,
-    *,
-    stride: Pair = 1,
-    padding: Pair = 0,
-    dilation: Pair = 1,
-    groups: int = 1,
+    x: Tensor, w: Tensor, scale: Tensor, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
 ) -> Tensor:
     """Return y = Σ s (w ⊗ x ⊗ w*) / |w|², summed over kernel taps and input channels.
 

@@ -126,11 +126,8 @@ def whitening_batch_norm(
             sums = all_reduce(sums) if all_reduce else sums
             count, total_x, total_s = sums[:, :, :1], sums[:, :, 1:2], sums[:, :, 2:]
             grad_x = grad_x - total_x / count - _matmul(_covariance_term(s @ (total_s / count), w), centered)
-        return (
-            _from_columns(grad_x, grad.shape),
-            entries @ grad_s.reshape(-1, 16).T,
-            merge_components(grad_columns.sum(axis=2).T),
-        )
+        grad_weight, grad_bias = entries @ grad_s.reshape(-1, 16).T, merge_components(grad_columns.sum(axis=2).T)
+        return _from_columns(grad_x, grad.shape), grad_weight, grad_bias
 
     y = _matmul(s @ w, centered) + split_components(bias.data).T[:, :, None]
     return Tensor.from_op(_from_columns(y, x.shape), (x, weight, bias), backward)

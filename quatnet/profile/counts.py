@@ -14,6 +14,7 @@ from ..conv.fast import algorithms, winograd
 from ..errors import ConfigError
 from ..graph.count import Cost, layer_operations
 from ..models import Config, LayerShape
+from ..models.config import num_weights
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,6 @@ def _operations(layer: LayerShape) -> tuple[int, int, int, int, int]:
     kernel = (layer.kernel_size, layer.kernel_size, layer.in_channels // unit, layer.out_channels // unit)
     x, y = ((layer.height, layer.width, channels) for channels in (layer.in_channels, layer.out_channels))
     return layer_operations(op, x, kernel if unit == 1 else (4, *kernel), y, has_bias=layer.linear)
-
-
-def num_weights(layer: LayerShape) -> int:
-    """Return the number of real weights of a layer. A quaternion weight counts as 4 real weights."""
-    return layer.kernel_size**2 * layer.in_channels * layer.out_channels // (4 if layer.quaternion else 1)
 
 
 def _multiplications_winograd(layer: LayerShape) -> int:

@@ -12,6 +12,5 @@ __all__ = [
     "CRITERIA", "Budget", "Criterion", "KeepIndices", "LayerSavings", "Selector", "batch_norm", "budget_from_reference",
     "budget_selectors", "criterion_from_name", "filter_counts", "geometric_median_scores", "l1", "l1_scores",
     "l2_scores", "layer_savings", "mask_filters", "operator_norm_scores", "prune_filters", "prune_gradually",
-    "random", "ratio_selectors", "savings_table", "select", "top_k", "trace_groups",
-    "weight_criterion",
+    "random", "ratio_selectors", "savings_table", "select", "top_k", "trace_groups", "weight_criterion",
 ]  # fmt: skip

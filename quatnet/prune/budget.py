@@ -46,10 +46,8 @@ class Budget:
     def fits(self, graph: Graph) -> bool:
         """Return whether the cost of a network is within the budget."""
         cost = self.cost(graph)
-        limits = (self.multiplications, self.parameters, self.milliseconds)
-        return all(
-            a <= b for a, b in zip((cost.multiplications, cost.parameters, cost.milliseconds), limits, strict=True)
-        )
+        small = cost.multiplications <= self.multiplications and cost.parameters <= self.parameters
+        return small and cost.milliseconds <= self.milliseconds
 
     def cost(self, graph: Graph) -> "Budget":
         """Return the cost of a network. The run time is measured if it is limited."""

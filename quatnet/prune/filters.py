@@ -34,14 +34,13 @@ def trace_groups(
     `example` is an example input. `example` is not needed for networks of `quatnet.models`, for a `GraphModule`, and if
     `keep` is the result of `select`. Raises ConfigError if it is needed and missing, or if no filters can be removed.
     """
-    graph = getattr(keep, "graph", None) if example is None else None
-    if isinstance(model, GraphModule) and example is None:
-        graph = model.current_graph()
-    if graph is None and example is None and isinstance(model, Network):
-        example = model.example_input()
-    if graph is None and example is None:
-        raise ConfigError("expected an example input of the network; pass example=")
-    graph = trace(model, example) if graph is None else graph
+    graph = model.current_graph() if isinstance(model, GraphModule) else getattr(keep, "graph", None)
+    if graph is None or example is not None:
+        if example is None and isinstance(model, Network):
+            example = model.example_input()
+        if example is None:
+            raise ConfigError("expected an example input of the network; pass example=")
+        graph = trace(model, example)
     state: Mapping[str, Any] = model.state_dict() if isinstance(model, Module) else graph.arrays
     for name, array in graph.arrays.items():
         known = graph.kinds[name] == "constant" or name.startswith(("parameter_", "constant_"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,12 +49,8 @@ def ratio_selectors(
     """
     fractions, ratio = _remaining_fractions(rounds), checked_number("ratio", ratio, "[0, 1)")
     groups = selected_groups(model, trace_groups(model, example=example), blocks)
-
-    def selector(ratio: float) -> Selector:
-        counts = filter_counts(groups, ratio)
-        return lambda network: select(network, counts, example=example, criterion=criterion)
-
-    return [selector(ratio * (1 - fraction)) for fraction in fractions]
+    counts = [filter_counts(groups, ratio * (1 - fraction)) for fraction in fractions]
+    return [partial(select, counts=each, example=example, criterion=criterion) for each in counts]
 
 
 def budget_selectors(

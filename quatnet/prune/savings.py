@@ -29,10 +29,8 @@ def layer_savings(before: Config, after: Config, frames: int) -> list[LayerSavin
     number of filters of the network is the sum over the convolutions. Raises ConfigError for too few frames.
     """
     costs = list(zip(layer_costs(before, frames), layer_costs(after, frames), strict=True))
-    rows = [
-        _row(*pair, _filters(old.out_channels, old.quaternion), _filters(new.out_channels, new.quaternion))
-        for pair, old, new in zip(costs, before.layers(frames), after.layers(frames), strict=True)
-    ]
+    layers = zip(costs, before.layers(frames), after.layers(frames), strict=True)
+    rows = [_row(*pair, old.filters, new.filters) for pair, old, new in layers]
     convolutions = [row for row in rows if row.name.startswith("blocks.")]
     counts = (sum(row.filters for row in convolutions), sum(row.filters_remaining for row in convolutions))
     return [*rows, _row(network_cost(before, frames), network_cost(after, frames), *counts)]
@@ -42,10 +40,6 @@ def savings_table(savings: list[LayerSavings]) -> str:
     """Return `savings` as a text table, with the saved shares of parameters and multiplications."""
     head = f"{'layer':20} {'filters':>8} {'left':>6} {'parameters':>12} {'saved':>6} {'mult. 8':>10} {'saved':>6}"
     return "\n".join([head, *map(_format_row, savings)])
-
-
-def _filters(out_channels: int, quaternion: bool) -> int:
-    return out_channels // (4 if quaternion else 1)
 
 
 def _row(before: LayerCost, after: LayerCost, filters: int, filters_remaining: int) -> LayerSavings:

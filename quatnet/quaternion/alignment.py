@@ -70,12 +70,12 @@ def nearest_rotation(matrix: Array, *, axis: int = -2) -> Array:
 
     Source: W. Kabsch, 1976.
     """
-    m, ndim = as_matrix_array(matrix, axis, 3), as_array(matrix).ndim
+    m = as_matrix_array(matrix, axis, 3)
     finite = xp.isfinite(m).all(axis=(-2, -1), keepdims=True)
     u, _, vt = xp.linalg.svd(xp.where(finite, m, 0).astype(np.float64))
     signs = xp.where(xp.arange(3) < 2, 1, xp.linalg.det(u @ vt)[..., None])
     rotation = xp.where(finite, (u * signs[..., None, :]) @ vt, np.nan)
-    return xp.moveaxis(from_matrix(rotation.astype(m.dtype)), -1, axis % ndim)
+    return xp.moveaxis(from_matrix(rotation.astype(m.dtype)), -1, axis % m.ndim)
 
 
 def align_vectors(v: Array, w: Array, weights: Array | None = None) -> Array:

@@ -1,7 +1,7 @@
 """Real and imaginary part, inner product, normalization and division of quaternions."""
 
 from ..backend import Array, xp
-from .chunks import apply_chunked, as_quaternion_array
+from .chunks import apply_to_quaternions, as_quaternion_array
 from .norms import norm_and_direction, unit_vector, zero_to_nan
 from .product import conjugate, hamilton_product
 
@@ -33,7 +33,7 @@ def inner_product(p: Array, q: Array, *, axis: int = -1) -> Array:
     def formula(p: Array, q: Array) -> Array:
         return (p * q).sum(axis=0)[None]
 
-    return apply_chunked(formula, as_quaternion_array(p, axis), as_quaternion_array(q, axis), axis=axis).squeeze(axis)
+    return apply_to_quaternions(formula, p, q, axis=axis).squeeze(axis)
 
 
 def squared_norm(q: Array, *, axis: int = -1) -> Array:
@@ -53,7 +53,7 @@ def normalize(q: Array, *, axis: int = -1) -> Array:
     The result for 0 and nan is nan. The result for an infinite q is the direction of its infinite components, for
     example (1, 0, 0, -1) / sqrt(2) for (inf, 1, 0, -inf). Raises ShapeError unless `axis` has length 4.
     """
-    return apply_chunked(unit_vector, as_quaternion_array(q, axis), axis=axis)
+    return apply_to_quaternions(unit_vector, q, axis=axis)
 
 
 def divide(p: Array, q: Array, *, axis: int = -1) -> Array:
@@ -67,4 +67,4 @@ def divide(p: Array, q: Array, *, axis: int = -1) -> Array:
         size, direction = norm_and_direction(q)
         return hamilton_product(p, conjugate(direction, axis=0), axis=0) / zero_to_nan(size)
 
-    return apply_chunked(formula, as_quaternion_array(p, axis), as_quaternion_array(q, axis), axis=axis)
+    return apply_to_quaternions(formula, p, q, axis=axis)

@@ -9,7 +9,7 @@ last digit differently at the end of a chunk.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from numbers import Integral
 
 import numpy as np
@@ -48,6 +48,11 @@ def apply_chunked(
     return _components_to(result, axis)
 
 
+def apply_to_quaternions(formula: Callable, *arrays: Array, scalars: tuple[Array, ...] = (), axis: int = -1) -> Array:
+    """Return the result of `apply_chunked`. Raises ShapeError unless `axis` has length 4 in all `arrays`."""
+    return apply_chunked(formula, *(as_quaternion_array(q, axis) for q in arrays), scalars=scalars, axis=axis)
+
+
 def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape to which `shapes` broadcast. Raises ShapeError if they do not."""
     try:
@@ -69,12 +74,7 @@ def _components_to(array: Array, axis: int) -> Array:
 
 
 def _in_chunks(
-    formula: Callable,
-    arrays: Sequence[Array],
-    scalars: Sequence[Array],
-    shape: tuple[int, ...],
-    axis: int,
-    prepare: Callable,
+    formula: Callable, arrays: tuple, scalars: tuple, shape: tuple[int, ...], axis: int, prepare: Callable
 ) -> Array:
     """Return the result of the formula, computed for chunks of the longest axis."""
     empty = formula(*(array[..., :0] for array in arrays), *(scalar[..., :0] for scalar in scalars))

@@ -11,11 +11,12 @@ import math
 
 import numpy as np
 
-from ..backend import Array, asnumpy, xp
+from ..backend import Array, xp
 from ..errors import ConfigError
 from .chunks import apply_chunked, as_quaternion_array, as_vector_array
 from .norms import unit_vector
 from .product import hamilton_product
+from .real_matrices import multiplication_table
 from .rotation import from_axis_angle
 from .trigonometry import from_radians, to_radians
 
@@ -65,15 +66,15 @@ def to_euler(q: Array, *, convention: str, degrees: bool = False, axis: int = -1
     Source: E. Bernardes and S. Viollet, 2022, here written with Hamilton products.
     """
     i, j, k = _letters(convention)[:: 1 if convention.isupper() else -1]
-    other = 6 - i - j
-    side, shift = (1, 0.0) if i == k else (_sign(j, i, other), math.pi / 2)
+    other, table = 6 - i - j, multiplication_table()
+    side, shift = (1, 0.0) if i == k else (int(table[j, i, other]), math.pi / 2)
 
     def formula(q: Array) -> list[Array]:
         q = unit_vector(q)
         if i != k:
             quarter = xp.eye(4, dtype=q.dtype)[0] + side * xp.eye(4, dtype=q.dtype)[j]
             q = hamilton_product(q, quarter.reshape(4, *(1,) * (q.ndim - 1)), axis=0)
-        c, d = side * q[j], side * _sign(i, j, other) * q[other]
+        c, d = side * q[j], side * int(table[i, j, other]) * q[other]
         angles = _three_angles(q[0], q[i], c, d, side, shift)
         return angles if convention.isupper() else angles[::-1]
 
@@ -88,12 +89,6 @@ def _three_angles(a: Array, b: Array, c: Array, d: Array, side: int, shift: floa
 
 def _wrap(angle: Array) -> Array:
     return angle - 2 * math.pi * xp.rint(angle / (2 * math.pi))
-
-
-def _sign(a: int, b: int, c: int) -> int:
-    """Return the sign of the unit c in the product of the units a and b."""
-    units = xp.eye(4)
-    return int(asnumpy(hamilton_product(units[a], units[b]))[c])
 
 
 def _letters(convention: str) -> list[int]:

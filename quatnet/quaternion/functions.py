@@ -12,7 +12,7 @@ import numpy as np
 
 from ..backend import Array, xp
 from ..checks import as_array
-from .chunks import apply_chunked, as_quaternion_array
+from .chunks import apply_to_quaternions
 from .norms import ratio, safe_scale, vector_norm, zero_to_one
 from .product import hamilton_product
 from .trigonometry import cos_sin, cos_sin_pi, pi
@@ -24,7 +24,7 @@ def exp(q: Array, *, axis: int = -1) -> Array:
     The result is 1 for q = 0, and 0 for r = -inf. For r = inf, every nonzero component is infinite. The result for an
     infinite v is nan.
     """
-    return apply_chunked(_exp, as_quaternion_array(q, axis), axis=axis)
+    return apply_to_quaternions(_exp, q, axis=axis)
 
 
 def _exp(q: Array) -> Array:
@@ -43,7 +43,7 @@ def log(q: Array, *, axis: int = -1) -> Array:
     The result for q = 0 has the real part -inf and the imaginary part 0. The result for an infinite q has the real part
     inf and the angle of the infinite components.
     """
-    return apply_chunked(_log, as_quaternion_array(q, axis), axis=axis)
+    return apply_to_quaternions(_log, q, axis=axis)
 
 
 def _log(q: Array) -> tuple[Array, ...]:
@@ -60,7 +60,7 @@ def sqrt(q: Array, *, axis: int = -1) -> Array:
     The sum in a has no cancellation. For an infinite q, every nonzero component of the root of its direction is
     infinite.
     """
-    return apply_chunked(_sqrt, as_quaternion_array(q, axis), axis=axis)
+    return apply_to_quaternions(_sqrt, q, axis=axis)
 
 
 def _sqrt(q: Array) -> Array:
@@ -84,7 +84,7 @@ def power(q: Array, exponent: Array, *, axis: int = -1) -> Array:
 
     Angles are computed in half turns, so that i² = -1 exactly.
     """
-    return apply_chunked(_power, as_quaternion_array(q, axis), scalars=(as_array(exponent),), axis=axis)
+    return apply_to_quaternions(_power, q, scalars=(as_array(exponent),), axis=axis)
 
 
 def _power(q: Array, t: Array) -> Array:
@@ -106,9 +106,7 @@ def quaternion_power(p: Array, exponent: Array, *, axis: int = -1) -> Array:
     nan. For real q, the result equals that of `power` up to rounding. The order log p ⊗ q is a convention. The order
     does not matter if p and q commute.
     """
-    return apply_chunked(
-        _quaternion_power, as_quaternion_array(p, axis), as_quaternion_array(exponent, axis), axis=axis
-    )
+    return apply_to_quaternions(_quaternion_power, p, exponent, axis=axis)
 
 
 def _quaternion_power(p: Array, q: Array) -> Array:

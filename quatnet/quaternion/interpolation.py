@@ -7,7 +7,7 @@ import numpy as np
 
 from ..backend import Array, xp
 from ..checks import as_array
-from .chunks import apply_chunked, as_quaternion_array
+from .chunks import apply_to_quaternions
 from .functions import exp, log
 from .norms import ratio, unit_vector, vector_norm
 from .product import conjugate, hamilton_product
@@ -28,8 +28,7 @@ def geodesic_distance(p: Array, q: Array, *, degrees: bool = False, axis: int = 
     def formula(p: Array, q: Array) -> Array:
         return 2 * _angle_between(*_nearest_unit_vectors(p, q))[None]
 
-    angle = apply_chunked(formula, as_quaternion_array(p, axis), as_quaternion_array(q, axis), axis=axis)
-    return from_radians(angle.squeeze(axis), degrees)
+    return from_radians(apply_to_quaternions(formula, p, q, axis=axis).squeeze(axis), degrees)
 
 
 def slerp(p: Array, q: Array, t: Array, *, axis: int = -1) -> Array:
@@ -50,9 +49,7 @@ def slerp(p: Array, q: Array, t: Array, *, axis: int = -1) -> Array:
 
     Source: K. Shoemake, 1985.
     """
-    return apply_chunked(
-        _slerp, as_quaternion_array(p, axis), as_quaternion_array(q, axis), scalars=(as_array(t),), axis=axis
-    )
+    return apply_to_quaternions(_slerp, p, q, scalars=(as_array(t),), axis=axis)
 
 
 def _slerp(p: Array, q: Array, t: Array) -> Array:
@@ -78,8 +75,7 @@ def squad(p: Array, a: Array, b: Array, q: Array, t: Array, *, axis: int = -1) -
         t = t.astype(p.dtype)
         return _slerp(_slerp(p, q, t), _slerp(a, b, t), 2 * t * (1 - t))
 
-    arrays = (as_quaternion_array(array, axis) for array in (p, a, b, q))
-    return apply_chunked(formula, *arrays, scalars=(as_array(t),), axis=axis)
+    return apply_to_quaternions(formula, p, a, b, q, scalars=(as_array(t),), axis=axis)
 
 
 def squad_control(before: Array, q: Array, after: Array, *, axis: int = -1) -> Array:
@@ -96,7 +92,7 @@ def squad_control(before: Array, q: Array, after: Array, *, axis: int = -1) -> A
         total = sum(log(step, axis=0) for step in steps)
         return hamilton_product(q, exp(-total / 4, axis=0), axis=0)
 
-    return apply_chunked(formula, *(as_quaternion_array(array, axis) for array in (before, q, after)), axis=axis)
+    return apply_to_quaternions(formula, before, q, after, axis=axis)
 
 
 def _nearest_unit_vectors(p: Array, q: Array) -> tuple[Array, Array]:

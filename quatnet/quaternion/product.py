@@ -5,7 +5,7 @@ gradients in quatnet are derived from this function or tested against it.
 """
 
 from ..backend import Array, xp
-from .chunks import apply_chunked, as_quaternion_array
+from .chunks import apply_to_quaternions, as_quaternion_array
 from .complex_pairs import product_of_arrays
 from .norms import norm_and_direction, vector_norm, zero_to_nan
 
@@ -58,7 +58,7 @@ def norm(q: Array, *, axis: int = -1) -> Array:
 
     The squares neither overflow nor underflow. Raises ShapeError unless `axis` has length 4.
     """
-    return apply_chunked(lambda q: vector_norm(q)[None], as_quaternion_array(q, axis), axis=axis).squeeze(axis)
+    return apply_to_quaternions(lambda q: vector_norm(q)[None], q, axis=axis).squeeze(axis)
 
 
 def inverse(q: Array, *, axis: int = -1) -> Array:
@@ -71,4 +71,4 @@ def inverse(q: Array, *, axis: int = -1) -> Array:
         size, direction = norm_and_direction(q)
         return conjugate(direction, axis=0) / zero_to_nan(size)
 
-    return apply_chunked(formula, as_quaternion_array(q, axis), axis=axis)
+    return apply_to_quaternions(formula, q, axis=axis)

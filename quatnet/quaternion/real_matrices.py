@@ -9,7 +9,8 @@ from .chunks import as_matrix_array, as_quaternion_array
 from .product import hamilton_product
 
 
-def _multiplication_table() -> np.ndarray:
+@cache
+def multiplication_table() -> np.ndarray:
     """Return the array T[a, b, c] with component c of the product of the units a and b.
 
     Each T[a, b] contains one entry ±1 and three entries 0.
@@ -22,15 +23,10 @@ _Entries = tuple[np.ndarray, np.ndarray]  # component index and sign of each mat
 
 
 @cache
-def _left() -> _Entries:
-    table = _multiplication_table()
-    return np.abs(table).argmax(axis=0).T, table.sum(axis=0).T
-
-
-@cache
-def _right() -> _Entries:
-    table = _multiplication_table()
-    return np.abs(table).argmax(axis=1).T, table.sum(axis=1).T
+def matrix_entries(factor: int) -> _Entries:
+    """Return the entries of the matrices of left multiplication (`factor` is 0) or of right multiplication (1)."""
+    table = multiplication_table()
+    return np.abs(table).argmax(axis=factor).T, table.sum(axis=factor).T
 
 
 def left_matrix(p: Array, *, axis: int = -1) -> Array:
@@ -47,12 +43,12 @@ def left_matrix(p: Array, *, axis: int = -1) -> Array:
     -------
     array with `axis` replaced by two axes, output and input component: (..., 4) -> (..., 4, 4)
     """
-    return _fill_matrix(p, axis, _left())
+    return _fill_matrix(p, axis, matrix_entries(0))
 
 
 def right_matrix(q: Array, *, axis: int = -1) -> Array:
     """Return the real 4x4 matrix R(q) of right multiplication, R(q) p = p ⊗ q, in the layout of `left_matrix`."""
-    return _fill_matrix(q, axis, _right())
+    return _fill_matrix(q, axis, matrix_entries(1))
 
 
 def _fill_matrix(q: Array, axis: int, entries: _Entries) -> Array:
@@ -72,7 +68,7 @@ def left_matrix_adjoint(grad: Array, *, axis: int = -2) -> Array:
 
     The rows and columns of the 4x4 matrices `grad` lie along `axis` and the next axis.
     """
-    return _sum_entries(grad, axis, _left())
+    return _sum_entries(grad, axis, matrix_entries(0))
 
 
 def right_matrix_adjoint(grad: Array, *, axis: int = -2) -> Array:
@@ -80,7 +76,7 @@ def right_matrix_adjoint(grad: Array, *, axis: int = -2) -> Array:
 
     The layout is that of `left_matrix_adjoint`.
     """
-    return _sum_entries(grad, axis, _right())
+    return _sum_entries(grad, axis, matrix_entries(1))
 
 
 def _sum_entries(grad: Array, axis: int, entries: _Entries) -> Array:

@@ -57,7 +57,12 @@ def mean_rotation(q: Array, weights: Array | None = None, *, sample_axis: int = 
     Source: F. L. Markley, Y. Cheng, J. L. Crassidis and Y. Oshman, 2007.
     """
     q = as_quaternion_array(q, axis)
-    rotations = _unit_quaternions(q, sample_axis, axis)
+    if not has_axis(q, sample_axis) or (sample_axis - axis) % q.ndim == 0 or q.shape[sample_axis] == 0:
+        raise ShapeError(
+            f"expected at least one rotation along an axis other than {axis}, "
+            f"got sample_axis={sample_axis} for shape {q.shape}"
+        )
+    rotations = normalize(_axes_last(q, sample_axis, axis).astype(np.float64))
     products = rotations[..., :, None] * rotations[..., None, :]  # shape (..., N, 4, 4)
     if weights is not None:
         weights, shape = as_array(weights).astype(np.float64), real_part(q, axis=axis).shape
@@ -69,16 +74,6 @@ def mean_rotation(q: Array, weights: Array | None = None, *, sample_axis: int = 
     mean = xp.where(inner_product(rotations[..., 0, :], mean)[..., None] < 0, -mean, mean)
     position = axis % q.ndim - (sample_axis % q.ndim < axis % q.ndim)
     return xp.moveaxis(mean.astype(q.dtype), -1, position)
-
-
-def _unit_quaternions(q: Array, sample_axis: int, axis: int) -> Array:
-    """Return the rotations as unit quaternions (..., N, 4) in float64, where N is the length of `sample_axis`."""
-    if not has_axis(q, sample_axis) or (sample_axis - axis) % q.ndim == 0 or q.shape[sample_axis] == 0:
-        raise ShapeError(
-            f"expected at least one rotation along an axis other than {axis}, "
-            f"got sample_axis={sample_axis} for shape {q.shape}"
-        )
-    return normalize(_axes_last(q, sample_axis, axis).astype(np.float64))
 
 
 def _axes_last(a: Array, sample_axis: int, axis: int) -> Array:

@@ -219,3 +219,17 @@ def test_embedding_before_a_sum_with_an_array(shape):
 def test_losses_name_the_number_of_axes():
     with pytest.raises(ShapeError, match=r"\(2, 4, 1\) and \(2, 4, 1\); reshape both to two axes"):
         ops.mse_loss(np.ones((2, 4, 1)), np.ones((2, 4, 1)))
+
+
+@pytest.mark.parametrize("size", [(8, 8), (5, 8)])
+def test_onnx_export_of_a_product_of_feature_maps(size, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    first, second = (nn.Conv2d(1, 8, rng=np.random.default_rng(seed)) for seed in range(2))
+    x = rng().standard_normal((2, *size, 1)).astype(np.float32)
+
+    def network(x: Tensor) -> Tensor:
+        return first(x) @ second(x)  # matrices (width, channels) for each row of an image
+
+    graph.to_onnx(graph.trace(network, x), tmp_path / "net.onnx")
+    session = runtime.InferenceSession(tmp_path / "net.onnx")
+    np.testing.assert_allclose(session.run(None, {"input": x})[0], asnumpy(network(Tensor(x)).data), atol=1e-5)

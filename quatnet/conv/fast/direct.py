@@ -33,7 +33,7 @@ class ConvOptions(NamedTuple):
 
     def output(self, shape: tuple[int, ...]) -> Pair:
         """Return the output size (OH, OW) for images of `shape` (N, H, W, channels)."""
-        height, width = (output_size(*size) for size in zip(shape[1:3], *self, strict=True))
+        height, width = map(output_size, shape[1:3], *self)
         return height, width
 
 
@@ -61,12 +61,19 @@ def overlaps(options: ConvOptions, image: tuple[int, ...], output: Pair) -> Iter
     """
     (kh, kw), (stride_h, stride_w), (pad_h, pad_w) = options
     for i, column in np.ndindex(kh, output[1]):
-        top, left = i - pad_h, column * stride_w - pad_w
-        start, stop = -(-max(0, -top) // stride_h), min(output[0], (image[0] - 1 - top) // stride_h + 1)
+        (rows, pixel_rows), left = tap_ranges(i, image[0], output[0], stride_h, pad_h), column * stride_w - pad_w
         taps = slice(max(0, -left), min(kw, image[1] - left))
-        if start < stop and taps.start < taps.stop:
-            rows = slice(start * stride_h + top, (stop - 1) * stride_h + top + 1, stride_h)
-            yield Overlap(i, taps, (rows, slice(left + taps.start, left + taps.stop)), slice(start, stop), column)
+        if rows.start < rows.stop and taps.start < taps.stop:
+            yield Overlap(i, taps, (pixel_rows, slice(left + taps.start, left + taps.stop)), rows, column)
+
+
+def tap_ranges(tap: int, size: int, output: int, stride: int, padding: int) -> tuple[slice, slice]:
+    """Return the outputs for which a kernel tap is inside of the image, and the image pixels at this tap."""
+    first = tap - padding
+    start, stop = -(-max(0, -first) // stride), min(output, (size - 1 - first) // stride + 1)
+    if start >= stop:
+        return slice(0, 0), slice(0, 0)
+    return slice(start, stop), slice(start * stride + first, (stop - 1) * stride + first + 1, stride)
 
 
 def convolve(x: Array, w: Array, stride: Pair, padding: Pair, kernel_sums: Array | None = None) -> Array:

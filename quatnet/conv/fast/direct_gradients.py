@@ -73,16 +73,7 @@ def _write_tap_products(image: Array, grad: Array, options: direct.ConvOptions, 
     """Write the weight gradient to `out` (KH, KW, C, O), for `image` (H, N, W, C) and `grad` (OH, N, OW, O)."""
     for i, j in np.ndindex(*out.shape[:2]):
         (stride_h, stride_w), (pad_h, pad_w) = options.stride, options.padding
-        rows, image_rows = _tap_ranges(i, image.shape[0], grad.shape[0], stride_h, pad_h)
-        columns, image_columns = _tap_ranges(j, image.shape[2], grad.shape[2], stride_w, pad_w)
+        rows, image_rows = direct.tap_ranges(i, image.shape[0], grad.shape[0], stride_h, pad_h)
+        columns, image_columns = direct.tap_ranges(j, image.shape[2], grad.shape[2], stride_w, pad_w)
         pixels = image[image_rows, :, image_columns].reshape(-1, image.shape[-1])
         np.matmul(pixels.T, grad[rows, :, columns].reshape(-1, grad.shape[-1]), out=out[i, j])
-
-
-def _tap_ranges(tap: int, size: int, output: int, stride: int, padding: int) -> tuple[slice, slice]:
-    """Return the outputs for which a kernel tap is inside of the image, and the image pixels at this tap."""
-    first = tap - padding
-    start, stop = -(-max(0, -first) // stride), min(output, (size - 1 - first) // stride + 1)
-    if start >= stop:
-        return slice(0), slice(0)
-    return slice(start, stop), slice(start * stride + first, (stop - 1) * stride + first + 1, stride)

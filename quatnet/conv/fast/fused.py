@@ -31,11 +31,12 @@ class FusedConv2d(NamedTuple):
 
 
 def make_layer(weight: Array, scale: Array, shift: Array, *, pool: bool) -> FusedConv2d:
-    """Return the fused convolution of a kernel `weight` (P, KH, KW, C, O) with P = 1 or 4 components.
+    """Return the fused convolution of a real kernel `weight` (KH, KW, C, O) or a quaternion kernel (4, KH, KW, C, O).
 
     A real kernel is multiplied by the scale. A quaternion kernel is not multiplied by the scale, because the four
     output components have different scales.
     """
+    weight = weight if weight.ndim == 5 else weight[None]
     if kernels.supports(weight, scale, shift):
         return FusedConv2d(gpu.expand_to_real(weight), scale, shift, pool, {})
     weight, factor = algorithms.expand_to_real(weight), scale.dtype.type(0.25 if pool else 1)
@@ -52,7 +53,8 @@ def fused_conv2d(x: Array, layer: FusedConv2d) -> Array:
     """
     if kernels.supports(x, layer.weight):
         return _gpu(merge_components(x), layer)
-    x = _with_components(x, len(layer.weight))
+    if x.shape[3] != len(layer.weight):
+        x = split_components(merge_components(x), len(layer.weight))
     padding = (layer.weight.shape[1] // 2, layer.weight.shape[2] // 2)
     if algorithms.uses_winograd(x.shape, layer.weight.shape, (1, 1), padding, transformed=True):
         return _winograd(x, layer, padding)
@@ -64,7 +66,7 @@ def fused_conv2d(x: Array, layer: FusedConv2d) -> Array:
         np.multiply(y, layer.scale, out=y)
     np.add(y, layer.shift, out=y)
     np.maximum(y, 0, out=y)
-    return _with_components((_sum_pool(y) if layer.pool else y)[:, :, :, None], len(layer.weight))
+    return split_components(_sum_pool(y) if layer.pool else y, len(layer.weight))
 
 
 def _gpu(x: Array, layer: FusedConv2d) -> Array:
@@ -79,12 +81,7 @@ def _gpu(x: Array, layer: FusedConv2d) -> Array:
         return y.reshape(len(y), len(layer.shift))
 
     y = gpu.run(x, _cached_kernel(layer, "gpu", gpu.transform_kernel), conv, epilogue)
-    return _with_components((kernels.pooling.average(y, 2) if layer.pool else y)[:, :, :, None], conv.components)
-
-
-def _with_components(x: Array, components: int) -> Array:
-    """Return images `x` (N, H, W, P, C) with P = `components`. Components and channels are merged and split again."""
-    return x if x.shape[3] == components else split_components(merge_components(x), components)
+    return split_components(kernels.pooling.average(y, 2) if layer.pool else y, conv.components)
 
 
 def merge_components(x: Array) -> Array:

@@ -72,7 +72,7 @@ def patches(x: Array, conv: ConvShape, matrix: np.ndarray) -> Array:
     return parts.reshape(transformed, conv.groups, count, taps * conv.channels // conv.groups)
 
 
-def sum_patches(products: Array, shape: tuple[int, int, int, int], conv: ConvShape) -> Array:
+def sum_patches(products: Array, shape: tuple[int, ...], conv: ConvShape) -> Array:
     """Return images of `shape` (N, H, W, P·C) in which each pixel is the sum of all patch entries at this pixel.
 
     `products` (K, G, N·OH·OW, KH·KW·C/G) contains patches of K products in G groups. The output transform maps sums of
@@ -82,9 +82,8 @@ def sum_patches(products: Array, shape: tuple[int, int, int, int], conv: ConvSha
         return transform_output(merge_groups(products), conv).reshape(shape)
     transformed, groups, count, width = products.shape
     taps = conv.kernel[0] * conv.kernel[1]
-    rows = merge_groups(products.reshape(transformed, groups, count * taps, width // taps)).reshape(
-        transformed, count, width * groups
-    )
+    parts = products.reshape(transformed, groups, count * taps, width // taps)
+    rows = merge_groups(parts).reshape(transformed, count, width * groups)
     if conv.components == 1:
         rows = rows.reshape(shape[0], *conv.output_size, width * groups)
         return col2im(rows, shape, conv.kernel, stride=conv.stride, padding=conv.padding, dilation=conv.dilation)
