@@ -15,7 +15,7 @@ from ..training.report import class_rows, mistakes, wilson_interval, write_rows
 from ..training.results import Row
 from .arguments import MODEL_HELP, positive_int
 from .inputs import NONE_USABLE, SOME_FAILED, print_error
-from .recordings import add_data_arguments, load_data, warn_of_training_clips
+from .recordings import add_data_arguments, load_data, warn_of_training_clips, with_classes_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the results, and return the exit code. Raises ConfigError if a class of the clips is unknown."""
     model = Classifier.load(args.model)
     args.clip_seconds = model.frontend.clip_seconds  # of the windows of --annotations
-    data = load_data(args, **({} if args.fold else {"folds": 1}))
+    data = with_classes_of(model, load_data(args, **({} if args.fold else {"folds": 1})))
     clips = data.split(args.fold)[1] if args.fold else data.clips
     if unknown := sorted(set(data.classes) - set(model.classes)):
         raise ConfigError(f"{data.name}: {', '.join(unknown)} are not classes of the model, {', '.join(model.classes)}")

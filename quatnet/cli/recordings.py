@@ -2,17 +2,19 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..classifier import Classifier
 from ..datasets import Dataset, annotations, folder, table
 from ..datasets.records import listed
-from ..errors import ConfigError, MissingPackageError, one_line
+from ..errors import ConfigError, DataError, MissingPackageError, one_line
 from ..processes import RANK
 from ..training import Split, evaluate_test, format_report, load_split, train_classifier, write_report
 from ..training.recipe import MIN_EPOCHS, MIN_STEPS, WIDTHS
 from ..training.recordings import check_files, checkpoint_path, clip_digests, training_digests
+from ..training.results import Row
 from .arguments import MODEL_HELP, nonnegative_int, positive_int
 from .inputs import print_error
 
@@ -78,6 +80,38 @@ def load_data(args: argparse.Namespace, **more: Any) -> Dataset:
     return table.load(args.table, **options)
 
 
+def load_readable(args: argparse.Namespace) -> Dataset:
+    """Return the recordings of `load_data` without those that cannot be read. All recordings are read.
+
+    Raises DataError if a recording cannot be read, with `--strict` or if no recording can be read.
+    """
+    data = load_data(args)
+    readable = data.readable()
+    if errors := readable.skipped[len(data.skipped) :]:
+        if args.strict or not readable.clips:
+            raise DataError(f"{data.name}: {len(errors)} recordings cannot be read: {listed(errors)}")
+        for error in errors:
+            print_error(error)
+    return readable
+
+
+def with_classes_of(model: Classifier, data: Dataset) -> Dataset:
+    """Return the data set with the classes in the order and spelling of the model, if the model has them all.
+
+    An underscore and a space are equal in this comparison, since the table of ESC-50 has "brushing_teeth".
+    """
+    numbers = {name.replace("_", " "): number for number, name in enumerate(model.classes)}
+    labels = [numbers.get(name.replace("_", " "), -1) for name in data.classes]
+    if -1 in labels or len(set(labels)) < len(labels):
+        return data
+    clips = [
+        replace(clip, label=first, more_labels=tuple(more))
+        for clip in data.clips
+        for first, *more in [[labels[label] for label in clip.labels] or [-1]]
+    ]
+    return replace(data, classes=model.classes, clips=tuple(clips))
+
+
 def load_model_and_split(args: argparse.Namespace) -> tuple[Classifier, Split]:
     """Return a trained model, and the recordings as features of its front end.
 
@@ -86,8 +120,10 @@ def load_model_and_split(args: argparse.Namespace) -> tuple[Classifier, Split]:
     check_files(args.out, resume=args.resume, overwrite=args.overwrite)
     model = Classifier.load(args.model)
     args.clip_seconds = model.frontend.clip_seconds  # of the windows of --annotations
-    data = load_data(args)
-    if (model.classes, model.multi_label) != (data.classes, data.is_multilabel):
+    data = load_readable(args)
+    ordered = with_classes_of(model, data)
+    same = ordered.classes == model.classes and len(data.classes) == len(model.classes)
+    if not same or data.is_multilabel != model.multi_label:
         raise ConfigError(
             f"{args.model}: expected recordings of the classes {listed(model.classes)} with "
             f"{'any number of classes' if model.multi_label else 'one class'} each, got the classes "
@@ -97,8 +133,8 @@ def load_model_and_split(args: argparse.Namespace) -> tuple[Classifier, Split]:
         )
     print(one_line(data.note, length=10_000))
     fold = args.fold or model.metadata.get("fold", 1)
-    warn_of_training_clips(model, clip_digests(data.split(fold)[1]))
-    return model, load_split(data, fold, model.frontend, cache=args.out.parent / "features")
+    warn_of_training_clips(model, clip_digests(ordered.split(fold)[1]))
+    return model, load_split(ordered, fold, model.frontend, cache=args.out.parent / "features")
 
 
 def _difference(name: str, classes: Sequence[str], others: Sequence[str]) -> str:
@@ -140,13 +176,16 @@ def fit_and_report(
     to those of `add_arguments`.
     """
     arguments = {key: getattr(args, key) for key in ("epochs", "batch_size", "seed", "resume", "overwrite")}
+
+    def finish(row: Row) -> None:
+        report = evaluate_test(network, split, row, seed=args.seed) | {"compared": compared or {}}
+        print("", format_report(report), sep="\n")
+        if report_to and not RANK:
+            try:
+                write_report(report_to, report)
+            except MissingPackageError as error:
+                print(error)
+
     print(f"{len(split.train_targets)} training clips, {len(split.test_targets)} test clips (fold {split.fold})")
-    _, row = train_classifier(network, split, path, **(arguments | options))
-    report = evaluate_test(network, split, row, seed=args.seed) | {"compared": compared or {}}
-    print("", format_report(report), sep="\n")
-    if report_to and not RANK:
-        try:
-            write_report(report_to, report)
-        except MissingPackageError as error:
-            print(error)
+    train_classifier(network, split, path, finish=finish, **(arguments | options))
     print(one_line(f"wrote {path}" + (f" and the results in {report_to}" if report_to else "")))

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> None:
         return
     if not args.dry_run:
         check_files(path, resume=args.resume, overwrite=args.overwrite)
-    data = recordings.load_data(args)
+    data = recordings.load_readable(args)
     seconds = args.clip_seconds
     if seconds is None:
         seconds = choose_clip_seconds([clip.seconds for clip in data.clips])

@@ -1,5 +1,6 @@
 """Training of a classifier on a data set of recordings, with its evaluation on the clips of one fold."""
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -105,6 +106,7 @@ def train_classifier(
     batch_size: int = 16,
     seed: int = 0,
     base: Classifier | None = None,
+    finish: Callable[[Row], None] | None = None,
     **options: Any,
 ) -> tuple[Classifier, Row]:
     """Train a network on the training clips of `split`, write the classifier to `path`, and return it with its result.
@@ -122,6 +124,8 @@ def train_classifier(
     epochs : number of epochs, by default `default_epochs`
     batch_size, seed, options : arguments of `recipe.train`
     base : model from which the network was made. The training clips of `base` are also stored in the metadata
+    finish : function of the result, called before the state of the training is removed, so that `resume` calls it
+        again if it was interrupted
 
     Returns
     -------
@@ -143,6 +147,7 @@ def train_classifier(
     digests = set() if RANK else {*training_digests(base), *clip_digests(split.data.split(split.fold)[0])}
     run: dict[str, Any]
     run = {"data": split.data.name, "fold": split.fold, "seed": seed, "training_clips": len(split.train_targets)}
+    inputs = {"batch_size": batch_size, "inputs": _inputs_digest(split, base)}
     compiled = compile(network)
     with disk_errors(path):
         progress = train(
@@ -157,7 +162,7 @@ def train_classifier(
             evaluate=_with_time_estimate(lambda _: split.score(split.probabilities(compiled)), epochs),
             checkpoint=checkpoint,
             resume=resume,
-            metadata=run | {"frontend": repr(split.frontend), "classes": split.data.classes},
+            metadata=run | inputs | {"frontend": repr(split.frontend), "classes": split.data.classes},
             **options,
         )
         score = split.score(split.probabilities(compiled))
@@ -165,9 +170,22 @@ def train_classifier(
         options = {"multi_label": split.multi_label, "metadata": run}
         classifier = Classifier(network, split.frontend, split.data.classes, **options)
         if not RANK:
-            classifier.save(path, overwrite=overwrite)
-            checkpoint.unlink()
-    return classifier, {"name": path.stem, split.metric: score} | cost_row(network, split.test.features[0], progress)
+            classifier.save(path, overwrite=overwrite or resume)
+    row = {"name": path.stem, split.metric: score} | cost_row(network, split.test.features[0], progress)
+    if finish:
+        finish(row)
+    if not RANK:
+        checkpoint.unlink()
+    return classifier, row
+
+
+def _inputs_digest(split: Split, base: Classifier | None) -> str:
+    """Return a digest of the clips, their classes and the split, and of the arrays of `base`."""
+    clips = [(clip.key, clip.labels, clip.fold == split.fold) for clip in split.data.clips]
+    digest = hashlib.sha256(repr(clips).encode())
+    for array in base.network.state_dict().values() if base else ():
+        digest.update(array.tobytes())
+    return digest.hexdigest()[:12]
 
 
 def clip_digests(clips: Sequence[Clip]) -> list[str]:
@@ -192,10 +210,10 @@ def check_files(path: str | os.PathLike, *, resume: bool, overwrite: bool) -> No
     Raises CheckpointError if the model exists and must not be replaced, or has an interrupted training. Raises
     DataError if the folder cannot be written.
     """
-    path = checked_path(path)
-    if path.exists() and not overwrite:
+    path, is_interrupted = checked_path(path), checkpoint_path(path).exists()
+    if path.exists() and not (overwrite or is_interrupted):
         raise CheckpointError(f"{path} exists, its training is finished; choose another path, or give --overwrite")
-    if checkpoint_path(path).exists() and not (resume or overwrite):
+    if is_interrupted and not (resume or overwrite):
         raise CheckpointError(
             f"{checkpoint_path(path)} is an interrupted training; give --resume to continue it, or --overwrite"
         )

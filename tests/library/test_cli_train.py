@@ -221,6 +221,106 @@ def test_ctrl_c_keeps_the_checkpoint(
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".npz", ".json", ".csv", ".png"}
 
 
+def interrupt(command: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a command that stops after its first epoch."""
+    with monkeypatch.context() as patch:
+        scores = iter([0.5] if command[0] == "distill" else [])  # of the teacher
+        patch.setattr(
+            recordings, "accuracy", lambda *_: next(scores, None) or signal.raise_signal(signal.SIGINT) or 0.5
+        )
+        with pytest.raises(SystemExit):
+            main([*map(str, command), "--epochs", "2"])
+
+
+@pytest.mark.parametrize("change", [["--batch-size", "7"], ["--fold", "2"], ["replaced"]])
+def test_an_interrupted_training_is_not_resumed_with_other_inputs(
+    change: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sounds = write_sounds(tmp_path / "sounds")
+    command = ["train", sounds, "--out", tmp_path / "out"]
+    interrupt(command, monkeypatch)
+    capsys.readouterr()
+    if change == ["replaced"]:
+        (sounds / "high/a.wav").rename(sounds / "high/z.wav")
+        change = []
+    error = error_of(capsys, *command, "--epochs", "2", "--resume", *change)
+    assert "comes from another run" in error
+    assert not (tmp_path / "out/model.npz").exists()
+
+
+def test_a_student_is_not_resumed_with_another_teacher(
+    sounds: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(f"train {sounds} --seed 1 --epochs 1 --out {tmp_path}/other".split())
+    command = ["distill", trained / "model.npz", "--data", sounds, "--out", tmp_path / "student.npz"]
+    interrupt(command, monkeypatch)
+    capsys.readouterr()
+    command[1] = tmp_path / "other/model.npz"
+    with pytest.raises(SystemExit):
+        main([*map(str, command), "--epochs", "2", "--resume"])
+    assert "comes from another run" in capsys.readouterr().err
+
+
+def test_a_report_that_was_interrupted_is_written_by_resume(
+    sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, command = tmp_path / "out", ["train", str(sounds), "--out", str(tmp_path / "out"), "--epochs", "1"]
+    with monkeypatch.context() as patch:
+        patch.setattr("quatnet.cli.recordings.evaluate_test", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(SystemExit):
+            main(command)
+    before = Classifier.load(out / "model.npz")
+    assert not (out / "results.json").exists()
+    main([*command, "--resume"])
+    assert {path.suffix for path in out.iterdir()} == {".npz", ".json", ".csv", ".png"}
+    for name, array in before.network.state_dict().items():
+        np.testing.assert_array_equal(array, Classifier.load(out / "model.npz").network.state_dict()[name])
+
+
+@pytest.mark.parametrize("command", ["train", "prune"])
+def test_damaged_recordings_are_skipped(
+    command: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sounds = write_sounds(tmp_path / "sounds", clips=6)
+    soundfile.write(sounds / "high/f.wav", np.full(6400, np.nan, np.float32), RATE_HZ, subtype="FLOAT")
+    arguments = [sounds] if command == "train" else [trained / "model.npz", "--data", sounds]
+    options = ["--out", tmp_path / "out.npz", "--epochs", "1"]
+    assert "f.wav" in error_of(capsys, command, *arguments, *options, "--strict")
+    out, err = output_of(capsys, command, *arguments, *options)
+    assert "Skipped 1 of 12 recordings, which cannot be read (high/f.wav)" in out
+    assert err.count("expected finite samples") == 1
+
+
+def test_classes_in_another_order_and_spelling(
+    trained: Path, sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Classifier.load(trained / "model.npz")
+    names = {"high": "a tone", "low": "Low"}
+    reordered = Classifier(
+        model.network, model.frontend, ["a tone", "Low"], metadata=model.metadata
+    )  # sorted: Low first
+    reordered.save(tmp_path / "model.npz")
+    rows = [
+        f"{path.relative_to(sounds)},{names[path.parent.name].replace(' ', '_')}"
+        for path in sorted(sounds.glob("*/*.wav"))
+    ]
+    (tmp_path / "labels.csv").write_text("\n".join(["filename,label", *rows]))
+    table = ["--table", tmp_path / "labels.csv", "--audio", sounds]
+    expected, _ = output_of(capsys, "evaluate", trained / "model.npz", sounds)
+    out, _ = output_of(capsys, "evaluate", tmp_path / "model.npz", *table)
+    assert re.search("accuracy.*", out)[0] == re.search("accuracy.*", expected)[0]
+    out, _ = output_of(
+        capsys, "distill", tmp_path / "model.npz", *table, "--epochs", "1", "--out", tmp_path / "student.npz"
+    )
+    assert Classifier.load(tmp_path / "student.npz").classes == ("a tone", "Low")
+    before, _ = output_of(
+        capsys, "prune", trained / "model.npz", "--data", sounds, "--epochs", "1", "--out", tmp_path / "a.npz"
+    )
+    after, _ = output_of(capsys, "prune", tmp_path / "model.npz", *table, "--epochs", "1", "--out", tmp_path / "b.npz")
+    line = "before pruning .*"
+    assert re.search(line, before)[0] == re.search(line, after)[0]
+
+
 @pytest.mark.parametrize("name", ["new\nline", "not-utf8-\udcff", 'quote"comma,'])
 def test_file_names_in_the_report(name: str, tmp_path: Path) -> None:
     row = {"clip": name, "true": "a", "predicted": "b", "confidence": 0.5}
