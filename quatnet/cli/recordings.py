@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..classifier import Classifier
-from ..datasets import Dataset, annotations, folder, table
+from ..datasets import Clip, Dataset, annotations, folder, table
 from ..datasets.records import listed
 from ..errors import ConfigError, DataError, MissingPackageError, one_line
 from ..processes import RANK
@@ -104,12 +104,12 @@ def with_classes_of(model: Classifier, data: Dataset) -> Dataset:
     labels = [numbers.get(name.replace("_", " "), -1) for name in data.classes]
     if -1 in labels or len(set(labels)) < len(labels):
         return data
-    clips = [
-        replace(clip, label=first, more_labels=tuple(more))
-        for clip in data.clips
-        for first, *more in [[labels[label] for label in clip.labels] or [-1]]
-    ]
-    return replace(data, classes=model.classes, clips=tuple(clips))
+
+    def relabel(clip: Clip) -> Clip:
+        label, *more = [labels[number] for number in clip.labels] or [-1]
+        return replace(clip, label=label, more_labels=tuple(more))
+
+    return replace(data, classes=model.classes, clips=tuple(map(relabel, data.clips)))
 
 
 def load_model_and_split(args: argparse.Namespace) -> tuple[Classifier, Split]:
