@@ -90,7 +90,8 @@ def dataset_of_recordings(
     has_folds = len(set(given)) > 1
     numbers, split = _given_folds(data, given, rule, group) if has_folds else _new_folds(data, rule, folds, seed)
     clips = tuple(replace(clip, fold=fold) for clip, fold in zip(clips, numbers, strict=True))
-    unreadable = skipped_note([path.name for path in errors], len(headers) + len(errors))
+    name_of = {recording.path: recording.name for recording in recordings}
+    unreadable = skipped_note([name_of[path] for path in errors], len(headers) + len(errors))
     sentences = [
         *notes,
         split,

@@ -326,6 +326,46 @@ def test_equal_file_names_are_told_apart_by_their_folders(tmp_path):
         table.load(csv)
 
 
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ("siteA/003.wav", ""),  # not the file of another site
+        ("siteA/003", ""),
+        ("siteA\\003.wav", ""),
+        ("/elsewhere/siteA/003.wav", ""),
+        ("C:\\data\\siteA\\003.wav", ""),
+        ("../siteA/003.wav", ""),
+        ("{root}/siteA/003.wav", ""),
+        ("wav/003.wav", ""),
+        ("siteB/003.1", ""),  # the suffix is not that of an audio file
+        ("003.wav", "siteB/003.wav"),
+        ("siteb/003.mp3", "siteB/003.wav"),
+        ("clips/siteB/003.wav", "siteB/003.wav"),
+        ("../clips/siteB/003.mp3", "siteB/003.wav"),
+        ("/elsewhere/siteB/003.wav", "siteB/003.wav"),
+        ("/elsewhere/siteB/top.wav", "top.wav"),
+        ("Cafe\u0301/004.mp3", "Caf\u00e9/004.wav"),
+    ],
+)
+def test_a_file_in_another_folder_is_not_taken(tmp_path, row, found):
+    root = tmp_path / "clips"
+    for name in ("siteB/003.wav", "siteB/005.wav", "top.wav", "Caf\u00e9/004.wav"):
+        write(root / name)
+    path = table.finder(root)(row.format(root=root))
+    assert path == root / found if found else not path.exists()
+
+
+def test_missing_files_with_names_of_other_folders_are_counted(tmp_path):
+    write_classes(tmp_path, "a", "b")
+    rows = [f"{name}/{letter}.wav,{name}" for name in "ab" for letter in "abcdef"]
+    csv = write_table(tmp_path / "t.csv", "\n".join(["path,label", *rows, "c/a.wav,a", "/c/d/b.wav,a"]))
+    (tmp_path / "b" / "a.wav").unlink()
+    data = table.load(csv)
+    assert (len(data.clips), len(data.skipped)) == (11, 3)
+    assert "3 of 14 recordings were not found" in data.note
+    assert "(b/a.wav, c/a.wav, /c/d/b.wav)" in data.note
+
+
 def test_missing_files_are_listed(tmp_path):
     write_classes(tmp_path, "a", "b")
     rows = [f"{name}/{letter}.wav,{name}" for name in "ab" for letter in "abcdefxyz"]
