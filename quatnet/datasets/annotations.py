@@ -20,7 +20,7 @@ from ..errors import DataError
 from .audio_files import read_headers, read_table
 from .folder import list_recordings
 from .index import walk
-from .recordings import Recording, choose_clip_seconds, dataset_of_recordings
+from .recordings import Recording, as_label, choose_clip_seconds, dataset_of_recordings
 from .records import Dataset
 from .table import finder, missing_note, name_below, table_format
 from .windows import window_spans
@@ -173,7 +173,7 @@ def _event(table: Path, number: int, field: dict[str, str], columns: dict[str, s
     if not (all(map(math.isfinite, times)) and min(times) >= 0 and times[0] <= times[1] and field.get(label)):
         raise DataError(f"{table}, line {number}: expected 0 <= start <= end in s, and a label, got {field!r:.300}")
     start = times[-1] if columns["offset"] else times[0]
-    return Event(field.get(columns["file"], ""), start, start + max(times[1] - times[0], 0.001), field[label])
+    return Event(field.get(columns["file"], ""), start, start + max(times[1] - times[0], 0.001), as_label(field[label]))
 
 
 def _events_by_recording(annotations: Path, root: Path, audio: Path, label: str | None) -> dict[Path, list[Event]]:

@@ -1,9 +1,10 @@
 """Data set of own recordings: classes, groups and folds of a list of recordings with labels.
 
-The class names are ordered by code point. The labels `noise`, `other`, `background`, `silence` and
-`_background_noise_`, in any case, are negatives: examples without a class.
+The class names are ordered by code point, and have the Unicode form NFC and single spaces. The labels `noise`, `other`,
+`background`, `silence` and `_background_noise_`, in any case, are negatives: examples without a class.
 """
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -100,6 +101,11 @@ def dataset_of_recordings(
         unreadable and f"{unreadable[:-1]}; {REPAIR}.",
     ]
     return replace(data, clips=clips, note=" ".join(filter(None, sentences)))
+
+
+def as_label(text: str) -> str:
+    """Return a label in the Unicode form NFC and with single spaces, so that labels that look equal are equal."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def is_negative(label: str) -> bool:

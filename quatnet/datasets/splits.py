@@ -7,6 +7,7 @@ the same speaker, better than new recordings. All clips of a group are therefore
 import hashlib
 import os
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -69,8 +70,9 @@ def guess_groups(paths: Sequence[Path], classes: Sequence[Sequence[int]]) -> tup
     paths : N audio files
     classes : indices of the classes of each file
     """
-    codes = [next(filter(None, match.groups())) if (match := CODES.fullmatch(path.stem)) else "" for path in paths]
-    bases = [match[1] if (match := RUNNING_NUMBER.fullmatch(path.stem)) else "" for path in paths]
+    stems = [unicodedata.normalize("NFC", path.stem) for path in paths]
+    codes = [next(filter(None, match.groups())) if (match := CODES.fullmatch(stem)) else "" for stem in stems]
+    bases = [match[1] if (match := RUNNING_NUMBER.fullmatch(stem)) else "" for stem in stems]
     if sum(map(bool, codes)) > len(codes) / 2:
         groups = [code or base or str(path) for code, base, path in zip(codes, bases, paths, strict=True)]
         if all(len(counts) > 1 for index, counts in groups_by_class(groups, classes).items() if index >= 0):
@@ -190,7 +192,7 @@ def option_groups(option: str, paths: Sequence[Path], names: Sequence[str]) -> l
     if option == "parent":
         return [os.path.realpath(path.parent) for path in paths]
     try:
-        found = [re.search(option, name) for name in names]
+        found = [re.search(*(unicodedata.normalize("NFC", text) for text in (option, name))) for name in names]
     except (re.error, TypeError) as error:
         raise DataError(
             f"group={option!r} is neither 'parent', nor a column, nor a regular expression ({error})"

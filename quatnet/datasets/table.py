@@ -21,7 +21,7 @@ from ..errors import DataError
 from .audio_files import read_table
 from .folder import UNREADABLE, list_recordings
 from .index import SUFFIXES
-from .recordings import Recording, dataset_of_recordings
+from .recordings import Recording, as_label, dataset_of_recordings
 from .records import Dataset, listed
 
 COLUMNS = {
@@ -79,7 +79,8 @@ def load(
         labels = _labels(values["label"], label_separator)
         if not values["path"] or not (labels or label_separator):
             raise DataError(f"{table}, line {number}: expected a file and a label, got {row!r:.300}")
-        new = Recording(find(values["path"]), values["path"], labels, values.get("fold", ""), values.get("group", ""))
+        fold, group_name = (as_label(values.get(role, "")) for role in ("fold", "group"))
+        new = Recording(find(values["path"]), values["path"], labels, fold, group_name)
         old = recordings.setdefault(new.path, new)
         if label_separator:
             new = replace(new, labels=tuple(dict.fromkeys(old.labels + new.labels)))
@@ -111,7 +112,7 @@ def _column(table: Path, header: list[str], role: str, name: str | None) -> str:
 def _labels(text: str, separator: str | None) -> tuple[str, ...]:
     """Return the labels in a field, also of a list such as ['a', 'b'], without repetitions."""
     parts = [part.strip(" '\"[]") for part in text.split(separator)] if separator else [text]
-    return tuple(dict.fromkeys(filter(None, parts)))
+    return tuple(dict.fromkeys(filter(None, map(as_label, parts))))
 
 
 def _read_rows(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
@@ -150,7 +151,10 @@ def table_format(table: Path) -> tuple[str, str]:
 
 
 def finder(root: Path) -> Callable[[str], Path]:
-    """Return a function that finds a file below `root` by the rules of `load`, or returns a path that does not exist."""
+    """Return a function that finds a file below `root` by the rules of `load`.
+
+    The function returns a path that does not exist if the file is missing.
+    """
 
     @cache
     def by_name() -> dict[str, list[Path]]:

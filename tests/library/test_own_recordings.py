@@ -208,6 +208,21 @@ def test_folder_without_permission(tmp_path):
     (tmp_path / "a").chmod(0o755)
 
 
+def test_labels_that_look_equal_are_one_class(tmp_path):
+    """Names of macOS are in the Unicode form NFD. The paths of the files are not changed."""
+    for part, name in (("train", "Ba\u0308r"), ("test", "B\u00e4r"), ("train", "big  dog"), ("test", "big\u00a0dog")):
+        write_classes(tmp_path / part, name, clips=2)
+    data = folder.load(tmp_path)
+    assert data.classes == ("B\u00e4r", "big dog")
+    assert all(len(clip.read(1.0)[0]) for clip in data.clips)
+    rows = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in sorted(tmp_path.rglob("*.wav"))]
+    csv = write_table(tmp_path / "t.csv", "\n".join(["file,label", *rows]))
+    assert table.load(csv).classes == ("B\u00e4r", "big dog")
+    assert len(table.load(csv).clips) == 8
+    several = write_table(tmp_path / "s.csv", "\n".join(["file,label", *rows, rows[0].replace("a\u0308", "\u00e4")]))
+    assert table.load(several, label_separator="|").classes == ("B\u00e4r", "big dog")
+
+
 def test_loose_recordings_are_named(tmp_path):
     write(write_classes(tmp_path, "a", "b") / "loose.wav")
     assert "1 recordings are not in a class folder: loose.wav." in folder.load(tmp_path).note
@@ -295,6 +310,25 @@ def test_formats_of_tables(tmp_path, encoding, delimiter, newline):
         data = table.load(csv)
     assert data.classes == ("Bär", "NA")
     assert len(data.clips) == 8
+
+
+@pytest.mark.parametrize(
+    "text", ["5\u00a0m", '"5\tm"', '"5\nm"', '"5\r\nm"', "\U0001f469\u200d\U0001f33e", "\u200e5 m", "\u2028"]
+)
+@pytest.mark.parametrize("in_label", [False, True])
+def test_special_spaces_and_joined_characters(tmp_path, text, in_label):
+    rows = [f"{write(tmp_path / f'{n}.wav').name},{text},{text if in_label else 'a'}" for n in range(4)]
+    rows += [f"{write(tmp_path / f'{n}.wav').name},no,b" for n in range(4, 8)]
+    data = table.load(write_table(tmp_path / "t.csv", "\n".join(["file,remark,label", *rows])), label_separator="|")
+    assert (len(data.clips), data.skipped) == (8, ())
+    assert not any(set(name) & set("\t\r\n\u00a0") for name in data.classes)
+
+
+@pytest.mark.parametrize("code", [0, 1, 0x0B, 0x1B, 0x7F, 0x85])
+def test_control_characters_are_refused(tmp_path, code):
+    text = f'file,label,remark\nx.wav,a,"{chr(code)}"\n'
+    with pytest.raises(DataError, match="control character in line 2"):
+        table.load(write_table(tmp_path / "t.csv", text))
 
 
 def test_decimal_comma_and_excel_separator_line(tmp_path):

@@ -210,6 +210,13 @@ def test_option_errors(tmp_path):
         annotations.load(tmp_path / "missing", audio=tmp_path)
 
 
+def test_labels_in_two_unicode_forms_are_one_class(tmp_path):
+    write_days(tmp_path)
+    (tmp_path / "day0.txt").write_text("0\t4.9\tgeai\u0308\n")
+    (tmp_path / "day1.txt").write_text("0\t4.9\tgea\u00ef\n")
+    assert annotations.load(tmp_path, window_seconds=5).classes == ("dog", "gea\u00ef", "rain")
+
+
 def test_label_column_is_chosen(tmp_path):
     path = tmp_path / "t.txt"
     path.write_text(f"{RAVEN}\tSpecies\tCall\n1\tWaveform 1\t1\t2\t2\t0\t400\twren\tsong\n")

@@ -49,6 +49,16 @@ def test_codes_with_one_group_in_a_class_are_not_used():
     assert set(groups_of(*stems, classes="aaaabbbb")) == {f"N{site}_2024050{day}" for site in (0, 1) for day in (1, 2)}
 
 
+def test_groups_in_two_unicode_forms_are_one_group(tmp_path):
+    assert groups_of("Zo\u00eb_1", "Zoe\u0308_2", "b_1", "b_2") == ["Zo\u00eb", "Zo\u00eb", "b", "b"]
+    files = [f"{name}/{site}/{n}.wav" for name in "ab" for site in ("Zo\u00eb", "Zoe\u0308", "x") for n in "12"]
+    write_files(tmp_path, {file: n for n, file in enumerate(files)})
+    assert {clip.group for clip in folder.load(tmp_path, group="/(x|Zoe\u0308)/").clips} == {"Zo\u00eb", "x"}
+    rows = [f"{file},{file[0]},{file.split('/')[1]}" for file in files]
+    (tmp_path / "t.csv").write_text("\n".join(["file,label,site", *rows]))
+    assert {clip.group for clip in table.load(tmp_path / "t.csv").clips} == {"Zo\u00eb", "x"}
+
+
 def test_one_odd_name_does_not_hide_the_speakers():
     actors = [f"03-01-0{1 + n % 2}-01-01-01-0{1 + n // 2}" for n in range(8)]
     assert groups_of(*actors, "extra", classes="ababababa")[:2] == ["01", "01"]
