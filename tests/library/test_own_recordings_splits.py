@@ -129,6 +129,20 @@ def test_equal_files_unite_their_groups(tmp_path):
     assert {path.name for path in copies} == {"a.wav", "c.wav", "b.wav", "e.wav"}
 
 
+def test_a_class_of_one_speaker_is_named_in_the_note(tmp_path):
+    files = [f"{name}/{speaker}_nohash_{n}.wav" for name in "ab" for speaker in ("3cfc6b3a", "0a7c2a8d") for n in "12"]
+    write_files(tmp_path, {file: n for n, file in enumerate(files)})
+    assert "not used" not in folder.load(tmp_path).note
+    write_files(tmp_path, {f"c/3cfc6b3a_nohash_{n}.wav": 50 + n for n in range(3)})
+    text = "were found, but are not used, because one group contains all clips of c: training and test clips can be of"
+    data = folder.load(tmp_path)
+    assert f"Groups by speakers, sites or sources in the file names {text} one speaker" in data.note
+    assert "not used" not in folder.load(tmp_path, folds=1).note  # no split
+    with pytest.raises(DataError, match=r"fewer than two groups .* in c"):
+        folder.load(tmp_path, group="([0-9a-f]+)_nohash")
+    assert "not used" not in folder.load(tmp_path, group="[^/]+$").note
+
+
 def test_copies_are_kept_together_and_named(tmp_path):
     write_files(tmp_path, {f"{name}/{n}.wav": n // 2 + 100 * (name == "b") for name in "ab" for n in range(20)})
     data = folder.load(tmp_path)
