@@ -8,6 +8,7 @@ because their target is unclear. Windows without events are negatives. An empty 
 import csv
 import math
 import os
+import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ from .table import finder, missing_note, name_below, table_format
 from .windows import window_spans
 
 SUFFIXES = (".txt", ".tsv", ".csv")
+CONFIDENCE = re.compile(r" [01]\.[0-9]{4}$")  # in the label tracks of `quatnet classify`
 COLUMNS = {
     "start": ["begin time (s)", "start (s)", "start_s", "start", "onset"],
     "end": ["end time (s)", "end (s)", "end_s", "end", "offset"],
@@ -59,7 +61,7 @@ def load(
 
     Parameters
     ----------
-    annotations : annotation file (.txt, .tsv or .csv), or folder of annotation files
+    annotations : annotation file (.txt, .tsv or .csv), or folder of annotation files, also of `quatnet classify --out`
     audio : folder of the recordings, by default the folder of the annotations
     label : column of the class, required if the header has none or several of the usual names
     window_seconds : length of the windows, from 0.5 to 60 s, by default chosen from the events by `choose_clip_seconds`
@@ -129,7 +131,8 @@ def read_events(table: str | os.PathLike, label: str | None = None) -> list[Even
     """Return the events of a label track of Audacity, or of a table with a header such as those of Raven.
 
     Rows of the view `Waveform` of Raven repeat the rows of the view `Spectrogram`, and are ignored. An event without
-    duration is extended by 1 ms. Decimal commas are read.
+    duration is extended by 1 ms. Decimal commas are read. In files `*.audacity.txt`, which `quatnet classify` writes,
+    a confidence at the end of a label, as in `dog 0.8877`, is not part of the label.
 
     Raises
     ------
@@ -156,7 +159,10 @@ def read_events(table: str | os.PathLike, label: str | None = None) -> list[Even
     fields = [(number, dict(zip(header, row, strict=False))) for number, row in rows[1:]]
     is_spectrogram = [not field.get("view", "").startswith("Waveform") for _, field in fields]
     kept = fields if not any(is_spectrogram) else list(compress(fields, is_spectrogram))
-    return [_event(table, number, field, columns, found[0]) for number, field in kept]
+    events = [_event(table, number, field, columns, found[0]) for number, field in kept]
+    if table.name.endswith(".audacity.txt"):
+        return [event._replace(label=CONFIDENCE.sub("", event.label)) for event in events]
+    return events
 
 
 def _number(text: str) -> float:
@@ -182,7 +188,7 @@ def _events_by_recording(annotations: Path, root: Path, audio: Path, label: str 
         [annotations] if annotations.is_file() else [folder / name for folder, names in walk(root) for name in names]
     )
     events, find = defaultdict[Path, list[Event]](list), finder(audio)
-    for table in [path for path in files if path.name.lower().endswith(SUFFIXES)]:
+    for table in [path for path in files if path.name.lower().endswith(SUFFIXES) and not _is_error_list(path)]:
         own = _recording(table.relative_to(root), find)
         of_table = read_events(table, label)
         for event in of_table:
@@ -192,6 +198,11 @@ def _events_by_recording(annotations: Path, root: Path, audio: Path, label: str 
     if not events:
         raise DataError(f"{annotations}: no annotation files ({', '.join(SUFFIXES)}); {HINT}")
     return events
+
+
+def _is_error_list(path: Path) -> bool:
+    """Return whether a file is the list of unreadable recordings that `quatnet classify` writes to its results."""
+    return path.name == "errors.csv" and path.is_file() and path.read_bytes().split(b"\n")[0].strip() == b"path,error"
 
 
 def _recording(table: Path, find: Callable[[str], Path]) -> Path:

@@ -198,7 +198,8 @@ def option_groups(option: str, paths: Sequence[Path], names: Sequence[str]) -> l
     if option == "parent":
         return [os.path.realpath(path.parent) for path in paths]
     try:
-        found = [re.search(*(unicodedata.normalize("NFC", text) for text in (option, name))) for name in names]
+        pattern = unicodedata.normalize("NFC", option)
+        found = [re.search(pattern, unicodedata.normalize("NFC", name)) for name in names]
     except (re.error, TypeError) as error:
         raise DataError(
             f"group={option!r} is neither 'parent', nor a column, nor a regular expression ({error})"

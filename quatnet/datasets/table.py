@@ -165,8 +165,9 @@ def finder(root: Path) -> Callable[[str], Path]:
         return files
 
     def find(value: str) -> Path:
-        if os.path.isfile(root / value):
-            return root / value
+        folder, path = (Path(os.path.abspath(place)) for place in (root, root / value))
+        if os.path.isfile(path):  # below `root`, each recording has one path
+            return root / path.relative_to(folder) if path.is_relative_to(folder) else path
         wanted = PurePosixPath(value.replace("\\", "/"))
         names = [wanted.name, wanted.stem] if _key(wanted.name).endswith((*SUFFIXES, *UNREADABLE)) else [wanted.name]
         matches = ([path for path in by_name().get(_key(name), []) if _is_at(path, wanted, root)] for name in names)

@@ -210,6 +210,20 @@ def test_option_errors(tmp_path):
         annotations.load(tmp_path / "missing", audio=tmp_path)
 
 
+def test_confidences_are_removed_in_label_tracks_of_classify_only(tmp_path):
+    for name, label in (("day.wav.audacity.txt", "dog"), ("day.txt", "dog 0.8877")):
+        (tmp_path / name).write_text("1.0\t3.0\tdog 0.8877\n4.0\t5.0\ttake 2\n")
+        assert [event.label for event in read_events(tmp_path / name)] == [label, "take 2"]
+
+
+def test_only_the_list_of_errors_of_classify_is_ignored(tmp_path):
+    write_days(tmp_path)
+    (tmp_path / "errors.csv").write_text("path,error\r\nx.wav,no such file\r\n")
+    assert "not found" not in annotations.load(tmp_path).note
+    (tmp_path / "errors.csv").write_text("path,start,end,label\nday7.wav,1,3,dog\n")
+    assert "1 of 7 recordings were not found" in annotations.load(tmp_path).note
+
+
 def test_labels_in_two_unicode_forms_are_one_class(tmp_path):
     write_days(tmp_path)
     (tmp_path / "day0.txt").write_text("0\t4.9\tgeai\u0308\n")
