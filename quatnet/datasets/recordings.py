@@ -1,7 +1,7 @@
 """Data set of own recordings: classes, groups and folds of a list of recordings with labels.
 
-The class names are ordered by code point, and have the Unicode form NFC and single spaces. The labels `noise`, `other`,
-`background`, `silence` and `_background_noise_`, in any case, are negatives: examples without a class.
+The class names are in the Unicode form NFC, ordered by code point. The labels `noise`, `other`, `background`, `silence`
+and `_background_noise_`, in any case, are negatives: examples without a class.
 """
 
 import unicodedata
@@ -105,8 +105,8 @@ def dataset_of_recordings(
 
 
 def as_label(text: str) -> str:
-    """Return a label in the Unicode form NFC and with single spaces, so that labels that look equal are equal."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    """Return a label in the Unicode form NFC, without no-break spaces, so that labels that look equal are equal."""
+    return unicodedata.normalize("NFC", text).replace("\u00a0", " ").strip()
 
 
 def is_negative(label: str) -> bool:
