@@ -8,11 +8,12 @@ because their target is unclear. Windows without events are negatives. An empty 
 import csv
 import math
 import os
+import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import chain, compress
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
 from ..checks import checked_number, checked_path
@@ -20,12 +21,13 @@ from ..errors import DataError
 from .audio_files import read_headers, read_table
 from .folder import list_recordings
 from .index import walk
-from .recordings import Recording, choose_clip_seconds, dataset_of_recordings
+from .recordings import Recording, as_label, choose_clip_seconds, dataset_of_recordings
 from .records import Dataset
-from .table import finder, missing_note, table_format
+from .table import finder, missing_note, name_below, table_format
 from .windows import window_spans
 
 SUFFIXES = (".txt", ".tsv", ".csv")
+CONFIDENCE = re.compile(r" [01]\.[0-9]{4}$")  # in the label tracks of `quatnet classify`
 COLUMNS = {
     "start": ["begin time (s)", "start (s)", "start_s", "start", "onset"],
     "end": ["end time (s)", "end (s)", "end_s", "end", "offset"],
@@ -54,13 +56,17 @@ def load(
     The annotation file `x.txt`, or `x.Table.1.selections.txt`, belongs to the recording `x.wav`. A column of file names
     has precedence. Recordings without an annotation file are not used. The last window ends with the recording.
 
+    Paths are found as in `table.load`. The recording of `site/x.txt` is in a folder `site`, and so is a recording that
+    the file names without folder, unless `audio` has no such folder and contains the recording itself.
+
     Parameters
     ----------
-    annotations : annotation file (.txt, .tsv or .csv), or folder of annotation files
+    annotations : annotation file (.txt, .tsv or .csv), or folder of annotation files, also of `quatnet classify --out`
     audio : folder of the recordings, by default the folder of the annotations
     label : column of the class, required if the header has none or several of the usual names
     window_seconds : length of the windows, from 0.5 to 60 s, by default chosen from the events by `choose_clip_seconds`
-    group, folds, seed, strict : see `folder.load`. A regular expression is found in names such as `day.wav 5-10 s`
+    group, folds, seed, strict : see `folder.load`. A regular expression is found in names such as
+        `site/day.wav 5-10 s`, with the path below `audio`
 
     Raises
     ------
@@ -71,7 +77,7 @@ def load(
     annotations = checked_path(annotations)
     root = annotations.parent if annotations.is_file() else annotations
     audio = root if audio is None else checked_path(audio)
-    events = _events_by_recording(annotations, root, finder(audio), label)
+    events = _events_by_recording(annotations, root, audio, label)
     durations = [event.end - event.start for event in chain(*events.values())]
     window = choose_clip_seconds(durations or [3.0]) if window_seconds is None else window_seconds
     checked_number("window_seconds", window, "[0.5, 60]")
@@ -80,7 +86,7 @@ def load(
     recordings, omitted = list[Recording](), 0
     for path, of_file in events.items():
         if path not in headers:
-            recordings.append(Recording(path, path.name, ()))
+            recordings.append(Recording(path, name_below(path, audio), ()))
             continue
         spans = window_spans(headers[path][0], window, window)
         if late := [event for event in of_file if event.start >= headers[path][0]]:
@@ -89,7 +95,8 @@ def load(
         omitted += labels.count(None)
         for span, names in zip(spans, labels, strict=True):
             if names is not None:
-                recordings.append(Recording(path, f"{path.name} {span[0]:g}-{span[1]:g} s", names, part=span))
+                name = f"{name_below(path, audio)} {span[0]:g}-{span[1]:g} s"
+                recordings.append(Recording(path, name, names, part=span))
     unused = len(set(list_recordings(audio)) - set(events))
     notes = [
         missing,
@@ -124,7 +131,8 @@ def read_events(table: str | os.PathLike, label: str | None = None) -> list[Even
     """Return the events of a label track of Audacity, or of a table with a header such as those of Raven.
 
     Rows of the view `Waveform` of Raven repeat the rows of the view `Spectrogram`, and are ignored. An event without
-    duration is extended by 1 ms. Decimal commas are read.
+    duration is extended by 1 ms. Decimal commas are read. In files `*.audacity.txt`, which `quatnet classify` writes,
+    a confidence at the end of a label, as in `dog 0.8877`, is not part of the label.
 
     Raises
     ------
@@ -151,7 +159,10 @@ def read_events(table: str | os.PathLike, label: str | None = None) -> list[Even
     fields = [(number, dict(zip(header, row, strict=False))) for number, row in rows[1:]]
     is_spectrogram = [not field.get("view", "").startswith("Waveform") for _, field in fields]
     kept = fields if not any(is_spectrogram) else list(compress(fields, is_spectrogram))
-    return [_event(table, number, field, columns, found[0]) for number, field in kept]
+    events = [_event(table, number, field, columns, found[0]) for number, field in kept]
+    if table.name.endswith(".audacity.txt"):
+        return [event._replace(label=CONFIDENCE.sub("", event.label)) for event in events]
+    return events
 
 
 def _number(text: str) -> float:
@@ -168,28 +179,30 @@ def _event(table: Path, number: int, field: dict[str, str], columns: dict[str, s
     if not (all(map(math.isfinite, times)) and min(times) >= 0 and times[0] <= times[1] and field.get(label)):
         raise DataError(f"{table}, line {number}: expected 0 <= start <= end in s, and a label, got {field!r:.300}")
     start = times[-1] if columns["offset"] else times[0]
-    return Event(field.get(columns["file"], ""), start, start + max(times[1] - times[0], 0.001), field[label])
+    return Event(field.get(columns["file"], ""), start, start + max(times[1] - times[0], 0.001), as_label(field[label]))
 
 
-def _events_by_recording(
-    annotations: Path, root: Path, find: Callable[[str], Path], label: str | None
-) -> dict[Path, list[Event]]:
+def _events_by_recording(annotations: Path, root: Path, audio: Path, label: str | None) -> dict[Path, list[Event]]:
     """Return the events of each recording. An empty annotation file gives a recording without events."""
     files = (
         [annotations] if annotations.is_file() else [folder / name for folder, names in walk(root) for name in names]
     )
-    events = defaultdict[Path, list[Event]](list)
-    for table in [path for path in files if path.name.lower().endswith(SUFFIXES)]:
+    events, find = defaultdict[Path, list[Event]](list), finder(audio)
+    for table in [path for path in files if path.name.lower().endswith(SUFFIXES) and not _is_error_list(path)]:
         own = _recording(table.relative_to(root), find)
         of_table = read_events(table, label)
         for event in of_table:
-            named = find(event.file) if event.file else own
-            events[named if named.is_file() else own].append(event)
+            events[_named(event.file, table.parent.relative_to(root), audio, find) if event.file else own].append(event)
         if not of_table:
             events[own] = events[own]
     if not events:
         raise DataError(f"{annotations}: no annotation files ({', '.join(SUFFIXES)}); {HINT}")
     return events
+
+
+def _is_error_list(path: Path) -> bool:
+    """Return whether a file is the list of unreadable recordings that `quatnet classify` writes to its results."""
+    return path.name == "errors.csv" and path.is_file() and path.read_bytes().split(b"\n")[0].strip() == b"path,error"
 
 
 def _recording(table: Path, find: Callable[[str], Path]) -> Path:
@@ -198,3 +211,11 @@ def _recording(table: Path, find: Callable[[str], Path]) -> Path:
     while not (found := find(str(stem))).is_file() and stem.suffix:
         stem = stem.with_suffix("")
     return found
+
+
+def _named(file: str, folder: Path, audio: Path, find: Callable[[str], Path]) -> Path:
+    """Return the recording that is named in an annotation file in `folder`."""
+    if PureWindowsPath(file).name != file:
+        return find(file)
+    found = find(str(folder / file))
+    return found if found.is_file() or (audio / folder).is_dir() else audio / file

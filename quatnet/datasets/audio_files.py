@@ -1,6 +1,7 @@
 """Functions of the data set loaders that search root folders, check audio files, create clips and read tables."""
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,8 @@ from ..audio.read import open_audio
 from ..errors import DataError
 from .parallel import map_on_cpu
 from .records import Clip, Dataset, skipped_note
+
+CONTROL_CHARACTERS = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # without tab, newline and carriage return
 
 
 def find_root(folder: Path, is_root: Callable[[Path], bool], error_message: str) -> Path:
@@ -99,14 +102,14 @@ def read_table(
     Raises
     ------
     DataError
-        The table is not a regular file, cannot be read, or contains a control character.
+        The table is not a regular file, cannot be read, or contains a control character other than a tab or line break.
     """
     try:
         if not table.is_file():
             raise OSError("no such file")
         with table.open(newline="", encoding=encoding) as lines:
             for number, row in enumerate(csv.reader(lines, skipinitialspace=True, **dialect), start=1):
-                if not all(text.isprintable() for text in row):
+                if CONTROL_CHARACTERS.search("".join(row)):
                     raise UnicodeError(f"control character in line {number}")
                 if row:
                     yield number, row

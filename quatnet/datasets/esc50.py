@@ -72,6 +72,7 @@ def _is_valid(row: dict[str, str]) -> bool:
         all(re.fullmatch("[0-9]{1,4}", text) for text in (fold, target))
         and name not in ("", ".", "..")
         and not set(name) & set("/\\:")
+        and (name + row["category"]).isprintable()
         and row["esc10"].lower() in ("true", "false")
         and (not official or official.groups() == (fold, target))
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..checks import checked_path
 from ..errors import DataError
 from .index import SUFFIXES, walk
-from .recordings import Recording, dataset_of_recordings, is_negative
+from .recordings import Recording, as_label, dataset_of_recordings, is_negative
 from .records import Dataset, listed
 from .splits import PART_NAMES
 
@@ -54,7 +54,7 @@ def load(
         if len(parts) < 2 + in_part:
             loose.append("/".join(parts))
             continue
-        labels = tuple(filter(None, map(str.strip, parts[in_part].split(","))))
+        labels = tuple(filter(None, map(as_label, parts[in_part].split(","))))
         fold = (parts[0] if in_part else training) if is_split else ""
         recordings.append(Recording(path, "/".join(parts), labels, fold))
     if not recordings:

@@ -1,9 +1,10 @@
 """Data set of own recordings: classes, groups and folds of a list of recordings with labels.
 
-The class names are ordered by code point. The labels `noise`, `other`, `background`, `silence` and
-`_background_noise_`, in any case, are negatives: examples without a class.
+The class names are in the Unicode form NFC, ordered by code point. The labels `noise`, `other`, `background`, `silence`
+and `_background_noise_`, in any case, are negatives: examples without a class.
 """
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -76,7 +77,7 @@ def dataset_of_recordings(
     labels = [tuple(sorted(number[label] for label in set(r.labels) if label in number)) for r in usable]
     if not classes or (folds > 1 and len(classes) == 1 and all(labels)):
         raise DataError(f"{name}: expected two classes, or one and a class 'noise', got {listed(classes) or 'none'}")
-    groups, rule = _groups(usable, labels, group)
+    groups, rule, single = _groups(usable, labels, group)
     groups, copies = splits.join_equal_files(groups, [recording.path for recording in usable])
     clips = tuple(
         file_clip(
@@ -90,15 +91,22 @@ def dataset_of_recordings(
     has_folds = len(set(given)) > 1
     numbers, split = _given_folds(data, given, rule, group) if has_folds else _new_folds(data, rule, folds, seed)
     clips = tuple(replace(clip, fold=fold) for clip, fold in zip(clips, numbers, strict=True))
-    unreadable = skipped_note([path.name for path in errors], len(headers) + len(errors))
+    name_of = {recording.path: recording.name for recording in recordings}
+    unreadable = skipped_note([name_of[path] for path in errors], len(headers) + len(errors))
     sentences = [
         *notes,
         split,
+        split and _unused_groups([classes[index] for index in single]),
         *_warnings(data),
         _copies(usable, copies),
         unreadable and f"{unreadable[:-1]}; {REPAIR}.",
     ]
     return replace(data, clips=clips, note=" ".join(filter(None, sentences)))
+
+
+def as_label(text: str) -> str:
+    """Return a label in the Unicode form NFC, without no-break spaces, so that labels that look equal are equal."""
+    return unicodedata.normalize("NFC", text).replace("\u00a0", " ").strip()
 
 
 def is_negative(label: str) -> bool:
@@ -138,14 +146,25 @@ def _checked_headers(
 
 def _groups(
     recordings: Sequence[Recording], labels: Sequence[Sequence[int]], option: str | None
-) -> tuple[list[str], str]:
-    """Return the group of each recording, and the rule in words."""
+) -> tuple[list[str], str, list[int]]:
+    """Return the group of each recording, the rule in words, and classes of one source, see `splits.guess_groups`."""
     paths = [recording.path for recording in recordings]
     if any(recording.group for recording in recordings):
-        return [recording.group or str(recording.path) for recording in recordings], option or "column"
+        return [recording.group or str(recording.path) for recording in recordings], option or "column", []
     if not option:
         return splits.guess_groups(paths, labels)
-    return splits.option_groups(option, paths, [recording.name for recording in recordings]), option
+    return splits.option_groups(option, paths, [recording.name for recording in recordings]), option, []
+
+
+def _unused_groups(classes: Sequence[str]) -> str:
+    """Return a sentence about groups in the file names that are not used because of `classes`."""
+    if not classes:
+        return ""
+    return (
+        f"Groups by {splits.SOURCES} were found, but are not used, because one group contains all clips of "
+        f"{listed(classes)}: training and test clips can be of one speaker, site or source; add recordings of others, "
+        "remove the class, or give another group."
+    )
 
 
 def _given_folds(data: Dataset, given: Sequence[str], rule: str, option: str | None) -> tuple[list[int], str]:

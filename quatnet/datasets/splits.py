@@ -7,6 +7,7 @@ the same speaker, better than new recordings. All clips of a group are therefore
 import hashlib
 import os
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ CODES = re.compile(
 RUNNING_NUMBER = re.compile(
     r"(.+?)[ _.(-]+(?:seg|segment|part|chunk|clip)?[ _.-]*[0-9]+(?:\.[0-9]+)?s?\)?", re.IGNORECASE
 )
+SOURCES = "speakers, sites or sources in the file names"
 PARTS = ("test", "val", "train")  # the first part that exists is fold 1
 PART_NAMES = {
     "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
@@ -55,8 +57,8 @@ def fold_numbers(values: Sequence[str]) -> list[int]:
     return [1 + order.index(part) for part in parts]
 
 
-def guess_groups(paths: Sequence[Path], classes: Sequence[Sequence[int]]) -> tuple[list[str], str]:
-    """Return a group for each recording, derived from its file name, and the rule in words.
+def guess_groups(paths: Sequence[Path], classes: Sequence[Sequence[int]]) -> tuple[list[str], str, list[int]]:
+    """Return a group for each recording, derived from its file name, the rule in words, and classes of one source.
 
     If most names follow a known pattern (ESC-50, UrbanSound8K, RAVDESS, CREMA-D, EmoDB, Speech Commands, Freesound,
     field recorders), the group is the speaker, user, site or source recording in the name, provided that each class has
@@ -64,17 +66,23 @@ def guess_groups(paths: Sequence[Path], classes: Sequence[Sequence[int]]) -> tup
     `rec1_001` and `rec1_002`, are one group, unless the group would contain more than half of a class. In this case,
     each recording is a group.
 
+    The classes of one source are the indices of the classes with only one speaker, user, site or source, because of
+    which these groups are not used. The list is empty if there is no such class.
+
     Parameters
     ----------
     paths : N audio files
     classes : indices of the classes of each file
     """
-    codes = [next(filter(None, match.groups())) if (match := CODES.fullmatch(path.stem)) else "" for path in paths]
-    bases = [match[1] if (match := RUNNING_NUMBER.fullmatch(path.stem)) else "" for path in paths]
+    stems = [unicodedata.normalize("NFC", path.stem) for path in paths]
+    single = list[int]()
+    codes = [next(filter(None, match.groups())) if (match := CODES.fullmatch(stem)) else "" for stem in stems]
+    bases = [match[1] if (match := RUNNING_NUMBER.fullmatch(stem)) else "" for stem in stems]
     if sum(map(bool, codes)) > len(codes) / 2:
         groups = [code or base or str(path) for code, base, path in zip(codes, bases, paths, strict=True)]
-        if all(len(counts) > 1 for index, counts in groups_by_class(groups, classes).items() if index >= 0):
-            return groups, "speakers, sites or sources in the file names"
+        single = sorted(index for index, n in groups_by_class(groups, classes).items() if index >= 0 and len(n) < 2)
+        if not single:
+            return groups, SOURCES, []
     too_large = {
         base
         for counts in groups_by_class(bases, classes).values()
@@ -82,7 +90,7 @@ def guess_groups(paths: Sequence[Path], classes: Sequence[Sequence[int]]) -> tup
         if count > counts.total() / 2
     }
     groups = [base if base and base not in too_large else str(path) for base, path in zip(bases, paths, strict=True)]
-    return groups, "file names without running number"
+    return groups, "file names without running number", single
 
 
 def groups_by_class(groups: Sequence[str], classes: Sequence[Sequence[int]]) -> dict[int, Counter[str]]:
@@ -190,7 +198,8 @@ def option_groups(option: str, paths: Sequence[Path], names: Sequence[str]) -> l
     if option == "parent":
         return [os.path.realpath(path.parent) for path in paths]
     try:
-        found = [re.search(option, name) for name in names]
+        pattern = unicodedata.normalize("NFC", option)
+        found = [re.search(pattern, unicodedata.normalize("NFC", name)) for name in names]
     except (re.error, TypeError) as error:
         raise DataError(
             f"group={option!r} is neither 'parent', nor a column, nor a regular expression ({error})"

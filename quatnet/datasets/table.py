@@ -13,15 +13,15 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
-from itertools import takewhile, zip_longest
-from pathlib import Path, PurePosixPath
+from itertools import zip_longest
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 from ..checks import checked_path
 from ..errors import DataError
 from .audio_files import read_table
-from .folder import list_recordings
+from .folder import UNREADABLE, list_recordings
 from .index import SUFFIXES
-from .recordings import Recording, dataset_of_recordings
+from .recordings import Recording, as_label, dataset_of_recordings
 from .records import Dataset, listed
 
 COLUMNS = {
@@ -40,9 +40,12 @@ def load(
 ) -> Dataset:  # fmt: skip
     """Return the recordings of a table. The note describes the split and possible defects of the data.
 
-    A file is found by its path, or by its file name anywhere below `audio`, with or without suffix. Missing and
-    unreadable recordings are skipped, and listed in the note and in `Dataset.skipped`. If the first row contains the
-    name of an audio file, the table has no header. The columns are then called "1", "2", ...
+    Missing and unreadable recordings are skipped, and listed in the note and in `Dataset.skipped`. If the first row
+    contains the name of an audio file, the table has no header. The columns are then called "1", "2", ...
+
+    A file is found by its path, with or without suffix. A file name without folder is found anywhere below `audio`. A
+    relative path with folders is found if the path of a file ends with all these folders. An absolute path, for example
+    of another computer, is found if it ends with the path of a file below `audio`.
 
     Parameters
     ----------
@@ -76,7 +79,8 @@ def load(
         labels = _labels(values["label"], label_separator)
         if not values["path"] or not (labels or label_separator):
             raise DataError(f"{table}, line {number}: expected a file and a label, got {row!r:.300}")
-        new = Recording(find(values["path"]), values["path"], labels, values.get("fold", ""), values.get("group", ""))
+        fold, group_name = (as_label(values.get(role, "")) for role in ("fold", "group"))
+        new = Recording(find(values["path"]), values["path"], labels, fold, group_name)
         old = recordings.setdefault(new.path, new)
         if label_separator:
             new = replace(new, labels=tuple(dict.fromkeys(old.labels + new.labels)))
@@ -108,7 +112,7 @@ def _column(table: Path, header: list[str], role: str, name: str | None) -> str:
 def _labels(text: str, separator: str | None) -> tuple[str, ...]:
     """Return the labels in a field, also of a list such as ['a', 'b'], without repetitions."""
     parts = [part.strip(" '\"[]") for part in text.split(separator)] if separator else [text]
-    return tuple(dict.fromkeys(filter(None, parts)))
+    return tuple(dict.fromkeys(filter(None, map(as_label, parts))))
 
 
 def _read_rows(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
@@ -147,7 +151,10 @@ def table_format(table: Path) -> tuple[str, str]:
 
 
 def finder(root: Path) -> Callable[[str], Path]:
-    """Return a function that finds a file below `root` by its path, or by its file name with or without suffix."""
+    """Return a function that finds a file below `root` by the rules of `load`.
+
+    The function returns a path that does not exist if the file is missing.
+    """
 
     @cache
     def by_name() -> dict[str, list[Path]]:
@@ -158,16 +165,36 @@ def finder(root: Path) -> Callable[[str], Path]:
         return files
 
     def find(value: str) -> Path:
-        if os.path.isfile(root / value):
-            return root / value
+        folder, path = (Path(os.path.abspath(place)) for place in (root, root / value))
+        if os.path.isfile(path):  # below `root`, each recording has one path
+            return root / path.relative_to(folder) if path.is_relative_to(folder) else path
         wanted = PurePosixPath(value.replace("\\", "/"))
-        found = by_name().get(_key(wanted.name)) or by_name().get(_key(wanted.stem)) or [root / value]
-        parents = [_equal_parents(path, wanted) for path in found]
-        if parents.count(max(parents)) > 1:
+        names = [wanted.name, wanted.stem] if _key(wanted.name).endswith((*SUFFIXES, *UNREADABLE)) else [wanted.name]
+        matches = ([path for path in by_name().get(_key(name), []) if _is_at(path, wanted, root)] for name in names)
+        found = next(filter(None, matches), [root / value])
+        depths = [len(path.parts) * _is_foreign(wanted) for path in found]
+        if depths.count(max(depths)) > 1:
             raise DataError(f"{value}: found {listed(list(map(str, found)))}; give the complete path in the table")
-        return found[parents.index(max(parents))]
+        return found[depths.index(max(depths))]
 
     return find
+
+
+def _is_foreign(wanted: PurePosixPath) -> bool:
+    """Return whether a path in a table is absolute, or is not below the folder of the recordings."""
+    return bool(PureWindowsPath(wanted).anchor) or ".." in wanted.parts
+
+
+def _is_at(path: Path, wanted: PurePosixPath, root: Path) -> bool:
+    """Return whether the folders of a file below `root` agree with those of a path in a table."""
+    if _is_foreign(wanted):
+        return _folders_end_with(wanted, path.relative_to(root))
+    return _folders_end_with(Path(os.path.abspath(path)), wanted)
+
+
+def _folders_end_with(path: PurePath, end: PurePath) -> bool:
+    folders, last = [[_key(name) for name in any_path.parts[:-1]] for any_path in (path, end)]
+    return not last or folders[-len(last) :] == last
 
 
 def missing_note(name: Path, root: Path, paths: Sequence[Path]) -> str:
@@ -175,15 +202,14 @@ def missing_note(name: Path, root: Path, paths: Sequence[Path]) -> str:
     missing = [path for path in paths if not os.path.exists(path)]
     text = f"{len(missing)} of {len(paths)} recordings were not found in the folder {root}"
     if missing and len(missing) == len(paths):
-        names = listed([path.name for path in missing])
+        names = listed([name_below(path, root) for path in missing])
         raise DataError(f"{name}: {text} ({names}); give the folder of the recordings, audio=... (--audio)")
     return f"{text}." if missing else ""
 
 
-def _equal_parents(path: Path, wanted: PurePosixPath) -> int:
-    """Return the number of equal folder names, counted from the file upwards."""
-    pairs = zip(path.parts[-2::-1], wanted.parts[-2::-1], strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+def name_below(path: Path, root: Path) -> str:
+    """Return the path below `root`, or the complete path of a file in another folder."""
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
 def _key(name: str) -> str:

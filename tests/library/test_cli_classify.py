@@ -16,6 +16,7 @@ from support.small_models import CLASSES, FRONTEND, noise, small_classifier
 from quatnet import Classifier, model_file
 from quatnet.backend import on_gpu
 from quatnet.cli.main import main
+from quatnet.datasets import annotations
 
 
 @pytest.fixture
@@ -107,6 +108,22 @@ def test_events_in_four_formats_mirror_the_input(folder, capfd):
         assert (row["start_s"], row["end_s"], row["label"], row["confidence"]) == times
         assert label == f"{d['start_s']:.6f}\t{d['end_s']:.6f}\t{d['label']} {d['confidence']:.4f}"
         assert 0 <= d["start_s"] < d["end_s"] <= 5
+
+
+@pytest.mark.parametrize("kind", ["audacity", "raven", "csv"])
+def test_events_are_annotations(folder, capfd, kind):
+    (folder / "field/empty.wav").touch()
+    options = ["--hop", 0.5, "--threshold", 0.2, "--format", kind, "jsonl", "--out", "out"]
+    assert run(capfd, "classify", "field", "-m", "m.npz", *options)[0] == 3
+    files = [folder / f"out/{name}.jsonl" for name in ("a.wav", "sub/b c.WAV")]
+    detections = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    labels = sorted({row["label"] for row in detections if row["type"] == "detection"})
+    data = annotations.load("out", audio="field", folds=1, strict=True)
+    assert data.classes == tuple(labels)
+    assert len(labels) > 1
+    assert f"{len(detections) - 2} events" in data.note
+    assert "not found" not in data.note
+    assert {clip.source.args[0] for clip in data.clips} <= {Path("field/a.wav"), Path("field/sub/b c.WAV")}
 
 
 def test_thresholds_of_classes(folder, capfd):

@@ -208,6 +208,21 @@ def test_folder_without_permission(tmp_path):
     (tmp_path / "a").chmod(0o755)
 
 
+def test_labels_that_look_equal_are_one_class(tmp_path):
+    """Names of macOS are in the Unicode form NFD. The paths of the files are not changed."""
+    for part, name in (("train", "Ba\u0308r"), ("test", "B\u00e4r"), ("train", "big dog"), ("test", "big\u00a0dog")):
+        write_classes(tmp_path / part, name, clips=2)
+    data = folder.load(tmp_path)
+    assert data.classes == ("B\u00e4r", "big dog")
+    assert all(len(clip.read(1.0)[0]) for clip in data.clips)
+    rows = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in sorted(tmp_path.rglob("*.wav"))]
+    csv = write_table(tmp_path / "t.csv", "\n".join(["file,label", *rows]))
+    assert table.load(csv).classes == ("B\u00e4r", "big dog")
+    assert len(table.load(csv).clips) == 8
+    several = write_table(tmp_path / "s.csv", "\n".join(["file,label", *rows, rows[0].replace("a\u0308", "\u00e4")]))
+    assert table.load(several, label_separator="|").classes == ("B\u00e4r", "big dog")
+
+
 def test_loose_recordings_are_named(tmp_path):
     write(write_classes(tmp_path, "a", "b") / "loose.wav")
     assert "1 recordings are not in a class folder: loose.wav." in folder.load(tmp_path).note
@@ -297,6 +312,25 @@ def test_formats_of_tables(tmp_path, encoding, delimiter, newline):
     assert len(data.clips) == 8
 
 
+@pytest.mark.parametrize(
+    "text", ["5\u00a0m", '"5\tm"', '"5\nm"', '"5\r\nm"', "\U0001f469\u200d\U0001f33e", "\u200e5 m", "5\u2028m"]
+)
+@pytest.mark.parametrize("in_label", [False, True])
+def test_special_spaces_and_joined_characters(tmp_path, text, in_label):
+    rows = [f"{write(tmp_path / f'{n}.wav').name},{text},{text if in_label else 'a'}" for n in range(4)]
+    rows += [f"{write(tmp_path / f'{n}.wav').name},no,b" for n in range(4, 8)]
+    data = table.load(write_table(tmp_path / "t.csv", "\n".join(["file,remark,label", *rows])), label_separator="|")
+    assert (len(data.clips), data.skipped) == (8, ())
+    assert data.classes == tuple(sorted([text.strip('"').replace("\u00a0", " ").strip() if in_label else "a", "b"]))
+
+
+@pytest.mark.parametrize("code", [0, 1, 0x0B, 0x1B, 0x7F, 0x85])
+def test_control_characters_are_refused(tmp_path, code):
+    text = f'file,label,remark\nx.wav,a,"{chr(code)}"\n'
+    with pytest.raises(DataError, match="control character in line 2"):
+        table.load(write_table(tmp_path / "t.csv", text))
+
+
 def test_decimal_comma_and_excel_separator_line(tmp_path):
     rows = [f"{write(tmp_path / f'{n}.wav').name};1,5;00{n % 2}" for n in range(8)]
     data = table.load(write_table(tmp_path / "t.csv", "\n".join(["sep=;", "file;gain;label", *rows])))
@@ -324,6 +358,56 @@ def test_equal_file_names_are_told_apart_by_their_folders(tmp_path):
     csv = write_table(tmp_path / "t.csv", "path,label\na.wav,x\n")
     with pytest.raises(DataError, match=r"a.wav: found .*; give the complete path"):
         table.load(csv)
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ("siteA/003.wav", ""),  # not the file of another site
+        ("siteA/003", ""),
+        ("siteA\\003.wav", ""),
+        ("/elsewhere/siteA/003.wav", ""),
+        ("C:\\data\\siteA\\003.wav", ""),
+        ("../siteA/003.wav", ""),
+        ("{root}/siteA/003.wav", ""),
+        ("wav/003.wav", ""),
+        ("siteB/003.1", ""),  # the suffix is not that of an audio file
+        ("003.wav", "siteB/003.wav"),
+        ("siteb/003.mp3", "siteB/003.wav"),
+        ("clips/siteB/003.wav", "siteB/003.wav"),
+        ("../clips/siteB/003.mp3", "siteB/003.wav"),
+        ("/elsewhere/siteB/003.wav", "siteB/003.wav"),
+        ("/elsewhere/siteB/top.wav", "top.wav"),
+        ("Cafe\u0301/004.mp3", "Caf\u00e9/004.wav"),
+    ],
+)
+def test_a_file_in_another_folder_is_not_taken(tmp_path, row, found):
+    root = tmp_path / "clips"
+    for name in ("siteB/003.wav", "siteB/005.wav", "top.wav", "Caf\u00e9/004.wav"):
+        write(root / name)
+    path = table.finder(root)(row.format(root=root))
+    assert path == root / found if found else not path.exists()
+
+
+def test_one_path_for_each_recording(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(Path("clips/a/x.wav"))
+    write(Path("other/y.wav"))
+    find = table.finder(Path("clips"))
+    for row in ("a/x.wav", "x.wav", "./a/x", "../clips/a/x.wav", f"{tmp_path}/clips/a/x.wav", "/elsewhere/a/x.wav"):
+        assert find(row) == Path("clips/a/x.wav")
+    assert find("../other/y.wav") == tmp_path / "other" / "y.wav"
+
+
+def test_missing_files_with_names_of_other_folders_are_counted(tmp_path):
+    write_classes(tmp_path, "a", "b")
+    rows = [f"{name}/{letter}.wav,{name}" for name in "ab" for letter in "abcdef"]
+    csv = write_table(tmp_path / "t.csv", "\n".join(["path,label", *rows, "c/a.wav,a", "/c/d/b.wav,a"]))
+    (tmp_path / "b" / "a.wav").unlink()
+    data = table.load(csv)
+    assert (len(data.clips), len(data.skipped)) == (11, 3)
+    assert "3 of 14 recordings were not found" in data.note
+    assert "(b/a.wav, c/a.wav, /c/d/b.wav)" in data.note
 
 
 def test_missing_files_are_listed(tmp_path):

@@ -107,6 +107,57 @@ def test_the_recording_of_an_annotation_file(tmp_path):
     assert cats == [tmp_path / "a" / "day0.wav", tmp_path / "a" / "day1.wav"]
 
 
+def test_events_of_a_missing_recording_are_not_those_of_another_folder(tmp_path):
+    """The tables name their recordings by the file name, as Raven does, or belong to a recording."""
+    for site in "ABC":
+        write_days(tmp_path / f"site{site}", days=2)
+    (tmp_path / "siteC" / "day0.txt").write_text(f"{RAVEN}\tBegin File\tLabel\n1\tS\t1\t1\t3\t0\t4\tday0.wav\tcat\n")
+    for site in "AC":
+        (tmp_path / f"site{site}" / "day0.wav").unlink()
+    for recording in ("siteA/day1", "siteC/day1"):
+        (tmp_path / f"{recording}.txt").unlink()
+        (tmp_path / f"{recording}.wav").unlink()
+    data = annotations.load(tmp_path, window_seconds=5)
+    assert "2 of 4 recordings were not found in the folder" in data.note
+    assert "(siteA/day0, siteC/day0.wav)" in data.note
+    assert by_window(data, "siteB/day0.wav") == {"0-5": ["dog"], "5-10": [], "10-15": ["rain"], "15-20": ["rain"]}
+
+
+@pytest.mark.parametrize(("place", "found"), [("", 6), ("batch", 6), ("siteA", 0)])
+def test_file_names_without_folder(tmp_path, place, found):
+    """A table in a folder of `audio` has only recordings of this folder."""
+    write_days(tmp_path / "audio")
+    (tmp_path / "audio" / "siteA").mkdir()
+    rows = ["start\tend\tlabel\tbegin file", *(f"1\t3\t{'ab'[day % 2]}\tday{day}.wav" for day in range(6))]
+    (tmp_path / "raven" / place).mkdir(parents=True)
+    (tmp_path / "raven" / place / "all.txt").write_text("\n".join(rows))
+    if found:
+        assert len(annotations.load(tmp_path / "raven", audio=tmp_path / "audio", window_seconds=20).clips) == found
+    else:
+        with pytest.raises(
+            DataError, match=r"6 of 6 recordings were not found .*\(siteA/day0.wav, .*; give the folder"
+        ):
+            annotations.load(tmp_path / "raven", audio=tmp_path / "audio")
+
+
+def test_a_named_recording_that_is_missing(tmp_path):
+    """Its events are not those of the recording with the name of the table."""
+    write_days(tmp_path)
+    rows = [f"1\t3\t{label}\t{file}" for label, file in (("dog", "day0.wav"), ("cat", "day7.wav"))]
+    (tmp_path / "day0.txt").write_text("\n".join(["start\tend\tlabel\tbegin file", *rows]))
+    data = annotations.load(tmp_path, window_seconds=5)
+    assert "1 of 7 recordings were not found in the folder" in data.note
+    assert data.classes == ("dog", "rain")
+    assert by_window(data, "day0.wav") == {"0-5": ["dog"], "5-10": [], "10-15": [], "15-20": []}
+
+
+def test_clips_of_equal_file_names_have_different_names(tmp_path):
+    for site in "AB":
+        write_days(tmp_path / f"site{site}", days=3)
+    data = annotations.load(tmp_path, window_seconds=20)
+    assert [clip.name for clip in data.clips][::3] == ["siteA/day0.wav 0-20 s", "siteB/day0.wav 0-20 s"]
+
+
 def test_unused_and_missing_recordings(tmp_path):
     write_days(tmp_path)
     (tmp_path / "day5.txt").unlink()
@@ -157,6 +208,27 @@ def test_option_errors(tmp_path):
         annotations.load(tmp_path / "empty", audio=tmp_path)
     with pytest.raises(DataError, match="cannot be listed"):
         annotations.load(tmp_path / "missing", audio=tmp_path)
+
+
+def test_confidences_are_removed_in_label_tracks_of_classify_only(tmp_path):
+    for name, label in (("day.wav.audacity.txt", "dog"), ("day.txt", "dog 0.8877")):
+        (tmp_path / name).write_text("1.0\t3.0\tdog 0.8877\n4.0\t5.0\ttake 2\n")
+        assert [event.label for event in read_events(tmp_path / name)] == [label, "take 2"]
+
+
+def test_only_the_list_of_errors_of_classify_is_ignored(tmp_path):
+    write_days(tmp_path)
+    (tmp_path / "errors.csv").write_text("path,error\r\nx.wav,no such file\r\n")
+    assert "not found" not in annotations.load(tmp_path).note
+    (tmp_path / "errors.csv").write_text("path,start,end,label\nday7.wav,1,3,dog\n")
+    assert "1 of 7 recordings were not found" in annotations.load(tmp_path).note
+
+
+def test_labels_in_two_unicode_forms_are_one_class(tmp_path):
+    write_days(tmp_path)
+    (tmp_path / "day0.txt").write_text("0\t4.9\tgeai\u0308\n")
+    (tmp_path / "day1.txt").write_text("0\t4.9\tgea\u00ef\n")
+    assert annotations.load(tmp_path, window_seconds=5).classes == ("dog", "gea\u00ef", "rain")
 
 
 def test_label_column_is_chosen(tmp_path):

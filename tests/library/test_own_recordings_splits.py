@@ -49,6 +49,16 @@ def test_codes_with_one_group_in_a_class_are_not_used():
     assert set(groups_of(*stems, classes="aaaabbbb")) == {f"N{site}_2024050{day}" for site in (0, 1) for day in (1, 2)}
 
 
+def test_groups_in_two_unicode_forms_are_one_group(tmp_path):
+    assert groups_of("Zo\u00eb_1", "Zoe\u0308_2", "b_1", "b_2") == ["Zo\u00eb", "Zo\u00eb", "b", "b"]
+    files = [f"{name}/{site}/{n}.wav" for name in "ab" for site in ("Zo\u00eb", "Zoe\u0308", "x") for n in "12"]
+    write_files(tmp_path, {file: n for n, file in enumerate(files)})
+    assert {clip.group for clip in folder.load(tmp_path, group="/(x|Zoe\u0308)/").clips} == {"Zo\u00eb", "x"}
+    rows = [f"{file},{file[0]},{file.split('/')[1]}" for file in files]
+    (tmp_path / "t.csv").write_text("\n".join(["file,label,site", *rows]))
+    assert {clip.group for clip in table.load(tmp_path / "t.csv").clips} == {"Zo\u00eb", "x"}
+
+
 def test_one_odd_name_does_not_hide_the_speakers():
     actors = [f"03-01-0{1 + n % 2}-01-01-01-0{1 + n // 2}" for n in range(8)]
     assert groups_of(*actors, "extra", classes="ababababa")[:2] == ["01", "01"]
@@ -117,6 +127,20 @@ def test_equal_files_unite_their_groups(tmp_path):
     groups, copies = join_equal_files(["g", "g", "h", "h", "i", "k"], paths)
     assert groups[0] == groups[1] == groups[2] == groups[3] == groups[4] != groups[5]
     assert {path.name for path in copies} == {"a.wav", "c.wav", "b.wav", "e.wav"}
+
+
+def test_a_class_of_one_speaker_is_named_in_the_note(tmp_path):
+    files = [f"{name}/{speaker}_nohash_{n}.wav" for name in "ab" for speaker in ("3cfc6b3a", "0a7c2a8d") for n in "12"]
+    write_files(tmp_path, {file: n for n, file in enumerate(files)})
+    assert "not used" not in folder.load(tmp_path).note
+    write_files(tmp_path, {f"c/3cfc6b3a_nohash_{n}.wav": 50 + n for n in range(3)})
+    text = "were found, but are not used, because one group contains all clips of c: training and test clips can be of"
+    data = folder.load(tmp_path)
+    assert f"Groups by speakers, sites or sources in the file names {text} one speaker" in data.note
+    assert "not used" not in folder.load(tmp_path, folds=1).note  # no split
+    with pytest.raises(DataError, match=r"fewer than two groups .* in c"):
+        folder.load(tmp_path, group="([0-9a-f]+)_nohash")
+    assert "not used" not in folder.load(tmp_path, group="[^/]+$").note
 
 
 def test_copies_are_kept_together_and_named(tmp_path):
