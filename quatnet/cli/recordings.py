@@ -8,6 +8,7 @@ from typing import Any
 
 from ..classifier import Classifier
 from ..datasets import Clip, Dataset, annotations, folder, table
+from ..datasets.recordings import as_label
 from ..datasets.records import listed
 from ..errors import ConfigError, DataError, MissingPackageError, one_line
 from ..processes import RANK
@@ -98,10 +99,11 @@ def load_readable(args: argparse.Namespace) -> Dataset:
 def with_classes_of(model: Classifier, data: Dataset) -> Dataset:
     """Return the data set with the classes in the order and spelling of the model, if the model has them all.
 
-    An underscore and a space are equal in this comparison, since the table of ESC-50 has "brushing_teeth".
+    An underscore and a space are equal in this comparison, since the table of ESC-50 has "brushing_teeth", and so are
+    the Unicode forms of a name.
     """
-    numbers = {name.replace("_", " "): number for number, name in enumerate(model.classes)}
-    labels = [numbers.get(name.replace("_", " "), -1) for name in data.classes]
+    numbers = {as_label(name).replace("_", " "): number for number, name in enumerate(model.classes)}
+    labels = [numbers.get(as_label(name).replace("_", " "), -1) for name in data.classes]
     if -1 in labels or len(set(labels)) < len(labels):
         return data
 
