@@ -172,7 +172,7 @@ def train_classifier(
 
 def clip_digests(clips: Sequence[Clip]) -> list[str]:
     """Return a digest of the samples of each clip. Raises DataError if a clip cannot be read."""
-    return list(map_on_cpu(lambda clip: digest(clip.source()[0]), clips))
+    return list(map_on_cpu(digest, clips))
 
 
 def training_digests(model: Classifier | None) -> set[str]:

@@ -404,6 +404,17 @@ def test_evaluate(folder, capfd):
     assert "bird are not classes of the model" in err[0]
 
 
+def test_evaluate_reads_recordings_block_by_block(folder, capfd, monkeypatch):
+    for number, label in enumerate(CLASSES[:2]):
+        (folder / "test" / label).mkdir(parents=True)
+        write(folder / "test" / label / "x.wav", noise(3.3, 11025, seed=number), 11025, subtype="FLOAT")
+    expected = run(capfd, "evaluate", "m.npz", "test")
+    monkeypatch.setattr(sys.modules["quatnet.audio.read"], "MAX_SAMPLES", 1000)
+    monkeypatch.setattr(sys.modules["quatnet.audio.read"], "BLOCK_VALUES", 700)
+    assert run(capfd, "evaluate", "m.npz", "test") == expected
+    assert (expected[0], expected[2]) == (0, [])
+
+
 def test_commands_of_the_documentation(folder, capfd):
     pytest.importorskip("onnx")
     os.rename("field", "recordings")
