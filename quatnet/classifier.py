@@ -121,7 +121,7 @@ class Classifier:
         Raises
         ------
         ShapeError, DataError, ConfigError
-            See `FrontEnd.__call__`. ConfigError is also raised for a `hop_seconds` above the length of a window.
+            See `FrontEnd.__call__`. ConfigError is also raised for a `hop_seconds` below one sample or above a window.
         """
         blocks = [resample(waveform, sample_rate_hz, self.frontend.sample_rate_hz)]
         return mean_over_windows(self.windows(blocks, hop_seconds=hop_seconds))[0]
@@ -180,7 +180,8 @@ class Classifier:
         hop = window if hop_seconds is None else checked_number("hop_seconds", hop_seconds, "(0, inf)") * rate
         hop = round(min(hop, window + 1))
         if not 1 <= hop <= window:
-            raise ConfigError(f"expected a hop up to the window of {self.frontend.clip_seconds} s, got {hop_seconds} s")
+            limits = f"up to the window of {self.frontend.clip_seconds} s, and of at least one sample, 1/{rate} s"
+            raise ConfigError(f"expected a hop {limits}, got {hop_seconds} s")
         for first, samples, starts in segments(map(_float_block, blocks), window, hop):
             if len(samples) < window:
                 samples = PADDING[self.padding](samples, window)

@@ -21,6 +21,7 @@ from .waveform import MAX_RATE_HZ, check_samples
 MIN_RATE_HZ = 1000
 MAX_SAMPLES = 60_000_000  # largest number of samples in memory, 240 MB
 FULL_SCALE = 1 - 2**-15  # the largest value of 16-bit samples, at which a recording is clipped
+MAX_PAGE_SAMPLES = 1 << 20  # a page of Vorbis ends at most 255 packets of 4096 samples, and the next one overlaps
 BLOCK_VALUES = 1 << 18  # number of values of all channels that are decoded at once
 MAX_SAMPLES_PER_BYTE = 8192  # of a channel; a constant block of FLAC has 65,535 samples in more than 10 bytes
 UNKNOWN_FRAMES = (1 << 63) - 1  # number of frames that libsndfile returns for a stream of unknown length
@@ -55,6 +56,26 @@ def read(
     ConfigError
         The condition 0 <= start_seconds < stop_seconds is false.
     """
+    with _open_part(path, start_seconds=start_seconds, stop_seconds=stop_seconds) as (file, samples):
+        if samples > MAX_SAMPLES:
+            raise DataError(f"more than {MAX_SAMPLES} samples; read a part with start_seconds and stop_seconds")
+        mono = bytearray()
+        for block in mono_blocks(file, samples, path):
+            mono += block.tobytes()
+        return np.frombuffer(mono, np.float32), file.samplerate
+
+
+def read_blocks(path: str | PathLike[str], **part: float) -> Iterator[np.ndarray]:
+    """Yield the waveform of `read(path, **part)` in blocks (samples,). There is no limit of the number of samples."""
+    with _open_part(path, **part) as (file, samples):
+        yield from mono_blocks(file, samples, path)
+
+
+@contextmanager
+def _open_part(
+    path: str | PathLike[str], *, start_seconds: float = 0.0, stop_seconds: float = float("inf")
+) -> Iterator[tuple[soundfile.SoundFile, int]]:
+    """Open an audio file at the start of a part, see `read`. The value is the file and the samples of the part."""
     numbers = isinstance(start_seconds, Real) and isinstance(stop_seconds, Real)
     if not (numbers and 0 <= start_seconds < stop_seconds):
         raise ConfigError(f"expected 0 <= start_seconds < stop_seconds, got {start_seconds=}, {stop_seconds=}")
@@ -62,17 +83,21 @@ def read(
         start, stop = (math.ceil(min(s * file.samplerate, file.frames)) for s in (start_seconds, stop_seconds))
         if start >= file.frames:
             raise DataError(f"start_seconds={start_seconds} is after the end, {file.frames / file.samplerate} s")
-        if stop - start > MAX_SAMPLES:
-            raise DataError(f"more than {MAX_SAMPLES} samples; read a part with start_seconds and stop_seconds")
-        if file.format == "OGG":  # libsndfile seeks to another sample near the end of some Vorbis files
-            for first in range(0, start, 4096):
-                file.read(min(4096, start - first), dtype="float32")
-        elif start:
-            file.seek(start)
-        mono = bytearray()
-        for block in mono_blocks(file, stop - start, path):
-            mono += block.tobytes()
-        return np.frombuffer(mono, np.float32), file.samplerate
+        _skip(file, start)
+        yield file, stop - start
+
+
+def _skip(file: soundfile.SoundFile, start: int) -> None:
+    """Move to the sample `start` of a file that was opened.
+
+    The samples of Ogg files must not depend on `start`. libsndfile seeks to another sample in the last page of some
+    Vorbis files, and a decoder of Opus needs all samples before. These samples are decoded.
+    """
+    exact = {"VORBIS": file.frames - MAX_PAGE_SAMPLES, "OPUS": 0}.get(file.subtype, start)
+    if (first := min(start, exact)) > 0:
+        file.seek(first)
+    for place in range(max(first, 0), start, 4096):
+        file.read(min(4096, start - place), dtype="float32")
 
 
 @contextmanager
@@ -81,11 +106,14 @@ def open_audio(path: Path) -> Iterator[soundfile.SoundFile]:
     try:
         if not path.is_file():
             raise DataError("no such file; check the path")
+        path.open("rb").close()  # libsndfile does not state why a file cannot be opened
         with soundfile.SoundFile(os.fsencode(path)) as file:
             _check_header(file)
             yield file
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened ({error.strerror}); check the file and its permissions") from error
     except Exception as error:  # the decoders raise exceptions of many types for damaged files
         reason = getattr(error, "error_string", error)
         raise DataError(f"{path}: cannot be read as audio ({reason}); convert it to WAV or FLAC") from error

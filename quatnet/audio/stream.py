@@ -36,6 +36,7 @@ class Stream:
     ----------
     levels : `Levels` of the samples that have been read
     channels, seconds : number of channels, and seconds that have been read
+    nyquist_hz : highest frequency in Hz, half of the lower one of the sample rates of the file and of the blocks
 
     Raises
     ------
@@ -49,12 +50,12 @@ class Stream:
         if not re.fullmatch("mean|[0-9]{1,4}", str(channel)):
             raise ConfigError(f"expected the channel mean, 0, 1, ..., got {channel!r:.40}")
         self.path, self.sample_rate_hz, self.channel = checked_path(path), sample_rate_hz, str(channel)
-        self.levels, self.channels, self.seconds = Levels(), 0, 0.0
+        self.levels, self.channels, self.seconds, self.nyquist_hz = Levels(), 0, 0.0, sample_rate_hz / 2
 
     def __iter__(self) -> Iterator[np.ndarray]:
         self.levels = Levels()
         with open_audio(self.path) as file:
-            self.channels = file.channels
+            self.channels, self.nyquist_hz = file.channels, min(file.samplerate, self.sample_rate_hz) / 2
             if self.channel != "mean" and int(self.channel) >= file.channels:
                 raise DataError(f"expected a channel from 0 to {file.channels - 1}, got {self.channel}")
             yield from resample_blocks(self._decode(file), file.samplerate, self.sample_rate_hz)

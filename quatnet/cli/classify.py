@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -13,7 +14,7 @@ from typing import Any
 
 from ..classifier import Classifier
 from ..detection import FORMATS, Result, best_classes, detect
-from ..detection.formats import HEADERS, SUFFIXES
+from ..detection.formats import HEADERS, SUFFIXES, jsonl
 from ..errors import ConfigError, DataError, one_line
 from ..files import disk_errors, write_csv, write_text
 from ..model_file import model_path
@@ -47,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print or write the results, and return the exit code. Raises QuatnetError for invalid options or models."""
+    if args.format and (args.json or args.csv):
+        raise ConfigError("expected --format, or --json and --csv, got both; --format jsonl is the same as --json")
     formats = args.format or ["jsonl"] * args.json + ["csv"] * args.csv or ["text"]
     options = (args.hop, args.threshold, args.merge_gap, args.format, args.no_merge or None)
     asks_for_events = any(option is not None for option in options)
@@ -67,9 +70,12 @@ def run(args: argparse.Namespace) -> int:
         settings = [model, args.channel, formats, sorted(function.keywords.items())]
         _write_all(inputs, work, args.out, formats, settings, resume=args.resume)
     else:
+        form = FORMATS[formats[0]]
+        if form is jsonl:  # \U0001f426, which stdout writes for a character that it lacks, is not valid in JSON
+            form = partial(jsonl, ensure_ascii=not str(sys.stdout.encoding).lower().startswith("utf"))
         print(HEADERS.get(formats[0], ""), end="")
         for _, result in inputs.map(work):
-            print(FORMATS[formats[0]](result), end="", flush=True)
+            print(form(result), end="", flush=True)
     return inputs.exit_code
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..classifier import Classifier
-from ..datasets import Dataset
-from ..datasets.records import digest
+from ..audio.waveform import resample_blocks
+from ..classifier import Classifier, mean_over_windows
+from ..datasets import Clip, Dataset
 from ..errors import ConfigError, DataError, one_line
 from ..files import disk_errors, write_csv, write_json
 from ..training.metrics import accuracy, confusion_matrix, mean_over_classes
+from ..training.recordings import clip_digests
 from ..training.report import class_rows, mistakes, wilson_interval, write_rows
 from ..training.results import Row
 from .arguments import MODEL_HELP, positive_int
@@ -37,12 +38,10 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"{data.name}: {', '.join(unknown)} are not classes of the model, {', '.join(model.classes)}")
     if not model.multi_label and any(len(clip.labels) != 1 for clip in clips):
         raise ConfigError(f"{data.name}: expected one class for each clip, as in the outputs of the model")
-    confidences, used, digests = [], [], []
+    confidences, used = [], []
     for clip in clips:
         try:
-            samples, rate_hz = clip.source()
-            confidences.append(model.predict(samples, rate_hz))
-            digests.append(digest(samples))
+            confidences.append(_confidences(model, clip))
             used.append(clip)
         except DataError as error:
             print_error(str(error))
@@ -54,8 +53,14 @@ def run(args: argparse.Namespace) -> int:
     for target, clip in zip(targets, used, strict=True):
         target[[model.classes.index(data.classes[label]) for label in clip.labels]] = 1
     _report(args.report, model, data, np.array(confidences), targets, [clip.name for clip in used])
-    warn_of_training_clips(model, digests)
+    warn_of_training_clips(model, clip_digests(used))
     return SOME_FAILED if len(used) < len(clips) or data.skipped else 0
+
+
+def _confidences(model: Classifier, clip: Clip) -> np.ndarray:
+    """Return the confidences (classes,) of a clip of any length, which is read block by block."""
+    blocks = resample_blocks(clip.blocks(), clip.rate_hz, model.frontend.sample_rate_hz)
+    return mean_over_windows(model.windows(blocks))[0]
 
 
 def _report(

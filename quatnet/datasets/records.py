@@ -1,7 +1,7 @@
 """Data set classes: clips with class labels and cross-validation folds."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import compress
@@ -9,6 +9,7 @@ from itertools import compress
 import numpy as np
 
 from ..audio import read
+from ..audio.read import read_blocks
 from ..checks import checked_count
 from ..errors import DataError, one_line
 from .parallel import map_on_cpu
@@ -55,6 +56,13 @@ class Clip:
         if isinstance(self.source, partial) and self.source.func is read and not self.source.keywords:
             return partial(self.source, stop_seconds=stop_seconds)()
         return self.source()
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield the waveform in blocks (samples,). A file of any length is read block by block."""
+        if isinstance(self.source, partial) and self.source.func is read:
+            yield from read_blocks(*self.source.args, **self.source.keywords)
+        else:
+            yield self.source()[0]
 
 
 @dataclass(frozen=True)
@@ -154,9 +162,12 @@ def skipped_note(names: Sequence[str], total: int) -> str:
     return f"Skipped {len(names)} of {total} recordings, which cannot be read ({listed(names)})." if names else ""
 
 
-def digest(samples: np.ndarray) -> str:
-    """Return twelve digits that identify the samples of a clip."""
-    return hashlib.sha256(samples.tobytes()).hexdigest()[:12]
+def digest(clip: Clip) -> str:
+    """Return twelve digits that identify the samples of a clip. Raises DataError if the clip cannot be read."""
+    result = hashlib.sha256()
+    for block in clip.blocks():
+        result.update(block.tobytes())
+    return result.hexdigest()[:12]
 
 
 def listed(names: Sequence[str]) -> str:

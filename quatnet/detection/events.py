@@ -30,7 +30,8 @@ class Result:
     """Events of one recording.
 
     `status` is "ok", "silent" if no sample is above -80 dB of full scale, or "too_short" below 0.1 s. A recording with
-    another status than "ok" has no events. `whole` is true if the events are classes of the complete recording.
+    another status than "ok" has no events. `whole` is true if the events are classes of the complete recording. The
+    highest frequency that the classifier receives is `nyquist_hz`.
     """
 
     path: str
@@ -136,5 +137,5 @@ def _status(recording: Stream) -> str:
 
 
 def _result(recording: Stream, events: list[Event], *, whole: bool) -> Result:
-    path, nyquist_hz = str(recording.path), recording.sample_rate_hz / 2
-    return Result(path, recording.seconds, _status(recording), events, whole, nyquist_hz)
+    status = _status(recording)
+    return Result(str(recording.path), recording.seconds, status, events, whole, recording.nyquist_hz)

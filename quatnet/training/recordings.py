@@ -30,6 +30,8 @@ from .metrics import accuracy, average_precision, mean_over_classes
 from .recipe import default_epochs, train
 from .results import Row, cost_row
 
+MIN_FRAMES = 16  # of a network of `recipe.network_config`, which has four pooling layers
+
 
 @dataclass(frozen=True)
 class Split:
@@ -71,15 +73,17 @@ class Split:
 def default_frontend(clips: Sequence[Clip], clip_seconds: float) -> FrontEnd:
     """Return a front end for windows of `clip_seconds`, with about 100 frames in a window of 0.5 to 4 s.
 
-    The sample rate is that of most clips, at most 32 kHz. The hop length is 5 ms to 40 ms, the highest frequency 7/16
-    of the sample rate.
+    The sample rate is that of most clips, at most 32 kHz. The hop length is 5 ms to 40 ms, and less in a window below
+    75 ms, so that `MIN_FRAMES` frames remain. The STFT has 32 ms, or 96 samples below 3 kHz, so that each of the 64 mel
+    filters contains a bin. The highest frequency is 7/16 of the sample rate. Raises ConfigError for windows of at most
+    half the length of the STFT.
     """
     clip_seconds = checked_number("clip_seconds", clip_seconds, "(0, inf)")
     rates = [checked_type("clip", clip, Clip).rate_hz or 32000 for clip in checked_type("clips", clips, Sequence)]
     rate = min(32000, max(set(rates), key=rates.count, default=32000))
-    hop = round(rate * min(0.04, max(0.005, clip_seconds / 100)))
-    window = round(rate * 0.032)
-    return FrontEnd(rate, window, hop, high_hz=rate * 7 / 16, clip_seconds=clip_seconds, floor_db=-60.0)
+    hop = min(round(rate * min(0.04, max(0.005, clip_seconds / 100))), round(rate * clip_seconds) // (MIN_FRAMES - 1))
+    window = max(2 * round(rate * 0.016), 96)
+    return FrontEnd(rate, window, max(hop, 1), high_hz=rate * 7 / 16, clip_seconds=clip_seconds, floor_db=-60.0)
 
 
 def load_split(data: Dataset, fold: int, frontend: FrontEnd, *, cache: str | os.PathLike) -> Split:
@@ -190,7 +194,7 @@ def _inputs_digest(split: Split, base: Classifier | None) -> str:
 
 def clip_digests(clips: Sequence[Clip]) -> list[str]:
     """Return a digest of the samples of each clip. Raises DataError if a clip cannot be read."""
-    return list(map_on_cpu(lambda clip: digest(clip.source()[0]), clips))
+    return list(map_on_cpu(digest, clips))
 
 
 def training_digests(model: Classifier | None) -> set[str]:

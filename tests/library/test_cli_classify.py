@@ -232,6 +232,17 @@ def test_odd_paths(folder, capfd, name):
     assert np.load("v.npz")["embeddings"].shape == (1, 8)
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_json_in_the_encoding_of_the_terminal(folder, encoding):
+    name = "\U0001f426 é.wav"
+    write(name, noise(1))
+    command = [sys.executable, "-m", "quatnet", "classify", name, "-m", "m.npz", "--json"]
+    out = subprocess.run(command, capture_output=True, check=True, env={**os.environ, "PYTHONIOENCODING": encoding})
+    lines = out.stdout.decode(encoding).splitlines()
+    assert {json.loads(line)["path"] for line in lines} == {name}
+    assert (name in lines[0]) == (encoding == "utf-8")
+
+
 # Mistakes
 
 MISTAKES = {
@@ -243,6 +254,8 @@ MISTAKES = {
     "threshold nan": (["field/a.wav", "-m", "m.npz", "--threshold", "nan"], "the threshold of cat in"),
     "threshold class": (["field/a.wav", "-m", "m.npz", "--threshold", "bird=0.5"], "'bird' is not a class"),
     "hop": (["field/a.wav", "-m", "m.npz", "--hop", "2"], "a hop up to the window of 1.0 s"),
+    "tiny hop": (["field/a.wav", "-m", "m.npz", "--hop", "1e-9"], "at least one sample, 1/8000 s, got 1e-09 s"),
+    "two formats": (["field/a.wav", "-m", "m.npz", "--json", "--format", "text"], "--format, or --json and --csv"),
     "zero hop": (["field/a.wav", "-m", "m.npz", "--hop", "0"], "--hop: expected a number of seconds above 0, got 0"),
     "negative gap": (
         ["field/a.wav", "-m", "m.npz", "--merge-gap", "-1"],
@@ -406,6 +419,17 @@ def test_evaluate(folder, capfd):
     code, out, err = run(capfd, "evaluate", "m.npz", "test")
     assert (code, out) == (2, [])
     assert "bird are not classes of the model" in err[0]
+
+
+def test_evaluate_reads_recordings_block_by_block(folder, capfd, monkeypatch):
+    for number, label in enumerate(CLASSES[:2]):
+        (folder / "test" / label).mkdir(parents=True)
+        write(folder / "test" / label / "x.wav", noise(3.3, 11025, seed=number), 11025, subtype="FLOAT")
+    expected = run(capfd, "evaluate", "m.npz", "test")
+    monkeypatch.setattr(sys.modules["quatnet.audio.read"], "MAX_SAMPLES", 1000)
+    monkeypatch.setattr(sys.modules["quatnet.audio.read"], "BLOCK_VALUES", 700)
+    assert run(capfd, "evaluate", "m.npz", "test") == expected
+    assert (expected[0], expected[2]) == (0, [])
 
 
 def test_commands_of_the_documentation(folder, capfd):

@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import hashlib
 import json
 import os
 import re
@@ -11,16 +12,19 @@ import sys
 import types
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import strategies as st
 
 from quatnet import plots
+from quatnet.audio import read
 from quatnet.classifier import Classifier
 from quatnet.cli.main import main
 from quatnet.datasets import Clip, folder
 from quatnet.datasets.windows import windows
-from quatnet.errors import CheckpointError, DataError, MissingPackageError, TrainingStopped
+from quatnet.errors import CheckpointError, ConfigError, DataError, MissingPackageError, TrainingStopped
 from quatnet.graph import count
 from quatnet.training import recordings, report
 from quatnet.training.recipe import WindowLoader, default_epochs, network_config, train
@@ -454,6 +458,57 @@ def test_the_default_front_end_fits_the_network(rate: int, seconds: float) -> No
     assert frontend.sample_rate_hz == min(rate, 32000)
     assert 64 <= frontend.frames <= 260
     assert (frontend.filterbank().sum(axis=0) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("rate", "settings"),
+    [(16000, (16000, 512, 160)), (22050, (22050, 706, 220))] + [(r, (32000, 1024, 320)) for r in (32000, 44100, 48000)],
+)
+def test_the_front_end_of_usual_rates(rate: int, settings: tuple[int, int, int]) -> None:
+    frontend = default_frontend_of(rate, 1.0)
+    assert (frontend.sample_rate_hz, frontend.window, frontend.hop) == settings
+    assert (frontend.mels, frontend.low_hz, frontend.high_hz, frontend.floor_db) == (64, 50, settings[0] * 7 / 16, -60)
+
+
+@hypothesis.given(rate=st.integers(1000, 50_000), seconds=st.floats(0.05, 10))
+def test_the_front_end_of_any_rate_and_clip_length_fits_the_network(rate: int, seconds: float) -> None:
+    frontend = default_frontend_of(rate, seconds)
+    for size in ("small", "large"):
+        assert network_config(2, size=size).layers(frames=frontend.frames)
+
+
+def test_a_clip_without_frames_is_refused() -> None:
+    with pytest.raises(ConfigError, match="must be longer than half a window"):
+        default_frontend_of(8000, 0.01)
+
+
+def default_frontend_of(rate: int, seconds: float):
+    return recordings.default_frontend([Clip("a", 0, 1, lambda: (np.zeros(1), rate), "a", rate_hz=rate)], seconds)
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(1000, 0.5), (2000, 0.5), (11025, 0.5), (8000, 0.05)])
+def test_training_at_unusual_rates_and_on_short_windows(rate: int, seconds: float, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(10):
+        path = tmp_path / "sounds" / "ab"[number % 2] / f"{'abcdefghij'[number]}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, rng.uniform(-0.5, 0.5, int(rate * 0.5)), rate)
+    options = ["--out", str(tmp_path / "out"), "--epochs", "1", "--clip-seconds", str(seconds)]
+    main(["train", str(tmp_path / "sounds"), *options])
+    assert (tmp_path / "out" / "model.npz").exists()
+
+
+@pytest.mark.parametrize("part", [{}, {"start_seconds": 0.1, "stop_seconds": 0.6}])
+def test_digests_of_long_clips(sounds: Path, part: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = Clip("a", 0, 1, functools.partial(read, sounds / "high" / "a.wav", **part), "a")
+    samples = clip.source()[0]
+    monkeypatch.setattr(sys.modules["quatnet.audio.read"], "MAX_SAMPLES", 1000)
+    monkeypatch.setattr(sys.modules["quatnet.audio.read"], "BLOCK_VALUES", 300)
+    with pytest.raises(DataError, match="more than 1000 samples"):
+        clip.source()
+    synthesized = Clip("a", 0, 1, lambda: (samples, RATE_HZ), "a")
+    expected = hashlib.sha256(samples.tobytes()).hexdigest()[:12]
+    assert recordings.clip_digests([clip, synthesized]) == [expected] * 2
 
 
 def test_report_of_one_label_per_clip() -> None:

@@ -150,7 +150,16 @@ def test_warning(tmp_path, name):
 
 def test_low_rate(tmp_path):
     with pytest.warns(UserWarning, match="the sample rate 4000 Hz is below 8000 Hz"):
-        list(Stream(record(tmp_path, 1, 4000), 8000))
+        list(stream := Stream(record(tmp_path, 1, 4000), 8000))
+    assert stream.nyquist_hz == 2000
+
+
+@pytest.mark.filterwarnings("ignore:.*the sample rate 4000 Hz is below")
+@pytest.mark.parametrize(("rate", "high"), [(4000, 2000), (8000, 4000), (44100, 4000)])
+def test_highest_frequency_of_an_event(tmp_path, rate, high):
+    classifier = small_classifier()
+    for function in (detect, best_classes):
+        assert function(classifier, classifier.stream(record(tmp_path, 1, rate))).nyquist_hz == high
 
 
 def test_channel(tmp_path):

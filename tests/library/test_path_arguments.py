@@ -12,6 +12,7 @@ from support.small_models import FRONTEND, noise, small_classifier
 
 import quatnet
 from quatnet import audio, datasets, distill, files, graph, model_file, models, npz, plots, training, weights
+from quatnet.audio.read import read_blocks
 from quatnet.audio.stream import Stream
 from quatnet.datasets import annotations, audioset, download, esc50, folder, gtzan, pack, ravdess, table
 from quatnet.datasets.index import index_recordings
@@ -44,6 +45,7 @@ INDEX = datasets.RecordingIndex(np.array([b""]), np.array([0]), ())
 # module and function, parameter: call with a path
 CALLS = {
     "quatnet.audio.read.read path": audio.read,
+    "quatnet.audio.read.read_blocks path": lambda path: next(read_blocks(path)),
     "quatnet.audio.stream.Stream path": lambda path: Stream(path, 8000),
     "quatnet.classifier.Classifier.load path": lambda path: quatnet.Classifier.load(path),
     "quatnet.classifier.Classifier.predict_file path": MODEL.predict_file,

@@ -1,5 +1,6 @@
 """Reading of audio files: parts, memory, channels, file names, sample rates."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -37,6 +38,40 @@ def test_blocks_give_the_samples_of_the_complete_file(tmp_path: Path, file_forma
     for start, stop in ((0, 0.5), (1.25, 3), (18, 99)):
         part, _ = read(path, start_seconds=start, stop_seconds=stop)
         np.testing.assert_allclose(part, expected[int(16000 * start) : int(16000 * stop)], atol=1e-6)
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_windows_of_a_long_ogg_file_are_slices_of_the_complete_file(tmp_path: Path, silent: bool) -> None:
+    path, samples = tmp_path / "long.ogg", noise(1_500_000)
+    samples[:] = samples * (np.arange(len(samples)) % 70_000 < 100)[:, None] if silent else samples
+    with soundfile.SoundFile(path, "w", 8000, 1, format="OGG", subtype="VORBIS") as file:
+        for first in range(0, len(samples), 50_000):  # libsndfile crashes for large blocks
+            file.write(samples[first : first + 50_000])
+    waveform, _ = read(path)
+    rng = np.random.default_rng(0)
+    ends = len(waveform) - np.concatenate([rng.integers(1000, 300_000, 10), [1, 2000, 2500, 1 << 20, (1 << 20) + 1]])
+    for start in map(int, [*rng.integers(0, len(waveform), 10), *ends]):
+        part, _ = read(path, start_seconds=start / 8000, stop_seconds=(start + 3000) / 8000)
+        np.testing.assert_array_equal(part, waveform[start : start + 3000])
+
+
+def test_a_late_window_of_an_ogg_file_is_read_without_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, decoded, original = tmp_path / "long.ogg", [], soundfile.SoundFile.read
+    with soundfile.SoundFile(path, "w", 8000, 1, format="OGG", subtype="VORBIS") as file:
+        for _ in range(40):
+            file.write(np.zeros(50_000, np.float32))
+
+    def count(file: soundfile.SoundFile, frames: int, **options: object) -> np.ndarray:
+        decoded.append(frames)
+        return original(file, frames, **options)
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", count)
+    for start, samples in ((800_000, 0), (1_999_000, (1 << 20) - 1000)):
+        decoded.clear()
+        read(path, start_seconds=start / 8000, stop_seconds=(start + 800) / 8000)
+        assert sum(decoded) == samples + 800
 
 
 @pytest.mark.parametrize(
@@ -142,6 +177,16 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"caf\\udce9\.wav: cannot be read as audio") as error:
         read(path)
     str(error.value).encode()  # the message can be printed
+
+
+def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    soundfile.write(tmp_path / "a.wav", noise(100), 8000)
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DataError, match=r"a\.wav: cannot be opened \(Permission denied\); check the file and its perm"):
+        read(tmp_path / "a.wav")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
