@@ -14,7 +14,7 @@ from ..training.metrics import accuracy, confusion_matrix, mean_over_classes
 from ..training.recordings import clip_digests
 from ..training.report import class_rows, mistakes, wilson_interval, write_rows
 from ..training.results import Row
-from .arguments import MODEL_HELP, positive_int
+from .arguments import MODEL_HELP, nonnegative_int
 from .inputs import NONE_USABLE, SOME_FAILED, print_error
 from .recordings import add_data_arguments, load_data, warn_of_training_clips, with_classes_of
 
@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("data", nargs="?", metavar="DIR", help="folder of class folders")
     add_data_arguments(parser)
-    parser.add_argument("--fold", type=positive_int, metavar="N", help="evaluate this fold only (default: all clips)")
+    parser.add_argument(
+        "--fold", type=nonnegative_int, metavar="N", help="evaluate this fold only (default: all clips)"
+    )
     parser.add_argument("--report", type=Path, metavar="DIR", help="folder for results.json and tables")
 
 
@@ -32,8 +34,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the results, and return the exit code. Raises ConfigError if a class of the clips is unknown."""
     model = Classifier.load(args.model)
     args.clip_seconds = model.frontend.clip_seconds  # of the windows of --annotations
-    data = with_classes_of(model, load_data(args, **({} if args.fold else {"folds": 1})))
-    clips = data.split(args.fold)[1] if args.fold else data.clips
+    data = with_classes_of(model, load_data(args, **({"folds": 1} if args.fold is None else {})))
+    clips = data.clips if args.fold is None else data.split(args.fold)[1]
     if unknown := sorted(set(data.classes) - set(model.classes)):
         raise ConfigError(f"{data.name}: {', '.join(unknown)} are not classes of the model, {', '.join(model.classes)}")
     if not model.multi_label and any(len(clip.labels) != 1 for clip in clips):

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, new_network: bool) -> None
     """Add the arguments of the recordings, except for their folder, of a new network, and of its training."""
     add_data_arguments(parser)
     data = parser.add_argument_group("split")
-    data.add_argument("--fold", type=positive_int, metavar="N", help="fold of the test clips (that of MODEL, or 1)")
+    data.add_argument("--fold", type=nonnegative_int, metavar="N", help="fold of the test clips (that of MODEL, or 1)")
     if new_network:
         group = parser.add_argument_group("network")
         group.add_argument("--size", choices=WIDTHS, default="small", help="number of channels (small)")
@@ -134,7 +134,7 @@ def load_model_and_split(args: argparse.Namespace) -> tuple[Classifier, Split]:
             f"{_difference('the recordings', data.classes, model.classes)}"
         )
     print(one_line(data.note, length=10_000))
-    fold = args.fold or model.metadata.get("fold", 1)
+    fold = model.metadata.get("fold", 1) if args.fold is None else args.fold
     warn_of_training_clips(model, clip_digests(ordered.split(fold)[1]))
     return model, load_split(ordered, fold, model.frontend, cache=args.out.parent / "features")
 

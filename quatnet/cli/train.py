@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
     print(describe(data), f"windows of {seconds:g} s, {frontend.sample_rate_hz} Hz", sep="\n")
     print(f"{args.network} network with {sum(tensor.size for tensor in network.parameters()):,} parameters")
     if not args.dry_run:
-        split = load_split(data, args.fold or 1, frontend, cache=args.out.parent / "features")
+        split = load_split(data, 1 if args.fold is None else args.fold, frontend, cache=args.out.parent / "features")
         recordings.fit_and_report(network, split, path, args, report_to=args.out)
 
 

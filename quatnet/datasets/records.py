@@ -119,7 +119,7 @@ class Dataset:
         DataError
             The data set has no fold `fold`, or no other fold, a clip is in both parts, or a class is in one part.
         """
-        folds, fold = sorted(set(self.folds.tolist())), checked_count("fold", fold)
+        folds, fold = sorted(set(self.folds.tolist())), checked_count("fold", fold, minimum=0)
         if fold not in folds or len(folds) < 2:
             raise DataError(f"{self.name} has no test fold {fold} besides training folds; its folds are {folds}")
         train, test = ([clip for clip in self.clips if (clip.fold == fold) == part] for part in (False, True))

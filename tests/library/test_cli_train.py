@@ -694,3 +694,17 @@ def test_help_has_the_exit_codes(command: str, capsys: pytest.CaptureFixture[str
     text = " ".join(capsys.readouterr().out.split())
     assert "exit codes: 0 success" in text
     assert ("above 0 and at most 1 (0.5)" in text and "half of 40 or more" in text) == (command == "prune")
+
+
+def test_fold_zero_of_a_table(sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = sorted(sounds.glob("*/*.wav"))
+    rows = [f"{path.relative_to(sounds)},{path.parent.name},{number % 3}" for number, path in enumerate(paths)]
+    (tmp_path / "labels.csv").write_text("\n".join(["filename,label,fold", *rows]))
+    table = ["--table", tmp_path / "labels.csv", "--audio", sounds]
+    out, _ = output_of(capsys, "train", *table, "--fold", "0", "--epochs", "1", "--out", tmp_path / "out")
+    assert "6 training clips, 4 test clips (fold 0)" in out
+    out, err = output_of(capsys, "evaluate", tmp_path / "out/model.npz", *table, "--fold", "0")
+    assert "4 clips" in out
+    assert not err
+    small = output_of(capsys, "prune", tmp_path / "out/model.npz", *table, "--epochs", "1", "--out", tmp_path / "s.npz")
+    assert "4 test clips (fold 0)" in small[0]
