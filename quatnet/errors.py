@@ -62,7 +62,7 @@ def import_optional(module: str, message: str) -> ModuleType:
     """Return a module of an optional package. Raises MissingPackageError with `message` if it is not installed."""
     try:
         return import_module(module)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise MissingPackageError(message) from error
 
 

@@ -72,7 +72,7 @@ def _header(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_model(path: str | os.PathLike, build: Callable[..., Any], *, check: bool) -> Any:
     """Return build(network, frontend, classes, **settings) for the contents of a model file. See `Classifier.load`."""
-    if not checked_path(path).exists():
+    if not os.path.exists(checked_path(path)):  # `Path.exists` raises an error for some paths
         if isinstance(path, Path) and path.parent == PACKAGED:
             raise CheckpointError(f"this installation has no file {path}; give another model file")
         raise CheckpointError(f"there is no file {path}; {EXPECTED}")

@@ -26,7 +26,7 @@ PathLike = str | os.PathLike
 def _figure(width: float, height: float) -> Any:
     """Return an empty figure of the given size in inches, without a window.
 
-    Raises ConfigError if matplotlib is not installed.
+    Raises MissingPackageError if matplotlib is not installed.
     """
     figure = import_optional("matplotlib.figure", 'figures need matplotlib: pip install "quatnet-numpy[examples]"')
     return figure.Figure(figsize=(width, height), layout="constrained")

@@ -93,11 +93,21 @@ def _skip(file: soundfile.SoundFile, start: int) -> None:
     The samples of Ogg files must not depend on `start`. libsndfile seeks to another sample in the last page of some
     Vorbis files, and a decoder of Opus needs all samples before. These samples are decoded.
     """
-    exact = {"VORBIS": file.frames - MAX_PAGE_SAMPLES, "OPUS": 0}.get(file.subtype, start)
-    if (first := min(start, exact)) > 0:
+    first = start
+    if file.format == "OGG":
+        first = max(0, min(start, file.frames - MAX_PAGE_SAMPLES)) if file.subtype == "VORBIS" else 0
+    if first:
         file.seek(first)
-    for place in range(max(first, 0), start, 4096):
+    for place in range(first, start, 4096):
         file.read(min(4096, start - place), dtype="float32")
+
+
+def _check_permission(path: Path) -> None:
+    """Raise DataError if the file cannot be opened. libsndfile does not state the reason."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise DataError(f"cannot be opened ({error.strerror}); check the file and its permissions") from error
 
 
 @contextmanager
@@ -106,14 +116,12 @@ def open_audio(path: Path) -> Iterator[soundfile.SoundFile]:
     try:
         if not path.is_file():
             raise DataError("no such file; check the path")
-        path.open("rb").close()  # libsndfile does not state why a file cannot be opened
+        _check_permission(path)
         with soundfile.SoundFile(os.fsencode(path)) as file:
             _check_header(file)
             yield file
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be opened ({error.strerror}); check the file and its permissions") from error
     except Exception as error:  # the decoders raise exceptions of many types for damaged files
         reason = getattr(error, "error_string", error)
         raise DataError(f"{path}: cannot be read as audio ({reason}); convert it to WAV or FLAC") from error

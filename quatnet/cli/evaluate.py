@@ -1,6 +1,7 @@
 """Command `quatnet evaluate`, which compares the predictions of a model with the labels of recordings."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,11 @@ from ..datasets import Clip, Dataset
 from ..errors import ConfigError, DataError, one_line
 from ..files import disk_errors, write_csv, write_json
 from ..training.metrics import accuracy, confusion_matrix, mean_over_classes
-from ..training.recordings import clip_digests
 from ..training.report import class_rows, mistakes, wilson_interval, write_rows
 from ..training.results import Row
 from .arguments import MODEL_HELP, nonnegative_int
 from .inputs import NONE_USABLE, SOME_FAILED, print_error
-from .recordings import add_data_arguments, load_data, warn_of_training_clips, with_classes_of
+from .recordings import add_data_arguments, load_data, match_classes, warn_of_training_clips
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,9 +34,10 @@ def run(args: argparse.Namespace) -> int:
     """Print the results, and return the exit code. Raises ConfigError if a class of the clips is unknown."""
     model = Classifier.load(args.model)
     args.clip_seconds = model.frontend.clip_seconds  # of the windows of --annotations
-    data = with_classes_of(model, load_data(args, **({"folds": 1} if args.fold is None else {})))
+    data = replace(load_data(args, **({"folds": 1} if args.fold is None else {})), needs_all_classes=False)
     clips = data.clips if args.fold is None else data.split(args.fold)[1]
-    if unknown := sorted(set(data.classes) - set(model.classes)):
+    labels = match_classes(model, data.classes)
+    if unknown := [name for name, label in zip(data.classes, labels, strict=True) if label < 0]:
         raise ConfigError(f"{data.name}: {', '.join(unknown)} are not classes of the model, {', '.join(model.classes)}")
     if not model.multi_label and any(len(clip.labels) != 1 for clip in clips):
         raise ConfigError(f"{data.name}: expected one class for each clip, as in the outputs of the model")
@@ -53,9 +54,9 @@ def run(args: argparse.Namespace) -> int:
         return NONE_USABLE
     targets = np.zeros((len(used), len(model.classes)), np.float32)
     for target, clip in zip(targets, used, strict=True):
-        target[[model.classes.index(data.classes[label]) for label in clip.labels]] = 1
+        target[[labels[label] for label in clip.labels]] = 1
     _report(args.report, model, data, np.array(confidences), targets, [clip.name for clip in used])
-    warn_of_training_clips(model, clip_digests(used))
+    warn_of_training_clips(model, used)
     return SOME_FAILED if len(used) < len(clips) or data.skipped else 0
 
 

@@ -1,6 +1,7 @@
 """Common arguments and steps of the commands that train on own recordings."""
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -87,7 +88,7 @@ def load_readable(args: argparse.Namespace) -> Dataset:
     Raises DataError if a recording cannot be read, with `--strict` or if no recording can be read.
     """
     data = load_data(args)
-    readable = data.readable()
+    readable = data.readable(stop_seconds=math.inf)
     if errors := readable.skipped[len(data.skipped) :]:
         if args.strict or not readable.clips:
             raise DataError(f"{data.name}: {len(errors)} recordings cannot be read: {listed(errors)}")
@@ -96,20 +97,32 @@ def load_readable(args: argparse.Namespace) -> Dataset:
     return readable
 
 
-def with_classes_of(model: Classifier, data: Dataset) -> Dataset:
-    """Return the data set with the classes in the order and spelling of the model, if the model has them all.
+def match_classes(model: Classifier, names: Sequence[str]) -> list[int]:
+    """Return the index of each class in the classes of the model, or -1 for another class.
 
-    An underscore and a space are equal in this comparison, since the table of ESC-50 has "brushing_teeth", and so are
-    the Unicode forms of a name.
+    A name with another Unicode form, or with underscores instead of spaces, as in the table of ESC-50, is found if only
+    one class of the model has this name.
     """
-    numbers = {as_label(name).replace("_", " "): number for number, name in enumerate(model.classes)}
-    labels = [numbers.get(as_label(name).replace("_", " "), -1) for name in data.classes]
-    if -1 in labels or len(set(labels)) < len(labels):
+    plain = [as_label(name).replace("_", " ") for name in model.classes]
+
+    def index(name: str) -> int:
+        if name in model.classes:
+            return model.classes.index(name)
+        name = as_label(name).replace("_", " ")
+        return plain.index(name) if plain.count(name) == 1 else -1
+
+    return [index(name) for name in names]
+
+
+def _with_classes_of(model: Classifier, data: Dataset) -> Dataset:
+    """Return the data set with the classes in the order and spelling of the model, if the classes are the same."""
+    labels = match_classes(model, data.classes)
+    if sorted(labels) != list(range(len(model.classes))):
         return data
 
     def relabel(clip: Clip) -> Clip:
-        label, *more = [labels[number] for number in clip.labels] or [-1]
-        return replace(clip, label=label, more_labels=tuple(more))
+        new = [labels[label] for label in clip.labels]
+        return replace(clip, label=new[0], more_labels=tuple(new[1:])) if new else clip
 
     return replace(data, classes=model.classes, clips=tuple(map(relabel, data.clips)))
 
@@ -122,10 +135,8 @@ def load_model_and_split(args: argparse.Namespace) -> tuple[Classifier, Split]:
     check_files(args.out, resume=args.resume, overwrite=args.overwrite)
     model = Classifier.load(args.model)
     args.clip_seconds = model.frontend.clip_seconds  # of the windows of --annotations
-    data = load_readable(args)
-    ordered = with_classes_of(model, data)
-    same = ordered.classes == model.classes and len(data.classes) == len(model.classes)
-    if not same or data.is_multilabel != model.multi_label:
+    data = _with_classes_of(model, load_readable(args))
+    if (model.classes, model.multi_label) != (data.classes, data.is_multilabel):
         raise ConfigError(
             f"{args.model}: expected recordings of the classes {listed(model.classes)} with "
             f"{'any number of classes' if model.multi_label else 'one class'} each, got the classes "
@@ -135,8 +146,8 @@ def load_model_and_split(args: argparse.Namespace) -> tuple[Classifier, Split]:
         )
     print(one_line(data.note, length=10_000))
     fold = model.metadata.get("fold", 1) if args.fold is None else args.fold
-    warn_of_training_clips(model, clip_digests(ordered.split(fold)[1]))
-    return model, load_split(ordered, fold, model.frontend, cache=args.out.parent / "features")
+    warn_of_training_clips(model, data.split(fold)[1])
+    return model, load_split(data, fold, model.frontend, cache=args.out.parent / "features")
 
 
 def _difference(name: str, classes: Sequence[str], others: Sequence[str]) -> str:
@@ -144,12 +155,13 @@ def _difference(name: str, classes: Sequence[str], others: Sequence[str]) -> str
     return f"; only {name} have {', '.join(only)}" if only else ""
 
 
-def warn_of_training_clips(model: Classifier, digests: Sequence[str]) -> None:
-    """Print a warning if clips with the given digests are training clips of `model`."""
-    number = len([each for each in digests if each in training_digests(model)])
+def warn_of_training_clips(model: Classifier, clips: Sequence[Clip]) -> None:
+    """Print a warning if training clips of `model` are among `clips`, as far as the model has a record of them."""
+    known = training_digests(model)
+    number = sum(digest in known for digest in clip_digests(clips)) if known else 0
     if number:
         print_error(
-            f"warning: {number} of {len(digests)} clips are training clips of the model, so its results are too good; "
+            f"warning: {number} of {len(clips)} clips are training clips of the model, so its results are too good; "
             f"its test clips were fold {model.metadata.get('fold')} of {model.metadata.get('data')} (--fold)"
         )
 

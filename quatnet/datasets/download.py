@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from ..checks import checked_path
 from ..errors import DataError
-from ..files import disk_errors, fcntl  # on Windows, two downloads into one folder are not detected
+from ..files import disk_errors, fcntl
 from .archives import MAX_BYTES, extract
 
 ESC50_URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"

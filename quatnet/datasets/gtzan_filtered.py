@@ -40,7 +40,7 @@ TEST = {
 
 
 def clip_numbers(part: Mapping[str, str]) -> Iterator[tuple[str, int]]:
-    """Yield the genre and the number of each clip of TRAIN, VALID or TEST.
+    """Yield the genre and the number of each clip of TRAIN or TEST.
 
     >>> list(clip_numbers({"jazz": "0-2 41"}))
     [('jazz', 0), ('jazz', 1), ('jazz', 2), ('jazz', 41)]

@@ -1,6 +1,7 @@
 """Data set classes: clips with class labels and cross-validation folds."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,7 +24,7 @@ class Clip:
     ----------
     name : file name, or a description of a synthesized clip
     label : index of the class in `Dataset.classes`, or -1 for a clip without a class (a negative)
-    fold : number of the cross-validation fold, from 1
+    fold : number of the cross-validation fold
     source : function without arguments that returns the waveform, float (samples,), and its sample rate in Hz. For a
         part of a file, it is `partial(audio.read, path, start_seconds=..., stop_seconds=...)`
     key : unique key of the samples in the feature cache
@@ -57,10 +58,10 @@ class Clip:
             return partial(self.source, stop_seconds=stop_seconds)()
         return self.source()
 
-    def blocks(self) -> Iterator[np.ndarray]:
-        """Yield the waveform in blocks (samples,). A file of any length is read block by block."""
+    def blocks(self, stop_seconds: float = math.inf) -> Iterator[np.ndarray]:
+        """Yield the waveform in blocks (samples,). A file of any length is read in blocks, up to `stop_seconds`."""
         if isinstance(self.source, partial) and self.source.func is read:
-            yield from read_blocks(*self.source.args, **self.source.keywords)
+            yield from read_blocks(*self.source.args, **({"stop_seconds": stop_seconds} | self.source.keywords))
         else:
             yield self.source()[0]
 
@@ -148,7 +149,8 @@ class Dataset:
 
 def _reading_error(clip: Clip, stop_seconds: float) -> str:
     try:
-        clip.read(stop_seconds)
+        for _ in clip.blocks(stop_seconds):
+            pass
         return ""
     except DataError as error:
         return str(error)

@@ -79,8 +79,8 @@ def load(
         labels = _labels(values["label"], label_separator)
         if not values["path"] or not (labels or label_separator):
             raise DataError(f"{table}, line {number}: expected a file and a label, got {row!r:.300}")
-        fold, group_name = (as_label(values.get(role, "")) for role in ("fold", "group"))
-        new = Recording(find(values["path"]), values["path"], labels, fold, group_name)
+        fold_name, group_name = (as_label(values.get(role, "")) for role in ("fold", "group"))
+        new = Recording(find(values["path"]), values["path"], labels, fold_name, group_name)
         old = recordings.setdefault(new.path, new)
         if label_separator:
             new = replace(new, labels=tuple(dict.fromkeys(old.labels + new.labels)))
@@ -172,7 +172,7 @@ def finder(root: Path) -> Callable[[str], Path]:
         names = [wanted.name, wanted.stem] if _key(wanted.name).endswith((*SUFFIXES, *UNREADABLE)) else [wanted.name]
         matches = ([path for path in by_name().get(_key(name), []) if _is_at(path, wanted, root)] for name in names)
         found = next(filter(None, matches), [root / value])
-        depths = [len(path.parts) * _is_foreign(wanted) for path in found]
+        depths = [len(path.parts) if _is_foreign(wanted) else 0 for path in found]
         if depths.count(max(depths)) > 1:
             raise DataError(f"{value}: found {listed(list(map(str, found)))}; give the complete path in the table")
         return found[depths.index(max(depths))]

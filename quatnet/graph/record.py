@@ -14,7 +14,7 @@ from ..autodiff.tape import open_statements
 from ..backend import Array, xp
 from ..errors import ConfigError
 from ..nn import Module
-from .nodes import Ref, Runtime, free_name, map_leaves
+from .nodes import Ref, Runtime, free_name, leaves, map_leaves
 
 READ = "Python code has read values of tensors; they are constants of the graph"
 NO_GRAD = "A part of the network runs in no_grad; the graph computes its gradients: use requires_grad=False or detach()"
@@ -125,11 +125,12 @@ class Recorder:
         )
 
     def _encode_attribute(self, key: str, value: Any) -> Any:
-        if value is None or isinstance(value, Tensor | xp.ndarray | np.generic | bool | int | float | str):
+        plain = np.generic | bool | int | float | str | None
+        if isinstance(value, Tensor | xp.ndarray) or all(isinstance(item, plain) for item in leaves(value)):
             return self.encode(value)
         raise ConfigError(
             f"a layer whose __call__ is an op has the attribute {key!r} of type {type(value).__name__}; expected "
-            "tensors, arrays, numbers and text, or a __call__ without @op"
+            "tensors, arrays, numbers, text, or lists of numbers or text, or a __call__ without @op"
         )
 
     def _ref(self, value: Tensor | Array) -> Ref:

@@ -122,12 +122,12 @@ class Module:
 
     def _entries_by_name(self) -> dict[str, tuple[Any, Any, Any]]:
         entries = dict[str, tuple[Any, Any, Any]]()
-        for name, *entry in self._entries():
+        for name, container, key, item in self._entries():
             if name in entries:
                 raise ConfigError(
                     f"two parameters or buffers have the name {name!r}; use other keys in a dict of layers"
                 )
-            entries[name] = (*entry,)
+            entries[name] = container, key, item
         return entries
 
     def _entries(self, prefix: str = "", parents: tuple[int, ...] = ()) -> Iterator[tuple[str, Any, Any, Any]]:

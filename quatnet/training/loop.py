@@ -285,7 +285,10 @@ class Trainer:
         checkpoint.write(self.path, self.model, {"training": training}, groups, graph=self._traced())
 
     def _traced(self) -> Graph | None:
-        """Return the graph of a network that its config does not define, or None if the network cannot be traced."""
+        """Return the graph of a network that its config does not define, or None if the network cannot be traced.
+
+        The network is traced for every checkpoint, because its attributes can change during the training.
+        """
         if self._example is not None and self._traceable and not is_built_in(self.model):
             try:
                 return trace(self.model, self._example)

@@ -179,7 +179,8 @@ def train_classifier(
     if finish:
         finish(row)
     if not RANK:
-        checkpoint.unlink()
+        with disk_errors(path):
+            checkpoint.unlink()
     return classifier, row
 
 

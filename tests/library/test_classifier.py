@@ -264,6 +264,8 @@ def test_other_files(tmp_path):
         CheckpointError, match=r"there is no file .*missing.npz; expected a model file .*, or esc50, esc50-"
     ):
         Classifier.load(tmp_path / "missing.npz")
+    with pytest.raises(CheckpointError, match="there is no file"):
+        Classifier.load("a" * 300)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("a.txt", "text")

@@ -22,6 +22,7 @@ from quatnet import plots
 from quatnet.audio import read
 from quatnet.classifier import Classifier
 from quatnet.cli.main import main
+from quatnet.cli.recordings import match_classes
 from quatnet.datasets import Clip, folder
 from quatnet.datasets.windows import windows
 from quatnet.errors import CheckpointError, ConfigError, DataError, MissingPackageError, TrainingStopped
@@ -236,7 +237,7 @@ def interrupt(command: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
             main([*map(str, command), "--epochs", "2"])
 
 
-@pytest.mark.parametrize("change", [["--batch-size", "7"], ["--fold", "2"], ["replaced"]])
+@pytest.mark.parametrize("change", [["--batch-size", "9"], ["replaced"]])
 def test_an_interrupted_training_is_not_resumed_with_other_inputs(
     change: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -708,3 +709,27 @@ def test_fold_zero_of_a_table(sounds: Path, tmp_path: Path, capsys: pytest.Captu
     assert not err
     small = output_of(capsys, "prune", tmp_path / "out/model.npz", *table, "--epochs", "1", "--out", tmp_path / "s.npz")
     assert "4 test clips (fold 0)" in small[0]
+
+
+def test_evaluation_of_a_part_of_the_classes(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sounds = write_sounds(tmp_path / "sounds", {"high": 3000, "noise": 100})
+    model = Classifier.load(trained / "model.npz")
+    Classifier(model.network, model.frontend, model.classes, multi_label=True).save(tmp_path / "model.npz")
+    out, err = output_of(capsys, "evaluate", tmp_path / "model.npz", sounds, "--fold", "1")
+    assert "2 clips" in out
+    assert not err
+
+
+def test_classes_that_differ_by_an_underscore(trained: Path) -> None:
+    model = Classifier.load(trained / "model.npz")
+    model.classes = ("a_b", "a b", "c_d", "e")
+    assert match_classes(model, ["a_b", "a b", "c d", "e\u0301", "A_B"]) == [0, 1, 2, -1, -1]
+
+
+def test_damage_at_the_end_of_a_long_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sounds = write_sounds(tmp_path / "sounds", clips=6)
+    samples = np.zeros(66 * RATE_HZ, np.float32)
+    samples[64 * RATE_HZ] = np.nan
+    soundfile.write(sounds / "high/f.wav", samples, RATE_HZ, subtype="FLOAT")
+    out, _ = output_of(capsys, "train", sounds, "--out", tmp_path / "out", "--epochs", "1", "--clip-seconds", "1")
+    assert "Skipped 1 of 12 recordings, which cannot be read (high/f.wav)" in out
