@@ -5,6 +5,7 @@ Each function returns the text for one recording. `HEADERS` contains the first l
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Any
@@ -13,6 +14,7 @@ from ..errors import one_line
 from ..files import csv_text
 from .events import Event, Result
 
+CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 RAVEN = (
     "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tBegin Path\t"
     "File Offset (s)\tLabel\tConfidence"
@@ -72,7 +74,12 @@ def jsonl(result: Result, *, ensure_ascii: bool = False) -> str:
 
 
 def _tabs(rows: Iterable[Iterable[str]]) -> str:
-    return "".join("\t".join(map(one_line, row)) + "\n" for row in rows)
+    return "".join("\t".join(map(_field, row)) + "\n" for row in rows)
+
+
+def _field(text: str) -> str:
+    """Return a text with tabs, line breaks and other control characters escaped."""
+    return CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 FORMATS: dict[str, Callable[[Result], str]] = {

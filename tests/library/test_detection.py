@@ -196,6 +196,13 @@ def test_raven_format():
     assert (rows[1]["Selection"], rows[1]["Channel"]) == ("2", "2")
 
 
+@pytest.mark.parametrize("kind", ["audacity", "raven", "csv"])
+def test_labels_with_emoji_are_written_as_they_are(kind):
+    label = "\N{WOMAN}\u200d\N{PERSONAL COMPUTER} H\u00fcndin"  # \u200d joins two characters, and is not printable
+    text = FORMATS[kind](Result("x.wav", 9.0, "ok", [Event(3.0, 6.0, label, 0.5, 1, "mean")], False, 16000.0))
+    assert label in text
+
+
 def test_csv_format():
     assert lines("csv")[0] == "a/x.wav,3.000,6.000,dog,0.9312,2,mean"
     (row,) = csv.reader(io.StringIO(lines("csv")[1]))
