@@ -270,8 +270,12 @@ def test_a_report_that_was_interrupted_is_written_by_resume(
     sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, command = tmp_path / "out", ["train", str(sounds), "--out", str(tmp_path / "out"), "--epochs", "1"]
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
-        patch.setattr("quatnet.cli.recordings.evaluate_test", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+        patch.setattr("quatnet.cli.recordings.evaluate_test", interrupted)
         with pytest.raises(SystemExit):
             main(command)
     before = Classifier.load(out / "model.npz")
