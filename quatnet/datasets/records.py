@@ -49,19 +49,23 @@ class Clip:
         """Indices of all classes of the clip. The tuple of a negative is empty."""
         return (self.label, *self.more_labels) if self.label >= 0 else ()
 
+    @property
+    def file_reader(self) -> partial | None:
+        """The source if it is `partial(audio.read, ...)`, which reads a file or a part of a file, else None."""
+        return self.source if isinstance(self.source, partial) and self.source.func is read else None
+
     def read(self, stop_seconds: float) -> tuple[np.ndarray, int]:
         """Return the waveform, float (samples,), and its sample rate in Hz.
 
         If the source is `partial(audio.read, path)`, the file is read up to `stop_seconds`.
         """
-        if isinstance(self.source, partial) and self.source.func is read and not self.source.keywords:
-            return partial(self.source, stop_seconds=stop_seconds)()
-        return self.source()
+        reader = self.file_reader
+        return self.source() if reader is None or reader.keywords else reader(stop_seconds=stop_seconds)
 
     def blocks(self, stop_seconds: float = math.inf) -> Iterator[np.ndarray]:
         """Yield the waveform in blocks (samples,). A file of any length is read in blocks, up to `stop_seconds`."""
-        if isinstance(self.source, partial) and self.source.func is read:
-            yield from read_blocks(*self.source.args, **({"stop_seconds": stop_seconds} | self.source.keywords))
+        if reader := self.file_reader:
+            yield from read_blocks(*reader.args, **({"stop_seconds": stop_seconds} | reader.keywords))
         else:
             yield self.source()[0]
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from ..audio import FrontEnd, read
+from ..audio import FrontEnd
 from ..checks import checked_number
 from .features import features
 from .parallel import map_on_cpu
@@ -44,9 +44,9 @@ def _window(clip: Clip, start: float, stop: float) -> Clip:
 
 
 def _read_part(clip: Clip, start: float, stop: float) -> tuple[np.ndarray, int]:
-    if isinstance(clip.source, partial) and clip.source.func is read:
-        first = clip.source.keywords.get("start_seconds", 0.0)
-        return read(*clip.source.args, start_seconds=first + start, stop_seconds=first + stop)
+    if reader := clip.file_reader:
+        first = reader.keywords.get("start_seconds", 0.0)
+        return reader(start_seconds=first + start, stop_seconds=first + stop)
     waveform, sample_rate_hz = clip.source()
     return waveform[round(start * sample_rate_hz) : round(stop * sample_rate_hz)], sample_rate_hz
 
