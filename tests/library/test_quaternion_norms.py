@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from support.arrays import assert_close, draw
 from support.parity import assert_parity
@@ -187,10 +187,11 @@ def test_whitened_components_are_uncorrelated(seed, shape):
 
 
 @given(seeds, st.sampled_from(SHAPES))
+@example(311506180, (7, 8))  # a component with a residual variance of about 1e-9
 def test_whitening_equals_gram_schmidt(seed, shape):
     # whitening by the Cholesky factor is equal to the Gram-Schmidt process
     x = correlated(seed, *shape)
-    for before, after in zip(channels_of(x), channels_of(whiten(x, eps=1e-12)), strict=True):
+    for before, after in zip(channels_of(x), channels_of(whiten(x, eps=1e-15)), strict=True):
         orthonormal: list[np.ndarray] = []
         for component in (before - before.mean(axis=0)).T:
             residual = component - sum(z * (z @ component) / len(z) for z in orthonormal)
