@@ -32,7 +32,7 @@ def _symmetric_entries() -> np.ndarray:
     return np.eye(10)[np.maximum(entry, entry.T).ravel()].T
 
 
-_ENTRIES = _symmetric_entries()
+SYMMETRIC_ENTRIES = _symmetric_entries()
 
 
 def whitening_statistics(x: Array, all_reduce: AllReduce = None) -> tuple[Array, Array, float]:
@@ -112,7 +112,7 @@ def whitening_batch_norm(
         raise ShapeError(f"expected {expected} for x {x.shape}, got {weight.shape} and {bias.shape}")
     mean, covariance = running_stats or batch_stats or whitening_statistics(x.data, all_reduce)[:2]
     w = _inverse_cholesky_factor(covariance, checked_number("eps", eps, "[0, inf)")).astype(columns.dtype)
-    entries = xp.asarray(_ENTRIES, dtype=columns.dtype)
+    entries = xp.asarray(SYMMETRIC_ENTRIES, dtype=columns.dtype)
     s = (weight.data.T @ entries).reshape(-1, 4, 4)
     centered = columns - split_components(mean).T[:, :, None]
 
