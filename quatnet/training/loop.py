@@ -8,7 +8,6 @@ uninterrupted run.
 import os
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from itertools import islice
@@ -19,11 +18,10 @@ import numpy as np
 from tqdm import tqdm
 
 from ..all_reduce import all_reduce
-from ..backend import Array, xp
+from ..backend import Array
 from ..checks import checked_count, checked_path
 from ..distill import Loss, cross_entropy_loss
 from ..errors import CheckpointError, ConfigError, NonFiniteError, TrainingStopped
-from ..graph import Graph, trace
 from ..models.build import is_built_in
 from ..nn import Module
 from ..optim import Optimizer, clip_grad_norm
@@ -31,8 +29,10 @@ from ..processes import RANK, barrier
 from ..threads import single_threaded_blas
 from . import checkpoint, checks, distributed
 from .data import Batches
+from .finite import check_finite_parameters, loss_error
 from .interrupt import interrupt_flag
-from .progress import Progress, read_generator_state, read_progress
+from .progress import Progress
+from .resume import read_state, trace_or_warn
 from .totals import EpochTotals
 
 LOG_INTERVAL = 10  # steps between two updates of the displayed loss on a GPU; each update waits for the GPU
@@ -176,7 +176,7 @@ class Trainer:
         if self.progress.step < self.steps_per_epoch:
             raise ConfigError(f"expected steps_per_epoch = {self.steps_per_epoch} batches, got {self.progress.step}")
         self._read_totals()  # synchronizes the GPU, so that the time is complete
-        self._check_parameters()
+        check_finite_parameters(self.model, self.progress.epoch + 1, self.path)
         self.progress.seconds += time.perf_counter() - clock
         self._end_epoch()
 
@@ -204,24 +204,8 @@ class Trainer:
         """Copy the totals from the device to the progress. Raises NonFiniteError if a loss was not finite."""
         *self.progress.totals[:2], finite_steps = self._totals.read()
         if not np.isfinite(self.progress.totals[0]):
-            raise NonFiniteError(
-                f"the loss is not finite in step {finite_steps + 1} of {self.steps_per_epoch} of epoch "
-                f"{self.progress.epoch + 1}{self._clips(finite_steps)}; {self._kept()}check the clips of "
-                "this step for NaN and infinity, or use a lower learning rate"
-            )
-
-    def _check_parameters(self) -> None:
-        """Raise NonFiniteError if a parameter contains NaN or infinity, as after a gradient that is not finite."""
-        finite = {name: xp.isfinite(tensor.data).all() for name, tensor in self.model.named_parameters()}
-        if not xp.stack(list(finite.values())).all():
-            names = ", ".join(name for name, is_finite in finite.items() if not is_finite)
-            raise NonFiniteError(
-                f"parameters are not finite after epoch {self.progress.epoch + 1}: {names}; {self._kept()}use a "
-                "lower learning rate"
-            )
-
-    def _kept(self) -> str:
-        return f"the last checkpoint is kept in {self.path}; " if self.path and self.path.exists() else ""
+            step = f"step {finite_steps + 1} of {self.steps_per_epoch} of epoch {self.progress.epoch + 1}"
+            raise loss_error(f"{step}{self._clips(finite_steps)}", self.path)
 
     def _clips(self, step: int) -> str:
         """Return the indices of the clips in the batch of `step` as a part of a message, if they are known."""
@@ -281,23 +265,12 @@ class Trainer:
             "data_rng": start,
             "dropout_rng": self.dropout_rng.bit_generator.state,
         }
-        groups = {"optimizer": self.optimizer.state_dict(), "best": self.best}
-        checkpoint.write(self.path, self.model, {"training": training}, groups, graph=self._traced())
-
-    def _traced(self) -> Graph | None:
-        """Return the graph of a network that its config does not define, or None if the network cannot be traced.
-
-        The network is traced for every checkpoint, because its attributes can change during the training.
-        """
+        groups, graph = {"optimizer": self.optimizer.state_dict(), "best": self.best}, None
         if self._example is not None and self._traceable and not is_built_in(self.model):
-            try:
-                return trace(self.model, self._example)
-            except Exception as error:  # the network may raise any exception for the inputs of `trace`
-                self._traceable = False
-                warnings.warn(
-                    f"the checkpoint has no graph, because the network cannot be traced: {error}", stacklevel=2
-                )
-        return None
+            # in every checkpoint, because attributes of the network can change during the training
+            graph = trace_or_warn(self.model, self._example)
+            self._traceable = graph is not None
+        checkpoint.write(self.path, self.model, {"training": training}, groups, graph=graph)
 
     def load(self) -> None:
         """Load the state of the training from the checkpoint.
@@ -305,34 +278,12 @@ class Trainer:
         Raises CheckpointError if the checkpoint comes from a different run or is damaged. In this case, the trainer
         does not change.
         """
-        header, groups = checkpoint.read(self.path) if self.path else ({}, {})
-        training = header.get("training")
-        if not isinstance(training, dict) or training.get("metadata") != self.metadata:
-            found = training.get("metadata") if isinstance(training, dict) else None
-            raise CheckpointError(
-                f"{self.path} comes from another run: its metadata are {found!r:.500}, "
-                f"the metadata of this run are {self.metadata}; choose another path, or do not resume"
-            )
-        try:
-            self._load(training, groups, header.get("frontend"))
-        except CheckpointError as error:
-            raise CheckpointError(f"{self.path}: {error}") from error
-
-    def _load(self, training: dict[str, Any], groups: dict[str, dict[str, np.ndarray]], settings: Any) -> None:
         metrics = {"loss", *([self.metric] if self.keep_best else [])}
-        limits = {"epochs": self.epochs, "steps_per_epoch": self.steps_per_epoch}
-        progress = read_progress(training.get("progress"), **limits, metrics=metrics)
-        data_state, dropout_state = (
-            read_generator_state(name, training.get(name)) for name in ("data_rng", "dropout_rng")
-        )
-        best, model, optimizer = (groups.get(name, {}) for name in ("best", "model", "optimizer"))
-        self.optimizer.check_state_dict(optimizer)
-        for arrays in filter(None, (best, model)):
-            self.model.check_state_dict(arrays)
-        self.model.load_state_dict(model)
-        self.optimizer.load_state_dict(optimizer)
-        self.model.frontend_settings = settings
-        self.progress, self.best, self._owns_path = progress, best, True
-        self._totals = EpochTotals([*progress.totals[:2], progress.step])
-        self.epoch_start_state = self.data_rng.bit_generator.state = data_state
-        self.dropout_rng.bit_generator.state = dropout_state
+        state = read_state(self.path, self.model, self.optimizer, self.metadata, metrics=metrics)
+        self.model.load_state_dict(state.model)
+        self.optimizer.load_state_dict(state.optimizer)
+        self.model.frontend_settings = state.frontend_settings
+        self.progress, self.best, self._owns_path = state.progress, state.best, True
+        self._totals = EpochTotals([*state.progress.totals[:2], state.progress.step])
+        self.epoch_start_state = self.data_rng.bit_generator.state = state.data_rng
+        self.dropout_rng.bit_generator.state = state.dropout_rng
