@@ -8,6 +8,7 @@ from quatnet.nn import QuaternionConv2d
 
 CHANNELS, LAYERS = 64, 12
 SCALES = {2.0: ("#D55E00", "^", "2 s"), 1.0: ("#0072B2", "o", "s"), 0.5: ("#009E73", "v", "s / 2")}
+DENSITY = "χ, 4 degrees of freedom:\n$\\chi^3 e^{-\\chi^2/2} / 2$"
 
 
 def moduli(rng: np.random.Generator) -> np.ndarray:
@@ -33,7 +34,7 @@ def draw() -> Figure:
     left, right = figure.subplots(1, 2)
     m = np.linspace(0, 5, 200)
     left.hist(moduli(rng), bins=50, density=True, color="#56B4E9", label="9,216 random weights")
-    left.plot(m, m**3 * np.exp(-(m**2) / 2) / 2, color="black", label="χ, 4 degrees of freedom:\n$m^3 e^{-m^2/2} / 2$")
+    left.plot(m, m**3 * np.exp(-(m**2) / 2) / 2, color="black", label=DENSITY)
     left.set(xlabel="modulus |w| / s", ylabel="density", title="One layer", ylim=(0, 0.85))
     left.legend(fontsize=9, loc="upper right")
     for factor, (color, marker, label) in SCALES.items():
