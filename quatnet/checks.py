@@ -36,6 +36,11 @@ def as_array(value: object, module: Any = xp) -> Array:
     return array.astype(np.float64)
 
 
+def shape_and_dtype(value: Any) -> tuple[tuple[int, ...], Any]:
+    """Return the shape and the dtype of an array. Any other object has no axes, and its type instead of a dtype."""
+    return (value.shape, value.dtype) if hasattr(value, "dtype") else ((), type(value).__name__)
+
+
 def as_scores(value: object) -> np.ndarray:
     """Return `value` as a float NumPy array. Raises ShapeError like `as_array`, and for NaN, which has no rank."""
     scores = as_array(value, np)

@@ -157,19 +157,24 @@ class FrontEnd:
         Raises
         ------
         ShapeError, DataError
-            See `__call__`.
+            See `__call__`. ShapeError also if a clip is not within the waveform.
         """
+        if not all(0 <= start <= len(waveform) - self.samples for start in starts):
+            raise ShapeError(
+                f"expected clips of {self.samples} samples within {len(waveform)}, got starts {starts!r:.80}"
+            )
         clips = [waveform[start : start + self.samples] for start in starts]
         first = -(-self.window // 2 // self.hop)  # first and last frame that are not padded
         last = (self.samples - self.window // 2) // self.hop
-        aligned = [not (start - starts[0]) % self.hop for start in starts]
+        origin = min(starts)
+        aligned = [not (start - origin) % self.hop for start in starts]
         left = last + 1 - 2 * first
         if sum(aligned) < 2 or left < 0:
             return np.stack([self(clip, self.sample_rate_hz) for clip in clips])
-        shared = self._power(waveform[starts[0] :])
+        shared = self._power(waveform[origin:])
         features = np.empty((len(clips), self.frames, self.mels, 4), np.float32)
         for n, clip in enumerate(clips):
-            frame = (starts[n] - starts[0]) // self.hop
+            frame = (starts[n] - origin) // self.hop
             head = self._power(clip[: first * self.hop + self.window])[:first]
             tail = self._power(clip[left * self.hop :])[2 * first :]
             parts = [head, shared[frame + first : frame + last + 1], tail] if aligned[n] else [self._power(clip)]

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..checks import as_array, checked_count
+from ..checks import as_array, checked_count, checked_number
 from ..errors import ConfigError, DataError, ShapeError
 from ..threads import single_threaded_blas
 from .waveform import checked_waveform
@@ -136,7 +136,10 @@ def log_mel(power: np.ndarray, filterbank: np.ndarray, *, floor_db: float = -100
     ------
     ShapeError
         An array is not two-dimensional, or the numbers of bins differ.
+    ConfigError
+        `floor_db` is below -370 dB, which is 0 in float32.
     """
+    floor_db = checked_number("floor_db", floor_db, "[-370, inf)")
     power, filterbank = as_array(power, np), as_array(filterbank, np)
     if power.ndim != 2 or filterbank.ndim != 2 or power.shape[1] != filterbank.shape[0]:
         raise ShapeError(

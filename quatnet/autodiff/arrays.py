@@ -1,4 +1,6 @@
-"""Broadcasting of the operands of an operation."""
+"""Broadcasting of the operands of an operation, and accurate sums."""
+
+import numpy as np
 
 from ..backend import Array
 from ..errors import ShapeError
@@ -16,6 +18,14 @@ def unbroadcast(grad: Array, shape: tuple[int, ...]) -> Array:
     """Return `grad` summed over its broadcast axes, which gives the gradient of an array of shape `shape`."""
     if grad.shape == shape:
         return grad
-    grad = grad.sum(axis=tuple(range(grad.ndim - len(shape))))
+    grad = accurate_sum(grad, tuple(range(grad.ndim - len(shape))))
     repeated = tuple(axis for axis, length in enumerate(shape) if length == 1 and grad.shape[axis] != 1)
-    return grad.sum(axis=repeated, keepdims=True) if repeated else grad
+    return accurate_sum(grad, repeated, keepdims=True) if repeated else grad
+
+
+def accurate_sum(a: Array, axis: int | tuple[int, ...] | None, *, keepdims: bool = False) -> Array:
+    """Return the sum of floating-point numbers over `axis` in their dtype, accumulated in float64.
+
+    NumPy adds rows one by one. In float32, the sum of 10⁵ rows has then only three or four correct digits.
+    """
+    return a.sum(axis=axis, dtype=np.float64, keepdims=keepdims).astype(a.dtype)

@@ -7,6 +7,7 @@ from numbers import Integral
 from ..backend import Array, xp
 from ..checks import as_array
 from ..errors import ShapeError
+from .arrays import accurate_sum
 from .op import op
 from .tensor import Axis, Tensor
 
@@ -19,7 +20,7 @@ def sum(x: Tensor, *, axis: Axis = None) -> Tensor:
     def backward(grad: Array) -> Sequence[Array]:
         return (xp.broadcast_to(xp.expand_dims(grad, axes), shape),)
 
-    return Tensor.from_op(as_array(x.data.sum(axis=axes)), (x,), backward)  # the sum of booleans is an integer
+    return Tensor.from_op(accurate_sum(as_array(x.data), axes), (x,), backward)
 
 
 @op

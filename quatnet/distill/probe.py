@@ -41,7 +41,7 @@ def linear_probe(embeddings: np.ndarray, labels: np.ndarray, classes: int, *, in
         raise ShapeError(f"expected embeddings (N, size) and labels (N,), got {x.shape} and {labels.shape}")
     inverse_penalty = checked_number("inverse_penalty", inverse_penalty, "(0, inf)")
     mean, deviation = x.mean(axis=0), x.std(axis=0)
-    deviation[deviation == 0] = 1.0  # constant columns are not scaled
+    deviation[(x == x[0]).all(axis=0)] = 1.0  # constant columns are not scaled
     with single_threaded_blas():
         weights = _fit((x - mean) / deviation, one_hot(labels, classes), inverse_penalty)
 

@@ -77,10 +77,15 @@ class ChannelGroups(list[ChannelGroup]):
         found = [channel[list(axis)] for axis in axes if 0 < len(axis) < len(labels)]
         parts = tuple(part for part in found if (part >= 0).all())
         nodes_of = self.labels.producers
-        quaternion = frozenset(name for name in weights if graph.node(nodes_of[name]).op.startswith("quaternion"))
+        quaternion = frozenset(name for name in weights if _is_quaternion(graph.node(nodes_of[name]), name))
         name, consumers = nodes_of[next(iter(weights))], select(self.labels.consumers, -2)
         producers, scales = select(weights, -1), select(norms, -1)
         return ChannelGroup(name, len(labels), producers, scales, consumers, quaternion, parts, labels)
+
+
+def _is_quaternion(node: Node, weight: str) -> bool:
+    """Return whether `weight` has four components. The scales of a rotation are real."""
+    return node.op.startswith("quaternion") and node.arguments["w"].name == weight
 
 
 def channel_groups(graph: Graph | GraphModule) -> ChannelGroups:
@@ -162,7 +167,8 @@ def _prune_index(node: Node, kept: list[np.ndarray]) -> tuple[Any, ...]:
         if isinstance(item, slice) and not mask.all():
             old = np.arange(len(mask))[item]
             new = (np.cumsum(mask) - 1)[old[mask[old]]]
-            item = slice(int(new[0]), int(new[-1]) + 1) if (np.diff(new) == 1).all() else new.tolist()
+            first, last = new[[0, -1]].tolist() if new.size else (0, -1)
+            item = slice(first, last + 1) if (np.diff(new) == 1).all() else new.tolist()
         result.append(item)
     lists = sum(isinstance(item, list) for item in result)
     if lists and lists + sum(isinstance(item, int) for item in result) > 1:

@@ -113,17 +113,17 @@ def _weighted(t: Labels, node: Node) -> Axes:
     groups, inputs, outputs = node.arguments.get("groups", 1), w[-2], w[-1]
     is_quaternion, name = node.op.startswith("quaternion"), node.arguments["w"].name
     channels = t.quaternions(x[-1]) if is_quaternion else x[-1]
-    t.producers.setdefault(name, node.name)
+    scale = node.arguments.get("scale", node.arguments["w"]).name  # a rotation by 0 is nan, and has no magnitude
+    t.producers.setdefault(scale, node.name)
     if is_depthwise(t.graph, node):  # one filter or several filters for each input channel
         t.unite(outputs, np.repeat(channels, len(outputs) // groups))
     else:
         t.unite(inputs, *channels.reshape(groups, -1))
         t.unite(*outputs.reshape(groups, -1))
-        t.consumers[node.arguments.get("scale", node.arguments["w"]).name] = node.name  # a rotation by 0 is nan
-    if "scale" in node.arguments:
-        scale = t.of[node.arguments["scale"].name]
-        t.unite(inputs, scale[-2])
-        t.unite(outputs, scale[-1])
+        t.consumers[scale] = node.name
+    if scale != name:
+        t.unite(inputs, t.of[scale][-2])
+        t.unite(outputs, t.of[scale][-1])
     result = np.tile(outputs, 4) if is_quaternion else outputs
     if isinstance(node.arguments.get("bias"), Ref):
         t.unite(result, t.of[node.arguments["bias"].name][0])
@@ -150,7 +150,7 @@ def _norm(t: Labels, node: Node) -> Axes:
     x = t.args(node, "x")[0]
     t.fix(x[:-1], f"statistics over channels ({node.name})")
     quaternions = t.quaternions(x[-1]) if node.op in QUATERNION_NORMS else x[-1]
-    for name in (name for name in node.refs() if name in t.graph.arrays):
+    for name in (name for name in node.refs() if name != node.arguments["x"].name):
         labels = t.of[name][1 if len(t.of[name]) == 2 else 0]
         t.unite(x[-1] if len(labels) == len(x[-1]) else quaternions, labels)
     return x
@@ -241,7 +241,8 @@ def _reshape(t: Labels, node: Node) -> Axes:
     for inputs, outputs in _segments(shape_x, shape_y):
         axes, lengths = [x[a] for a in inputs], [shape_y[a] for a in outputs]
         free = [n for n, labels in enumerate(axes) if labels.any()]
-        if len(outputs) == 1 and len(free) == 1:
+        merges_batch = len(inputs) > 1 and any(shape_x[a] % PRIME == 0 for a in inputs)
+        if len(outputs) == 1 and len(free) == 1 and not merges_batch:
             before, after = (math.prod(map(len, part)) for part in (axes[: free[0]], axes[free[0] + 1 :]))
             result.append(np.tile(np.repeat(axes[free[0]], after), before))
         elif len(inputs) == 1 and outputs and free and axes[0].size % lengths[-1] == 0:

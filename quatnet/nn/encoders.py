@@ -9,6 +9,8 @@ import numpy as np
 from .. import ops
 from ..autodiff import Tensor
 from ..checks import checked_count
+from ..conv.im2col import pair
+from ..errors import ConfigError
 from ..ops.components import quaternion_channels
 from .convolution import Conv2d
 from .linear import Linear
@@ -19,6 +21,7 @@ class LearnedEncoder(Module):
     """Trainable encoder from C real to C quaternion channels: (N, H, W, C) -> (N, H, W, 4C).
 
     The output is x + i f(x) + j g(x) + k h(x). f, g and h are linear functions, computed by one real convolution.
+    Raises ConfigError unless `kernel_size` is odd, because the output has the size of the input.
 
     Source: C. Gaudet, A. Maida, Deep quaternion networks, 2018. In the paper, the imaginary parts are computed by batch
     norms, ReLUs and two convolutions.
@@ -26,6 +29,8 @@ class LearnedEncoder(Module):
 
     def __init__(self, channels: int, kernel_size: int = 3, *, rng: np.random.Generator) -> None:
         self.imaginary = Conv2d(checked_count("channels", channels), 3 * channels, kernel_size=kernel_size, rng=rng)
+        if not all(size % 2 for size in pair(kernel_size)):
+            raise ConfigError(f"expected an odd kernel_size, got {kernel_size}")
 
     def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         return ops.concatenate([x, self.imaginary(x)])

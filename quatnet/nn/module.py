@@ -8,6 +8,7 @@ from typing import Any
 
 from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
+from ..checks import shape_and_dtype
 from ..errors import CheckpointError, ConfigError
 
 _in_call = ContextVar("in_call", default=False)  # whether a module is being called
@@ -161,11 +162,11 @@ def array_of(value: Tensor | Array) -> Array:
 def _check_arrays(expected: Mapping[str, Array], arrays: Mapping[str, Array]) -> None:
     missing = sorted(expected.keys() - arrays.keys())
     unexpected = sorted(arrays.keys() - expected.keys())
-    pairs = {name: (array, arrays[name]) for name, array in expected.items() if name in arrays}
+    found = {name: shape_and_dtype(arrays[name]) for name in expected if name in arrays}
     wrong_shape = [
-        f"{name}: expected {array.shape} {array.dtype}, got {found.shape} {found.dtype}"
-        for name, (array, found) in pairs.items()
-        if (array.shape, array.dtype.kind) != (found.shape, found.dtype.kind)
+        f"{name}: expected {expected[name].shape} {expected[name].dtype}, got {shape} {dtype}"
+        for name, (shape, dtype) in found.items()
+        if (shape, getattr(dtype, "kind", "")) != (expected[name].shape, expected[name].dtype.kind)
     ]
     if missing or unexpected or wrong_shape:
         raise CheckpointError(

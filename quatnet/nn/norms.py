@@ -173,4 +173,5 @@ def _moving_averages(
         return kernels.normalize.moving_averages(running, batch, momentum, correction)
     (mean, variance), (batch_mean, batch_variance) = running, batch
     unbiased = batch_variance * correction
-    return mean + (batch_mean - mean) * momentum, variance + (unbiased - variance) * momentum
+    mean_and_variance = mean + (batch_mean - mean) * momentum, variance + (unbiased - variance) * momentum
+    return mean_and_variance[0].astype(mean.dtype), mean_and_variance[1].astype(variance.dtype)

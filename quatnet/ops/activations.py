@@ -1,22 +1,24 @@
 """Elementwise ops.
 
 On quaternion channels, these ops are componentwise: each component is an independent real number. Unlike the ops of
-`quaternion_activations`, these ops do not commute with right multiplication by a quaternion.
+`quaternion_activations`, these ops do not commute with right multiplication by a quaternion. Booleans, such as the
+result of a comparison, are converted to float64.
 """
 
 from collections.abc import Sequence
 
 from ..autodiff import Tensor, op
 from ..backend import Array, xp
+from ..checks import as_array
 
 
 @op
 def relu(x: Tensor) -> Tensor:
     """Return max(x, 0). On quaternion channels, this op is componentwise."""
-    y = xp.maximum(x.data, 0)
+    y = xp.maximum(as_array(x.data), 0)
 
     def backward(grad: Array) -> Sequence[Array]:
-        return (grad * (y > 0),)
+        return (xp.where(y > 0, grad, xp.zeros_like(grad)),)  # 0 also for an infinite gradient
 
     return Tensor.from_op(y, (x,), backward)
 
@@ -24,21 +26,21 @@ def relu(x: Tensor) -> Tensor:
 @op
 def exp(x: Tensor) -> Tensor:
     """Return the exponential eˣ."""
-    y = xp.exp(x.data)
+    y = xp.exp(as_array(x.data))
     return Tensor.from_op(y, (x,), lambda grad: (grad * y,))
 
 
 @op
 def log(x: Tensor) -> Tensor:
     """Return the natural logarithm. As in NumPy, the logarithm of 0 is -inf, and of a negative number nan."""
-    a = x.data
+    a = as_array(x.data)
     return Tensor.from_op(xp.log(a), (x,), lambda grad: (grad / a,))
 
 
 @op
 def sigmoid(x: Tensor) -> Tensor:
     """Return the sigmoid 1 / (1 + e⁻ˣ), computed from e^-|x| to avoid overflow."""
-    a = x.data
+    a = as_array(x.data)
     y = xp.exp(xp.minimum(a, 0)) / (1 + xp.exp(-xp.abs(a)))
     return Tensor.from_op(y, (x,), lambda grad: (grad * y * (1 - y),))
 
@@ -46,5 +48,5 @@ def sigmoid(x: Tensor) -> Tensor:
 @op
 def tanh(x: Tensor) -> Tensor:
     """Return the hyperbolic tangent, (eˣ - e⁻ˣ) / (eˣ + e⁻ˣ)."""
-    y = xp.tanh(x.data)
+    y = xp.tanh(as_array(x.data))
     return Tensor.from_op(y, (x,), lambda grad: (grad * (1 - y * y),))

@@ -87,8 +87,10 @@ def batch_norm(
 
     Source: S. Ioffe, C. Szegedy, Batch normalization, 2015.
     """
-    if len(x.shape) < 2 or weight.shape != x.shape[-1:] or bias.shape != x.shape[-1:]:
-        raise ShapeError(f"expected x (..., C), weight and bias (C,), got {x.shape}, {weight.shape} and {bias.shape}")
+    shapes = [weight.shape, bias.shape, *(stat.shape for stat in running_stats or ())]
+    if len(x.shape) < 2 or any(shape != x.shape[-1:] for shape in shapes):
+        found = ", ".join(map(str, shapes))
+        raise ShapeError(f"expected x (..., C), weight, bias and running statistics (C,), got {x.shape}, {found}")
     a, scale = x.data, weight.data
     mean, variance = running_stats or batch_stats or batch_statistics(a, all_reduce)[:2]
     eps = a.dtype.type(checked_number("eps", eps, "[0, inf)"))
@@ -117,7 +119,7 @@ def batch_norm(
 
 
 def image_rows(x: Array) -> Array:
-    return x.reshape(-1, x.shape[-2] * x.shape[-1]) if x.ndim > 2 else x
+    return x.reshape(math.prod(x.shape[:-2]), x.shape[-2] * x.shape[-1]) if x.ndim > 2 else x
 
 
 def row_slices(x: Array) -> list[slice]:
@@ -125,11 +127,19 @@ def row_slices(x: Array) -> list[slice]:
 
     A float32 sum has at most `MAX_ROWS` terms.
     """
-    height = math.prod(x.shape[1:-2])
-    row_bytes = max(2 * image_rows(x)[:1].nbytes, CACHE_BYTES // MAX_ROWS)
-    if height * row_bytes > CACHE_BYTES:
+    height, row_bytes = math.prod(x.shape[1:-2]), _row_bytes(x)
+    if not images_fit(x):
         return chunk_slices(len(x) * height, row_bytes)
     return [slice(part.start * height, part.stop * height) for part in chunk_slices(len(x), height * row_bytes)]
+
+
+def images_fit(x: Array) -> bool:
+    """Return whether a slice of `row_slices` has whole images."""
+    return math.prod(x.shape[1:-2]) * _row_bytes(x) <= CACHE_BYTES
+
+
+def _row_bytes(x: Array) -> int:
+    return max(2 * image_rows(x)[:1].nbytes, CACHE_BYTES // MAX_ROWS)
 
 
 def repeat_channels(channel: Array, rows: Array) -> Array:

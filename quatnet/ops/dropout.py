@@ -10,7 +10,7 @@ import numpy as np
 from .. import kernels
 from ..autodiff import Tensor, op
 from ..backend import Array, xp
-from ..checks import checked_number, checked_rng
+from ..checks import as_array, checked_number, checked_rng
 from ..threads import chunk_slices, parallel_for
 
 NUMBERS_PER_COUNT = 8  # 32-bit numbers for each value of the counter of Philox
@@ -27,14 +27,14 @@ def dropout(x: Tensor, p: float, *, rng: np.random.Generator | None, train: bool
     """
     if not checked_number("p", p, "[0, 1)") or not train:
         return x
-    rng = checked_rng(rng)
+    rng, a = checked_rng(rng), as_array(x.data)
     share = getattr(rng, "share", slice(0, 1))
     key, first = rng.integers(2**64, size=2, dtype=np.uint64), x.size // (share.stop - share.start) * share.start
-    if kernels.supports(x.data):
-        y = kernels.dropout.dropout(x.data, key, p, first)
+    if kernels.supports(a):
+        y = kernels.dropout.dropout(a, key, p, first)
         return Tensor.from_op(y, (x,), lambda grad: (kernels.dropout.dropout(grad, key, p, first),))
-    mask = xp.asarray(draw_mask(x.shape, key, p, first) * x.data.dtype.type(1 / (1 - p)))
-    return Tensor.from_op(_multiply(x.data, mask), (x,), lambda grad: (_multiply(grad, mask),))
+    mask = xp.asarray(draw_mask(x.shape, key, p, first) * a.dtype.type(1 / (1 - p)))
+    return Tensor.from_op(_multiply(a, mask), (x,), lambda grad: (_multiply(grad, mask),))
 
 
 def draw_mask(shape: tuple[int, ...], key: np.ndarray, p: float, first: int = 0) -> np.ndarray:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ..autodiff import Tensor, op
+from ..autodiff.arrays import accurate_sum
 from ..backend import Array, xp
 from ..checks import checked_number
 from ..errors import ShapeError
@@ -27,7 +28,7 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, *, eps: float = 1e-5) ->
         rows = tuple(range(grad.ndim - 1))
         grad_normal = grad * scale
         grad_x = inv_std * (grad_normal - _mean(grad_normal) - normalized * _mean(grad_normal * normalized))
-        return grad_x, (grad * normalized).sum(axis=rows), grad.sum(axis=rows)
+        return grad_x, accurate_sum(grad * normalized, rows), accurate_sum(grad, rows)
 
     return Tensor.from_op(_normalize(a, eps)[0] * scale + bias.data, (x, weight, bias), backward)
 

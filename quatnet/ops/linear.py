@@ -8,7 +8,10 @@ from .quaternion_conv import quaternion_conv2d
 
 @op
 def linear(x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return x @ w + bias for `x` (N, C) and `w` (C, O). `bias` is (O,) or None. Raises ShapeError for other shapes."""
+    """Return x @ w + bias for `x` (..., C) and `w` (C, O). `bias` is (O,) or None.
+
+    Raises ShapeError for other shapes.
+    """
     return _add_bias(x @ w, bias)
 
 

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from .. import kernels
 from ..autodiff import Tensor
 from ..backend import Array, on_gpu, xp
-from ..threads import CACHE_BYTES, parallel_for
+from ..threads import parallel_for
 from .batchnorm import (
     AllReduce,
     gradient_sums,
     image_rows,
+    images_fit,
     input_gradient,
     input_gradient_coefficients,
     repeat_channels,
@@ -27,7 +28,7 @@ SIZE = 2  # rows and columns of a window
 def supports(x: Array) -> bool:
     """Return whether `batch_norm_relu_pool` is computed for `x`: images that fit the cache, on a CPU."""
     plain = not on_gpu() and not kernels.supports(x)
-    return plain and x.ndim == 4 and min(x.shape[1:3]) >= SIZE and 2 * x[:1].nbytes <= CACHE_BYTES
+    return plain and x.ndim == 4 and min(x.shape[1:3]) >= SIZE and images_fit(x)
 
 
 def batch_norm_relu_pool(

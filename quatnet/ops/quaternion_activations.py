@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..autodiff import Tensor, op
+from ..autodiff.arrays import accurate_sum
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..quaternion import norm
@@ -54,7 +55,7 @@ def mod_relu(x: Tensor, bias: Tensor) -> Tensor:
         grad = xp.where(_is_zero(norm_q, b), 0, split_components(grad))
         radial = (direction * grad).sum(axis=-2, keepdims=True)
         tangential = b / xp.where(norm_q == 0, 1, norm_q) * (grad - radial * direction)
-        return merge_components(grad + tangential), radial.reshape(-1, b.size).sum(axis=0)
+        return merge_components(grad + tangential), accurate_sum(radial.reshape(-1, b.size), 0)
 
     norm_q, direction = quaternion_norm_and_direction(q)
     return Tensor.from_op(merge_components(xp.where(_is_zero(norm_q, b), 0, q + b * direction)), (x, bias), backward)

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ..autodiff import Tensor, op
+from ..autodiff.arrays import accurate_sum
 from ..backend import Array, xp
 from ..checks import checked_number
 from ..errors import ShapeError
@@ -66,7 +65,7 @@ def quaternion_batch_norm(
 
     def backward(grad: Array) -> Sequence[Array]:
         grad_rows, normalized = grad.reshape(rows.shape), (rows - split_components(mean)) * inv_std
-        grad_bias, grad_weight = _sum(grad_rows, 0), _sum(grad_rows * normalized, (0, 1))
+        grad_bias, grad_weight = accurate_sum(grad_rows, 0), accurate_sum(grad_rows * normalized, (0, 1))
         if running_stats is None:
             sums = xp.vstack([xp.full_like(grad_weight, len(rows)), grad_weight, grad_bias])
             count, total_weight, *total_bias = all_reduce(sums) if all_reduce else sums
@@ -75,8 +74,3 @@ def quaternion_batch_norm(
 
     y = (rows - split_components(mean)) * scale + split_components(bias.data)
     return Tensor.from_op(y.reshape(x.shape), (x, weight, bias), backward)
-
-
-def _sum(a: Array, axis: int | tuple[int, ...]) -> Array:
-    """Return the sum along `axis`, accumulated in float64, since float32 loses digits for millions of terms."""
-    return a.sum(axis=axis, dtype=np.float64).astype(a.dtype)

@@ -7,7 +7,7 @@ import numpy as np
 from .. import kernels
 from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
-from ..checks import checked_number, checked_type
+from ..checks import checked_number, checked_type, shape_and_dtype
 from ..errors import CheckpointError, ConfigError, ShapeError
 from ..threads import chunk_slices, parallel_for, single_threaded_blas
 
@@ -92,7 +92,7 @@ class Optimizer:
         """Raise CheckpointError if names, shapes or dtypes differ, as for another optimizer or other parameters."""
         expected = {"steps": np.asarray(self.steps)} | self.state
         if arrays.keys() != expected.keys() or any(
-            (arrays[key].shape, arrays[key].dtype) != (value.shape, value.dtype) for key, value in expected.items()
+            shape_and_dtype(arrays[key]) != (value.shape, value.dtype) for key, value in expected.items()
         ):
             raise CheckpointError(f"expected the state of {type(self).__name__} for this model; other names or shapes")
 
@@ -139,8 +139,8 @@ class Adam(Optimizer):
     """Adam optimizer.
 
     A step sets the parameter θ to θ - lr · m̂ / (sqrt(ŝ) + eps). m̂ and ŝ are the running means m of grad and s of grad²
-    with bias correction. weight_decay · θ is added to the gradient. With `amsgrad`, s is replaced by its maximum over
-    all steps.
+    with bias correction, which uses the number of all steps. weight_decay · θ is added to the gradient. With `amsgrad`,
+    s is replaced by its maximum over all steps.
 
     Source: D. Kingma, J. Ba, Adam, 2015, algorithm 1. S. Reddi and others, On the convergence of Adam and beyond, 2018,
     for `amsgrad`.
@@ -193,7 +193,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam optimizer with decoupled weight decay.
 
-    The weight decay applies to parameters with at least two axes, but not to biases and normalization parameters.
+    The weight decay applies to parameters with at least two axes: not to biases and not to the weights of normalization
+    layers, except that of `WhiteningBatchNorm`, which is (10, C).
 
     Source: I. Loshchilov, F. Hutter, Decoupled weight decay regularization, 2019, algorithm 2.
     """
@@ -206,8 +207,9 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> Array:
     """Scale all gradients so that their total norm is at most `max_norm`. Return the total norm before scaling.
 
     The total norm is the Euclidean norm of all entries of all gradients. The return value is a 0-d array, because
-    conversion to a Python number would synchronize the GPU. If it is infinite or NaN, so are scaled gradients. Raises
-    ConfigError unless `max_norm` is above 0 and finite.
+    conversion to a Python number would synchronize the GPU. If it is NaN, so are the gradients. If it is infinite,
+    finite gradients are set to 0 and infinite gradients to NaN. Raises ConfigError unless `max_norm` is above 0 and
+    finite.
     """
     max_norm = checked_number("max_norm", max_norm, "(0, inf)")
     tensors = [checked_type("parameter", tensor, Tensor) for tensor in checked_type("parameters", parameters, Iterable)]

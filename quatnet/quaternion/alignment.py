@@ -86,8 +86,8 @@ def align_vectors(v: Array, w: Array, weights: Array | None = None) -> Array:
     v, w : vectors of equal shape (..., N, 3)
     weights : numbers >= 0 (..., N); equal weights by default
 
-    This is Wahba's problem. Raises ShapeError for other shapes, for N = 0 and for a weight below 0. Source: F. L.
-    Markley, 1988.
+    This is Wahba's problem. Raises ShapeError for other shapes, for N = 0, for a weight below 0, and if all weights are
+    0. Source: F. L. Markley, 1988.
     """
     v, w = as_vector_array(v, -1), as_vector_array(w, -1)
     scale = xp.ones(v.shape[:-1], v.dtype) if weights is None else as_array(weights)
@@ -96,4 +96,6 @@ def align_vectors(v: Array, w: Array, weights: Array | None = None) -> Array:
             f"expected v and w of equal shape (..., N, 3), N >= 1, and weights >= 0 (..., N), got shapes {v.shape}, "
             f"{w.shape}, {scale.shape}"
         )
+    if (scale.sum(axis=-1) == 0).any():
+        raise ShapeError("expected a weight above 0 for at least one vector, got weights of 0")
     return nearest_rotation(xp.swapaxes(w * scale[..., None], -2, -1) @ v)

@@ -52,7 +52,7 @@ def mean_rotation(q: Array, weights: Array | None = None, *, sample_axis: int = 
     Raises
     ------
     ShapeError
-        `axis` does not have length 4, or `sample_axis` equals `axis` or has length 0.
+        `axis` does not have length 4, `sample_axis` equals `axis` or has length 0, or all weights are 0.
 
     Source: F. L. Markley, Y. Cheng, J. L. Crassidis and Y. Oshman, 2007.
     """
@@ -68,8 +68,10 @@ def mean_rotation(q: Array, weights: Array | None = None, *, sample_axis: int = 
         weights, shape = as_array(weights).astype(np.float64), real_part(q, axis=axis).shape
         if broadcast_shape(weights.shape, shape) != shape or (weights < 0).any():
             raise ShapeError(f"expected weights >= 0 that broadcast to {shape}, got shape {weights.shape}")
-        weights = xp.broadcast_to(weights, shape)
-        products = products * _axes_last(xp.expand_dims(weights, axis), sample_axis, axis)[..., None]
+        weights = _axes_last(xp.expand_dims(xp.broadcast_to(weights, shape), axis), sample_axis, axis)
+        if (weights.sum(axis=-2) == 0).any():
+            raise ShapeError("expected a weight above 0 for at least one rotation, got weights of 0")
+        products = products * weights[..., None]
     mean = _largest_eigenvector(products.sum(axis=-3))
     mean = xp.where(inner_product(rotations[..., 0, :], mean)[..., None] < 0, -mean, mean)
     position = axis % q.ndim - (sample_axis % q.ndim < axis % q.ndim)

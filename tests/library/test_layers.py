@@ -166,7 +166,7 @@ def test_batch_norm_parameters():
 
 
 def test_wrong_parameter_shape_raises():
-    with pytest.raises(ShapeError, match=r"got \(2, 3\), \(1,\) and \(3,\)"):
+    with pytest.raises(ShapeError, match=r"got \(2, 3\), \(1,\), \(3,\)"):
         ops.batch_norm(leaf(np.ones((2, 3))), leaf([1]), leaf(np.ones(3)))
 
 
