@@ -198,39 +198,27 @@ class Tensor(Node):
     # Shape and reduction: each method calls the function of the same name in `quatnet.ops`
 
     def __getitem__(self, index: object) -> "Tensor":
-        from .shape import getitem
-
-        return getitem(self, index)
+        return shape_ops.getitem(self, index)
 
     def reshape(self, *shape: int) -> "Tensor":
         """Return the tensor reshaped to `shape`, separate numbers or one tuple. See `ops.reshape`."""
-        from .shape import reshape
-
-        return reshape(self, _unpack(shape))
+        return shape_ops.reshape(self, _unpack(shape))
 
     def transpose(self, *axes: int) -> "Tensor":
         """Return the tensor with its axes in the order `axes`, by default reversed. See `ops.transpose`."""
-        from .shape import transpose
-
-        return transpose(self, _unpack(axes) or tuple(reversed(range(self.ndim))))
+        return shape_ops.transpose(self, _unpack(axes) or tuple(reversed(range(self.ndim))))
 
     def sum(self, axis: "Axis" = None) -> "Tensor":
         """Return the sum over `axis`, by default over all axes. See `ops.sum`."""
-        from .reduce import sum
-
-        return sum(self, axis=axis)
+        return reduce_ops.sum(self, axis=axis)
 
     def mean(self, axis: "Axis" = None) -> "Tensor":
         """Return the mean over `axis`, by default over all axes. See `ops.mean`."""
-        from .reduce import mean
-
-        return mean(self, axis=axis)
+        return reduce_ops.mean(self, axis=axis)
 
     def max(self, axis: int) -> "Tensor":
         """Return the largest entry along `axis`. See `ops.max`."""
-        from .reduce import max
-
-        return max(self, axis=axis)
+        return reduce_ops.max(self, axis=axis)
 
     # Attributes and conversion
 
@@ -329,3 +317,7 @@ def _matmul(a: Array, b: Array) -> Array:
         return matmul(a, b)
     with single_threaded_blas():
         return xp.matmul(a, b)
+
+
+from . import reduce as reduce_ops  # noqa: E402 these modules import Tensor
+from . import shape as shape_ops  # noqa: E402

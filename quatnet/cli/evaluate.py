@@ -73,12 +73,12 @@ def _report(
     several = model.multi_label
     rows = class_rows(confidences, targets, model.classes, multi_label=several)
     wrong = mistakes(confidences, targets, names, model.classes, multi_label=several)
-    f1 = float(np.mean([row["f1"] for row in rows if row["clips"]]))
     if several:
         metric, interval, value = "mAP", "", mean_over_classes(np.array([row["average_precision"] for row in rows]))
     else:
         metric, value = "accuracy", accuracy(confidences, targets.argmax(axis=1))
         interval = " (95% interval {:.1%} to {:.1%})".format(*wilson_interval(value, len(names)))
+    f1 = float(np.mean([row["f1"] for row in rows if row["clips"]]))
     print(_table(rows), "", f"{metric} {value:.1%}{interval}, macro F1 {f1:.1%}, {len(names)} clips", sep="\n")
     for row in wrong:
         print(one_line(f"  {row['confidence']:4.0%}  {row['clip']}: {row['predicted']} instead of {row['true']}"))

@@ -29,7 +29,7 @@ COMMANDS = {  # a command is the module of this package with its name, which is 
     "export": "ONNX file of a model",
     "info": "backend, device and versions of this machine, or the content of a model",
     "profile": "parameters, multiplications, memory and time of a network",
-    "roofline": "predicted time of a training step on two GPUs, from data sheets",
+    "roofline": "predicted time of a training step on three GPUs, from data sheets",
 }
 EXIT_CODES = (
     "exit codes: 0 success, 1 internal error, 2 invalid argument, file or data, 3 some recordings cannot be used, "

@@ -1,4 +1,4 @@
-"""Command `python -m quatnet roofline NETWORK`, which prints the predicted time of a training step on two GPUs."""
+"""Command `python -m quatnet roofline NETWORK`, which prints the predicted time of a training step on three GPUs."""
 
 import argparse
 from collections.abc import Iterator

@@ -143,7 +143,9 @@ def read_events(table: str | os.PathLike, label: str | None = None) -> list[Even
     encoding, delimiter = table_format(table)
     quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     lines = read_table(table, hint=HINT, encoding=encoding, delimiter=delimiter, quoting=quoting)
-    rows = [(number, [field.strip() for field in row]) for number, row in lines if not row[0].startswith("\\")]
+    rows = [
+        (number, [field.strip() for field in row]) for number, row in lines if not row[0].startswith(("\\", "sep="))
+    ]
     if not rows:
         return []
     header = [field.lower() for field in rows[0][1]]

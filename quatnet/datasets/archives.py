@@ -44,14 +44,19 @@ def extract(archive: Path, target: Path, *, num_recordings: int | None = None) -
                 raise DataError(f"the archive has {len(members)} files of {size} bytes; it is not the official archive")
             if num_recordings is not None:
                 _check_contents(members, num_recordings)
-            if damaged := file.testzip():
-                raise DataError(f"the archive is damaged: wrong checksum of {damaged}; download it again")
+            if size > (free := shutil.disk_usage(target.parent).free):
+                raise OSError(errno.ENOSPC, f"No space left on device, {size} bytes are needed and {free} are free")
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking.") as temporary:
+                extracted = Path(temporary) / target.name
+                file.extractall(extracted)  # verifies the checksums
+                (folder,) = [extracted] if num_recordings is None else extracted.iterdir()
+                folder.rename(target)
     except DataError:
         raise
     except Exception as error:  # the decompressors raise exceptions of many types for damaged archives
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            raise
         raise DataError(f"the archive is damaged or cannot be extracted: {error}; download it again") from error
-    with zipfile.ZipFile(archive) as file:
-        _extract(file, target, top_folder=num_recordings is not None)
 
 
 def _check_name(member: zipfile.ZipInfo) -> None:
@@ -73,23 +78,3 @@ def _check_contents(members: list[zipfile.ZipInfo], num_recordings: int) -> None
             f"expected one folder with {TABLE} and {num_recordings} recordings, got {len(top_folders)} folders, "
             f"{'a' if TABLE in names else 'no'} table and {wav_files} recordings; it is not the official archive"
         )
-
-
-def _extract(file: zipfile.ZipFile, target: Path, *, top_folder: bool) -> None:
-    """Extract all members into the new folder `target`.
-
-    With `top_folder`, `target` replaces the only top folder of the archive.
-    """
-    size, free = sum(member.file_size for member in file.infolist()), shutil.disk_usage(target.parent).free
-    if size > free:
-        raise OSError(errno.ENOSPC, f"No space left on device, {size} bytes are needed and {free} are free")
-    try:
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking.") as temporary:
-            extracted = Path(temporary) / target.name
-            file.extractall(extracted)
-            (folder,) = extracted.iterdir() if top_folder else [extracted]
-            folder.rename(target)
-    except OSError as error:
-        if error.errno in DISK_ERRORS:
-            raise
-        raise DataError(f"the archive cannot be extracted: {error}; it is not the official archive") from error

@@ -147,7 +147,8 @@ def table_format(table: Path) -> tuple[str, str]:
         warnings.warn(f"{table} is not in UTF-8, and is read as Windows-1252; check special characters", stacklevel=4)
         encoding = "cp1252"
     line = re.sub('"[^"]*"', "", content.decode(encoding, errors="replace").lstrip().partition("\n")[0])
-    return encoding, line[4] if line.startswith("sep=") else "\t" if "\t" in line else max(",;", key=line.count)
+    separator = line[4:].strip("\r ") if line.startswith("sep=") else ""
+    return encoding, separator[:1] or ("\t" if "\t" in line else max(",;", key=line.count))
 
 
 def finder(root: Path) -> Callable[[str], Path]:

@@ -32,8 +32,9 @@ def quaternion_conv2d(
     `x` is (N, H, W, 4C) in blocks r|i|j|k. `w` is (4, KH, KW, C/G, O). The result is (N, OH, OW, 4O), with OH and OW as
     in `conv2d`. Raises ShapeError if channels, groups, dtypes or sizes do not match.
 
-    On the CPU, a quaternion product is computed with 8 real products, or with 16 if there is dilation or groups
-    (`quatnet.conv.fast`). On a GPU, it is computed with 8 real products if `conv.gpu.is_profitable`, else with 16.
+    On the CPU, a quaternion product is computed with 8 real products, or with 16 if there is dilation or groups, or if
+    there are fewer than 16 quaternion input or output channels (`quatnet.conv.fast`). On a GPU, it is computed with 8
+    real products if `conv.gpu.is_profitable`, else with 16.
     """
     check_conv_shapes(x, w, groups)
     a, b = x.data, w.data

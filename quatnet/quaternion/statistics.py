@@ -1,5 +1,7 @@
 """Random rotations and the mean of rotations."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from ..backend import Array, xp
@@ -24,9 +26,7 @@ def random_rotations(
     """
     if not np.issubdtype(dtype, np.floating):
         raise ConfigError(f"expected a float dtype, got {dtype!r}")
-    lengths = [
-        checked_count("each length of shape", n, 0) for n in ([shape] if isinstance(shape, int | np.integer) else shape)
-    ]
+    lengths = [checked_count("each length of shape", n, 0) for n in (shape if isinstance(shape, Iterable) else [shape])]
     q = normalize(xp.asarray(checked_rng(rng).standard_normal((*lengths, 4)).astype(dtype)))
     if not has_axis(q, axis):
         raise ShapeError(f"expected an axis of an array of shape {q.shape}, got axis={axis}")

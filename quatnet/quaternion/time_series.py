@@ -56,7 +56,7 @@ def interpolate(q: Array, times: Array, new_times: Array, *, method: str = "sler
     """Return the rotations at `new_times`, one for each new time, interpolated between q (N, ..., 4) at `times` (N,).
 
     `method` is "slerp", or "squad" for a smooth path. Times outside of the range are extrapolated. Raises ShapeError
-    for other shapes or times that do not increase, and ConfigError for another method.
+    for other shapes or times that do not increase, and ConfigError for another method or shape of `new_times`.
     """
     q, new_times = unflip(q), as_array(new_times)
     times = _times(times, len(q))

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from quatnet import Tensor, audio, distill, graph, nn, ops, optim, prune
+from quatnet import Tensor, audio, datasets, distill, graph, nn, ops, optim, prune, training
 from quatnet.backend import asnumpy, xp
+from quatnet.datasets.annotations import read_events
+from quatnet.datasets.table import table_format
 from quatnet.errors import CheckpointError, ConfigError, ShapeError
-from quatnet.quaternion import align_vectors, mean_rotation
+from quatnet.quaternion import align_vectors, mean_rotation, random_rotations
 
 ROWS = 1 << 18  # the relative error of a float32 sum of so many equal rows was 2.4e-3
 
@@ -164,3 +166,41 @@ def test_invalid_arguments_are_refused(rng):
         optimizer.load_state_dict({key: value.tolist() for key, value in optimizer.state_dict().items()})
     empty = Tensor(np.ones((2, 0, 4), np.float32))
     assert nn.BatchNorm(4)(empty, train=False).shape == (2, 0, 4)
+    with pytest.raises(ConfigError, match="each length of shape"):
+        random_rotations(2.5, rng=rng)
+    with pytest.raises(ConfigError, match="clips_per_class"):
+        datasets.synthetic.load(clips_per_class=7.5)
+
+
+def test_test_clips_are_added_to_a_resumed_training(tmp_path, rng):
+    x, labels = rng.standard_normal((8, 3)).astype(np.float32), np.arange(8) % 2
+    loader = training.DataLoader(x, datasets.one_hot(labels, 2))
+    options = {"epochs": 2, "checkpoint": tmp_path / "net.npz", "resume": True}
+
+    class Stop(Exception):
+        pass
+
+    def stop_in_the_second_epoch(logits, targets, _x):
+        calls.append(1)
+        if len(calls) == 2:
+            raise Stop
+        return ops.cross_entropy(logits, targets)
+
+    calls = list[int]()
+    with pytest.raises(Stop):
+        training.fit(nn.Linear(3, 2, rng=np.random.default_rng(0)), loader, loss=stop_in_the_second_epoch, **options)
+    history = training.fit(nn.Linear(3, 2, rng=rng), loader, test=(x, labels), **options).history
+    assert ["test_accuracy" in epoch for epoch in history] == [False, True]
+
+
+@pytest.mark.parametrize(("line", "delimiter"), [("sep=", ","), ("sep=\r", ","), ("sep=;", ";"), ("a;b", ";")])
+def test_delimiter_line(line, delimiter, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(f"{line}\npath,label\n")
+    assert table_format(path)[1] == delimiter
+
+
+def test_delimiter_line_of_annotations(tmp_path):
+    path = tmp_path / "events.csv"
+    path.write_text("sep=;\nstart;end;label\n0;1;dog\n")
+    assert [event.label for event in read_events(path)] == ["dog"]

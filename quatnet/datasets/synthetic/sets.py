@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from ...checks import checked_count, checked_number
 from ...errors import ConfigError
 from .. import gtzan, ravdess
 from ..records import Clip, Dataset
@@ -39,8 +40,8 @@ def load(*, clips_per_class: int = 40, seed: int = 0, clip_seconds: float = 5.0)
 
 
 def _check(clips: int, minimum: int, clip_seconds: float) -> None:
-    if clips < minimum or not 0 < clip_seconds < 1e6:
-        raise ConfigError(f"expected clips_per_class >= {minimum} and clip_seconds > 0, got {clips}, {clip_seconds}")
+    checked_count("clips_per_class", clips, minimum)
+    checked_number("clip_seconds", clip_seconds, "(0, 1e6)")
 
 
 def _clip(kind: str, name: str, seeds: list[int], fold: int, sound: Sound, clip_seconds: float) -> Clip:
@@ -95,10 +96,10 @@ def voices(*, repetitions: int = 2, actors: int = 24, seed: int = 0, clip_second
     ConfigError
         `repetitions` is less than 1, `actors` is not from 2 to 24, or `clip_seconds` is not positive.
     """
-    if repetitions < 1 or not 2 <= actors <= 24 or not 0 < clip_seconds < 1e6:
-        raise ConfigError(
-            f"expected repetitions >= 1, 2 to 24 actors, clip_seconds > 0, got {repetitions}, {actors}, {clip_seconds}"
-        )
+    checked_count("repetitions", repetitions)
+    checked_number("clip_seconds", clip_seconds, "(0, 1e6)")
+    if checked_count("actors", actors, 2) > 24:
+        raise ConfigError(f"expected 2 to 24 actors, got {actors}")
     clips = tuple(
         _clip(
             "voice",

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from ...checks import checked_path
-from ...errors import ConfigError
+from ...checks import checked_count, checked_number, checked_path
 from ...files import write_csv
 from ..audioset import LABELS
 from .sounds import SOUNDS
@@ -39,8 +38,8 @@ def write(folder: str | os.PathLike, *, clips: int = 100, seed: int = 0, clip_se
     ConfigError
         `clips` is less than 20, or `clip_seconds` is not positive.
     """
-    if clips < 20 or not 0 < clip_seconds < 1e6:
-        raise ConfigError(f"expected at least 20 clips and clip_seconds > 0, got {clips}, {clip_seconds}")
+    checked_count("clips", clips, 20)
+    checked_number("clip_seconds", clip_seconds, "(0, 1e6)")
     folder = checked_path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _write_classes(folder / LABELS)
