@@ -37,21 +37,22 @@ def write_class_folders(folder: Path, *, clips_per_class: int, seed: int) -> Non
     rng, data = np.random.default_rng(seed), datasets.synthetic.load(clips_per_class=clips_per_class, seed=seed)
     for number, clip in enumerate(data.clips):
         waveform, rate = clip.source()
-        path = (
-            folder / data.classes[clip.label] / f"{number:04}x.wav"
-        )  # a running number would be a guess at the source
+        path = folder / data.classes[clip.label] / f"{number:04}x.wav"  # a number at the end would name a source
         path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, waveform[: round(rate * rng.uniform(1, 3))], rate)
+        waveform = waveform[: round(rate * rng.uniform(1, 3))]
+        if not path.exists():  # --resume compares the times of the files
+            soundfile.write(path, waveform, rate)
 
 
 def main() -> None:
     args = options()
     epochs = args.epochs or (None if args.data else 2 if args.smoke else 20)
-    folder = args.data or args.out / "sounds"
+    clips_per_class = 5 if args.smoke else 40
+    folder = args.data or args.out / f"sounds-{clips_per_class}-{args.seed}"
     if not args.data:
         with root_first():  # under mpiexec, process 0 writes the files
             if not RANK:
-                write_class_folders(folder, clips_per_class=5 if args.smoke else 40, seed=args.seed)
+                write_class_folders(folder, clips_per_class=clips_per_class, seed=args.seed)
 
     # 1. Recordings. Each folder is a class. Clips from one source are in the same fold.
     data = datasets.folder.load(folder)

@@ -73,9 +73,10 @@ class Classifier:
             if not isinstance(value, Mapping | None):
                 raise ConfigError(f"expected a dict as {name}, got {value!r:.80}")
         self.frontend, self.multi_label, self.classes = frontend, bool(multi_label), _names("classes", classes)
-        if not isinstance(network, Graph | GraphModule):
-            network = trace(network, np.zeros((1, frontend.frames, frontend.mels, 4), np.float32))
-        self.network = network if isinstance(network, GraphModule) else GraphModule(network)
+        traced = isinstance(network, Graph | GraphModule)
+        example = np.zeros((1, frontend.frames, frontend.mels, 4), np.float32)
+        graph: Any = network if traced else trace(network, example)  # type: ignore[arg-type]
+        self.network = graph if isinstance(graph, GraphModule) else GraphModule(graph)
         self.network.frontend_settings = frontend.settings
         self.temperature = checked_number("temperature", temperature, "(0, inf)")
         self.thresholds, self.padding = dict(thresholds or {}), padding

@@ -4,9 +4,10 @@ import csv
 import errno
 import io
 import json
+import math
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
@@ -88,14 +89,24 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Write `value` as JSON with `atomic_write`."""
-    write_text(path, json.dumps(value, indent=1))
+    """Write `value` as JSON with `atomic_write`. NaN and infinity, which JSON does not have, are written as null."""
+    write_text(path, json.dumps(_without_nan(value), indent=1, allow_nan=False))
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return list(map(_without_nan, value))
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:
     """Return the lines of a CSV file."""
     lines = io.StringIO()
-    csv.writer(lines, lineterminator="\n").writerows(rows)
+    plain, quoted = (csv.writer(lines, lineterminator="\n", quoting=q) for q in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
+    for row in map(list, rows):  # the plain writer quotes line feeds, but not carriage returns
+        (quoted if any("\r" in str(field) for field in row) else plain).writerow(row)
     return lines.getvalue()
 
 

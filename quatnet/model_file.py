@@ -57,16 +57,20 @@ def write_model(
     logits = asnumpy(run(GraphModule(graph), _test_features(frontend, waveform)).data)
     try:
         header = _header(settings) | {"frontend": frontend.settings, "graph": to_json(graph)}
-        text = np.frombuffer(json.dumps(header, allow_nan=False).encode(), np.uint8)
+        parse_json(text := json.dumps(header, allow_nan=False))  # raises ValueError for repeated keys
     except (TypeError, ValueError) as error:
         raise ConfigError(f"metadata: expected JSON values, such as text and finite numbers: {error}") from error
     with disk_errors(path):
-        write_npz(path, arrays | {"model": text, "test/waveform": waveform, "test/logits": logits})
+        write_npz(
+            path,
+            arrays
+            | {"model": np.frombuffer(text.encode(), np.uint8), "test/waveform": waveform, "test/logits": logits},
+        )
 
 
 def _header(settings: Mapping[str, Any]) -> dict[str, Any]:
     versions = {"quatnet": __version__, "numpy": np.__version__, "python": platform.python_version()}
-    metadata = {"versions": versions} | settings["metadata"]
+    metadata = settings["metadata"] | {"versions": versions}
     return {"format": f"{FORMAT} {VERSION}", **FIXED_KEYS, **settings, "metadata": metadata}
 
 

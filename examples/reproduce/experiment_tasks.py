@@ -55,6 +55,7 @@ def audioset_task(args: argparse.Namespace) -> tuple[Task, int]:
         print("A toy data set of synthesized sounds: its results are not meaningful for recordings; pass --data DIR.")
     files, format_ = index_recordings(args.data), ShardFormat(clip_seconds=clip_seconds)
     train, test = (pack_tables(args, tables, files, format_) for tables in (args.train, ["eval"]))
+    datasets.audioset.check_disjoint(train.segments, test.segments)
     frontend = _frontend(args, hop=1280, clip_seconds=clip_seconds)
     steps = args.steps or (3 if args.smoke else 20 if synthesized else AUDIOSET_STEPS)
     epochs = SMOKE_EPOCHS if args.smoke else SYNTHESIZED_EPOCHS if synthesized else AUDIOSET_EPOCHS

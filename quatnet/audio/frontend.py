@@ -70,11 +70,14 @@ class FrontEnd:
 
     def __post_init__(self) -> None:
         check_frames(self.window, self.hop)
-        for name in ("sample_rate_hz", "mels"):
-            checked_count(name, getattr(self, name))
+        numbers: dict[str, float] = {  # Python numbers, which JSON supports
+            name: checked_count(name, getattr(self, name)) for name in ("sample_rate_hz", "mels", "window", "hop")
+        }
         for name in ("low_hz", "high_hz", "clip_seconds"):
-            checked_number(name, getattr(self, name), "[0, inf)")
-        checked_number("floor_db", self.floor_db, "[-200, 0]")
+            numbers[name] = checked_number(name, getattr(self, name), "[0, inf)")
+        numbers["floor_db"] = checked_number("floor_db", self.floor_db, "[-200, 0]")
+        for name, number in numbers.items():
+            object.__setattr__(self, name, number)
         self.filterbank()
         if self.variant not in self.variants:
             raise ConfigError(f"expected variant to be one of {', '.join(self.variants)}, got {self.variant!r}")

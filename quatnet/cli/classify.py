@@ -122,12 +122,14 @@ def _write_all(
         longest = max((file.name for file in files(path).values()), key=len)
         if len(os.fsencode(longest)) > MAX_NAME:
             raise DataError(f"{path}: the name of the result {longest} is too long; rename the recording")
-        is_done = _key(path, settings) in done and all(file.exists() for file in files(path).values())
+        name, state = _keys(path, settings)
+        is_done = done.get(name) == state and all(file.exists() for file in files(path).values())
         return None if is_done else work(path)
 
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-        done = set(done_file.read_bytes().decode(errors="replace").split()) if resume and done_file.is_file() else set()
+        text = done_file.read_bytes().decode(errors="replace") if resume and done_file.is_file() else ""
+        done = dict(line.split() for line in text.splitlines() if len(line.split()) == 2)  # the last state of each file
         if done_file.is_symlink() or not done_file.is_file():
             done_file.unlink(missing_ok=True)
         with done_file.open("a" if resume else "w") as log:
@@ -135,15 +137,16 @@ def _write_all(
                 if result is not None:
                     for kind, file in files(path).items():
                         write_text(file, HEADERS.get(kind, "") + FORMATS[kind](result))
-                    print(_key(path, settings), file=log, flush=True)
+                    print(*_keys(path, settings), file=log, flush=True)
             if not done_file.exists():
                 raise DataError(f"{out} was removed during the run; classify the recordings again")
         write_csv(out / "errors.csv", [("path", "error"), *inputs.errors.items()])
     print(one_line(f"recordings with results in {out}: {sum(str(p) not in inputs.errors for p in inputs.paths)}"))
 
 
-def _key(path: Path, settings: Any) -> str:
-    """Return a digest of a recording and of the settings of its result."""
+def _keys(path: Path, settings: Any) -> tuple[str, str]:
+    """Return a digest of the path of a recording, and a digest of its state and of the settings of its result."""
     status = path.stat() if path.is_file() else None
-    values = [os.path.abspath(path), status and [status.st_size, status.st_mtime_ns], settings]
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+    values = os.path.abspath(path), [status and [status.st_size, status.st_mtime_ns], settings]
+    name, state = (hashlib.sha256(json.dumps(value).encode()).hexdigest() for value in values)
+    return name, state

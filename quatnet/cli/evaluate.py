@@ -87,7 +87,9 @@ def _report(
             write_json(out / "results.json", {metric: value, "macro_f1": f1, "clips": len(names), "data": data.name})
             write_rows(out / "classes.csv", rows)
             write_rows(out / "mistakes.csv", wrong)
-            if not several:
+            if several:
+                (out / "confusion.csv").unlink(missing_ok=True)  # of an earlier evaluation
+            else:
                 matrix = confusion_matrix(confidences, targets.argmax(axis=1)).tolist()
                 rows_of_classes = ([name, *row] for name, row in zip(model.classes, matrix, strict=True))
                 write_csv(out / "confusion.csv", [["true", *model.classes], *rows_of_classes])

@@ -32,8 +32,8 @@ COMMANDS = {  # a command is the module of this package with its name, which is 
     "roofline": "predicted time of a training step on three GPUs, from data sheets",
 }
 EXIT_CODES = (
-    "exit codes: 0 success, 1 internal error, 2 invalid argument, file or data, 3 some recordings cannot be used, "
-    "4 no recording can be used, 130 interrupted"
+    "exit codes: 0 success, 1 internal error, 2 invalid argument, file or data, 3 some recordings cannot be used "
+    "(classify, embed, evaluate; other commands list them), 4 no recording can be used, 130 interrupted"
 )
 
 

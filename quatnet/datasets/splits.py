@@ -31,6 +31,7 @@ CODES = re.compile(
 RUNNING_NUMBER = re.compile(
     r"(.+?)[ _.(-]+(?:seg|segment|part|chunk|clip)?[ _.-]*[0-9]+(?:\.[0-9]+)?s?\)?", re.IGNORECASE
 )
+ATTEMPTS = 50  # orders of the groups
 SOURCES = "speakers, sites or sources in the file names"
 PARTS = ("test", "val", "train")  # the first part that exists is fold 1
 PART_NAMES = {
@@ -62,9 +63,9 @@ def guess_groups(paths: Sequence[Path], classes: Sequence[Sequence[int]]) -> tup
 
     If most names follow a known pattern (ESC-50, UrbanSound8K, RAVDESS, CREMA-D, EmoDB, Speech Commands, Freesound,
     field recorders), the group is the speaker, user, site or source recording in the name, provided that each class has
-    at least two groups. Otherwise, recordings whose names differ only by a running number at the end, such as
+    at least two groups. Otherwise, recordings whose names differ only by a running number at the end, such as `rec1`,
     `rec1_001` and `rec1_002`, are one group, unless the group would contain more than half of a class. In this case,
-    each recording is a group.
+    each recording is a group. Files that differ only by their suffix are one recording.
 
     The classes of one source are the indices of the classes with only one speaker, user, site or source, because of
     which these groups are not used. The list is empty if there is no such class.
@@ -78,6 +79,8 @@ def guess_groups(paths: Sequence[Path], classes: Sequence[Sequence[int]]) -> tup
     single = list[int]()
     codes = [next(filter(None, match.groups())) if (match := CODES.fullmatch(stem)) else "" for stem in stems]
     bases = [match[1] if (match := RUNNING_NUMBER.fullmatch(stem)) else "" for stem in stems]
+    bases = [base or (stem if stem in {*bases} else "") for base, stem in zip(bases, stems, strict=True)]
+    paths = [path.with_suffix("") for path in paths]  # a file in two formats is one recording
     if sum(map(bool, codes)) > len(codes) / 2:
         groups = [code or base or str(path) for code, base, path in zip(codes, bases, paths, strict=True)]
         single = sorted(index for index, n in groups_by_class(groups, classes).items() if index >= 0 and len(n) < 2)
@@ -150,8 +153,9 @@ def stratified_folds(
     """Return the fold of each clip, from 1, so that groups are kept together and each fold has its share of each class.
 
     Classes are processed from the fewest groups to the most. The groups of a class, in random order, are put into the
-    fold that has the fewest clips of the class. A class with fewer groups than folds is in the first folds, so that the
-    test fold 1 and the other folds together contain each class with at least two groups.
+    fold that has the fewest clips of the class. A class with fewer groups than folds has one group in each of the first
+    folds, the smallest in fold 1. The test fold 1 and the other folds together therefore contain each class with at
+    least two groups. If groups of several classes prevent this, up to `ATTEMPTS` random orders are tried.
 
     Parameters
     ----------
@@ -162,21 +166,34 @@ def stratified_folds(
 
     Source: K. Sechidis and others, On the stratification of multi-label data, 2011 (iterative stratification).
     """
-    by_class = groups_by_class(groups, classes)
-    sizes, fold_of = Counter(groups), dict[str, int]()
+    by_class, sizes = groups_by_class(groups, classes), Counter(groups)
     folds = min(checked_count("folds", folds), len(sizes) + 1)  # further folds would be empty
-    totals = [0] * folds
-    order = np.random.default_rng(seed).permutation(sorted(sizes)).tolist()
+    rng = np.random.default_rng(seed)
+    for _ in range(ATTEMPTS):
+        fold_of = _assign(by_class, sizes, rng.permutation(sorted(sizes)).tolist(), folds)
+        on_one_side = [
+            len({fold_of[group] == 0 for group in counts}) == 1 < len(counts) for counts in by_class.values()
+        ]
+        if folds == 1 or not any(on_one_side):
+            break
+    return [1 + fold_of[group] for group in groups]
+
+
+def _assign(
+    by_class: Mapping[int, Counter[str]], sizes: Mapping[str, int], order: Sequence[str], folds: int
+) -> dict[str, int]:
+    """Return the fold of each group, from 0. See `stratified_folds`."""
+    fold_of, totals = dict[str, int](), [0] * folds
     for _, counts in sorted(by_class.items(), key=lambda item: (len(item[1]), item[0])):
         here = [sum(count for group, count in counts.items() if fold_of.get(group) == fold) for fold in range(folds)]
-        for group in sorted((group for group in order if group in counts), key=counts.__getitem__, reverse=True):
+        rare = len(counts) < folds
+        for group in sorted((group for group in order if group in counts), key=counts.__getitem__, reverse=not rare):
             if group not in fold_of:
-                rare = len(counts) < folds
                 fold = min(range(folds), key=lambda fold: (here[fold], 0 if rare else totals[fold], fold))
                 fold_of[group] = fold
                 here[fold] += counts[group]
                 totals[fold] += sizes[group]
-    return [1 + fold_of[group] for group in groups]
+    return fold_of
 
 
 def groups_in_two_folds(groups: Sequence[str], folds: Sequence[int]) -> list[str]:

@@ -82,6 +82,9 @@ def load(
         fold_name, group_name = (as_label(values.get(role, "")) for role in ("fold", "group"))
         new = Recording(find(values["path"]), values["path"], labels, fold_name, group_name)
         old = recordings.setdefault(new.path, new)
+        if (old.fold, old.group) != (new.fold, new.group):
+            found = " and ".join(repr(f"{each.fold} {each.group}".strip()) for each in (old, new))
+            raise DataError(f"{table}, line {number}: {new.name} has the folds or groups {found}; remove one")
         if label_separator:
             new = replace(new, labels=tuple(dict.fromkeys(old.labels + new.labels)))
         elif old.labels != new.labels:

@@ -73,7 +73,7 @@ def detect(
     if merge_gap_seconds is not None:
         checked_number("merge_gap_seconds", merge_gap_seconds, "[0, inf)")
     hits = []
-    for starts, confidences in classifier.windows(_stream(recording), hop_seconds=hop_seconds):
+    for starts, confidences in classifier.windows(_stream(classifier, recording), hop_seconds=hop_seconds):
         rows, columns = np.nonzero(confidences >= limits)
         hits.append((starts[rows], columns, confidences[rows, columns]))
     if _status(recording) != "ok":
@@ -93,7 +93,7 @@ def best_classes(classifier: Classifier, recording: Stream, *, top: int = 3) -> 
     Raises DataError as `detect` does, and ConfigError if `top` is not an integer of at least 1.
     """
     top = checked_count("top", top)
-    confidences, windows = mean_over_windows(classifier.windows(_stream(recording)))
+    confidences, windows = mean_over_windows(classifier.windows(_stream(classifier, recording)))
     names, channel = classifier.classes, str(recording.channel)
     order = [n for n in np.argsort(-confidences, kind="stable") if names[n] not in classifier.background]
     best = order[:top] if _status(recording) == "ok" else []
@@ -101,8 +101,13 @@ def best_classes(classifier: Classifier, recording: Stream, *, top: int = 3) -> 
     return _result(recording, events, whole=True)
 
 
-def _stream(recording: Stream) -> Stream:
-    return checked_type("a recording, classifier.stream(path),", recording, Stream)
+def _stream(classifier: Classifier, recording: Stream) -> Stream:
+    rate = classifier.frontend.sample_rate_hz
+    if checked_type("a recording, classifier.stream(path),", recording, Stream).sample_rate_hz != rate:
+        raise ConfigError(
+            f"expected a stream of {rate} Hz, got {recording.sample_rate_hz}; use classifier.stream(path)"
+        )
+    return recording
 
 
 def _limits(classifier: Classifier, thresholds: Mapping[str, float] | float | None) -> np.ndarray:

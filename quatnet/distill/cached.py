@@ -41,6 +41,8 @@ class CachedOutputs:
                 f"{self.path} has no {self.kind} for {len(missing)} of {len(clips)} clips, first {missing[0]!r}; "
                 "its clip names must be the file names of the recordings, with or without extension"
             )
+        if len(set(rows)) < len(set(clips)):
+            raise DataError(f"{self.path}: expected file names with folders, because two clips have the same file name")
         return self.outputs[rows]
 
     def _row(self, clip: str) -> int | None:

@@ -13,7 +13,7 @@ from ..threads import single_threaded_blas
 from .fold import fold
 from .module import GraphModule, as_graph
 from .nodes import Graph, Node, map_leaves
-from .trace import owner_entries, trace
+from .trace import one_at_a_time, owner_entries, trace
 
 
 class _Split(Tensor):
@@ -50,8 +50,8 @@ class Compiled:
     """Network compiled for inference, called as the network and without gradients. See `compile`."""
 
     def __init__(self, model: Callable[..., Any]) -> None:
-        self.model, self.frontend_settings = model, getattr(model, "frontend_settings", None)
-        self._places, self._modules = dict[str, tuple[Any, Any]](), list[Module]()
+        self.model, self._places = model, dict[str, tuple[Any, Any]]()
+        self._structure: Any = None  # see `_find_arrays`
         self._contents = list[tuple[Any, list]]()  # containers of the model, and their items when they were read
         # shapes of the inputs -> graph with the arrays of the last fold, and the folded network
         self._compiled = dict[Any, tuple[Graph, _Runner]]()
@@ -62,6 +62,12 @@ class Compiled:
         with no_grad(), single_threaded_blas():
             return map_leaves(_merged, runner(*arrays))
 
+    @property
+    def frontend_settings(self) -> dict[str, Any] | None:
+        """Settings of the front end of the model, if they are known."""
+        return getattr(self.model, "frontend_settings", None)
+
+    @one_at_a_time
     def prepare(self, inputs: tuple[Array, ...]) -> _Runner:
         """Return the folded network for inputs of these shapes, with the present arrays of the model."""
         self._find_arrays()
@@ -78,20 +84,23 @@ class Compiled:
         return runner
 
     def _find_arrays(self) -> None:
-        """Find the arrays of the model, and delete the traces if its modules or containers have changed."""
+        """Find the arrays of the model. Delete the traces if layers, containers, shapes or shared arrays changed."""
         if self._contents and all(_has_items(container, items) for container, items in self._contents):
             return
         owner = getattr(self.model, "__self__", self.model)
-        self._contents = [(container, list(_items(container))) for container in _containers(owner, set())]
-        modules = list(owner.modules()) if isinstance(owner, Module) else []
-        places = {name: (container, key) for name, container, key, _ in owner_entries(self.model)}
-
-        def identities(places: dict, modules: list) -> Any:
-            return [(name, id(container)) for name, (container, _) in places.items()], list(map(id, modules))
-
-        if identities(places, modules) != identities(self._places, self._modules):
+        contents = [(container, list(_items(container))) for container in _containers(owner, set())]
+        entries, first = owner_entries(self.model), dict[int, str]()
+        structure = (
+            [(id(container), [id(item) for item in items if callable(item)]) for container, items in contents],
+            [
+                (name, id(container), first.setdefault(id(item), name), item.shape)
+                for name, container, _, item in entries
+            ],
+        )
+        if structure != self._structure:
             self._compiled.clear()
-        self._places, self._modules = places, modules
+        self._structure, self._contents = structure, contents  # the contents keep the objects, so that no id is reused
+        self._places = {name: (container, key) for name, container, key, _ in entries}
 
     def _present(self, name: str, array: Array) -> Array:
         if name not in self._places:
@@ -129,9 +138,9 @@ def compile(model: Callable[..., Any], example: Any = None) -> Compiled:
         each size of the inputs
 
     The weights are prepared again after an array has been replaced by an optimizer, by `load_state_dict` or by a batch
-    norm in training mode. In-place changes of an array are not detected. The network is traced again after a layer has
-    been replaced. Other attributes, such as numbers, variables of functions, and values computed from parameters with
-    `.data` are read at compile time.
+    norm in training mode. In-place changes of an array are not detected. The network is traced again after a layer, or
+    a function in a list of layers, has been replaced. Other attributes, such as numbers, variables of functions, and
+    values computed from parameters with `.data` are read at compile time. Several threads may call the result.
 
     Raises ConfigError and ShapeError as `trace` does.
 

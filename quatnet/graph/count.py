@@ -13,7 +13,7 @@ from .nodes import Graph, Node, sizes
 
 REAL_LAYERS = ("conv1d", "conv2d", "conv_transpose2d", "linear", "matmul")
 QUATERNION_LAYERS = ("quaternion_conv1d", "quaternion_conv2d", "quaternion_conv_transpose2d", "quaternion_linear")
-LAYERS = (*REAL_LAYERS, *QUATERNION_LAYERS, "quaternion_rotation_conv2d")
+LAYERS = (*REAL_LAYERS, *QUATERNION_LAYERS, "quaternion_rotation_conv2d", "fused_conv2d")
 FLOAT_BYTES = 4
 
 
@@ -79,8 +79,10 @@ def _cost(graph: Graph, node: Node, seen: set[str]) -> Cost:
         return Cost(node.name, parameters)
     operands = ("self", "other") if node.op == "matmul" else ("x", "w")
     x, w = (sizes(graph.shape(node.arguments[key].name)) for key in operands)
-    has_bias = node.arguments.get("bias") is not None
-    return Cost(node.name, parameters, *layer_operations(node.op, x, w, sizes(node.shape), has_bias=has_bias))
+    op, result, has_bias = node.op, sizes(node.shape), node.arguments.get("bias") is not None
+    if op == "fused_conv2d":  # of a folded graph; the result may be pooled
+        op, result = "quaternion_conv2d" if len(w) == 5 else "conv2d", (*x[:-1], result[-1])
+    return Cost(node.name, parameters, *layer_operations(op, x, w, result, has_bias=has_bias))
 
 
 Sizes = tuple[int, ...]

@@ -127,8 +127,9 @@ class _Folder:
         pool = self._next(chain[-1], "avg_pool2d")
         if pool is not None and pool.arguments["kernel_size"] == 2:
             chain = [*chain, pool]
-        arguments = {key: node.arguments[key] for key in ("x", "w")} | {"pool": chain[-1].op == "avg_pool2d"}
+        arguments = {key: node.arguments[key] for key in ("x", "w")}
         arguments |= {key: self._constant(node, key, a) for key, a in (("scale", scale), ("shift", shift))}
+        arguments |= {"pool": chain[-1].op == "avg_pool2d"}
         self._append(Node(chain[-1].name, "fused_conv2d", arguments, chain[-1].shape), chain)
 
     def _scale_weight(self, node: Node, chain: list[Node], scale: Array, shift: Array) -> None:

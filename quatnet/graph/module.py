@@ -31,8 +31,9 @@ class GraphModule(Module):
     """
 
     def __init__(self, graph: "Graph | GraphModule") -> None:
+        # front end of the training clips, see FrontEnd.settings
+        self.frontend_settings: dict[str, Any] | None = getattr(graph, "frontend_settings", None)
         self.graph = graph = as_graph(graph)
-        self.frontend_settings: dict[str, Any] | None = None  # front end of the training clips, see FrontEnd.settings
         self.values = {name: _value(array.copy(), graph.kinds[name]) for name, array in graph.arrays.items()}
         # layer, or "" for `values`, and key of each array; names instead of objects, so that a copy is independent
         self._places: dict[str, tuple[str, str]] = {name: ("", name) for name in self.values}

@@ -65,7 +65,8 @@ class Builder:
         if not isinstance(ref, Ref):
             return self.constant(ref)
         if ref.name in self.graph.arrays:
-            return self.constant(asnumpy(self.graph.arrays[ref.name]))
+            array = asnumpy(self.graph.arrays[ref.name])
+            return self.constant(np.moveaxis(array, -1, 1) if first and array.ndim > 2 else array)
         names, others = (self.first, self.last) if first else (self.last, self.first)
         if ref.name not in names:
             axes = list(range(len(self.shape(ref))))
@@ -135,7 +136,7 @@ def to_onnx(
     if len(checked_type("classes", classes, Collection)) and (len(classes),) not in lengths:
         raise ConfigError(f"expected as many classes as outputs, {lengths}, got {len(classes)} classes")
     outputs = [_output(builder, ref, name, activation) for ref, name in zip(outputs, names, strict=True)]
-    metadata = {"classes": json.dumps(list(classes))} if classes else {}
+    metadata = {"classes": json.dumps(list(map(str, classes)))} if len(classes) else {}
     if frontend is not None:
         metadata |= {"sample_rate_hz": str(frontend.sample_rate_hz), "clip_seconds": str(frontend.clip_seconds)}
     model = _model(builder, inputs, outputs, metadata)

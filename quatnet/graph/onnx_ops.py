@@ -95,7 +95,8 @@ def _getitem(b: Any, node: Node) -> None:
     new_axes = [position for position, item in enumerate(i for i in items if not isinstance(i, int)) if item is None]
     items = [item for item in items if item is not None]
     kinds = [type(item) for item in items]
-    if kinds.count(list) + (int in kinds) > 1 or not {*kinds} <= {int, list, slice}:
+    nested = any(isinstance(item, list) and np.ndim(item) > 1 for item in items)
+    if nested or kinds.count(list) + (int in kinds) > 1 or not {*kinds} <= {int, list, slice}:
         raise ConfigError(f"no ONNX export of this index ({node.name})")
     for axis in reversed(range(len(items))):
         item, length = items[axis], shape[axis]

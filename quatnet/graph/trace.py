@@ -4,7 +4,8 @@ import inspect
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -14,13 +15,31 @@ from ..backend import Array, xp
 from ..errors import ConfigError, QuatnetError, ShapeError
 from ..nn import Module
 from ..nn.module import array_of
+from ..threads import fork_safe_lock
 from .merge import Mismatch, merge
 from .nodes import Batch, Graph, Node, Ref, free_name, leaves, rename_refs
 from .record import Call, Recorder
 
+_lock = fork_safe_lock()
 NOTE = "The operations depend on training mode or on values; recorded: evaluation with the example input"
 
 
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+
+def one_at_a_time(function: Callable[P, Result]) -> Callable[P, Result]:
+    """Return a function that is not called by two threads at once, because a trace changes the network temporarily."""
+
+    @wraps(function)
+    def call(*args: P.args, **options: P.kwargs) -> Result:
+        with _lock:
+            return function(*args, **options)
+
+    return call
+
+
+@one_at_a_time
 def trace(model: Callable[..., Any], example: Any) -> Graph:
     """Run a network and return its operations as a `Graph`.
 
@@ -34,7 +53,7 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
     running statistic does not change. If the operations of both runs differ, the graph has the operations of the
     evaluation. A warning is then raised and a note is added to the graph. The same applies if Python code reads values
     of tensors with `item`, `float`, `bool` or `numpy`, or if a part of the network runs in `no_grad`. Reading `.data`
-    gives no warning.
+    gives no warning. The network must not be used by another thread during the call.
 
     Raises
     ------
@@ -66,7 +85,7 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
         calls, outputs = merge(first, _run(model, similar, entries, train=False), len(arrays[0]))
         notes.append(NOTE)
     for note in notes:
-        warnings.warn(note, stacklevel=2)
+        warnings.warn(note, stacklevel=3)
     return _build(inputs, entries, calls, outputs, first[0].arrays, notes)
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..checks import checked_count, checked_number
 from ..errors import ConfigError
 
@@ -86,6 +88,8 @@ class Config:
             self._convert(name, count)
         for name in ("block_dropout", "head_dropout"):
             self._convert(name, float)
+        if not isinstance(self.quaternion, bool | np.bool_):
+            raise ConfigError(f"expected quaternion to be True or False, got {self.quaternion!r:.80}")
         self._convert("quaternion", bool)
         channels = [width for block in self.widths for width in block] + [self.embedding]
         if not self.widths or not all(self.widths):

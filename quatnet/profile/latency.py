@@ -13,7 +13,8 @@ from ..backend import xp
 from ..checks import checked_count
 from ..graph import Graph, GraphModule, Node, Ref
 from ..graph.count import LAYERS
-from ..graph.nodes import sizes
+from ..graph.module import as_graph
+from ..graph.nodes import leaves, sizes
 
 
 def milliseconds_per_clip(model: Callable[..., Any], *clip: np.ndarray, runs: int = 15) -> float:
@@ -24,12 +25,12 @@ def milliseconds_per_clip(model: Callable[..., Any], *clip: np.ndarray, runs: in
     return _median(lambda: model(*(array[None] for array in clip)), runs)
 
 
-def layer_milliseconds(graph: Graph, *, runs: int = 5) -> dict[str, float]:
+def layer_milliseconds(graph: Graph | GraphModule, *, runs: int = 5) -> dict[str, float]:
     """Return the median run time in ms of each convolution and linear node of a graph for one clip.
 
     Each node is measured separately, with a normally distributed input.
     """
-    rng = np.random.default_rng(0)
+    graph, rng = as_graph(graph), np.random.default_rng(0)
     return {node.name: _layer_time(graph, node, rng, runs) for node in graph.nodes if node.op in LAYERS}
 
 
@@ -40,11 +41,11 @@ def _layer_time(graph: Graph, node: Node, rng: np.random.Generator, runs: int) -
     return _median(lambda: layer(*x), runs)
 
 
-def _median(run: Callable[[], Tensor], runs: int) -> float:
+def _median(run: Callable[[], Any], runs: int) -> float:
     times = []
     with no_grad():
         for _ in range(checked_count("runs", runs) + 1):
             start = time.perf_counter()
-            float(run().data.ravel()[0])  # reading a value synchronizes the GPU
+            float(next(leaves(run())).data.ravel()[0])  # reading a value synchronizes the GPU
             times.append(1000 * (time.perf_counter() - start))
     return statistics.median(times[1:])

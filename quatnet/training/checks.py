@@ -136,7 +136,13 @@ def as_score(score: Any) -> float:
 
 
 def as_json(metadata: Mapping[str, Any] | None, **settings: int) -> dict[str, Any]:
-    """Return the settings and the metadata as they are read from a checkpoint, such as lists in place of tuples."""
+    """Return the settings and the metadata as they are read from a checkpoint, such as lists in place of tuples.
+
+    Raises ConfigError for metadata that JSON does not support, or that contradict the settings.
+    """
+    for key, value in settings.items():
+        if (found := (metadata or {}).get(key, value)) != value:
+            raise ConfigError(f"expected metadata with {key} = {value}, or without {key}, got {found!r:.80}")
     try:
         return json.loads(json.dumps({**settings, **(metadata or {})}, allow_nan=False))
     except (TypeError, ValueError) as error:

@@ -21,9 +21,9 @@ Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarr
 
 
 class DataLoader:
-    """Iterable of shuffled batches.
+    """Function that returns shuffled batches.
 
-    A call with a random generator yields the batches (x, targets) of one epoch.
+    A call with a random generator yields the batches (x, targets) of one epoch. `items` names the inputs in messages.
 
     Parameters
     ----------
@@ -40,6 +40,8 @@ class DataLoader:
     ConfigError
         `batch_size` is less than 1.
     """
+
+    items = "clips"
 
     def __init__(self, inputs: Array, targets: Array, *, batch_size: int = 16, augment: Augment | None = None) -> None:
         check_clips(inputs, targets)

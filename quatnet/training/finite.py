@@ -10,7 +10,7 @@ from ..nn import Module
 def loss_error(step: str, path: Path | None) -> NonFiniteError:
     """Return the error for a loss that is not finite in a `step`, which is described by its number and its clips."""
     return NonFiniteError(
-        f"the loss is not finite in {step}; {_kept(path)}check the clips of this step for NaN and infinity, or "
+        f"the loss is not finite in {step}; {_kept(path)}check the inputs of this step for NaN and infinity, or "
         "use a lower learning rate"
     )
 

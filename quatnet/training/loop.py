@@ -214,7 +214,8 @@ class Trainer:
             return ""
         rng = np.random.default_rng()
         rng.bit_generator.state = self.epoch_start_state
-        return f", with the clips {', '.join(map(str, next(islice(batch_indices(rng), step, None))))}"
+        indices = next(islice(batch_indices(rng), step, None))
+        return f", with the {getattr(self.batches, 'items', 'clips')} {', '.join(map(str, indices))}"
 
     def _show(self, bar: tqdm) -> None:
         if self.progress.step % LOG_INTERVAL == 1:

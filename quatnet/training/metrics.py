@@ -53,7 +53,10 @@ def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
     order = np.argsort(-scores, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # last clip of each group of equal scores
+    ranked = scores[order]
+    last = np.append(
+        np.flatnonzero(ranked[1:] != ranked[:-1]), len(order) - 1
+    )  # last clip of each group of equal scores
     hits = np.cumsum(positive[order])[last]
     return float((np.diff(hits, prepend=0) * hits / (last + 1)).sum() / positive.sum()) if positive.any() else np.nan
 

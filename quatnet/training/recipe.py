@@ -35,6 +35,8 @@ INVERSE_PENALTY = 0.1  # of the linear baseline
 class WindowLoader(DataLoader):
     """Batches of one random window of each clip, with the targets (clips, classes) of the clips."""
 
+    items = "windows"
+
     def __init__(self, windows: Windows, targets: np.ndarray, **options: Any) -> None:
         super().__init__(windows.features, np.repeat(targets, windows.counts, axis=0), **options)
         self.windows = windows

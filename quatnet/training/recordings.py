@@ -147,7 +147,7 @@ def train_classifier(
     barrier()  # all processes have checked the files
     if not (resume or RANK):
         checkpoint.unlink(missing_ok=True)
-    epochs = epochs or default_epochs(len(split.train_targets), batch_size=batch_size)
+    epochs = default_epochs(len(split.train_targets), batch_size=batch_size) if epochs is None else epochs
     digests = set() if RANK else {*training_digests(base), *clip_digests(split.data.split(split.fold)[0])}
     run: dict[str, Any]
     run = {"data": split.data.name, "fold": split.fold, "seed": seed, "training_clips": len(split.train_targets)}

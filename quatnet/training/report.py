@@ -69,19 +69,31 @@ def mistakes(
     ]
 
 
-def summarize_test(score: float, baseline: float, chance: float, clips: int, *, metric: str = "accuracy") -> str:
+def summarize_test(
+    score: float,
+    baseline: float,
+    chance: float,
+    clips: int,
+    *,
+    metric: str = "accuracy",
+    disagreements: tuple[int, int] | None = None,
+) -> str:
     """Return two sentences on what the results on `clips` test clips mean.
+
+    The difference to the linear baseline is tested at the 5% level by an exact sign test.
 
     Parameters
     ----------
     score, baseline, chance : results of the network, of the linear baseline, and of the most frequent class
     clips : number of test clips
     metric : name of the results
+    disagreements : number of clips that only the network classifies correctly, and number of clips that only the linear
+        baseline classifies correctly. Without these numbers, the difference is not tested
 
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, 1927 (interval of an
-    accuracy).
+    accuracy). Q. McNemar, Note on the sampling error of the difference between correlated proportions, 1947 (test).
 
-    >>> summarize_test(0.9, 0.7, 0.1, 80).split(". ")[1]
+    >>> summarize_test(0.9, 0.7, 0.1, 80, disagreements=(20, 4)).split(". ")[1]
     'The difference to the linear model is larger than chance: the network has learned more than the average spectrum.'
     """
     low, high = wilson_interval(score, clips)
@@ -90,7 +102,7 @@ def summarize_test(score: float, baseline: float, chance: float, clips: int, *, 
         f"On {clips} test clips, the {metric} is {score:.1%}{interval} for the network, {baseline:.1%} for a linear "
         f"model of the average spectrum and {chance:.1%} for the most frequent class."
     )
-    return f"{first} {_comparison(score - baseline, np.sqrt(max(score * (1 - score), 1e-9) / clips))}"
+    return f"{first} {_comparison(score - baseline, disagreements)}"
 
 
 def wilson_interval(share: float, number: int) -> tuple[float, float]:
@@ -99,8 +111,10 @@ def wilson_interval(share: float, number: int) -> tuple[float, float]:
     return interval.low, interval.high
 
 
-def _comparison(difference: float, standard_error: float) -> str:
-    if abs(difference) <= 2 * standard_error:
+def _comparison(difference: float, disagreements: tuple[int, int] | None) -> str:
+    if disagreements is None:
+        return f"The difference to the linear model is {100 * difference:+.1f} points; it is not tested."
+    if not sum(disagreements) or binomtest(disagreements[0], sum(disagreements)).pvalue > 0.05:
         return (
             f"The difference of {100 * difference:+.1f} points to the linear model can be chance: these clips do not "
             "show that the network has learned more than the average spectrum."
@@ -131,8 +145,8 @@ def evaluate_test(network: Module, split: Split, row: Row, *, seed: int = 0) -> 
     """
     data, metric, targets, test = split.data, split.metric, split.train_targets, split.test_targets
     options: Any = {"multi_label": split.multi_label}
-    probabilities = split.probabilities(network)
-    baseline = split.score(linear_baseline(split.train, targets, split.test, **options))
+    probabilities, linear = split.probabilities(network), linear_baseline(split.train, targets, split.test, **options)
+    baseline = split.score(linear)
     chance = split.score(np.tile(targets.mean(axis=0), (len(test), 1)))
     names = [clip.name for clip in data.clips if clip.fold == split.fold]
     matrix = None if split.multi_label else confusion_matrix(probabilities, test.argmax(axis=1)).tolist()
@@ -146,8 +160,17 @@ def evaluate_test(network: Module, split: Split, row: Row, *, seed: int = 0) -> 
         "classes": class_rows(probabilities, test, data.classes, **options),
         "confusion": matrix,
         "mistakes": mistakes(probabilities, test, names, data.classes, **options),
-        "summary": summarize_test(row[metric], baseline, chance, len(test), metric=metric),
-    }
+        "summary": summarize_test(
+            row[metric], baseline, chance, len(test), metric=metric,
+            disagreements=None if split.multi_label else _disagreements(probabilities, linear, test),
+        ),
+    }  # fmt: skip
+
+
+def _disagreements(first: np.ndarray, second: np.ndarray, targets: np.ndarray) -> tuple[int, int]:
+    """Return the numbers of clips that only `first` and that only `second` classifies correctly."""
+    correct = [array.argmax(axis=1) == targets.argmax(axis=1) for array in (first, second)]
+    return int((correct[0] & ~correct[1]).sum()), int((correct[1] & ~correct[0]).sum())
 
 
 def format_report(report: Report) -> str:
@@ -181,6 +204,8 @@ def write_report(out: str | os.PathLike, report: Report) -> None:
     if report["confusion"]:
         names = [each["class"] for each in report["classes"]]
         plots.confusion(np.array(report["confusion"]), names, row["name"], out / "confusion.png")
+    else:
+        (out / "confusion.png").unlink(missing_ok=True)  # of an earlier model
 
 
 def write_rows(path: str | os.PathLike, rows: Sequence[Row]) -> None:

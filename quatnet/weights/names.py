@@ -15,6 +15,7 @@ Source: models.py of Q. Kong and others, audioset_tagging_cnn, 2020. QModels.py 
 import os
 import re
 from collections.abc import Iterator, Mapping
+from itertools import count, takewhile
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def network_from_state_dict(state_dict: Arrays) -> Network:
     arrays = {name: array for name, array in arrays.items() if not IGNORED.match(name)}
     published = dict(_layer_names(arrays))
     config = _infer_config(arrays, published)
-    if unknown := sorted(name for name in arrays if name.rpartition(".")[0] not in published.values()):
+    if unknown := sorted(arrays.keys() - _array_names(published)):
         raise CheckpointError(f"expected only arrays of a PANNs network, got also {', '.join(unknown[:5])}")
     check_size(config, arrays)
     network = build(config, rng=np.random.default_rng(0))
@@ -91,8 +92,8 @@ def _block_names(arrays: Arrays) -> list[str]:
         for stage, count in enumerate(_num_blocks_per_stage(arrays), 1)
         for block in range(count)
     ]
-    plain = [f"conv_block{n}" for n in range(1, 100) if _has(arrays, f"conv_block{n}.conv1")]
-    return plain + stages + (["conv_block_after1"] if stages else [])
+    plain = takewhile(lambda block: _has(arrays, f"{block}.conv1"), (f"conv_block{n}" for n in count(1)))
+    return [*plain] + stages + (["conv_block_after1"] if stages else [])
 
 
 def _num_blocks_per_stage(arrays: Arrays) -> tuple[int, ...]:
@@ -128,6 +129,13 @@ def _infer_config(arrays: Arrays, published: Mapping[str, str]) -> Config:
     if stages := _num_blocks_per_stage(arrays):
         return ResNetConfig(**options, stages=stages)
     return CNNConfig(**options, last_pool=len(blocks) < 6)  # CNN6 and CNN10 have four blocks and pool the last block
+
+
+def _array_names(published: Mapping[str, str]) -> set[str]:
+    """Return the published names of all arrays that the layers can have."""
+    names = {layer: NORM_PARAMETERS if "norm" in layer else ("weight", *COMPONENTS) for layer in published}
+    names |= {layer: (*names[layer], "bias") for layer in ("embedding", "classifier")}
+    return {f"{source}.{name}" for layer, source in published.items() for name in names[layer]}
 
 
 def _rename_arrays(arrays: Arrays, published: Mapping[str, str]) -> Iterator[tuple[str, np.ndarray]]:

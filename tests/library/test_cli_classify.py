@@ -160,6 +160,9 @@ def test_resume(folder, capfd):
         os.utime("out/a.wav.csv", (1, 1))
         run(capfd, *command, *change, "--resume")
         assert os.stat("out/a.wav.csv").st_mtime > 1
+        os.utime("out/a.wav.csv", (1, 1))
+        run(capfd, *command, "--resume")  # the first settings again
+        assert os.stat("out/a.wav.csv").st_mtime > 1
     os.unlink("out/a.wav.csv")  # a removed result
     run(capfd, *command, "--resume")
     assert os.path.exists("out/a.wav.csv")

@@ -537,11 +537,18 @@ def test_report_of_several_labels_per_clip() -> None:
 
 
 @pytest.mark.parametrize(
-    ("score", "baseline", "text"),
-    [(0.9, 0.7, "learned more than"), (0.72, 0.7, "can be chance"), (0.5, 0.9, "linear model is better")],
+    ("score", "baseline", "disagreements", "text"),
+    [
+        (0.9, 0.7, (20, 4), "learned more than"),
+        (0.72, 0.7, (10, 9), "can be chance"),
+        (1.0, 0.9, (1, 0), "can be chance"),
+        (0.5, 0.5, (0, 0), "can be chance"),
+        (0.5, 0.9, (0, 32), "linear model is better"),
+        (0.5, 0.9, None, "is -40.0 points; it is not tested"),
+    ],
 )
-def test_the_summary_compares_with_the_uncertainty(score: float, baseline: float, text: str) -> None:
-    assert text in report.summarize_test(score, baseline, 0.1, 80)
+def test_the_summary_compares_with_the_uncertainty(score, baseline, disagreements, text) -> None:
+    assert text in report.summarize_test(score, baseline, 0.1, 80, disagreements=disagreements)
 
 
 def test_figures_without_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,13 +1,19 @@
 """Tests of corner cases of ops, pruning and optimizers in which results were wrong without an error."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile
 
 from quatnet import Tensor, audio, datasets, distill, graph, nn, ops, optim, prune, training
 from quatnet.backend import asnumpy, xp
 from quatnet.datasets.annotations import read_events
+from quatnet.datasets.splits import guess_groups, stratified_folds
 from quatnet.datasets.table import table_format
-from quatnet.errors import CheckpointError, ConfigError, ShapeError
+from quatnet.errors import CheckpointError, ConfigError, DataError, ShapeError
+from quatnet.files import write_json
 from quatnet.quaternion import align_vectors, mean_rotation, random_rotations
 
 ROWS = 1 << 18  # the relative error of a float32 sum of so many equal rows was 2.4e-3
@@ -204,3 +210,67 @@ def test_delimiter_line_of_annotations(tmp_path):
     path = tmp_path / "events.csv"
     path.write_text("sep=;\nstart;end;label\n0;1;dog\n")
     assert [event.label for event in read_events(path)] == ["dog"]
+
+
+def test_smallest_group_of_a_rare_class_is_tested():
+    groups = ["a"] * 18 + ["b"] * 2 + ["c"] * 17 + ["d"] * 3
+    folds = stratified_folds(groups, [[0]] * 20 + [[1]] * 20)
+    assert [groups[n] for n in (0, 18, 20, 38)] == ["a", "b", "c", "d"]
+    assert [folds[n] for n in (0, 18, 20, 38)] == [2, 1, 2, 1]
+
+
+def test_classes_with_common_groups_are_on_both_sides():
+    classes = {"g3": [0, 2], "g4": [0], "g0": [1], "g5": [1, 2]}
+    groups = list(classes)
+    for seed in range(20):
+        folds = stratified_folds(groups, list(classes.values()), seed=seed)
+        sides = {(label, fold == 1) for group, fold in zip(groups, folds, strict=True) for label in classes[group]}
+        assert len(sides) == 6
+
+
+def test_formats_and_numbers_of_one_recording_are_one_group():
+    names = ["a.wav", "a.flac", "bark.wav", "bark_1.wav", "bark_2.wav", *(f"{x}{x}.wav" for x in "cdefgh")]
+    groups, _, _ = guess_groups([Path("dog") / name for name in names], [[0]] * len(names))
+    assert groups[0] == groups[1] != groups[2] == groups[3] == groups[4] != groups[5] != groups[6]
+
+
+def test_features_of_a_changed_front_end_are_computed_again(tmp_path):
+    data = datasets.synthetic.load(clips_per_class=5, clip_seconds=0.2)
+    found = []
+    for factor in (1, 2):
+
+        class Own(audio.FrontEnd):
+            def components(self, power):
+                return super().components(power) * factor  # noqa: B023
+
+        Own.__qualname__ = Own.__name__ = "Own"
+        frontend = Own(sample_rate_hz=8000, high_hz=4000.0, mels=16, clip_seconds=0.2)
+        found.append(np.array(datasets.features(data.clips[:2], frontend, cache=tmp_path)))
+    np.testing.assert_allclose(found[1], 2 * found[0])
+
+
+@pytest.mark.parametrize("options", [{}, {"group": "speaker"}])
+def test_contradictory_rows_of_one_recording_are_refused(options, tmp_path):
+    (tmp_path / "table.csv").write_text("path,labels,fold,speaker\nx.wav,dog,1,a\nx.wav,cat,2,b\n")
+    soundfile.write(tmp_path / "x.wav", np.zeros(800), 8000)
+    with pytest.raises(DataError, match=r"line 3: x\.wav has the folds or groups '"):
+        datasets.table.load(tmp_path / "table.csv", **options)
+
+
+def test_average_precision_of_equal_infinite_scores():
+    scores = np.full((3, 1), -np.inf)
+    for position in range(3):
+        targets = np.arange(3)[:, None] == position
+        np.testing.assert_allclose(training.metrics.average_precision(scores, targets), 1 / 3)
+
+
+def test_json_without_nan(tmp_path):
+    write_json(tmp_path / "x.json", {"a": [np.nan, 1.5], "b": (np.inf, "c")})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": [None, 1.5], "b": [None, "c"]}
+
+
+def test_cached_outputs_of_two_clips_with_one_name_are_refused():
+    cached = distill.CachedOutputs(Path("x.npz"), {"1": 0, "2": 1}, np.eye(2, dtype=np.float32), "logits")
+    np.testing.assert_array_equal(cached.select(["dog/2.wav", "cat/1.wav", "dog/2.wav"]), [[0, 1], [1, 0], [0, 1]])
+    with pytest.raises(DataError, match="two clips have the same file name"):
+        cached.select(["dog/1.wav", "cat/1.wav"])
