@@ -193,6 +193,25 @@ def test_batch_size_as_a_number_in_arithmetic(network, tmp_path):
         np.testing.assert_allclose(run(tmp_path / "net.onnx", x)[0], asnumpy(network(Tensor(x)).data), rtol=1e-5)
 
 
+@pytest.mark.parametrize("height", [4, 6])
+def test_convolution_and_pooling_of_a_constant_image(height, tmp_path):
+    rng = np.random.default_rng(0)
+    kernel, constant = (Tensor(rng.standard_normal(s).astype(np.float32)) for s in ((3, 3, 4, 4), (1, height, 4, 4)))
+    x = rng.standard_normal((2, height // 2, 2, 4)).astype(np.float32)
+
+    def network(x):
+        return x + ops.avg_pool2d(ops.conv2d(constant, kernel, padding=1)) * ops.avg_pool2d(constant)
+
+    graph.to_onnx(graph.trace(network, x), tmp_path / "net.onnx")
+    np.testing.assert_allclose(run(tmp_path / "net.onnx", x)[0], asnumpy(network(Tensor(x)).data), rtol=1e-4, atol=1e-5)
+
+
+def test_nested_index_is_refused(tmp_path):
+    traced = graph.trace(lambda x: Tensor(x)[:, [[0, 1], [2, 0]]], np.ones((2, 8), np.float32))
+    with pytest.raises(ConfigError, match="no ONNX export of this index"):
+        graph.to_onnx(traced, tmp_path / "net.onnx")
+
+
 def test_batch_size_as_another_argument_is_refused(tmp_path):
     g = graph.trace(lambda x: Tensor(x)[: x.shape[0]], np.ones((2, 8), np.float32))
     with pytest.raises(ConfigError, match=r"batch size as an argument \(getitem.1\)"):
