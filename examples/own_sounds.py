@@ -41,7 +41,8 @@ def write_class_folders(folder: Path, *, clips_per_class: int, seed: int) -> Non
         path.parent.mkdir(parents=True, exist_ok=True)
         waveform = waveform[: round(rate * rng.uniform(1, 3))]
         if not path.exists():  # --resume compares the times of the files
-            soundfile.write(path, waveform, rate)
+            soundfile.write(path.with_suffix(".part"), waveform, rate, format="WAV")
+            path.with_suffix(".part").rename(path)
 
 
 def main() -> None:

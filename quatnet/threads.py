@@ -56,7 +56,7 @@ def _checked_count(text: str) -> int:
     return int(text)
 
 
-_register_at_fork = getattr(os, "register_at_fork", lambda **_: None)  # Windows has no fork
+register_at_fork = getattr(os, "register_at_fork", lambda **_: None)  # Windows has no fork
 _thread_state = threading.local()  # `in_loop`: whether the thread computes an item of a parallel loop
 
 
@@ -71,7 +71,7 @@ def fork_safe_lock() -> threading.RLock:
     The lock is reentrant, because the garbage collector may end a generator while its thread holds the lock.
     """
     lock = threading.RLock()
-    _register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+    register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
     return lock
 
 
@@ -127,7 +127,7 @@ def _forget_threads() -> None:
     _end_blas_limits([key for key, thread in _blas_limits.items() if thread != threading.get_ident()])
 
 
-_register_at_fork(after_in_child=_forget_threads)
+register_at_fork(after_in_child=_forget_threads)
 
 
 def chunk_slices(length: int, bytes_per_item: int) -> list[slice]:

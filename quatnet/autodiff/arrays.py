@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..backend import Array
+from ..backend import Array, on_gpu, xp
 from ..errors import ShapeError
 
 
@@ -18,14 +18,28 @@ def unbroadcast(grad: Array, shape: tuple[int, ...]) -> Array:
     """Return `grad` summed over its broadcast axes, which gives the gradient of an array of shape `shape`."""
     if grad.shape == shape:
         return grad
-    grad = accurate_sum(grad, tuple(range(grad.ndim - len(shape))))
+    if grad.ndim > len(shape):
+        grad = accurate_sum(grad, tuple(range(grad.ndim - len(shape))))
     repeated = tuple(axis for axis, length in enumerate(shape) if length == 1 and grad.shape[axis] != 1)
     return accurate_sum(grad, repeated, keepdims=True) if repeated else grad
 
 
 def accurate_sum(a: Array, axis: int | tuple[int, ...] | None, *, keepdims: bool = False) -> Array:
-    """Return the sum of floating-point numbers over `axis` in their dtype, accumulated in float64.
+    """Return the sum of floating-point numbers over `axis` in their dtype.
 
-    NumPy adds rows one by one. In float32, the sum of 10⁵ rows has then only three or four correct digits.
+    NumPy adds rows one by one. In float32, the sum of 10⁵ rows has then only three or four correct digits. The sum is
+    therefore accumulated in float64. CuPy adds pairs of numbers, so that float32 is sufficient.
     """
+    if on_gpu() or a.dtype == np.float64:
+        return a.sum(axis=axis, keepdims=keepdims)
     return a.sum(axis=axis, dtype=np.float64, keepdims=keepdims).astype(a.dtype)
+
+
+def masked(grad: Array, mask: Array) -> Array:
+    """Return `grad` where `mask` is true, and 0 elsewhere, also where `grad` is infinite."""
+    zero = grad.dtype.type(0)
+    if on_gpu():
+        return xp.where(mask, grad, zero)
+    with np.errstate(invalid="ignore"):
+        product = grad * mask  # five times as fast as `where`, but inf * 0 is NaN
+    return product if np.isfinite(product).all() else np.where(mask, grad, zero)

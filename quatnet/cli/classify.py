@@ -135,6 +135,7 @@ def _write_all(
         with done_file.open("a" if resume else "w") as log:
             for path, result in inputs.map(process):
                 if result is not None:
+                    print(_keys(path, settings)[0], "incomplete", file=log, flush=True)
                     for kind, file in files(path).items():
                         write_text(file, HEADERS.get(kind, "") + FORMATS[kind](result))
                     print(*_keys(path, settings), file=log, flush=True)

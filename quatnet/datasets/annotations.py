@@ -23,7 +23,7 @@ from .folder import list_recordings
 from .index import walk
 from .recordings import Recording, as_label, choose_clip_seconds, dataset_of_recordings
 from .records import Dataset
-from .table import finder, missing_note, name_below, table_format
+from .table import finder, is_separator_line, missing_note, name_below, table_format
 from .windows import window_spans
 
 SUFFIXES = (".txt", ".tsv", ".csv")
@@ -144,7 +144,9 @@ def read_events(table: str | os.PathLike, label: str | None = None) -> list[Even
     quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     lines = read_table(table, hint=HINT, encoding=encoding, delimiter=delimiter, quoting=quoting)
     rows = [
-        (number, [field.strip() for field in row]) for number, row in lines if not row[0].startswith(("\\", "sep="))
+        (number, [field.strip() for field in row])
+        for number, row in lines
+        if not (row[0].startswith("\\") or (number == 1 and is_separator_line(row[0])))
     ]
     if not rows:
         return []

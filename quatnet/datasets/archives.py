@@ -44,16 +44,25 @@ def extract(archive: Path, target: Path, *, num_recordings: int | None = None) -
                 raise DataError(f"the archive has {len(members)} files of {size} bytes; it is not the official archive")
             if num_recordings is not None:
                 _check_contents(members, num_recordings)
-            if size > (free := shutil.disk_usage(target.parent).free):
-                raise OSError(errno.ENOSPC, f"No space left on device, {size} bytes are needed and {free} are free")
-            with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking.") as temporary:
-                extracted = Path(temporary) / target.name
-                file.extractall(extracted)  # verifies the checksums
-                (folder,) = [extracted] if num_recordings is None else extracted.iterdir()
-                folder.rename(target)
     except DataError:
         raise
     except Exception as error:  # the decompressors raise exceptions of many types for damaged archives
+        raise DataError(f"the archive is damaged: {error}; download it again") from error
+    if size > (free := shutil.disk_usage(target.parent).free):
+        raise OSError(errno.ENOSPC, f"No space left on device, {size} bytes are needed and {free} are free")
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking.") as temporary:
+        extracted = Path(temporary) / target.name
+        _extract_all(archive, extracted)
+        (folder,) = [extracted] if num_recordings is None else extracted.iterdir()
+        folder.rename(target)
+
+
+def _extract_all(archive: Path, folder: Path) -> None:
+    """Extract an archive and verify its checksums. Raises DataError for a damaged archive."""
+    try:
+        with zipfile.ZipFile(archive) as file:
+            file.extractall(folder)
+    except Exception as error:
         if isinstance(error, OSError) and error.errno in DISK_ERRORS:
             raise
         raise DataError(f"the archive is damaged or cannot be extracted: {error}; download it again") from error

@@ -31,7 +31,7 @@ CODES = re.compile(
 RUNNING_NUMBER = re.compile(
     r"(.+?)[ _.(-]+(?:seg|segment|part|chunk|clip)?[ _.-]*[0-9]+(?:\.[0-9]+)?s?\)?", re.IGNORECASE
 )
-ATTEMPTS = 50  # orders of the groups
+ATTEMPTS, MAX_SHARE = 20, 1.5
 SOURCES = "speakers, sites or sources in the file names"
 PARTS = ("test", "val", "train")  # the first part that exists is fold 1
 PART_NAMES = {
@@ -79,7 +79,8 @@ def guess_groups(paths: Sequence[Path], classes: Sequence[Sequence[int]]) -> tup
     single = list[int]()
     codes = [next(filter(None, match.groups())) if (match := CODES.fullmatch(stem)) else "" for stem in stems]
     bases = [match[1] if (match := RUNNING_NUMBER.fullmatch(stem)) else "" for stem in stems]
-    bases = [base or (stem if stem in {*bases} else "") for base, stem in zip(bases, stems, strict=True)]
+    known = {*bases}
+    bases = [base or (stem if stem in known else "") for base, stem in zip(bases, stems, strict=True)]
     paths = [path.with_suffix("") for path in paths]  # a file in two formats is one recording
     if sum(map(bool, codes)) > len(codes) / 2:
         groups = [code or base or str(path) for code, base, path in zip(codes, bases, paths, strict=True)]
@@ -153,9 +154,9 @@ def stratified_folds(
     """Return the fold of each clip, from 1, so that groups are kept together and each fold has its share of each class.
 
     Classes are processed from the fewest groups to the most. The groups of a class, in random order, are put into the
-    fold that has the fewest clips of the class. A class with fewer groups than folds has one group in each of the first
-    folds, the smallest in fold 1. The test fold 1 and the other folds together therefore contain each class with at
-    least two groups. If groups of several classes prevent this, up to `ATTEMPTS` random orders are tried.
+    fold that has the fewest clips of the class. Fold 1 is the default test fold. Both fold 1 and the other folds should
+    contain each class with at least two groups, and fold 1 should have at most `MAX_SHARE` times its share of the
+    clips. If these conditions are not met, folds are exchanged, and up to `ATTEMPTS` random orders are tried.
 
     Parameters
     ----------
@@ -168,15 +169,29 @@ def stratified_folds(
     """
     by_class, sizes = groups_by_class(groups, classes), Counter(groups)
     folds = min(checked_count("folds", folds), len(sizes) + 1)  # further folds would be empty
-    rng = np.random.default_rng(seed)
-    for _ in range(ATTEMPTS):
+    rng, best = np.random.default_rng(seed), dict[str, int]()
+    least = (len(by_class) + 1, False)
+    for _ in range(ATTEMPTS if folds > 1 else 1):
         fold_of = _assign(by_class, sizes, rng.permutation(sorted(sizes)).tolist(), folds)
-        on_one_side = [
-            len({fold_of[group] == 0 for group in counts}) == 1 < len(counts) for counts in by_class.values()
-        ]
-        if folds == 1 or not any(on_one_side):
+        cost, test = min((_test_cost(fold_of, fold, by_class, sizes, folds), fold) for fold in range(folds))
+        if cost < least:
+            least, best = cost, {group: {0: test, test: 0}.get(fold, fold) for group, fold in fold_of.items()}
+        if least == (0, False):
             break
-    return [1 + fold_of[group] for group in groups]
+    return [1 + best[group] for group in groups]
+
+
+def _test_cost(
+    fold_of: Mapping[str, int],
+    test: int,
+    by_class: Mapping[int, Counter[str]],
+    sizes: Mapping[str, int],
+    folds: int,
+) -> tuple[int, bool]:
+    """Return the number of classes that are only in the test or only in the training, and whether the test is large."""
+    tested = {group for group, fold in fold_of.items() if fold == test}
+    one_sided = sum(len(counts) > 1 and len(counts.keys() & tested) in (0, len(counts)) for counts in by_class.values())
+    return one_sided, sum(map(sizes.__getitem__, tested)) > MAX_SHARE * sum(sizes.values()) / folds
 
 
 def _assign(

@@ -82,9 +82,14 @@ def load(
         fold_name, group_name = (as_label(values.get(role, "")) for role in ("fold", "group"))
         new = Recording(find(values["path"]), values["path"], labels, fold_name, group_name)
         old = recordings.setdefault(new.path, new)
-        if (old.fold, old.group) != (new.fold, new.group):
-            found = " and ".join(repr(f"{each.fold} {each.group}".strip()) for each in (old, new))
-            raise DataError(f"{table}, line {number}: {new.name} has the folds or groups {found}; remove one")
+        for role in ("fold", "group"):
+            found = getattr(old, role) or getattr(new, role), getattr(new, role) or getattr(old, role)
+            if found[0] != found[1]:
+                raise DataError(
+                    f"{table}, line {number}: {new.name} has the {role} {found[1]!r}, but {found[0]!r} in an earlier "
+                    f"row; give all rows of a recording the same {role}"
+                )
+            new = replace(new, **{role: found[0]})
         if label_separator:
             new = replace(new, labels=tuple(dict.fromkeys(old.labels + new.labels)))
         elif old.labels != new.labels:
@@ -124,7 +129,7 @@ def _read_rows(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]
     lines = [
         (number, [field.strip() for field in row])
         for number, row in read_table(table, hint=HINT, encoding=encoding, delimiter=delimiter)
-        if any(map(str.strip, row)) and not (number == 1 and row[0].lower().startswith("sep="))
+        if any(map(str.strip, row)) and not (number == 1 and is_separator_line(row[0]))
     ]
     header = lines[0][1] if lines else []
     if audio := next((field for field in header if field.lower().endswith(SUFFIXES)), ""):
@@ -149,9 +154,17 @@ def table_format(table: Path) -> tuple[str, str]:
     except UnicodeDecodeError:
         warnings.warn(f"{table} is not in UTF-8, and is read as Windows-1252; check special characters", stacklevel=4)
         encoding = "cp1252"
-    line = re.sub('"[^"]*"', "", content.decode(encoding, errors="replace").lstrip().partition("\n")[0])
-    separator = line[4:].strip("\r ") if line.startswith("sep=") else ""
-    return encoding, separator[:1] or ("\t" if "\t" in line else max(",;", key=line.count))
+    lines = re.sub('"[^"]*"', "", content.decode(encoding, errors="replace").lstrip()).splitlines() or [""]
+    if is_separator_line(lines[0]):
+        if separator := lines[0][4:].strip(" "):
+            return encoding, separator[0]
+        lines = lines[1:] or [""]
+    return encoding, "\t" if "\t" in lines[0] else max(",;", key=lines[0].count)
+
+
+def is_separator_line(line: str) -> bool:
+    """Return whether a line is the first line sep=; of Excel, which names the delimiter."""
+    return line.lower().startswith("sep=")
 
 
 def finder(root: Path) -> Callable[[str], Path]:

@@ -41,7 +41,7 @@ class CachedOutputs:
                 f"{self.path} has no {self.kind} for {len(missing)} of {len(clips)} clips, first {missing[0]!r}; "
                 "its clip names must be the file names of the recordings, with or without extension"
             )
-        if len(set(rows)) < len(set(clips)):
+        if len(set(rows)) < len({os.path.splitext(clip)[0] for clip in clips}):
             raise DataError(f"{self.path}: expected file names with folders, because two clips have the same file name")
         return self.outputs[rows]
 

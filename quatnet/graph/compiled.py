@@ -13,7 +13,7 @@ from ..threads import single_threaded_blas
 from .fold import fold
 from .module import GraphModule, as_graph
 from .nodes import Graph, Node, map_leaves
-from .trace import one_at_a_time, owner_entries, trace
+from .trace import lock_of, owner_entries, trace
 
 
 class _Split(Tensor):
@@ -67,9 +67,12 @@ class Compiled:
         """Settings of the front end of the model, if they are known."""
         return getattr(self.model, "frontend_settings", None)
 
-    @one_at_a_time
     def prepare(self, inputs: tuple[Array, ...]) -> _Runner:
         """Return the folded network for inputs of these shapes, with the present arrays of the model."""
+        with lock_of(self):
+            return self._prepare(inputs)
+
+    def _prepare(self, inputs: tuple[Array, ...]) -> _Runner:
         self._find_arrays()
         key = tuple((array.shape[1:], array.dtype) for array in inputs)
         if key not in self._compiled:
@@ -77,8 +80,12 @@ class Compiled:
             graph = as_graph(self.model) if type(self.model) is GraphModule else trace(self.model, example)
             self._compiled[key] = graph, _Runner(fold(graph))
         graph, runner = self._compiled[key]
-        if any(self._present(name, array) is not array for name, array in graph.arrays.items()):
-            graph = replace(graph, arrays={name: self._present(name, array) for name, array in graph.arrays.items()})
+        present = {name: self._present(name, array) for name, array in graph.arrays.items()}
+        if any(present[name].shape != array.shape for name, array in graph.arrays.items()):
+            del self._compiled[key]
+            return self._prepare(inputs)
+        if any(present[name] is not array for name, array in graph.arrays.items()):
+            graph = replace(graph, arrays=present)
             runner = _Runner(fold(graph))
             self._compiled[key] = graph, runner
         return runner

@@ -73,7 +73,7 @@ def _merge_values(a: Any, b: Any, batch: int, same: dict[str, str], place: str) 
         return type(a)(_merge_values(x, y, batch, same, place) for x, y in zip(a, b, strict=True))
     if isinstance(a, Ref) and isinstance(b, Ref) and a.name == same.get(b.name, b.name):
         return b
-    if a is False and b is True and place.endswith(" train"):
+    if a is False and b is True and place.endswith((" train", " training")):
         return Runtime("train")
     if a is None and isinstance(b, Runtime):
         return b

@@ -3,9 +3,10 @@
 import inspect
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import RLock
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -15,31 +16,25 @@ from ..backend import Array, xp
 from ..errors import ConfigError, QuatnetError, ShapeError
 from ..nn import Module
 from ..nn.module import array_of
-from ..threads import fork_safe_lock
+from ..threads import fork_safe_lock, register_at_fork
 from .merge import Mismatch, merge
 from .nodes import Batch, Graph, Node, Ref, free_name, leaves, rename_refs
 from .record import Call, Recorder
 
-_lock = fork_safe_lock()
 NOTE = "The operations depend on training mode or on values; recorded: evaluation with the example input"
 
 
-P = ParamSpec("P")
-Result = TypeVar("Result")
+_locks = WeakKeyDictionary[Any, RLock]()
+_locks_lock = fork_safe_lock()
+register_at_fork(after_in_child=_locks.clear)  # another thread may have held a lock
 
 
-def one_at_a_time(function: Callable[P, Result]) -> Callable[P, Result]:
-    """Return a function that is not called by two threads at once, because a trace changes the network temporarily."""
-
-    @wraps(function)
-    def call(*args: P.args, **options: P.kwargs) -> Result:
-        with _lock:
-            return function(*args, **options)
-
-    return call
+def lock_of(owner: Any) -> AbstractContextManager:
+    """Return the lock of a module or a compiled network, so that one thread at a time traces the network."""
+    with _locks_lock:
+        return _locks.setdefault(owner, RLock())
 
 
-@one_at_a_time
 def trace(model: Callable[..., Any], example: Any) -> Graph:
     """Run a network and return its operations as a `Graph`.
 
@@ -73,6 +68,12 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
     arrays = [Tensor(item).data.copy() for item in (example if isinstance(example, tuple) else (example,))]
     if not arrays or any(array.ndim == 0 or not len(array) for array in arrays):
         raise ShapeError("expected an example input (N, ...) with a batch axis, or a tuple of inputs")
+    owner = getattr(model, "__self__", model)
+    with lock_of(owner) if isinstance(owner, Module) else nullcontext():  # the running statistics change temporarily
+        return _trace(model, arrays)
+
+
+def _trace(model: Callable[..., Any], arrays: list[Array]) -> Graph:
     entries = _entries(model)
     inputs = dict(zip(_input_names(model, len(arrays), entries), arrays, strict=True))
     first = _run(model, inputs, entries, train=False)

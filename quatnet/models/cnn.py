@@ -89,7 +89,7 @@ def pruned_config(config: AnyConfig, ratio: float) -> AnyConfig:
     for b, block in enumerate(config.widths):
         if not config.is_residual(b) or config.has_shortcut(b):
             sum_start = b  # first block of the residual sum that the last width of block `b` belongs to
-        smaller = [width - unit * int(round(ratio * (width // unit), 9)) for width in block]
+        smaller = [max(unit, width - unit * int(round(ratio * (width // unit), 9))) for width in block]
         if b >= half:
             widths[b] = (*smaller[:-1], smaller[-1] if sum_start >= half else block[-1])
     return replace(config, widths=tuple(widths))

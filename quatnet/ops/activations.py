@@ -8,6 +8,7 @@ result of a comparison, are converted to float64.
 from collections.abc import Sequence
 
 from ..autodiff import Tensor, op
+from ..autodiff.arrays import masked
 from ..backend import Array, xp
 from ..checks import as_array
 
@@ -18,7 +19,7 @@ def relu(x: Tensor) -> Tensor:
     y = xp.maximum(as_array(x.data), 0)
 
     def backward(grad: Array) -> Sequence[Array]:
-        return (xp.where(y > 0, grad, xp.zeros_like(grad)),)  # 0 also for an infinite gradient
+        return (masked(grad, y > 0),)
 
     return Tensor.from_op(y, (x,), backward)
 

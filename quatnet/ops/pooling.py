@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from .. import kernels
 from ..autodiff import Tensor, op
+from ..autodiff.arrays import masked
 from ..backend import Array, xp
 from ..checks import checked_count
 from ..errors import ShapeError
@@ -100,7 +101,7 @@ def max_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
     def backward(grad: Array) -> Sequence[Array]:
         grad_x = xp.zeros(a.shape, dtype=a.dtype)
         for index, entry in enumerate(_window_entries(grad_x, kernel_size)):
-            xp.copyto(entry, grad, where=argmax == index)
+            entry[...] = masked(grad, argmax == index)
         return (grad_x,)
 
     return Tensor.from_op(entries.max(axis=0), (x,), backward)
@@ -124,7 +125,7 @@ def norm_max_pool2d(x: Tensor, *, kernel_size: int = 2) -> Tensor:
     def backward(grad: Array) -> Sequence[Array]:
         grad_q = xp.zeros(q.shape, dtype=q.dtype)
         for index, entry in enumerate(_window_entries(grad_q, kernel_size)):
-            xp.copyto(entry, split_components(grad), where=argmax == index)
+            entry[...] = masked(split_components(grad), argmax == index)
         return (merge_components(grad_q),)
 
     return Tensor.from_op(merge_components(xp.take_along_axis(entries, argmax[None], axis=0)[0]), (x,), backward)

@@ -139,8 +139,8 @@ class Adam(Optimizer):
     """Adam optimizer.
 
     A step sets the parameter θ to θ - lr · m̂ / (sqrt(ŝ) + eps). m̂ and ŝ are the running means m of grad and s of grad²
-    with bias correction, which uses the number of all steps. weight_decay · θ is added to the gradient. With `amsgrad`,
-    s is replaced by its maximum over all steps.
+    with bias correction by the number of steps, also for a parameter without gradients in some steps. weight_decay · θ
+    is added to the gradient. With `amsgrad`, s is replaced by its maximum over all steps.
 
     Source: D. Kingma, J. Ba, Adam, 2015, algorithm 1. S. Reddi and others, On the convergence of Adam and beyond, 2018,
     for `amsgrad`.
@@ -207,9 +207,9 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> Array:
     """Scale all gradients so that their total norm is at most `max_norm`. Return the total norm before scaling.
 
     The total norm is the Euclidean norm of all entries of all gradients. The return value is a 0-d array, because
-    conversion to a Python number would synchronize the GPU. If it is NaN, so are the gradients. If it is infinite,
-    finite gradients are set to 0 and infinite gradients to NaN. Raises ConfigError unless `max_norm` is above 0 and
-    finite.
+    conversion to a Python number would synchronize the GPU. If the total norm is NaN, all gradients become NaN. If the
+    total norm is infinite, finite gradients become 0, and infinite gradients become NaN. Raises ConfigError unless
+    `max_norm` is above 0 and finite.
     """
     max_norm = checked_number("max_norm", max_norm, "(0, inf)")
     tensors = [checked_type("parameter", tensor, Tensor) for tensor in checked_type("parameters", parameters, Iterable)]

@@ -117,7 +117,7 @@ def filter_counts(groups: Sequence[ChannelGroup], ratio: float) -> dict[str, int
     """
     ratio = checked_number("ratio, the share of the filters to prune,", ratio, "[0, 1)")
     checked = [checked_type("group", group, ChannelGroup) for group in checked_type("groups", groups, Iterable)]
-    return {group.name: group.size - int(round(ratio * group.size, 9)) for group in checked}
+    return {group.name: max(1, group.size - int(round(ratio * group.size, 9))) for group in checked}
 
 
 def top_k(scores: np.ndarray, k: int, parts: Sequence[np.ndarray] = ()) -> np.ndarray:

@@ -21,7 +21,7 @@ Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarr
 
 
 class DataLoader:
-    """Function that returns shuffled batches.
+    """Callable that yields shuffled batches.
 
     A call with a random generator yields the batches (x, targets) of one epoch. `items` names the inputs in messages.
 

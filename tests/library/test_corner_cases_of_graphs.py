@@ -2,6 +2,7 @@
 
 import csv
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -145,3 +146,15 @@ def test_invalid_arguments_are_refused(tmp_path, rng):
     assert not (tmp_path / "model.npz").exists()
     with pytest.raises(ConfigError, match="expected metadata with epochs = 2, or without epochs, got 3"):
         training.checks.as_json({"epochs": 3}, epochs=2)
+
+
+def test_two_networks_are_traced_at_once(rng):
+    first, second = nn.Linear(4, 4, rng=rng), nn.Linear(4, 4, rng=rng)
+    constant = image(rng, 1, 4).data
+
+    def net(x):
+        with ThreadPoolExecutor(1) as pool:  # another thread, which traces another network
+            other = graph.compile(nn.Sequential(second))
+            return first(x) + pool.submit(lambda: other(constant)).result(timeout=60).data
+
+    assert graph.trace(net, np.ones((3, 4), np.float32)).nodes
