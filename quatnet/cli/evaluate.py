@@ -12,7 +12,7 @@ from ..datasets import Clip, Dataset
 from ..errors import ConfigError, DataError, one_line
 from ..files import disk_errors, write_csv, write_json
 from ..training.metrics import accuracy, confusion_matrix, mean_over_classes
-from ..training.report import class_rows, mistakes, wilson_interval, write_rows
+from ..training.report import class_rows, mistake_line, mistakes, wilson_interval, write_rows
 from ..training.results import Row
 from .arguments import MODEL_HELP, nonnegative_int
 from .inputs import NONE_USABLE, SOME_FAILED, print_error
@@ -81,7 +81,7 @@ def _report(
     f1 = float(np.mean([row["f1"] for row in rows if row["clips"]]))
     print(_table(rows), "", f"{metric} {value:.1%}{interval}, macro F1 {f1:.1%}, {len(names)} clips", sep="\n")
     for row in wrong:
-        print(one_line(f"  {row['confidence']:4.0%}  {row['clip']}: {row['predicted']} instead of {row['true']}"))
+        print(mistake_line(row))
     if out:
         with disk_errors(out):
             write_json(out / "results.json", {metric: value, "macro_f1": f1, "clips": len(names), "data": data.name})

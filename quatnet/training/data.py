@@ -8,6 +8,7 @@ import numpy as np
 from ..autodiff import Tensor, no_grad
 from ..backend import Array, asnumpy
 from ..checks import checked_count, checked_type
+from ..datasets.balanced import Augment
 from ..errors import ShapeError
 from ..graph import Compiled
 from ..nn import Module
@@ -17,7 +18,6 @@ from .checks import check_clips, check_frontend, check_labeled_clips
 from .metrics import accuracy
 
 Batches = Callable[[np.random.Generator], Iterable[tuple[Array, Array]]]
-Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
 
 class DataLoader:

@@ -185,9 +185,14 @@ def format_report(report: Report) -> str:
         f"{'most frequent class':20} {report['most_frequent_class']:8.1%}",
         "",
         "most confident mistakes on the test clips:" if wrong else "no mistakes on the test clips",
-        *(one_line(f"  {m['confidence']:4.0%}  {m['clip']}: {m['predicted']} instead of {m['true']}") for m in wrong),
+        *map(mistake_line, wrong),
     ]
     return "\n".join([*lines, "", report["summary"]])
+
+
+def mistake_line(mistake: Row) -> str:
+    """Return a row of `mistakes` as one line of text."""
+    return one_line("  {confidence:4.0%}  {clip}: {predicted} instead of {true}".format(**mistake))
 
 
 def write_report(out: str | os.PathLike, report: Report) -> None:
