@@ -19,7 +19,7 @@ from quatnet.cli import run_main
 from quatnet.model_file import model_path
 
 ROWS = {
-    "esc50": "esc50/real-20/epochs-200/distil-strong",
+    "esc50": "esc50/real-20/epochs-400/distil-strong",
     "esc50-small": "esc50/quaternion-16/epochs-200",
     "esc50-pruned": "esc50/quaternion-16/epochs-200/prune-l1-28k",
 }

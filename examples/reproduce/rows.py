@@ -36,7 +36,7 @@ from quatnet.errors import ConfigError
 FOLDS_AND_SEEDS = [(fold, seed) for seed in range(3) for fold in range(1, 6)]
 SPLITS = {  # (fold, seed)
     "esc10": FOLDS_AND_SEEDS,
-    "esc50": [(1, 0), (1, 1)],
+    "esc50": [(1, 0), (1, 1), (2, 0), (2, 1)],
     "ravdess": [(1, 0), (1, 1), (1, 2)],
     "smoke": [(1, 0)],
 }
@@ -97,7 +97,7 @@ QUESTIONS = {
     "best": [
         "esc50/real-16/epochs-200",
         "esc50/quaternion-16/epochs-200",
-        "esc50/real-20/epochs-200/distil-strong",
+        *(f"esc50/real-20/epochs-{epochs}/distil-strong" for epochs in (200, 400)),
         "esc50/quaternion-16/epochs-200/prune-l1-28k",
         *("esc50/quaternion-40/best", "esc50/real-20/best"),
     ],
