@@ -61,10 +61,18 @@ def features(clips: Sequence[Clip], frontend: FrontEnd, *, cache: str | os.PathL
 def _digest(clips: Sequence[Clip], frontend: FrontEnd) -> str:
     inputs = [VERSION, repr(frontend), [clip.key for clip in clips]]
     if type(frontend) is not FrontEnd:  # its methods may have changed since the features were stored
-        noise = np.random.default_rng(0).uniform(-0.5, 0.5, frontend.samples)
-        rounded = frontend(noise, frontend.sample_rate_hz).round(2) + 0.0  # equal on different processors
-        inputs.append(hashlib.sha256(rounded.tobytes()).hexdigest())
+        inputs.append(_digest_of_methods(frontend))
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:20]
+
+
+def _digest_of_methods(frontend: FrontEnd) -> str:
+    """Return a digest of the features of noise, which is empty if the front end raises an error."""
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, frontend.samples)
+    try:
+        rounded = frontend(noise, frontend.sample_rate_hz).round(2) + 0.0  # equal on different processors
+    except QuatnetError:  # raised again with the name of a clip
+        return ""
+    return hashlib.sha256(rounded.tobytes()).hexdigest()
 
 
 def _checksum(array: np.ndarray) -> bytes:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..autodiff import Tensor
 from ..backend import Array, xp
+from ..checks import checked_type
 from ..errors import ConfigError, ShapeError
 from ..nn import Module
 from ..optim import Optimizer
@@ -140,10 +141,11 @@ def as_json(metadata: Mapping[str, Any] | None, **settings: int) -> dict[str, An
 
     Raises ConfigError for metadata that JSON does not support, or that contradict the settings.
     """
+    metadata = checked_type("metadata", metadata or {}, Mapping)
     for key, value in settings.items():
-        if (found := (metadata or {}).get(key, value)) != value:
+        if (found := metadata.get(key, value)) != value:
             raise ConfigError(f"expected metadata with {key} = {value}, or without {key}, got {found!r:.80}")
     try:
-        return json.loads(json.dumps({**settings, **(metadata or {})}, allow_nan=False))
+        return json.loads(json.dumps({**settings, **metadata}, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"expected metadata that JSON supports, got {metadata!r:.200} ({error})") from error
