@@ -49,9 +49,8 @@ CHUNKING = "changes the number of rows per thread only"
 EQUIVALENT = {
     ("im2col", "images * size[0]", "images"): CHUNKING,
     ("col2im", "images * height", "images"): CHUNKING,
-    ("row_slices", "2 * image_rows(x)[:1].nbytes", "image_rows(x)[:1].nbytes"): CHUNKING,
-    ("row_slices", "height * row_bytes", "height"): CHUNKING,
-    ("supports", "2 * x[:1].nbytes", "x[:1].nbytes"): CHUNKING,
+    ("_row_bytes", "2 * image_rows(x)[:1].nbytes", "image_rows(x)[:1].nbytes"): CHUNKING,
+    ("images_fit", "math.prod(x.shape[1:-2]) * _row_bytes(x)", "math.prod(x.shape[1:-2])"): CHUNKING,
     ("_make_shape", "4 * kernel[4]", "kernel[4]"): "the shape does not contain the output channels",
     ("gradient_sums", "CANCELLATION - 1", "CANCELLATION + 1"): "changes the rounding only",
     ("_inverse_cholesky_factor", "1e-06 * xp.abs(matrix).max()", "xp.abs(matrix).max()"): "a tolerance for CuPy only",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..backend import Array, on_gpu, xp
+from ..backend import Array, on_gpu
 from ..errors import ShapeError
 
 
@@ -33,13 +33,3 @@ def accurate_sum(a: Array, axis: int | tuple[int, ...] | None, *, keepdims: bool
     if on_gpu() or a.dtype == np.float64:
         return a.sum(axis=axis, keepdims=keepdims)
     return a.sum(axis=axis, dtype=np.float64, keepdims=keepdims).astype(a.dtype)
-
-
-def masked(grad: Array, mask: Array) -> Array:
-    """Return `grad` where `mask` is true, and 0 elsewhere, also where `grad` is infinite."""
-    zero = grad.dtype.type(0)
-    if on_gpu():
-        return xp.where(mask, grad, zero)
-    with np.errstate(invalid="ignore"):
-        product = grad * mask  # five times as fast as `where`, but inf * 0 is NaN
-    return product if np.isfinite(product).all() else np.where(mask, grad, zero)

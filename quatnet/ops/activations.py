@@ -7,10 +7,21 @@ result of a comparison, are converted to float64.
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..autodiff import Tensor, op
-from ..autodiff.arrays import masked
-from ..backend import Array, xp
+from ..backend import Array, on_gpu, xp
 from ..checks import as_array
+
+
+def masked(grad: Array, mask: Array) -> Array:
+    """Return `grad` where `mask` is true, and 0 elsewhere, also where `grad` is infinite."""
+    zero = grad.dtype.type(0)
+    if on_gpu():
+        return xp.where(mask, grad, zero)
+    with np.errstate(invalid="ignore"):
+        product = grad * mask  # five times as fast as `where`, but inf * 0 is NaN
+    return product if np.isfinite(product).all() else np.where(mask, grad, zero)
 
 
 @op

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from .. import kernels
 from ..autodiff import Tensor, op
-from ..autodiff.arrays import masked
 from ..backend import Array, xp
 from ..checks import checked_count
 from ..errors import ShapeError
 from ..quaternion import norm
 from ..threads import chunk_slices, parallel_for
+from .activations import masked
 from .components import merge_components, split_components
 
 
