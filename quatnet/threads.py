@@ -56,13 +56,18 @@ def _checked_count(text: str) -> int:
     return int(text)
 
 
-register_at_fork = getattr(os, "register_at_fork", lambda **_: None)  # Windows has no fork
 _thread_state = threading.local()  # `in_loop`: whether the thread computes an item of a parallel loop
 
 
 @cache
 def _blas_controller() -> ThreadpoolController:
     return ThreadpoolController()
+
+
+def register_at_fork(**functions: Callable[[], object]) -> None:
+    """Call functions at each fork, with the arguments of `os.register_at_fork`. Windows has no fork."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(**functions)
 
 
 def fork_safe_lock() -> threading.RLock:
