@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..backend import Array, on_gpu
+from ..backend import Array
 from ..errors import ShapeError
 
 
@@ -28,8 +28,6 @@ def accurate_sum(a: Array, axis: int | tuple[int, ...] | None, *, keepdims: bool
     """Return the sum of floating-point numbers over `axis` in their dtype.
 
     NumPy adds rows one by one. In float32, the sum of 10⁵ rows has then only three or four correct digits. The sum is
-    therefore accumulated in float64. CuPy adds pairs of numbers, so that float32 is sufficient.
+    therefore accumulated in float64.
     """
-    if on_gpu() or a.dtype == np.float64:
-        return a.sum(axis=axis, keepdims=keepdims)
-    return a.sum(axis=axis, dtype=np.float64, keepdims=keepdims).astype(a.dtype)
+    return a.sum(axis=axis, dtype=np.float64, keepdims=keepdims).astype(a.dtype, copy=False)
