@@ -58,14 +58,11 @@ def write_model(
     try:
         header = _header(settings) | {"frontend": frontend.settings, "graph": to_json(graph)}
         parse_json(text := json.dumps(header, allow_nan=False))  # raises ValueError for repeated keys
+        arrays["model"] = np.frombuffer(text.encode(), np.uint8)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"metadata: expected JSON values, such as text and finite numbers: {error}") from error
     with disk_errors(path):
-        write_npz(
-            path,
-            arrays
-            | {"model": np.frombuffer(text.encode(), np.uint8), "test/waveform": waveform, "test/logits": logits},
-        )
+        write_npz(path, arrays | {"test/waveform": waveform, "test/logits": logits})
 
 
 def _header(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,13 +83,13 @@ def load(
         new = Recording(find(values["path"]), values["path"], labels, fold_name, group_name)
         old = recordings.setdefault(new.path, new)
         for role in ("fold", "group"):
-            found = getattr(old, role) or getattr(new, role), getattr(new, role) or getattr(old, role)
-            if found[0] != found[1]:
+            before, here = getattr(old, role), getattr(new, role)
+            if before and here and before != here:
                 raise DataError(
-                    f"{table}, line {number}: {new.name} has the {role} {found[1]!r}, but {found[0]!r} in an earlier "
-                    f"row; give all rows of a recording the same {role}"
+                    f"{table}, line {number}: {new.name} has the {role} {here!r}, but {before!r} in an earlier row; "
+                    f"give all rows of a recording the same {role}"
                 )
-            new = replace(new, **{role: found[0]})
+            new = replace(new, **{role: before or here})
         if label_separator:
             new = replace(new, labels=tuple(dict.fromkeys(old.labels + new.labels)))
         elif old.labels != new.labels:

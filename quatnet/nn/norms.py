@@ -172,6 +172,5 @@ def _moving_averages(
     if kernels.supports(*running, *batch):
         return kernels.normalize.moving_averages(running, batch, momentum, correction)
     (mean, variance), (batch_mean, batch_variance) = running, batch
-    unbiased = batch_variance * correction
-    mean_and_variance = mean + (batch_mean - mean) * momentum, variance + (unbiased - variance) * momentum
-    return mean_and_variance[0].astype(mean.dtype), mean_and_variance[1].astype(variance.dtype)
+    mean_step, variance_step = (batch_mean - mean) * momentum, (batch_variance * correction - variance) * momentum
+    return mean + mean_step.astype(mean.dtype), variance + variance_step.astype(variance.dtype)

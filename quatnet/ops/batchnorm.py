@@ -87,7 +87,7 @@ def batch_norm(
 
     Source: S. Ioffe, C. Szegedy, Batch normalization, 2015.
     """
-    shapes = [weight.shape, bias.shape, *(stat.shape for stat in running_stats or ())]
+    shapes = [weight.shape, bias.shape, *map(np.shape, running_stats or ())]
     if len(x.shape) < 2 or any(shape != x.shape[-1:] for shape in shapes):
         found = ", ".join(map(str, shapes))
         raise ShapeError(f"expected x (..., C), weight, bias and running statistics (C,), got {x.shape}, {found}")

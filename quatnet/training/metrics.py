@@ -54,9 +54,8 @@ def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
 def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
-    last = np.append(
-        np.flatnonzero(ranked[1:] != ranked[:-1]), len(order) - 1
-    )  # last clip of each group of equal scores
+    # last clip of each group of equal scores; a difference of infinite scores would be NaN
+    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(order) - 1)
     hits = np.cumsum(positive[order])[last]
     return float((np.diff(hits, prepend=0) * hits / (last + 1)).sum() / positive.sum()) if positive.any() else np.nan
 

@@ -1,4 +1,4 @@
-"""State of a training in its checkpoint, read to continue the training."""
+"""State of a training in its checkpoint, read to continue the training, and the graph that the checkpoint contains."""
 
 import warnings
 from collections.abc import Mapping
