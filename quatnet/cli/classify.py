@@ -135,10 +135,11 @@ def _write_all(
         with done_file.open("a" if resume else "w") as log:
             for path, result in inputs.map(process):
                 if result is not None:
-                    print(_keys(path, settings)[0], "incomplete", file=log, flush=True)
+                    name, state = _keys(path, settings)
+                    print(name, "incomplete", file=log, flush=True)
                     for kind, file in files(path).items():
                         write_text(file, HEADERS.get(kind, "") + FORMATS[kind](result))
-                    print(*_keys(path, settings), file=log, flush=True)
+                    print(name, state, file=log, flush=True)
             if not done_file.exists():
                 raise DataError(f"{out} was removed during the run; classify the recordings again")
         write_csv(out / "errors.csv", [("path", "error"), *inputs.errors.items()])

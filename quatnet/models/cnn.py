@@ -77,6 +77,14 @@ def half_width(config: AnyConfig) -> AnyConfig:
     return replace(config, widths=widths, embedding=half(config.embedding))
 
 
+def num_removed(ratio: float, size: int) -> int:
+    """Return the share `ratio` of `size` filters, rounded down, so that at least one filter remains.
+
+    The product is first rounded to nine decimals, because 0.29 · 100 is 28.999999999999996.
+    """
+    return min(size - 1, int(round(ratio * size, 9)))
+
+
 def pruned_config(config: AnyConfig, ratio: float) -> AnyConfig:
     """Return the config after removing the share `ratio` of the filters in the second half of the blocks.
 
@@ -89,7 +97,7 @@ def pruned_config(config: AnyConfig, ratio: float) -> AnyConfig:
     for b, block in enumerate(config.widths):
         if not config.is_residual(b) or config.has_shortcut(b):
             sum_start = b  # first block of the residual sum that the last width of block `b` belongs to
-        smaller = [max(unit, width - unit * int(round(ratio * (width // unit), 9))) for width in block]
+        smaller = [width - unit * num_removed(ratio, width // unit) for width in block]
         if b >= half:
             widths[b] = (*smaller[:-1], smaller[-1] if sum_start >= half else block[-1])
     return replace(config, widths=tuple(widths))

@@ -11,6 +11,7 @@ from ..checks import as_scores, checked_count, checked_number, checked_type
 from ..errors import ConfigError
 from ..graph import ChannelGroup, ChannelGroups, prune_graph
 from ..models import Network
+from ..models.cnn import num_removed
 from .budget import Budget
 from .criteria import Criterion, criterion_from_name, l1
 from .filters import KeepIndices, trace_groups
@@ -117,7 +118,7 @@ def filter_counts(groups: Sequence[ChannelGroup], ratio: float) -> dict[str, int
     """
     ratio = checked_number("ratio, the share of the filters to prune,", ratio, "[0, 1)")
     checked = [checked_type("group", group, ChannelGroup) for group in checked_type("groups", groups, Iterable)]
-    return {group.name: max(1, group.size - int(round(ratio * group.size, 9))) for group in checked}
+    return {group.name: group.size - num_removed(ratio, group.size) for group in checked}
 
 
 def top_k(scores: np.ndarray, k: int, parts: Sequence[np.ndarray] = ()) -> np.ndarray:

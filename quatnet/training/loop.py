@@ -233,9 +233,10 @@ class Trainer:
             epoch[self.metric] = checks.as_score(self.evaluate(self.model))
             if not np.isfinite(epoch[self.metric]):
                 raise NonFiniteError(f"evaluate returned {epoch[self.metric]} after epoch {progress.epoch + 1}")
-            if self.keep_best and epoch[self.metric] > max(
-                (past[self.metric] for past in progress.history), default=-np.inf
-            ):
+            earlier = (
+                past[self.metric] for past in progress.history
+            )  # without `keep_best`, an epoch may have no result
+            if self.keep_best and epoch[self.metric] > max(earlier, default=-np.inf):
                 self.best = self.model.state_dict()
         progress.history.append(epoch)
         progress.epoch, progress.step, progress.totals = progress.epoch + 1, 0, [0.0, 0.0, 0.0]
