@@ -69,7 +69,7 @@ def main() -> None:
     settings = {"epochs": epochs, "seed": args.seed, "resume": args.resume, "overwrite": args.overwrite}
     classifier, row = training.train_classifier(network, split, args.out / "model.npz", **settings)
 
-    # 4. Results on the test clips, against a linear model of the average spectrum.
+    # 4. Results on the test clips, against the linear baseline (average spectrum).
     report = training.evaluate_test(network, split, row, seed=args.seed)
     print(training.format_report(report))
 

@@ -71,7 +71,7 @@ def checked_path(path: str | os.PathLike[str]) -> Path:
     """Return `path` as Path. Raises ConfigError unless it is a path as text, without a null character."""
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(text, str) or not text or "\0" in text:
-        raise ConfigError(f"expected a path as text, such as 'folder/file', got {path!r:.80}")
+        raise ConfigError(f"expected a path as a string, such as 'folder/file', got {path!r:.80}")
     return Path(text)
 
 

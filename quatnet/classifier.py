@@ -26,8 +26,8 @@ Windows = Iterator[tuple[np.ndarray, np.ndarray]]
 class Classifier:
     """Network with its front end and class names, which classifies recordings of any length.
 
-    A short recording is padded to one window of `frontend.clip_seconds`. A long one is divided into windows, the last
-    of which ends with the recording.
+    A short recording is padded to one window of `frontend.clip_seconds`. A longer recording is divided into windows,
+    the last of which ends with the recording.
 
     Parameters
     ----------
@@ -248,7 +248,7 @@ class Classifier:
     def load(cls, path: str | os.PathLike | None = None, *, check: bool = False) -> "Classifier":
         """Return the classifier of a file.
 
-        `path` may also be the name of a model of the package: "esc50" (default), "esc50-small" or "esc50-pruned", see
+        `path` may also be the name of a packaged model: "esc50" (default), "esc50-small" or "esc50-pruned", see
         `quatnet/packaged/MODEL_CARD.md`.
 
         With `check`, the logits of the test waveform of the file are computed and compared with those of the machine

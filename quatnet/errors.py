@@ -39,15 +39,18 @@ class GraphFreedError(QuatnetError, RuntimeError):
 
 
 class DataError(QuatnetError, ValueError):
-    """Exception for a recording or data set that is missing, unreadable or in an unexpected format."""
+    """Exception for a recording or data set that is missing, unreadable or in an unexpected format.
+
+    Also for a file that cannot be written.
+    """
 
 
 class CheckpointError(QuatnetError, ValueError):
-    """Exception for a checkpoint that is truncated, was not written by quatnet, or does not match the model."""
+    """Exception for a checkpoint, model file or weight file that is missing, damaged or does not match."""
 
 
 class NonFiniteError(QuatnetError, ArithmeticError):
-    """Exception for training with a loss or a metric that is NaN or infinite."""
+    """Exception for a loss, a metric, a parameter or a confidence that is NaN or infinite."""
 
 
 class BackendUnavailable(QuatnetError, RuntimeError):

@@ -91,7 +91,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 def write_json(path: str | os.PathLike, value: Any) -> None:
     """Write `value` as JSON with `atomic_write`. NaN and infinity, which JSON does not have, are written as null.
 
-    The keys of dicts are text.
+    The keys of dicts are strings.
     """
     write_text(path, json.dumps(_without_nan(value), indent=1, allow_nan=False))
 

@@ -29,7 +29,7 @@ FIXED_KEYS = {"channel": "mean", "resampler": "scipy.signal.resample_poly"}  # f
 
 
 def model_path(path: Any) -> Any:
-    """Return the path of a model of the package if `path` is one of `NAMES`, that of esc50 for None, else `path`.
+    """Return the path of a packaged model if `path` is one of `NAMES`, that of esc50 for None, else `path`.
 
     A file with one of these names in the current folder needs another form of the path, such as ./esc50.
     """

@@ -55,7 +55,7 @@ def read_npz(
     error
         The file is missing, truncated, damaged or no `.npz` archive. The members have more than 64 MiB and more than
         100 times the size of the file. The header of an array does not match the size of its member. An array is not
-        of a float, integer, boolean or text dtype, or contains NaN or infinity.
+        of a float, integer, boolean or string dtype, or contains NaN or infinity.
     """
     path = checked_path(path)
     if not path.is_file():
@@ -87,7 +87,7 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo], error: type[Quatn
 def _to_array(name: str, content: bytes, error: type[QuatnetError]) -> np.ndarray:
     header = NPY_HEADER.match(content[:MAX_HEADER])
     if not header or header.end() != int.from_bytes(content[8:10], "little") + 10:
-        raise error(f"{name}: expected the header of a float, integer, boolean or text array, got another one")
+        raise error(f"{name}: expected the header of a float, integer, boolean or string array, got another one")
     dtype, shape = np.dtype(header[1].decode()), tuple(int(n) for n in header[3].replace(b",", b" ").split())
     if math.prod(shape) * dtype.itemsize != len(content) - header.end():
         raise error(f"{name}: {len(content) - header.end()} bytes do not match the shape {shape!s:.80} of {dtype}")
@@ -103,7 +103,7 @@ def _to_array(name: str, content: bytes, error: type[QuatnetError]) -> np.ndarra
 
 def _check_values(name: str, array: np.ndarray, error: type[QuatnetError]) -> None:
     if array.dtype.kind not in "biufU":
-        raise error(f"{name}: expected a float, integer, boolean or text array, got {array.dtype}")
+        raise error(f"{name}: expected a float, integer, boolean or string array, got {array.dtype}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise error(f"{name}: expected finite values, got NaN or infinity")
 

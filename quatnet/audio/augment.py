@@ -33,8 +33,8 @@ def spec_augment(
     ConfigError
         `num_masks`, `max_frames` or `max_mels` is not an integer of at least 1, or `rng` is not a generator.
 
-    Source: D. S. Park et al., SpecAugment, 2019. Singh et al., 2025, set masked cells to 0 after the first batch norm.
-    The mean of the clip is an equivalent value that needs no batch norm.
+    Source: D. S. Park and others, SpecAugment, 2019. Singh and others, 2025, set masked cells to 0 after the first
+    batch norm. The mean of the clip is an equivalent value that needs no batch norm.
     """
     y, rng = _checked_batch(x).copy(), checked_rng(rng)
     for clip in y:  # clip is a view (frames, mels, 4) of y
@@ -88,7 +88,7 @@ def mixup(
     ConfigError
         `alpha` is not positive and finite.
 
-    Source: H. Zhang et al., mixup, 2018.
+    Source: H. Zhang and others, mixup, 2018.
     """
     x, targets, alpha = _checked_batch(x), as_array(targets, np), checked_number("alpha", alpha, "(0, inf)")
     if targets.ndim != 2 or len(targets) != len(x):

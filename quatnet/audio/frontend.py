@@ -49,8 +49,9 @@ class FrontEnd:
     ConfigError
         A setting is out of range. The error is raised at construction.
 
-    Source: Q. Kong et al., PANNs, 2020 (settings). A. Singh et al., 2025 (delta features as quaternion components). In
-    contrast to the code of Singh et al., the delta features are computed along time and after the logarithm.
+    Source: Q. Kong and others, PANNs, 2020 (settings). A. Singh and others, 2025 (delta features as quaternion
+    components). In contrast to the code of Singh and others, the delta features are computed along time and after the
+    logarithm.
 
     >>> FrontEnd()(np.zeros(44100), 44100).shape
     (501, 64, 4)
@@ -116,7 +117,7 @@ class FrontEnd:
         """Return the features (frames, mels, 4) of a power spectrogram (frames, window // 2 + 1)."""
         return VARIANTS[self.variant](power, self.filterbank(), floor_db=self.floor_db)
 
-    def label(self, features: np.ndarray) -> Features:
+    def attach_settings(self, features: np.ndarray) -> Features:
         """Return a view of features that were computed by this front end, with its settings."""
         labeled = features.view(Features)
         labeled.frontend_settings = self.settings

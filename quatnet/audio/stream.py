@@ -24,7 +24,8 @@ class Stream:
     """Recording that is read and resampled block by block: an iterable of float32 blocks (samples,).
 
     The blocks together are the samples of `read`, resampled by `resample`. During the iteration, a progress bar is
-    printed to a terminal. Warnings name a file that is clipped, has a silent channel, or a lower rate.
+    printed to a terminal. A warning is raised for a file that is clipped, has a silent channel, or has a lower sample
+    rate than `sample_rate_hz`.
 
     Parameters
     ----------

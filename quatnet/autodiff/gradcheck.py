@@ -31,6 +31,7 @@ def gradcheck(
 
     Parameters
     ----------
+    function : function of tensors that returns one tensor
     arrays : arguments of `function`, float64 arrays
     rng : generator of the cotangent and the directions
     eps : step of the finite difference

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..checks import checked_number
 
-MODEL_HELP = "model file, or a model of the package: esc50, esc50-small, esc50-pruned"
+MODEL_HELP = "model file, or name of a packaged model: esc50, esc50-small, esc50-pruned"
 
 
 def positive_int(text: str) -> int:

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help=FILES_HELP)
     parser.add_argument("--out", required=True, metavar="FILE.npz", help="file to write")
     parser.add_argument("--hop", type=seconds, metavar="S", help="an embedding every S seconds (default: the mean)")
-    parser.add_argument("--channel", default="mean", metavar="C", help="mean (default), 0, 1, ...")
+    parser.add_argument("--channel", default="mean", metavar="C", help="mean (default), or a number from 0")
 
 
 def run(args: argparse.Namespace) -> int:

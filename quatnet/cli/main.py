@@ -20,7 +20,7 @@ from ..errors import QuatnetError, TrainingStopped, one_line
 from ..processes import SIZE, barrier, exit_all
 
 COMMANDS = {  # a command is the module of this package with its name, which is imported only if the command is used
-    "train": "classifier of own recordings",
+    "train": "classifier trained on your recordings",
     "classify": "classes of recordings, or events with start and end",
     "evaluate": "accuracy of a model on labeled recordings",
     "embed": "embeddings of recordings",

@@ -24,10 +24,10 @@ SAMPLE_RATE_HZ, HOP = 32_000, 320  # sample rate and hop length of the published
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("network", help=", ".join(NAMES))
-    text = "prune this share of the filters in the second half of the blocks"
+    text = "share of the filters to prune in the second half of the blocks (default: 0)"
     parser.add_argument("--prune", type=float, default=0.0, metavar="P", help=text)
-    parser.add_argument("--clip-seconds", type=float, default=10.0, metavar="S", help="length of the clip (10)")
-    parser.add_argument("--classes", type=int, default=527, metavar="N", help="number of classes (527, as in AudioSet)")
+    parser.add_argument("--clip-seconds", type=float, default=10.0, metavar="S", help="length (default: 10)")
+    parser.add_argument("--classes", type=int, default=527, metavar="N", help="number of classes (default: 527)")
     parser.add_argument("--latency", action="store_true", help="build the network and measure its run time")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model_arguments(parser, new_network=False)
     for name, default in {"multiplications": 0.5, "parameters": 0.2}.items():
-        text = f"fraction that remains, above 0 and at most 1 ({default})"
+        text = f"fraction of the {name} that remains, above 0 and at most 1 (default: {default})"
         parser.add_argument(f"--{name}", type=fraction, default=default, metavar="P", help=text)
 
 

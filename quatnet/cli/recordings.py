@@ -1,4 +1,4 @@
-"""Common arguments and steps of the commands that train on own recordings."""
+"""Common arguments and steps of the commands that train on recordings of the user."""
 
 import argparse
 import math
@@ -25,18 +25,18 @@ def add_arguments(parser: argparse.ArgumentParser, *, new_network: bool) -> None
     """Add the arguments of the recordings, except for their folder, of a new network, and of its training."""
     add_data_arguments(parser)
     data = parser.add_argument_group("split")
-    data.add_argument("--fold", type=nonnegative_int, metavar="N", help="fold of the test clips (that of MODEL, or 1)")
+    data.add_argument("--fold", type=nonnegative_int, metavar="N", help="test fold (default: that of MODEL, or 1)")
     if new_network:
         group = parser.add_argument_group("network")
-        group.add_argument("--size", choices=WIDTHS, default="small", help="number of channels (small)")
+        group.add_argument("--size", choices=WIDTHS, default="small", help="size of the network (default: small)")
         group.add_argument(
-            "--network", choices=("real", "quaternion"), default="quaternion", help="layers (quaternion)"
+            "--network", choices=("real", "quaternion"), default="quaternion", help="layers (default: quaternion)"
         )
     group = parser.add_argument_group("training")
-    text = f"by default {'' if new_network else 'half of '}{MIN_EPOCHS} or more, and {MIN_STEPS} steps"
+    text = f"default: {'' if new_network else 'half of '}the smallest with {MIN_EPOCHS} epochs and {MIN_STEPS} steps"
     group.add_argument("--epochs", type=positive_int, metavar="N", help=text)
-    group.add_argument("--batch-size", type=positive_int, default=16, metavar="N", help="clips per step (16)")
-    group.add_argument("--seed", type=nonnegative_int, default=0, metavar="N", help="seed of all random numbers (0)")
+    group.add_argument("--batch-size", type=positive_int, default=16, metavar="N", help="clips per step (default: 16)")
+    group.add_argument("--seed", type=nonnegative_int, default=0, metavar="N", help="random seed (default: 0)")
     group.add_argument("--resume", action="store_true", help="continue an interrupted training")
     group.add_argument("--overwrite", action="store_true", help="replace a finished model")
 
@@ -48,9 +48,10 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--annotations", metavar="DIR", help="label tracks of Audacity or selection tables of Raven")
     data.add_argument("--audio", metavar="DIR", help="folder of the recordings of --table or --annotations")
     for role in ("path", "label", "fold"):
-        data.add_argument(f"--{role}-column", metavar="NAME", help=f"column of the {role}, found by its usual names")
+        data.add_argument(f"--{role}-column", metavar="NAME", help=f"{role} column (default: found by usual names)")
     data.add_argument("--label-separator", metavar="TEXT", help="character between the labels of a recording")
-    data.add_argument("--group", metavar="G", help="column, 'parent' or regular expression; groups are in one fold")
+    text = "column, 'parent' (folder) or regular expression; all recordings of a group are in one fold"
+    data.add_argument("--group", metavar="G", help=text)
     data.add_argument("--strict", action="store_true", help="stop if a recording cannot be read")
 
 

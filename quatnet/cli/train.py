@@ -1,4 +1,4 @@
-"""Command `quatnet train`, which trains a classifier on own recordings."""
+"""Command `quatnet train`, which trains a classifier on recordings of the user."""
 
 import argparse
 from pathlib import Path
@@ -17,7 +17,7 @@ from .arguments import seconds as positive_seconds
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("data", nargs="?", metavar="DIR", help="folder of class folders")
-    parser.add_argument("--out", type=Path, default=Path("runs/train"), metavar="DIR", help="results (runs/train)")
+    parser.add_argument("--out", type=Path, default=Path("runs/train"), metavar="DIR", help="default: runs/train")
     parser.add_argument("--dry-run", action="store_true", help="print what was found, and stop")
     parser.add_argument(
         "--clip-seconds", type=positive_seconds, metavar="S", help="window length, by default from the recordings"

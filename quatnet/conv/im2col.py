@@ -26,7 +26,10 @@ def pair(value: Pair) -> tuple[int, int]:
 
 
 def single(value: Pair) -> int:
-    """Return the option `value` of a 1d convolution, an int or a tuple of one int, as an int. May raise ConfigError."""
+    """Return the option `value` of a 1d convolution, an int or a tuple of one int, as an int.
+
+    Raises ConfigError for any other value.
+    """
     one = tuple(value) if isinstance(value, tuple | list) else (value,)
     if len(one) != 1:
         raise ConfigError(f"expected an int or a tuple of one int for a 1d convolution, got {value!r}")

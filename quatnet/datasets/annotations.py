@@ -56,8 +56,9 @@ def load(
     The annotation file `x.txt`, or `x.Table.1.selections.txt`, belongs to the recording `x.wav`. A column of file names
     has precedence. Recordings without an annotation file are not used. The last window ends with the recording.
 
-    Paths are found as in `table.load`. The recording of `site/x.txt` is in a folder `site`, and so is a recording that
-    the file names without folder, unless `audio` has no such folder and contains the recording itself.
+    Paths are found as in `table.load`. The recording of `site/x.txt` is in a folder `site`. A recording that is named
+    without a folder in `site/x.txt` is also in a folder `site`, or directly in `audio` if there is no folder
+    `audio/site`.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ def features(clips: Sequence[Clip], frontend: FrontEnd, *, cache: str | os.PathL
             print(one_line(f"{path} is damaged; computing the features again"))
         with disk_errors(path):
             array = _store(path, clips, frontend, shape)
-    array = frontend.label(array)
+    array = frontend.attach_settings(array)
     array.flags.writeable = False
     return array
 

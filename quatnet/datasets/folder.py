@@ -1,4 +1,4 @@
-"""Loader of a folder of class folders, such as `dog/bark.wav`, of own recordings.
+"""Loader of a folder of class folders, such as `dog/bark.wav`, with recordings of the user.
 
 Layouts: `CLASS/.../FILE`, or with a split `train/CLASS/.../FILE` (train, val, test) or `fold1/CLASS/.../FILE`. A folder
 `A,B` contains clips of both classes. The folders `noise`, `other`, `background`, `silence` and `_background_noise_`

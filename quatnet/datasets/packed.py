@@ -107,7 +107,7 @@ class PackedClips:
         """
         rate_hz, clips = self.shard_format.sample_rate_hz, clips[own_share(len(clips))]
         own = list(map_on_cpu(lambda clip: frontend(self.waveform(clip), rate_hz), clips))
-        return frontend.label(np.stack(all_gather(own)))
+        return frontend.attach_settings(np.stack(all_gather(own)))
 
     def batches(self, frontend: FrontEnd, *, batch_size: int = 32) -> Iterator[np.ndarray]:
         """Yield the features of all clips in order, in batches. Only one batch is in memory."""

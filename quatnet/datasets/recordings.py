@@ -1,7 +1,7 @@
-"""Data set of own recordings: classes, groups and folds of a list of recordings with labels.
+"""Data set of recordings of the user: classes, groups and folds of a list of recordings with labels.
 
 The class names are in the Unicode form NFC, ordered by code point. The labels `noise`, `other`, `background`, `silence`
-and `_background_noise_`, in any case, are negatives: examples without a class.
+and `_background_noise_`, in upper or lower case, are negatives: examples without a class.
 """
 
 import unicodedata
@@ -48,7 +48,7 @@ def dataset_of_recordings(
     name: str, recordings: Sequence[Recording], *, group: str | None = None, folds: int = 5, seed: int = 0,
     strict: bool = False, notes: Sequence[str] = (),
 ) -> Dataset:  # fmt: skip
-    """Return the data set of own recordings. The note describes the split and possible problems of the training.
+    """Return the data set of the recordings. The note describes the split and possible problems of the training.
 
     The headers of all files are checked. The samples are not read, except for files of equal size, which are compared.
 

@@ -1,7 +1,7 @@
-"""Loader of own recordings with a table of labels, such as that of ESC-50, UrbanSound8K, FSD50K or BirdCLEF.
+"""Loader of recordings of the user with a table of labels, such as that of ESC-50, UrbanSound8K, FSD50K or BirdCLEF.
 
 The table is a text file with commas, semicolons or tabs, in UTF-8, UTF-16 or Windows-1252. All values are text. The
-columns are found by usual names, in any case, or are given by name.
+columns are found by usual names, in upper or lower case, or are given by name.
 """
 
 import codecs

@@ -26,7 +26,7 @@ def window_spans(seconds: float, window_seconds: float, hop_seconds: float) -> l
     return [(start, min(start + window_seconds, seconds)) for start in starts]
 
 
-def cut(clip: Clip, window_seconds: float, hop_seconds: float) -> list[Clip]:
+def split_clip(clip: Clip, window_seconds: float, hop_seconds: float) -> list[Clip]:
     """Return the windows of a clip. The last window ends at the end of the clip.
 
     A clip that is not longer than `window_seconds` is the only window. The windows have no known length.
@@ -95,6 +95,6 @@ def windows(clips: Sequence[Clip], frontend: FrontEnd, *, cache: str | os.PathLi
         `overlap` is not in [0, 1).
     """
     hop = frontend.clip_seconds * (1 - checked_number("overlap", overlap, "[0, 1)"))
-    parts = list(map_on_cpu(lambda clip: cut(clip, frontend.clip_seconds, hop), clips))
+    parts = list(map_on_cpu(lambda clip: split_clip(clip, frontend.clip_seconds, hop), clips))
     flat = [window for part in parts for window in part]
     return Windows(features(flat, frontend, cache=cache), np.array(list(map(len, parts))))

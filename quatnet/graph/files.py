@@ -123,7 +123,7 @@ def _check_node(node: Node, known: set[str], graph: Graph) -> None:
         _check_norm(node, layer, graph)
     variance = settings.get("running_var")
     if isinstance(variance, Ref) and not (graph.arrays[variance.name] >= 0).all():
-        raise ValueError(f"node {node.name}: running_var has negative entries or nan")
+        raise ValueError(f"node {node.name}: running_var has negative entries or NaN")
 
 
 def _check_norm(node: Node, layer: dict[str, Any], graph: Graph) -> None:

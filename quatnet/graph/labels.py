@@ -113,7 +113,7 @@ def _weighted(t: Labels, node: Node) -> Axes:
     groups, inputs, outputs = node.arguments.get("groups", 1), w[-2], w[-1]
     is_quaternion, name = node.op.startswith("quaternion"), node.arguments["w"].name
     channels = t.quaternions(x[-1]) if is_quaternion else x[-1]
-    scale = node.arguments.get("scale", node.arguments["w"]).name  # a rotation by 0 is nan, and has no magnitude
+    scale = node.arguments.get("scale", node.arguments["w"]).name  # a rotation by 0 is NaN, and has no magnitude
     t.producers.setdefault(scale, node.name)
     if is_depthwise(t.graph, node):  # one filter or several filters for each input channel
         t.unite(outputs, np.repeat(channels, len(outputs) // groups))

@@ -121,7 +121,7 @@ class Recorder:
             return {key: self._encode_attribute(key, item) for key, item in vars(value).items()}
         raise ConfigError(
             f"an argument of an op or an output has the type {type(value).__name__}, which a graph cannot contain; "
-            "expected tensors, numbers, plain lists and tuples, and dicts with text as keys"
+            "expected tensors, numbers, plain lists and tuples, and dicts with string keys"
         )
 
     def _encode_attribute(self, key: str, value: Any) -> Any:
@@ -130,7 +130,7 @@ class Recorder:
             return self.encode(value)
         raise ConfigError(
             f"a layer whose __call__ is an op has the attribute {key!r} of type {type(value).__name__}; expected "
-            "tensors, arrays, numbers, text, or lists of numbers or text, or a __call__ without @op"
+            "tensors, arrays, numbers, strings, or lists of numbers or strings, or a __call__ without @op"
         )
 
     def _ref(self, value: Tensor | Array) -> Ref:

@@ -13,7 +13,7 @@ def average(x: Array, size: int) -> Array:
 
 
 def maximum(x: Array, size: int) -> Array:
-    """Return the maximum of each window, (N, H // size, W // size, C). A nan propagates."""
+    """Return the maximum of each window, (N, H // size, W // size, C). A NaN propagates."""
     return _pool("maximum", x, size)
 
 

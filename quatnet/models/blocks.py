@@ -14,7 +14,7 @@ from .config import Config
 
 
 class ConvBlock(Module):
-    """Sequence of convolution, batch norm and relu layers, which maps (N, H, W, C) to (N, H, W, widths[-1])."""
+    """Sequence of convolution, batch norm and ReLU layers, which maps (N, H, W, C) to (N, H, W, widths[-1])."""
 
     def __init__(self, in_channels: int, widths: tuple[int, ...], config: Config, *, rng: np.random.Generator) -> None:
         self.convs = _convolutions(in_channels, widths, config, rng)

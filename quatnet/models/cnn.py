@@ -1,6 +1,6 @@
 """The CNN14 family: real, quaternion, half-width and pruned networks.
 
-A `CNNConfig` defines a network of blocks [convolution -> batch norm -> relu]. Each block is followed by average pooling
+A `CNNConfig` defines a network of blocks [convolution -> batch norm -> ReLU]. Each block is followed by average pooling
 2 x 2 and dropout. The last block is pooled only if `last_pool` is set. The input batch norm and the head are in
 `network.py`.
 
@@ -78,7 +78,7 @@ def half_width(config: AnyConfig) -> AnyConfig:
 
 
 def num_removed(ratio: float, size: int) -> int:
-    """Return the share `ratio` of `size` filters, rounded down, so that at least one filter remains.
+    """Return the number of filters to remove: `ratio` · `size`, rounded down, and at most `size` - 1.
 
     The product is first rounded to nine decimals, because 0.29 · 100 is 28.999999999999996.
     """

@@ -60,8 +60,8 @@ class Config:
         Dropout rates after each block and before the embedding.
     input_norm
         "mel", as in the paper: the components of a mel bin share one mean and variance. Weight and bias are trained.
-        "cell": each component of a mel bin has a separate mean and variance, without weight and bias. This corrects
-        the scale of the deltas, which are ten times smaller than the log-mel spectrogram.
+        "cell": each component of a mel bin has a separate mean and variance, without weight and bias. Separate
+        statistics correct the scale of the deltas, which is about a tenth of the scale of the log-mel spectrogram.
     kernel_size
         Height and width of the convolution kernels, an odd number.
 

@@ -2,7 +2,7 @@
 
     1. batch norm of the input
     2. blocks, see cnn.py and resnet.py
-    3. head: mean over mels, maximum over time + mean over time, dropout, linear, relu
+    3. head: mean over mels, maximum over time + mean over time, dropout, linear, ReLU
     4. real linear classifier
 
 The output of the head is the embedding. The output of the classifier is the logits.

@@ -40,15 +40,15 @@ def rotation_weights(
 
 
 class QuaternionConv1d(Convolution):
-    """Quaternion 1d convolution layer, (N, W, C) -> (N, OW, O). See `ops.quaternion_conv1d`."""
+    """Quaternion 1d convolution layer, (N, W, 4C) -> (N, OW, 4O). See `ops.quaternion_conv1d`."""
 
     op, init_weight, ndim = staticmethod(ops.quaternion_conv1d), staticmethod(quaternion_weights), 1
 
 
 class QuaternionConv2d(Convolution):
-    """Quaternion 2d convolution layer, (N, H, W, C) -> (N, OH, OW, O). See `ops.quaternion_conv2d`.
+    """Quaternion 2d convolution layer, (N, H, W, 4C) -> (N, OH, OW, 4O). See `ops.quaternion_conv2d`.
 
-    C and O are the numbers of real channels. `weight` (4, KH, KW, C/4, O/4) has a quarter of the entries of the
+    C and O are the numbers of quaternion channels. `weight` (4, KH, KW, C, O) has a quarter of the entries of the
     `weight` of `Conv2d`.
     """
 
@@ -56,7 +56,7 @@ class QuaternionConv2d(Convolution):
 
 
 class QuaternionConvTranspose2d(TransposedConvolution):
-    """Transposed quaternion 2d convolution layer, (N, H, W, C) -> (N, OH, OW, O).
+    """Transposed quaternion 2d convolution layer, (N, H, W, 4C) -> (N, OH, OW, 4O).
 
     See `ops.quaternion_conv_transpose2d`.
     """
@@ -65,9 +65,9 @@ class QuaternionConvTranspose2d(TransposedConvolution):
 
 
 class QuaternionRotationConv2d(Convolution):
-    """Convolution layer with scaled rotations, (N, H, W, C) -> (N, OH, OW, O). See `ops.quaternion_rotation_conv2d`.
+    """Convolution layer with scaled rotations, (N, H, W, 4C) -> (N, OH, OW, 4O). See `ops.quaternion_rotation_conv2d`.
 
-    The rotations are `weight` (4, KH, KW, C/4, O/4). The real factors of the rotations are `scale` (KH, KW, C/4, O/4).
+    The rotations are `weight` (4, KH, KW, C, O). The real factors of the rotations are `scale` (KH, KW, C, O).
     The layer has 5/4 of the parameters of `QuaternionConv2d`. The layer does not commute with right multiplication by a
     quaternion.
     """

@@ -44,7 +44,7 @@ def exp(x: Tensor) -> Tensor:
 
 @op
 def log(x: Tensor) -> Tensor:
-    """Return the natural logarithm. As in NumPy, the logarithm of 0 is -inf, and of a negative number nan."""
+    """Return the natural logarithm. As in NumPy, the logarithm of 0 is -inf, and of a negative number NaN."""
     a = as_array(x.data)
     return Tensor.from_op(xp.log(a), (x,), lambda grad: (grad / a,))
 

@@ -1,6 +1,6 @@
-"""Batch normalization, relu and 2 x 2 average pooling in training on a CPU.
+"""Batch normalization, ReLU and 2 x 2 average pooling in training on a CPU.
 
-The op reads and writes each array once per pass. The output of the relu, which has four times the size of the result,
+The op reads and writes each array once per pass. The output of the ReLU, which has four times the size of the result,
 is not stored. The backward pass uses a mask of booleans.
 """
 

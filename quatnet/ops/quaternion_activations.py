@@ -62,7 +62,7 @@ def mod_relu(x: Tensor, bias: Tensor) -> Tensor:
 
 
 def _is_zero(norm_q: Array, bias: Array) -> Array:
-    """Return whether modReLU is 0. The value for nan is False, so that nan propagates."""
+    """Return whether modReLU is 0. The value for NaN is False, so that NaN propagates."""
     return (norm_q + bias <= 0) | (norm_q == 0)
 
 

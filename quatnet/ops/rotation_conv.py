@@ -28,7 +28,7 @@ def quaternion_rotation_conv2d(
     - For a constant quaternion p, the input p ⊗ x ⊗ p* / |p|² with the weights w gives the same result as the input x
       with the weights w ⊗ p.
 
-    The factors s allow terms of different magnitude and sign. A weight of 0 gives nan. Raises ShapeError if channels,
+    The factors s allow terms of different magnitude and sign. A weight of 0 gives NaN. Raises ShapeError if channels,
     groups, dtypes or sizes do not match.
 
     Source: X. Zhu and others, Quaternion convolutional neural networks, 2018, with s = |w|. T. Parcollet and others,

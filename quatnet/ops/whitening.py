@@ -101,7 +101,7 @@ def whitening_batch_norm(
     ShapeError
         The numbers of channels differ.
     WhiteningError
-        A channel has fewer than 5 quaternions in training, the covariance has nan or infinite entries, or the
+        A channel has fewer than 5 quaternions in training, the covariance has NaN or infinite entries, or the
         components are linearly dependent up to rounding.
 
     Source: C. Gaudet, A. Maida, Deep quaternion networks, 2018. The initial S of the paper is I / 2.
@@ -149,7 +149,7 @@ def _inverse_cholesky_factor(covariance: Array, eps: float) -> Array:
     if not (xp.isfinite(w).all() & (residual <= 1e-6 * xp.abs(matrix).max())):
         raise WhiteningError(
             "expected finite activations with linearly independent components, got a covariance that cannot be "
-            "inverted; check the activations for nan, or increase eps"
+            "inverted; check the activations for NaN, or increase eps"
         )
     return w
 

@@ -21,7 +21,7 @@ class Optimizer:
     ----------
     params : `model.parameters()` or `model.named_parameters()`; `state_dict` contains the names
     lr : default learning rate
-    weight_decay : L2 penalty
+    weight_decay : L2 penalty; in `AdamW`, decoupled weight decay
 
     Raises
     ------

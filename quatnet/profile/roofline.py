@@ -31,7 +31,7 @@ class GpuSpec(NamedTuple):
     bandwidth: float
 
 
-# Source: data sheets of the NVIDIA A100, H100 and H200 SXM. TF32 throughput is half of the printed one, with sparsity.
+# Source: data sheets of the NVIDIA A100, H100 and H200 SXM. TF32: half of the value with sparsity.
 A100 = GpuSpec("A100 80 GB", 19.5e12, 156e12, 2.039e12)
 H100 = GpuSpec("H100 80 GB", 67e12, 494.5e12, 3.35e12)
 H200 = GpuSpec("H200 141 GB", 67e12, 494.5e12, 4.8e12)

@@ -47,8 +47,8 @@ def to_rotation_vector(q: Array, *, degrees: bool = False, axis: int = -1) -> Ar
 def minimal_rotation(v: Array, w: Array, *, axis: int = -1) -> Array:
     """Return the unit quaternion of the rotation by the smallest angle from the direction of v to that of w.
 
-    The axis of the rotation is v × w. For opposite vectors, it is one of the vectors orthogonal to v. The result is nan
-    for a vector of 0. Raises ShapeError unless `axis` has length 3. The other axes broadcast.
+    The axis of the rotation is v × w. For opposite vectors, the axis is one of the vectors orthogonal to v. The result
+    is NaN for a vector of 0. Raises ShapeError unless `axis` has length 3. The other axes broadcast.
     """
 
     def formula(v: Array, w: Array) -> tuple[Array, ...]:
@@ -65,7 +65,7 @@ def minimal_rotation(v: Array, w: Array, *, axis: int = -1) -> Array:
 def nearest_rotation(matrix: Array, *, axis: int = -2) -> Array:
     """Return the quaternion, as `from_matrix`, of the rotation matrix M with the smallest Σ (M - A)² for A = `matrix`.
 
-    With the singular value decomposition A = U S Vᵀ, M = U diag(1, 1, ±1) Vᵀ with determinant 1. The result is nan for
+    With the singular value decomposition A = U S Vᵀ, M = U diag(1, 1, ±1) Vᵀ with determinant 1. The result is NaN for
     a matrix with entries that are not finite. Raises ShapeError unless the matrices are 3x3.
 
     Source: W. Kabsch, 1976.
@@ -86,8 +86,8 @@ def align_vectors(v: Array, w: Array, weights: Array | None = None) -> Array:
     v, w : vectors of equal shape (..., N, 3)
     weights : numbers >= 0 (..., N); equal weights by default
 
-    This is Wahba's problem. Raises ShapeError for other shapes, for N = 0, for a weight below 0, and if all weights are
-    0. Source: F. L. Markley, 1988.
+    The minimization is known as Wahba's problem. Raises ShapeError for other shapes, for N = 0, for a weight below 0,
+    and if all weights are 0. Source: F. L. Markley, 1988.
     """
     v, w = as_vector_array(v, -1), as_vector_array(w, -1)
     scale = xp.ones(v.shape[:-1], v.dtype) if weights is None else as_array(weights)

@@ -50,7 +50,7 @@ def squared_norm(q: Array, *, axis: int = -1) -> Array:
 def normalize(q: Array, *, axis: int = -1) -> Array:
     """Return the unit quaternion q / |q|. The squares in |q| neither overflow nor underflow.
 
-    The result for 0 and nan is nan. The result for an infinite q is the direction of its infinite components, for
+    The result for 0 and NaN is NaN. The result for an infinite q is the direction of its infinite components, for
     example (1, 0, 0, -1) / sqrt(2) for (inf, 1, 0, -inf). Raises ShapeError unless `axis` has length 4.
     """
     return apply_to_quaternions(unit_vector, q, axis=axis)
@@ -59,7 +59,7 @@ def normalize(q: Array, *, axis: int = -1) -> Array:
 def divide(p: Array, q: Array, *, axis: int = -1) -> Array:
     """Return p ⊗ q⁻¹, the solution x of x ⊗ q = p. All axes except `axis` broadcast.
 
-    The result is nan for q = 0. For an infinite q and a finite p, the result is 0. Raises ShapeError unless `axis` has
+    The result is NaN for q = 0. For an infinite q and a finite p, the result is 0. Raises ShapeError unless `axis` has
     length 4.
     """
 

@@ -50,7 +50,7 @@ def _axis_rotation(letter: int, angle: Array) -> Array:
 
 
 def to_euler(q: Array, *, convention: str, degrees: bool = False, axis: int = -1) -> Array:
-    """Return the three Euler angles of the rotation q along `axis`. The angles of 0 and nan are nan.
+    """Return the three Euler angles of the rotation q along `axis`. The angles of 0 and NaN are NaN.
 
     The angles are in rad, or in degrees if `degrees` is true. `from_euler` converts the angles to q / |q| or -q / |q|.
     The middle angle lies in [-π/2, π/2] for three different letters, and in [0, π] for sequences such as "ZXZ". The

@@ -5,7 +5,7 @@ functions are the principal values of the complex functions, with θ in [0, π].
 of all u. For negative real numbers, u = i is chosen, so that log(-1) = πi and sqrt(-1) = i.
 
 Rounding errors are a few units in the last place of the norm of the result. All functions raise ShapeError unless
-`axis` has length 4. The dtype is kept, and nan propagates. Overflow raises the same warning as NumPy's `exp`.
+`axis` has length 4. The dtype is kept, and NaN propagates. Overflow raises the same warning as NumPy's `exp`.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ def exp(q: Array, *, axis: int = -1) -> Array:
     """Return e^q = e^r (cos |v| + v/|v| sin |v|) for q with real part r and imaginary part v.
 
     The result is 1 for q = 0, and 0 for r = -inf. For r = inf, every nonzero component is infinite. The result for an
-    infinite v is nan.
+    infinite v is NaN.
     """
     return apply_to_quaternions(_exp, q, axis=axis)
 
@@ -78,9 +78,9 @@ def power(q: Array, exponent: Array, *, axis: int = -1) -> Array:
 
     t is a number, or an array that broadcasts against q without `axis`. t is converted to the dtype of q.
 
-    - q^0 = 1 for every q except nan, also for q = 0.
-    - 0^t = 0 for t > 0, and nan for t < 0, like `inverse`.
-    - The result for an infinite t is nan.
+    - q^0 = 1 for every q except NaN, also for q = 0.
+    - 0^t = 0 for t > 0, and NaN for t < 0, like `inverse`.
+    - The result for an infinite t is NaN.
 
     Angles are computed in half turns, so that i² = -1 exactly.
     """
@@ -102,8 +102,8 @@ def _power(q: Array, t: Array) -> Array:
 def quaternion_power(p: Array, exponent: Array, *, axis: int = -1) -> Array:
     """Return p^q = exp(log p ⊗ q) for the quaternion `exponent` q. All axes except `axis` broadcast.
 
-    0^0 = 1. If q has a positive real part, 0^q = 0. For all other q, 0^q is nan. The result for an infinite p or q is
-    nan. For real q, the result equals that of `power` up to rounding. The order log p ⊗ q is a convention. The order
+    0^0 = 1. If q has a positive real part, 0^q = 0. For all other q, 0^q is NaN. The result for an infinite p or q is
+    NaN. For real q, the result equals that of `power` up to rounding. The order log p ⊗ q is a convention. The order
     does not matter if p and q commute.
     """
     return apply_to_quaternions(_quaternion_power, p, exponent, axis=axis)

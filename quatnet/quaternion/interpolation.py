@@ -1,6 +1,6 @@
 """Geodesic distance and interpolation of rotations: slerp between two rotations, squad for a sequence of rotations.
 
-As in `rotation`, quaternions are normalized first, and the result for 0 is nan. q and -q represent the same rotation.
+As in `rotation`, quaternions are normalized first, and the result for 0 is NaN. q and -q represent the same rotation.
 """
 
 import numpy as np

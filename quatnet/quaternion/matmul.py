@@ -19,7 +19,7 @@ def matrix_product(p: Array, q: Array, *, axis: int = 0, products: int = 8) -> A
     before rows and columns broadcast.
 
     With 8 products, half of the multiplications are needed. The rounding error is then relative to the largest
-    component, and an infinity or nan may propagate to all four components. With 16 products, the rounding error is
+    component, and an infinity or NaN may propagate to all four components. With 16 products, the rounding error is
     relative to each component.
 
     Parameters

@@ -17,7 +17,7 @@ def safe_scale(v: Array) -> tuple[Array, Array, Array]:
 
     s is 1 if |v|² neither overflows nor underflows. Otherwise, s is a power of two near |v|. For v = 0, v / s and s are
     0. If a component of v is infinite, s is infinite. In v / s, infinite components are then ±1, and finite components
-    are 0. A nan propagates to all components.
+    are 0. A NaN propagates to all components.
     """
     total = sum_of_squares(v)
     safe = (total > _smallest_safe(total.dtype)) & (total < np.inf)
@@ -63,7 +63,7 @@ def norm_and_direction(v: Array) -> tuple[Array, Array]:
 
 
 def unit_vector(v: Array) -> Array:
-    """Return the unit vector v / |v|, or nan for v = 0."""
+    """Return the unit vector v / |v|, or NaN for v = 0."""
     scaled, _, total = safe_scale(v)
     return scaled / xp.sqrt(zero_to_nan(total))
 
@@ -81,6 +81,6 @@ def zero_to_one(a: Array) -> Array:
 
 
 def zero_to_nan(a: Array) -> Array:
-    """Return `a` with every 0 replaced by nan."""
+    """Return `a` with every 0 replaced by NaN."""
     zero = a == 0
     return xp.where(zero, np.nan, a) if on_gpu() or zero.any() else a

@@ -64,7 +64,7 @@ def norm(q: Array, *, axis: int = -1) -> Array:
 def inverse(q: Array, *, axis: int = -1) -> Array:
     """Return the inverse q⁻¹ = q* / |q|², which satisfies q ⊗ q⁻¹ = 1.
 
-    The inverse of 0 is nan. The inverse of an infinite q is 0. Raises ShapeError unless `axis` has length 4.
+    The inverse of 0 is NaN. The inverse of an infinite q is 0. Raises ShapeError unless `axis` has length 4.
     """
 
     def formula(q: Array) -> Array:

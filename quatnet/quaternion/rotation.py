@@ -1,7 +1,7 @@
 """Quaternions as rotations in three dimensions.
 
 A quaternion q rotates a vector v to q v q⁻¹. -q represents the same rotation. The rotation by the angle θ about the
-unit vector u is q = cos θ/2 + u sin θ/2. All functions normalize q first. The result for q = 0 is nan. The dtype is
+unit vector u is q = cos θ/2 + u sin θ/2. All functions normalize q first. The result for q = 0 is NaN. The dtype is
 kept. All functions raise ShapeError unless `axis` has length 4 for quaternions and 3 for vectors.
 """
 
@@ -21,7 +21,7 @@ def rotate(q: Array, v: Array, *, axis: int = -1) -> Array:
     """Return the rotated vectors q v q⁻¹, with length 3 along `axis`. All other axes broadcast.
 
     The rotation is counterclockwise when its axis points toward the viewer. The result for a v that is not finite is
-    nan.
+    NaN.
 
     >>> rotate([0.5, 0.5, 0.5, 0.5], [1.0, 0, 0])  # the rotation by 120° about (1, 1, 1) maps the x axis to the y axis
     array([0., 1., 0.])
@@ -54,7 +54,7 @@ def _cross(u: Array, v: Array) -> Array:
 def from_axis_angle(direction: Array, angle: Array, *, degrees: bool = False, axis: int = -1) -> Array:
     """Return q = cos θ/2 + u sin θ/2 for θ = `angle` and the unit vector u = `direction` / |`direction`|.
 
-    `direction` has length 3 along `axis`. The result for a direction of 0 is nan. `angle` is in rad, or in degrees if
+    `direction` has length 3 along `axis`. The result for a direction of 0 is NaN. `angle` is in rad, or in degrees if
     `degrees` is true. `angle` broadcasts against `direction` without `axis`. The result has the dtype of `direction`.
     """
 
@@ -104,7 +104,7 @@ def to_matrix(q: Array, *, axis: int = -1) -> Array:
 def from_matrix(matrix: Array, *, axis: int = -2) -> Array:
     """Return the quaternion q with real part ≥ 0 for 3x3 rotation matrices along `axis` and the next axis.
 
-    A nan in a matrix propagates. The matrices are not checked to be rotations.
+    A NaN in a matrix propagates. The matrices are not checked to be rotations.
 
     With the units e_a and e_b, the 16 matrices L(e_a) R(e_b*) are orthogonal to each other. The 4x4 block-diagonal
     matrix D of 1 and M is Σ q_a q_b L(e_a) R(e_b*), so q_a q_b = <L(e_a) R(e_b*), D> / 4. The column of q_a q_b with

@@ -41,7 +41,7 @@ def mean_rotation(q: Array, weights: Array | None = None, *, sample_axis: int = 
     is chosen so that m is nearer to the first quaternion. If the two largest eigenvalues are equal, as for two opposite
     rotations, the mean is not unique. One of the solutions is then returned.
 
-    The computation is in float64. 0 and infinity are handled as in `normalize`. nan propagates.
+    The computation is in float64. 0 and infinity are handled as in `normalize`. NaN propagates.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def _axes_last(a: Array, sample_axis: int, axis: int) -> Array:
 def _largest_eigenvector(matrix: Array) -> Array:
     """Return the eigenvector with the largest eigenvalue of each symmetric matrix.
 
-    The result is nan for a matrix with entries that are not finite, because `eigh` may fail for such a matrix.
+    The result is NaN for a matrix with entries that are not finite, because `eigh` may fail for such a matrix.
     """
     finite = xp.isfinite(matrix).all(axis=(-2, -1), keepdims=True)
     vectors = xp.linalg.eigh(xp.where(finite, matrix, 0))[1]  # eigenvalues are in ascending order

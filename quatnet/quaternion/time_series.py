@@ -36,8 +36,8 @@ def angular_velocity(q: Array, times: Array, *, degrees: bool = False) -> Array:
 def integrate_angular_velocity(velocity: Array, times: Array, initial: Array, *, degrees: bool = False) -> Array:
     """Return q (N, ..., 4) at `times` (N,), for constant angular velocities (N - 1, ..., 3) between the times.
 
-    The rotation at the first time is `initial` (..., 4), and q_{n+1} = e^(ω dt / 2) ⊗ q_n. This is the inverse of
-    `angular_velocity`, with the same units and errors. The products are computed by doubling, in log2(N) steps.
+    The rotation at the first time is `initial` (..., 4), and q_{n+1} = e^(ω dt / 2) ⊗ q_n. The function is the inverse
+    of `angular_velocity`, with the same units and errors. The products are computed by doubling, in log2(N) steps.
     """
     velocity, initial = as_vector_array(velocity, -1), as_quaternion_array(initial, -1)
     if initial.ndim >= velocity.ndim:

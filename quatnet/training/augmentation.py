@@ -29,7 +29,7 @@ def augmentation(*, masks: int = 1, max_frames: float = 1 / 8, max_mels: int = 8
 
 
 def default_augmentation(epochs: int) -> Augment | None:
-    """Return the recommended augmentation for `epochs` epochs on some hundred to thousand clips.
+    """Return the recommended augmentation for `epochs` epochs on a few hundred to a few thousand clips.
 
     The result is None below 10 epochs, a time shift from 10 epochs on, and time shift, masks and mixup from 100 epochs
     on. In short trainings, augmentation lowers the accuracy. The measurements are in

@@ -51,7 +51,7 @@ class Trainer:
     schedule : function that returns the learning rate of a step. Steps are counted over all epochs
     seed : seed of shuffling, augmentation and dropout
     loss : function of (logits, targets, x), see `quatnet.distill`
-    max_grad_norm : maximum of the joint norm of all gradients, or None for no clipping
+    max_grad_norm : maximum of the total norm of all gradients, or None for no clipping
     evaluate : function of the model, called after each epoch. The history contains the result as `test_` + `metric`
     metric : name of the result of `evaluate`
     keep_best : whether to restore the weights of the epoch with the highest result of `evaluate` at the end. In this

@@ -1,4 +1,4 @@
-"""The recipe for the training of a network on some hundred to thousand clips of any length.
+"""The recipe for the training of a network on a few hundred to a few thousand clips of any length.
 
 Each epoch uses one random window of each clip, in batches of 16, with `default_augmentation` and label smoothing 0.1.
 The optimizer is AdamW with weight decay 0.05 and one cycle of the learning rate up to 0.004. The final weights are an

@@ -74,9 +74,9 @@ def default_frontend(clips: Sequence[Clip], clip_seconds: float) -> FrontEnd:
     """Return a front end for windows of `clip_seconds`, with about 100 frames in a window of 0.5 to 4 s.
 
     The sample rate is that of most clips, at most 32 kHz. The hop length is 5 ms to 40 ms, and less in a window below
-    75 ms, so that `MIN_FRAMES` frames remain. The STFT has 32 ms, or 96 samples below 3 kHz, so that each of the 64 mel
-    filters contains a bin. The highest frequency is 7/16 of the sample rate. Raises ConfigError for windows of at most
-    half the length of the STFT.
+    75 ms, so that `MIN_FRAMES` frames remain. The window of the STFT is 32 ms long, or 96 samples below 3 kHz, so that
+    each of the 64 mel filters contains a bin. The highest frequency is 7/16 of the sample rate. Raises ConfigError for
+    windows of at most half the window of the STFT.
     """
     clip_seconds = checked_number("clip_seconds", clip_seconds, "(0, inf)")
     rates = [checked_type("clip", clip, Clip).rate_hz or 32000 for clip in checked_type("clips", clips, Sequence)]

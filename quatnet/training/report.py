@@ -94,13 +94,13 @@ def summarize_test(
     accuracy). Q. McNemar, Note on the sampling error of the difference between correlated proportions, 1947 (test).
 
     >>> summarize_test(0.9, 0.7, 0.1, 80, disagreements=(20, 4)).split(". ")[1]
-    'The difference to the linear model is larger than chance: the network has learned more than the average spectrum.'
+    'The network is better than the linear baseline; the difference is significant at the 5% level.'
     """
     low, high = wilson_interval(score, clips)
     interval = f" (95% interval {low:.0%} to {high:.0%})" if metric == "accuracy" else ""
     first = (
-        f"On {clips} test clips, the {metric} is {score:.1%}{interval} for the network, {baseline:.1%} for a linear "
-        f"model of the average spectrum and {chance:.1%} for the most frequent class."
+        f"On {clips} test clips, the {metric} is {score:.1%}{interval} for the network, {baseline:.1%} for the linear "
+        f"baseline (average spectrum) and {chance:.1%} for the most frequent class."
     )
     return f"{first} {_comparison(score - baseline, disagreements)}"
 
@@ -113,18 +113,15 @@ def wilson_interval(share: float, number: int) -> tuple[float, float]:
 
 def _comparison(difference: float, disagreements: tuple[int, int] | None) -> str:
     if disagreements is None:
-        return f"The difference to the linear model is {100 * difference:+.1f} points; it is not tested."
+        return f"The difference to the linear baseline is {100 * difference:+.1f} points; it is not tested."
     if not sum(disagreements) or binomtest(disagreements[0], sum(disagreements)).pvalue > 0.05:
         return (
-            f"The difference of {100 * difference:+.1f} points to the linear model can be chance: these clips do not "
-            "show that the network has learned more than the average spectrum."
+            f"The difference of {100 * difference:+.1f} points to the linear baseline is not significant "
+            "at the 5% level."
         )
     if difference > 0:
-        return (
-            "The difference to the linear model is larger than chance: the network has learned more than the average "
-            "spectrum."
-        )
-    return "The linear model is better: train for more epochs, or add training clips."
+        return "The network is better than the linear baseline; the difference is significant at the 5% level."
+    return "The linear baseline is better: train for more epochs, or add training clips."
 
 
 def evaluate_test(network: Module, split: Split, row: Row, *, seed: int = 0) -> Report:

@@ -441,7 +441,7 @@ def test_commands_of_the_documentation(folder, capfd):
     os.rename("m.npz", "model.npz")
     write("long.wav", noise(7))
     soundfile.write("dog.wav", noise(20), 32000)
-    page = (Path(__file__).parents[2] / "docs" / "take-the-model-away.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "deployment.md").read_text(encoding="utf-8")
     commands = [shlex.split(line[2:], comments=True)[1:] for line in page.splitlines() if line.startswith("$ quatnet ")]
     assert len(commands) == 9
     for command in commands:

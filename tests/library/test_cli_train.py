@@ -543,7 +543,7 @@ def test_report_of_several_labels_per_clip() -> None:
         (0.72, 0.7, (10, 9), "can be chance"),
         (1.0, 0.9, (1, 0), "can be chance"),
         (0.5, 0.5, (0, 0), "can be chance"),
-        (0.5, 0.9, (0, 32), "linear model is better"),
+        (0.5, 0.9, (0, 32), "linear baseline is better"),
         (0.5, 0.9, None, "is -40.0 points; it is not tested"),
     ],
 )

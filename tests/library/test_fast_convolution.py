@@ -331,7 +331,7 @@ def test_product_in_pieces(rows: int, inner: int, columns: int, monkeypatch: pyt
     limit = 64 * inner * min(rows, columns)
     monkeypatch.setattr(small_products, "MAX_MULTIPLICATIONS", limit)
     monkeypatch.setattr(np, "matmul", counted)
-    assert small_products.matmul_in_pieces(a, b, out) is out
+    assert small_products.blocked_matmul(a, b, out) is out
     assert_close(memory.transpose(2, 1, 0, 3), matmul(a, b))
     assert all(m * k * n <= limit for m, k, n in shapes)
 
@@ -340,4 +340,4 @@ def test_product_is_not_split_in_short_pieces(monkeypatch: pytest.MonkeyPatch) -
     a, b = np.ones((100, 8)), np.ones((8, 50))
     monkeypatch.setattr(small_products, "MAX_MULTIPLICATIONS", 63 * 8 * 50)
     monkeypatch.setattr(small_products, "_multiply_pieces", None)  # a call would raise TypeError
-    assert_close(small_products.matmul_in_pieces(a, b, np.empty((100, 50))), np.full((100, 50), 8.0))
+    assert_close(small_products.blocked_matmul(a, b, np.empty((100, 50))), np.full((100, 50), 8.0))

@@ -9,7 +9,7 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 CHAPTERS = sorted(DOCS.glob("[0-9][0-9]-*.md"))
-LONG_PAGES = ("why-it-is-fast", "cuda-kernels", "own-sounds", "take-the-model-away")
+LONG_PAGES = ("why-it-is-fast", "cuda-kernels", "own-sounds", "deployment")
 WITH_EXERCISES = [*CHAPTERS, *(DOCS / f"{name}.md" for name in LONG_PAGES)]
 CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PACKAGES = {"quatnet", "numpy", "scipy", "matplotlib"}  # of quatnet-numpy[examples]

@@ -461,7 +461,7 @@ OTHERS.append(OwnFrontEnd(**vars(FRONTEND)))
 
 
 def features(frontend: audio.FrontEnd) -> np.ndarray:
-    return frontend.label(CLIPS)
+    return frontend.attach_settings(CLIPS)
 
 
 def trained(path: Path | None = None) -> models.Network:

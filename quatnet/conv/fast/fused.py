@@ -1,11 +1,11 @@
-"""Convolution fused with scale, shift, relu and 2 x 2 average pooling, for inference.
+"""Convolution fused with scale, shift, ReLU and 2 x 2 average pooling, for inference.
 
 The epilogue of a convolution is applied to the rows of a tile while the rows are in the cache. A batch norm in
 evaluation is the scale γ / sqrt(σ² + ε) and the shift β - μ γ / sqrt(σ² + ε), with weight γ, bias β, mean μ and
 variance σ². Because relu(s y) / 4 = relu(s y / 4), the factor 1/4 of the pooling is part of the scale s. Because
 relu(y + b) = max(y, -b) + b, the shift b is added while the outputs are written, after the pooling.
 
-On a GPU, one CUDA kernel computes output transform, scale, shift and relu. Another CUDA kernel computes the pooling.
+On a GPU, one CUDA kernel computes output transform, scale, shift and ReLU. Another CUDA kernel computes the pooling.
 """
 
 from collections.abc import Callable, Hashable

@@ -1,8 +1,8 @@
 """Real and quaternion convolution by im2col, for small kernels and images with few pixels.
 
-On a feature map of some hundred pixels, function calls take more time than the products. The algorithm needs few calls.
-P is the number of components and K is the number of transformed components: P = 4 and K = 8 for quaternions, P = K = 1
-for real numbers.
+On a feature map of a few hundred pixels, function calls take more time than the products. The algorithm needs few
+calls. P is the number of components and K is the number of transformed components: P = 4 and K = 8 for quaternions, P =
+K = 1 for real numbers.
 
     transform  map P components of the zero-padded images and of the kernel to K transformed components
     im2col     copy the patches of the transformed images, KH·KW·C numbers per output pixel
@@ -22,7 +22,7 @@ from ...backend import Array
 from ...threads import parallel_for, parallel_map
 from . import component_transforms
 from .direct import ConvOptions, Pair
-from .small_products import matmul_in_pieces
+from .small_products import blocked_matmul
 from .tiles import apply_matrix, even_slices, split_components, workspace
 
 PATCHES_BYTES = 4 << 20  # maximum size of the patches of a batch slice with more than one image
@@ -94,7 +94,7 @@ def run(x: Array, kernel: Array, options: ConvOptions, epilogue: Callable[[Array
 
     def work(images: slice) -> None:
         rows = patches(x[images], right, options)
-        m = matmul_in_pieces(rows, operand, workspace("products", (*rows.shape[:2], outputs), x.dtype))
+        m = blocked_matmul(rows, operand, workspace("products", (*rows.shape[:2], outputs), x.dtype))
         y = apply_matrix(output_matrix, m, workspace("result", (components, *m.shape[1:]), x.dtype))
         epilogue(y.reshape(components, -1, *output, outputs).transpose(1, 2, 3, 0, 4), images)
 

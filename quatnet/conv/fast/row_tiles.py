@@ -12,7 +12,7 @@ import numpy as np
 
 from ...backend import Array
 from . import transforms
-from .small_products import matmul_in_pieces
+from .small_products import blocked_matmul
 from .tiles import Tile, WinogradShape, workspace
 from .winograd import OUTPUTS, PRODUCTS, TAPS
 
@@ -68,7 +68,7 @@ def _transform_row_tiles(matrix: Array, rows: Array, out: Array) -> None:
     There are n images with s row tiles, m rows times components of a row tile, and K transformed components.
     """
     flat = out.reshape(len(matrix), -1)[:, : rows.shape[0] * rows.shape[1] * rows.shape[3]]
-    matmul_in_pieces(matrix, rows, flat.reshape(-1, *rows.shape[:2], rows.shape[3]).transpose(1, 2, 0, 3))
+    blocked_matmul(matrix, rows, flat.reshape(-1, *rows.shape[:2], rows.shape[3]).transpose(1, 2, 0, 3))
 
 
 def transform_grad(grad: Array, conv: WinogradShape, tile: Tile) -> Array:
@@ -124,7 +124,7 @@ def transform_output(m: Array, conv: WinogradShape, tile: Tile) -> Array:
     """
     rows, matrix = _product_rows(m, conv, tile), transforms.output_transform(conv.components, m.dtype)
     y = workspace("result", (*tile.shape, len(matrix), rows.shape[-1]), m.dtype)
-    matmul_in_pieces(matrix, rows, y)
+    blocked_matmul(matrix, rows, y)
     return y.reshape(len(y), OUTPUTS * tile.shape[1], conv.components, -1, m.shape[-1])
 
 
@@ -148,9 +148,9 @@ def write_output(m: Array, conv: WinogradShape, tile: Tile, y: Array) -> None:
     rows, matrix = _product_rows(m, conv, tile)[..., : target.shape[2]], transforms.output_transform(1, m.dtype)
     full, rest = divmod(target.shape[1], OUTPUTS)
     complete = target[:, : OUTPUTS * full].reshape(len(target), full, OUTPUTS, target.shape[2])
-    matmul_in_pieces(matrix, rows[:, :full], complete)
+    blocked_matmul(matrix, rows[:, :full], complete)
     if rest:
-        matmul_in_pieces(matrix[:rest], rows[:, full], target[:, OUTPUTS * full :])
+        blocked_matmul(matrix[:rest], rows[:, full], target[:, OUTPUTS * full :])
 
 
 def output_views(rows: Array, y: Array, tile: Tile) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""Matrix products in pieces that OpenBLAS computes without copies of the matrices.
+"""Matrix products in blocks that OpenBLAS computes without copies of the matrices.
 
 OpenBLAS copies both matrices of a product to a layout for its inner loops. On CPUs with AVX-512, it does not copy them
 if the product has at most 10⁶ multiplications. Matrices with few columns are then multiplied up to 1.7 times as fast
@@ -13,7 +13,7 @@ MAX_MULTIPLICATIONS = 10**6  # of a product without copies
 MIN_LENGTH = 64  # minimum length of the longest possible piece (measured)
 
 
-def matmul_in_pieces(a: Array, b: Array, out: Array) -> Array:
+def blocked_matmul(a: Array, b: Array, out: Array) -> Array:
     """Write the product of `a` (..., rows, inner) and `b` (..., inner, columns) to `out`, and return `out`.
 
     The rows or the columns, whichever are more, are split so that no piece has more than `MAX_MULTIPLICATIONS`, unless

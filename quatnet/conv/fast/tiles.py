@@ -15,7 +15,7 @@ import numpy as np
 
 from ...backend import Array
 from .component_transforms import num_transformed
-from .small_products import matmul_in_pieces
+from .small_products import blocked_matmul
 from .winograd import OUTPUTS, PRODUCTS, TAPS
 
 TILE_BYTES = 8 << 20  # size of the patches and products of a tile (measured, docs/decisions/0008)
@@ -131,5 +131,5 @@ def apply_matrix(matrix: Array, a: Array, out: Array) -> Array:
     """Multiply the first axis of `a` by `matrix`, and return the result `out`. A real array is returned unchanged."""
     if matrix.size == 1:
         return a
-    matmul_in_pieces(matrix.astype(a.dtype), a.reshape(len(a), -1), out.reshape(len(out), -1))
+    blocked_matmul(matrix.astype(a.dtype), a.reshape(len(a), -1), out.reshape(len(out), -1))
     return out

@@ -21,7 +21,7 @@ import numpy as np
 from ...backend import Array
 from ...threads import matmul, parallel_for, parallel_map
 from . import row_tiles, transforms
-from .small_products import matmul_in_pieces
+from .small_products import blocked_matmul
 from .tiles import LARGE_KERNEL, Tile, WinogradShape, even_slices, make_shape, make_tiles, split_components, workspace
 from .winograd import PRODUCTS, TAPS
 
@@ -72,7 +72,7 @@ def _multiply(patches: Array, kernel: Array) -> Array:
     """
     k, transformed, phases, count, _ = patches.shape
     m = workspace("products", (k, transformed, count, phases, kernel.shape[-1]), patches.dtype)
-    matmul_in_pieces(patches, kernel[:, :, None], m.transpose(0, 1, 3, 2, 4))
+    blocked_matmul(patches, kernel[:, :, None], m.transpose(0, 1, 3, 2, 4))
     return m.reshape(k, transformed, count * phases, -1)
 
 
@@ -88,7 +88,7 @@ def transform_kernel(w: Array, *, for_input_gradient: bool = False) -> Array:
 
     def work(part: slice) -> None:
         rows = np.ascontiguousarray(w[:, :, :, part].reshape(-1, taps, (part.stop - part.start) * outputs))
-        matmul_in_pieces(matrix, rows.swapaxes(0, 1), u[:, :, part].reshape(len(u), taps, -1).swapaxes(0, 1))
+        blocked_matmul(matrix, rows.swapaxes(0, 1), u[:, :, part].reshape(len(u), taps, -1).swapaxes(0, 1))
 
     parallel_for(work, even_slices(channels, max(1, (1 << 20) // u[:, :, 0].nbytes)))
     return u.reshape(PRODUCTS, -1, taps * channels, outputs)
