@@ -539,10 +539,10 @@ def test_report_of_several_labels_per_clip() -> None:
 @pytest.mark.parametrize(
     ("score", "baseline", "disagreements", "text"),
     [
-        (0.9, 0.7, (20, 4), "learned more than"),
-        (0.72, 0.7, (10, 9), "can be chance"),
-        (1.0, 0.9, (1, 0), "can be chance"),
-        (0.5, 0.5, (0, 0), "can be chance"),
+        (0.9, 0.7, (20, 4), "network is better than the linear baseline"),
+        (0.72, 0.7, (10, 9), "is not significant"),
+        (1.0, 0.9, (1, 0), "is not significant"),
+        (0.5, 0.5, (0, 0), "is not significant"),
         (0.5, 0.9, (0, 32), "linear baseline is better"),
         (0.5, 0.9, None, "is -40.0 points; it is not tested"),
     ],
