@@ -146,9 +146,7 @@ def main() -> None:
     plots.training_curves(rows, args.out / "training_curves.png", metric="mAP")
     plots.accuracy_against_cost(rows, args.out / "accuracy_against_cost.png", metric="mAP")
     plots.pruning(savings, args.out / "pruning.png")
-    plots.average_precision_of_classes(
-        precisions, classes, "quaternion CNN pruned", args.out / "average_precision_of_classes.png"
-    )
+    plots.average_precision(precisions, classes, "quaternion CNN pruned", args.out / "average_precision.png")
     print(f"results.json, five checkpoints and five figures are in {args.out}")
 
 

@@ -154,7 +154,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str], name: str, path: PathL
     _save(figure, path)
 
 
-def average_precision_of_classes(
+def average_precision(
     precisions: np.ndarray, classes: Sequence[str], name: str, path: PathLike, *, limit: int = 20
 ) -> None:
     """Draw the average precision of the `limit` worst and the `limit` best classes.

@@ -48,7 +48,7 @@ def multi_label_task(train: PackedClips, test: PackedClips, frontend: audio.Fron
         return {"AUC": auc, "d_prime": d_prime(auc)}
 
     def plot_precision(logits: np.ndarray, name: str, path: Path) -> None:
-        plots.average_precision_of_classes(average_precision(logits, test_targets), test.segments.classes, name, path)
+        plots.average_precision(average_precision(logits, test_targets), test.segments.classes, name, path)
 
     return Task(
         classes=test.segments.classes,
@@ -63,7 +63,7 @@ def multi_label_task(train: PackedClips, test: PackedClips, frontend: audio.Fron
         example_label=", ".join(test.segments.classes[label] for label in np.flatnonzero(test_targets[0])),
         metadata={"name": f"AudioSet, {train.segments.name}", "fold": "eval", "train": len(train), "test": len(test)},
         metric_name="mAP",
-        plot_name="average_precision_of_classes",
+        plot_name="average_precision",
         loss=binary_cross_entropy_loss,
         distillation_loss=partial(distillation, kind="bernoulli", temperature=1.0),
         config=AUDIOSET,

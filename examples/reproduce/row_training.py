@@ -75,7 +75,14 @@ class Run:
             seed=self.seed,
             loss=task.loss,
             path=self.path,
-            metadata={"row": self.row.name, "fold": self.fold, "frontend": repr(task.frontend)},
+            metadata={
+                "row": self.row.name,
+                "fold": self.fold,
+                "frontend": repr(task.frontend),
+                "teacher": task.metadata.get("teacher_sha256"),
+                "train_clips": task.metadata["train"],
+                "settings": [config.batch_size, config.max_lr, config.label_smoothing],
+            },
         )
         if self.paths.resume and self.path.exists():
             trainer.load()

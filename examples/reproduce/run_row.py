@@ -50,6 +50,7 @@ def run_row(run: Run) -> dict[str, Any]:
         "seed": run.seed,
         "accuracy": run.task.metric(run.task.predict_test(result.model)),
         "clips": run.task.metadata["test"],
+        "train_clips": run.task.metadata["train"],
         "parameters": count_parameters(result.model),
         "multiplications_16": products_16,
         "multiplications_8": products_8,

@@ -1,5 +1,6 @@
 """Classification tasks: training batches, test clips, metrics and losses."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -108,11 +109,12 @@ def single_label_task(
         example_label=data.classes[test_labels[example]],
         metadata={"name": data.name, "fold": fold, "train": len(train_x), "test": len(test_x)},
     )
-    if teacher_logits is None:
+    if teacher is None or teacher_logits is None:
         return task
     with_teacher = replace(
         task,
         batches=partial(batches, teacher_logits=teacher_logits),
-        metadata=task.metadata | {"teacher": str(teacher)},
+        metadata=task.metadata
+        | {"teacher": str(teacher), "teacher_sha256": hashlib.sha256(teacher.read_bytes()).hexdigest()},
     )
     return replace(task, cached_teacher_task=with_teacher)

@@ -1,6 +1,5 @@
 """Reading of audio files, block by block."""
 
-import math
 import os
 import re
 import warnings
@@ -80,7 +79,7 @@ def _open_part(
     if not (numbers and 0 <= start_seconds < stop_seconds):
         raise ConfigError(f"expected 0 <= start_seconds < stop_seconds, got {start_seconds=}, {stop_seconds=}")
     with open_audio(checked_path(path)) as file:
-        start, stop = (math.ceil(min(s * file.samplerate, file.frames)) for s in (start_seconds, stop_seconds))
+        start, stop = (round(min(s * file.samplerate, file.frames)) for s in (start_seconds, stop_seconds))
         if start >= file.frames:
             raise DataError(f"start_seconds={start_seconds} is after the end, {file.frames / file.samplerate} s")
         _skip(file, start)

@@ -16,6 +16,7 @@ from .tape import Node
 
 P = ParamSpec("P")
 R = TypeVar("R")
+CONVERTING = ("quatnet.ops.", "quatnet.nn.")  # modules of operations without arguments of booleans
 OPS: dict[str, Callable[..., Any]] = {}  # every operation by name
 
 
@@ -53,19 +54,38 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
     kinds = [(p.name, str(p.annotation)) for p in parameters]
     tensors = [(i, key, "Sequence" in kind, "None" in kind) for i, (key, kind) in enumerate(kinds) if "Tensor" in kind]
 
+    with_floats = _with_floats(function) if function.__module__.startswith(CONVERTING) else function
+
     @wraps(function)
     def call(*args: Any, **options: Any) -> Any:
+        run = function
         for index, argument, sequence, optional in tensors:
             value = args[index] if index < len(args) else options.get(argument)
-            known = isinstance(value, Node) or (value is None and optional)
+            known = (isinstance(value, Node) and value.data.dtype.kind == "f") or (value is None and optional)
             if not (_all_tensors(value) if sequence else known):
                 args, options = _convert(name, tensors, args, options)
+                run = with_floats
                 break
         tracer = current_tracer.get()
-        return function(*args, **options) if tracer is None else tracer.call(name, function, args, options)
+        return run(*args, **options) if tracer is None else tracer.call(name, run, args, options)
 
     OPS[name] = call
     return call  # type: ignore[return-value]
+
+
+def _with_floats(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `function` for arguments that may be tensors of booleans, which are converted to 0 and 1."""
+    from .tensor import Tensor
+
+    @wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        nodes = [value for value in (*args, *options.values()) if isinstance(value, Node)]
+        dtype = next((value.data.dtype for value in nodes if value.data.dtype.kind == "f"), float)
+        floats = {id(value): Tensor(value.data.astype(dtype)) for value in nodes if value.data.dtype.kind != "f"}
+        converted = {key: floats.get(id(value), value) for key, value in options.items()}
+        return function(*(floats.get(id(value), value) for value in args), **converted)
+
+    return call
 
 
 def _all_tensors(values: Any) -> bool:

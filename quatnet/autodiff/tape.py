@@ -8,7 +8,9 @@ freed after its backward function was called.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import deepcopy
 from threading import Event
+from typing import Any
 
 from ..backend import Array, xp
 from ..errors import GraphFreedError, ShapeError
@@ -58,6 +60,13 @@ class Node:
         """Shape of the array: the length of each axis."""
         return self.data.shape
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Node":
+        """Return a leaf with copies of the array and of the gradient. The copy of a result has no gradient."""
+        copy = memo[id(self)] = type(self).__new__(type(self))
+        Node.__init__(copy, deepcopy(self.data, memo), self.requires_grad and self._backward is None)
+        copy.grad = deepcopy(self.grad, memo)
+        return copy
+
     def _record(self, parents: Sequence["Node"], backward: Backward | None) -> None:
         """Store `parents` and `backward` if recording is enabled and a parent requires a gradient."""
         for parent in parents:
@@ -103,6 +112,9 @@ def apply_backward(node: Node, backward: Backward, grad: Array | None) -> list[t
         if parent.requires_grad and g is not None and g.shape != parent.data.shape:
             expected = f"argument {n} of an op: expected a gradient of shape {parent.data.shape}"
             raise ShapeError(f"{expected}, got {g.shape}; check backward")
+    for parent, _ in pairs:
+        if parent.data.dtype.kind != "f":
+            raise ShapeError(f"expected a parameter of floats, got {parent.data.dtype}; assign floats to .data")
     # The result of float32 and float64 operands is float64. The gradient of the float32 operand is cast to float32.
     return [(p, g if p.data.dtype == node.data.dtype else g.astype(p.data.dtype)) for p, g in pairs]
 

@@ -164,6 +164,30 @@ class Tensor(Node):
     __radd__ = __add__
     __rmul__ = __mul__
 
+    def __iadd__(self, other: "Operand") -> "Tensor":
+        return self._updated(self + other)
+
+    def __isub__(self, other: "Operand") -> "Tensor":
+        return self._updated(self - other)
+
+    def __imul__(self, other: "Operand") -> "Tensor":
+        return self._updated(self * other)
+
+    def __itruediv__(self, other: "Operand") -> "Tensor":
+        return self._updated(self / other)
+
+    def _updated(self, result: "Tensor") -> "Tensor":
+        """Return `result`, or this tensor with the entries of `result` if this tensor is a parameter, as in PyTorch."""
+        if not self.requires_grad or self._backward is not None:
+            return result
+        if result.requires_grad or result.shape != self.shape:
+            raise ShapeError(
+                f"expected an update of a parameter of shape {self.shape} within no_grad(), got {result.shape}; "
+                "outside of no_grad(), write y = x + a instead of x += a"
+            )
+        self.data = result.data.astype(self.data.dtype, copy=False)
+        return self
+
     # Comparison: each operator returns a tensor of booleans without gradient
 
     @op
@@ -262,8 +286,14 @@ class Tensor(Node):
     def __float__(self) -> float:
         return float(self.item())
 
+    def __int__(self) -> int:
+        return int(self.item())
+
     def __bool__(self) -> bool:
         return bool(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else repr(self)
 
     def __len__(self) -> int:
         if not self.shape:

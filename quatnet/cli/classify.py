@@ -19,7 +19,7 @@ from ..errors import ConfigError, DataError, one_line
 from ..files import disk_errors, write_csv, write_text
 from ..model_file import model_path
 from .arguments import MODEL_HELP, number, positive_int, seconds
-from .inputs import FILES_HELP, Inputs, common_folder, find
+from .inputs import FILES_HELP, Inputs, common_folder, find, print_error
 
 MAX_NAME = 240  # bytes; file systems have 255, and a temporary file needs 15 of them
 DONE = ".quatnet-done"  # file of an output folder with the keys of complete recordings
@@ -64,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
         function: Any = partial(detect, classifier, merge_gap_seconds=gap, hop_seconds=args.hop, thresholds=thresholds)
     else:
         function = partial(best_classes, classifier, top=args.top or 3)
-    work, inputs = partial(_classify, classifier, function, args.channel), find(args.files)
+    shows_status = not {"text", "jsonl"}.isdisjoint(formats)
+    work, inputs = partial(_classify, classifier, function, args.channel, shows_status), find(args.files)
     if args.out:
         model = hashlib.sha256(Path(model_path(args.model)).read_bytes()).hexdigest()
         settings = [model, args.channel, formats, sorted(function.keywords.items())]
@@ -96,8 +97,13 @@ def _thresholds(texts: list[str], classifier: Classifier) -> Mapping[str, float]
     return values
 
 
-def _classify(classifier: Classifier, function: Callable[[Any], Result], channel: str, path: Path) -> Result:
-    """Return the result of a recording, with the events of all channels for the channel "each"."""
+def _classify(
+    classifier: Classifier, function: Callable[[Any], Result], channel: str, shows_status: bool, path: Path
+) -> Result:
+    """Return the result of a recording, with the events of all channels for the channel "each".
+
+    The status is printed if no format of the output shows it.
+    """
     results = []
     for index in count() if channel == "each" else [channel]:
         stream = classifier.stream(path, channel=index)
@@ -105,6 +111,8 @@ def _classify(classifier: Classifier, function: Callable[[Any], Result], channel
         if len(results) == stream.channels:
             break
     status = "ok" if any(result.status == "ok" for result in results) else results[0].status
+    if status != "ok" and not shows_status:
+        print_error(f"{path}: {status}")
     return replace(results[0], status=status, events=[event for result in results for event in result.events])
 
 

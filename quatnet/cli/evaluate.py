@@ -78,7 +78,7 @@ def _report(
     else:
         metric, value = "accuracy", accuracy(confidences, targets.argmax(axis=1))
         interval = " (95% interval {:.1%} to {:.1%})".format(*wilson_interval(value, len(names)))
-    f1 = float(np.mean([row["f1"] for row in rows if row["clips"]]))
+    f1 = float(np.mean([row["f1"] for row in rows if row["clips"] or row["predictions"]]))
     print(_table(rows), "", f"{metric} {value:.1%}{interval}, macro F1 {f1:.1%}, {len(names)} clips", sep="\n")
     for row in wrong:
         print(mistake_line(row))
@@ -96,8 +96,8 @@ def _report(
 
 
 def _table(rows: list[Row]) -> str:
-    """Return the results of each class with clips as text."""
-    rows = [row | {"class": one_line(row["class"])} for row in rows if row["clips"]]
+    """Return the results of each class with clips or predictions as text."""
+    rows = [row | {"class": one_line(row["class"])} for row in rows if row["clips"] or row["predictions"]]
     width = max(len("class"), *(len(row["class"]) for row in rows))
     lines = [f"{'class':{width}}  clips  precision  recall      F1      AP"]
     for row in rows:

@@ -36,13 +36,18 @@ def run(args: argparse.Namespace) -> None:
     seconds = args.clip_seconds
     if seconds is None:
         seconds = choose_clip_seconds([clip.seconds for clip in data.clips])
-    frontend = default_frontend(data.clips, seconds)
+    fold, frontend = 1 if args.fold is None else args.fold, default_frontend(data.clips, seconds)
+    data.split(fold)
     config = network_config(len(data.classes), size=args.size, quaternion=args.network == "quaternion")
     network = build(config, rng=np.random.default_rng(args.seed))
     print(describe(data), f"windows of {seconds:g} s, {frontend.sample_rate_hz} Hz", sep="\n")
+    if (
+        higher := sum(clip.rate_hz > frontend.sample_rate_hz for clip in data.clips)
+    ) and frontend.sample_rate_hz < 32000:
+        print(f"frequencies above {frontend.high_hz:g} Hz are not used; {higher} clips have a higher sample rate")
     print(f"{args.network} network with {sum(tensor.size for tensor in network.parameters()):,} parameters")
     if not args.dry_run:
-        split = load_split(data, 1 if args.fold is None else args.fold, frontend, cache=args.out.parent / "features")
+        split = load_split(data, fold, frontend, cache=args.out.parent / "features")
         recordings.fit_and_report(network, split, path, args, report_to=args.out)
 
 

@@ -23,14 +23,14 @@ from .folder import list_recordings
 from .index import walk
 from .recordings import Recording, as_label, choose_clip_seconds, dataset_of_recordings
 from .records import Dataset
-from .table import finder, is_separator_line, missing_note, name_below, table_format
+from .table import ENDS, STARTS, finder, is_separator_line, missing_note, name_below, table_format
 from .windows import window_spans
 
 SUFFIXES = (".txt", ".tsv", ".csv")
 CONFIDENCE = re.compile(r" [01]\.[0-9]{4}$")  # in the label tracks of `quatnet classify`
 COLUMNS = {
-    "start": ["begin time (s)", "start (s)", "start_s", "start", "onset"],
-    "end": ["end time (s)", "end (s)", "end_s", "end", "offset"],
+    "start": STARTS,
+    "end": ENDS,
     "offset": ["file offset (s)"],  # start in the file, while the begin time runs over all opened files
     "file": ["begin file", "begin path", "path", "filename", "file"],
 }
@@ -72,8 +72,8 @@ def load(
     Raises
     ------
     DataError
-        An annotation file has another format, an event is after the end of the recording, or a reason given at
-        `folder.load`.
+        An annotation file has another format, a recording has annotations in two formats, an event is after the end of
+        the recording, or a reason given at `folder.load`.
     """
     annotations = checked_path(annotations)
     root = annotations.parent if annotations.is_file() else annotations
@@ -193,16 +193,27 @@ def _events_by_recording(annotations: Path, root: Path, audio: Path, label: str 
         [annotations] if annotations.is_file() else [folder / name for folder, names in walk(root) for name in names]
     )
     events, find = defaultdict[Path, list[Event]](list), finder(audio)
+    formats = dict[Path, tuple[str, Path]]()  # format and first annotation file of each recording
     for table in [path for path in files if path.name.lower().endswith(SUFFIXES) and not _is_error_list(path)]:
         own = _recording(table.relative_to(root), find)
         of_table = read_events(table, label)
-        for event in of_table:
-            events[_named(event.file, table.parent.relative_to(root), audio, find) if event.file else own].append(event)
-        if not of_table:
-            events[own] = events[own]
+        named = [_named(e.file, table.parent.relative_to(root), audio, find) if e.file else own for e in of_table]
+        for path, event in zip(named, of_table, strict=True):
+            events[path].append(event)
+        for path in {*named} or {own}:
+            events[path] = events[path]
+            known, first = formats.setdefault(path, (_format(table), table))
+            if known != _format(table):
+                raise DataError(f"{path} has annotations in two formats, {first} and {table}; keep one of them")
     if not events:
         raise DataError(f"{annotations}: no annotation files ({', '.join(SUFFIXES)}); {HINT}")
     return events
+
+
+def _format(table: Path) -> str:
+    """Return the last suffixes of an annotation file, such as ".audacity.txt"."""
+    found = re.search(r"(\.audacity|\.raven|\.selections)?\.[^.]+$", table.name.lower())
+    return found[0] if found else ""
 
 
 def _is_error_list(path: Path) -> bool:

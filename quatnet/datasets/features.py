@@ -69,10 +69,12 @@ def _digest_of_methods(frontend: FrontEnd) -> str:
     """Return a digest of the features of noise, which is empty if the front end raises an error."""
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, frontend.samples)
     try:
-        rounded = frontend(noise, frontend.sample_rate_hz).round(2) + 0.0  # equal on different processors
+        array = frontend(noise, frontend.sample_rate_hz)
     except QuatnetError:  # raised again with the name of a clip
         return ""
-    return hashlib.sha256(rounded.tobytes()).hexdigest()
+    largest = float(np.abs(array).max())
+    rounded = (array / (largest or 1)).round(3) + 0.0  # equal on most processors
+    return hashlib.sha256(f"{largest:.3g}".encode() + rounded.tobytes()).hexdigest()
 
 
 def _checksum(array: np.ndarray) -> bytes:

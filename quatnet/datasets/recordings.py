@@ -209,6 +209,9 @@ def _warnings(data: Dataset) -> Iterator[str]:
         yield f"Classes with fewer than 3 groups: {listed(few)}."
     if sizes[-1][0] >= 4 * sizes[0][0]:
         yield f"Class imbalance: {sizes[0][1]} {sizes[0][0]}, {sizes[-1][1]} {sizes[-1][0]} clips."
+    folded = [name.casefold() for name in data.classes]
+    if similar := [name for name in data.classes if folded.count(name.casefold()) > 1]:
+        yield f"Classes that differ in upper and lower case only: {listed(similar)}."
     if own := _classes_with_own_rates(data):
         yield f"Classes with sample rates of their own, which may be learned: {listed(own)}."
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..audio import read
 from ..audio.read import read_blocks
+from ..audio.stream import SILENT_PEAK
 from ..checks import checked_count
 from ..errors import DataError, one_line
 from .parallel import map_on_cpu
@@ -141,23 +142,25 @@ class Dataset:
     def readable(self, *, stop_seconds: float = 60.0) -> "Dataset":
         """Return the data set without the clips that cannot be read.
 
-        The note contains the number and the names of these clips, and `skipped` their errors. All clips are read, files
-        up to `stop_seconds`.
+        The note contains the number and the names of these clips and of silent clips, and `skipped` the errors. All
+        clips are read, files up to `stop_seconds`.
         """
-        errors = list(map_on_cpu(lambda clip: _reading_error(clip, stop_seconds), self.clips))
+        results = list(map_on_cpu(lambda clip: _error_and_peak(clip, stop_seconds), self.clips))
+        errors = [error for error, _ in results]
         skipped = [clip.name for clip in compress(self.clips, errors)]
-        note = f"{self.note} {skipped_note(skipped, len(self.clips))}".strip()
+        silent = [clip.name for clip, (_, peak) in zip(self.clips, results, strict=True) if peak < SILENT_PEAK]
+        silent_note = f"{len(silent)} clips are silent ({listed(silent)})." if silent else ""
+        note = " ".join(filter(None, [self.note, skipped_note(skipped, len(self.clips)), silent_note]))
         clips = tuple(compress(self.clips, [not error for error in errors]))
         return replace(self, clips=clips, note=note, skipped=(*self.skipped, *filter(None, errors)))
 
 
-def _reading_error(clip: Clip, stop_seconds: float) -> str:
+def _error_and_peak(clip: Clip, stop_seconds: float) -> tuple[str, float]:
+    """Return the error of reading a clip, or an empty string, and the peak of its samples."""
     try:
-        for _ in clip.blocks(stop_seconds):
-            pass
-        return ""
+        return "", max((float(np.abs(block).max(initial=0)) for block in clip.blocks(stop_seconds)), default=0.0)
     except DataError as error:
-        return str(error)
+        return str(error), 1.0
 
 
 def skipped_note(names: Sequence[str], total: int) -> str:

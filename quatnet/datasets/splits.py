@@ -33,7 +33,7 @@ RUNNING_NUMBER = re.compile(
 )
 ATTEMPTS, MAX_SHARE = 20, 1.5
 SOURCES = "speakers, sites or sources in the file names"
-PARTS = ("test", "val", "train")  # the first part that exists is fold 1
+PARTS = {"test": 0, "val": 1, "train": 3}  # order of the folds; 2 for other parts
 PART_NAMES = {
     "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
     "val": "val", "valid": "val", "validation": "val", "dev": "val",
@@ -44,8 +44,8 @@ PART_NAMES = {
 def fold_numbers(values: Sequence[str]) -> list[int]:
     """Return the fold numbers of the values of a fold column, or of the names of fold folders.
 
-    Numbers, also with a prefix such as `fold3`, are kept. Of the parts test, val and train, the first one that exists
-    is fold 1. Other values are numbered from 1 in the order of their code points.
+    Numbers, also with a prefix such as `fold3`, are kept. Of the parts test and val, the first one that exists is fold
+    1. Other values are numbered in the order of their code points, and train has the last number.
 
     >>> fold_numbers(["train", "val", "train"]), fold_numbers(["fold2", "10"])
     ([2, 1, 2], [2, 10])
@@ -54,7 +54,7 @@ def fold_numbers(values: Sequence[str]) -> list[int]:
     if all(numbers):
         return [int(match[1]) for match in numbers if match]
     parts = [PART_NAMES.get(value.lower(), value) for value in values]
-    order = sorted(set(parts), key=lambda part: (PARTS.index(part) if part in PARTS else len(PARTS), part))
+    order = sorted(set(parts), key=lambda part: (PARTS.get(part, 2), part))
     return [1 + order.index(part) for part in parts]
 
 

@@ -30,6 +30,8 @@ COLUMNS = {
     "fold": ["fold", "split", "subset", "partition"],
     "group": ["group", "src_file", "fsid", "author", "actor", "speaker", "speaker_id", "client_id", "site", "session"],
 }
+STARTS = ["begin time (s)", "start (s)", "start_s", "start", "onset"]
+ENDS = ["end time (s)", "end (s)", "end_s", "end", "offset"]
 HINT = "give a text file with commas, semicolons or tabs"
 
 
@@ -62,8 +64,9 @@ def load(
     Raises
     ------
     DataError
-        The table cannot be read, a column is missing, a row is incomplete, a file has two labels without
-        `label_separator`, a file name occurs several times below `audio`, or a reason given at `folder.load`.
+        The table cannot be read, several rows of a file have times, a column is missing, a row is incomplete, a file
+        has two labels without `label_separator`, a file name occurs several times below `audio`, or a reason given at
+        `folder.load`.
     """
     table = checked_path(table)
     header, rows = _read_rows(table)
@@ -81,6 +84,10 @@ def load(
             raise DataError(f"{table}, line {number}: expected a file and a label, got {row!r:.300}")
         fold_name, group_name = (as_label(values.get(role, "")) for role in ("fold", "group"))
         new = Recording(find(values["path"]), values["path"], labels, fold_name, group_name)
+        if new.path in recordings and _has_times(header):
+            raise DataError(
+                f"{table}, line {number}: {new.name} has several rows with times; use --annotations {table}"
+            )
         old = recordings.setdefault(new.path, new)
         for role in ("fold", "group"):
             before, here = getattr(old, role), getattr(new, role)
@@ -104,6 +111,12 @@ def load(
         str(table), [*recordings.values()], group=group, folds=folds, seed=seed, strict=strict,
         notes=[missing, f"Columns: {', '.join(f'{role} {column!r}' for role, column in columns.items() if column)}."],
     )  # fmt: skip
+
+
+def _has_times(header: list[str]) -> bool:
+    """Return whether a table has a column of starts and one of ends."""
+    names = {name.lower() for name in header}
+    return not names.isdisjoint(STARTS) and not names.isdisjoint(ENDS)
 
 
 def _column(table: Path, header: list[str], role: str, name: str | None) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..datasets.index import SUFFIXES
 from ..errors import DataError
 from ..npz import read_npz
 
@@ -41,12 +42,18 @@ class CachedOutputs:
                 f"{self.path} has no {self.kind} for {len(missing)} of {len(clips)} clips, first {missing[0]!r}; "
                 "its clip names must be the file names of the recordings, with or without extension"
             )
-        if len(set(rows)) < len({os.path.splitext(clip)[0] for clip in clips}):
+        if len(set(rows)) < len({_without_suffix(clip) for clip in clips}):
             raise DataError(f"{self.path}: expected file names with folders, because two clips have the same file name")
         return self.outputs[rows]
 
     def _row(self, clip: str) -> int | None:
-        return self.rows.get(clip, self.rows.get(Path(clip).stem))
+        return self.rows.get(clip, self.rows.get(_without_suffix(Path(clip).name)))
+
+
+def _without_suffix(clip: str) -> str:
+    """Return a file name without the suffix of an audio format. The name of a window, `a.wav 0-5 s`, has none."""
+    stem, suffix = os.path.splitext(clip)
+    return stem if suffix.lower() in SUFFIXES else clip
 
 
 def read_cached_outputs(path: str | os.PathLike) -> CachedOutputs:

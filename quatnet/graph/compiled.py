@@ -56,6 +56,10 @@ class Compiled:
         # shapes of the inputs -> graph with the arrays of the last fold, and the folded network
         self._compiled = dict[Any, tuple[Graph, _Runner]]()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how to copy the network: a copy compiles its own model."""
+        return Compiled, (self.model,)
+
     def __call__(self, *inputs: Any) -> Any:
         arrays = tuple(Tensor(item).data for item in inputs)
         runner = self.prepare(arrays)
@@ -69,7 +73,8 @@ class Compiled:
 
     def prepare(self, inputs: tuple[Array, ...]) -> _Runner:
         """Return the folded network for inputs of these shapes, with the present arrays of the model."""
-        with lock_of(self):
+        owner = getattr(self.model, "__self__", self.model)
+        with lock_of(owner if isinstance(owner, Module) else self):  # `trace` changes the running statistics
             return self._prepare(inputs)
 
     def _prepare(self, inputs: tuple[Array, ...]) -> _Runner:

@@ -8,7 +8,7 @@ from ..conv.fast import algorithms, fused
 from ..conv.im2col import pair
 from ..conv.plain import quaternion_to_real_kernel
 from .module import GraphModule, as_graph
-from .nodes import DROPOUTS, Graph, Node, Ref, Runtime, rename_refs, sizes
+from .nodes import DROPOUTS, Graph, Node, Ref, Runtime, free_name, rename_refs, sizes
 
 
 @op
@@ -135,16 +135,16 @@ class _Folder:
     def _scale_weight(self, node: Node, chain: list[Node], scale: Array, shift: Array) -> None:
         w = self._constant(node, "scaled", self.arrays[node.arguments["w"].name] * scale)
         bias = {"bias": None} if node.op == "linear" else {}
-        product = replace(node, name=f"{node.name}.product", arguments=node.arguments | {"w": w} | bias)
+        product = replace(node, name=self._free(f"{node.name}.product"), arguments=node.arguments | {"w": w} | bias)
         self._append(product, chain)
         last = chain[-1]
-        total = replace(last, name=f"{last.name}.sum") if last.arguments.get("relu", False) else last
+        total = replace(last, name=self._free(f"{last.name}.sum")) if last.arguments.get("relu", False) else last
         self._add(Ref(product.name), total, shift)
         if total is not last:
             self.nodes.append(Node(last.name, "relu", {"x": Ref(total.name)}, last.shape))
 
     def _affine(self, x: Ref, node: Node, scale: Array, shift: Array) -> None:
-        product = f"{node.name}.product"
+        product = self._free(f"{node.name}.product")
         operands = {"self": x, "other": self._constant(node, "scale", scale)}
         self.nodes.append(Node(product, "mul", operands, node.shape))
         self._add(Ref(product), node, shift)
@@ -157,7 +157,10 @@ class _Folder:
         self.nodes.append(node)
         self.done.update(part.name for part in chain)
 
+    def _free(self, name: str) -> str:
+        return free_name(name, {*self.by_name, *self.arrays})
+
     def _constant(self, node: Node, key: str, array: Array) -> Ref:
-        name = f"{node.name}.{key}.folded"
+        name = self._free(f"{node.name}.{key}.folded")
         self.arrays[name], self.kinds[name] = array, "constant"
         return Ref(name)

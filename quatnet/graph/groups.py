@@ -73,14 +73,16 @@ class ChannelGroups(list[ChannelGroup]):
             return {name: channels for name, channels in found.items() if (channels >= 0).any()}
 
         nodes = [node for node in graph.nodes if "BatchNorm" in node.op or "batch_norm" in node.op]
-        norms = [node.arguments.get("self", node.arguments)["weight"].name for node in nodes]
-        found = [channel[list(axis)] for axis in axes if 0 < len(axis) < len(labels)]
-        parts = tuple(part for part in found if (part >= 0).all())
+        scales = [node.arguments.get("self", node.arguments)["weight"].name for node in nodes]
+        norms = [name for name in scales if name in graph.arrays]  # other scales are computed
+        # an axis with channels of several groups has one channel of the group of its first label
+        found = [channel[list(axis)] for axis in axes if axis and channel[axis[0]] >= 0]
+        parts = tuple(part[part >= 0] for part in found if (part >= 0).sum() < len(labels))
         nodes_of = self.labels.producers
         quaternion = frozenset(name for name in weights if _is_quaternion(graph.node(nodes_of[name]), name))
         name, consumers = nodes_of[next(iter(weights))], select(self.labels.consumers, -2)
-        producers, scales = select(weights, -1), select(norms, -1)
-        return ChannelGroup(name, len(labels), producers, scales, consumers, quaternion, parts, labels)
+        producers, of_norms = select(weights, -1), select(norms, -1)
+        return ChannelGroup(name, len(labels), producers, of_norms, consumers, quaternion, parts, labels)
 
 
 def _is_quaternion(node: Node, weight: str) -> bool:

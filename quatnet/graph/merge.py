@@ -1,4 +1,4 @@
-"""Common form of two recorded runs of a network, with batch sizes N and 2N + 1."""
+"""Common form of two recorded runs of a network, with batch sizes N and M."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ class Mismatch(ConfigError):
     """Exception for two runs that differ."""
 
 
-def merge(first: tuple[Recorder, Any], second: tuple[Recorder, Any], batch: int) -> tuple[list[Call], Any]:
-    """Return the calls and outputs of two runs with batch sizes N and 2N + 1, in the order of the second run.
+def merge(first: tuple[Recorder, Any], second: tuple[Recorder, Any], batch: tuple[int, int]) -> tuple[list[Call], Any]:
+    """Return the calls and outputs of two runs with the batch sizes (N, M), in the order of the second run.
 
     Dropout may occur in the second run only.
     """
@@ -29,7 +29,7 @@ def _pair_calls(a: list[Call], b: list[Call]) -> tuple[list[tuple[Call | None, C
     same: dict[str, str] = {}
     position = 0
     for n, call in enumerate(b):
-        if position < len(a) and a[position].op == call.op:
+        if position < len(a) and a[position].op == call.op and _is_same_dropout(a[position], call, same):
             pairs.append((a[position], call))
             same[f"%{n}"] = f"%{position}"
             position += 1
@@ -44,6 +44,14 @@ def _pair_calls(a: list[Call], b: list[Call]) -> tuple[list[tuple[Call | None, C
     return pairs, same
 
 
+def _is_same_dropout(a: Call, b: Call, same: dict[str, str]) -> bool:
+    """Return whether `a` and `b` have equal arguments, or are no dropout."""
+    if a.op not in DROPOUTS:
+        return True
+    x, y = (call.arguments["x"].name for call in (a, b))
+    return x == same.get(y, y) and a.arguments["p"] == b.arguments["p"]
+
+
 def _check_constants(a: dict[str, tuple[Array, str]], b: dict[str, tuple[Array, str]]) -> None:
     for name in a.keys() | b.keys():
         x, y = (arrays[name][0] if name in arrays else xp.zeros(0) for arrays in (a, b))
@@ -54,16 +62,16 @@ def _check_constants(a: dict[str, tuple[Array, str]], b: dict[str, tuple[Array, 
             )
 
 
-def _merge_calls(a: Call | None, b: Call, batch: int, same: dict[str, str]) -> Call:
+def _merge_calls(a: Call | None, b: Call, batch: tuple[int, int], same: dict[str, str]) -> Call:
     if a is None:  # dropout that the network calls in training only
-        shape: Any = (Batch(b.shape[0] // (2 * batch + 1)), *b.shape[1:])
+        shape: Any = (Batch(b.shape[0] // batch[1]), *b.shape[1:])
         return Call(b.op, b.arguments | {"train": Runtime("train"), "rng": Runtime("rng")}, shape)
     arguments = _merge_values(a.arguments, b.arguments, batch, same, f"{b.op}, argument")
     return Call(b.op, arguments, _merge_values(a.shape, b.shape, batch, same, f"{b.op}, shape of the result"))
 
 
-def _merge_values(a: Any, b: Any, batch: int, same: dict[str, str], place: str) -> Any:
-    """Return the common form of an argument in two runs with batch sizes N and 2N + 1."""
+def _merge_values(a: Any, b: Any, batch: tuple[int, int], same: dict[str, str], place: str) -> Any:
+    """Return the common form of an argument in two runs with the batch sizes (N, M)."""
     if isinstance(a, slice) and isinstance(b, slice):
         parts = zip((a.start, a.stop, a.step), (b.start, b.stop, b.step), strict=True)
         return slice(*(_merge_values(x, y, batch, same, place) for x, y in parts))
@@ -77,11 +85,11 @@ def _merge_values(a: Any, b: Any, batch: int, same: dict[str, str], place: str) 
         return Runtime("train")
     if a is None and isinstance(b, Runtime):
         return b
-    if type(a) is type(b) is int and a != b and a % batch == 0 and b == a // batch * (2 * batch + 1):
-        return Batch(a // batch)
+    if type(a) is type(b) is int and a != b and a % batch[0] == 0 and b == a // batch[0] * batch[1]:
+        return Batch(a // batch[0])
     if type(a) is type(b) and a == b:
         return a
     raise Mismatch(
-        f"{place}: {a} for a batch of {batch}, and {b} for a batch of {2 * batch + 1} with other values; expected a "
+        f"{place}: {a} for a batch of {batch[0]}, and {b} for a batch of {batch[1]} with other values; expected a "
         "constant or a multiple of the batch size"
     )

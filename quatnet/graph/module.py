@@ -86,7 +86,7 @@ class GraphModule(Module):
         if isinstance(layer, dict):  # several nodes of one layer have one state
             buffers = {item.name: key for key, item in layer.items() if isinstance(item, Ref) and not item.tensor}
             new = SimpleNamespace(**{key: self._decode(item) for key, item in layer.items()})
-            name = "/".join(buffers) or node.name
+            name = "/".join(item.name for item in layer.values() if isinstance(item, Ref)) if buffers else node.name
             result["self"] = self._layers.setdefault(name, new)
             self._places |= {buffer: (name, key) for buffer, key in buffers.items()}
         return result
@@ -123,6 +123,8 @@ class GraphModule(Module):
         return replace(self.graph, arrays=arrays, kinds=self.graph.kinds | kinds)
 
     def _run(self, node: Node, arguments: dict[str, Any]) -> Tensor:
+        if node.op not in OPS:
+            raise ConfigError(f"the op {node.op!r} is not known; import the module that defines it")
         return OPS[node.op](**arguments)
 
     def _inputs(self, inputs: tuple[Any, ...]) -> tuple[dict[str, Tensor], int]:

@@ -64,7 +64,9 @@ def _mod_relu(b: Any, node: Node) -> None:
 def _reduce(onnx_op: str, b: Any, node: Node) -> None:
     x, axis, ndim = b.value(node.arguments["x"]), node.arguments["axis"], len(b.shape(node.arguments["x"]))
     axes = list(range(ndim) if axis is None else normalize_axis_tuple(axis, ndim))
-    if onnx_op == "ReduceSum":
+    if not axes:
+        set_output(b, node, b.node("Identity", x))
+    elif onnx_op == "ReduceSum":
         set_output(b, node, b.node(onnx_op, x, b.integers(*axes), keepdims=0))
     else:
         set_output(b, node, b.node(onnx_op, x, axes=axes, keepdims=0))
@@ -76,6 +78,8 @@ def _reshape(b: Any, node: Node) -> None:
         (0 if a == 0 and old[:1] == node.shape[:1] else -1) if isinstance(n, Batch) else n
         for a, n in enumerate(node.shape)
     ]
+    if lengths.count(-1) > 1:
+        raise ConfigError(f"no ONNX export of a reshape with several multiples of the batch size ({node.name})")
     set_output(b, node, b.node("Reshape", b.value(node.arguments["x"]), b.integers(*lengths)))
 
 
@@ -93,7 +97,7 @@ def _getitem(b: Any, node: Node) -> None:
     y, shape = b.value(node.arguments["x"]), b.shape(node.arguments["x"])
     items = expand_index(node.arguments["index"], len(shape))
     new_axes = [position for position, item in enumerate(i for i in items if not isinstance(i, int)) if item is None]
-    items = [item for item in items if item is not None]
+    items = [_positions(item) for item in items if item is not None]
     kinds = [type(item) for item in items]
     nested = any(isinstance(item, list) and np.ndim(item) > 1 for item in items)
     if nested or kinds.count(list) + (int in kinds) > 1 or not {*kinds} <= {int, list, slice}:
@@ -109,6 +113,11 @@ def _getitem(b: Any, node: Node) -> None:
         elif not isinstance(item, slice):
             y = b.node("Gather", y, b.constant(item, np.int64), axis=axis)
     set_output(b, node, b.node("Unsqueeze", y, b.integers(*new_axes)) if new_axes else y)
+
+
+def _positions(item: Any) -> Any:
+    """Return a list of booleans as the list of the selected positions, and any other item of an index as it is."""
+    return np.flatnonzero(item).tolist() if isinstance(item, list) and item and isinstance(item[0], bool) else item
 
 
 def _repeat(b: Any, node: Node) -> None:

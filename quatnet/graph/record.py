@@ -12,6 +12,7 @@ from ..autodiff.op import OPS
 from ..autodiff.tape import Node as TapeNode
 from ..autodiff.tape import open_statements
 from ..backend import Array, xp
+from ..checks import as_array
 from ..errors import ConfigError
 from ..nn import Module
 from .nodes import Ref, Runtime, free_name, leaves, map_leaves
@@ -46,7 +47,7 @@ class Recorder:
         """Return function(*args, **options), and record the call unless another operation makes the call."""
         if self.depth:
             return function(*args, **options)
-        if getattr(OPS[name], "__wrapped__", None) is not function:
+        if getattr(OPS[name], "__wrapped__", None) not in (function, getattr(function, "__wrapped__", None)):
             raise ConfigError(f"two ops have the name {name!r}, which a graph cannot distinguish; rename one of them")
         if len(open_statements()) > self.num_no_grad:
             self.notes[NO_GRAD] = None
@@ -55,6 +56,8 @@ class Recorder:
         except TypeError as error:
             raise TypeError(f"{name}() {error}") from None
         bound.apply_defaults()
+        if isinstance(other := bound.arguments.get("other"), list | tuple):  # an operand is a constant of the graph
+            bound.arguments["other"] = as_array(other)
         arguments = {key: self.encode(value) for key, value in bound.arguments.items()}
         layer = vars(bound.arguments["self"]) if name[0].isupper() else {}  # an op with a capital is a layer with state
         before = {key: value for key, value in layer.items() if isinstance(value, xp.ndarray)}

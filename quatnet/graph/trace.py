@@ -80,14 +80,31 @@ def _trace(model: Callable[..., Any], arrays: list[Array]) -> Graph:
     notes = list(first[0].notes)
     try:
         second = _run(model, {key: _other_values(array) for key, array in inputs.items()}, entries, train=True)
-        calls, outputs = merge(first, second, len(arrays[0]))
+        calls, outputs = _merge(model, inputs, entries, first, second)
     except Mismatch:
         similar = {key: _longer(array) * array.dtype.type(1 + 2**-10) for key, array in inputs.items()}
-        calls, outputs = merge(first, _run(model, similar, entries, train=False), len(arrays[0]))
+        calls, outputs = _merge(model, inputs, entries, first, _run(model, similar, entries, train=False))
         notes.append(NOTE)
     for note in notes:
         warnings.warn(note, stacklevel=3)
     return _build(inputs, entries, calls, outputs, first[0].arrays, notes)
+
+
+def _merge(model: Callable[..., Any], inputs: dict, entries: dict, first: Any, second: Any) -> tuple[list[Call], Any]:
+    """Return the calls and outputs of two runs. A third run checks that no number equals a batch size by chance."""
+    batch = len(next(iter(inputs.values())))
+    calls, outputs = merge(first, second, (batch, 2 * batch + 1))
+    if num_batches := _num_batches(calls):
+        longer = {key: xp.concatenate([_longer(array), array, array]) for key, array in inputs.items()}
+        third = _run(model, longer, entries, train=False)
+        if _num_batches(merge(first, third, (batch, 4 * batch + 1))[0]) != num_batches:
+            raise Mismatch("a number depends on the batch size, but is not a multiple of it, or differs in training")
+    return calls, outputs
+
+
+def _num_batches(calls: list[Call]) -> int:
+    """Return the number of arguments that are multiples of the batch size."""
+    return sum(isinstance(item, Batch) for call in calls for item in leaves(call.arguments))
 
 
 def _entries(model: Callable[..., Any]) -> dict[int, tuple[str, Any]]:

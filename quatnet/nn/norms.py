@@ -19,6 +19,7 @@ from ..autodiff import Tensor, op
 from ..autodiff.op import current_tracer
 from ..backend import Array, xp
 from ..checks import checked_count, checked_number
+from ..errors import ShapeError
 from ..ops import pooled_batchnorm
 from ..ops.batchnorm import batch_statistics
 from ..ops.components import quaternion_channels
@@ -145,6 +146,8 @@ def _normalize_batch(
     """
     total = _batch_sum(layer)
     mean, variance, count = statistics(x.data, total)
+    if count < 2:
+        raise ShapeError(f"expected more than 1 value per channel in training, got an input of shape {x.shape}")
     y = normalize(x, layer.weight, layer.bias, eps=layer.eps, batch_stats=(mean, variance), all_reduce=total)
     running = layer.running_mean, getattr(layer, spread)
     layer.running_mean, averages = _moving_averages(running, (mean, variance), layer.momentum, count)
@@ -168,7 +171,7 @@ def _moving_averages(
     running: tuple[Array, Array], batch: tuple[Array, Array], momentum: float, count: float
 ) -> tuple[Array, Array]:
     """Return the updated `running` statistics for mean and biased variance of a `batch` of `count` entries."""
-    correction = count / max(1, count - 1)  # from the biased to the unbiased variance
+    correction = count / (count - 1)  # from the biased to the unbiased variance
     if kernels.supports(*running, *batch):
         return kernels.normalize.moving_averages(running, batch, momentum, correction)
     (mean, variance), (batch_mean, batch_variance) = running, batch

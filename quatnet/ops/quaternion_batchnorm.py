@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..autodiff import Tensor, op
 from ..autodiff.arrays import accurate_sum
 from ..backend import Array, xp
@@ -55,9 +57,10 @@ def quaternion_batch_norm(
     forensics, 2019.
     """
     rows = split_components(x.data)
-    if weight.shape != rows.shape[-1:] or bias.shape != x.shape[-1:]:
-        expected = f"weight {rows.shape[-1:]} and bias {x.shape[-1:]}"
-        raise ShapeError(f"expected {expected} for x {x.shape}, got {weight.shape} and {bias.shape}")
+    shapes = [weight.shape, bias.shape, *map(np.shape, running_stats or ())]
+    if shapes != [rows.shape[-1:], x.shape[-1:], x.shape[-1:], rows.shape[-1:]][: len(shapes)]:
+        expected = f"weight {rows.shape[-1:]}, bias and mean {x.shape[-1:]}, variance {rows.shape[-1:]}"
+        raise ShapeError(f"expected {expected} for x {x.shape}, got {shapes}")
     rows = rows.reshape(-1, *rows.shape[-2:])
     mean, variance = running_stats or batch_stats or quaternion_statistics(x.data, all_reduce)[:2]
     inv_std = 1 / xp.sqrt(variance + rows.dtype.type(checked_number("eps", eps, "[0, inf)")))

@@ -107,9 +107,10 @@ def whitening_batch_norm(
     Source: C. Gaudet, A. Maida, Deep quaternion networks, 2018. The initial S of the paper is I / 2.
     """
     columns = _columns(x.data)
-    if weight.shape != (10, len(columns)) or bias.shape != x.shape[-1:]:
-        expected = f"weight {(10, len(columns))} and bias {x.shape[-1:]}"
-        raise ShapeError(f"expected {expected} for x {x.shape}, got {weight.shape} and {bias.shape}")
+    channels, shapes = len(columns), [weight.shape, bias.shape, *map(np.shape, running_stats or ())]
+    if shapes != [(10, channels), x.shape[-1:], x.shape[-1:], (channels, 4, 4)][: len(shapes)]:
+        expected = f"weight {(10, channels)}, bias and mean {x.shape[-1:]}, covariance {(channels, 4, 4)}"
+        raise ShapeError(f"expected {expected} for x {x.shape}, got {shapes}")
     mean, covariance = running_stats or batch_stats or whitening_statistics(x.data, all_reduce)[:2]
     w = _inverse_cholesky_factor(covariance, checked_number("eps", eps, "[0, inf)")).astype(columns.dtype)
     entries = xp.asarray(SYMMETRIC_ENTRIES, dtype=columns.dtype)

@@ -1,13 +1,14 @@
 """Optimizers with state arrays for each parameter."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from .. import kernels
 from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
-from ..checks import checked_number, checked_type, shape_and_dtype
+from ..checks import as_array, checked_number, checked_type, shape_and_dtype
 from ..errors import CheckpointError, ConfigError, ShapeError
 from ..threads import chunk_slices, parallel_for, single_threaded_blas
 
@@ -45,13 +46,15 @@ class Optimizer:
     def step(self, *, lr: float | None = None) -> None:
         """Update every parameter that has a gradient. `lr` is the learning rate of this step, by default `self.lr`.
 
-        Raises ConfigError or ShapeError, before any update, if `lr` or the shape of a gradient is invalid.
+        Raises ConfigError or ShapeError, before any update, if `lr`, a gradient or the shape of a parameter is invalid.
         """
         lr = checked_number("lr", self.lr if lr is None else lr, "[0, inf)")
         tensors = {name: tensor for name, tensor in self.parameters.items() if tensor.grad is not None}
         for name, tensor in tensors.items():
-            if xp.asarray(tensor.grad).shape != tensor.shape:
-                raise ShapeError(f"expected a gradient of shape {tensor.shape} for the parameter {name}")
+            tensor.grad = as_array(tensor.grad)
+            shapes = {tensor.grad.shape, *(self.state[f"{state_name}/{name}"].shape for state_name in self.state_names)}
+            if shapes != {tensor.shape}:
+                raise ShapeError(f"expected a gradient and a state of shape {tensor.shape} for the parameter {name}")
         self.steps += 1
         for name, tensor in tensors.items():
             tensor.data = self._updated(name, tensor, lr)
@@ -60,6 +63,13 @@ class Optimizer:
         """Set the gradients of all parameters to None."""
         for tensor in self.parameters.values():
             tensor.grad = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return the class and the options of the optimizer, without the learning rate."""
+        options = {key: value for key, value in vars(self).items() if isinstance(value, bool | int | float | tuple)}
+        return {"class": type(self).__name__} | {
+            k: options[k] for k in options if k not in ("steps", "lr", "state_names")
+        }
 
     def _updated(self, name: str, tensor: Tensor, lr: float) -> Array:
         """Return the updated parameter as a new array, computed in chunks on all cores."""
@@ -106,12 +116,14 @@ class Optimizer:
 
 def _by_name(params: Params) -> dict[str, Tensor]:
     """Return the parameters as a dict by name. The name of an unnamed parameter is its position."""
-    items = list(params) if isinstance(params, Iterable) else [params]
+    items = list(params) if isinstance(params, Iterable) and not isinstance(params, Tensor) else [None]
     pairs = [item if isinstance(item, tuple) else (str(i), item) for i, item in enumerate(items)]
     if not pairs or not all(isinstance(tensor, Tensor) for _, tensor in pairs):
         raise ConfigError(f"expected at least one tensor, as in model.parameters(), got {type(params).__name__}")
     if min(len({id(tensor) for _, tensor in pairs}), len(dict(pairs))) < len(pairs):
         raise ConfigError("expected every tensor once, and every name once, as in model.parameters()")
+    if results := [name for name, tensor in pairs if tensor._backward is not None]:
+        raise ConfigError(f"expected parameters, got the result of an operation: {results[0]}; call detach() first")
     return dict(pairs)
 
 
@@ -203,7 +215,7 @@ class AdamW(Adam):
         return 0.0, self.weight_decay if ndim > 1 else 0.0
 
 
-def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> Array:
+def clip_grad_norm(parameters: Tensor | Iterable[Tensor], max_norm: float) -> Array:
     """Scale all gradients so that their total norm is at most `max_norm`. Return the total norm before scaling.
 
     The total norm is the Euclidean norm of all entries of all gradients. The return value is a 0-d array, because
@@ -212,8 +224,10 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> Array:
     `max_norm` is above 0 and finite.
     """
     max_norm = checked_number("max_norm", max_norm, "(0, inf)")
-    tensors = [checked_type("parameter", tensor, Tensor) for tensor in checked_type("parameters", parameters, Iterable)]
-    pairs = [(tensor, tensor.grad) for tensor in tensors if tensor.grad is not None]
+    tensors = [parameters] if isinstance(parameters, Tensor) else list(checked_type("parameters", parameters, Iterable))
+    if not all(isinstance(tensor, Tensor) for tensor in tensors):
+        raise ConfigError(f"expected tensors, as in model.parameters(), got {tensors!r:.80}")
+    pairs = [(tensor, as_array(tensor.grad)) for tensor in tensors if tensor.grad is not None]
     norm = xp.sqrt(sum((grad.astype(np.float64) ** 2).sum() for _, grad in pairs))
     factor = max_norm / xp.maximum(norm, max_norm)  # the factor is 1 if norm <= max_norm
     for tensor, grad in pairs:

@@ -9,7 +9,7 @@ def one_cycle(step: int, total_steps: int, *, max_lr: float, pct_start: float = 
     """Return the learning rate of `step` in range(total_steps) for the one-cycle schedule.
 
     The learning rate increases from max_lr / div_factor to `max_lr` in the fraction `pct_start` of the steps, and then
-    decreases to about 0. Both phases follow half a period of a cosine.
+    decreases to about 0. Both phases follow half a period of a cosine. The first phase has at least one step.
 
     Source: L. Smith, N. Topin, Super-convergence, 2018. The two cosine phases are those of OneCycleLR of PyTorch.
     """
@@ -19,7 +19,8 @@ def one_cycle(step: int, total_steps: int, *, max_lr: float, pct_start: float = 
     peak = max(1.0, pct_start * total_steps - 1)
     if step <= peak:
         return _cosine(max_lr / div_factor, max_lr, step / peak)
-    return _cosine(max_lr, max_lr / div_factor / 1e4, (step - peak) / max(1.0, total_steps - 1 - peak))
+    rest = total_steps - 1 - peak
+    return _cosine(max_lr, max_lr / div_factor / 1e4, (step - peak) / rest if rest > 0 else 1.0)
 
 
 def cosine(step: int, total_steps: int, *, max_lr: float) -> float:

@@ -21,9 +21,10 @@ from ..nn import Module
 
 
 class KeepIndices(dict[str, np.ndarray]):
-    """The filters to keep of each channel group, by the name of the group, and the graph of the network."""
+    """The filters to keep by the name of the channel group, with the graph and the example input of the network."""
 
     graph: Graph | None = None
+    example: Any = None
 
 
 def trace_groups(
@@ -34,6 +35,9 @@ def trace_groups(
     `example` is an example input. `example` is not needed for networks of `quatnet.models`, for a `GraphModule`, and if
     `keep` is the result of `select`. Raises ConfigError if it is needed and missing, or if no filters can be removed.
     """
+    owner = getattr(model, "__self__", model)
+    if example is None and not isinstance(owner, Module):  # the graph has the arrays of the time of its trace
+        example = getattr(keep, "example", None)
     graph = model.current_graph() if isinstance(model, GraphModule) else getattr(keep, "graph", None)
     if graph is None or example is not None:
         if example is None and isinstance(model, Network):
@@ -41,7 +45,7 @@ def trace_groups(
         if example is None:
             raise ConfigError("expected an example input of the network; pass example=")
         graph = trace(model, example)
-    state: Mapping[str, Any] = model.state_dict() if isinstance(model, Module) else graph.arrays
+    state: Mapping[str, Any] = owner.state_dict() if isinstance(owner, Module) else graph.arrays
     for name, array in graph.arrays.items():
         known = graph.kinds[name] == "constant" or name.startswith(("parameter_", "constant_"))
         if state[name].shape != array.shape if name in state else not known:

@@ -81,7 +81,7 @@ def select(
                 raise ConfigError(f"expected at most the {groups[name].size} filters of {name}, got {k}")
         keep = {n: top_k(_scores(criterion, arrays, groups[n]), k, groups[n].parts) for n, k in numbers.items()}
     result = KeepIndices(keep)
-    result.graph = found.labels.graph
+    result.graph, result.example = found.labels.graph, example
     return result
 
 

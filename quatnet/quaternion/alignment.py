@@ -3,12 +3,11 @@
 import numpy as np
 
 from ..backend import Array, xp
-from ..checks import as_array
+from ..checks import as_array, checked_number
 from ..errors import ShapeError
-from .chunks import apply_chunked, as_matrix_array, as_quaternion_array, as_vector_array, broadcast_shape
+from .chunks import apply_chunked, apply_to_quaternions, as_matrix_array, as_vector_array
 from .functions import exp
 from .norms import norm_and_direction, unit_vector, vector_norm
-from .product import norm
 from .rotation import _cross, from_matrix, to_axis_angle
 from .trigonometry import to_radians
 
@@ -16,11 +15,15 @@ from .trigonometry import to_radians
 def isclose(p: Array, q: Array, *, rtol: float = 1e-5, atol: float = 1e-8, axis: int = -1) -> Array:
     """Return whether |p - q| <= atol + rtol |q|, without `axis`. The other axes broadcast. q and -q are not close.
 
-    Raises ShapeError unless `axis` has length 4. For rotations, use `geodesic_distance`.
+    Raises ShapeError unless `axis` has length 4, and ConfigError unless `rtol` and `atol` are numbers >= 0. For
+    rotations, use `geodesic_distance`.
     """
-    p, q = as_quaternion_array(p, axis), as_quaternion_array(q, axis)
-    broadcast_shape(p.shape, q.shape)
-    return norm(p - q, axis=axis) <= atol + rtol * norm(q, axis=axis)
+    rtol, atol = checked_number("rtol", rtol, "[0, inf)"), checked_number("atol", atol, "[0, inf)")
+
+    def formula(p: Array, q: Array) -> Array:
+        return (vector_norm(p - q) <= atol + rtol * vector_norm(q))[None]
+
+    return apply_to_quaternions(formula, p, q, axis=axis).squeeze(axis)
 
 
 def from_rotation_vector(vector: Array, *, degrees: bool = False, axis: int = -1) -> Array:
@@ -53,9 +56,10 @@ def minimal_rotation(v: Array, w: Array, *, axis: int = -1) -> Array:
 
     def formula(v: Array, w: Array) -> tuple[Array, ...]:
         a, b = unit_vector(v), unit_vector(w)
-        normal, zero = _cross(a, b), xp.zeros_like(a[0])
+        obtuse, zero = (a * b).sum(axis=0) < 0, xp.zeros_like(a[0])
+        normal = _cross(a, xp.where(obtuse, a + b, b - a))  # a × b without cancellation
         orthogonal = xp.where(xp.abs(a[0]) < 0.6, xp.stack([zero, a[2], -a[1]]), xp.stack([-a[2], zero, a[0]]))
-        opposite = (vector_norm(normal) < 8 * xp.finfo(normal.dtype).eps) & ((a * b).sum(axis=0) < 0)
+        opposite = (vector_norm(normal) < xp.finfo(normal.dtype).eps) & obtuse
         direction = norm_and_direction(xp.where(opposite, orthogonal, normal))[1]
         return vector_norm(a + b) / 2, *(direction * (vector_norm(a - b) / 2))
 
@@ -66,7 +70,8 @@ def nearest_rotation(matrix: Array, *, axis: int = -2) -> Array:
     """Return the quaternion, as `from_matrix`, of the rotation matrix M with the smallest Σ (M - A)² for A = `matrix`.
 
     With the singular value decomposition A = U S Vᵀ, M = U diag(1, 1, ±1) Vᵀ with determinant 1. The result is NaN for
-    a matrix with entries that are not finite. Raises ShapeError unless the matrices are 3x3.
+    a matrix with entries that are not finite. The computation is in float64. Raises ShapeError unless the matrices are
+    3x3.
 
     Source: W. Kabsch, 1976.
     """
@@ -86,8 +91,8 @@ def align_vectors(v: Array, w: Array, weights: Array | None = None) -> Array:
     v, w : vectors of equal shape (..., N, 3)
     weights : numbers >= 0 (..., N); equal weights by default
 
-    The minimization is known as Wahba's problem. Raises ShapeError for other shapes, for N = 0, for a weight below 0,
-    and if all weights are 0. Source: F. L. Markley, 1988.
+    The minimization is known as Wahba's problem. The computation is in float64. Raises ShapeError for other shapes, for
+    N = 0, for a weight below 0, and if all weights are 0. Source: F. L. Markley, 1988.
     """
     v, w = as_vector_array(v, -1), as_vector_array(w, -1)
     scale = xp.ones(v.shape[:-1], v.dtype) if weights is None else as_array(weights)
@@ -98,4 +103,12 @@ def align_vectors(v: Array, w: Array, weights: Array | None = None) -> Array:
         )
     if (scale.sum(axis=-1) == 0).any():
         raise ShapeError("expected a weight above 0 for at least one vector, got weights of 0")
-    return nearest_rotation(xp.swapaxes(w * scale[..., None], -2, -1) @ v)
+    left, right, weight = (_unit_range(array, axes) for array, axes in ((w, (-2, -1)), (v, (-2, -1)), (scale, (-1,))))
+    rotation = nearest_rotation(xp.swapaxes(left * weight[..., None], -2, -1) @ right)
+    return rotation.astype(xp.result_type(v, w), copy=False)
+
+
+def _unit_range(array: Array, axes: tuple[int, ...]) -> Array:
+    """Return `array` in float64, divided by its largest absolute value along `axes` if this is above 0 and finite."""
+    largest = xp.abs(array).max(axis=axes, keepdims=True)
+    return (array / xp.where((largest > 0) & xp.isfinite(largest), largest, 1)).astype(np.float64)

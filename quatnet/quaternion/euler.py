@@ -7,8 +7,6 @@ A convention consists of three letters. With x(a) the rotation by the angle a ab
 - Lower case is extrinsic: the axes are fixed. "xyz" is q = z(a₂) ⊗ y(a₁) ⊗ x(a₀).
 """
 
-import math
-
 import numpy as np
 
 from ..backend import Array, xp
@@ -18,7 +16,7 @@ from .norms import unit_vector
 from .product import hamilton_product
 from .real_matrices import multiplication_table
 from .rotation import from_axis_angle
-from .trigonometry import from_radians, to_radians
+from .trigonometry import from_radians, pi, to_radians
 
 
 def from_euler(angles: Array, *, convention: str, degrees: bool = False, axis: int = -1) -> Array:
@@ -67,7 +65,7 @@ def to_euler(q: Array, *, convention: str, degrees: bool = False, axis: int = -1
     """
     i, j, k = _letters(convention)[:: 1 if convention.isupper() else -1]
     other, table = 6 - i - j, multiplication_table()
-    side, shift = (1, 0.0) if i == k else (int(table[j, i, other]), math.pi / 2)
+    side = 1 if i == k else int(table[j, i, other])
 
     def formula(q: Array) -> list[Array]:
         q = unit_vector(q)
@@ -75,20 +73,21 @@ def to_euler(q: Array, *, convention: str, degrees: bool = False, axis: int = -1
             quarter = xp.eye(4, dtype=q.dtype)[0] + side * xp.eye(4, dtype=q.dtype)[j]
             q = hamilton_product(q, quarter.reshape(4, *(1,) * (q.ndim - 1)), axis=0)
         c, d = side * q[j], side * int(table[i, j, other]) * q[other]
-        angles = _three_angles(q[0], q[i], c, d, side, shift)
+        angles = _three_angles(q[0], q[i], c, d, side, 0 if i == k else pi(q.dtype) / 2)
         return angles if convention.isupper() else angles[::-1]
 
     return from_radians(apply_chunked(formula, as_quaternion_array(q, axis), axis=axis), degrees)
 
 
-def _three_angles(a: Array, b: Array, c: Array, d: Array, side: int, shift: float) -> list[Array]:
+def _three_angles(a: Array, b: Array, c: Array, d: Array, side: int, shift: Array | float) -> list[Array]:
     half_sum, half_difference = xp.arctan2(b, a), xp.arctan2(d, c)
     middle = 2 * xp.arctan2(xp.hypot(c, d), xp.hypot(a, b)) - shift
     return [_wrap(half_sum + half_difference), side * middle, _wrap(half_sum - half_difference)]
 
 
 def _wrap(angle: Array) -> Array:
-    return angle - 2 * math.pi * xp.rint(angle / (2 * math.pi))
+    turn = 2 * pi(angle.dtype)
+    return angle - turn * xp.rint(angle / turn)
 
 
 def _letters(convention: str) -> list[int]:

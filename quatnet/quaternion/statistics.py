@@ -19,13 +19,13 @@ def random_rotations(
     Each quaternion is a normalized vector of four independent normal numbers. The numbers are drawn on the host, so
     that all backends return the same rotations.
 
-    Raises ConfigError unless `dtype` is a float dtype and `shape` consists of integers >= 0, and ShapeError if `axis`
-    does not exist.
+    Raises ConfigError unless `dtype` is float32, float64 or longdouble and `shape` consists of integers >= 0, and
+    ShapeError if `axis` does not exist.
 
     Source: M. E. Muller, 1959.
     """
-    if not np.issubdtype(dtype, np.floating):
-        raise ConfigError(f"expected a float dtype, got {dtype!r}")
+    if dtype not in (np.float32, np.float64, np.longdouble):
+        raise ConfigError(f"expected the dtype np.float32, np.float64 or np.longdouble, got {dtype!r}")
     lengths = [checked_count("each length of shape", n, 0) for n in (shape if isinstance(shape, Iterable) else [shape])]
     q = normalize(xp.asarray(checked_rng(rng).standard_normal((*lengths, 4)).astype(dtype)))
     if not has_axis(q, axis):

@@ -136,7 +136,7 @@ def as_score(score: Any) -> float:
     return float(score)
 
 
-def as_json(metadata: Mapping[str, Any] | None, **settings: int) -> dict[str, Any]:
+def as_json(metadata: Mapping[str, Any] | None, **settings: Any) -> dict[str, Any]:
     """Return the settings and the metadata as they are read from a checkpoint, such as lists in place of tuples.
 
     Raises ConfigError for metadata that JSON does not support, or that contradict the settings.

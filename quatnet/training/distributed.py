@@ -10,7 +10,7 @@ import numpy as np
 
 from ..all_reduce import all_reduce
 from ..autodiff import Tensor
-from ..backend import xp
+from ..backend import asnumpy, xp
 from ..errors import ConfigError
 from ..nn import Module
 from ..processes import SIZE, communicator, own_share
@@ -58,12 +58,17 @@ def broadcast(model: Module) -> None:
 def backward(loss: Tensor, fraction: float, parameters: Iterable[Tensor]) -> None:
     """Compute the gradients of the mean loss of a batch, where `fraction` is the part of its clips in this process.
 
-    The gradients are summed over the processes in one exchange of a flat array, after the backward pass.
+    The gradients are summed over the processes in one exchange of a flat array, after the backward pass. A parameter
+    that has no gradient in some of the processes has a gradient of 0 there.
     """
     loss.backward(xp.full_like(loss.data, fraction))
     if SIZE == 1:
         return
-    tensors = [tensor for tensor in parameters if tensor.grad is not None]
-    flat = all_reduce(xp.concatenate([xp.ravel(tensor.grad) for tensor in tensors]))
-    for tensor in tensors:
-        tensor.grad, flat = flat[: tensor.size].reshape(tensor.shape), flat[tensor.size :]
+    tensors = list(parameters)
+    found = xp.asarray([tensor.grad is not None for tensor in tensors], dtype=np.float32)
+    parts = [xp.zeros_like(tensor.data) if tensor.grad is None else tensor.grad for tensor in tensors]
+    flat = all_reduce(xp.concatenate([found, *map(xp.ravel, parts)]))
+    found, flat = asnumpy(flat[: len(tensors)]), flat[len(tensors) :]
+    for tensor, number in zip(tensors, found, strict=True):
+        total, flat = flat[: tensor.size].reshape(tensor.shape), flat[tensor.size :]
+        tensor.grad = total if number else None

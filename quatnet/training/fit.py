@@ -1,13 +1,14 @@
 """Training of a network with default settings."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..backend import Array
+from ..checks import checked_type
 from ..distill import Loss, cross_entropy_loss
 from ..errors import ConfigError
 from ..nn import Module
@@ -61,7 +62,8 @@ def fit(
     checkpoint : file written after each epoch and on Ctrl-C. The file must not exist, unless `resume` is set
     resume : whether to continue from `checkpoint` if the file exists. The final weights are bit-identical to the
         weights of an uninterrupted run
-    metadata : JSON description of the run. A run can only be resumed with the same metadata
+    metadata : JSON description of the run, such as the data. A run can only be resumed with the same metadata, the same
+        optimizer and the same learning rate
     sync_batch_norm : whether several processes use the batch statistics of the global batch, see `Trainer`
 
     Raises
@@ -94,7 +96,7 @@ def fit(
         evaluate=evaluate,
         metric=metric,
         path=checkpoint,
-        metadata=metadata,
+        metadata={"max_lr": max_lr, **checked_type("metadata", metadata or {}, Mapping)},
         sync_batch_norm=sync_batch_norm,
     )
     if resume and trainer.path and trainer.path.exists():

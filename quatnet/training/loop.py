@@ -95,7 +95,8 @@ class Trainer:
         self.epochs, self.steps_per_epoch, self.schedule = epochs, steps_per_epoch, schedule
         self.max_grad_norm, self.evaluate, self.metric = max_grad_norm, evaluate, f"test_{metric}"
         self.keep_best, self.path = keep_best, None if path is None else checked_path(path)
-        self.metadata = checks.as_json(metadata, epochs=epochs, steps_per_epoch=steps_per_epoch, seed=seed)
+        settings = {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "seed": seed}
+        self.metadata = checks.as_json(metadata, **settings, optimizer_settings=optimizer.settings())
         self.progress, self.best = Progress(), dict[str, np.ndarray]()
         self._owns_path = False  # whether the checkpoint at `path` is of this training, or does not exist
         self._totals = EpochTotals()
@@ -192,6 +193,7 @@ class Trainer:
         self.progress.totals[2] += clips
         if isinstance(loss.data, np.ndarray) or self.progress.step % LOG_INTERVAL == 0:  # on a CPU in every step
             self._read_totals()
+        self.optimizer.zero_grad()  # gradients of other backward passes, as in `evaluate`
         distributed.backward(loss, len(x) / clips, self.optimizer.parameters.values())
         if self.max_grad_norm:
             clip_grad_norm(self.optimizer.parameters.values(), self.max_grad_norm)

@@ -73,14 +73,14 @@ class Split:
 def default_frontend(clips: Sequence[Clip], clip_seconds: float) -> FrontEnd:
     """Return a front end for windows of `clip_seconds`, with about 100 frames in a window of 0.5 to 4 s.
 
-    The sample rate is that of most clips, at most 32 kHz. The hop length is 5 ms to 40 ms, and less in a window below
-    75 ms, so that `MIN_FRAMES` frames remain. The window of the STFT is 32 ms long, or 96 samples below 3 kHz, so that
-    each of the 64 mel filters contains a bin. The highest frequency is 7/16 of the sample rate. Raises ConfigError for
-    windows of at most half the window of the STFT.
+    The sample rate is that of most clips, the higher of two equally frequent ones, at most 32 kHz. The hop length is 5
+    ms to 40 ms, and less in a window below 75 ms, so that `MIN_FRAMES` frames remain. The window of the STFT is 32 ms
+    long, or 96 samples below 3 kHz, so that each of the 64 mel filters contains a bin. The highest frequency is 7/16 of
+    the sample rate. Raises ConfigError for windows of at most half the window of the STFT.
     """
     clip_seconds = checked_number("clip_seconds", clip_seconds, "(0, inf)")
     rates = [checked_type("clip", clip, Clip).rate_hz or 32000 for clip in checked_type("clips", clips, Sequence)]
-    rate = min(32000, max(set(rates), key=rates.count, default=32000))
+    rate = min(32000, max(set(rates), key=lambda rate: (rates.count(rate), rate), default=32000))
     hop = min(round(rate * min(0.04, max(0.005, clip_seconds / 100))), round(rate * clip_seconds) // (MIN_FRAMES - 1))
     window = max(2 * round(rate * 0.016), 96)
     return FrontEnd(rate, window, max(hop, 1), high_hz=rate * 7 / 16, clip_seconds=clip_seconds, floor_db=-60.0)
@@ -149,9 +149,10 @@ def train_classifier(
         checkpoint.unlink(missing_ok=True)
     epochs = default_epochs(len(split.train_targets), batch_size=batch_size) if epochs is None else epochs
     digests = set() if RANK else {*training_digests(base), *clip_digests(split.data.split(split.fold)[0])}
+    num_parameters = sum(tensor.size for tensor in network.parameters())
     run: dict[str, Any]
     run = {"data": split.data.name, "fold": split.fold, "seed": seed, "training_clips": len(split.train_targets)}
-    inputs = {"batch_size": batch_size, "inputs": _inputs_digest(split, base)}
+    inputs = {"batch_size": batch_size, "inputs": _inputs_digest(split, base), "parameters": num_parameters}
     compiled = compile(network)
     with disk_errors(path):
         progress = train(
@@ -216,6 +217,8 @@ def check_files(path: str | os.PathLike, *, resume: bool, overwrite: bool) -> No
     DataError if the folder cannot be written.
     """
     path, is_interrupted = checked_path(path), checkpoint_path(path).exists()
+    if path.is_dir():
+        raise CheckpointError(f"expected a model file to write, such as {path / 'model.npz'}, got the folder {path}")
     if path.exists() and not (overwrite or is_interrupted):
         raise CheckpointError(f"{path} exists, its training is finished; choose another path, or give --overwrite")
     if is_interrupted and not (resume or overwrite):

@@ -30,7 +30,7 @@ def decisions(probabilities: np.ndarray, *, multi_label: bool) -> np.ndarray:
 def class_rows(
     probabilities: np.ndarray, targets: np.ndarray, classes: Sequence[str], *, multi_label: bool
 ) -> list[Row]:
-    """Return the number of clips, precision, recall, F1 and average precision of each class.
+    """Return the number of clips and of predictions, precision, recall, F1 and average precision of each class.
 
     A fraction without clips is 0, and an average precision without positive clips is NaN.
     """
@@ -39,6 +39,7 @@ def class_rows(
     columns = {
         "class": classes,
         "clips": relevant.tolist(),
+        "predictions": returned.tolist(),
         "precision": (hits / np.maximum(returned, 1)).tolist(),
         "recall": (hits / np.maximum(relevant, 1)).tolist(),
         "f1": (2 * hits / np.maximum(returned + relevant, 1)).tolist(),

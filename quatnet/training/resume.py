@@ -55,8 +55,7 @@ def read_state(
     found = training.get("metadata") if isinstance(training, dict) else None
     if not isinstance(training, dict) or found != metadata:
         raise CheckpointError(
-            f"{path} comes from another run: its metadata are {found!r:.500}, "
-            f"the metadata of this run are {metadata}; choose another path, or do not resume"
+            f"{path} comes from another run: {_differences(found, metadata)}; choose another path, or do not resume"
         )
     arrays = {name: groups.get(name, {}) for name in ("model", "optimizer", "best")}
     limits = {key: metadata[key] for key in ("epochs", "steps_per_epoch")}
@@ -69,6 +68,14 @@ def read_state(
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     return SavedState(progress, data_rng, dropout_rng, **arrays, frontend_settings=header.get("frontend"))
+
+
+def _differences(found: Any, expected: Mapping[str, Any]) -> str:
+    """Return the metadata that differ, as text."""
+    if not isinstance(found, dict):
+        return "it has no metadata"
+    keys = [key for key in {**expected, **found} if found.get(key) != expected.get(key)]
+    return ", ".join(f"{key} is {found.get(key)!r:.200} instead of {expected.get(key)!r:.200}" for key in keys)
 
 
 def trace_or_warn(model: Module, example: Array) -> Graph | None:

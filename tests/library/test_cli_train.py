@@ -705,7 +705,9 @@ def test_help_has_the_exit_codes(command: str, capsys: pytest.CaptureFixture[str
         main([command, "--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert "exit codes: 0 success" in text
-    assert ("above 0 and at most 1 (0.5)" in text and "half of 40 or more" in text) == (command == "prune")
+    assert ("above 0 and at most 1 (default: 0.5)" in text and "half of the smallest with 40" in text) == (
+        command == "prune"
+    )
 
 
 def test_fold_zero_of_a_table(sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,9 @@
 """Tests of corner cases of graphs, compiled networks and files in which results were wrong without an error."""
 
+import copy
 import csv
+import dataclasses
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +12,7 @@ import pytest
 import soundfile
 from support.published import published_state_dict
 
-from quatnet import Classifier, Tensor, audio, detection, graph, models, nn, ops, profile, training, weights
+from quatnet import Classifier, Tensor, audio, detection, graph, models, nn, ops, profile, prune, training, weights
 from quatnet.errors import CheckpointError, ConfigError
 from quatnet.files import write_csv
 
@@ -158,3 +161,142 @@ def test_two_networks_are_traced_at_once(rng):
             return first(x) + pool.submit(lambda: other(constant)).result(timeout=60).data
 
     assert graph.trace(net, np.ones((3, 4), np.float32)).nodes
+
+
+def test_copies_of_a_compiled_network_follow_their_own_network(rng):
+    compiled, x = graph.compile(nn.Sequential(nn.Linear(4, 4, rng=rng), nn.BatchNorm(4))), image(rng, 8, 4)
+    compiled(x)
+    for duplicate in (copy.deepcopy(compiled), pickle.loads(pickle.dumps(compiled))):
+        duplicate(x)
+        duplicate.model(x * 3 + 5, train=True)
+        assert_equal_outputs(duplicate, duplicate.model, x)
+        assert_equal_outputs(compiled, compiled.model, x)
+
+
+def test_compiled_network_while_another_thread_traces_its_network(rng):
+    net = nn.Sequential(*[layer for _ in range(6) for layer in (nn.Linear(4, 4, rng=rng), nn.BatchNorm(4))])
+    x, compiled = image(rng, 2, 4), graph.compile(net)
+    expected = compiled(x).numpy()
+    thread = threading.Thread(target=lambda: [graph.compile(net)(x) for _ in range(20)])
+    thread.start()
+    while thread.is_alive():
+        np.testing.assert_allclose(compiled(x).numpy(), expected, atol=1e-5)
+
+
+def test_numbers_that_equal_the_batch_size_by_chance():
+    def depends_on_training(x, train=False):
+        return ops.relu(x) * (3 if train else 1)
+
+    x = np.ones((5, 4), np.float32)
+    with pytest.warns(UserWarning, match="depend on training mode"):
+        compiled = graph.compile(depends_on_training, x[:1])
+    np.testing.assert_array_equal(compiled(x).numpy(), 1)
+    with pytest.raises(ConfigError, match="expected a constant or a multiple of the batch size"):
+        graph.trace(lambda x: ops.relu(x)[:, : min(len(x), 4)], np.ones((1, 8), np.float32))
+    net = graph.GraphModule(graph.trace(lambda x: ops.relu(x).reshape(len(x) * 2, -1), x[:1]))
+    assert net(x).shape == (10, 2)
+
+
+def test_operands_and_indices_that_are_lists(rng, tmp_path):
+    x = image(rng, 2, 4)
+    net = graph.trace(lambda x: (ops.relu(x) @ [[1.0, 2], [3, 4], [5, 6], [7, 8]] + [0.5, 1])[:, [True, False]], x)
+    assert "matmul" in repr(net)
+    assert_equal_outputs(graph.GraphModule(net), lambda x: ops.relu(x) @ [[1.0], [3], [5], [7]] + [0.5], x)
+    network = nn.Sequential(nn.Linear(4, 4, rng=rng), lambda h, **_: h + [1, 2, 3, 4], nn.Linear(4, 2, rng=rng))
+    keep = prune.select(network, 0.5, example=x)
+    assert_equal_outputs(prune.prune_filters(network, keep), prune.mask_filters(network, keep), x)
+
+
+@pytest.mark.parametrize("index", [[True] * 4, [True, False, True, True]])
+def test_onnx_index_of_booleans(index, rng, tmp_path):
+    pytest.importorskip("onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    x = image(rng, 2, 4)
+    graph.to_onnx(graph.trace(lambda x: ops.relu(x)[:, index], x), tmp_path / "n.onnx")
+    (found,) = onnxruntime.InferenceSession(tmp_path / "n.onnx").run(None, {"input": x.numpy()})
+    np.testing.assert_array_equal(found, np.maximum(x.numpy(), 0)[:, index])
+
+
+def test_onnx_reductions_of_no_axes(rng, tmp_path):
+    pytest.importorskip("onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    x = image(rng, 2, 4)
+    for name in ("sum", "mean"):
+        graph.to_onnx(graph.trace(lambda x, name=name: getattr(ops, name)(x, axis=()), x), tmp_path / "n.onnx")
+        (found,) = onnxruntime.InferenceSession(tmp_path / "n.onnx").run(None, {"input": x.numpy()})
+        np.testing.assert_array_equal(found, x.numpy())
+    with pytest.raises(ConfigError, match="several multiples of the batch size"):
+        graph.to_onnx(graph.trace(lambda x: (x @ x.T).reshape(1, len(x), len(x)), x), tmp_path / "m.onnx")
+
+
+def test_present_weights_of_a_function_are_pruned(rng):
+    a, b, x = nn.Linear(4, 4, rng=rng), nn.Linear(4, 2, rng=rng), image(rng, 2, 4)
+    net = nn.Sequential(a, nn.ReLU(), b)
+    for function in (lambda x: b(ops.relu(a(x))), net.__call__):
+        keep = prune.select(function, 0.5, example=x)
+        a.weight.data = a.weight.data * 10
+        assert_equal_outputs(prune.prune_filters(function, keep), prune.prune_filters(function, keep, example=x), x)
+
+
+def test_layers_with_common_running_statistics_have_their_own_weights(rng):
+    a, b, x = nn.BatchNorm(4), nn.BatchNorm(4), image(rng, 2, 4)
+    b.bias.data, b.running_mean, b.running_var = b.bias.data + 3, a.running_mean, a.running_var
+    net = nn.Sequential(a, b)
+    assert_equal_outputs(graph.GraphModule(graph.trace(net, x)), net, x)
+
+
+def test_dropout_in_training_only_before_another_dropout(rng):
+    def net(x, *, train=False, rng=None):
+        hidden = ops.dropout(x, 0.1, rng=rng, train=True) if train else x
+        return ops.dropout(hidden, 0.5, rng=rng, train=train) * 2
+
+    nodes = graph.trace(net, image(rng, 2, 4)).nodes
+    assert [node.arguments.get("p") for node in nodes] == [0.1, 0.5, None]
+
+
+def test_scale_of_a_batch_norm_that_is_computed(rng):
+    class Net(nn.Module):
+        def __init__(self):
+            self.a, self.b = nn.Linear(4, 4, rng=rng), nn.Linear(4, 2, rng=rng)
+            self.log_scale, self.shift = (Tensor(np.zeros(4, np.float32), requires_grad=True) for _ in range(2))
+
+        def __call__(self, x):
+            return self.b(ops.batch_norm(self.a(x), ops.exp(self.log_scale), self.shift))
+
+    assert len(prune.select(Net(), 0.5, example=image(rng, 2, 4), criterion="batch_norm")["a"]) == 2
+
+
+def test_slice_across_two_groups_keeps_a_channel(rng):
+    a, b, head = nn.Linear(4, 8, rng=rng), nn.Linear(4, 8, rng=rng), nn.Linear(4, 2, rng=rng)
+    a.weight.data[:, 6:] *= 1e-3
+    b.weight.data[:, :2] *= 1e-3
+    x, net = image(rng, 2, 4), lambda x: head(ops.concatenate([a(x), b(x)])[:, 6:10])
+    for target in (0.5, prune.Budget(parameters=70)):
+        keep = prune.select(net, target, example=x)
+        assert prune.prune_filters(net, keep)(x).shape == (2, 2)
+
+
+def test_unknown_op_of_a_graph(rng):
+    module = graph.GraphModule(graph.trace(ops.relu, x := image(rng, 2, 4)))
+    module.graph.nodes[0] = dataclasses.replace(module.graph.nodes[0], op="unknown")
+    with pytest.raises(ConfigError, match="the op 'unknown' is not known; import the module"):
+        module(x)
+
+
+def test_names_of_folded_nodes_are_new(rng):
+    class Layer(nn.Module):
+        def __init__(self):
+            self.weight, self.product = nn.module.parameter(np.ones((4, 4), np.float32)), nn.Linear(4, 4, rng=rng)
+
+        def __call__(self, x):
+            return ops.linear(self.product(x), self.weight)
+
+    class Net(nn.Module):
+        def __init__(self):
+            self.fc, self.norm = Layer(), nn.BatchNorm(4)
+
+        def __call__(self, x, *, train=False):
+            return self.norm(self.fc(x), train=train)
+
+    net = Net()
+    assert_equal_outputs(graph.compile(net), net, image(rng, 2, 4))

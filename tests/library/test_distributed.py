@@ -104,6 +104,36 @@ def test_the_result_does_not_depend_on_the_number_of_processes(count: int, singl
         assert result == single
 
 
+EXPERTS = """
+import numpy as np
+from quatnet import nn, optim, training
+from quatnet.processes import RANK
+
+class Experts(nn.Module):
+    def __init__(self):
+        self.positive, self.negative = (nn.Linear(4, 2, rng=np.random.default_rng(k)) for k in (0, 1))
+
+    def __call__(self, x, *, train=False, rng=None):
+        pairs = [(x[:, :1] > 0, self.positive), (x[:, :1] <= 0, self.negative)]
+        return sum(layer(x) * mask.astype(np.float32) for mask, layer in pairs if mask.any())
+
+x = np.random.default_rng(0).standard_normal((4, 4)).astype(np.float32)
+x[:, 0] = [1, 1, -1, -1]  # the first process has no gradients of one layer, the second process of the other
+net, targets = Experts(), np.eye(2, dtype=np.float32)[[0, 1, 0, 1]]
+optimizer = optim.SGD(net.parameters())
+training.fit(net, lambda rng: [(x, targets)], epochs=3, steps_per_epoch=1, optimizer=optimizer, max_lr=0.5)
+if not RANK:
+    print(np.concatenate([p.numpy().ravel() for p in net.parameters()]).tolist())
+"""
+
+
+@needs_mpi
+def test_parameters_without_gradient_in_one_process(tmp_path: Path):
+    (tmp_path / "experts.py").write_text(EXPERTS)
+    single, double = (json.loads(run(count, tmp_path / "experts.py").stdout) for count in (0, 2))
+    np.testing.assert_allclose(double, single, rtol=1e-5)
+
+
 @needs_mpi
 @pytest.mark.parametrize("network", ["custom", "graph"])
 def test_the_checkpoint_of_a_network_without_a_config(network: str, tmp_path: Path):

@@ -180,9 +180,7 @@ def test_plots_are_written(tmp_path: Path):
     plots.accuracy_against_cost(rows(), tmp_path / "cost.png")
     plots.pruning(layer_savings(model.config, pruned, 12), tmp_path / "pruning.png")
     plots.confusion(np.eye(3, dtype=int) * 8, ("cat", "dog", "rain"), "a", tmp_path / "confusion.png")
-    plots.average_precision_of_classes(
-        np.array([0.5, np.nan, 1.0]), ("cat", "dog", "rain"), "a", tmp_path / "precision.png"
-    )
+    plots.average_precision(np.array([0.5, np.nan, 1.0]), ("cat", "dog", "rain"), "a", tmp_path / "precision.png")
     for name in ("input", "curves", "cost", "pruning", "confusion", "precision"):
         pixels = matplotlib.image.imread(tmp_path / f"{name}.png")
         assert min(pixels.shape[:2]) > 200

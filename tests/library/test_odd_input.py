@@ -219,7 +219,7 @@ def test_names_in_figures(tmp_path, names):
     rows = [{"name": name, "history": [{"loss": 1.0, "test_accuracy": 0.5}]} for name in names]
     plots.training_curves(rows, tmp_path / "curves.png")
     plots.confusion(np.eye(6), names, names[0] + names[4], tmp_path / "confusion.png")
-    plots.average_precision_of_classes(np.full(6, 0.5), names, names[4], tmp_path / "precision.png")
+    plots.average_precision(np.full(6, 0.5), names, names[4], tmp_path / "precision.png")
     plots.quaternion_input(np.ones((9, 4, 4)), FRONTEND, names[4], tmp_path / "input.png")
     assert len(list(tmp_path.iterdir())) == 4
 

@@ -107,7 +107,7 @@ def test_number_of_folds(folds):
         (["0", "1"], [0, 1]),
         (["fold_1", "Fold 2", "split3"], [1, 2, 3]),
         (["train", "TEST", "dev"], [3, 1, 2]),
-        (["b", "a", "train"], [3, 2, 1]),
+        (["b", "a", "train"], [2, 1, 3]),
     ],
 )
 def test_fold_numbers(values, numbers):

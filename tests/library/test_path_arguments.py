@@ -88,9 +88,7 @@ CALLS = {
     "quatnet.npz.write_npz path": lambda path: npz.write_npz(path, {}),
     "quatnet.plots.accuracy_against_cost path": lambda path: plots.accuracy_against_cost([], path),
     "quatnet.plots.confusion path": lambda path: plots.confusion(np.eye(2), ["a", "b"], "a", path),
-    "quatnet.plots.average_precision_of_classes path": lambda path: plots.average_precision_of_classes(
-        np.eye(2)[0], "ab", "a", path
-    ),
+    "quatnet.plots.average_precision path": lambda path: plots.average_precision(np.eye(2)[0], "ab", "a", path),
     "quatnet.plots.pruning path": lambda path: plots.pruning([], path),
     "quatnet.plots.quaternion_input path": lambda path: plots.quaternion_input(
         np.zeros((FRONTEND.frames, 16, 4)), FRONTEND, "a", path

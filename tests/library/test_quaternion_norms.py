@@ -361,7 +361,7 @@ def test_whitening_needs_five_rows():
 def test_whitening_of_nan_raises(value):
     x = draw(0, 9, 8)
     x[3, 2] = value
-    with pytest.raises(WhiteningError, match="check the activations for nan, or increase eps"):
+    with pytest.raises(WhiteningError, match="check the activations for NaN, or increase eps"):
         whiten(x)
 
 

@@ -235,7 +235,8 @@ def test_non_finite_loss_keeps_the_last_checkpoint(tmp_path: Path, value: float)
 
     with pytest.raises(NonFiniteError, match=r"step 2 of 3 of epoch 2, with the clips .*last checkpoint is kept"):
         fit(loss=loss, checkpoint=path)
-    resumed = make_trainer(path, metadata={})
+    options = {"optimizer": optim.AdamW((model := network()).parameters(), weight_decay=0.05), "model": model}
+    resumed = make_trainer(path, metadata={"max_lr": 4e-3}, **options)
     resumed.load()
     assert (resumed.progress.epoch, resumed.progress.step) == (1, 0)
     assert all(np.isfinite(array).all() for array in training.load_model(path).state_dict().values())

@@ -17,7 +17,7 @@ KEYS = {
     "train_seconds",
 }
 PLOTS = ["quaternion_input", "training_curves", "accuracy_against_cost", "pruning"]
-PLOT_OF_METRIC = {"accuracy": "confusion", "mAP": "average_precision_of_classes"}
+PLOT_OF_METRIC = {"accuracy": "confusion", "mAP": "average_precision"}
 
 
 def check_results(out: Path) -> dict:
