@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from ..checks import as_array
 from ..errors import ConfigError, ShapeError
-from .tape import Node
+from .tape import Node, check_float_parameter
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,7 +54,7 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
     kinds = [(p.name, str(p.annotation)) for p in parameters]
     tensors = [(i, key, "Sequence" in kind, "None" in kind) for i, (key, kind) in enumerate(kinds) if "Tensor" in kind]
 
-    with_floats = _with_floats(function) if function.__module__.startswith(CONVERTING) else function
+    converting = _with_floats(function) if function.__module__.startswith(CONVERTING) else function
 
     @wraps(function)
     def call(*args: Any, **options: Any) -> Any:
@@ -64,7 +64,7 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
             known = (isinstance(value, Node) and value.data.dtype.kind == "f") or (value is None and optional)
             if not (_all_tensors(value) if sequence else known):
                 args, options = _convert(name, tensors, args, options)
-                run = with_floats
+                run = converting
                 break
         tracer = current_tracer.get()
         return run(*args, **options) if tracer is None else tracer.call(name, run, args, options)
@@ -74,12 +74,14 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _with_floats(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `function` for arguments that may be tensors of booleans, which are converted to 0 and 1."""
+    """Return `function` for arguments that may be tensors of booleans or integers, which are converted to floats."""
     from .tensor import Tensor
 
     @wraps(function)
     def call(*args: Any, **options: Any) -> Any:
         nodes = [value for value in (*args, *options.values()) if isinstance(value, Node)]
+        for node in nodes:
+            check_float_parameter(node)
         dtype = next((value.data.dtype for value in nodes if value.data.dtype.kind == "f"), float)
         floats = {id(value): Tensor(value.data.astype(dtype)) for value in nodes if value.data.dtype.kind != "f"}
         converted = {key: floats.get(id(value), value) for key, value in options.items()}

@@ -65,6 +65,8 @@ class Node:
         copy = memo[id(self)] = type(self).__new__(type(self))
         Node.__init__(copy, deepcopy(self.data, memo), self.requires_grad and self._backward is None)
         copy.grad = deepcopy(self.grad, memo)
+        if attributes := getattr(self, "__dict__", None):  # of a subclass
+            vars(copy).update(deepcopy(attributes, memo))
         return copy
 
     def _record(self, parents: Sequence["Node"], backward: Backward | None) -> None:
@@ -113,10 +115,15 @@ def apply_backward(node: Node, backward: Backward, grad: Array | None) -> list[t
             expected = f"argument {n} of an op: expected a gradient of shape {parent.data.shape}"
             raise ShapeError(f"{expected}, got {g.shape}; check backward")
     for parent, _ in pairs:
-        if parent.data.dtype.kind != "f":
-            raise ShapeError(f"expected a parameter of floats, got {parent.data.dtype}; assign floats to .data")
+        check_float_parameter(parent)
     # The result of float32 and float64 operands is float64. The gradient of the float32 operand is cast to float32.
     return [(p, g if p.data.dtype == node.data.dtype else g.astype(p.data.dtype)) for p, g in pairs]
+
+
+def check_float_parameter(node: Node) -> None:
+    """Raise ShapeError for a node that requires a gradient, but does not consist of floats."""
+    if node.requires_grad and node.data.dtype.kind != "f":
+        raise ShapeError(f"expected a parameter of floats, got {node.data.dtype}; assign floats to .data")
 
 
 def _freed(_grad: Array) -> Sequence[Array | None]:

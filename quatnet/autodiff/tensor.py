@@ -12,7 +12,7 @@ import numpy
 
 from ..backend import Array, asnumpy, xp
 from ..checks import as_array
-from ..errors import ShapeError
+from ..errors import ConfigError, ShapeError
 from ..threads import matmul, single_threaded_blas
 from .arrays import check_broadcast, unbroadcast
 from .op import current_tracer, op
@@ -176,15 +176,19 @@ class Tensor(Node):
     def __itruediv__(self, other: "Operand") -> "Tensor":
         return self._updated(self / other)
 
+    def __ipow__(self, exponent: float) -> "Tensor":
+        return self._updated(self**exponent)
+
     def _updated(self, result: "Tensor") -> "Tensor":
         """Return `result`, or this tensor with the entries of `result` if this tensor is a parameter, as in PyTorch."""
         if not self.requires_grad or self._backward is not None:
             return result
-        if result.requires_grad or result.shape != self.shape:
-            raise ShapeError(
-                f"expected an update of a parameter of shape {self.shape} within no_grad(), got {result.shape}; "
-                "outside of no_grad(), write y = x + a instead of x += a"
-            )
+        if current_tracer.get():
+            raise ConfigError("a network that changes a parameter in its call has no graph; change it after the call")
+        if result.requires_grad:
+            raise ShapeError("a parameter is updated in place within no_grad() only; write y = x + a instead of x += a")
+        if result.shape != self.shape:
+            raise ShapeError(f"expected an update of a parameter of shape {self.shape}, got {result.shape}")
         self.data = result.data.astype(self.data.dtype, copy=False)
         return self
 

@@ -66,7 +66,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, new_network: bool) -
 def load_data(args: argparse.Namespace, **more: Any) -> Dataset:
     """Return the recordings, loaded with the options of `args` and with `more`.
 
-    Raises ConfigError unless one of the folder, --table and --annotations is given, with options of its own only.
+    Raises ConfigError unless one of the folder, --table and --annotations is given, and for an option without effect.
     """
     sources = sum(map(bool, (args.data, args.table, args.annotations)))
     if sources > 1:
@@ -76,7 +76,7 @@ def load_data(args: argparse.Namespace, **more: Any) -> Dataset:
     of_tables = ("audio", "label_column") * bool(args.data) + ("path_column", "fold_column", "label_separator")
     given = [f"--{name.replace('_', '-')}" for name in of_tables if getattr(args, name) is not None]
     if given and not args.table:
-        raise ConfigError(f"{', '.join(given)} has no effect without --table{' or --annotations' * bool(args.data)}")
+        raise ConfigError(f"{', '.join(given)}: no option of {'class folders' if args.data else '--annotations'}")
     options = {"group": args.group, "strict": args.strict, **more}
     if args.data:
         return folder.load(args.data, **options)

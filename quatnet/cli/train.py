@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> None:
     if seconds is None:
         seconds = choose_clip_seconds([clip.seconds for clip in data.clips])
     fold, frontend = 1 if args.fold is None else args.fold, default_frontend(data.clips, seconds)
-    data.split(fold)
+    data.split(fold)  # raises DataError for an unknown fold
     config = network_config(len(data.classes), size=args.size, quaternion=args.network == "quaternion")
     network = build(config, rng=np.random.default_rng(args.seed))
     print(describe(data), f"windows of {seconds:g} s, {frontend.sample_rate_hz} Hz", sep="\n")

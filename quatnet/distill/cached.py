@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..datasets.index import SUFFIXES
 from ..errors import DataError
 from ..npz import read_npz
 
@@ -51,9 +50,9 @@ class CachedOutputs:
 
 
 def _without_suffix(clip: str) -> str:
-    """Return a file name without the suffix of an audio format. The name of a window, `a.wav 0-5 s`, has none."""
+    """Return a file name without its suffix. The name of a window, `a.wav 0-5 s`, and `1.7` have no suffix."""
     stem, suffix = os.path.splitext(clip)
-    return stem if suffix.lower() in SUFFIXES else clip
+    return stem if suffix[1:].isalnum() and not suffix[1:].isdigit() else clip
 
 
 def read_cached_outputs(path: str | os.PathLike) -> CachedOutputs:

@@ -39,6 +39,7 @@ class _Runner(GraphModule):
         if node.name not in self._prepared:
             self._prepared[node.name] = fused.make_layer(w, scale, shift, pool=arguments["pool"])
         x = x if isinstance(arguments["x"], _Split) else x[:, :, :, None]
+        x = x if x.dtype.kind == "f" else x.astype(w.dtype)  # booleans
         return _Split(fused.fused_conv2d(x, self._prepared[node.name]))
 
 
@@ -58,7 +59,7 @@ class Compiled:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how to copy the network: a copy compiles its own model."""
-        return Compiled, (self.model,)
+        return type(self), (self.model,)
 
     def __call__(self, *inputs: Any) -> Any:
         arrays = tuple(Tensor(item).data for item in inputs)

@@ -1,4 +1,4 @@
-"""Common form of two recorded runs of a network, with batch sizes N and M."""
+"""Common form of two recorded runs of a network, with two batch sizes."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ class Mismatch(ConfigError):
 
 
 def merge(first: tuple[Recorder, Any], second: tuple[Recorder, Any], batch: tuple[int, int]) -> tuple[list[Call], Any]:
-    """Return the calls and outputs of two runs with the batch sizes (N, M), in the order of the second run.
+    """Return the calls and outputs of two runs with the batch sizes `batch`, in the order of the second run.
 
     Dropout may occur in the second run only.
     """
@@ -71,7 +71,7 @@ def _merge_calls(a: Call | None, b: Call, batch: tuple[int, int], same: dict[str
 
 
 def _merge_values(a: Any, b: Any, batch: tuple[int, int], same: dict[str, str], place: str) -> Any:
-    """Return the common form of an argument in two runs with the batch sizes (N, M)."""
+    """Return the common form of an argument in two runs with two batch sizes."""
     if isinstance(a, slice) and isinstance(b, slice):
         parts = zip((a.start, a.stop, a.step), (b.start, b.stop, b.step), strict=True)
         return slice(*(_merge_values(x, y, batch, same, place) for x, y in parts))

@@ -56,8 +56,9 @@ class Recorder:
         except TypeError as error:
             raise TypeError(f"{name}() {error}") from None
         bound.apply_defaults()
-        if isinstance(other := bound.arguments.get("other"), list | tuple):  # an operand is a constant of the graph
-            bound.arguments["other"] = as_array(other)
+        operand = bound.arguments.get("other")
+        if isinstance(operand, list | tuple) and function.__module__ == Tensor.__module__:  # a constant of the graph
+            bound.arguments["other"] = as_array(operand)
         arguments = {key: self.encode(value) for key, value in bound.arguments.items()}
         layer = vars(bound.arguments["self"]) if name[0].isupper() else {}  # an op with a capital is a layer with state
         before = {key: value for key, value in layer.items() if isinstance(value, xp.ndarray)}

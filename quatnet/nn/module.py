@@ -46,9 +46,9 @@ def parameter(array: Array) -> Tensor:
 class Module:
     """Base class of a layer or network with parameters, buffers and submodules as attributes.
 
-    An attribute of type `Tensor` is a parameter, unless it is the result of an operation. An array is a buffer, such as
-    running statistics. A `Module` is a submodule. Items of nested lists, tuples and dicts are found too. A subclass
-    defines `__call__`. If a call raises an error, the running statistics do not change.
+    An attribute of type `Tensor` is a parameter, unless it is the result of an operation with a gradient. An array is a
+    buffer, such as running statistics. A `Module` is a submodule. Items of nested lists, tuples and dicts are found
+    too. A subclass defines `__call__`. If a call raises an error, the running statistics do not change.
 
     >>> import numpy as np; from quatnet import nn
     >>> layer = nn.Linear(3, 2, rng=np.random.default_rng(0))

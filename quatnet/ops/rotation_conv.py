@@ -40,7 +40,7 @@ def quaternion_rotation_conv2d(
             f"expected scale of dtype {w.data.dtype} and shape {w.shape[1:]}, got {scale.data.dtype} {scale.shape}"
         )
     _, exponent = xp.frexp(xp.abs(w.data).max(axis=0))
-    w = w / xp.ldexp(xp.ones_like(scale.data), exponent - 1)  # so that w * w neither overflows nor underflows
+    w = w / xp.ldexp(xp.full_like(scale.data, 0.5), exponent)  # so that w * w neither overflows nor underflows
     kernel = merge_blocks(rotation_matrices(w) * (scale / sum(w * w, axis=0)))
     return apply_real_op(conv2d, x, kernel, groups, stride=stride, padding=padding, dilation=dilation)
 

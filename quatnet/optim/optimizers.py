@@ -1,5 +1,6 @@
 """Optimizers with state arrays for each parameter."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -66,10 +67,8 @@ class Optimizer:
 
     def settings(self) -> dict[str, Any]:
         """Return the class and the options of the optimizer, without the learning rate."""
-        options = {key: value for key, value in vars(self).items() if isinstance(value, bool | int | float | tuple)}
-        return {"class": type(self).__name__} | {
-            k: options[k] for k in options if k not in ("steps", "lr", "state_names")
-        }
+        values = {key: value for key, value in vars(self).items() if key not in ("steps", "lr")}
+        return {"class": type(self).__name__} | {key: value for key, value in values.items() if _is_number(value)}
 
     def _updated(self, name: str, tensor: Tensor, lr: float) -> Array:
         """Return the updated parameter as a new array, computed in chunks on all cores."""
@@ -114,12 +113,18 @@ class Optimizer:
         raise NotImplementedError
 
 
+def _is_number(value: Any) -> bool:
+    """Return whether `value` is a finite number, or a tuple of finite numbers."""
+    items = value if isinstance(value, tuple) else (value,)
+    return all(isinstance(item, bool | int | float) and math.isfinite(item) for item in items)
+
+
 def _by_name(params: Params) -> dict[str, Tensor]:
     """Return the parameters as a dict by name. The name of an unnamed parameter is its position."""
     items = list(params) if isinstance(params, Iterable) and not isinstance(params, Tensor) else [None]
     pairs = [item if isinstance(item, tuple) else (str(i), item) for i, item in enumerate(items)]
     if not pairs or not all(isinstance(tensor, Tensor) for _, tensor in pairs):
-        raise ConfigError(f"expected at least one tensor, as in model.parameters(), got {type(params).__name__}")
+        raise ConfigError(f"expected a list of tensors, as in model.parameters(), got {type(params).__name__}")
     if min(len({id(tensor) for _, tensor in pairs}), len(dict(pairs))) < len(pairs):
         raise ConfigError("expected every tensor once, and every name once, as in model.parameters()")
     if results := [name for name, tensor in pairs if tensor._backward is not None]:

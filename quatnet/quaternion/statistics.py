@@ -24,7 +24,11 @@ def random_rotations(
 
     Source: M. E. Muller, 1959.
     """
-    if dtype not in (np.float32, np.float64, np.longdouble):
+    try:
+        valid = np.dtype(dtype) in (np.float32, np.float64, np.longdouble)
+    except TypeError:
+        valid = False
+    if not valid:
         raise ConfigError(f"expected the dtype np.float32, np.float64 or np.longdouble, got {dtype!r}")
     lengths = [checked_count("each length of shape", n, 0) for n in (shape if isinstance(shape, Iterable) else [shape])]
     q = normalize(xp.asarray(checked_rng(rng).standard_normal((*lengths, 4)).astype(dtype)))

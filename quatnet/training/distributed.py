@@ -10,7 +10,7 @@ import numpy as np
 
 from ..all_reduce import all_reduce
 from ..autodiff import Tensor
-from ..backend import asnumpy, xp
+from ..backend import xp
 from ..errors import ConfigError
 from ..nn import Module
 from ..processes import SIZE, communicator, own_share
@@ -65,10 +65,9 @@ def backward(loss: Tensor, fraction: float, parameters: Iterable[Tensor]) -> Non
     if SIZE == 1:
         return
     tensors = list(parameters)
-    found = xp.asarray([tensor.grad is not None for tensor in tensors], dtype=np.float32)
-    parts = [xp.zeros_like(tensor.data) if tensor.grad is None else tensor.grad for tensor in tensors]
-    flat = all_reduce(xp.concatenate([found, *map(xp.ravel, parts)]))
-    found, flat = asnumpy(flat[: len(tensors)]), flat[len(tensors) :]
-    for tensor, number in zip(tensors, found, strict=True):
-        total, flat = flat[: tensor.size].reshape(tensor.shape), flat[tensor.size :]
-        tensor.grad = total if number else None
+    found = all_reduce(np.array([tensor.grad is not None for tensor in tensors], np.float32))
+    tensors = [tensor for tensor, number in zip(tensors, found, strict=True) if number]
+    grads = [xp.zeros_like(tensor.data) if tensor.grad is None else tensor.grad for tensor in tensors]
+    flat = all_reduce(xp.concatenate([xp.ravel(grad) for grad in grads]))
+    for tensor in tensors:
+        tensor.grad, flat = flat[: tensor.size].reshape(tensor.shape), flat[tensor.size :]

@@ -1,19 +1,19 @@
 """Training of a network with default settings."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..backend import Array
-from ..checks import checked_type
+from ..checks import checked_number
 from ..distill import Loss, cross_entropy_loss
 from ..errors import ConfigError
 from ..nn import Module
 from ..optim import AdamW, Optimizer, one_cycle
-from .checks import check_model
+from .checks import as_json, check_model
 from .data import Batches, check_labeled_clips
 from .data import evaluate as accuracy_of
 from .loop import Trainer
@@ -78,6 +78,7 @@ def fit(
         Ctrl-C was pressed. The checkpoint has been saved.
     """
     check_model(model)
+    max_lr = checked_number("max_lr", max_lr, "[0, inf)")
     if steps_per_epoch is None and not hasattr(batches, "__len__"):
         raise ConfigError("expected steps_per_epoch, the number of batches in an epoch, for batches without a length")
     steps = len(batches) if steps_per_epoch is None else steps_per_epoch  # type: ignore[arg-type]
@@ -96,7 +97,7 @@ def fit(
         evaluate=evaluate,
         metric=metric,
         path=checkpoint,
-        metadata={"max_lr": max_lr, **checked_type("metadata", metadata or {}, Mapping)},
+        metadata=as_json(metadata, max_lr=max_lr),
         sync_batch_norm=sync_batch_norm,
     )
     if resume and trainer.path and trainer.path.exists():

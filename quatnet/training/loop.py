@@ -58,6 +58,7 @@ class Trainer:
         case, `evaluate` should use validation clips
     path : checkpoint file, written after each epoch and on Ctrl-C
     metadata : JSON description of the run, saved in the checkpoint. A run can only be resumed with the same metadata
+        and the same options of the optimizer
     sync_batch_norm : whether several processes use the batch statistics of the global batch
 
     Raises

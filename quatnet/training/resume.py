@@ -74,8 +74,10 @@ def _differences(found: Any, expected: Mapping[str, Any]) -> str:
     """Return the metadata that differ, as text."""
     if not isinstance(found, dict):
         return "it has no metadata"
-    keys = [key for key in {**expected, **found} if found.get(key) != expected.get(key)]
-    return ", ".join(f"{key} is {found.get(key)!r:.200} instead of {expected.get(key)!r:.200}" for key in keys)
+    pairs = {key: (found.get(key, "missing"), expected.get(key, "missing")) for key in {**expected, **found}}
+    return ", ".join(
+        f"{key} is {old!r:.200} instead of {new!r:.200}" for key, (old, new) in pairs.items() if old != new
+    )
 
 
 def trace_or_warn(model: Module, example: Array) -> Graph | None:

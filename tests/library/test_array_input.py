@@ -109,7 +109,7 @@ def test_algebra_of_no_quaternions(name: str) -> None:
 
 @pytest.mark.parametrize("dtype", [int, bool, complex, str, object])
 def test_random_rotations_of_another_dtype_raise(dtype: type) -> None:
-    with pytest.raises(ConfigError, match="float dtype"):
+    with pytest.raises(ConfigError, match="expected the dtype"):
         quaternion.random_rotations(rng=np.random.default_rng(0), dtype=dtype)
 
 

@@ -12,7 +12,22 @@ import pytest
 import soundfile
 from support.published import published_state_dict
 
-from quatnet import Classifier, Tensor, audio, detection, graph, models, nn, ops, profile, prune, training, weights
+from quatnet import (
+    Classifier,
+    Tensor,
+    audio,
+    detection,
+    graph,
+    models,
+    nn,
+    no_grad,
+    ops,
+    profile,
+    prune,
+    training,
+    weights,
+)
+from quatnet.autodiff import op
 from quatnet.errors import CheckpointError, ConfigError
 from quatnet.files import write_csv
 
@@ -300,3 +315,38 @@ def test_names_of_folded_nodes_are_new(rng):
 
     net = Net()
     assert_equal_outputs(graph.compile(net), net, image(rng, 2, 4))
+
+
+def test_parameter_that_changes_in_the_call_is_not_traced():
+    class Net(nn.Module):
+        def __init__(self):
+            self.weight = nn.module.parameter(np.full(4, 8, np.float32))
+
+        def __call__(self, x):
+            with no_grad():
+                self.weight *= 0.5
+            return ops.relu(x) * self.weight
+
+    net = Net()
+    with pytest.raises(ConfigError, match="changes a parameter in its call"):
+        graph.trace(net, np.ones((2, 4), np.float32))
+    np.testing.assert_array_equal(net.weight.numpy(), 8)
+
+
+def test_argument_of_an_own_op_that_is_called_other():
+    @op
+    def permute_axes(x: Tensor, other: tuple) -> Tensor:
+        return Tensor.from_op(x.data.transpose(other), (x,), lambda grad: (grad.transpose(np.argsort(other)),))
+
+    x = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    net = graph.GraphModule(graph.trace(lambda x: permute_axes(x, (0, 2, 1)) * 2, x))
+    np.testing.assert_array_equal(net(x).numpy(), 2 * x.transpose(0, 2, 1))
+
+
+def test_booleans_in_a_compiled_network(rng):
+    conv, norm, x = nn.Conv2d(4, 4, kernel_size=3, rng=rng), nn.BatchNorm(4), image(rng, 2, 6, 6, 4)
+
+    def net(x, train=False):
+        return ops.relu(norm(conv(x > 0.2), train=train))
+
+    assert_equal_outputs(graph.compile(net), net, x)

@@ -15,34 +15,6 @@ def weight(*values):
     return Tensor(xp.asarray(values, dtype=np.float32), requires_grad=True)
 
 
-def test_parameters_are_updated_in_place_within_no_grad():
-    w = weight(2.0, 4.0)
-    first, before = w, w.data
-    with qn.no_grad():
-        w -= Tensor(1.0)
-        w += 3.0
-        w *= 2.0
-        w /= np.float64(4.0)
-    assert w is first
-    assert w.requires_grad
-    assert w.dtype == np.float32
-    np.testing.assert_array_equal(w.numpy(), [2, 3])
-    np.testing.assert_array_equal(asnumpy(before), [2, 4])  # a new array, see arrays-and-threads.md
-
-
-def test_other_in_place_updates():
-    w, total = weight(2.0, 4.0), Tensor(0.0)
-    with pytest.raises(ShapeError, match="within no_grad"):
-        w += 1.0
-    with qn.no_grad(), pytest.raises(ShapeError, match=r"expected an update of a parameter of shape \(2,\)"):
-        w += np.ones((3, 2), np.float32)
-    np.testing.assert_array_equal(w.numpy(), [2, 4])
-    total += (w * w).sum()
-    total *= 2
-    total.backward()
-    np.testing.assert_array_equal(asnumpy(w.grad), [8, 16])
-
-
 def test_attributes_keep_their_parameters_after_updates(rng):
     layer = nn.Linear(2, 2, rng=rng)
     with qn.no_grad():
@@ -52,7 +24,7 @@ def test_attributes_keep_their_parameters_after_updates(rng):
 
 def test_optimizers_refuse_other_tensors_than_parameters():
     w = weight(2.0, 4.0)
-    with pytest.raises(ConfigError, match=r"as in model.parameters\(\), got Tensor"):
+    with pytest.raises(ConfigError, match=r"expected a list of tensors"):
         optim.SGD(w)
     with pytest.raises(ConfigError, match="got the result of an operation: 1; call detach"):
         optim.SGD([w, w * 1])
@@ -220,14 +192,6 @@ def test_running_statistics_of_other_shapes_are_refused(name, statistics):
         getattr(ops, f"{name}_batch_norm")(
             xp.ones((5, 8)), weight, xp.zeros(8), tuple(xp.ones(shape) for shape in statistics)
         )
-
-
-@pytest.mark.parametrize("size", [1e-36, 1e-20, 1.0, 1e20, 3e38])
-def test_norm_of_rotation_weights_has_no_effect(size, rng):
-    x, scale = (xp.asarray(rng.standard_normal(shape), dtype=np.float32) for shape in ((1, 1, 1, 4), (1, 1, 1, 1)))
-    w = xp.asarray([1, -0.5, 0.25, 1], dtype=np.float32).reshape(4, 1, 1, 1, 1)
-    expected, found = (ops.quaternion_rotation_conv2d(x, w * np.float32(s), scale).numpy() for s in (1, size))
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", ["x", np.float16, int])

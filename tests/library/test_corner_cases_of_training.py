@@ -16,7 +16,7 @@ from test_own_recordings import write, write_classes
 
 from quatnet import audio, datasets, distill, nn, ops, optim, training
 from quatnet.datasets import annotations, folder, table
-from quatnet.errors import CheckpointError, DataError
+from quatnet.errors import CheckpointError, ConfigError, DataError
 from quatnet.training.recordings import check_files, default_frontend
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +52,7 @@ def test_gradients_of_other_backward_passes_are_not_part_of_a_step(loader):
         ({"weight_decay": 0.0}, "'weight_decay': 0.05"),
         ({"optimizer": lambda net: optim.AdamW(net.parameters(), betas=(0.5, 0.9))}, "optimizer_settings is"),
         ({"optimizer": lambda net: optim.Adam(net.parameters(), weight_decay=0.05)}, "'class': 'AdamW'"),
-        ({"metadata": {"data": "b"}}, "data is None instead of 'b'"),
+        ({"metadata": {"data": "b"}}, "data is 'missing' instead of 'b'"),
     ],
 )
 def test_training_with_other_settings_is_not_resumed(options, difference, loader, tmp_path):
@@ -158,7 +158,7 @@ def test_model_file_that_is_a_folder(tmp_path):
     [
         (
             ["--fold-column", "x", "--audio", "y"],
-            "--audio, --fold-column has no effect without --table or --annotations",
+            "--audio, --fold-column: no option of class folders",
         ),
         (["--fold", 99], "has no test fold 99"),
     ],
@@ -218,3 +218,17 @@ def test_teacher_of_a_row_is_part_of_its_checkpoint(tmp_path):
     assert run[0].returncode == 0, run[0].stderr
     assert run[1].returncode
     assert "comes from another run: teacher is" in run[1].stderr
+
+
+def test_learning_rate_and_options_of_the_optimizer(loader, tmp_path):
+    class Own(optim.SGD):
+        def __init__(self, parameters):
+            super().__init__(parameters)
+            self.limit, self.table = float("inf"), (np.ones(2),)
+
+    net = network()
+    training.fit(net, loader, epochs=1, max_lr=np.float32(1e-3), optimizer=Own(net.parameters()))
+    with pytest.raises(ConfigError, match=r"expected metadata with max_lr = 0\.001, or without"):
+        training.fit(net, loader, epochs=1, max_lr=1e-3, metadata={"max_lr": 1e-2})
+    with pytest.raises(ConfigError, match="expected max_lr in"):
+        training.fit(net, loader, epochs=1, max_lr=float("nan"))

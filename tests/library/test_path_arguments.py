@@ -132,7 +132,7 @@ def test_path_of_a_wrong_type(name: str, path: object, tmp_path: Path, monkeypat
     Path("table.csv").write_text("path,label\na.wav,a\n")
     Path("classes.csv").write_text("index,mid,display_name\n0,/m/0,a\n")
     before = sorted(os.listdir())
-    with pytest.raises(ConfigError, match="expected a path as text, such as"):
+    with pytest.raises(ConfigError, match="expected a path as a string, such as"):
         CALLS[name](path)
     assert sorted(os.listdir()) == before
 

@@ -216,3 +216,11 @@ def test_zero_weight_gives_nan():
     with np.errstate(all="ignore"):
         y = rotation_conv2d(np.ones((1, 1, 1, 4)), np.zeros((4, 1, 1, 1, 1)), np.ones((1, 1, 1, 1)))
     assert np.isnan(asnumpy(y)).all()
+
+
+@pytest.mark.parametrize("size", [1e-36, 1e-20, 1.0, 1e20, 3e38])
+def test_norm_of_rotation_weights_has_no_effect(size, rng):
+    x, scale = (xp.asarray(rng.standard_normal(shape), dtype=np.float32) for shape in ((1, 1, 1, 4), (1, 1, 1, 1)))
+    w = xp.asarray([1, -0.5, 0.25, 1], dtype=np.float32).reshape(4, 1, 1, 1, 1)
+    expected, found = (ops.quaternion_rotation_conv2d(x, w * np.float32(s), scale).numpy() for s in (1, size))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from support.arrays import assert_close, draw
 
-from quatnet import Tensor, gradcheck, ops
-from quatnet.backend import asnumpy, on_gpu
+from quatnet import Tensor, gradcheck, no_grad, ops
+from quatnet.backend import asnumpy, on_gpu, xp
 from quatnet.errors import ShapeError
 
 MATMUL_SHAPES = [
@@ -119,3 +119,31 @@ def test_numpy_function_of_a_tensor_raises(name):
 def test_numpy_function_of_the_array():
     x = Tensor([3.0, 1.0])
     assert np.mean(x.numpy()) == ops.mean(x).item() == 2.0
+
+
+def test_parameters_are_updated_in_place_within_no_grad():
+    w = Tensor(xp.asarray([2, 4], dtype=np.float32), requires_grad=True)
+    first, before = w, w.data
+    with no_grad():
+        w -= Tensor(1.0)
+        w += 3.0
+        w *= 2.0
+        w /= np.float64(4.0)
+    assert w is first
+    assert w.requires_grad
+    assert w.dtype == np.float32
+    np.testing.assert_array_equal(w.numpy(), [2, 3])
+    np.testing.assert_array_equal(asnumpy(before), [2, 4])  # a new array, see arrays-and-threads.md
+
+
+def test_other_in_place_updates():
+    w, total = Tensor(xp.asarray([2, 4], dtype=np.float32), requires_grad=True), Tensor(0.0)
+    with pytest.raises(ShapeError, match=r"within no_grad\(\) only"):
+        w += 1.0
+    with no_grad(), pytest.raises(ShapeError, match=r"expected an update of a parameter of shape \(2,\)"):
+        w += np.ones((3, 2), np.float32)
+    np.testing.assert_array_equal(w.numpy(), [2, 4])
+    total += (w * w).sum()
+    total *= 2
+    total.backward()
+    np.testing.assert_array_equal(asnumpy(w.grad), [8, 16])
