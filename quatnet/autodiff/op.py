@@ -54,7 +54,7 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
     kinds = [(p.name, str(p.annotation)) for p in parameters]
     tensors = [(i, key, "Sequence" in kind, "None" in kind) for i, (key, kind) in enumerate(kinds) if "Tensor" in kind]
 
-    converting = _with_floats(function) if function.__module__.startswith(CONVERTING) else function
+    converting = _with_floats(function) if str(function.__module__).startswith(CONVERTING) else function
 
     @wraps(function)
     def call(*args: Any, **options: Any) -> Any:

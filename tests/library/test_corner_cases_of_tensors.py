@@ -207,3 +207,9 @@ def test_euler_angles_of_longdouble(rng):
     q = quaternion.normalize(rng.standard_normal((50, 4)).astype(np.longdouble))
     angles = quaternion.to_euler(q, convention="ZYX")
     assert quaternion.geodesic_distance(quaternion.from_euler(angles, convention="ZYX"), q).max() < 1e-17
+
+
+def test_op_of_code_without_a_module():
+    names = {"op": qn.autodiff.op, "Tensor": Tensor}
+    exec("@op\ndef negative_of(x: Tensor) -> Tensor:\n    return -x", names | {"__name__": None}, names)
+    np.testing.assert_array_equal(names["negative_of"]([1.0, 2.0]).numpy(), [-1, -2])
