@@ -41,9 +41,8 @@ def run(args: argparse.Namespace) -> None:
     config = network_config(len(data.classes), size=args.size, quaternion=args.network == "quaternion")
     network = build(config, rng=np.random.default_rng(args.seed))
     print(describe(data), f"windows of {seconds:g} s, {frontend.sample_rate_hz} Hz", sep="\n")
-    if (
-        higher := sum(clip.rate_hz > frontend.sample_rate_hz for clip in data.clips)
-    ) and frontend.sample_rate_hz < 32000:
+    higher = sum(clip.rate_hz > frontend.sample_rate_hz for clip in data.clips)
+    if higher and frontend.sample_rate_hz < 32000:
         print(f"frequencies above {frontend.high_hz:g} Hz are not used; {higher} clips have a higher sample rate")
     print(f"{args.network} network with {sum(tensor.size for tensor in network.parameters()):,} parameters")
     if not args.dry_run:

@@ -236,9 +236,8 @@ class Trainer:
             epoch[self.metric] = checks.as_score(self.evaluate(self.model))
             if not np.isfinite(epoch[self.metric]):
                 raise NonFiniteError(f"evaluate returned {epoch[self.metric]} after epoch {progress.epoch + 1}")
-            earlier = (
-                past[self.metric] for past in progress.history
-            )  # without `keep_best`, an epoch may have no result
+            # a generator, because without `keep_best` an epoch may have no result
+            earlier = (past[self.metric] for past in progress.history)
             if self.keep_best and epoch[self.metric] > max(earlier, default=-np.inf):
                 self.best = self.model.state_dict()
         progress.history.append(epoch)
