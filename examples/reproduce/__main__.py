@@ -55,7 +55,7 @@ def select_rows(args: argparse.Namespace) -> list[Row]:
 
 def select_splits(row: Row, args: argparse.Namespace) -> list[tuple[int, int]]:
     """Return the (fold, seed) pairs to run. --fold and --seed accept values that are not in SPLITS."""
-    folds, seeds = (list(dict.fromkeys(split[axis] for split in SPLITS[row.dataset])) for axis in (0, 1))
+    folds, seeds = SPLITS[row.dataset]
     folds = folds if args.fold is None else [args.fold]
     seeds = seeds if args.seed is None else [args.seed]
     return [(fold, seed) for seed in seeds for fold in folds]

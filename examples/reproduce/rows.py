@@ -29,16 +29,16 @@ The rows are grouped by QUESTIONS. SPLITS lists the folds and seeds of each data
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quatnet.errors import ConfigError
 
-FOLDS_AND_SEEDS = [(fold, seed) for seed in range(3) for fold in range(1, 6)]
-SPLITS = {  # (fold, seed)
-    "esc10": FOLDS_AND_SEEDS,
-    "esc50": [(1, 0), (1, 1), (2, 0), (2, 1)],
-    "ravdess": [(1, 0), (1, 1), (1, 2)],
-    "smoke": [(1, 0)],
+SPLITS: dict[str, tuple[Sequence[int], Sequence[int]]] = {  # folds and seeds
+    "esc10": (range(1, 6), range(3)),
+    "esc50": ((1, 2), (0, 1)),
+    "ravdess": ((1, 2), (0, 1, 2)),
+    "smoke": ((1,), (0,)),
 }
 CRITERIA = ("l1", "l2", "geometric_median", "operator_norm", "batch_norm", "released", "random")
 PRUNE_RATIOS = ("0.25", "0.5", "0.75")  # fractions of the filters of the last blocks
