@@ -5,6 +5,7 @@ Each function saves one figure to a file. matplotlib is imported only when a fig
 
 import os
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ PANELS = {  # titles and units of the four components
     "repeat": dict.fromkeys(["r: log-mel", "i: log-mel", "j: log-mel", "k: log-mel"], "level (dB)"),
     "paper_code": dict.fromkeys(["r: log-mel", "i: of Δ power", "j: of ΔΔ power", "k: of ΔΔΔ power"], "level (dB)"),
 }
-MARKERS = "osv^D"
+MARKERS = "osv^D"  # repeated from the sixth network on
 Rows = Sequence[dict[str, Any]]
 PathLike = str | os.PathLike
 
@@ -75,7 +76,7 @@ def training_curves(rows: Rows, path: PathLike, *, metric: str = "accuracy") -> 
     from matplotlib.ticker import MaxNLocator
 
     left, right = figure.subplots(1, 2)
-    for row, marker in zip(rows, MARKERS, strict=False):
+    for row, marker in zip(rows, cycle(MARKERS), strict=False):
         epochs, history = range(1, len(row["history"]) + 1), row["history"]
         style = {"marker": marker, "markersize": 5, "alpha": 0.7, "label": _text(row["name"])}
         left.plot(epochs, [epoch["loss"] for epoch in history], **style)
@@ -98,7 +99,7 @@ def accuracy_against_cost(rows: Rows, path: PathLike, *, metric: str = "accuracy
     costs = (("multiplications_8", 1e6, "real multiplications per clip (millions, 8 per product)"),
              ("parameters", 1e3, "parameters (thousands)"))  # fmt: skip
     for axis, (key, unit, label) in zip(axes, costs, strict=True):
-        for row, marker in zip(rows, MARKERS, strict=False):
+        for row, marker in zip(rows, cycle(MARKERS), strict=False):
             axis.scatter(row[key] / unit, 100 * row[metric], s=90, marker=marker, alpha=0.7, label=_text(row["name"]))
         title = f"{_capitalized(metric)} against {key.split('_')[0]}"
         axis.set(xscale="log", xlabel=label, ylabel=f"{metric} (%)", title=title)

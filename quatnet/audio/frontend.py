@@ -156,14 +156,17 @@ class FrontEnd:
         Parameters
         ----------
         waveform : float array (samples,) at the sample rate of the front end
-        starts : first sample of each clip; no clip ends after the waveform
+        starts : first sample of each clip, at least one; no clip ends after the waveform
 
         Raises
         ------
         ShapeError, DataError
-            See `__call__`. ShapeError also if a clip is not within the waveform.
+            See `__call__`. ShapeError also without a clip, or if a clip is not within the waveform.
+        ConfigError
+            A start is not an integer of at least 0.
         """
-        if not all(0 <= start <= len(waveform) - self.samples for start in starts):
+        starts = [checked_count("a start", start, 0) for start in starts]
+        if not starts or max(starts) > len(waveform) - self.samples:
             raise ShapeError(
                 f"expected clips of {self.samples} samples within {len(waveform)}, got starts {starts!r:.80}"
             )

@@ -82,6 +82,8 @@ def _open_part(
         start, stop = (round(min(s * file.samplerate, file.frames)) for s in (start_seconds, stop_seconds))
         if start >= file.frames:
             raise DataError(f"start_seconds={start_seconds} is after the end, {file.frames / file.samplerate} s")
+        if start == stop:
+            raise DataError(f"no sample from {start_seconds} s to {stop_seconds} s; read a longer part")
         _skip(file, start)
         yield file, stop - start
 

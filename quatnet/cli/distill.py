@@ -1,6 +1,7 @@
 """Command `quatnet distill`, which trains a smaller classifier with the logits of a trained one."""
 
 import argparse
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,6 +24,7 @@ def run(args: argparse.Namespace) -> None:
         return
     teacher, split = load_model_and_split(args)
     config = network_config(len(teacher.classes), size=args.size, quaternion=args.network == "quaternion")
+    config = replace(config, mels=teacher.frontend.mels)
     kind = "bernoulli" if teacher.multi_label else "softmax"
     loss = distillation(teacher.network, kind=kind, temperature=3.0, alpha=0.8)
     student = build(config, rng=np.random.default_rng(args.seed))

@@ -2,7 +2,9 @@
 
 import argparse
 from dataclasses import replace
+from math import inf
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -71,8 +73,10 @@ def _report(
 ) -> None:
     """Print the results, and write them to the folder `out`."""
     several = model.multi_label
-    rows = class_rows(confidences, targets, model.classes, multi_label=several)
-    wrong = mistakes(confidences, targets, names, model.classes, multi_label=several)
+    thresholds = [inf if name in model.background else model.thresholds.get(name, 0.5) for name in model.classes]
+    options: dict[str, Any] = {"multi_label": several, "thresholds": np.array(thresholds)}
+    rows = class_rows(confidences, targets, model.classes, **options)
+    wrong = mistakes(confidences, targets, names, model.classes, **options)
     if several:
         metric, interval, value = "mAP", "", mean_over_classes(np.array([row["average_precision"] for row in rows]))
     else:

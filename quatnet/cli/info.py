@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..backend import check_backend, gpu_unavailable_reason, on_gpu, requested_backend, xp
-from ..errors import QuatnetError, one_line
+from ..errors import ConfigError, QuatnetError, one_line
 from ..threads import thread_count
 from .arguments import MODEL_HELP
 
@@ -26,11 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Print the report, or the description of a model file.
 
-    Afterwards, raises ConfigError or BackendUnavailable if the requested backend is not available.
+    Afterwards, raises ConfigError or BackendUnavailable if the requested backend is not available. Raises ConfigError
+    for --check without a model.
     """
     if getattr(args, "model", None) is not None:
         print(describe(args.model, check=args.check))
         return
+    if getattr(args, "check", False):
+        raise ConfigError("--check needs a MODEL")
     print(report(), flush=True)
     check_backend()
 
@@ -53,12 +56,13 @@ def describe(path: str, *, check: bool = False) -> str:
         "temperature": f"{model.temperature:g}",
         "thresholds": ", ".join(f"{key} {value:g}" for key, value in model.thresholds.items()) or "0.5",
         "background": ", ".join(model.background) or "none",
-    } | {
-        key: value if isinstance(value, str) else json.dumps(value)
+    }
+    metadata = [
+        (key, value if isinstance(value, str) else json.dumps(value))
         for key, value in model.metadata.items()
         if key != DIGESTS
-    }
-    return "\n".join(f"{key:12} {one_line(text, length=4000)}" for key, text in lines.items())
+    ]
+    return "\n".join(f"{key:12} {one_line(text, length=4000)}" for key, text in [*lines.items(), *metadata])
 
 
 def report() -> str:

@@ -56,7 +56,7 @@ def _config(args: argparse.Namespace) -> Config:
 
 def _frames(clip_seconds: float) -> int:
     checked_number("a length of the clip in s", clip_seconds, "(0, 1e9]")
-    return 1 + int(clip_seconds * SAMPLE_RATE_HZ) // HOP
+    return 1 + round(clip_seconds * SAMPLE_RATE_HZ) // HOP
 
 
 def _measure_latency(config: Config, frames: int, layers: list[dict[str, Any]]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from .metrics import accuracy, average_precision, mean_over_classes
 from .recipe import default_epochs, train
 from .results import Row, cost_row
 
+KEPT_METADATA = ("license", "data_sources")  # of the model that is pruned or distilled
 MIN_FRAMES = 16  # of a network of `recipe.network_config`, which has four pooling layers
 
 
@@ -127,7 +128,8 @@ def train_classifier(
     overwrite : whether to replace a finished model, or to discard an interrupted training
     epochs : number of epochs, by default `default_epochs`
     batch_size, seed, options : arguments of `recipe.train`
-    base : model from which the network was made. The training clips of `base` are also stored in the metadata
+    base : model from which the network was made. Its training clips, license and data sources are also stored in the
+        metadata, and its background classes remain. Its temperature and thresholds do not apply to the new logits
     finish : function of the result, called before the state of the training is removed, so that `resume` calls it
         again if it was interrupted
 
@@ -172,7 +174,12 @@ def train_classifier(
         )
         score = split.score(split.probabilities(compiled))
         run |= {"epochs": epochs, "test_clips": len(split.test_targets), split.metric: score, DIGESTS: sorted(digests)}
-        options = {"multi_label": split.multi_label, "metadata": run}
+        kept = {key: base.metadata[key] for key in KEPT_METADATA if key in base.metadata} if base else {}
+        options = {
+            "multi_label": split.multi_label,
+            "background": base.background if base else (),
+            "metadata": kept | run,
+        }
         classifier = Classifier(network, split.frontend, split.data.classes, **options)
         if not RANK:
             classifier.save(path, overwrite=overwrite or resume)

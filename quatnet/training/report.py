@@ -18,23 +18,33 @@ from .recordings import Split
 from .results import Row, run_metadata
 
 MISTAKES = 10
+DEFAULT = np.array(0.5)  # threshold of all classes
 Report = dict[str, Any]
 
 
-def decisions(probabilities: np.ndarray, *, multi_label: bool) -> np.ndarray:
-    """Return whether a clip is assigned to a class, bool (clips, classes): the best class, or all of at least 0.5."""
+def decisions(probabilities: np.ndarray, *, multi_label: bool, thresholds: np.ndarray = DEFAULT) -> np.ndarray:
+    """Return whether a clip is assigned to a class, bool (clips, classes).
+
+    A clip is assigned to its best class or, with several labels per clip, to all classes of at least the threshold.
+    """
     best = np.eye(probabilities.shape[1], dtype=bool)[probabilities.argmax(axis=1)]
-    return probabilities >= 0.5 if multi_label else best
+    return probabilities >= thresholds if multi_label else best
 
 
 def class_rows(
-    probabilities: np.ndarray, targets: np.ndarray, classes: Sequence[str], *, multi_label: bool
+    probabilities: np.ndarray,
+    targets: np.ndarray,
+    classes: Sequence[str],
+    *,
+    multi_label: bool,
+    thresholds: np.ndarray = DEFAULT,
 ) -> list[Row]:
     """Return the number of clips and of predictions, precision, recall, F1 and average precision of each class.
 
-    A fraction without clips is 0, and an average precision without positive clips is NaN.
+    Predictions are those of `decisions`. A fraction without clips is 0, and an average precision without positive clips
+    is NaN.
     """
-    found, true = decisions(probabilities, multi_label=multi_label), targets > 0.5
+    found, true = decisions(probabilities, multi_label=multi_label, thresholds=thresholds), targets > 0.5
     hits, returned, relevant = (found & true).sum(axis=0), found.sum(axis=0), true.sum(axis=0)
     columns = {
         "class": classes,
@@ -49,13 +59,19 @@ def class_rows(
 
 
 def mistakes(
-    probabilities: np.ndarray, targets: np.ndarray, names: Sequence[str], classes: Sequence[str], *, multi_label: bool
+    probabilities: np.ndarray,
+    targets: np.ndarray,
+    names: Sequence[str],
+    classes: Sequence[str],
+    *,
+    multi_label: bool,
+    thresholds: np.ndarray = DEFAULT,
 ) -> list[Row]:
     """Return the ten most confident mistakes: clip, true class, predicted class and confidence.
 
     With several labels per clip, a mistake is a class that is missing, or that is not a class of the clip.
     """
-    found, true = decisions(probabilities, multi_label=multi_label), targets > 0.5
+    found, true = decisions(probabilities, multi_label=multi_label, thresholds=thresholds), targets > 0.5
     wrong = (found != true) if multi_label else found & ~true
     confidence = np.where(found, probabilities, 1 - probabilities)
     pairs = sorted(zip(*np.nonzero(wrong), strict=True), key=lambda pair: -confidence[pair])[:MISTAKES]

@@ -50,7 +50,7 @@ def load_network(path: str | os.PathLike) -> Network:
     arrays = read_safetensors(path)[0] if safetensors else read_torch(path)
     try:
         return network_from_state_dict(arrays)
-    except QuatnetError as error:
+    except (QuatnetError, ValueError, TypeError, IndexError) as error:  # arrays of other shapes
         names, reader = ", ".join(arrays), "read_safetensors" if safetensors else "read_torch"
         raise CheckpointError(f"{path}: {error}; weights.{reader} returns the arrays {names!r:.200}") from error
 
@@ -64,7 +64,7 @@ def network_from_state_dict(state_dict: Arrays) -> Network:
     arrays = {name: array for name, array in arrays.items() if not IGNORED.match(name)}
     published = dict(_layer_names(arrays))
     config = _infer_config(arrays, published)
-    if unknown := sorted(arrays.keys() - _array_names(published)):
+    if unknown := sorted(arrays.keys() - _array_names(arrays, published)):
         raise CheckpointError(f"expected only arrays of a PANNs network, got also {', '.join(unknown[:5])}")
     check_size(config, arrays)
     network = build(config, rng=np.random.default_rng(0))
@@ -131,9 +131,10 @@ def _infer_config(arrays: Arrays, published: Mapping[str, str]) -> Config:
     return CNNConfig(**options, last_pool=len(blocks) < 6)  # CNN6 and CNN10 have four blocks and pool the last block
 
 
-def _array_names(published: Mapping[str, str]) -> set[str]:
+def _array_names(arrays: Arrays, published: Mapping[str, str]) -> set[str]:
     """Return the published names of all arrays that the layers can have."""
-    names = {layer: NORM_PARAMETERS if "norm" in layer else ("weight", *COMPONENTS) for layer in published}
+    weights = {layer: COMPONENTS if f"{published[layer]}.r_weight" in arrays else ("weight",) for layer in published}
+    names = {layer: NORM_PARAMETERS if "norm" in layer else weights[layer] for layer in published}
     names |= {layer: (*names[layer], "bias") for layer in ("embedding", "classifier")}
     return {f"{source}.{name}" for layer, source in published.items() for name in names[layer]}
 

@@ -62,7 +62,7 @@ def write_safetensors(
     Raises
     ------
     CheckpointError
-        An array has a dtype that the format does not support.
+        A value is not an array, is masked, or has a dtype or a name that the format does not support.
     MissingPackageError
         The package `safetensors` is not installed.
     """
@@ -70,6 +70,10 @@ def write_safetensors(
     from safetensors.numpy import save
 
     for name, array in arrays.items():
+        if not isinstance(name, str) or name == "__metadata__":
+            raise CheckpointError(f"expected the name of an array, got {name!r:.80}")
+        if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
+            raise CheckpointError(f"{name}: expected an array without a mask, got {type(array).__name__}")
         if array.dtype.newbyteorder("=") not in WRITABLE:
             raise CheckpointError(f"{name}: safetensors has no {array.dtype}; convert it first")
     # `save` ignores the strides of an array, so the arrays must be in C order

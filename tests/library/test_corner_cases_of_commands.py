@@ -1,0 +1,155 @@
+"""Tests of corner cases of the commands, the audio functions and the weight files, which were wrong or unclear."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from support.published import published_state_dict
+from support.small_models import noise, small_classifier
+from test_cli_train import error_of, output_of, sounds, write_sounds  # noqa: F401 fixtures
+
+from quatnet import audio, plots
+from quatnet.audio.stream import Stream
+from quatnet.audio.waveform import resample, resample_blocks, resample_clip
+from quatnet.classifier import Classifier
+from quatnet.errors import CheckpointError, ConfigError, DataError, ShapeError
+from quatnet.models import CNNConfig
+from quatnet.training.report import class_rows, mistakes
+from quatnet.weights import load_network
+from quatnet.weights.names import network_from_state_dict
+from quatnet.weights.safetensors import read_safetensors, write_safetensors
+
+REAL, QUATERNION = (CNNConfig(3, quaternion, ((8, 8), (8, 8)), 8) for quaternion in (False, True))
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.int32, np.int64])
+def test_sample_rates_of_small_integer_types(dtype, tmp_path):
+    x, classifier = noise(8), small_classifier()
+    soundfile.write(tmp_path / "x.wav", x, 12000, subtype="FLOAT")
+    calls = [
+        lambda kind: resample(x, kind(12000), kind(8000)),
+        lambda kind: np.concatenate(list(resample_blocks([x[:9000], x[9000:]], kind(12000), kind(8000)))),
+        lambda kind: resample_clip(x, kind(12000), kind(8000), 30000),
+        lambda kind: classifier.predict(x, kind(12000)),
+        lambda kind: classifier.frontend(x, kind(12000)),
+        lambda kind: np.concatenate(list(Stream(tmp_path / "x.wav", kind(8000)))),
+    ]
+    for call in calls:
+        np.testing.assert_array_equal(call(dtype), call(int))
+
+
+def test_figures_show_all_networks(tmp_path, monkeypatch):
+    legends = []
+    monkeypatch.setattr(
+        plots, "_save", lambda figure, path: legends.append(figure.axes[1].get_legend_handles_labels()[1])
+    )
+    row = {"multiplications_8": 1e6, "parameters": 1e3, "accuracy": 0.5}
+    rows = [row | {"name": f"n{i}", "history": [{"loss": 1.0, "test_accuracy": 0.5}]} for i in range(8)]
+    pytest.importorskip("matplotlib")
+    plots.training_curves(rows, tmp_path / "x.png")
+    plots.accuracy_against_cost(rows, tmp_path / "y.png")
+    assert legends == [[f"n{i}" for i in range(8)]] * 2
+
+
+@pytest.mark.parametrize("command", ["prune --multiplications 0.95 --parameters 0.95", "distill"])
+def test_smaller_models_keep_the_license_and_the_background(command, sounds, tmp_path, capsys):  # noqa: F811
+    model = tmp_path / "model.npz"
+    classes, metadata = ["high", "low"], {"license": "CC0", "data_sources": ["a"], "note": "of the large model"}
+    small_classifier(classes=classes, background=["low"], thresholds={"high": 0.3}, metadata=metadata).save(model)
+    output_of(capsys, *command.split(), model, "--data", sounds, "--epochs", "1", "--out", tmp_path / "small.npz")
+    small = Classifier.load(tmp_path / "small.npz")
+    assert (small.metadata["license"], small.metadata["data_sources"]) == ("CC0", ["a"])
+    assert list(small.background) == ["low"]
+    assert small.frontend.mels == 16
+    assert small.thresholds == {}
+    assert "note" not in small.metadata
+
+
+def test_evaluation_uses_the_thresholds_of_the_model(tmp_path, capsys):
+    write_sounds(tmp_path / "audio", clips=1)
+    (tmp_path / "table.csv").write_text("path,label\nhigh/a.wav,high;low\nlow/a.wav,low\n")
+    thresholds = {"high": 0.0, "low": 1.0}
+    options = {"classes": ["high", "low", "rest"], "multi_label": True, "background": ["rest"]}
+    small_classifier(thresholds=thresholds | {"rest": 0.0}, **options).save(tmp_path / "model.npz")
+    table = ["--table", tmp_path / "table.csv", "--audio", tmp_path / "audio", "--label-separator", ";"]
+    output_of(capsys, "evaluate", tmp_path / "model.npz", *table, "--report", tmp_path / "report")
+    lines = (tmp_path / "report/classes.csv").read_text().splitlines()
+    assert [line.split(",")[:3] for line in lines[1:]] == [["high", "1", "2"], ["low", "2", "0"], ["rest", "0", "0"]]
+
+
+def test_thresholds_of_classes():
+    probabilities, targets = np.array([[0.4, 0.6]]), np.array([[1, 0]])
+    options = {"multi_label": True, "thresholds": np.array([0.3, 0.7])}
+    assert [row["predictions"] for row in class_rows(probabilities, targets, ["a", "b"], **options)] == [1, 0]
+    assert mistakes(probabilities, targets, ["x"], ["a", "b"], **options) == []
+
+
+@pytest.mark.parametrize("seconds", [2.01, 2.03, 4.02, 8.03, 10.0])
+def test_frames_of_the_profile(seconds, capsys):
+    out, _ = output_of(capsys, "profile", "cnn6", "--clip-seconds", str(seconds), "--json")
+    assert json.loads(out)["frames"] == audio.FrontEnd(clip_seconds=seconds).frames
+
+
+def test_metadata_does_not_replace_lines_of_info(tmp_path, capsys):
+    small_classifier(metadata={"classes": "animals", "file": "x"}).save(tmp_path / "model.npz")
+    out, _ = output_of(capsys, "info", tmp_path / "model.npz", "--check")
+    assert "the logits of the test waveform are correct" in out
+    assert "dog" in out
+    assert "animals" in out
+
+
+def test_check_without_a_model(capsys):
+    assert "--check needs a MODEL" in error_of(capsys, "info", "--check")
+
+
+@pytest.mark.parametrize(
+    ("config", "change"),
+    [
+        (QUATERNION, lambda arrays: arrays.update({"conv_block2.conv1.r_weight": np.zeros((1, 2, 3, 3), "f4")})),
+        (QUATERNION, lambda arrays: arrays.update({"conv_block2.conv1.weight": np.zeros((8, 8, 3, 3), "f4")})),
+        (REAL, lambda arrays: arrays.update({"fc1.weight": np.zeros((8, 8, 1), "f4")})),
+        (REAL, lambda arrays: arrays.update({"conv_block1.conv1.weight": np.zeros((8, 9, 3), "f4")})),
+        (REAL, lambda arrays: arrays.update({"bn0.weight": np.zeros((), "f4")})),
+        (REAL, lambda arrays: arrays.update({"fc_audioset.weight": np.zeros((), "f4")})),
+    ],
+)
+def test_weights_of_wrong_shapes(config, change, tmp_path):
+    pytest.importorskip("safetensors")
+    arrays = dict(published_state_dict(config)[1])
+    assert network_from_state_dict(arrays)
+    change(arrays)
+    write_safetensors(tmp_path / "net.safetensors", arrays)
+    with pytest.raises(CheckpointError, match=r"net\.safetensors"):
+        load_network(tmp_path / "net.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("__metadata__", np.zeros(2)),
+        (3, np.zeros(2)),
+        ("x", [1.0]),
+        ("x", np.ma.masked_array([1.0, 2.0], [True, False])),
+        ("x", np.zeros(2, complex)),
+    ],
+)
+def test_arrays_that_safetensors_files_cannot_contain(name, value, tmp_path):
+    pytest.importorskip("safetensors")
+    path = tmp_path / "x.safetensors"
+    write_safetensors(path, {"y": np.ones(2)})
+    with pytest.raises(CheckpointError):
+        write_safetensors(path, {name: value})
+    assert list(read_safetensors(path)[0]) == ["y"]
+
+
+def test_part_without_a_sample(tmp_path):
+    soundfile.write(tmp_path / "x.wav", noise(2), 8000)
+    with pytest.raises(DataError, match="no sample from 1"):
+        audio.read(tmp_path / "x.wav", start_seconds=1.0, stop_seconds=1.00001)
+
+
+@pytest.mark.parametrize(("starts", "error"), [([], ShapeError), ([0.5], ConfigError), ([-1], ConfigError)])
+def test_starts_of_windows(starts, error):
+    with pytest.raises(error):
+        small_classifier().frontend.windows(noise(2), starts)
