@@ -68,7 +68,7 @@ def glorot_scale(shape: tuple[int, ...]) -> float:
 
 
 def he_scale(shape: tuple[int, ...]) -> float:
-    """Return the scale s = 1 / sqrt(2 fan_in) for layers before a ReLU, which halves the mean square of its input.
+    """Return the scale s = 1 / sqrt(2 fan_in) for networks of layers and ReLUs, which halve the mean square.
 
     `shape` and fan_in are as in `glorot_scale`. Raises ShapeError for another shape.
 

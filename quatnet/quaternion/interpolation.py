@@ -65,8 +65,8 @@ def squad(p: Array, a: Array, b: Array, q: Array, t: Array, *, axis: int = -1) -
     """Return the spherical cubic interpolation from p to q, with the control rotations a of p and b of q.
 
     The result is slerp(slerp(p, q, t), slerp(a, b, t), 2t(1-t)). With control rotations from `squad_control`, rotation
-    and angular velocity are continuous along a sequence if neighbors differ by less than half a turn. The parameters
-    and errors are those of `slerp`.
+    and angular velocity are continuous along a sequence with equal time steps if neighbors differ by less than half a
+    turn. The parameters and errors are those of `slerp`.
 
     Source: K. Shoemake, 1987.
     """

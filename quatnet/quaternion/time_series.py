@@ -55,8 +55,9 @@ def integrate_angular_velocity(velocity: Array, times: Array, initial: Array, *,
 def interpolate(q: Array, times: Array, new_times: Array, *, method: str = "slerp") -> Array:
     """Return the rotations at `new_times`, one for each new time, interpolated between q (N, ..., 4) at `times` (N,).
 
-    `method` is "slerp", or "squad" for a smooth path. Times outside of the range are extrapolated. Raises ShapeError
-    for other shapes or times that do not increase, and ConfigError for another method or shape of `new_times`.
+    `method` is "slerp", or "squad", whose angular velocity is continuous if the time steps are equal. Times outside of
+    the range are extrapolated. Raises ShapeError for other shapes or times that do not increase, and ConfigError for
+    another method or shape of `new_times`.
     """
     q, new_times = unflip(q), as_array(new_times)
     times = _times(times, len(q))

@@ -37,6 +37,8 @@ def test_channels_are_in_blocks(split_components):
     x = np.array([[1.0, 10, 2, 20, 3, 30, 4, 40]])
     assert_close(split_components(x)[0, :, 0], [1, 2, 3, 4])
     assert_close(split_components(x)[0, :, 1], [10, 20, 30, 40])
+    images = np.arange(240.0).reshape(2, 3, 5, 8)
+    assert_close(split_components(images)[1, 2, 4], images[1, 2, 4].reshape(4, 2))
 
 
 def test_one_channel_is_one_hamilton_product(quaternion_linear):

@@ -26,7 +26,7 @@ def glorot_scale(shape):
 
 
 def he_scale(shape):
-    """Return s = 1 / sqrt(2 fan_in), a number. This scale is used for a layer after a ReLU."""
+    """Return s = 1 / sqrt(2 fan_in), a number. It is used with a ReLU, which halves the mean square."""
     raise NotImplementedError
 
 
