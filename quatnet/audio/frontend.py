@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -162,11 +163,9 @@ class FrontEnd:
         ------
         ShapeError, DataError
             See `__call__`. ShapeError also without a clip, or if a clip is not within the waveform.
-        ConfigError
-            A start is not an integer of at least 0.
         """
-        starts = [checked_count("a start", start, 0) for start in starts]
-        if not starts or max(starts) > len(waveform) - self.samples:
+        last_start = len(waveform) - self.samples
+        if not len(starts) or not all(isinstance(start, Integral) and 0 <= start <= last_start for start in starts):
             raise ShapeError(
                 f"expected clips of {self.samples} samples within {len(waveform)}, got starts {starts!r:.80}"
             )

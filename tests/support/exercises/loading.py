@@ -116,8 +116,8 @@ def _recorded(name: str, function: Callable, expected: Callable, calls: list[Cal
     def recorded(*args: Any) -> Any:
         _check_signature(name, function, expected)
         before = copy.deepcopy(args)
-        generators = {id(arg): arg for arg in args if isinstance(arg, np.random.Generator)}  # not copied
-        given = copy.deepcopy(args, generators)  # the arrays of the test do not change
+        kept = {id(arg): arg for arg in args if callable(arg) or isinstance(arg, np.random.Generator)}
+        given = copy.deepcopy(args, kept)  # the arrays of the test do not change
         try:
             result = function(*given)
         except NotImplementedError:
