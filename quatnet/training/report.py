@@ -18,11 +18,13 @@ from .recordings import Split
 from .results import Row, run_metadata
 
 MISTAKES = 10
-DEFAULT = np.array(0.5)  # threshold of all classes
+DEFAULT_THRESHOLD = np.array(0.5)  # threshold of all classes
 Report = dict[str, Any]
 
 
-def decisions(probabilities: np.ndarray, *, multi_label: bool, thresholds: np.ndarray = DEFAULT) -> np.ndarray:
+def decisions(
+    probabilities: np.ndarray, *, multi_label: bool, thresholds: np.ndarray = DEFAULT_THRESHOLD
+) -> np.ndarray:
     """Return whether a clip is assigned to a class, bool (clips, classes).
 
     A clip is assigned to its best class or, with several labels per clip, to all classes of at least the threshold.
@@ -37,7 +39,7 @@ def class_rows(
     classes: Sequence[str],
     *,
     multi_label: bool,
-    thresholds: np.ndarray = DEFAULT,
+    thresholds: np.ndarray = DEFAULT_THRESHOLD,
 ) -> list[Row]:
     """Return the number of clips and of predictions, precision, recall, F1 and average precision of each class.
 
@@ -65,7 +67,7 @@ def mistakes(
     classes: Sequence[str],
     *,
     multi_label: bool,
-    thresholds: np.ndarray = DEFAULT,
+    thresholds: np.ndarray = DEFAULT_THRESHOLD,
 ) -> list[Row]:
     """Return the ten most confident mistakes: clip, true class, predicted class and confidence.
 
