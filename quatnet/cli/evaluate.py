@@ -2,7 +2,6 @@
 
 import argparse
 from dataclasses import replace
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from ..audio.waveform import resample_blocks
 from ..classifier import Classifier, mean_over_windows
 from ..datasets import Clip, Dataset
+from ..detection.events import class_thresholds
 from ..errors import ConfigError, DataError, one_line
 from ..files import disk_errors, write_csv, write_json
 from ..training.metrics import accuracy, confusion_matrix, mean_over_classes
@@ -73,8 +73,7 @@ def _report(
 ) -> None:
     """Print the results, and write them to the folder `out`."""
     several = model.multi_label
-    thresholds = [inf if name in model.background else model.thresholds.get(name, 0.5) for name in model.classes]
-    options: dict[str, Any] = {"multi_label": several, "thresholds": np.array(thresholds)}
+    options: dict[str, Any] = {"multi_label": several, "thresholds": class_thresholds(model)}
     rows = class_rows(confidences, targets, model.classes, **options)
     wrong = mistakes(confidences, targets, names, model.classes, **options)
     if several:

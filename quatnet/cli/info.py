@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
         print(describe(args.model, check=args.check))
         return
     if getattr(args, "check", False):
-        raise ConfigError("--check needs a MODEL")
+        raise ConfigError("--check needs a model: quatnet info MODEL --check")
     print(report(), flush=True)
     check_backend()
 

@@ -69,7 +69,7 @@ def detect(
     DataError
         The recording cannot be read, see `audio.read`.
     """
-    limits = _limits(classifier, thresholds)
+    limits = class_thresholds(classifier, thresholds)
     if merge_gap_seconds is not None:
         checked_number("merge_gap_seconds", merge_gap_seconds, "[0, inf)")
     hits = []
@@ -110,8 +110,11 @@ def _stream(classifier: Classifier, recording: Stream) -> Stream:
     return recording
 
 
-def _limits(classifier: Classifier, thresholds: Mapping[str, float] | float | None) -> np.ndarray:
-    """Return the threshold of each class (classes,), which is infinite for a background class."""
+def class_thresholds(classifier: Classifier, thresholds: Mapping[str, float] | float | None = None) -> np.ndarray:
+    """Return the threshold of each class (classes,), which is infinite for a background class.
+
+    `thresholds` replace those of the classifier. Raises ConfigError for an unknown class or an invalid threshold.
+    """
     if thresholds is not None and not isinstance(thresholds, Mapping):
         thresholds = dict.fromkeys(classifier.classes, thresholds)
     own = thresholds or {}

@@ -46,9 +46,10 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
 
     The network runs twice: in evaluation with `example`, and in training with other values and another batch size. A
     running statistic does not change. If the operations of both runs differ, the graph has the operations of the
-    evaluation. A warning is then raised and a note is added to the graph. The same applies if Python code reads values
-    of tensors with `item`, `float`, `bool` or `numpy`, or if a part of the network runs in `no_grad`. Reading `.data`
-    gives no warning. The network must not be used by another thread during the call.
+    evaluation. A warning is then raised and a note is added to the graph. There is also a warning and a note if a part
+    of the network runs in `no_grad`, and if Python code reads values with `item`, `float`, `bool` or `numpy`. These
+    values are constants of the graph. Reading `.data` gives no warning. The network must not be used by another thread
+    during the call.
 
     Raises
     ------

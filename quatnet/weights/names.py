@@ -50,7 +50,7 @@ def load_network(path: str | os.PathLike) -> Network:
     arrays = read_safetensors(path)[0] if safetensors else read_torch(path)
     try:
         return network_from_state_dict(arrays)
-    except (QuatnetError, ValueError, TypeError, IndexError) as error:  # arrays of other shapes
+    except QuatnetError as error:
         names, reader = ", ".join(arrays), "read_safetensors" if safetensors else "read_torch"
         raise CheckpointError(f"{path}: {error}; weights.{reader} returns the arrays {names!r:.200}") from error
 
@@ -63,12 +63,15 @@ def network_from_state_dict(state_dict: Arrays) -> Network:
     arrays = {name.removeprefix("module."): array for name, array in state_dict.items()}
     arrays = {name: array for name, array in arrays.items() if not IGNORED.match(name)}
     published = dict(_layer_names(arrays))
-    config = _infer_config(arrays, published)
+    try:
+        config, renamed = _infer_config(arrays, published), dict(_rename_arrays(arrays, published))
+    except (ValueError, TypeError, IndexError) as error:
+        raise CheckpointError(f"expected arrays of the shapes of a PANNs network: {error}") from error
     if unknown := sorted(arrays.keys() - _array_names(arrays, published)):
         raise CheckpointError(f"expected only arrays of a PANNs network, got also {', '.join(unknown[:5])}")
     check_size(config, arrays)
     network = build(config, rng=np.random.default_rng(0))
-    network.load_state_dict(dict(_rename_arrays(arrays, published)))
+    network.load_state_dict(renamed)
     return network
 
 

@@ -95,7 +95,7 @@ def test_steps_of_adam_do_not_depend_on_the_scale_of_the_gradients(adamw_step, s
 
 
 def test_clipping_worked_example(clip_gradients):
-    # the total norm of (3, 0) and (4) is 5; the factor for the norm 1 is 1/5
+    # the total norm of (3, 0) and (4) is 5; the factor for the norm 1 is 1/5, or 1/(5 + 1e-6) as in PyTorch
     first, second = clip_gradients((np.array([3.0, 0]), np.array([4.0])), 1.0)
     assert_close(first, [0.6, 0], rtol=1e-5)
     assert_close(second, [0.8], rtol=1e-5)

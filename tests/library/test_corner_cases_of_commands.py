@@ -100,7 +100,7 @@ def test_metadata_does_not_replace_lines_of_info(tmp_path, capsys):
 
 
 def test_check_without_a_model(capsys):
-    assert "--check needs a MODEL" in error_of(capsys, "info", "--check")
+    assert "--check needs a model" in error_of(capsys, "info", "--check")
 
 
 @pytest.mark.parametrize(
@@ -122,6 +122,8 @@ def test_weights_of_wrong_shapes(config, change, tmp_path):
     write_safetensors(tmp_path / "net.safetensors", arrays)
     with pytest.raises(CheckpointError, match=r"net\.safetensors"):
         load_network(tmp_path / "net.safetensors")
+    with pytest.raises(CheckpointError):
+        network_from_state_dict(arrays)
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,30 @@ def test_function_that_does_not_return_a_result(tmp_path, function, message):
     assert "\n" not in str(error.value)
 
 
+def test_function_that_changes_its_arguments_does_not_change_the_arrays_of_the_test(tmp_path):
+    path = tmp_path / "my_functions.py"
+    path.write_text("def conjugate(q):\n    q[1:] *= -1\n    return q", encoding="utf-8")
+    q = np.array([1.0, 2, 3, 4])
+    with pytest.raises(ExerciseError, match="conjugate changes its arguments"):
+        learner_functions("01_quaternions", load(path), [])["conjugate"](q)
+    np.testing.assert_array_equal(q, [1, 2, 3, 4])
+
+
+@pytest.mark.parametrize(
+    ("chapter", "old", "new"),
+    [
+        ("04_chain_rule", "[grads[n] for n, (parents, _) in enumerate(tape) if not parents]", "np.array({})"),
+        ("13_training_loop", "max_norm / norm", "max_norm / (norm + 1e-6)"),
+    ],
+)
+def test_other_correct_solutions(chapter, old, new):
+    source = Path(reference(chapter).__file__).read_text(encoding="utf-8").partition("\nMISTAKES")[0]
+    assert source.count(old) == 1
+    space = {"__name__": "learner"}
+    exec(source.replace(old, new.format(old)), space)
+    assert run(chapter, space)[0] is None
+
+
 FUNCTIONS = [(chapter, name) for chapter in CHAPTERS for name in LIBRARY[chapter]]
 
 

@@ -34,6 +34,7 @@ def block_weight_gradient(grad):
 
 MISTAKES = [
     ("the channels are read as r i j k r i j k; the order is four blocks r|i|j|k", "x.reshape(*x.shape[:-1], 4, x.shape[-1] // 4)", "x.reshape(*x.shape[:-1], x.shape[-1] // 4, 4).swapaxes(-1, -2)"),
+    ("all axes but the first are flattened; expected the last axis in four blocks, (..., 4, C)", "x.reshape(*x.shape[:-1], 4, x.shape[-1] // 4)", "x.reshape(len(x), 4, -1)"),
     ("the weight multiplies from the right, x ⊗ w; expected w ⊗ x", "hamilton_product(w[:, None], quaternions, axis=0)", "hamilton_product(quaternions, w[:, None], axis=0)"),
     ("the result is averaged over the input channels; expected the sum", "axis=0).sum(axis=2)", "axis=0).mean(axis=2)"),
     ("only the first input channel is used; expected the sum over the channels", "axis=0).sum(axis=2)", "axis=0)[:, :, 0]"),
