@@ -150,6 +150,8 @@ def load_model_and_split(args: argparse.Namespace) -> tuple[Classifier, Split]:
             f"{_difference('the recordings', data.classes, model.classes)}"
         )
     print(one_line(data.note, length=10_000))
+    if model.padding != "zeros":
+        print_error("warning: the model repeats short recordings; the new model pads them with zeros")
     fold = model.metadata.get("fold", 1) if args.fold is None else args.fold
     warn_of_training_clips(model, data.split(fold)[1])
     return model, load_split(data, fold, model.frontend, cache=args.out.parent / "features")

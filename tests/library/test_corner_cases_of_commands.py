@@ -56,8 +56,10 @@ def test_figures_show_all_networks(tmp_path, monkeypatch):
 def test_smaller_models_keep_the_license_and_the_background(command, sounds, tmp_path, capsys):  # noqa: F811
     model = tmp_path / "model.npz"
     classes, metadata = ["high", "low"], {"license": "CC0", "data_sources": ["a"], "note": "of the large model"}
-    small_classifier(classes=classes, background=["low"], thresholds={"high": 0.3}, metadata=metadata).save(model)
-    output_of(capsys, *command.split(), model, "--data", sounds, "--epochs", "1", "--out", tmp_path / "small.npz")
+    options = {"background": ["low"], "thresholds": {"high": 0.3}, "metadata": metadata, "padding": "repeat"}
+    small_classifier(classes=classes, **options).save(model)
+    arguments = [*command.split(), model, "--data", sounds, "--epochs", "1", "--out", tmp_path / "small.npz"]
+    assert "the new model pads them with zeros" in output_of(capsys, *arguments)[1]
     small = Classifier.load(tmp_path / "small.npz")
     assert (small.metadata["license"], small.metadata["data_sources"]) == ("CC0", ["a"])
     assert list(small.background) == ["low"]

@@ -13,6 +13,7 @@ The same number gives the same file. The outcomes are
 import contextlib
 import io
 import random
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,7 +95,8 @@ class Audio:
     def try_case(self, number: int) -> str:
         self.path.write_bytes(self.content(number))
         try:
-            finite = np.isfinite(FRONTEND(*read(self.path))).all()
+            with warnings.catch_warnings(action="ignore"):  # of truncated files; test_reading_audio has tests of them
+                finite = np.isfinite(FRONTEND(*read(self.path))).all()
         except Exception as error:
             return outcome_of_error(error, self.path.name)
         return "silent" if finite else "non-finite"
