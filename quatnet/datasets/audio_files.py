@@ -102,13 +102,14 @@ def read_table(
     Raises
     ------
     DataError
-        The table is not a regular file, cannot be read, or contains a control character other than a tab or line break.
+        The table is not a regular file, cannot be read, has a quote that is not closed, or contains a control character
+        other than a tab or line break.
     """
     try:
         if not table.is_file():
             raise OSError("no such file")
         with table.open(newline="", encoding=encoding) as lines:
-            for number, row in enumerate(csv.reader(lines, skipinitialspace=True, **dialect), start=1):
+            for number, row in enumerate(csv.reader(lines, skipinitialspace=True, strict=True, **dialect), start=1):
                 if CONTROL_CHARACTERS.search("".join(row)):
                     raise UnicodeError(f"control character in line {number}")
                 if row:

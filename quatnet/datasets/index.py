@@ -40,6 +40,8 @@ class RecordingIndex:
     def find(self, name: str) -> Path | None:
         """Return the path of the file with the given name without suffix, or None if no such file exists."""
         key = os.fsencode(name)
+        if len(key) > self.names.itemsize:  # `searchsorted` would copy all names to the length of the key
+            return None
         n = int(np.searchsorted(self.names, key))
         if n == len(self.names) or self.names[n] != key:
             return None

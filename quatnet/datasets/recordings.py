@@ -150,7 +150,8 @@ def _groups(
     """Return the group of each recording, the rule in words, and classes of one source, see `splits.guess_groups`."""
     paths = [recording.path for recording in recordings]
     if any(recording.group for recording in recordings):
-        return [recording.group or str(recording.path) for recording in recordings], option or "column", []
+        names = splits.names_of(paths)
+        return [r.group or name for r, name in zip(recordings, names, strict=True)], option or "column", []
     if not option:
         return splits.guess_groups(paths, labels)
     return splits.option_groups(option, paths, [recording.name for recording in recordings]), option, []
@@ -169,8 +170,8 @@ def _unused_groups(classes: Sequence[str]) -> str:
 
 def _given_folds(data: Dataset, given: Sequence[str], rule: str, option: str | None) -> tuple[list[int], str]:
     """Return the given folds, and sentences about them."""
-    if "" in given:
-        raise DataError(f"{data.name}: {given.count('')} of {len(given)} recordings have no fold; complete the folds")
+    if missing := sum(fold.lower() in ("", "nan", "na") for fold in given):
+        raise DataError(f"{data.name}: {missing} of {len(given)} recordings have no fold; complete the folds")
     folds = splits.fold_numbers(given)
     crossing = splits.groups_in_two_folds([clip.group for clip in data.clips], folds)
     if crossing and option:

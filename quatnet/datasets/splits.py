@@ -9,7 +9,7 @@ import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -81,9 +81,9 @@ def guess_groups(paths: Sequence[Path], classes: Sequence[Sequence[int]]) -> tup
     bases = [match[1] if (match := RUNNING_NUMBER.fullmatch(stem)) else "" for stem in stems]
     known = {*bases}
     bases = [base or (stem if stem in known else "") for base, stem in zip(bases, stems, strict=True)]
-    paths = [path.with_suffix("") for path in paths]  # a file in two formats is one recording
+    names = names_of(path.with_suffix("") for path in paths)  # a file in two formats is one recording
     if sum(map(bool, codes)) > len(codes) / 2:
-        groups = [code or base or str(path) for code, base, path in zip(codes, bases, paths, strict=True)]
+        groups = [code or base or name for code, base, name in zip(codes, bases, names, strict=True)]
         single = sorted(index for index, n in groups_by_class(groups, classes).items() if index >= 0 and len(n) < 2)
         if not single:
             return groups, SOURCES, []
@@ -93,8 +93,18 @@ def guess_groups(paths: Sequence[Path], classes: Sequence[Sequence[int]]) -> tup
         for base, count in counts.items()
         if count > counts.total() / 2
     }
-    groups = [base if base and base not in too_large else str(path) for base, path in zip(bases, paths, strict=True)]
+    groups = [base if base and base not in too_large else name for base, name in zip(bases, names, strict=True)]
     return groups, "file names without running number", single
+
+
+def names_of(paths: Iterable[Path]) -> list[str]:
+    """Return the paths below the common folder, so that the folds do not depend on where the recordings are."""
+    absolute = [os.path.abspath(path) for path in paths]
+    try:
+        folder = os.path.commonpath([os.path.dirname(path) for path in absolute])
+    except ValueError:  # no paths, or several drives of Windows
+        return absolute
+    return [unicodedata.normalize("NFC", Path(os.path.relpath(path, folder)).as_posix()) for path in absolute]
 
 
 def groups_by_class(groups: Sequence[str], classes: Sequence[Sequence[int]]) -> dict[int, Counter[str]]:
@@ -241,4 +251,4 @@ def option_groups(option: str, paths: Sequence[Path], names: Sequence[str]) -> l
             f"group={option!r} is neither 'parent' nor a column, and as a regular expression it is not in "
             f"{names[found.index(None)]}; correct the option"
         )
-    return [match[match.lastindex or 0] for match in found if match]
+    return [next((text for text in match.groups() if text is not None), match[0]) for match in found if match]

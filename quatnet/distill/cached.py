@@ -46,7 +46,8 @@ class CachedOutputs:
         return self.outputs[rows]
 
     def _row(self, clip: str) -> int | None:
-        return self.rows.get(clip, self.rows.get(_without_suffix(Path(clip).name)))
+        names = (clip, _without_suffix(clip), Path(clip).name, _without_suffix(Path(clip).name))
+        return next((self.rows[name] for name in names if name in self.rows), None)
 
 
 def _without_suffix(clip: str) -> str:

@@ -1,6 +1,7 @@
 """Sums of the loss and of the correct clips over the steps of an epoch, on the device."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -53,8 +54,10 @@ def _num_correct(model: Module, outputs: Any, targets: Array) -> Array:
     if not (isinstance(outputs, Tensor) and outputs.ndim == targets.ndim == 2):
         return xp.asarray(NO_CLASSES)
     logits = outputs.data
-    classes = getattr(model, "classes", None) or getattr(getattr(model, "config", None), "classes", None)
-    classes = classes or min(logits.shape[1], targets.shape[1])
+    found = (getattr(owner, "classes", None) for owner in (model, getattr(model, "config", None)))
+    classes = next((n for n in found if isinstance(n, Integral) and n), min(logits.shape[1], targets.shape[1]))
+    if targets.shape[1] < classes:
+        return xp.asarray(NO_CLASSES)
     logits, targets = logits[:, :classes], targets[:, :classes]
     is_class = (targets >= 0).all() & (abs(targets.sum(axis=1) - 1) < 0.01).all() & (classes > 1)
     return xp.where(is_class, _correct(logits, targets).sum(), NO_CLASSES)

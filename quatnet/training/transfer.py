@@ -41,7 +41,9 @@ def _graph_with_new_head(model: GraphModule, classes: int, rng: np.random.Genera
     if layer.bias is not None:
         arrays[bias.name] = layer.bias.data
     nodes = [replace(node, shape=(*node.shape[:-1], classes)) if node is old else node for node in graph.nodes]
-    return GraphModule(replace(graph, nodes=nodes, arrays=arrays))
+    module = GraphModule(replace(graph, nodes=nodes, arrays=arrays))
+    module.frontend_settings = model.frontend_settings
+    return module
 
 
 def _last_layer(model: GraphModule) -> Node:
@@ -58,8 +60,13 @@ def freeze_backbone(model: Network | GraphModule) -> Iterator[None]:
     Batch norms still update their running statistics in training mode, as in the released code of PANNs. Raises
     ConfigError as `with_new_head` does.
     """
-    head = tuple(_last_layer(model).refs()) if isinstance(model, GraphModule) else (HEAD,)
-    backbone = [tensor for name, tensor in model.named_parameters() if not name.startswith(head)]
+    parameters = dict(model.named_parameters())
+    if isinstance(model, GraphModule):
+        arguments = _last_layer(model).arguments
+        head = {getattr(arguments[key], "name", None) for key in ("w", "bias")}
+    else:
+        head = {name for name in parameters if name.startswith(HEAD)}
+    backbone = [tensor for name, tensor in parameters.items() if name not in head]
     for tensor in backbone:
         tensor.requires_grad = False
     try:

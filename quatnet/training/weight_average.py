@@ -1,6 +1,7 @@
 """Exponential moving average of the parameters over the training steps."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from ..backend import Array
 from ..checks import checked_number
@@ -36,6 +37,10 @@ class WeightAverage(Optimizer):
     def __init__(self, optimizer: Optimizer, *, decay: float = 0.999) -> None:
         super().__init__(optimizer.parameters.items(), optimizer.lr)
         self.optimizer, self.decay = optimizer, checked_number("decay", decay, "[0, 1)")
+
+    def settings(self) -> dict[str, Any]:
+        """Return the decay, and the class and the options of `optimizer`."""
+        return super().settings() | {"optimizer": self.optimizer.settings()}
 
     def step(self, *, lr: float | None = None) -> None:
         """Update the parameters, then their average."""

@@ -5,6 +5,7 @@ and continued. Missing and unreadable recordings are counted. Damaged shards rai
 draws every class equally often.
 """
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -449,3 +450,14 @@ def test_toy_data_set_is_deterministic(tmp_path: Path) -> None:
 def test_toy_data_set_rejects_too_few_clips(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="clips must be an integer of at least 20"):
         toy_audioset.write(tmp_path, clips=19)
+
+
+def test_names_longer_than_all_names_of_an_index() -> None:
+    index = RecordingIndex(np.array([b"ab", b"cd"]), np.zeros(2, np.int32), ((Path("x"), ".wav"),))
+    assert [index.find(name) for name in ("ab", "abc", "a", "cd\u00e9")] == [Path("x/ab.wav"), None, None, None]
+
+
+def test_numpy_numbers_in_a_format() -> None:
+    made = ShardFormat(sample_rate_hz=np.int64(8000), clip_seconds=np.float32(0.5), shard_clips=np.int32(4))
+    assert [type(value) for value in dataclasses.asdict(made).values()] == [int, float, int]
+    assert made == ShardFormat(sample_rate_hz=8000, clip_seconds=0.5, shard_clips=4)

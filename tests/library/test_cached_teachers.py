@@ -123,3 +123,9 @@ def test_missing_clips(tmp_path: Path) -> None:
     cached = read_cached_outputs(teacher_file(tmp_path / "t.npz", clip=NAMES, logits=ONES))
     with pytest.raises(DataError, match=r"no logits for 2 of 3 clips, first 'x\.wav'"):
         cached.select(["a", "x.wav", "y"])
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a", "dog/a", "dog/a.wav"])
+def test_clip_names_in_folders(tmp_path: Path, name: str) -> None:
+    cached = read_cached_outputs(teacher_file(tmp_path / "t.npz", clip=np.array([name]), logits=np.ones((1, 2))))
+    np.testing.assert_array_equal(cached.select(["dog/a.wav"]), [[1, 1]])

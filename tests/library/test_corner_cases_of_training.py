@@ -14,7 +14,7 @@ from support import python_path
 from test_cli_train import error_of, output_of, sounds, trained  # noqa: F401 fixtures
 from test_own_recordings import write, write_classes
 
-from quatnet import audio, datasets, distill, nn, ops, optim, training
+from quatnet import audio, datasets, distill, graph, nn, ops, optim, training
 from quatnet.datasets import annotations, folder, table
 from quatnet.errors import CheckpointError, ConfigError, DataError
 from quatnet.training.recordings import check_files, default_frontend
@@ -232,3 +232,49 @@ def test_learning_rate_and_options_of_the_optimizer(loader, tmp_path):
         training.fit(net, loader, epochs=1, max_lr=1e-3, metadata={"max_lr": 1e-2})
     with pytest.raises(ConfigError, match="expected max_lr in"):
         training.fit(net, loader, epochs=1, max_lr=float("nan"))
+
+
+class TwoLayers(nn.Module):
+    def __init__(self, rng):
+        self.embed, self.norm, self.out = nn.Linear(3, 4, rng=rng), nn.BatchNorm(4), nn.Linear(4, 2, rng=rng)
+
+    def __call__(self, x, *, train=False, rng=None):
+        return self.out(self.norm(self.embed(x), train=train))
+
+
+def test_only_the_last_layer_of_a_traced_network_is_trained(rng):
+    module = graph.GraphModule(graph.trace(TwoLayers(rng), np.zeros((1, 3), np.float32)))
+    module.frontend_settings = {"mels": 3}
+    with training.freeze_backbone(module):
+        assert {name for name, _ in module.named_parameters()} == {"out.weight", "out.bias"}
+    assert training.with_new_head(module, 3, rng=rng).frontend_settings == {"mels": 3}
+
+
+def test_options_of_the_optimizer_of_an_average(loader, tmp_path):
+    net = network()
+
+    def fit(epochs, weight_decay, **options):
+        average = training.WeightAverage(optim.AdamW(net.parameters(), weight_decay=weight_decay))
+        training.fit(net, loader, epochs=epochs, optimizer=average, checkpoint=tmp_path / "c.npz", **options)
+
+    fit(1, 0.05)
+    with pytest.raises(CheckpointError, match="another run: optimizer_settings"):
+        fit(1, 0.5, resume=True)
+
+
+@pytest.mark.parametrize("classes", [["cat", "dog"], 2.0, None])
+def test_an_attribute_of_the_network_named_classes(classes, loader):
+    net = network()
+    net.classes = classes
+    assert "accuracy" in training.fit(net, loader, epochs=1).history[0]
+
+
+def test_targets_with_fewer_columns_than_classes(rng):
+    x, targets = rng.standard_normal((8, 3)).astype(np.float32), np.array([[1, 1], [2, 0.5]] * 4, np.float32)
+    net = nn.Linear(3, 3, rng=rng)
+    net.classes = 3
+
+    def weighted(logits, targets, x):
+        return ops.cross_entropy(logits, np.eye(3, dtype=np.float32)[targets[:, 0].astype(int)] * targets[:, 1:])
+
+    assert "accuracy" not in training.fit(net, training.DataLoader(x, targets), epochs=1, loss=weighted).history[0]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quatnet.datasets import folder, table
-from quatnet.datasets.splits import fold_numbers, guess_groups, join_equal_files, stratified_folds
+from quatnet.datasets.splits import fold_numbers, guess_groups, join_equal_files, option_groups, stratified_folds
 from quatnet.errors import ConfigError, DataError
 
 
@@ -198,3 +198,43 @@ def test_ravdess_as_class_folders_and_as_a_table(tmp_path):
     assert as_table.classes == ("01", "03")
     folds = {clip.name.split("/")[-1]: clip.fold for clip in as_table.clips}
     assert folds == {clip.name.split("/")[-1].removesuffix(".wav"): clip.fold for clip in data.clips}
+
+
+@pytest.mark.parametrize("column", [None, "site"])
+def test_folds_do_not_depend_on_the_path_of_the_folder(column, tmp_path, monkeypatch):
+    names = [f"{c}/rec{n}{c}_{part}.wav" for c in "ab" for n in range(4) for part in range(3)]
+    names += [f"{c}/{name}.wav" for c in "ab" for name in "stuvwxyz"]
+    write_files(tmp_path / "sounds", {name: number for number, name in enumerate(names)})
+    rows = [f"{name},{name[0]},{'site' if 'rec' in name else ''}" for name in names]
+    (tmp_path / "sounds/t.csv").write_text("\n".join(["file,label,site", *rows]))
+    monkeypatch.chdir(tmp_path)
+    roots = [Path("sounds"), tmp_path / "sounds", Path("../") / tmp_path.name / "sounds"]
+    loaded = [table.load(root / "t.csv", group=column) if column else folder.load(root) for root in roots]
+    tests = [{clip.name.removesuffix(".wav") for clip in data.split(1)[1]} for data in loaded]
+    assert tests[0] == tests[1] == tests[2] != set()
+
+
+def test_the_first_bracket_of_an_expression_is_the_group():
+    names = ["site1_call.wav", "site1_song.wav", "site2_call.wav"]
+    paths = [Path(name) for name in names]
+    assert option_groups(r"(site\d+)_(call|song)", paths, names) == ["site1", "site1", "site2"]
+    assert option_groups(r"(site1)|site2_(call)", paths, names) == ["site1", "site1", "call"]
+    assert option_groups(r"site\d", paths, names) == ["site1", "site1", "site2"]
+
+
+def test_missing_values_of_a_fold_column(tmp_path):
+    names = [f"{label}{number}.wav" for label in "ab" for number in range(4)]
+    write_files(tmp_path, {name: number for number, name in enumerate(names)})
+    rows = [f"{name},{name[0]},{fold}" for name, fold in zip(names, ["1.0", "2.0", "10.0", "NaN"] * 2, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["file,label,fold", *rows]))
+    with pytest.raises(DataError, match="2 of 8 recordings have no fold"):
+        table.load(tmp_path / "t.csv")
+
+
+def test_a_quote_that_is_not_closed(tmp_path):
+    names = [f"{label}{number}.wav" for label in "ab" for number in range(4)]
+    write_files(tmp_path, {name: number for number, name in enumerate(names)})
+    rows = [f"{name},{name[0]},{chr(34) + 'loud' if number == 3 else ''}" for number, name in enumerate(names)]
+    (tmp_path / "t.csv").write_text("\n".join(["file,label,comment", *rows]))
+    with pytest.raises(DataError, match=r"t\.csv cannot be read as a table \(unexpected end of data\)"):
+        table.load(tmp_path / "t.csv")
