@@ -7,18 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from ..audio import FrontEnd
 from ..backend import on_gpu
-from ..checks import checked_number
-from ..errors import ConfigError
 from ..graph import trace
 from ..models import NAMES, Config, build, compile, from_name, pruned_config
 from ..paper_code.torchinfo import torchinfo_mult_adds
 from ..profile.counts import layer_costs, network_cost
 from ..profile.latency import layer_milliseconds, milliseconds_per_clip
 from ..threads import thread_count
+from .arguments import positive_int
 from .profile_table import table
-
-SAMPLE_RATE_HZ, HOP = 32_000, 320  # sample rate and hop length of the published networks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "share of the filters to prune in the second half of the blocks (default: 0)"
     parser.add_argument("--prune", type=float, default=0.0, metavar="P", help=text)
     parser.add_argument("--clip-seconds", type=float, default=10.0, metavar="S", help="length (default: 10)")
-    parser.add_argument("--classes", type=int, default=527, metavar="N", help="number of classes (default: 527)")
+    parser.add_argument(
+        "--classes", type=positive_int, default=527, metavar="N", help="number of classes (default: 527)"
+    )
     parser.add_argument("--latency", action="store_true", help="build the network and measure its run time")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
@@ -40,23 +40,13 @@ def run(args: argparse.Namespace) -> None:
 
 def profile_network(args: argparse.Namespace) -> dict[str, Any]:
     """Return the costs of a network and of its layers, as printed with `--json`."""
-    config, frames = _config(args), _frames(args.clip_seconds)
+    config = pruned_config(from_name(args.network, args.classes), args.prune)
+    frames = FrontEnd(clip_seconds=args.clip_seconds).frames
     total, layers = asdict(network_cost(config, frames)), [asdict(cost) for cost in layer_costs(config, frames)]
     profile = {key: getattr(args, key) for key in ("network", "prune", "clip_seconds", "classes")}
     profile |= {"frames": frames, "mels": config.mels} | {key: total[key] for key in total if key != "name"}
     profile["torchinfo_mult_adds"] = torchinfo_mult_adds(config, frames)
     return profile | (_measure_latency(config, frames, layers) if args.latency else {}) | {"layers": layers}
-
-
-def _config(args: argparse.Namespace) -> Config:
-    if args.classes < 1:
-        raise ConfigError(f"expected at least 1 class, got {args.classes}")
-    return pruned_config(from_name(args.network, args.classes), args.prune)
-
-
-def _frames(clip_seconds: float) -> int:
-    checked_number("a length of the clip in s", clip_seconds, "(0, 1e9]")
-    return 1 + round(clip_seconds * SAMPLE_RATE_HZ) // HOP
 
 
 def _measure_latency(config: Config, frames: int, layers: list[dict[str, Any]]) -> dict[str, Any]:

@@ -73,11 +73,6 @@ def layer_kernel_costs(
     return passes
 
 
-def host_to_device_elements(config: Config, frames: int, batch: int) -> int:
-    """Return the number of array elements copied to the GPU for one training step, which are those of the clips."""
-    return batch * frames * config.mels * 4
-
-
 def _block_outputs(config: Config, frames: int, batch: int) -> Iterator[tuple[str, int, bool]]:
     """Yield (name of the last convolution, number of output elements, whether the output is pooled) of each block."""
     layers = {layer.name: layer for layer in config.layers(frames)}

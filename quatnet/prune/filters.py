@@ -28,12 +28,16 @@ class KeepIndices(dict[str, np.ndarray]):
 
 
 def trace_groups(
-    model: Callable[..., Any], keep: Mapping[str, Any] | None = None, example: Any = None
+    model: Callable[..., Any],
+    keep: Mapping[str, Any] | None = None,
+    example: Any = None,
+    frames: int | None = None,
 ) -> ChannelGroups:
     """Return the channel groups of a network, with the present values of its arrays.
 
-    `example` is an example input. `example` is not needed for networks of `quatnet.models`, for a `GraphModule`, and if
-    `keep` is the result of `select`. Raises ConfigError if it is needed and missing, or if no filters can be removed.
+    `example` is an example input. `example` is not needed for networks of `quatnet.models`, whose example then has
+    `frames` frames, for a `GraphModule`, and if `keep` is the result of `select`. Raises ConfigError if it is needed
+    and missing, or if no filters can be removed.
     """
     owner = getattr(model, "__self__", model)
     if example is None and not isinstance(owner, Module):  # the graph has the arrays of the time of its trace
@@ -41,7 +45,7 @@ def trace_groups(
     graph = model.current_graph() if isinstance(model, GraphModule) else getattr(keep, "graph", None)
     if graph is None or example is not None:
         if example is None and isinstance(model, Network):
-            example = model.example_input()
+            example = model.example_input(frames)
         if example is None:
             raise ConfigError("expected an example input of the network; pass example=")
         graph = trace(model, example)

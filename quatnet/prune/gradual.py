@@ -10,7 +10,6 @@ import numpy as np
 from ..checks import checked_count, checked_number
 from ..errors import ConfigError
 from ..graph import count, prune_graph
-from ..models import Network
 from .budget import Budget
 from .criteria import Criterion, l1
 from .filters import KeepIndices, prune_filters, trace_groups
@@ -64,9 +63,7 @@ def budget_selectors(
     fractions = _remaining_fractions(rounds)
     if not isinstance(budget, Budget):
         raise ConfigError(f"expected a prune.Budget, got {budget!r:.80}")
-    if example is None and isinstance(model, Network):
-        example = model.example_input(budget.frames)
-    groups = trace_groups(model, example=example)
+    groups = trace_groups(model, example=example, frames=budget.frames)
     smallest = {
         group.name: top_k(np.zeros(group.size), 1, group.parts) for group in selected_groups(model, groups, None)
     }

@@ -63,9 +63,7 @@ def select(
     target = targets[0]
     if isinstance(criterion, str):
         criterion = criterion_from_name(criterion, rng=np.random.default_rng(0))
-    if isinstance(target, Budget) and example is None and isinstance(model, Network):
-        example = model.example_input(target.frames)
-    found = trace_groups(model, example=example)
+    found = trace_groups(model, example=example, frames=target.frames if isinstance(target, Budget) else None)
     selected = selected_groups(model, found, blocks)
     arrays = {name: asnumpy(array) for name, array in found.labels.graph.arrays.items()}
     if isinstance(target, Budget):

@@ -167,12 +167,6 @@ def test_categories_add_up_to_the_total():
     assert roofline.total_seconds(passes, H100) < roofline.total_seconds(passes, A100)
 
 
-def test_host_elements_by_hand():
-    config = CNNConfig(3, True, ((8,), (16,)), embedding=4, mels=8)
-    pixels = 2 * 10 * 8  # 2 clips of 10 frames and 8 mels
-    assert roofline.host_to_device_elements(config, 10, batch=2) == 4 * pixels
-
-
 def test_command_prints_a_row_for_each_layer(capsys):
     main(["roofline", "qcnn14", "--batch", "2"])
     lines = capsys.readouterr().out.splitlines()
