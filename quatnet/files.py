@@ -82,6 +82,29 @@ def _remove_stale_files(path: Path) -> None:
                 partial.unlink()
 
 
+@contextmanager
+def locked(folder: str | os.PathLike, *, wait: bool = True) -> Iterator[None]:
+    """Hold a lock on a folder, which ends with the process. Windows and some file systems have no locks.
+
+    Raises DataError if another process or thread holds the lock and `wait` is false.
+    """
+    if not fcntl:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(descriptor)
+        raise DataError(f"another process writes into {folder}; wait until it ends") from None
+    except OSError:  # no locks
+        pass
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Write text in UTF-8 with `atomic_write`. Escaped bytes of file names are written as they are."""
     with atomic_write(path) as file:

@@ -7,8 +7,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from rows import Row
 import quatnet
 from quatnet.cli.info import processor
 from quatnet.errors import DataError
-from quatnet.files import atomic_write, fcntl
+from quatnet.files import atomic_write, locked
 from quatnet.npz import parse_json
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,28 +44,13 @@ def save_run(row: Row, run: dict[str, Any], folder: Path) -> None:
     """Add a run to the file of its row. An earlier run of the same fold and seed is replaced."""
     fold_and_seed, path = (run["fold"], run["seed"]), _path(row, folder)
     run = run | provenance(row, *fold_and_seed)
-    with _locked(path.parent):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.parent):  # parallel runs must not replace the records of each other
         others = [other for other in read_runs(row, folder) if (other["fold"], other["seed"]) != fold_and_seed]
         runs = sorted([*others, run], key=lambda run: (run["seed"], run["fold"]))
         lines = ",\n".join(json.dumps(run) for run in runs)
         with atomic_write(path) as file:
             file.write(f'{{"row": "{row.name}", "runs": [\n{lines}\n]}}\n'.encode())
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold a lock on a folder, so that parallel runs do not replace the records of each other."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not fcntl:  # Windows
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def missing_splits(row: Row, splits: Iterable[tuple[int, int]], folder: Path) -> list[tuple[int, int]]:

@@ -10,7 +10,6 @@ import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from queue import Empty, Queue
@@ -21,7 +20,7 @@ from tqdm import tqdm
 
 from ..checks import checked_path
 from ..errors import DataError
-from ..files import disk_errors, fcntl
+from ..files import disk_errors, locked
 from .archives import MAX_BYTES, extract
 
 ESC50_URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
@@ -69,26 +68,11 @@ def download(
         return target
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with _lock(folder / ".esc50.lock"):
+        with locked(folder, wait=False):
             if target.is_dir():  # another download has ended in the meantime
                 return target
             _download_and_install(url, folder / "esc50.zip.part", target, sha256, num_recordings, wait_s)
     return target
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold a file lock, which ends with the process. Raises DataError if another download holds the lock."""
-    with path.open("ab") as file:
-        try:
-            if fcntl:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(f"another download into {path.parent} runs; wait until it ends") from None
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
 
 
 def _download_and_install(

@@ -130,6 +130,19 @@ def test_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / ".a.json.0.part").write_text("of another process")
     write_json(tmp_path / "a.json", {})
     assert sorted(os.listdir(tmp_path)) == [".a.json.0.part", "a.json"]
+    with files.locked(tmp_path), files.locked(tmp_path, wait=False):
+        assert sorted(os.listdir(tmp_path)) == [".a.json.0.part", "a.json"]
+
+
+@posix
+def test_locked_folders(tmp_path: Path) -> None:
+    with files.locked(tmp_path):
+        with pytest.raises(DataError, match="another process writes into"), files.locked(tmp_path, wait=False):
+            pass
+        with files.locked(tmp_path.parent, wait=False):
+            pass
+    with files.locked(tmp_path, wait=False):
+        assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize(

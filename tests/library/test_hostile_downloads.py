@@ -10,6 +10,7 @@ from urllib.request import Request
 import pytest
 from support.hostile import BEHAVIORS, archive, send, serving
 
+from quatnet import files
 from quatnet.datasets import archives, download
 from quatnet.errors import DataError
 
@@ -81,7 +82,7 @@ def test_other_addresses_are_refused(tmp_path: Path, url: str) -> None:
         get(tmp_path, url)
 
 
-@pytest.mark.skipif(module.fcntl is None, reason="no file locks on Windows")
+@pytest.mark.skipif(files.fcntl is None, reason="no file locks on Windows")
 def test_second_download_into_a_folder_is_refused(tmp_path: Path) -> None:
     started, ended = threading.Event(), threading.Event()
 
@@ -95,7 +96,7 @@ def test_second_download_into_a_folder_is_refused(tmp_path: Path) -> None:
         first = threading.Thread(target=get, args=(tmp_path, url))
         first.start()
         started.wait(10)
-        with pytest.raises(DataError, match=r"another download into .* runs; wait until it ends"):
+        with pytest.raises(DataError, match=r"another process writes into .*; wait until it ends"):
             get(tmp_path, url)
         ended.set()
         first.join()
