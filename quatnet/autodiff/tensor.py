@@ -149,8 +149,9 @@ class Tensor(Node):
         return self * -1
 
     def __sub__(self, other: "Operand") -> "Tensor":
-        # a tracer records an array itself, not its conversion
-        return -(-self + other) if isinstance(other, xp.ndarray) else self + -_tensor(other, self)
+        # a tracer records an array or a tensor of booleans itself, not its conversion
+        converted = isinstance(other, xp.ndarray) or (isinstance(other, Tensor) and other.dtype.kind != "f")
+        return -(-self + other) if converted else self + -_tensor(other, self)
 
     def __rsub__(self, other: "Operand") -> "Tensor":
         return -self + other

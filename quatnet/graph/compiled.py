@@ -8,11 +8,12 @@ from typing import Any
 from ..autodiff import Tensor, no_grad
 from ..backend import Array, xp
 from ..conv.fast import fused
+from ..errors import ConfigError
 from ..nn import Module
 from ..threads import single_threaded_blas
 from .fold import fold
 from .module import GraphModule, as_graph
-from .nodes import Graph, Node, map_leaves
+from .nodes import Graph, Node, Runtime, leaves, map_leaves
 from .trace import lock_of, owner_entries, trace
 
 
@@ -84,6 +85,9 @@ class Compiled:
         if key not in self._compiled:
             example = tuple(a if len(a) else xp.zeros((1, *a.shape[1:]), a.dtype) for a in inputs)
             graph = as_graph(self.model) if type(self.model) is GraphModule else trace(self.model, example)
+            for node in graph.nodes:
+                if node.arguments.get("train") is True and Runtime("rng") in leaves(node.arguments):
+                    raise ConfigError(f"{node.op} ({node.name}) is active in evaluation; call the network itself")
             self._compiled[key] = graph, _Runner(fold(graph))
         graph, runner = self._compiled[key]
         present = {name: self._present(name, array) for name, array in graph.arrays.items()}
@@ -155,7 +159,7 @@ def compile(model: Callable[..., Any], example: Any = None) -> Compiled:
     a function in a list of layers, has been replaced. Other attributes, such as numbers, variables of functions, and
     values computed from parameters with `.data` are read at compile time. Several threads may call the result.
 
-    Raises ConfigError and ShapeError as `trace` does.
+    Raises ConfigError and ShapeError as `trace` does, and ConfigError if dropout is active in evaluation.
 
     >>> import numpy as np; import quatnet as qn
     >>> net = qn.nn.Sequential(qn.nn.Conv2d(1, 4, rng=np.random.default_rng(0)), qn.nn.BatchNorm(4), qn.nn.ReLU())

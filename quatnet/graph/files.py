@@ -118,7 +118,7 @@ def _check_node(node: Node, known: set[str], graph: Graph) -> None:
         _check_argument(node, key, parameter)
     layer = node.arguments.get("self")
     settings = node.arguments | (layer if isinstance(layer, dict) else {})
-    checked_number("eps", settings.get("eps", 1.0), "(0, inf)")
+    checked_number("eps", settings.get("eps", 1.0), "[0, inf)")
     if isinstance(layer, dict) and node.op in NORMS:
         _check_norm(node, layer, graph)
     variance = settings.get("running_var")
@@ -159,7 +159,7 @@ def _check_argument(node: Node, key: str, parameter: inspect.Parameter) -> None:
     value, kind = node.arguments[key], str(parameter.annotation)
     if unknown := [item for item in leaves(value) if isinstance(item, Runtime) and item.name not in ("train", "rng")]:
         raise ValueError(f"node {node.name}, {key}: expected the runtime argument train or rng, got {unknown[0]!r:.80}")
-    if key == "self" and node.op[0].isupper():
+    if key == "self" and OPS[node.op].__module__ != Tensor.__module__:  # a layer
         valid, expected = isinstance(value, dict), "a dict"
     elif key == "self" or "Tensor" in kind:
         items = value if "Sequence" in kind and isinstance(value, list | tuple) else [value]

@@ -9,7 +9,7 @@ import numpy as np
 from ..backend import Array, asnumpy, xp
 from ..checks import checked_type
 from ..errors import ConfigError
-from .labels import Labels, connected, expand_index, is_depthwise
+from .labels import Labels, connected, expand_index, is_depthwise, is_norm
 from .module import GraphModule, as_graph
 from .nodes import Graph, Node
 
@@ -72,8 +72,7 @@ class ChannelGroups(list[ChannelGroup]):
             found = {name: channel[of[name][axis]] for name in names}
             return {name: channels for name, channels in found.items() if (channels >= 0).any()}
 
-        nodes = [node for node in graph.nodes if "BatchNorm" in node.op or "batch_norm" in node.op]
-        scales = [node.arguments.get("self", node.arguments)["weight"].name for node in nodes]
+        scales = [node.arguments.get("self", node.arguments)["weight"].name for node in filter(is_norm, graph.nodes)]
         norms = [name for name in scales if name in graph.arrays]  # other scales are computed
         # an axis with channels of several groups has one channel of the group of its first label
         found = [channel[list(axis)] for axis in axes if axis and channel[axis[0]] >= 0]
@@ -166,7 +165,7 @@ def _prune_index(node: Node, kept: list[np.ndarray]) -> tuple[Any, ...]:
     axes, result = iter(kept), []
     for item in expand_index(node.arguments["index"], len(kept)):
         mask = np.ones(1, bool) if item is None else next(axes)
-        if isinstance(item, slice) and not mask.all():
+        if isinstance(item, slice | list) and not mask.all():
             old = np.arange(len(mask))[item]
             new = (np.cumsum(mask) - 1)[old[mask[old]]]
             first, last = new[[0, -1]].tolist() if new.size else (0, -1)

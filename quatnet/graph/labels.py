@@ -132,7 +132,13 @@ def _weighted(t: Labels, node: Node) -> Axes:
 
 def is_depthwise(graph: Graph, node: Node) -> bool:
     """Return whether a node is a convolution with several groups of one input channel each."""
-    return node.arguments.get("groups", 1) > 1 and graph.shape(node.arguments["w"].name)[-2] == 1
+    weighted = RULES.get(node.op) is _weighted and node.arguments.get("groups", 1) > 1
+    return weighted and graph.shape(node.arguments["w"].name)[-2] == 1
+
+
+def is_norm(node: Node) -> bool:
+    """Return whether a node is a batch norm."""
+    return RULES.get(node.op) is _norm
 
 
 def _matmul(t: Labels, node: Node) -> Axes:
@@ -220,7 +226,10 @@ def expand_index(index: Any, ndim: int) -> list[Any]:
 def _getitem(t: Labels, node: Node) -> Axes:
     x = t.args(node, "x")[0]
     index = expand_index(node.arguments["index"], len(x))
-    if not all(item is None or type(item) in (int, slice) for item in index):
+    items = [item for item in index if item is not None]
+    numbers = [item for item in items if not isinstance(item, slice)]
+    is_list = len(numbers) == 1 and isinstance(numbers[0], list) and items[0] is not numbers[0]
+    if not all(type(n) is int for n in (numbers[0] if is_list else numbers)):
         return _fixed(t, node, f"index array ({node.name})")
     axes, result = iter(x), []
     for item in index:

@@ -102,16 +102,16 @@ def to_onnx(
     path : file to write. The input is named "input", and several inputs as the arguments of the network. The output is
         named "logits", and several outputs by key, or "output_0", "output_1" and so on
     frontend : front end to include. The input of the file is then a waveform (N, frontend.samples) at the sample rate
-        of the front end, and the default of `activation` is "softmax"
+        of the front end, and the default of `activation` is "softmax" for a network with one output
     classes : names of the classes, as many as the outputs. The names are stored in the metadata, with the sample rate
         in Hz and the clip length in seconds
-    activation : "softmax" or "sigmoid" to return probabilities instead of logits
+    activation : "softmax" or "sigmoid" to return probabilities instead of logits, for a network with one output
 
     Raises
     ------
     ConfigError
-        An operation has no ONNX export, dropout is active in evaluation, the front end does not fit the network, or
-        the number of classes is not that of the outputs.
+        An operation has no ONNX export, dropout is active in evaluation, the front end does not fit the network,
+        the number of classes is not that of the outputs, or there are several outputs with an activation.
     MissingPackageError
         The package onnx is not installed.
     """
@@ -125,13 +125,16 @@ def to_onnx(
         builder.last |= {
             name: onnx_frontend.add(builder, "waveform", frontend, shape) for name, shape in graph.inputs.items()
         }
-        activation = activation or "softmax"
     for node in builder.graph.nodes:
         _export_node(builder, node)
     names = [f"output_{name}" if name in inputs else name for name in _output_names(builder.graph.outputs)]
     if len(set(names)) < len(names):
         raise ConfigError(f"expected different names of the outputs, got {', '.join(names)}; rename the keys")
     outputs = list(leaves(builder.graph.outputs))
+    if activation and len(outputs) > 1:
+        raise ConfigError(f"expected one output for activation={activation!r}, got {', '.join(names)}")
+    if frontend is not None and len(outputs) == 1:
+        activation = activation or "softmax"
     lengths = [builder.shape(ref)[-1:] for ref in outputs]
     if len(checked_type("classes", classes, Collection)) and (len(classes),) not in lengths:
         raise ConfigError(f"expected as many classes as outputs, {lengths}, got {len(classes)} classes")

@@ -20,6 +20,8 @@ from .nodes import Ref, Runtime, free_name, leaves, map_leaves
 READ = "Python code has read values of tensors; they are constants of the graph"
 NO_GRAD = "A part of the network runs in no_grad; the graph computes its gradients: use requires_grad=False or detach()"
 
+DRAWN = "Python code has drawn random numbers; the graph has the operations of one run, as if the numbers were constant"
+
 
 class Call(NamedTuple):
     """One recorded call."""
@@ -42,6 +44,8 @@ class Recorder:
         self.kept: list[Any] = list(inputs.values())
         self.replaced: list[tuple[dict, str, Array]] = []
         self.depth, self.notes, self.num_no_grad = 0, dict[str, None](), len(open_statements()) + 1
+        self.rng = np.random.default_rng(0)
+        self.rng_state = self.rng.bit_generator.state
 
     def call(self, name: str, function: Callable[..., Any], args: tuple, options: dict[str, Any]) -> Any:
         """Return function(*args, **options), and record the call unless another operation makes the call."""
@@ -51,6 +55,7 @@ class Recorder:
             raise ConfigError(f"two ops have the name {name!r}, which a graph cannot distinguish; rename one of them")
         if len(open_statements()) > self.num_no_grad:
             self.notes[NO_GRAD] = None
+        self.check_draws()
         try:
             bound = inspect.signature(function).bind(*args, **options)
         except TypeError as error:
@@ -60,7 +65,8 @@ class Recorder:
         if isinstance(operand, list | tuple) and function.__module__ == Tensor.__module__:  # a constant of the graph
             bound.arguments["other"] = as_array(operand)
         arguments = {key: self.encode(value) for key, value in bound.arguments.items()}
-        layer = vars(bound.arguments["self"]) if name[0].isupper() else {}  # an op with a capital is a layer with state
+        owner = bound.arguments.get("self")
+        layer = vars(owner) if isinstance(owner, Module | SimpleNamespace) else {}
         before = {key: value for key, value in layer.items() if isinstance(value, xp.ndarray)}
         for ref in (self.refs[id(array)] for array in before.values()):
             if ref.name in self.arrays:
@@ -74,6 +80,7 @@ class Recorder:
                 result = Tensor.from_op(result.data, [result], lambda grad: (grad,))
         finally:
             self.depth -= 1
+            self.rng_state = self.rng.bit_generator.state
             for key, array in before.items():  # the running statistics of a layer have been replaced
                 self.refs[id(layer[key])] = self.refs[id(array)]
                 self.replaced.append((layer, key, array))
@@ -81,6 +88,11 @@ class Recorder:
         self.kept += [result, *before.values()]
         self.calls.append(Call(name, arguments, result.shape))
         return result
+
+    def check_draws(self) -> None:
+        """Note that Python code has drawn random numbers since the last operation."""
+        if self.rng.bit_generator.state != self.rng_state:
+            self.notes[DRAWN] = None
 
     def result_of(self, backward: Callable[..., Any]) -> None:
         """Raise ConfigError for a tensor that is made outside the operations."""

@@ -19,7 +19,7 @@ from ..nn.module import array_of
 from ..threads import fork_safe_lock, register_at_fork
 from .merge import Mismatch, merge
 from .nodes import Batch, Graph, Node, Ref, free_name, leaves, rename_refs
-from .record import Call, Recorder
+from .record import DRAWN, Call, Recorder
 
 NOTE = "The operations depend on training mode or on values; recorded: evaluation with the example input"
 
@@ -47,8 +47,9 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
     The network runs twice: in evaluation with `example`, and in training with other values and another batch size. A
     running statistic does not change. If the operations of both runs differ, the graph has the operations of the
     evaluation. A warning is then raised and a note is added to the graph. There is also a warning and a note if a part
-    of the network runs in `no_grad`, and if Python code reads values with `item`, `float`, `bool` or `numpy`. These
-    values are constants of the graph. Reading `.data` gives no warning. The network must not be used by another thread
+    of the network runs in `no_grad`, if Python code draws numbers from `rng`, and if Python code reads values with
+    `item`, `float`, `bool` or `numpy`. These values are constants of the graph. Reading `.data`, and a decision that
+    depends on the batch size, give no warning. The network must not be used by another thread
     during the call.
 
     Raises
@@ -82,6 +83,7 @@ def _trace(model: Callable[..., Any], arrays: list[Array]) -> Graph:
     try:
         second = _run(model, {key: _other_values(array) for key, array in inputs.items()}, entries, train=True)
         calls, outputs = _merge(model, inputs, entries, first, second)
+        notes += [DRAWN] if DRAWN in second[0].notes else []
     except Mismatch:
         similar = {key: _longer(array) * array.dtype.type(1 + 2**-10) for key, array in inputs.items()}
         calls, outputs = _merge(model, inputs, entries, first, _run(model, similar, entries, train=False))
@@ -153,10 +155,11 @@ def _run(model: Callable[..., Any], arrays: dict, entries: dict, *, train: bool)
     names = {key: Ref(name, isinstance(item, Tensor)) for key, (name, item) in entries.items()}
     recorder, known = Recorder(names, inputs), inspect.signature(model).parameters.values()
     accepted = {"train", "rng"} if any(p.kind is p.VAR_KEYWORD for p in known) else {p.name for p in known}
-    options = {"train": train, "rng": np.random.default_rng(0) if train else None}
+    options = {"train": train, "rng": recorder.rng if train else None}
     try:
         with _restored_entries(model), no_grad(), tracing(recorder), np.errstate(all="ignore"):
             result = model(*inputs.values(), **{key: value for key, value in options.items() if key in accepted})
+            recorder.check_draws()
             return recorder, recorder.encode(result)
     except QuatnetError as error:
         if train and not isinstance(error, ConfigError):

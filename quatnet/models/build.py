@@ -86,7 +86,7 @@ def check_built_in(model: Any) -> None:
 
 
 def rebuild(model: Network, config: Config, state: Mapping[str, np.ndarray]) -> Network:
-    """Return the network of `config` with the arrays `state` and the front end settings of `model`.
+    """Return the network of `config` with the arrays `state`, and the frozen parameters and settings of `model`.
 
     Raises ConfigError unless `is_built_in(model)`.
     """
@@ -94,6 +94,10 @@ def rebuild(model: Network, config: Config, state: Mapping[str, np.ndarray]) -> 
     network = build(config, rng=np.random.default_rng(0))
     network.load_state_dict(state)
     network.frontend_settings = model.frontend_settings
+    old = model._entries_by_name()
+    for name, (*_, tensor) in network._entries_by_name().items():
+        if isinstance(tensor, Tensor):
+            tensor.requires_grad = old[name][2].requires_grad
     return network
 
 

@@ -35,8 +35,9 @@ class Sequential(Module):
             x = layer(x, train=train, rng=rng)
         return x
 
-    def __getitem__(self, index: int) -> Layer:
-        return self.layers[index]
+    def __getitem__(self, index: int | slice) -> Layer:
+        """Return a layer, or for a slice the `Sequential` of these layers."""
+        return Sequential(*self.layers[index]) if isinstance(index, slice) else self.layers[index]
 
     def __len__(self) -> int:
         return len(self.layers)

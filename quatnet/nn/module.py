@@ -8,7 +8,7 @@ from typing import Any
 
 from ..autodiff import Tensor
 from ..backend import Array, asnumpy, xp
-from ..checks import shape_and_dtype
+from ..checks import checked_type, shape_and_dtype
 from ..errors import CheckpointError, ConfigError
 
 _in_call = ContextVar("in_call", default=False)  # whether a module is being called
@@ -119,6 +119,7 @@ class Module:
 
     def check_state_dict(self, arrays: Mapping[str, Array]) -> None:
         """Raise CheckpointError if the names, the shapes or the kinds of dtypes differ from those of the module."""
+        checked_type("a state dict", arrays, Mapping)
         _check_arrays({name: array_of(item) for name, (_, _, item) in self._entries_by_name().items()}, arrays)
 
     def _entries_by_name(self) -> dict[str, tuple[Any, Any, Any]]:

@@ -99,6 +99,7 @@ class Optimizer:
 
     def check_state_dict(self, arrays: Mapping[str, Array]) -> None:
         """Raise CheckpointError if names, shapes or dtypes differ, as for another optimizer or other parameters."""
+        checked_type("a state dict", arrays, Mapping)
         expected = {"steps": np.asarray(self.steps)} | self.state
         if arrays.keys() != expected.keys() or any(
             shape_and_dtype(arrays[key]) != (value.shape, value.dtype) for key, value in expected.items()

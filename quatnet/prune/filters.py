@@ -90,11 +90,16 @@ def prune_filters(model: Any, keep: Mapping[str, Any], *, example: Any = None) -
 def mask_filters(model: Any, keep: Mapping[str, Any], *, example: Any = None) -> Any:
     """Return a network of the same size in which no layer uses the output of the filters that are not in `keep`.
 
-    The outputs are equal to the outputs of `prune_filters(model, keep)`. Raises ConfigError as `prune_filters` does.
+    The outputs are equal to the outputs of `prune_filters(model, keep)`. Raises ConfigError as `prune_filters` does,
+    and if a layer to mask is no attribute of a module, so that the network has no parameter of its name.
     """
     masked = copy.deepcopy(checked_type("model", model, Module))
-    arrays, names = mask_graph(trace_groups(model, keep, example), keep), dict[int, str]()
+    groups = trace_groups(model, keep, example)
+    arrays, old, names = mask_graph(groups, keep), groups.labels.graph.arrays, dict[int, str]()
     first = {name: names.setdefault(id(item), name) for name, _, _, item in owner_entries(masked)}  # of shared arrays
     state = masked.state_dict()
+    for name in arrays.keys() - state.keys():
+        if not xp.array_equal(arrays[name], old[name], equal_nan=True):
+            raise ConfigError(f"{name} is no parameter of the network, and cannot be masked; use prune_filters")
     masked.load_state_dict({name: arrays.get(first[name], array) for name, array in state.items()})
     return masked

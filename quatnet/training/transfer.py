@@ -28,7 +28,10 @@ def with_new_head(model: Network | GraphModule, classes: int, *, rng: np.random.
         return _graph_with_new_head(model, classes, rng)
     config = replace(model.config, classes=classes)
     head = {name: array for name, array in build(config, rng=rng).state_dict().items() if name.startswith(HEAD)}
-    return rebuild(model, config, model.state_dict() | head)
+    network = rebuild(model, config, model.state_dict() | head)
+    for name in head:
+        network._entries_by_name()[name][2].requires_grad = True
+    return network
 
 
 def _graph_with_new_head(model: GraphModule, classes: int, rng: np.random.Generator) -> GraphModule:
@@ -41,9 +44,16 @@ def _graph_with_new_head(model: GraphModule, classes: int, rng: np.random.Genera
     if layer.bias is not None:
         arrays[bias.name] = layer.bias.data
     nodes = [replace(node, shape=(*node.shape[:-1], classes)) if node is old else node for node in graph.nodes]
-    module = GraphModule(replace(graph, nodes=nodes, arrays=arrays))
+    kinds = graph.kinds | {name: "parameter" for name in _head_names(model)}
+    module = GraphModule(replace(graph, nodes=nodes, arrays=arrays, kinds=kinds))
     module.frontend_settings = model.frontend_settings
     return module
+
+
+def _head_names(model: GraphModule) -> list[str]:
+    """Return the names of the weight and the bias of the last layer."""
+    arguments = _last_layer(model).arguments
+    return [arguments[key].name for key in ("w", "bias") if arguments[key] is not None]
 
 
 def _last_layer(model: GraphModule) -> Node:
@@ -61,11 +71,8 @@ def freeze_backbone(model: Network | GraphModule) -> Iterator[None]:
     ConfigError as `with_new_head` does.
     """
     parameters = dict(model.named_parameters())
-    if isinstance(model, GraphModule):
-        arguments = _last_layer(model).arguments
-        head = {getattr(arguments[key], "name", None) for key in ("w", "bias")}
-    else:
-        head = {name for name in parameters if name.startswith(HEAD)}
+    head = [name for name in parameters if name.startswith(HEAD)]
+    head = _head_names(model) if isinstance(model, GraphModule) else head
     backbone = [tensor for name, tensor in parameters.items() if name not in head]
     for tensor in backbone:
         tensor.requires_grad = False

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..backend import Array
-from ..checks import checked_number
+from ..checks import checked_number, checked_type
 from ..errors import ConfigError
 from ..optim import Optimizer
 
@@ -78,6 +78,7 @@ class WeightAverage(Optimizer):
 
 def _split(arrays: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return the arrays of the average, and the arrays of the optimizer by their names in the optimizer."""
+    checked_type("a state dict", arrays, Mapping)
     inner = {key: array for key, array in arrays.items() if key.startswith(PREFIX)}
     average = {key: array for key, array in arrays.items() if key not in inner}
     return average, {key.removeprefix(PREFIX): array for key, array in inner.items()}

@@ -22,6 +22,7 @@ from quatnet import (
     nn,
     no_grad,
     ops,
+    optim,
     profile,
     prune,
     training,
@@ -350,3 +351,166 @@ def test_booleans_in_a_compiled_network(rng):
         return ops.relu(norm(conv(x > 0.2), train=train))
 
     assert_equal_outputs(graph.compile(net), net, x)
+
+
+# Corner cases of pruning, tracing and export of graphs
+
+
+def small_cnn(rng):
+    return models.CNN(models.CNNConfig(3, False, ((4,), (8,)), embedding=8, mels=8), rng=rng)
+
+
+def test_frozen_parameters_stay_frozen(rng):
+    model = small_cnn(rng)
+    for name, tensor in model.named_parameters():
+        tensor.requires_grad = not name.startswith(("blocks.0", "classifier"))
+    pruned = prune.prune_filters(model, prune.select(model, 0.5, blocks=[1]))
+    assert [name for name, _ in pruned.named_parameters()] == [name for name, _ in model.named_parameters()]
+    trained = {name for name, _ in training.with_new_head(model, 2, rng=rng).named_parameters()}
+    assert trained == {name for name, _ in model.named_parameters()} | {"classifier.weight", "classifier.bias"}
+    module = graph.GraphModule(graph.trace(model, model.example_input()))
+    assert {name for name, _ in training.with_new_head(module, 2, rng=rng).named_parameters()} == trained
+
+
+def test_layers_that_are_no_attributes_of_a_module_are_not_masked(rng):
+    class Plain:
+        a, b = nn.Linear(8, 8, rng=rng), nn.Linear(8, 2, rng=rng)
+
+    class Net(nn.Module):
+        def __init__(self):
+            self.plain, self.out = Plain(), nn.Linear(2, 2, rng=rng)
+
+        def __call__(self, x):
+            return self.out(self.plain.b(ops.relu(self.plain.a(x))))
+
+    net, x = Net(), np.zeros((2, 8), np.float32)
+    keep = prune.select(net, 0.5, example=x)
+    assert prune.prune_filters(net, keep, example=x)(x).shape == (2, 2)
+    with pytest.raises(ConfigError, match="is no parameter of the network, and cannot be masked; use prune_filters"):
+        prune.mask_filters(net, keep, example=x)
+
+
+def test_probabilities_of_several_outputs(rng, tmp_path):
+    pytest.importorskip("onnx")
+    net, x = nn.Sequential(nn.Linear(8, 8, rng=rng), nn.ReLU(), nn.Linear(8, 2, rng=rng)), np.zeros((1, 8), np.float32)
+    module = graph.GraphModule(graph.trace(net, x)).with_features("layers.0")
+    with pytest.raises(ConfigError, match="expected one output for activation='softmax', got output_0, output_1"):
+        graph.to_onnx(module, tmp_path / "net.onnx", activation="softmax")
+    graph.to_onnx(module, tmp_path / "net.onnx")
+
+
+def test_random_numbers_drawn_in_python(rng):
+    layer = nn.Linear(8, 8, rng=rng)
+
+    class Net(nn.Module):
+        def __call__(self, x, *, train=False, rng=None):
+            scale = 0.5 if train and rng.random() > 2 else 1.0
+            return ops.dropout(layer(x), 0.1, train=train, rng=rng) * scale
+
+    with pytest.warns(UserWarning, match="Python code has drawn random numbers"):
+        assert graph.trace(Net(), np.zeros((2, 8), np.float32)).notes
+    assert not graph.trace(nn.Sequential(layer, nn.Dropout(0.1)), np.zeros((2, 8), np.float32)).notes
+
+
+def chain(rng, custom):
+    a, b, c = nn.Linear(8, 8, rng=rng), nn.Linear(8, 8, rng=rng), nn.Linear(8, 2, rng=rng)
+    gamma = Tensor(np.ones(8, np.float32), requires_grad=True)
+    return lambda x: c(ops.relu(b(custom(a(x), gamma))))
+
+
+@op
+def corner_group_norm(x: Tensor, w1: Tensor, *, groups: int = 2) -> Tensor:
+    return Tensor.from_op(x.data * w1.data, (x, w1), lambda grad: (grad, grad.sum(0)))
+
+
+@op
+def corner_batch_norm(x: Tensor, gamma: Tensor) -> Tensor:
+    return Tensor.from_op(x.data * gamma.data, (x, gamma), lambda grad: (grad, grad.sum(0)))
+
+
+@op
+def CornerGELU(x: Tensor, gamma: Tensor) -> Tensor:
+    return Tensor.from_op(x.data * gamma.data, (x, gamma), lambda grad: (grad, grad.sum(0)))
+
+
+@pytest.mark.parametrize("custom", [corner_group_norm, corner_batch_norm, CornerGELU])
+def test_names_of_own_ops_have_no_meaning(custom, rng, tmp_path):
+    net, x = chain(rng, custom), rng.standard_normal((3, 8)).astype(np.float32)
+    traced = graph.trace(net, x)
+    assert len(graph.channel_groups(traced)) == 1
+    graph.save(traced, tmp_path / "net.npz")
+    np.testing.assert_array_equal(graph.load(tmp_path / "net.npz")(x).numpy(), net(Tensor(x)).numpy())
+    pruned = prune.prune_filters(net, prune.select(net, 0.5, example=x), example=x)
+    assert sorted(array.shape for array in pruned.state_dict().values())[-1] == (8, 8)
+
+
+class corner_scale(nn.Module):
+    def __init__(self):
+        self.weight = Tensor(np.full(8, 2, np.float32), requires_grad=True)
+
+    @op
+    def __call__(self, x: Tensor, *, train: bool = False, rng: object = None) -> Tensor:
+        w = self.weight
+        return Tensor.from_op(x.data * w.data, (x, w), lambda grad: (grad * w.data, (grad * x.data).sum(0)))
+
+
+def test_layer_ops_with_lowercase_names(tmp_path, rng):
+    net, x = nn.Sequential(corner_scale(), nn.Linear(8, 2, rng=rng)), rng.standard_normal((3, 8)).astype(np.float32)
+    graph.save(graph.trace(net, x), tmp_path / "net.npz")
+    np.testing.assert_array_equal(graph.load(tmp_path / "net.npz")(x).numpy(), net(Tensor(x)).numpy())
+
+
+def test_differences_of_numbers_and_comparisons(rng):
+    x = rng.standard_normal((3, 4)).astype(np.float32)
+    module = graph.GraphModule(graph.trace(lambda x: x - (x > 0), x))
+    np.testing.assert_array_equal(module(-x).numpy(), -x - (-x > 0))
+    np.testing.assert_array_equal((Tensor(x) - (Tensor(x) > 0)).numpy(), x - (x > 0))
+
+
+def test_files_of_norms_without_epsilon(tmp_path, rng):
+    w, x = Tensor(np.ones(8, np.float32), requires_grad=True), rng.standard_normal((3, 8)).astype(np.float32)
+    graph.save(graph.trace(lambda x: ops.layer_norm(x, w, w, eps=0.0), x), tmp_path / "net.npz")
+    assert graph.load(tmp_path / "net.npz")(x).shape == (3, 8)
+
+
+def test_gradual_pruning_of_slices_with_steps(rng):
+    class Net(nn.Module):
+        def __init__(self):
+            self.a, self.b = nn.Linear(8, 16, rng=rng), nn.Linear(8, 2, rng=rng)
+
+        def __call__(self, x):
+            h = ops.relu(self.a(x))
+            return self.b(h[:, ::2] * h[:, [*range(1, 16, 2)]])
+
+    net, x = Net(), rng.standard_normal((3, 8)).astype(np.float32)
+    pruned = prune.prune_gradually(net, prune.ratio_selectors(net, 0.5, 2, example=x), lambda model: None)
+    assert pruned.state_dict()["b.weight"].shape == (4, 2)
+    keep = prune.select(net, 0.5, example=x)
+    np.testing.assert_allclose(
+        prune.prune_filters(net, keep, example=x)(x).numpy(),
+        prune.mask_filters(net, keep, example=x)(x).numpy(),
+        atol=1e-5,
+    )
+
+
+def test_dropout_in_evaluation_is_not_compiled(rng):
+    layer = nn.Linear(8, 8, rng=rng)
+    with pytest.raises(ConfigError, match=r"dropout \(.*\) is active in evaluation; call the network itself"):
+        graph.compile(lambda x: ops.dropout(layer(x), 0.5, rng=rng, train=True))(np.zeros((2, 8), np.float32))
+
+
+def test_state_dicts_of_another_type(rng):
+    layer = nn.Linear(8, 2, rng=rng)
+    adam = optim.Adam(layer.parameters())
+    for owner in (layer, adam, training.WeightAverage(adam)):
+        for wrong in ("weights.npz", None, [1]):
+            with pytest.raises(ConfigError, match="expected a state dict of type Mapping"):
+                owner.load_state_dict(wrong)
+
+
+def test_slices_of_a_sequential(rng):
+    net = nn.Sequential(nn.Linear(8, 4, rng=rng), nn.ReLU(), nn.Linear(4, 2, rng=rng))
+    x = rng.standard_normal((3, 8)).astype(np.float32)
+    assert isinstance(net[:2], nn.Sequential)
+    np.testing.assert_array_equal(net[2](net[:2](Tensor(x))).numpy(), net(Tensor(x)).numpy())
+    assert net[-1] is net[2]
