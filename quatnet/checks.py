@@ -20,8 +20,8 @@ def as_array(value: object, module: Any = xp) -> Array:
     """Return `value` as an array of floating-point numbers with at least 32 bits.
 
     Integers and booleans are converted to float64. float16 is converted to float32, because sums overflow in float16.
-    Other float arrays are not copied. `module` is the array module, by default that of the backend. Raises ShapeError
-    unless `value` is a regular array of real numbers.
+    Arrays in another byte order are converted. Other float arrays are not copied. `module` is the array module, by
+    default that of the backend. Raises ShapeError unless `value` is a regular array of real numbers.
     """
     try:  # for a number, `asarray` would copy from the host to the GPU
         array = module.full((), value) if type(value) in (bool, int, float) else module.asarray(value)
@@ -31,6 +31,8 @@ def as_array(value: object, module: Any = xp) -> Array:
         raise ShapeError(f"expected an array of real numbers, with rows of equal length: {error}") from None
     if array.dtype.kind not in "biuf" or isinstance(value, MaskedArray):
         raise ShapeError(f"expected an array of real numbers, got {type(value).__name__} of dtype {array.dtype}")
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype.kind == "f":
         return array.astype(np.float32) if array.dtype.itemsize < 4 else array
     return array.astype(np.float64)

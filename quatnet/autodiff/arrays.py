@@ -30,4 +30,4 @@ def accurate_sum(a: Array, axis: int | tuple[int, ...] | None, *, keepdims: bool
     NumPy adds rows one by one. In float32, the sum of 10⁵ rows has then only three or four correct digits. The sum is
     therefore accumulated in float64.
     """
-    return a.sum(axis=axis, dtype=np.float64, keepdims=keepdims).astype(a.dtype, copy=False)
+    return a.sum(axis=axis, dtype=np.promote_types(a.dtype, np.float64), keepdims=keepdims).astype(a.dtype, copy=False)

@@ -221,6 +221,9 @@ class Tensor(Node):
 
     def _compare(self, other: Any, name: str) -> "Tensor":
         array = other.data if isinstance(other, Tensor) else as_array(other)
+        if type(other) in (int, float) and self.data.dtype.kind == "f":  # x == 0.1 is true for float32 entries 0.1
+            with numpy.errstate(over="ignore"):
+                array = array.astype(self.data.dtype)
         check_broadcast(self.shape, array.shape)
         return Tensor.from_op(getattr(self.data, name)(array))
 

@@ -44,7 +44,7 @@ def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int
     """
     effective = dilation * (kernel - 1) + 1
     fits = effective <= size + 2 * padding <= MAX_SIZE and stride <= MAX_SIZE
-    if min(kernel, stride, dilation) < 1 or padding < 0 or not fits:
+    if min(size, kernel, stride, dilation) < 1 or padding < 0 or not fits:
         raise ShapeError(
             f"a kernel of {kernel} with stride {stride}, padding {padding} and dilation {dilation} "
             f"does not fit a size of {size}"

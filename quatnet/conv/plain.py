@@ -70,6 +70,11 @@ def check_layout(x: Array, w: Array, groups: int) -> None:
             f"expected x (N, H, W, C) and w (KH, KW, C / groups, O), got {x.shape} and {w.shape} with groups {groups}"
         )
     check_filters(w, groups)
+    check_dtypes(x, w)
+
+
+def check_dtypes(x: Array, w: Array) -> None:
+    """Raise ShapeError unless the images `x` and the kernel `w` have the same dtype."""
     if x.dtype != w.dtype:
         raise ShapeError(f"expected one dtype, got x {x.dtype} and w {w.dtype}; convert one with astype")
 

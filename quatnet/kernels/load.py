@@ -27,7 +27,7 @@ Pair = tuple[int, int]  # (height, width)
 
 def supports(*arrays: Array) -> bool:
     """Return whether the CUDA kernels support the arrays: CuPy arrays of the same dtype, float32 or float64."""
-    if isinstance(arrays[0], np.ndarray):
+    if isinstance(arrays[0], np.ndarray | np.generic):
         return False
     dtypes = {array.dtype for array in arrays}
     return len(dtypes) == 1 and dtypes <= DTYPES.keys()

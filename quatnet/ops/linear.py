@@ -12,7 +12,8 @@ def linear(x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Raises ShapeError for other shapes.
     """
-    return _add_bias(x @ w, bias)
+    rows = reshape(x, (1, *x.shape)) if x.ndim == 1 else x
+    return _add_bias(reshape(rows @ w, w.shape[1:]) if x.ndim == 1 else x @ w, bias)
 
 
 @op

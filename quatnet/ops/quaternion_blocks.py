@@ -16,7 +16,10 @@ from ..quaternion import left_matrix, left_matrix_adjoint
 
 
 def check_conv_shapes(x: Tensor, w: Tensor, groups: int) -> None:
-    """Raise ShapeError unless `x` is (N, H, W, 4C), `w` is (4, KH, KW, C / groups, O), and `groups` divides O."""
+    """Raise ShapeError unless `x` is (N, H, W, 4C), `w` is (4, KH, KW, C / groups, O), and `groups` divides O.
+
+    Raises ShapeError also for different dtypes.
+    """
     has_axes = x.data.ndim == 4 and w.data.ndim == 5 and w.shape[0] == 4
     if not has_axes or x.shape[-1] != 4 * checked_count("groups", groups) * w.shape[3]:
         raise ShapeError(
@@ -24,6 +27,7 @@ def check_conv_shapes(x: Tensor, w: Tensor, groups: int) -> None:
             f"{groups}; the number of real channels is four times the number of quaternion channels"
         )
     plain.check_filters(w.data, groups)
+    plain.check_dtypes(x.data, w.data)
 
 
 def block_weight(w: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from ..backend import Array
 from ..conv import gpu
 from ..conv.dispatch import fast_options
 from ..conv.fast import algorithms
-from ..conv.im2col import Pair, pair
+from ..conv.im2col import Pair, output_size, pair
 from ..errors import ShapeError
 from .conv import as_conv2d, conv2d, conv_transpose2d
 from .quaternion_blocks import apply_real_op, block_weight, check_conv_shapes
@@ -37,6 +37,8 @@ def quaternion_conv2d(
     real products if `conv.gpu.is_profitable`, else with 16.
     """
     check_conv_shapes(x, w, groups)
+    for options in zip(x.shape[1:3], w.shape[1:3], pair(stride), pair(padding), pair(dilation), strict=True):
+        output_size(*options)  # raises an error if the kernel does not fit
     a, b = x.data, w.data
     algorithm_and_options = _algorithm(a, b, stride, padding, dilation, groups)
     if algorithm_and_options is None:

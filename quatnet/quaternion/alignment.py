@@ -15,13 +15,18 @@ from .trigonometry import to_radians
 def isclose(p: Array, q: Array, *, rtol: float = 1e-5, atol: float = 1e-8, axis: int = -1) -> Array:
     """Return whether |p - q| <= atol + rtol |q|, without `axis`. The other axes broadcast. q and -q are not close.
 
+    As in `numpy.isclose`, infinite components are close to equal components only.
+
     Raises ShapeError unless `axis` has length 4, and ConfigError unless `rtol` and `atol` are numbers >= 0. For
     rotations, use `geodesic_distance`.
     """
     rtol, atol = checked_number("rtol", rtol, "[0, inf)"), checked_number("atol", atol, "[0, inf)")
 
     def formula(p: Array, q: Array) -> Array:
-        return (vector_norm(p - q) <= atol + rtol * vector_norm(q))[None]
+        with np.errstate(invalid="ignore"):  # inf - inf
+            distance = vector_norm(p - q)
+        close = xp.isfinite(distance) & (distance <= atol + rtol * vector_norm(q))
+        return (close | (p == q).all(axis=0))[None]
 
     return apply_to_quaternions(formula, p, q, axis=axis).squeeze(axis)
 

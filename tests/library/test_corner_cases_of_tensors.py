@@ -213,3 +213,88 @@ def test_op_of_code_without_a_module():
     names = {"op": qn.autodiff.op, "Tensor": Tensor}
     exec("@op\ndef negative_of(x: Tensor) -> Tensor:\n    return -x", names | {"__name__": None}, names)
     np.testing.assert_array_equal(names["negative_of"]([1.0, 2.0]).numpy(), [-1, -2])
+
+
+def test_arrays_in_another_byte_order(rng):
+    layers = [nn.QuaternionConv2d(64, 64, rng=rng), nn.Conv2d(8, 8, rng=rng), nn.Linear(8, 3, rng=rng)]
+    for layer, shape in zip(layers, [(2, 6, 6, 64), (1, 5, 5, 8), (4, 8)], strict=True):
+        x = rng.standard_normal(shape).astype(np.float32)
+        results = [layer(Tensor(a)).numpy() for a in (x, x.astype(x.dtype.newbyteorder()), x)]
+        np.testing.assert_array_equal(results[1], results[0])
+        np.testing.assert_array_equal(results[2], results[0])
+    q = rng.standard_normal((3, 4)).astype(">f8")
+    assert quaternion.normalize(q).dtype == np.float64
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 300, 8), (1, 1, 300, 8), (1, 300, 2, 8), (1, 2, 2, 8), (300, 0, 4, 8)])
+@pytest.mark.parametrize("kind", [nn.QuaternionConv2d, nn.Conv2d])
+def test_images_smaller_than_the_kernel(kind, shape, rng):
+    with pytest.raises(ShapeError, match=r"a kernel of 3 .* does not fit a size of [012]"):
+        kind(8, 8, padding=0, rng=rng)(Tensor(np.zeros(shape, np.float32)))
+
+
+@pytest.mark.parametrize("padding", [-1, (-1, 0), (0, -1)])
+def test_negative_padding_of_quaternion_convolutions(padding):
+    x, w = Tensor(np.zeros((1, 30, 30, 8))), Tensor(np.zeros((4, 3, 3, 2, 2)))
+    with pytest.raises(ShapeError, match=r"padding -1 .* does not fit"):
+        ops.quaternion_conv2d(x, w, padding=padding)
+
+
+@pytest.mark.parametrize("options", [{}, {"dilation": 2}, {"groups": 2}])
+@pytest.mark.parametrize("op", [ops.quaternion_conv2d, ops.quaternion_conv_transpose2d])
+def test_dtypes_of_quaternion_convolutions(op, options):
+    for dtypes in (("f4", "f8"), ("f8", "f4")):
+        x, w = (Tensor(np.zeros(shape, d)) for shape, d in zip([(1, 9, 9, 16), (4, 3, 3, 4, 4)], dtypes, strict=True))
+        w = Tensor(w.data[:, :, :, :2]) if "groups" in options else w
+        with pytest.raises(ShapeError, match="expected one dtype, got x float"):
+            op(x, w, **options)
+
+
+def test_images_without_rows_are_refused_before_the_backward_pass():
+    x, w = Tensor(np.zeros((1, 0, 4, 8)), requires_grad=True), Tensor(np.ones((2, 2, 8, 8)))
+    with pytest.raises(ShapeError, match="does not fit a size of 0"):
+        ops.conv2d(x, w, padding=1)
+
+
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.AdamW])
+def test_assigned_numbers_as_parameters(kind):
+    w = Tensor(0.5, requires_grad=True)
+    w.data = w.data - 0.1
+    (w * w).backward()
+    kind([w], lr=0.01).step()
+    assert 0.3 < w.item() < 0.4
+
+
+def test_comparisons_with_numbers_are_in_the_dtype_of_the_tensor():
+    x = Tensor(np.array([0.1, 0.2], np.float32))
+    assert (x == 0.1).numpy().tolist() == [True, False]
+    assert (x <= 0.1).numpy().tolist() == [True, False]
+    assert (x != 0.2).numpy().tolist() == [True, False]
+    assert (Tensor(np.array([True, False])) < 0.5).numpy().tolist() == [False, True]
+    assert (x < 1e300).numpy().all()
+    assert (Tensor(np.array([1e300])) < 1e301).numpy().all()
+
+
+def test_sums_of_longdouble():
+    if not isinstance(xp.ones(1), np.ndarray) or np.finfo(np.longdouble).max == np.finfo(np.float64).max:
+        pytest.skip("no longdouble with more digits than float64")
+    large = np.array([np.longdouble("1e4000"), np.longdouble("-1e3999")])
+    assert Tensor(large).sum().data == large.sum()
+    assert ops.mean(Tensor(large)).data == large.mean()
+
+
+def test_infinite_quaternions_are_close_to_equal_ones_only():
+    one, infinite, other = [1.0, 0, 0, 0], [np.inf, 0, 0, 0], [-np.inf, 0, 0, 0]
+    assert quaternion.isclose([infinite, other, one], [infinite, other, one]).all()
+    assert not quaternion.isclose([one, infinite, infinite], [infinite, one, other]).any()
+    assert not quaternion.isclose([np.nan, 0, 0, 0], [np.nan, 0, 0, 0])
+
+
+def test_linear_op_of_a_vector(rng):
+    x, w, bias = (Tensor(rng.standard_normal(shape), requires_grad=True) for shape in [(3,), (3, 2), (2,)])
+    y = ops.linear(x, w, bias)
+    np.testing.assert_allclose(y.numpy(), x.numpy() @ w.numpy() + bias.numpy())
+    y.sum().backward()
+    np.testing.assert_allclose(asnumpy(x.grad), w.numpy().sum(axis=1))
+    with pytest.raises(ShapeError):
+        ops.linear(x, Tensor(np.ones((4, 2))))

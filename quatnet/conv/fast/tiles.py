@@ -115,7 +115,7 @@ def even_slices(length: int, max_length: int) -> list[slice]:
 
 def workspace(name: str, shape: tuple[int, ...], dtype: np.dtype) -> Array:
     """Return an uninitialized array in memory that is reused by the next call of this thread with the same `name`."""
-    size, key = math.prod(shape), f"{name}/{np.dtype(dtype).char}"
+    size, key = math.prod(shape), f"{name}/{np.dtype(dtype).str}"
     memory = _workspaces.__dict__.get(key)
     if memory is None or memory.size < size:
         memory = _workspaces.__dict__[key] = np.empty(size, dtype)
