@@ -83,7 +83,7 @@ def _remove_stale_files(path: Path) -> None:
 
 
 @contextmanager
-def locked(folder: str | os.PathLike, *, wait: bool = True) -> Iterator[None]:
+def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold a lock on a folder, which ends with the process. Windows and some file systems have no locks.
 
     Raises DataError if another process or thread holds the lock and `wait` is false.

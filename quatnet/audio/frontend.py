@@ -83,7 +83,7 @@ class FrontEnd:
         self.filterbank()
         if self.variant not in self.variants:
             raise ConfigError(f"expected variant to be one of {', '.join(self.variants)}, got {self.variant!r}")
-        if not self.window < 2 * self.clip_seconds * self.sample_rate_hz <= 2 * MAX_SAMPLES:
+        if not self.window < 2 * self.samples <= 2 * MAX_SAMPLES:
             raise ConfigError(
                 f"clip_seconds={self.clip_seconds} must be longer than half a window, "
                 f"{self.window / 2 / self.sample_rate_hz} s, and at most {MAX_SAMPLES / self.sample_rate_hz} s"

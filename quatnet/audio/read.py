@@ -116,7 +116,8 @@ def open_audio(path: Path) -> Iterator[soundfile.SoundFile]:
     """Open an audio file and check its header. Each exception in the context becomes a DataError with the path."""
     try:
         if not path.is_file():
-            raise DataError("no such file; check the path")
+            odd = "this is a folder, a pipe or a device; save the recording as a file"
+            raise DataError(odd if path.exists() else "no such file; check the path")
         _check_permission(path)
         with soundfile.SoundFile(os.fsencode(path)) as file:
             _check_header(file)
@@ -144,7 +145,7 @@ def _check_header(file: soundfile.SoundFile) -> None:
 
 
 class Levels:
-    """Levels of the blocks of a recording that have been read.
+    """Levels of the blocks of a recording that have been read, for the mean or for one channel.
 
     `samples` is the number of samples of a channel, `peak` the largest absolute value of the mono signal, `clipped` the
     number of values at full scale, and `energy` and `mono_energy` are the sums of squares of each channel and of the
@@ -157,7 +158,8 @@ class Levels:
     def add(self, block: np.ndarray, mono: np.ndarray) -> None:
         """Add a block (frames, channels) and its mono signal (frames,)."""
         self.samples += len(block)
-        self.clipped += int(np.count_nonzero(np.abs(block) >= FULL_SCALE))
+        magnitudes = np.abs(block)  # floating-point files may have larger values, which are not clipped
+        self.clipped += int(np.count_nonzero((magnitudes >= FULL_SCALE) & (magnitudes <= 1)))
         self.peak = max(self.peak, float(np.abs(mono).max()))
         self.energy = self.energy + np.square(block).sum(axis=0, dtype=float)
         self.mono_energy += float(np.square(mono).sum(dtype=float))
@@ -177,8 +179,9 @@ def mono_blocks(
     """
     levels, at_once = levels or Levels(), max(1, BLOCK_VALUES // file.channels)
     while len(block := file.read(min(at_once, frames - levels.samples), dtype="float32", always_2d=True)):
+        block = block if channel == "mean" else block[:, [int(channel)]]
         check_samples(block)
-        mono = block.mean(axis=1) if channel == "mean" else block[:, int(channel)]
+        mono = block.mean(axis=1)
         levels.add(block, mono)
         yield mono
     samples = levels.samples

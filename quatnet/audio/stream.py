@@ -78,8 +78,8 @@ class Stream:
 
     def _notes(self, rate_hz: int) -> Iterator[str]:
         levels = self.levels
-        if levels.clipped > CLIPPED_SHARE * levels.samples * self.channels:
-            yield f"{levels.clipped / levels.samples / self.channels:.1%} of the samples are clipped"
+        if (share := levels.clipped / levels.samples / levels.energy.size) > CLIPPED_SHARE:
+            yield f"{share:.1%} of the samples are clipped"
         if self.channel == "mean" and levels.energy.min() < 1e-8 * levels.energy.max():
             yield f"channel {levels.energy.argmin()} is silent; select the other one with the option channel"
         if rate_hz < self.sample_rate_hz:

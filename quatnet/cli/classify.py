@@ -16,13 +16,13 @@ from ..classifier import Classifier
 from ..detection import FORMATS, Result, best_classes, detect
 from ..detection.formats import HEADERS, SUFFIXES, jsonl
 from ..errors import ConfigError, DataError, one_line
-from ..files import disk_errors, write_csv, write_text
+from ..files import disk_errors, locked, write_csv, write_text
 from ..model_file import model_path
 from .arguments import MODEL_HELP, number, positive_int, seconds
 from .inputs import FILES_HELP, Inputs, common_folder, find, print_error
 
 MAX_NAME = 240  # bytes; file systems have 255, and a temporary file needs 15 of them
-DONE = ".quatnet-done"  # file of an output folder with the keys of complete recordings
+DONE = ".quatnet-done"  # file of an output folder with the keys of the results
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print or write the results, and return the exit code. Raises QuatnetError for invalid options or models."""
     if args.format and (args.json or args.csv):
-        raise ConfigError("expected --format, or --json and --csv, got both; --format jsonl is the same as --json")
+        raise ConfigError("expected --format, or --json and --csv, got both; --format selects events")
     formats = args.format or ["jsonl"] * args.json + ["csv"] * args.csv or ["text"]
     options = (args.hop, args.threshold, args.merge_gap, args.format, args.no_merge or None)
     asks_for_events = any(option is not None for option in options)
@@ -122,41 +122,45 @@ def _write_all(
     """Write a file in each format for each recording, and errors.csv. The folders are those of the recordings."""
     done_file, base = out / DONE, common_folder(inputs)
 
+    def name_of(path: Path) -> str:
+        return os.path.relpath(os.path.abspath(path), base)
+
     def files(path: Path) -> dict[str, Path]:
-        name = os.path.relpath(os.path.abspath(path), base)
-        return {kind: out / f"{name}{SUFFIXES[kind]}" for kind in formats}
+        return {kind: out / f"{name_of(path)}{SUFFIXES[kind]}" for kind in formats}
 
     def process(path: Path) -> Result | None:
         longest = max((file.name for file in files(path).values()), key=len)
         if len(os.fsencode(longest)) > MAX_NAME:
             raise DataError(f"{path}: the name of the result {longest} is too long; rename the recording")
-        name, state = _keys(path, settings)
-        is_done = done.get(name) == state and all(file.exists() for file in files(path).values())
-        return None if is_done else work(path)
+        name, recording, state = _keys(path, name_of(path), settings)
+        exists = [file.exists() for file in files(path).values()]
+        owner, old = done.get(name, (recording, ""))
+        if any(exists) and owner != recording and old != state:
+            raise DataError(f"{path}: {out} has a result of another recording of this name; give another folder --out")
+        return None if resume and old == state and all(exists) else work(path)
 
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-        text = done_file.read_bytes().decode(errors="replace") if resume and done_file.is_file() else ""
-        done = dict(line.split() for line in text.splitlines() if len(line.split()) == 2)  # the last state of each file
         if done_file.is_symlink() or not done_file.is_file():
             done_file.unlink(missing_ok=True)
-        with done_file.open("a" if resume else "w") as log:
+        with locked(out, wait=False), done_file.open("a") as log:
+            lines = map(str.split, done_file.read_bytes().decode(errors="replace").splitlines())
+            done = {line[0]: tuple(line[1:]) for line in lines if len(line) == 3}  # the last state of each result
             for path, result in inputs.map(process):
                 if result is not None:
-                    name, state = _keys(path, settings)
-                    print(name, "incomplete", file=log, flush=True)
+                    name, recording, state = _keys(path, name_of(path), settings)
+                    print(name, recording, "incomplete", file=log, flush=True)
                     for kind, file in files(path).items():
                         write_text(file, HEADERS.get(kind, "") + FORMATS[kind](result))
-                    print(name, state, file=log, flush=True)
+                    print(name, recording, state, file=log, flush=True)
             if not done_file.exists():
                 raise DataError(f"{out} was removed during the run; classify the recordings again")
         write_csv(out / "errors.csv", [("path", "error"), *inputs.errors.items()])
     print(one_line(f"recordings with results in {out}: {sum(str(p) not in inputs.errors for p in inputs.paths)}"))
 
 
-def _keys(path: Path, settings: Any) -> tuple[str, str]:
-    """Return a digest of the path of a recording, and a digest of its state and of the settings of its result."""
+def _keys(path: Path, name: str, settings: Any) -> tuple[str, ...]:
+    """Return digests of the name of a result, of the path of the recording, and of its state and the settings."""
     status = path.stat() if path.is_file() else None
-    values = os.path.abspath(path), [status and [status.st_size, status.st_mtime_ns], settings]
-    name, state = (hashlib.sha256(json.dumps(value).encode()).hexdigest() for value in values)
-    return name, state
+    values = name, os.path.abspath(path), [status and [status.st_size, status.st_mtime_ns], settings]
+    return tuple(hashlib.sha256(json.dumps(value).encode()).hexdigest() for value in values)

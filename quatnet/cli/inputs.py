@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import TypeVar
 
@@ -64,7 +65,7 @@ def find(arguments: Sequence[str], *, inputs: Inputs | None = None, lists: Seque
             if argument.startswith("@") and not os.path.exists(argument):
                 if argument in lists:
                     raise DataError("the list contains itself")
-                lines = Path(argument[1:]).read_text(encoding="utf-8-sig").splitlines()
+                lines = Path(argument[1:]).read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
                 find(list(filter(None, map(str.strip, lines))), inputs=inputs, lists=(*lists, argument))
             else:
                 inputs.paths.update(_recordings(argument))
@@ -84,7 +85,8 @@ def _recordings(argument: str) -> dict[Path, Path]:
         found = {path: path.parent}
     else:
         names = filter(os.path.isfile, sorted(glob.glob(argument, recursive=True)))
-        found = {Path(name): Path(name).parent for name in names}
+        folder = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
+        found = {Path(name): folder for name in names}
     if not found:
         raise DataError("no recordings in this folder" if argument and path.is_dir() else "no such file or folder")
     return found

@@ -66,6 +66,7 @@ def csv_lines(result: Result) -> str:
 def jsonl(result: Result, *, ensure_ascii: bool = False) -> str:
     """Return one JSON line for the recording, and one for each event or class."""
     kind: dict[str, Any] = {"type": "prediction" if result.whole else "detection", "path": result.path}
+    ensure_ascii |= any("\ud800" <= letter <= "\udfff" for letter in result.path)  # bytes that are no UTF-8
     rows = [{"type": "file", "path": result.path, "duration_s": round(result.seconds, 6), "status": result.status}]
     for e in result.events:
         rounded = e._replace(start_s=round(e.start_s, 6), end_s=round(e.end_s, 6), confidence=round(e.confidence, 4))

@@ -76,6 +76,8 @@ def write_safetensors(
             raise CheckpointError(f"{name}: expected an array without a mask, got {type(array).__name__}")
         if array.dtype.newbyteorder("=") not in WRITABLE:
             raise CheckpointError(f"{name}: safetensors has no {array.dtype}; convert it first")
+    if not all(isinstance(text, str) for item in (metadata or {}).items() for text in item):
+        raise CheckpointError(f"expected text as names and values of the metadata, got {metadata!r:.200}")
     # `save` ignores the strides of an array, so the arrays must be in C order
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     with atomic_write(path) as file:

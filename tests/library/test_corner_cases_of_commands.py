@@ -1,6 +1,8 @@
 """Tests of corner cases of the commands, the audio functions and the weight files, which were wrong or unclear."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from quatnet import audio, plots
 from quatnet.audio.stream import Stream
 from quatnet.audio.waveform import resample, resample_blocks, resample_clip
 from quatnet.classifier import Classifier
-from quatnet.errors import CheckpointError, DataError, ShapeError
+from quatnet.errors import CheckpointError, ConfigError, DataError, ShapeError
+from quatnet.files import locked
 from quatnet.models import CNNConfig
 from quatnet.training.report import class_rows, mistakes
 from quatnet.weights import load_network
@@ -157,3 +160,114 @@ def test_part_without_a_sample(tmp_path):
 def test_starts_of_windows(starts):
     with pytest.raises(ShapeError, match="got starts"):
         small_classifier().frontend.windows(noise(2), starts)
+
+
+@pytest.fixture
+def sites(tmp_path, monkeypatch):
+    """Two folders with a recording of the same name, and a model that has learned nothing."""
+    monkeypatch.chdir(tmp_path)
+    for seed, site in enumerate(("site_a", "site_b")):
+        Path(site).mkdir()
+        soundfile.write(f"{site}/0600.wav", noise(2, seed=seed), 8000)
+    small_classifier().save("m.npz")
+    return tmp_path
+
+
+@pytest.mark.parametrize("options", [[], ["--resume"]])
+def test_results_of_another_recording_are_not_replaced(sites, options, capsys):
+    def classify(folder, code=0):
+        assert run_with_code(capsys, "classify", folder, "-m", "m.npz", "--csv", "--out", "found", *options) == code
+
+    classify("site_a")
+    before = Path("found/0600.wav.csv").read_text()
+    classify("site_b", code=4)
+    assert "has a result of another recording of this name; give another folder" in Path("found/errors.csv").read_text()
+    assert Path("found/0600.wav.csv").read_text() == before
+    soundfile.write("site_a/0600.wav", noise(1), 8000)
+    classify("site_a")
+    changed = Path("found/0600.wav.csv").read_text()
+    assert changed != before
+    Path("site_a").rename("moved")
+    classify("moved")
+    assert Path("found/0600.wav.csv").read_text() == changed.replace("site_a", "site_a" if options else "moved")
+    Path("found/0600.wav.csv").unlink()
+    classify("site_b")
+    assert "site_b" in Path("found/0600.wav.csv").read_text()
+
+
+def test_names_of_results_do_not_depend_on_the_other_matches_of_a_pattern(sites, capsys):
+    Path("site_b/0600.wav").rename("b.wav")
+    command = ["classify", "site_*/**/*.wav", "-m", "m.npz", "--csv", "--out", "found", "--resume"]
+    output_of(capsys, *command)
+    Path("b.wav").rename("site_b/b.wav")
+    output_of(capsys, *command)
+    found = [str(path) for path in sorted(Path("found").rglob("*.wav.csv"))]
+    assert found == ["found/site_a/0600.wav.csv", "found/site_b/b.wav.csv"]
+
+
+def test_two_runs_with_one_output_folder(sites, capsys):
+    Path("found").mkdir()
+    with locked(Path("found")):
+        assert "another process writes into found" in error_of(
+            capsys, "classify", "site_a", "-m", "m.npz", "--csv", "--out", "found"
+        )
+
+
+def test_only_the_selected_channel_is_checked(sites, capsys):
+    good, bad = noise(1), np.full(8000, np.nan, np.float32)
+    soundfile.write("x.wav", np.stack([good, bad, np.ones(8000)], axis=1), 8000, subtype="FLOAT")
+    assert run_with_code(capsys, "classify", "x.wav", "-m", "m.npz", "--channel", "1") == 4
+    _, err = output_of(capsys, "classify", "x.wav", "-m", "m.npz", "--channel", "0")
+    assert err == ""
+    _, err = output_of(capsys, "classify", "x.wav", "-m", "m.npz", "--channel", "2")
+    assert "100.0% of the samples are clipped" in err
+
+
+def test_samples_above_full_scale_are_not_clipped(sites, capsys):
+    soundfile.write("x.wav", 3 * noise(1) / np.abs(noise(1)).max(), 8000, subtype="FLOAT")
+    assert output_of(capsys, "classify", "x.wav", "-m", "m.npz")[1] == ""
+
+
+def test_names_that_are_no_utf8(sites, capsys):
+    path = os.fsdecode(b"caf\xe9.wav")
+    try:
+        Path("site_a/0600.wav").rename(path)
+    except OSError:
+        pytest.skip("the file system has only names in UTF-8")
+    Path("list.txt").write_bytes(os.fsencode(path))
+    output_of(capsys, "classify", "@list.txt", "-m", "m.npz", "--hop", "1", "--format", "jsonl", "--out", "found")
+    (result,) = Path("found").glob("*.jsonl")
+    assert json.loads(result.read_text(encoding="utf-8").splitlines()[0])["path"] == path
+
+
+def test_clips_of_half_a_window_are_refused_when_the_front_end_is_made():
+    for samples in (511.6, 512.4):
+        with pytest.raises(ConfigError, match="must be longer than half a window"):
+            audio.FrontEnd(clip_seconds=samples / 32000)
+    frontend = audio.FrontEnd(clip_seconds=512.6 / 32000)
+    assert np.isfinite(frontend(noise(0.1, 32000), 32000)).all()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pipes")
+def test_pipes_are_named(sites, capsys):
+    os.mkfifo("x.wav")
+    code = run_with_code(capsys, "classify", "x.wav", "-m", "m.npz", "--csv", "--out", "found")
+    assert code == 4
+    assert "this is a folder, a pipe or a device; save the recording as a file" in Path("found/errors.csv").read_text()
+
+
+@pytest.mark.parametrize("metadata", [{"epoch": 3}, {1: "a"}])
+def test_metadata_of_safetensors_are_text(metadata, tmp_path):
+    pytest.importorskip("safetensors")
+    with pytest.raises(CheckpointError, match="expected text as names and values of the metadata"):
+        write_safetensors(tmp_path / "x.safetensors", {"x": np.zeros(2)}, metadata)
+    assert not list(tmp_path.iterdir())
+
+
+def run_with_code(capsys, *arguments):
+    """Return the exit code of a command."""
+    try:
+        output_of(capsys, *arguments)
+    except SystemExit as error:
+        return error.code
+    return 0
