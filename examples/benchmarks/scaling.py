@@ -9,8 +9,9 @@ all-reduce takes
     ring  2 (p - 1) α + 2 (p - 1) / p · n / β
     tree  2 ⌈log2 p⌉ (α + n / β)
 
-A step has one all-reduce of all gradients and two for each batch norm: one forward, one backward. The small ones use
-the faster of both algorithms. Efficiency is the time of ideal scaling divided by the predicted time.
+A step has one all-reduce of all gradients and two for each batch norm: one forward, one backward (the first batch norm
+of the networks has no backward one, and a step has three other small ones). The small ones use the faster of both
+algorithms. Efficiency is the time of ideal scaling divided by the predicted time.
 
 Source: R. Thakur, R. Rabenseifner, W. Gropp, Optimization of collective communication operations in MPICH, 2005.
 """

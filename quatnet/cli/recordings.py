@@ -25,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser, *, new_network: bool) -> None
     """Add the arguments of the recordings, except for their folder, of a new network, and of its training."""
     add_data_arguments(parser)
     data = parser.add_argument_group("split")
-    data.add_argument("--fold", type=nonnegative_int, metavar="N", help="test fold (default: that of MODEL, or 1)")
+    text = f"test fold (default: {'1' if new_network else 'that of MODEL, or 1'})"
+    data.add_argument("--fold", type=nonnegative_int, metavar="N", help=text)
     if new_network:
         group = parser.add_argument_group("network")
         group.add_argument("--size", choices=WIDTHS, default="small", help="size of the network (default: small)")

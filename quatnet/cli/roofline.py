@@ -16,7 +16,7 @@ CLASSES, FRAMES, SECONDS = 527, 1001, 10  # classes of AudioSet, and length of a
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("network", help="cnn6, qcnn6, cnn10, qcnn10, cnn14, qcnn14")
+    parser.add_argument("network", help="cnn6, qcnn6, cnn10, qcnn10, cnn14, qcnn14, small_cnn, qsmall_cnn")
     parser.add_argument("--batch", type=int, default=32, metavar="N", help="batch size (default: 32)")
 
 

@@ -14,7 +14,7 @@ def augmentation(*, masks: int = 1, max_frames: float = 1 / 8, max_mels: int = 8
     Parameters
     ----------
     masks : number of masked ranges of frames and number of masked ranges of mel bins per clip, as in SpecAugment, or 0
-    max_frames, max_mels : largest width of a mask, as a fraction of the frames and in mel bins
+    max_frames, max_mels : a mask is narrower than this fraction of the frames, and than this number of mel bins
     mixup : parameter of the distribution Beta(mixup, mixup) of the mixup weights, or None to disable mixup
     """
 
