@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .audio import FrontEnd, Stream
+from .audio.frontend import check_frontend
 from .audio.stream import segments
 from .audio.waveform import fix_length, resample
 from .backend import asnumpy, on_gpu
@@ -44,7 +45,8 @@ class Classifier:
     Raises
     ------
     ConfigError
-        The network does not map the features of the front end to one logit per class, or a value is invalid.
+        The network does not map the features of the front end to one logit per class, or was trained on features of
+        another front end, or a value is invalid.
 
     >>> from quatnet import models
     >>> frontend = FrontEnd(sample_rate_hz=8000, high_hz=4000.0, window=256, mels=16, clip_seconds=1.0)
@@ -76,6 +78,7 @@ class Classifier:
         traced = isinstance(network, Graph | GraphModule)
         example = np.zeros((1, frontend.frames, frontend.mels, 4), np.float32)
         graph: Any = network if traced else trace(network, example)  # type: ignore[arg-type]
+        check_frontend(graph if traced else getattr(network, "__self__", network), frontend.settings)
         self.network = graph if isinstance(graph, GraphModule) else GraphModule(graph)
         self.network.frontend_settings = frontend.settings
         self.temperature = checked_number("temperature", temperature, "(0, inf)")

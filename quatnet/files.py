@@ -93,13 +93,11 @@ def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        os.close(descriptor)
-        raise DataError(f"another process writes into {folder}; wait until it ends") from None
-    except OSError:  # no locks
-        pass
-    try:
+        with suppress(OSError):  # no locks
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                raise DataError(f"another process writes into {folder}; wait until it ends") from None
         yield
     finally:
         os.close(descriptor)

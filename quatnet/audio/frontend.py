@@ -1,6 +1,6 @@
 """Audio front end, which computes quaternion features from waveforms."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from numbers import Integral
 from typing import Any, ClassVar
@@ -197,3 +197,16 @@ class FrontEnd:
         if not np.isfinite(features).all():
             raise DataError("expected features without NaN and infinity; correct the method `components`")
         return features
+
+
+def check_frontend(model: Any, settings: Mapping[str, Any] | None) -> None:
+    """Raise ConfigError if `settings` and the settings of the front end of `model` are known and differ."""
+    expected = getattr(model, "frontend_settings", None)
+    if expected and settings and expected != settings:
+        changed = [
+            f"{key}={settings.get(key)!r}" for key in {**expected, **settings} if settings.get(key) != expected.get(key)
+        ]
+        raise ConfigError(
+            f"the network was trained on features of another front end, {expected}; this front end has "
+            f"{', '.join(changed)}; use that of the training"
+        )

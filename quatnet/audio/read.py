@@ -116,8 +116,8 @@ def open_audio(path: Path) -> Iterator[soundfile.SoundFile]:
     """Open an audio file and check its header. Each exception in the context becomes a DataError with the path."""
     try:
         if not path.is_file():
-            odd = "this is a folder, a pipe or a device; save the recording as a file"
-            raise DataError(odd if path.exists() else "no such file; check the path")
+            advice = "this is a folder, a pipe or a device; save the recording as a file"
+            raise DataError(advice if path.exists() else "no such file; check the path")
         _check_permission(path)
         with soundfile.SoundFile(os.fsencode(path)) as file:
             _check_header(file)

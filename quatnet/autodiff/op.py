@@ -4,6 +4,7 @@
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,6 +18,7 @@ from .tape import Node, check_float_parameter
 P = ParamSpec("P")
 R = TypeVar("R")
 CONVERTING = ("quatnet.ops.", "quatnet.nn.")  # modules of operations without arguments of booleans
+LISTS, OPTIONAL = re.compile(r"Sequence|[Ll]ist\[|[Tt]uple\["), re.compile("None|Optional")  # of annotations
 OPS: dict[str, Callable[..., Any]] = {}  # every operation by name
 
 
@@ -40,8 +42,9 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
     """Return `function` as an operation.
 
     Arguments that are annotated as `Tensor` may be arrays, numbers or nested lists. Such arguments are converted to
-    tensors without gradient, of the dtype of the first tensor argument. The name of the operation is the name of the
-    function, or of the class if the function is a method `__call__`.
+    tensors without gradient, of the dtype of the first tensor argument. `Sequence[Tensor]`, `list[Tensor]` and
+    `tuple[Tensor, ...]` are lists of tensors, and `Tensor | None` and `Optional[Tensor]` may be None. The name of the
+    operation is the name of the function, or of the class if the function is a method `__call__`.
 
     Raises ConfigError if another module has defined an operation of this name, or for an argument `*args`.
     """
@@ -52,7 +55,11 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
     if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
         raise ConfigError(f"the op {name} has arguments * or **; use an argument of type Sequence[Tensor]")
     kinds = [(p.name, str(p.annotation)) for p in parameters]
-    tensors = [(i, key, "Sequence" in kind, "None" in kind) for i, (key, kind) in enumerate(kinds) if "Tensor" in kind]
+    tensors = [
+        (i, key, bool(LISTS.search(kind)), bool(OPTIONAL.search(kind)))
+        for i, (key, kind) in enumerate(kinds)
+        if "Tensor" in kind
+    ]
 
     converting = _with_floats(function) if str(function.__module__).startswith(CONVERTING) else function
 

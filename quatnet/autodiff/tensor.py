@@ -151,7 +151,7 @@ class Tensor(Node):
     def __sub__(self, other: "Operand") -> "Tensor":
         # a tracer records an array or a tensor of booleans itself, not its conversion
         converted = isinstance(other, xp.ndarray) or (isinstance(other, Tensor) and other.dtype.kind != "f")
-        return -(-self + other) if converted else self + -_tensor(other, self)
+        return -(-self + other) if converted and current_tracer.get() else self + -_tensor(other, self)
 
     def __rsub__(self, other: "Operand") -> "Tensor":
         return -self + other

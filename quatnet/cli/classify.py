@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..classifier import Classifier
 from ..detection import FORMATS, Result, best_classes, detect
@@ -132,35 +132,52 @@ def _write_all(
         longest = max((file.name for file in files(path).values()), key=len)
         if len(os.fsencode(longest)) > MAX_NAME:
             raise DataError(f"{path}: the name of the result {longest} is too long; rename the recording")
-        name, recording, state = _keys(path, name_of(path), settings)
-        exists = [file.exists() for file in files(path).values()]
-        owner, old = done.get(name, (recording, ""))
-        if any(exists) and owner != recording and old != state:
+        name, *keys = _keys(path, name_of(path), settings)
+        old = done.get(name, keys)
+        has_results = any((out / f"{name_of(path)}{suffix}").exists() for suffix in SUFFIXES.values())
+        if has_results and old[0] != keys[0] and old[1] != keys[1]:
             raise DataError(f"{path}: {out} has a result of another recording of this name; give another folder --out")
-        return None if resume and old == state and all(exists) else work(path)
+        is_done = done.get(name, [])[1:] == keys[1:] and all(file.exists() for file in files(path).values())
+        return None if resume and is_done else work(path)
 
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-        if done_file.is_symlink() or not done_file.is_file():
-            done_file.unlink(missing_ok=True)
-        with locked(out, wait=False), done_file.open("a") as log:
-            lines = map(str.split, done_file.read_bytes().decode(errors="replace").splitlines())
-            done = {line[0]: tuple(line[1:]) for line in lines if len(line) == 3}  # the last state of each result
+        with locked(out, wait=False), _open_log(done_file) as log:
+            done = _states(done_file)
             for path, result in inputs.map(process):
                 if result is not None:
-                    name, recording, state = _keys(path, name_of(path), settings)
-                    print(name, recording, "incomplete", file=log, flush=True)
+                    *keys, state = _keys(path, name_of(path), settings)
+                    print(*keys, "incomplete", file=log, flush=True)
                     for kind, file in files(path).items():
                         write_text(file, HEADERS.get(kind, "") + FORMATS[kind](result))
-                    print(name, recording, state, file=log, flush=True)
+                    print(*keys, state, file=log, flush=True)
             if not done_file.exists():
                 raise DataError(f"{out} was removed during the run; classify the recordings again")
         write_csv(out / "errors.csv", [("path", "error"), *inputs.errors.items()])
     print(one_line(f"recordings with results in {out}: {sum(str(p) not in inputs.errors for p in inputs.paths)}"))
 
 
+def _open_log(path: Path) -> IO[str]:
+    """Open the file of the states of the results for appending, with one line for each result."""
+    if path.is_symlink() or not path.is_file():
+        path.unlink(missing_ok=True)
+    elif states := _states(path):
+        write_text(path, "".join(f"{' '.join([name, *keys])}\n" for name, keys in states.items()))
+    return path.open("a")
+
+
+def _states(path: Path) -> dict[str, list[str]]:
+    """Return the last digests of each result, see `_keys`, by the digest of its name."""
+    lines = map(str.split, path.read_bytes().decode(errors="replace").splitlines())
+    return {line[0]: line[1:] for line in lines if len(line) == 4}
+
+
 def _keys(path: Path, name: str, settings: Any) -> tuple[str, ...]:
-    """Return digests of the name of a result, of the path of the recording, and of its state and the settings."""
-    status = path.stat() if path.is_file() else None
-    values = name, os.path.abspath(path), [status and [status.st_size, status.st_mtime_ns], settings]
+    """Return digests of the name of a result, of the path and the content of the recording, and of the settings."""
+    content: list[Any] = []
+    if path.is_file():
+        with path.open("rb") as file:
+            file.seek(path.stat().st_size // 2)
+            content = [path.stat().st_size, path.stat().st_mtime_ns, file.read(1 << 14).hex()]
+    values = name, os.path.abspath(path), content, settings
     return tuple(hashlib.sha256(json.dumps(value).encode()).hexdigest() for value in values)

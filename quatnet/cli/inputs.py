@@ -65,8 +65,11 @@ def find(arguments: Sequence[str], *, inputs: Inputs | None = None, lists: Seque
             if argument.startswith("@") and not os.path.exists(argument):
                 if argument in lists:
                     raise DataError("the list contains itself")
-                lines = Path(argument[1:]).read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
-                find(list(filter(None, map(str.strip, lines))), inputs=inputs, lists=(*lists, argument))
+                text = Path(argument[1:]).read_text(encoding="utf-8-sig", errors="surrogateescape")
+                if "\0" in text:
+                    raise DataError("not a list in UTF-8; save it as UTF-8")
+                names = filter(None, map(str.strip, text.splitlines()))
+                find(list(names), inputs=inputs, lists=(*lists, argument))
             else:
                 inputs.paths.update(_recordings(argument))
         except (DataError, OSError, UnicodeError) as error:

@@ -102,17 +102,21 @@ def read_table(
     Raises
     ------
     DataError
-        The table is not a regular file, cannot be read, has a quote that is not closed, or contains a control character
+        The table is not a regular file, cannot be read, has text after a quote or a quote that is not closed,
+        or contains a control character
         other than a tab or line break.
     """
     try:
         if not table.is_file():
             raise OSError("no such file")
         with table.open(newline="", encoding=encoding) as lines:
-            for number, row in enumerate(csv.reader(lines, skipinitialspace=True, strict=True, **dialect), start=1):
+            reader = csv.reader(lines, skipinitialspace=True, strict=True, **dialect)
+            for number, row in enumerate(reader, start=1):
                 if CONTROL_CHARACTERS.search("".join(row)):
                     raise UnicodeError(f"control character in line {number}")
                 if row:
                     yield number, row
-    except (OSError, UnicodeError, csv.Error) as error:
+    except csv.Error as error:
+        raise DataError(f'{table}, line {reader.line_num}: {error}; write a quote in a field twice, ""') from error
+    except (OSError, UnicodeError) as error:
         raise DataError(f"{table} cannot be read as a table ({error}); {hint}") from error

@@ -170,8 +170,8 @@ def _unused_groups(classes: Sequence[str]) -> str:
 
 def _given_folds(data: Dataset, given: Sequence[str], rule: str, option: str | None) -> tuple[list[int], str]:
     """Return the given folds, and sentences about them."""
-    if missing := sum(fold.lower() in ("", "nan", "na") for fold in given):
-        raise DataError(f"{data.name}: {missing} of {len(given)} recordings have no fold; complete the folds")
+    if "" in given:
+        raise DataError(f"{data.name}: {given.count('')} of {len(given)} recordings have no fold; complete the folds")
     folds = splits.fold_numbers(given)
     crossing = splits.groups_in_two_folds([clip.group for clip in data.clips], folds)
     if crossing and option:

@@ -230,7 +230,8 @@ def groups_in_two_folds(groups: Sequence[str], folds: Sequence[int]) -> list[str
 def option_groups(option: str, paths: Sequence[Path], names: Sequence[str]) -> list[str]:
     """Return the groups by the option "parent" (name of the folder of a file), or by a regular expression.
 
-    The group of a file is the first bracket of the expression, or the complete match, in the path from `names`.
+    The group of a file is the first bracket of the expression that matches, or the complete match, in the path from
+    `names`.
 
     Raises
     ------

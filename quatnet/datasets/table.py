@@ -32,6 +32,7 @@ COLUMNS = {
 }
 STARTS = ["begin time (s)", "start (s)", "start_s", "start", "onset"]
 ENDS = ["end time (s)", "end (s)", "end_s", "end", "offset"]
+MISSING = {"nan", "<na>"}  # values of empty cells that some programs write
 HINT = "give a text file with commas, semicolons or tabs"
 
 
@@ -79,6 +80,7 @@ def load(
     recordings: dict[Path, Recording] = {}
     for number, row in rows:
         values = {role: row[column] for role, column in columns.items() if column}
+        values |= {role: "" for role, value in values.items() if value.lower() in MISSING}
         labels = _labels(values["label"], label_separator)
         if not values["path"] or not (labels or label_separator):
             raise DataError(f"{table}, line {number}: expected a file and a label, got {row!r:.300}")

@@ -86,7 +86,8 @@ class Compiled:
             example = tuple(a if len(a) else xp.zeros((1, *a.shape[1:]), a.dtype) for a in inputs)
             graph = as_graph(self.model) if type(self.model) is GraphModule else trace(self.model, example)
             for node in graph.nodes:
-                if node.arguments.get("train") is True and Runtime("rng") in leaves(node.arguments):
+                is_random = Runtime("rng") in leaves(node.arguments) and node.arguments.get("p") != 0
+                if is_random and node.arguments.get("train") is True:
                     raise ConfigError(f"{node.op} ({node.name}) is active in evaluation; call the network itself")
             self._compiled[key] = graph, _Runner(fold(graph))
         graph, runner = self._compiled[key]

@@ -159,7 +159,7 @@ def _check_argument(node: Node, key: str, parameter: inspect.Parameter) -> None:
     value, kind = node.arguments[key], str(parameter.annotation)
     if unknown := [item for item in leaves(value) if isinstance(item, Runtime) and item.name not in ("train", "rng")]:
         raise ValueError(f"node {node.name}, {key}: expected the runtime argument train or rng, got {unknown[0]!r:.80}")
-    if key == "self" and OPS[node.op].__module__ != Tensor.__module__:  # a layer
+    if key == "self" and "Tensor" not in kind and OPS[node.op].__module__ != Tensor.__module__:  # a layer
         valid, expected = isinstance(value, dict), "a dict"
     elif key == "self" or "Tensor" in kind:
         items = value if "Sequence" in kind and isinstance(value, list | tuple) else [value]

@@ -154,7 +154,7 @@ def _prune_node(graph: Graph, node: Node, kept: dict[str, list[np.ndarray]]) -> 
         arguments["shape"] = tuple(new if old != new else given for given, old, new in pairs)
     if node.op == "getitem" and not all(mask.all() for mask in kept[arguments["x"].name]):
         arguments["index"] = _prune_index(node, kept[arguments["x"].name])
-    if "groups" in arguments and is_depthwise(graph, node):
+    if is_depthwise(graph, node):
         channels = int(kept[arguments["x"].name][-1].sum())
         arguments["groups"] = channels // (4 if node.op.startswith("quaternion") else 1)
     return replace(node, arguments=arguments, shape=shape)

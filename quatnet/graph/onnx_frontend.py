@@ -14,7 +14,9 @@ def add(builder: Any, waveform: str, frontend: FrontEnd, shape: Shape) -> str:
 
     Raises ConfigError if the network has another input `shape`, or if the front end is a subclass with other features.
     """
-    if shape != (Batch(), frontend.frames, frontend.mels, 4) or type(frontend).components is not FrontEnd.components:
+    if type(frontend).components is not FrontEnd.components:
+        raise ConfigError(f"no ONNX export of {type(frontend).__name__}, which computes other features than FrontEnd")
+    if shape != (Batch(), frontend.frames, frontend.mels, 4):
         raise ConfigError(
             f"expected a FrontEnd whose features have the input shape of the network, {shape[1:]}, got "
             f"{type(frontend).__name__} with {(frontend.frames, frontend.mels, 4)}"

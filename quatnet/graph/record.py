@@ -19,7 +19,6 @@ from .nodes import Ref, Runtime, free_name, leaves, map_leaves
 
 READ = "Python code has read values of tensors; they are constants of the graph"
 NO_GRAD = "A part of the network runs in no_grad; the graph computes its gradients: use requires_grad=False or detach()"
-
 DRAWN = "Python code has drawn random numbers; the graph has the operations of one run, as if the numbers were constant"
 
 
@@ -65,6 +64,8 @@ class Recorder:
         if isinstance(operand, list | tuple) and function.__module__ == Tensor.__module__:  # a constant of the graph
             bound.arguments["other"] = as_array(operand)
         arguments = {key: self.encode(value) for key, value in bound.arguments.items()}
+        if type(arguments.get("train")) is int:
+            arguments["train"] = bool(arguments["train"])
         owner = bound.arguments.get("self")
         layer = vars(owner) if isinstance(owner, Module | SimpleNamespace) else {}
         before = {key: value for key, value in layer.items() if isinstance(value, xp.ndarray)}

@@ -49,8 +49,7 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
     evaluation. A warning is then raised and a note is added to the graph. There is also a warning and a note if a part
     of the network runs in `no_grad`, if Python code draws numbers from `rng`, and if Python code reads values with
     `item`, `float`, `bool` or `numpy`. These values are constants of the graph. Reading `.data`, and a decision that
-    depends on the batch size, give no warning. The network must not be used by another thread
-    during the call.
+    depends on the batch size, give no warning. The network must not be used by another thread during the call.
 
     Raises
     ------

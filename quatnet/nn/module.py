@@ -73,8 +73,15 @@ class Module:
         lines = [f"{name}: {layer!r}".replace("\n", "\n  ") for name, layer in layers.items()]
         return "\n  ".join([type(self).__name__, *lines])
 
+    def requires_grad_(self, requires_grad: bool = True) -> "Module":
+        """Set `requires_grad` of all tensors, with True also of frozen ones, and return the module."""
+        for *_, item in self._entries():
+            if isinstance(item, Tensor):
+                item.requires_grad = requires_grad
+        return self
+
     def parameters(self) -> Iterator[Tensor]:
-        """Yield every trainable tensor once."""
+        """Yield every trainable tensor once. `requires_grad_()` makes frozen parameters trainable again."""
         return (tensor for _, tensor in self.named_parameters())
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
@@ -105,7 +112,7 @@ class Module:
     def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
         """Set every parameter and buffer to a C-ordered copy of the array with its dotted name. Dtypes do not change.
 
-        Raises CheckpointError as `check_state_dict` does. In this case the module does not change.
+        Raises CheckpointError and ConfigError as `check_state_dict` does. In this case the module does not change.
         """
         self.check_state_dict(arrays)
         for name, (container, key, item) in self._entries_by_name().items():
@@ -118,7 +125,10 @@ class Module:
                 container[key] = array
 
     def check_state_dict(self, arrays: Mapping[str, Array]) -> None:
-        """Raise CheckpointError if the names, the shapes or the kinds of dtypes differ from those of the module."""
+        """Raise CheckpointError if the names, the shapes or the kinds of dtypes differ from those of the module.
+
+        Raises ConfigError unless `arrays` is a dict.
+        """
         checked_type("a state dict", arrays, Mapping)
         _check_arrays({name: array_of(item) for name, (_, _, item) in self._entries_by_name().items()}, arrays)
 

@@ -12,8 +12,9 @@ def linear(x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Raises ShapeError for other shapes.
     """
-    rows = reshape(x, (1, *x.shape)) if x.ndim == 1 else x
-    return _add_bias(reshape(rows @ w, w.shape[1:]) if x.ndim == 1 else x @ w, bias)
+    if x.ndim == 1:
+        return _add_bias(reshape(reshape(x, (1, *x.shape)) @ w, w.shape[1:]), bias)
+    return _add_bias(x @ w, bias)
 
 
 @op

@@ -15,7 +15,7 @@ from .trigonometry import to_radians
 def isclose(p: Array, q: Array, *, rtol: float = 1e-5, atol: float = 1e-8, axis: int = -1) -> Array:
     """Return whether |p - q| <= atol + rtol |q|, without `axis`. The other axes broadcast. q and -q are not close.
 
-    As in `numpy.isclose`, infinite components are close to equal components only.
+    Quaternions with an infinite component are close only if all components are equal.
 
     Raises ShapeError unless `axis` has length 4, and ConfigError unless `rtol` and `atol` are numbers >= 0. For
     rotations, use `geodesic_distance`.
@@ -25,7 +25,7 @@ def isclose(p: Array, q: Array, *, rtol: float = 1e-5, atol: float = 1e-8, axis:
     def formula(p: Array, q: Array) -> Array:
         with np.errstate(invalid="ignore"):  # inf - inf
             distance = vector_norm(p - q)
-        close = xp.isfinite(distance) & (distance <= atol + rtol * vector_norm(q))
+            close = xp.isfinite(distance) & (distance <= atol + rtol * vector_norm(q))
         return (close | (p == q).all(axis=0))[None]
 
     return apply_to_quaternions(formula, p, q, axis=axis).squeeze(axis)

@@ -37,21 +37,10 @@ def check_labeled_clips(inputs: Array, labels: np.ndarray) -> None:
         )
 
 
-def check_frontend(model: Any, settings: Mapping[str, Any] | None) -> None:
-    """Raise ConfigError if `settings` and the settings of the front end of `model` are known and differ."""
-    expected = getattr(model, "frontend_settings", None)
-    if expected and settings and expected != settings:
-        changed = [
-            f"{key}={settings.get(key)!r}" for key in {**expected, **settings} if settings.get(key) != expected.get(key)
-        ]
-        raise ConfigError(
-            f"the network was trained on features of another front end, {expected}; the front end of these features "
-            f"has {', '.join(changed)}; compute the features again"
-        )
-
-
 def checked_batch(batch: Iterable[Any]) -> tuple[Array, Array]:
     """Return (x, targets) as arrays of the backend. Raises ConfigError for a batch with several inputs."""
+    if hasattr(batch, "dtype"):
+        raise ConfigError("expected batches (x, targets), got an array; an augmentation returns both")
     *inputs, targets = batch
     x = inputs[0] if len(inputs) == 1 else tuple(inputs)
     if isinstance(x, tuple | list | dict):
@@ -109,8 +98,13 @@ def check_loss(loss: Any) -> None:
         )
 
 
-def check_settings(model: Any, optimizer: Any, max_grad_norm: float | None, *, has_score: bool) -> None:
-    """Raise ConfigError for no optimizer of the model, an invalid norm, or `keep_best` without a score."""
+def check_settings(
+    model: Any, optimizer: Any, max_grad_norm: float | None, *, has_score: bool, has_checkpoint: bool
+) -> None:
+    """Raise ConfigError for no optimizer of the model, an invalid norm, or `keep_best` without a score.
+
+    Raises ConfigError also for an optimizer of parameters that a checkpoint of the model would not contain.
+    """
     if not isinstance(optimizer, Optimizer):
         raise ConfigError(f"expected an optimizer such as AdamW(model.parameters()), got {type(optimizer).__name__}")
     own, trained = (set(map(id, tensors)) for tensors in (model.parameters(), optimizer.parameters.values()))
@@ -118,6 +112,11 @@ def check_settings(model: Any, optimizer: Any, max_grad_norm: float | None, *, h
         raise ConfigError(
             "expected an optimizer of parameters of the model, got one of other parameters; "
             "a changed network, for example by prune_filters, needs a new optimizer"
+        )
+    if has_checkpoint and not trained <= {id(item) for *_, item in model._entries()}:
+        raise ConfigError(
+            "the optimizer has parameters that are not of the model, so a checkpoint would not contain them; "
+            "define one module with all parameters, or train without a checkpoint"
         )
     if not has_score or not (max_grad_norm is None or max_grad_norm > 0):
         raise ConfigError(f"expected evaluate with keep_best, and max_grad_norm > 0 or None, got {max_grad_norm}")

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..audio.frontend import check_frontend
 from ..autodiff import Tensor, no_grad
 from ..backend import Array, asnumpy
 from ..checks import checked_count, checked_type
@@ -14,7 +15,7 @@ from ..graph import Compiled
 from ..nn import Module
 from ..processes import all_gather, own_share
 from ..threads import single_threaded_blas
-from .checks import check_clips, check_frontend, check_labeled_clips
+from .checks import check_clips, check_labeled_clips
 from .metrics import accuracy
 
 Batches = Callable[[np.random.Generator], Iterable[tuple[Array, Array]]]

@@ -33,6 +33,10 @@ class DropoutGenerator(np.random.Generator):
         super().__init__(rng.bit_generator)
         self.share = share
 
+    def spawn(self, n_children: int) -> list[np.random.Generator]:  # type: ignore[override]
+        """Return `n_children` independent generators, which draw for the share only."""
+        return np.random.Generator(self.bit_generator).spawn(n_children)
+
 
 def synchronize_batch_norm(model: Module) -> None:
     """Make the batch norms of `model` use the statistics of the global batch.

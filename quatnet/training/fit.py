@@ -51,8 +51,9 @@ def fit(
     batches : a `DataLoader`, or another function of a random generator that yields the (x, targets) of one epoch
     epochs : number of passes over the batches
     steps_per_epoch : number of batches in an epoch, by default len(batches)
-    optimizer : optimizer of the parameters of `model`, by default AdamW with `weight_decay`
-    max_lr : largest learning rate, reached after a quarter of the steps
+    optimizer : optimizer of the parameters of `model`, by default AdamW with `weight_decay`. Its learning rate is
+        replaced by that of the cycle
+    max_lr : largest learning rate of the cycle, reached after a quarter of the steps
     weight_decay : weight decay of the default optimizer
     loss : function of (logits, targets, x), see `quatnet.distill`
     test : inputs (N, ...) and labels (N,). The accuracy on `test` is recorded after each epoch
@@ -84,7 +85,7 @@ def fit(
     steps = len(batches) if steps_per_epoch is None else steps_per_epoch  # type: ignore[arg-type]
     if test is not None:
         check_labeled_clips(*test)
-        evaluate = partial(accuracy_of, inputs=test[0], labels=test[1])
+        evaluate = evaluate or partial(accuracy_of, inputs=test[0], labels=test[1])
     trainer = Trainer(
         model,
         batches,

@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..all_reduce import all_reduce
+from ..audio.frontend import check_frontend
 from ..backend import Array
 from ..checks import checked_count, checked_path
 from ..distill import Loss, cross_entropy_loss
@@ -88,7 +89,8 @@ class Trainer:
     ) -> None:
         checks.check_model(model)
         checks.check_functions(batches=batches, schedule=schedule, loss=loss, evaluate=evaluate)
-        checks.check_settings(model, optimizer, max_grad_norm, has_score=evaluate is not None or not keep_best)
+        has_score = evaluate is not None or not keep_best
+        checks.check_settings(model, optimizer, max_grad_norm, has_score=has_score, has_checkpoint=path is not None)
         epochs, seed = checked_count("epochs", epochs), checked_count("seed", seed, minimum=0)
         steps_per_epoch = checked_count("steps_per_epoch", steps_per_epoch)
         checks.check_length(batches, steps_per_epoch)
@@ -146,7 +148,7 @@ class Trainer:
     def _check_frontend(self) -> None:
         settings = getattr(self.batches, "frontend_settings", None)
         for model in (self.model, *getattr(self.loss, "teachers", ())):
-            checks.check_frontend(model, settings)
+            check_frontend(model, settings)
         if settings:
             self.model.frontend_settings = settings
 

@@ -21,17 +21,25 @@ HEAD = "classifier."
 def with_new_head(model: Network | GraphModule, classes: int, *, rng: np.random.Generator) -> Network | GraphModule:
     """Return a copy of the network for `classes` classes, with classifier weights drawn from `rng`.
 
-    Raises ConfigError if `classes` is below 1, for a subclass of a network of quatnet, or if the output of a
-    `GraphModule` is not the result of a linear layer.
+    Raises ConfigError if `classes` is below 1, for a subclass of a network of quatnet and for any other network that is
+    not traced, or if the output of a `GraphModule` is not the result of a linear layer.
     """
     if isinstance(model, GraphModule):
         return _graph_with_new_head(model, classes, rng)
+    _check(model)
     config = replace(model.config, classes=classes)
     head = {name: array for name, array in build(config, rng=rng).state_dict().items() if name.startswith(HEAD)}
     network = rebuild(model, config, model.state_dict() | head)
+    entries = network._entries_by_name()
     for name in head:
-        network._entries_by_name()[name][2].requires_grad = True
+        entries[name][2].requires_grad = True
     return network
+
+
+def _check(model: object) -> None:
+    if not isinstance(model, Network | GraphModule):
+        name = type(model).__name__
+        raise ConfigError(f"expected a network of quatnet.models, got {name}; pass GraphModule(trace(model, example))")
 
 
 def _graph_with_new_head(model: GraphModule, classes: int, rng: np.random.Generator) -> GraphModule:
@@ -67,12 +75,13 @@ def _last_layer(model: GraphModule) -> Node:
 def freeze_backbone(model: Network | GraphModule) -> Iterator[None]:
     """Disable the gradients of all parameters except the classifier inside the context.
 
-    Batch norms still update their running statistics in training mode, as in the released code of PANNs. Raises
-    ConfigError as `with_new_head` does.
+    Batch norms still update their running statistics in training mode, as in the released code of PANNs. A traced
+    network that is saved inside the context is loaded frozen; call `requires_grad_()` of it. Raises ConfigError as
+    `with_new_head` does.
     """
+    _check(model)
     parameters = dict(model.named_parameters())
-    head = [name for name in parameters if name.startswith(HEAD)]
-    head = _head_names(model) if isinstance(model, GraphModule) else head
+    head = _head_names(model) if isinstance(model, GraphModule) else [n for n in parameters if n.startswith(HEAD)]
     backbone = [tensor for name, tensor in parameters.items() if name not in head]
     for tensor in backbone:
         tensor.requires_grad = False

@@ -62,7 +62,8 @@ def write_safetensors(
     Raises
     ------
     CheckpointError
-        A value is not an array, is masked, or has a dtype or a name that the format does not support.
+        A value is not an array, is masked, or has a dtype or a name that the format does not support. The metadata
+        are not text.
     MissingPackageError
         The package `safetensors` is not installed.
     """

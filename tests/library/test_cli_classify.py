@@ -251,7 +251,7 @@ def test_json_in_the_encoding_of_the_terminal(folder, encoding):
 MISTAKES = {
     "no model": (["field/a.wav", "-m", "none.npz"], "there is no file none.npz"),
     "other file": (["field/a.wav", "-m", "field/a.wav"], "field/a.wav is truncated or not an .npz file"),
-    "folder as model": (["field/a.wav", "-m", "field"], "field is no regular file"),
+    "folder as model": (["field/a.wav", "-m", "field"], "field is not a regular file"),
     "threshold": (["field/a.wav", "-m", "m.npz", "--threshold", "2"], "the threshold of cat in"),
     "threshold text": (["field/a.wav", "-m", "m.npz", "--threshold", "dog=x"], "expected 0.6 or CLASS=0.6"),
     "threshold nan": (["field/a.wav", "-m", "m.npz", "--threshold", "nan"], "the threshold of cat in"),

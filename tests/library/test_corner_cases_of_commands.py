@@ -205,6 +205,27 @@ def test_names_of_results_do_not_depend_on_the_other_matches_of_a_pattern(sites,
     assert found == ["found/site_a/0600.wav.csv", "found/site_b/b.wav.csv"]
 
 
+def test_recordings_of_equal_sizes_and_times_are_distinguished(sites, capsys):
+    for path in Path().glob("site_*/*.wav"):
+        os.utime(path, ns=(10**18, 10**18))
+    command = ["-m", "m.npz", "--out", "found"]
+    assert run_with_code(capsys, "classify", "site_a", *command, "--csv", "--resume") == 0
+    for options in (["--csv"], ["--csv", "--resume"], ["--json"]):
+        assert run_with_code(capsys, "classify", "site_b", *command, *options) == 4
+    assert run_with_code(capsys, "classify", "site_a", *command, "--json") == 0
+    assert "site_b" not in "".join(path.read_text() for path in Path("found").glob("0600*"))
+    for _ in range(3):
+        output_of(capsys, "classify", "site_a", *command, "--csv")
+    assert len(Path("found/.quatnet-done").read_text().splitlines()) == 3
+
+
+def test_list_in_utf16(sites, capsys):
+    Path("list.txt").write_text("site_a/*.wav\n", encoding="utf-16")
+    assert run_with_code(capsys, "classify", "@list.txt", "-m", "m.npz", "--csv", "--out", "found") == 4
+    assert "not a list in UTF-8; save it as UTF-8" in Path("found/errors.csv").read_text()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no locks of folders")
 def test_two_runs_with_one_output_folder(sites, capsys):
     Path("found").mkdir()
     with locked(Path("found")):

@@ -433,7 +433,12 @@ def CornerGELU(x: Tensor, gamma: Tensor) -> Tensor:
     return Tensor.from_op(x.data * gamma.data, (x, gamma), lambda grad: (grad, grad.sum(0)))
 
 
-@pytest.mark.parametrize("custom", [corner_group_norm, corner_batch_norm, CornerGELU])
+@op
+def corner_self(self: Tensor, gamma: Tensor) -> Tensor:
+    return Tensor.from_op(self.data * gamma.data, (self, gamma), lambda grad: (grad, grad.sum(0)))
+
+
+@pytest.mark.parametrize("custom", [corner_group_norm, corner_batch_norm, CornerGELU, corner_self])
 def test_names_of_own_ops_have_no_meaning(custom, rng, tmp_path):
     net, x = chain(rng, custom), rng.standard_normal((3, 8)).astype(np.float32)
     traced = graph.trace(net, x)
@@ -495,8 +500,11 @@ def test_gradual_pruning_of_slices_with_steps(rng):
 
 def test_dropout_in_evaluation_is_not_compiled(rng):
     layer = nn.Linear(8, 8, rng=rng)
-    with pytest.raises(ConfigError, match=r"dropout \(.*\) is active in evaluation; call the network itself"):
-        graph.compile(lambda x: ops.dropout(layer(x), 0.5, rng=rng, train=True))(np.zeros((2, 8), np.float32))
+    x = np.zeros((2, 8), np.float32)
+    for train in (True, 1):
+        with pytest.raises(ConfigError, match=r"dropout \(.*\) is active in evaluation; call the network itself"):
+            graph.compile(lambda x, flag=train: ops.dropout(layer(x), 0.5, rng=rng, train=flag))(x)
+    graph.compile(lambda x: ops.dropout(layer(x), 0.0, rng=rng, train=True))(x)
 
 
 def test_state_dicts_of_another_type(rng):

@@ -288,6 +288,7 @@ def test_infinite_quaternions_are_close_to_equal_ones_only():
     assert quaternion.isclose([infinite, other, one], [infinite, other, one]).all()
     assert not quaternion.isclose([one, infinite, infinite], [infinite, one, other]).any()
     assert not quaternion.isclose([np.nan, 0, 0, 0], [np.nan, 0, 0, 0])
+    assert quaternion.isclose(infinite, infinite, rtol=0)
 
 
 def test_linear_op_of_a_vector(rng):

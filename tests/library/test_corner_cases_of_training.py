@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from support import python_path
 from test_cli_train import error_of, output_of, sounds, trained  # noqa: F401 fixtures
 from test_own_recordings import write, write_classes
 
-from quatnet import audio, datasets, distill, graph, nn, ops, optim, training
+from quatnet import Classifier, Tensor, audio, datasets, distill, graph, models, nn, ops, optim, training
+from quatnet.autodiff import op
+from quatnet.backend import asnumpy
 from quatnet.datasets import annotations, folder, table
 from quatnet.errors import CheckpointError, ConfigError, DataError
 from quatnet.training.recordings import check_files, default_frontend
@@ -275,6 +278,94 @@ def test_targets_with_fewer_columns_than_classes(rng):
     net.classes = 3
 
     def weighted(logits, targets, x):
-        return ops.cross_entropy(logits, np.eye(3, dtype=np.float32)[targets[:, 0].astype(int)] * targets[:, 1:])
+        number, weight = asnumpy(targets).T
+        return ops.cross_entropy(logits, np.eye(3, dtype=np.float32)[number.astype(int)] * weight[:, None])
 
     assert "accuracy" not in training.fit(net, training.DataLoader(x, targets), epochs=1, loss=weighted).history[0]
+
+
+def test_a_classifier_has_the_front_end_of_the_training():
+    front_ends = [
+        audio.FrontEnd(sample_rate_hz=8000, high_hz=4000.0, window=256, hop=128, mels=16, clip_seconds=0.5, floor_db=db)
+        for db in (-40.0, -100.0)
+    ]
+    net = models.build(models.CNNConfig(2, True, ((4,), (8,)), embedding=8, mels=16), rng=np.random.default_rng(0))
+    net.frontend_settings = front_ends[0].settings
+    for network in (net, graph.GraphModule(graph.trace(net, net.example_input(front_ends[0].frames)))):
+        network.frontend_settings = front_ends[0].settings
+        Classifier(network, front_ends[0], ["a", "b"])
+        with pytest.raises(ConfigError, match=r"another front end, .*; this front end has floor_db=-100\.0"):
+            Classifier(network, front_ends[1], ["a", "b"])
+
+
+def test_a_given_evaluation_replaces_the_accuracy(loader):
+    test = (loader.inputs, np.arange(8) % 2)
+    history = training.fit(network(), loader, epochs=1, test=test, evaluate=lambda model: 0.123).history
+    assert history[0]["test_accuracy"] == 0.123
+
+
+def test_a_checkpoint_contains_all_trained_parameters(loader, tmp_path):
+    net, scale = network(), Tensor(np.ones(2, np.float32), requires_grad=True)
+    options = {
+        "optimizer": optim.Adam([*net.parameters(), scale]),
+        "loss": lambda logits, targets, x: ops.cross_entropy(logits * scale, targets),
+    }
+    with pytest.raises(ConfigError, match="has parameters that are not of the model, so a checkpoint would not"):
+        training.fit(net, loader, epochs=1, checkpoint=tmp_path / "c.npz", **options)
+    training.fit(net, loader, epochs=1, **options)
+    frozen = network()
+    options = {"optimizer": optim.Adam(frozen.parameters())}
+    frozen.bias.requires_grad = False
+    training.fit(frozen, loader, epochs=1, checkpoint=tmp_path / "c.npz", **options)
+
+
+def test_frozen_parameters_can_be_trained_again(tmp_path, loader):
+    net = nn.Sequential(network(), nn.Linear(2, 2, rng=np.random.default_rng(1)))
+    head = graph.GraphModule(graph.trace(net, np.zeros((1, 3), np.float32)))
+    with training.freeze_backbone(head):
+        training.fit(head, loader, epochs=1, checkpoint=tmp_path / "c.npz")
+    loaded = training.load_model(tmp_path / "c.npz")
+    assert len(list(loaded.parameters())) == 2
+    assert len(list(loaded.requires_grad_().parameters())) == 4
+    assert not list(loaded.requires_grad_(False).parameters())
+
+
+def test_transfer_of_a_network_that_is_not_traced():
+    with pytest.raises(ConfigError, match=r"got Linear; pass GraphModule\(trace\(model, example\)\)"):
+        training.with_new_head(network(), 3, rng=np.random.default_rng(0))
+    with (
+        pytest.raises(ConfigError, match=r"expected a network of quatnet\.models"),
+        training.freeze_backbone(network()),
+    ):
+        pass
+
+
+@op
+def corner_total(values: list[Tensor], offset: Optional[Tensor] = None) -> Tensor:  # noqa: UP045 older annotation
+    total = sum(value.data for value in values)
+    return Tensor.from_op(total if offset is None else total + offset.data, values, lambda grad: [grad] * len(values))
+
+
+@op
+def corner_sum(values: tuple[Tensor, ...]) -> Tensor:
+    return Tensor.from_op(sum(value.data for value in values), values, lambda grad: [grad] * len(values))
+
+
+def test_annotations_of_lists_and_optional_tensors():
+    assert corner_total([Tensor([1.0]), [2.0]]).item() == 3
+    assert corner_total([Tensor([1.0])], [2.0]).item() == 3
+    assert corner_sum((Tensor([1.0]), [2.0])).item() == 3
+
+
+def test_a_layer_may_spawn_generators(loader):
+    class Noisy(nn.Linear):
+        def __call__(self, x, *, train=False, rng=None):
+            return super().__call__(x) if not train else super().__call__(x) * float(rng.spawn(1)[0].uniform(0.9, 1.1))
+
+    assert training.fit(Noisy(3, 2, rng=np.random.default_rng(0)), loader, epochs=1).history
+
+
+def test_augmentation_that_forgets_the_targets(loader):
+    loader.augment = lambda x, targets, rng: x
+    with pytest.raises(ConfigError, match=r"expected batches \(x, targets\), got an array"):
+        training.fit(network(), loader, epochs=1)

@@ -229,6 +229,12 @@ def test_missing_values_of_a_fold_column(tmp_path):
     (tmp_path / "t.csv").write_text("\n".join(["file,label,fold", *rows]))
     with pytest.raises(DataError, match="2 of 8 recordings have no fold"):
         table.load(tmp_path / "t.csv")
+    rows = [f"{name},{name[0]},{site}" for name, site in zip(names, ["A", "B", "NaN", "<NA>"] * 2, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["file,label,site", *rows]))
+    assert len({clip.group for clip in table.load(tmp_path / "t.csv", group="site").clips}) == 6
+    (tmp_path / "t.csv").write_text("\n".join(["file,label", *(f"{name},nan" for name in names)]))
+    with pytest.raises(DataError, match="line 2: expected a file and a label"):
+        table.load(tmp_path / "t.csv")
 
 
 def test_a_quote_that_is_not_closed(tmp_path):
@@ -236,5 +242,5 @@ def test_a_quote_that_is_not_closed(tmp_path):
     write_files(tmp_path, {name: number for number, name in enumerate(names)})
     rows = [f"{name},{name[0]},{chr(34) + 'loud' if number == 3 else ''}" for number, name in enumerate(names)]
     (tmp_path / "t.csv").write_text("\n".join(["file,label,comment", *rows]))
-    with pytest.raises(DataError, match=r"t\.csv cannot be read as a table \(unexpected end of data\)"):
+    with pytest.raises(DataError, match=r"t\.csv, line 9: unexpected end of data; write a quote in a field twice"):
         table.load(tmp_path / "t.csv")
