@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -128,25 +129,25 @@ def _write_all(
     def files(path: Path) -> dict[str, Path]:
         return {kind: out / f"{name_of(path)}{SUFFIXES[kind]}" for kind in formats}
 
-    def process(path: Path) -> Result | None:
+    def process(path: Path) -> tuple[list[str], Result] | None:
         longest = max((file.name for file in files(path).values()), key=len)
         if len(os.fsencode(longest)) > MAX_NAME:
             raise DataError(f"{path}: the name of the result {longest} is too long; rename the recording")
-        name, *keys = _keys(path, name_of(path), settings)
+        name, *keys = all_keys = _keys(path, name_of(path), settings)
         old = done.get(name, keys)
         has_results = any((out / f"{name_of(path)}{suffix}").exists() for suffix in SUFFIXES.values())
         if has_results and old[0] != keys[0] and old[1] != keys[1]:
             raise DataError(f"{path}: {out} has a result of another recording of this name; give another folder --out")
         is_done = done.get(name, [])[1:] == keys[1:] and all(file.exists() for file in files(path).values())
-        return None if resume and is_done else work(path)
+        return None if resume and is_done else (all_keys, work(path))
 
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         with locked(out, wait=False), _open_log(done_file) as log:
             done = _states(done_file)
-            for path, result in inputs.map(process):
-                if result is not None:
-                    *keys, state = _keys(path, name_of(path), settings)
+            for path, found in inputs.map(process):
+                if found:
+                    (*keys, state), result = found
                     print(*keys, "incomplete", file=log, flush=True)
                     for kind, file in files(path).items():
                         write_text(file, HEADERS.get(kind, "") + FORMATS[kind](result))
@@ -172,12 +173,13 @@ def _states(path: Path) -> dict[str, list[str]]:
     return {line[0]: line[1:] for line in lines if len(line) == 4}
 
 
-def _keys(path: Path, name: str, settings: Any) -> tuple[str, ...]:
+def _keys(path: Path, name: str, settings: Any) -> list[str]:
     """Return digests of the name of a result, of the path and the content of the recording, and of the settings."""
     content: list[Any] = []
-    if path.is_file():
-        with path.open("rb") as file:
-            file.seek(path.stat().st_size // 2)
-            content = [path.stat().st_size, path.stat().st_mtime_ns, file.read(1 << 14).hex()]
+    with suppress(OSError):  # `open_audio` states why a recording cannot be read
+        if path.is_file():
+            with path.open("rb") as file:
+                file.seek(path.stat().st_size // 2)
+                content = [path.stat().st_size, path.stat().st_mtime_ns, file.read(1 << 14).hex()]
     values = name, os.path.abspath(path), content, settings
-    return tuple(hashlib.sha256(json.dumps(value).encode()).hexdigest() for value in values)
+    return [hashlib.sha256(json.dumps(value).encode()).hexdigest() for value in values]

@@ -219,6 +219,21 @@ def test_recordings_of_equal_sizes_and_times_are_distinguished(sites, capsys):
     assert len(Path("found/.quatnet-done").read_text().splitlines()) == 3
 
 
+def test_a_recording_that_cannot_be_opened_fails_alone(sites, capsys, monkeypatch):
+    original = Path.open
+
+    def open_(self, *arguments, **options):
+        if self.name == "locked.wav":
+            raise PermissionError(13, "Permission denied")
+        return original(self, *arguments, **options)
+
+    Path("site_a/locked.wav").write_bytes(Path("site_a/0600.wav").read_bytes())
+    monkeypatch.setattr(Path, "open", open_)
+    assert run_with_code(capsys, "classify", "site_a", "-m", "m.npz", "--csv", "--out", "found") == 3
+    assert "Permission denied" in Path("found/errors.csv").read_text()
+    assert Path("found/0600.wav.csv").exists()
+
+
 def test_list_in_utf16(sites, capsys):
     Path("list.txt").write_text("site_a/*.wav\n", encoding="utf-16")
     assert run_with_code(capsys, "classify", "@list.txt", "-m", "m.npz", "--csv", "--out", "found") == 4
