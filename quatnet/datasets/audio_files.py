@@ -102,9 +102,8 @@ def read_table(
     Raises
     ------
     DataError
-        The table is not a regular file, cannot be read, has text after a quote or a quote that is not closed,
-        or contains a control character
-        other than a tab or line break.
+        The table is not a regular file, cannot be read, has text after a quote or a quote that is not closed, or
+        contains a control character other than a tab or line break.
     """
     try:
         if not table.is_file():

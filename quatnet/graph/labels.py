@@ -169,8 +169,7 @@ def _mod_relu(t: Labels, node: Node) -> Axes:
 
 
 def _quaternion_norm(t: Labels, node: Node) -> Axes:
-    x = t.args(node, "x")[0]
-    return [*x[:-1], t.quaternions(x[-1])]
+    return [*_same(t, node)[:-1], t.quaternions(_same(t, node)[-1])]
 
 
 def _arithmetic(t: Labels, node: Node) -> Axes:
@@ -195,8 +194,7 @@ def _reduce(t: Labels, node: Node) -> Axes:
 
 
 def _transpose(t: Labels, node: Node) -> Axes:
-    x = t.args(node, "x")[0]
-    return [x[axis] for axis in node.arguments["axes"]]
+    return [_same(t, node)[axis] for axis in node.arguments["axes"]]
 
 
 def _concatenate(t: Labels, node: Node) -> Axes:
@@ -211,8 +209,7 @@ def _concatenate(t: Labels, node: Node) -> Axes:
 
 
 def _repeat_channels(t: Labels, node: Node) -> Axes:
-    x = t.args(node, "x")[0]
-    return [*x[:-1], np.tile(x[-1], 4)]
+    return [*_same(t, node)[:-1], np.tile(_same(t, node)[-1], 4)]
 
 
 def expand_index(index: Any, ndim: int) -> list[Any]:

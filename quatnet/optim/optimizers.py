@@ -98,7 +98,10 @@ class Optimizer:
         self.state = {key: xp.array(arrays[key], order="C") for key in self.state}
 
     def check_state_dict(self, arrays: Mapping[str, Array]) -> None:
-        """Raise CheckpointError if names, shapes or dtypes differ, as for another optimizer or other parameters."""
+        """Raise CheckpointError if names, shapes or dtypes differ, as for another optimizer or other parameters.
+
+        Raises ConfigError unless `arrays` is a dict.
+        """
         checked_type("a state dict", arrays, Mapping)
         expected = {"steps": np.asarray(self.steps)} | self.state
         if arrays.keys() != expected.keys() or any(

@@ -34,7 +34,7 @@ class DropoutGenerator(np.random.Generator):
         self.share = share
 
     def spawn(self, n_children: int) -> list[np.random.Generator]:  # type: ignore[override]
-        """Return `n_children` independent generators, which draw for the share only."""
+        """Return `n_children` independent generators, which are equal in all processes."""
         return np.random.Generator(self.bit_generator).spawn(n_children)
 
 

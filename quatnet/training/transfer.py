@@ -26,7 +26,7 @@ def with_new_head(model: Network | GraphModule, classes: int, *, rng: np.random.
     """
     if isinstance(model, GraphModule):
         return _graph_with_new_head(model, classes, rng)
-    _check(model)
+    _check_network(model)
     config = replace(model.config, classes=classes)
     head = {name: array for name, array in build(config, rng=rng).state_dict().items() if name.startswith(HEAD)}
     network = rebuild(model, config, model.state_dict() | head)
@@ -36,23 +36,20 @@ def with_new_head(model: Network | GraphModule, classes: int, *, rng: np.random.
     return network
 
 
-def _check(model: object) -> None:
+def _check_network(model: object) -> None:
     if not isinstance(model, Network | GraphModule):
         name = type(model).__name__
         raise ConfigError(f"expected a network of quatnet.models, got {name}; pass GraphModule(trace(model, example))")
 
 
 def _graph_with_new_head(model: GraphModule, classes: int, rng: np.random.Generator) -> GraphModule:
-    graph, old = model.current_graph(), _last_layer(model)
+    graph, old, names = model.current_graph(), _last_layer(model), _head_names(model)
     if classes < 1:
         raise ConfigError(f"expected at least 1 class, got {classes}")
-    weight, bias = old.arguments["w"].name, old.arguments["bias"]
-    layer = Linear(len(graph.arrays[weight]), classes, bias=bias is not None, rng=rng)
-    arrays = graph.arrays | {weight: layer.weight.data}
-    if layer.bias is not None:
-        arrays[bias.name] = layer.bias.data
+    layer = Linear(len(graph.arrays[names[0]]), classes, bias=len(names) == 2, rng=rng)
+    arrays = graph.arrays | {name: tensor.data for name, tensor in zip(names, layer.parameters(), strict=True)}
     nodes = [replace(node, shape=(*node.shape[:-1], classes)) if node is old else node for node in graph.nodes]
-    kinds = graph.kinds | {name: "parameter" for name in _head_names(model)}
+    kinds = graph.kinds | dict.fromkeys(names, "parameter")
     module = GraphModule(replace(graph, nodes=nodes, arrays=arrays, kinds=kinds))
     module.frontend_settings = model.frontend_settings
     return module
@@ -79,7 +76,7 @@ def freeze_backbone(model: Network | GraphModule) -> Iterator[None]:
     network that is saved inside the context is loaded frozen; call `requires_grad_()` of it. Raises ConfigError as
     `with_new_head` does.
     """
-    _check(model)
+    _check_network(model)
     parameters = dict(model.named_parameters())
     head = _head_names(model) if isinstance(model, GraphModule) else [n for n in parameters if n.startswith(HEAD)]
     backbone = [tensor for name, tensor in parameters.items() if name not in head]
