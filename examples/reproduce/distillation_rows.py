@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from pruning_rows import finetune_epochs, pruned_size, train_from_scratch
 from row_training import Run, TrainResult
-from rows import TEACHER, Row
+from rows import PRUNE_RATIOS, TEACHER, Row
 from train_config import FROM_SCRATCH
 
 from quatnet import no_grad
@@ -21,7 +21,8 @@ def distill(run: Run, epochs: int) -> TrainResult:
     With a prune ratio in the option, such as "own-0.5", the student has the pruned size. The student is then trained
     for as many epochs as in `train_pruned_size`.
     """
-    teacher_name, _, ratio = run.row.option.partition("-")
+    teacher_name, _, detail = run.row.option.partition("-")
+    ratio = detail if detail in PRUNE_RATIOS else ""
     student = run.init_model(pruned_size(run) if ratio else run.config)
     student_epochs = epochs + finetune_epochs(epochs) if ratio else epochs
     if teacher_name == "strong":

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from rows import Row
+from rows import FINE_HOP, Row
 from task import Task, single_label_task
 from variants import build_frontend
 
@@ -48,7 +48,8 @@ def row_frontend(row: Row) -> audio.FrontEnd:
     variant = VARIANTS[row.option] if row.change == "frontend" else "delta"
     if row.dataset == "ravdess":
         return build_frontend(variant, hop=640, floor_db=-60.0, clip_seconds=4.0)
-    return build_frontend(variant, hop=1280, floor_db=-60.0, clip_seconds=2.0 if row.dataset == "smoke" else 5.0)
+    hop = 640 if row.option == FINE_HOP else 1280
+    return build_frontend(variant, hop=hop, floor_db=-60.0, clip_seconds=2.0 if row.dataset == "smoke" else 5.0)
 
 
 def load_recordings(dataset: str, paths: Paths) -> datasets.Dataset:

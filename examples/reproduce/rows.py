@@ -15,6 +15,7 @@ another number.
     esc10/quaternion-16/continue              not pruned, but trained for the fine-tuning epochs as well
     esc10/quaternion-8/distil-own             distilled from quaternion-16; distil-strong: from cached teacher outputs
     esc10/quaternion-16/distil-own-0.5        the same for a student of the size of prune-l1-0.5
+    esc50/real-20/epochs-200/distil-strong-hop-640      distil-strong with half of the hop: twice as many frames
     esc10/quaternion-16/equal-l1-0.5          pruned, then fine-tuned at the total cost of distil-own-0.5
     esc10/quaternion-16/equal-scratch-0.5     trained from scratch at the total cost of distil-own-0.5
     esc10/quaternion-16/frontend-released     the front end of the released code
@@ -56,6 +57,7 @@ NETWORKS = (
     "real-4",
 )
 TEACHER = "quaternion-16"  # teacher of distil-own
+FINE_HOP = "strong-hop-640"  # option of "distil": the strong teacher, and a hop of 640 samples
 HALF_SIZE_CHANGES = ("scratch", "distil-own", "distil-strong", "prune-l1", "equal-l1", "equal-scratch")
 OWN_EPOCHS = ("long", "best")  # changes that set the number of epochs
 COMPARED_WITH_SCRATCH = ("prune-l1", "prune-random", "prune-batch_norm", "distil-own", "distil-strong")
@@ -98,6 +100,7 @@ QUESTIONS = {
         "esc50/real-16/epochs-200",
         "esc50/quaternion-16/epochs-200",
         *(f"esc50/real-20/epochs-{epochs}/distil-strong" for epochs in (200, 400)),
+        "esc50/real-20/epochs-200/distil-strong-hop-640",
         "esc50/quaternion-40/epochs-200/distil-strong",
         "esc50/quaternion-16/epochs-200/prune-l1-28k",
         *("esc50/quaternion-40/best", "esc50/real-20/best"),
@@ -114,7 +117,12 @@ CHANGES = {  # change -> options
     "rate": ["0.5", "2"],
     "prune": [f"{criterion}-{target}" for criterion in CRITERIA for target in (*PRUNE_TARGETS, PACKAGED_TARGET)],
     "scratch": [*PRUNE_RATIOS],
-    "distil": ["own", "strong", *(f"{teacher}-{ratio}" for teacher in ("own", "strong") for ratio in PRUNE_RATIOS)],
+    "distil": [
+        "own",
+        "strong",
+        FINE_HOP,
+        *(f"{teacher}-{ratio}" for teacher in ("own", "strong") for ratio in PRUNE_RATIOS),
+    ],
     "equal": [f"{start}-{ratio}" for start in ("l1", "scratch") for ratio in PRUNE_RATIOS],
     "frontend": ["released", "repeated"],
     "best": [""],
