@@ -1,5 +1,6 @@
 """Synthesized data sets: environmental sounds, music and emotional speech."""
 
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -30,18 +31,21 @@ def load(*, clips_per_class: int = 40, seed: int = 0, clip_seconds: float = 5.0)
     ConfigError
         `clips_per_class` is less than 5, or `clip_seconds` is not positive.
     """
-    _check(clips_per_class, 5, clip_seconds)
-    clips = tuple(
-        _clip("synthesis", f"{name} {number}", [seed, label, number], 1 + number % 5, sound, clip_seconds)
-        for label, (name, sound) in enumerate(SOUNDS.items())
-        for number in range(clips_per_class)
-    )
-    return Dataset("synthesized", tuple(SOUNDS), clips, NOTE)
+    return _sounds_in_folds("synthesized", "synthesis", SOUNDS, 5, clips_per_class, seed, clip_seconds)
 
 
-def _check(clips: int, minimum: int, clip_seconds: float) -> None:
-    checked_count("clips_per_class", clips, minimum)
+def _sounds_in_folds(
+    name: str, kind: str, sounds: Mapping[str, Sound], folds: int, clips_per_class: int, seed: int, clip_seconds: float
+) -> Dataset:
+    """Return a data set with the classes `sounds`. Clip n of a class is in fold 1 + n mod folds."""
+    checked_count("clips_per_class", clips_per_class, folds)
     checked_number("clip_seconds", clip_seconds, "(0, 1e6)")
+    clips = tuple(
+        _clip(kind, f"{class_name} {n}", [seed, label, n], 1 + n % folds, sound, clip_seconds)
+        for label, (class_name, sound) in enumerate(sounds.items())
+        for n in range(clips_per_class)
+    )
+    return Dataset(name, tuple(sounds), clips, NOTE)
 
 
 def _clip(kind: str, name: str, seeds: list[int], fold: int, sound: Sound, clip_seconds: float) -> Clip:
@@ -70,15 +74,8 @@ def music(*, clips_per_class: int = 20, seed: int = 0, clip_seconds: float = 30.
     ConfigError
         `clips_per_class` is less than 10, or `clip_seconds` is not positive.
     """
-    _check(clips_per_class, gtzan.FOLDS, clip_seconds)
-    clips = tuple(
-        _clip(
-            "music", f"{genre} {n}", [seed, label, n], 1 + n % gtzan.FOLDS, partial(music_waveform, genre), clip_seconds
-        )
-        for label, genre in enumerate(gtzan.GENRES)
-        for n in range(clips_per_class)
-    )
-    return Dataset("synthesized music", gtzan.GENRES, clips, NOTE)
+    genres = {genre: partial(music_waveform, genre) for genre in gtzan.GENRES}
+    return _sounds_in_folds("synthesized music", "music", genres, gtzan.FOLDS, clips_per_class, seed, clip_seconds)
 
 
 def voices(*, repetitions: int = 2, actors: int = 24, seed: int = 0, clip_seconds: float = 3.0) -> Dataset:
@@ -102,15 +99,11 @@ def voices(*, repetitions: int = 2, actors: int = 24, seed: int = 0, clip_second
         raise ConfigError(f"expected 2 to 24 actors, got {actors}")
     clips = tuple(
         _clip(
-            "voice",
-            f"actor {actor} {emotion} {n}",
-            [seed, label, actor, n],
-            ravdess.actor_fold(actor),
-            partial(speech_waveform, emotion, actor),
-            clip_seconds,
+            "voice", f"actor {actor} {emotion} {n}", [seed, label, actor, n], ravdess.actor_fold(actor),
+            partial(speech_waveform, emotion, actor), clip_seconds,
         )
         for actor in range(1, actors + 1)
         for label, emotion in enumerate(ravdess.EMOTIONS)
         for n in range(repetitions)
-    )
+    )  # fmt: skip
     return Dataset("synthesized voices", ravdess.EMOTIONS, clips, NOTE)
