@@ -31,41 +31,42 @@ def extract(archive: Path, target: Path, *, num_recordings: int | None = None) -
     ------
     DataError
         The archive is damaged, a member is a link or lies outside the folder, or the archive does not contain the table
-        of ESC-50 and `num_recordings` WAV files. No file is written.
+        of ESC-50 and `num_recordings` WAV files. No file is kept.
     OSError
         The archive is valid, but the disk is full or not writable.
     """
-    try:
-        with zipfile.ZipFile(archive) as file:
-            members = file.infolist()
-            for member in members:
-                _check_name(member)
-            if (size := sum(member.file_size for member in members)) > MAX_BYTES or len(members) > MAX_MEMBERS:
-                raise DataError(f"the archive has {len(members)} files of {size} bytes; it is not the official archive")
-            if num_recordings is not None:
-                _check_contents(members, num_recordings)
-    except DataError:
-        raise
-    except Exception as error:  # the decompressors raise exceptions of many types for damaged archives
-        raise DataError(f"the archive is damaged: {error}; download it again") from error
-    if size > (free := shutil.disk_usage(target.parent).free):
-        raise OSError(errno.ENOSPC, f"No space left on device, {size} bytes are needed and {free} are free")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking.") as temporary:
         extracted = Path(temporary) / target.name
-        _extract_all(archive, extracted)
+        try:
+            with zipfile.ZipFile(archive) as file:
+                size, free = _checked_size(file.infolist(), num_recordings), shutil.disk_usage(temporary).free
+                if size > free:
+                    raise OSError(errno.ENOSPC, f"No space left on device, {size} bytes are needed and {free} are free")
+                file.extractall(extracted)  # verifies the checksums
+        except Exception as error:  # the decompressors raise exceptions of many types for damaged archives
+            if isinstance(error, DataError) or getattr(error, "errno", None) in DISK_ERRORS:
+                raise
+            raise DataError(f"the archive is damaged or cannot be extracted: {error}; download it again") from error
         (folder,) = [extracted] if num_recordings is None else extracted.iterdir()
         folder.rename(target)
 
 
-def _extract_all(archive: Path, folder: Path) -> None:
-    """Extract an archive and verify its checksums. Raises DataError for a damaged archive."""
-    try:
-        with zipfile.ZipFile(archive) as file:
-            file.extractall(folder)
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
-            raise
-        raise DataError(f"the archive is damaged or cannot be extracted: {error}; download it again") from error
+def _checked_size(members: list[zipfile.ZipInfo], num_recordings: int | None) -> int:
+    """Return the bytes of the extracted files. Raises DataError if the archive is not the official one."""
+    for member in members:
+        _check_name(member)
+    size = sum(member.file_size for member in members)
+    if size > MAX_BYTES or len(members) > MAX_MEMBERS:
+        raise DataError(f"the archive has {len(members)} files of {size} bytes; it is not the official archive")
+    names = ["/".join(PurePosixPath(member.filename).parts[1:]) for member in members if not member.is_dir()]
+    num_folders = len({PurePosixPath(member.filename).parts[0] for member in members})
+    wav_files = sum(name.startswith("audio/") and name.endswith(".wav") for name in names)
+    if num_recordings is not None and not (num_folders == 1 and TABLE in names and wav_files == num_recordings):
+        raise DataError(
+            f"expected one folder with {TABLE} and {num_recordings} recordings, got {num_folders} folders, "
+            f"{'a' if TABLE in names else 'no'} table and {wav_files} recordings; it is not the official archive"
+        )
+    return size
 
 
 def _check_name(member: zipfile.ZipInfo) -> None:
@@ -76,14 +77,3 @@ def _check_name(member: zipfile.ZipInfo) -> None:
         raise DataError(f"the archive has a member outside its folder: {name!r}; it is not the official archive")
     if len(parts) > 20 or max(len(part.encode()) for part in parts) > 200:
         raise DataError(f"the archive has a member with a long path: {name!r:.100}; it is not the official archive")
-
-
-def _check_contents(members: list[zipfile.ZipInfo], num_recordings: int) -> None:
-    names = ["/".join(PurePosixPath(member.filename).parts[1:]) for member in members if not member.is_dir()]
-    top_folders = {PurePosixPath(member.filename).parts[0] for member in members}
-    wav_files = sum(name.startswith("audio/") and name.endswith(".wav") for name in names)
-    if len(top_folders) != 1 or TABLE not in names or wav_files != num_recordings:
-        raise DataError(
-            f"expected one folder with {TABLE} and {num_recordings} recordings, got {len(top_folders)} folders, "
-            f"{'a' if TABLE in names else 'no'} table and {wav_files} recordings; it is not the official archive"
-        )

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
 from queue import Empty, Queue
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from tqdm import tqdm
@@ -31,13 +31,9 @@ STALL_S = 30.0  # longest time for a block, about 1 kB/s
 
 
 def download(
-    folder: str | os.PathLike,
-    *,
-    url: str = ESC50_URL,
-    sha256: str | None = None,
-    num_recordings: int = 2000,
+    folder: str | os.PathLike, *, url: str = ESC50_URL, sha256: str | None = None, num_recordings: int = 2000,
     wait_s: float = 1.0,
-) -> Path:
+) -> Path:  # fmt: skip
     """Download and extract ESC-50 (600 MB), unless the data set is already in `folder`, and return its path.
 
     The archive is written to `esc50.zip.part`. An interrupted download is resumed, in the same call or in the next
@@ -69,9 +65,8 @@ def download(
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder, wait=False):
-            if target.is_dir():  # another download has ended in the meantime
-                return target
-            _download_and_install(url, folder / "esc50.zip.part", target, sha256, num_recordings, wait_s)
+            if not target.is_dir():  # another download may have ended in the meantime
+                _download_and_install(url, folder / "esc50.zip.part", target, sha256, num_recordings, wait_s)
     return target
 
 
@@ -163,17 +158,28 @@ def _download_rest(url: str, part: Path) -> None:
     try:
         response = next(blocks)
     except urllib.error.HTTPError as error:
-        if error.code != 416:
+        total_bytes = error.headers.get("Content-Range", "").rpartition("/")[2]
+        if error.code != 416:  # the server has no bytes after `size`
             raise
-        return _handle_invalid_range(error, part, size)
+        if total_bytes in ("", str(size)):  # without a length from the server, the archive is checked later
+            return
+        part.unlink()
+        raise OSError(
+            f"{part} has {size} bytes, but the file on the server has {total_bytes}; starting again"
+        ) from error
     start = size if response.status == 206 else 0
     total = _total_bytes(response, part, start)
     if total is not None and total > MAX_BYTES:
         raise DataError(f"the archive has {total} bytes, more than {MAX_BYTES}")
     if total is not None and total - start > shutil.disk_usage(part.parent).free:
         raise OSError(errno.ENOSPC, f"No space left on device for {total - start} bytes")
-    with part.open("ab" if start else "wb") as file:
-        _copy(blocks, file, total)
+    bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, desc="ESC-50")
+    with bar, part.open("ab" if start else "wb") as file:
+        for block in blocks:
+            file.write(block)
+            bar.update(len(block))
+            if file.tell() > MAX_BYTES:
+                raise DataError(f"the archive has more than {MAX_BYTES} bytes")
     if total is not None and part.stat().st_size != total:
         raise OSError(f"the connection was closed at {part.stat().st_size} of {total} bytes")
 
@@ -186,26 +192,6 @@ def _total_bytes(response: Any, part: Path, start: int) -> int | None:
         raise OSError(f"requested the bytes from {start}, got {span or 'no range'}; starting again")
     length = response.headers.get("Content-Length")
     return int(total) if total.isdecimal() else start + int(length) if length else None
-
-
-def _handle_invalid_range(error: urllib.error.HTTPError, part: Path, size: int) -> None:
-    """Handle HTTP status 416, which means that the file on the server has at most `size` bytes.
-
-    If the lengths differ, `part` is deleted and OSError is raised, so that the next attempt starts from the beginning.
-    """
-    total = error.headers.get("Content-Range", "").rpartition("/")[2]
-    if total not in ("", str(size)):  # without a length from the server, the archive is checked later
-        part.unlink()
-        raise OSError(f"{part} has {size} bytes, but the file on the server has {total}; starting again")
-
-
-def _copy(blocks: Iterator[bytes], file: IO[bytes], total: int | None) -> None:
-    with tqdm(total=total, initial=file.tell(), unit="B", unit_scale=True, desc="ESC-50") as bar:
-        for block in blocks:
-            file.write(block)
-            bar.update(len(block))
-            if file.tell() > MAX_BYTES:
-                raise DataError(f"the archive has more than {MAX_BYTES} bytes")
 
 
 def _check_digest(part: Path, url: str, sha256: str | None) -> None:

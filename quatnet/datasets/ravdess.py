@@ -9,6 +9,7 @@ license is CC BY-NC-SA 4.0.
 """
 
 import os
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -23,6 +24,7 @@ EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "s
 # numbers of the actors in each fold
 FOLD_ACTORS = ((2, 5, 14, 15, 16), (3, 6, 7, 13, 18), (10, 11, 12, 19, 20), (8, 17, 21, 23, 24), (1, 4, 9, 22))
 MAX_VALUES = (3, 2, 8, 2, 2, 2, 24)  # largest value of each field of a file name
+NAME = re.compile("-".join(["([0-9]{2})"] * len(MAX_VALUES)))
 NUM_CLIPS = 1440
 HINT = "give Audio_Speech_Actors_01-24.zip, the folder that contains Actor_01/ to Actor_24/, or its parent"
 
@@ -49,16 +51,12 @@ def parse_name(path: str | os.PathLike) -> FileName:
     6
     """
     path = checked_path(path)
-    parts = path.stem.split("-")
-    valid = len(parts) == len(MAX_VALUES) and all(len(p) == 2 and p.isascii() and p.isdigit() for p in parts)
-    values = [int(part) for part in parts] if valid else []
-    if not valid or any(not 1 <= value <= maximum for value, maximum in zip(values, MAX_VALUES, strict=True)):
+    match = NAME.fullmatch(path.stem)
+    values = [int(field) for field in match.groups()] if match else []
+    if not match or any(not 1 <= value <= maximum for value, maximum in zip(values, MAX_VALUES, strict=True)):
         expected = "-".join(field.name for field in fields(FileName))
         raise DataError(f"{path}: expected a name of seven two-digit fields, {expected}; {HINT}")
-    return _checked(FileName(*values), path)
-
-
-def _checked(name: FileName, path: Path) -> FileName:
+    name = FileName(*values)
     if path.parent.name != f"Actor_{name.actor:02}":
         raise DataError(f"{path}: actor {name.actor} in the file name, but the folder is {path.parent.name}; {HINT}")
     if name.emotion == 1 and name.intensity == 2:
