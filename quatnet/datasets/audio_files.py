@@ -21,8 +21,8 @@ def find_root(folder: Path, is_root: Callable[[Path], bool], error_message: str)
 
     Raises DataError with `error_message` if there is no such folder.
     """
-    subfolders = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    for candidate in (folder, *(path for path in subfolders if not path.name.startswith((".", "__MACOSX")))):
+    subfolders = sorted(path for path in folder.glob("*") if not path.name.startswith((".", "__MACOSX")))
+    for candidate in filter(Path.is_dir, [folder, *subfolders]):
         if is_root(candidate):
             return candidate
     raise DataError(error_message)
@@ -49,9 +49,7 @@ def dataset_of_files(
         No file can be read.
     """
     headers, errors = read_headers(files)
-    clips = tuple(
-        file_clip(path, header, label=files[path][0], fold=files[path][1]) for path, header in headers.items()
-    )
+    clips = tuple(file_clip(path, headers[path], label=files[path][0], fold=files[path][1]) for path in headers)
     if not clips:
         raise DataError(f"{name}: none of {len(files)} recordings can be used; {hint}")
     note = "" if len(files) == total else f"A part of {name}: {len(files)} of {total} clips. "

@@ -13,7 +13,7 @@ of the labels is CC BY 4.0.
 
 import os
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +99,10 @@ def read_segments(table: str | os.PathLike, classes: str | os.PathLike) -> Segme
     for number, row in enumerate(_read_rows(checked_path(table), _is_segment), start=1):
         ids.append(row[0].encode())
         times.extend((float(row[1]), float(row[2])))
-        labels.extend(_class_index(label, class_indices, f"{table}, clip {number}") for label in row[3].split(","))
+        for label in row[3].split(","):
+            if label not in class_indices:
+                raise DataError(f"{table}, clip {number}: the class {label!r} is not in {LABELS}; {HINT}")
+            labels.append(class_indices[label])
         counts.append(len(labels))
     if not ids:
         raise DataError(f"{table} has no clips; {HINT}")
@@ -118,18 +121,11 @@ def concatenate(tables: Sequence[Segments]) -> Segments:
     """Return one table with the rows of all tables in order. All tables must have the same classes."""
     if len(tables) == 1:
         return tables[0]
-    arrays = {
-        key: np.concatenate([getattr(each, key) for each in tables]) for key in ("ids", "starts", "ends", "labels")
-    }
+    columns = ("ids", "starts", "ends", "labels")
+    arrays = {name: np.concatenate([getattr(table, name) for table in tables]) for name in columns}
     counts = np.concatenate([np.diff(table.offsets) for table in tables])
     offsets = np.concatenate([[0], np.cumsum(counts)])
     return Segments("+".join(table.name for table in tables), tables[0].classes, offsets=offsets, **arrays)
-
-
-def _class_index(label: str, class_indices: Mapping[str, int], position: str) -> int:
-    if label not in class_indices:
-        raise DataError(f"{position}: the class {label!r} is not in {LABELS}; {HINT}")
-    return class_indices[label]
 
 
 def _read_rows(table: Path, is_valid: Callable[[list[str]], bool]) -> Iterator[list[str]]:

@@ -91,18 +91,16 @@ def _download_and_install(
 
 
 def _download(url: str, part: Path, wait_s: float) -> None:
-    error: Exception | None = None
     for attempt in range(ATTEMPTS):
         time.sleep(wait_s * attempt)
         try:
             return _download_rest(url, part)
-        except (OSError, HTTPException, ValueError) as failure:
-            error = failure
-            if isinstance(failure, DataError):
+        except (OSError, HTTPException, ValueError) as error:
+            if isinstance(error, DataError):
                 part.unlink(missing_ok=True)
-            if not _is_temporary(failure):
-                break
-    raise DataError(f"could not download {url}: {error}; try again to resume {part}, or download and unzip it by hand")
+            if attempt == ATTEMPTS - 1 or not _is_temporary(error):
+                advice = f"try again to resume {part}, or download and unzip it by hand"
+                raise DataError(f"could not download {url}: {error}; {advice}") from error
 
 
 def _is_temporary(error: Exception) -> bool:

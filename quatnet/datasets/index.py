@@ -4,6 +4,7 @@ The index needs about 50 bytes per file, so that it fits into memory for two mil
 """
 
 import os
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,24 +55,17 @@ def index_recordings(folder: str | os.PathLike) -> RecordingIndex:
 
     Raises DataError if there are no audio files.
     """
-    names, location_ids, locations = [], [], list[tuple[Path, str]]()
-    for location, stems in _by_location(checked_path(folder)):
-        names.append(np.array([os.fsencode(stem) for stem in stems]))
-        location_ids.append(np.full(len(stems), len(locations), np.int32))
-        locations.append(location)
+    names, location_ids, locations = list[bytes](), array("i"), dict[tuple[Path, str], int]()
+    for subfolder, files in walk(checked_path(folder)):
+        for stem, suffix in map(os.path.splitext, files):
+            if suffix.lower() in SUFFIXES:
+                names.append(os.fsencode(stem))
+                location_ids.append(locations.setdefault((subfolder, suffix), len(locations)))
     if not locations:
         raise DataError(f"no recordings ({', '.join(SUFFIXES)}) in {folder}; give the folder that contains them")
-    all_names = np.concatenate(names)
-    order = np.argsort(all_names, kind="stable")
-    return RecordingIndex(all_names[order], np.concatenate(location_ids)[order], tuple(locations))
-
-
-def _by_location(folder: Path) -> Iterator[tuple[tuple[Path, str], list[str]]]:
-    """Yield each pair of folder and suffix, and the names of the corresponding files without suffix."""
-    for subfolder, files in walk(folder):
-        parts = [os.path.splitext(file) for file in files]
-        for suffix in sorted({suffix for _, suffix in parts if suffix.lower() in SUFFIXES}):
-            yield (subfolder, suffix), [stem for stem, other in parts if other == suffix]
+    stems = np.array(names)
+    order = np.argsort(stems, kind="stable")
+    return RecordingIndex(stems[order], np.array(location_ids, np.int32)[order], tuple(locations))
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
