@@ -5,7 +5,6 @@ least 0.5 s, or by at least half of the event. Windows that contain a smaller pa
 because their target is unclear. Windows without events are negatives. An empty annotation file means no events.
 """
 
-import csv
 import math
 import os
 import re
@@ -18,12 +17,12 @@ from typing import NamedTuple
 
 from ..checks import checked_number, checked_path
 from ..errors import DataError
-from .audio_files import read_headers, read_table
+from .audio_files import read_headers
 from .folder import list_recordings
 from .index import walk
 from .recordings import Recording, as_label, choose_clip_seconds, dataset_of_recordings
 from .records import Dataset
-from .table import ENDS, STARTS, finder, is_separator_line, missing_note, name_below, table_format
+from .table import ENDS, STARTS, finder, missing_note, name_below, read_fields
 from .windows import window_spans
 
 SUFFIXES = (".txt", ".tsv", ".csv")
@@ -141,14 +140,8 @@ def read_events(table: str | os.PathLike, label: str | None = None) -> list[Even
         The header has no start and end, the label column is unclear, or a row has no label or an invalid time.
     """
     table = checked_path(table)
-    encoding, delimiter = table_format(table)
-    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
-    lines = read_table(table, hint=HINT, encoding=encoding, delimiter=delimiter, quoting=quoting)
-    rows = [
-        (number, [field.strip() for field in row])
-        for number, row in lines
-        if not (row[0].startswith("\\") or (number == 1 and is_separator_line(row[0])))
-    ]
+    lines = read_fields(table, hint=HINT, quotes_in_tabs=False)
+    rows = [(number, row) for number, row in lines if not row[0].startswith("\\")]  # without the lines of frequencies
     if not rows:
         return []
     header = [field.lower() for field in rows[0][1]]

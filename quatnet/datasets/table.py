@@ -5,6 +5,7 @@ columns are found by usual names, in upper or lower case, or are given by name.
 """
 
 import codecs
+import csv
 import os
 import re
 import unicodedata
@@ -14,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import zip_longest
-from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ..checks import checked_path
 from ..errors import DataError
@@ -75,6 +76,7 @@ def load(
     columns = {role: _column(table, header, role, name) for role, name in names.items()}
     if label_separator is None and columns["label"].lower() == "labels":
         label_separator = ","
+    has_times = all({name.lower() for name in header} & {*names} for names in (STARTS, ENDS))
     root = table.parent if audio is None else checked_path(audio)
     find = finder(root)
     recordings: dict[Path, Recording] = {}
@@ -86,10 +88,9 @@ def load(
             raise DataError(f"{table}, line {number}: expected a file and a label, got {row!r:.300}")
         fold_name, group_name = (as_label(values.get(role, "")) for role in ("fold", "group"))
         new = Recording(find(values["path"]), values["path"], labels, fold_name, group_name)
-        if new.path in recordings and _has_times(header):
-            raise DataError(
-                f"{table}, line {number}: {new.name} has several rows with times; use --annotations {table}"
-            )
+        if new.path in recordings and has_times:
+            text = "has several rows with times; use --annotations"
+            raise DataError(f"{table}, line {number}: {new.name} {text} {table}")
         old = recordings.setdefault(new.path, new)
         for role in ("fold", "group"):
             before, here = getattr(old, role), getattr(new, role)
@@ -102,23 +103,14 @@ def load(
         if label_separator:
             new = replace(new, labels=tuple(dict.fromkeys(old.labels + new.labels)))
         elif old.labels != new.labels:
-            both = f"{old.labels[0]!r} and {new.labels[0]!r}"
-            raise DataError(
-                f"{table}, line {number}: {new.name} has the labels {both}; remove one, or give label_separator "
-                "(--label-separator)"
-            )
+            both = f"{old.labels[0]!r} and {new.labels[0]!r}; remove one, or give label_separator (--label-separator)"
+            raise DataError(f"{table}, line {number}: {new.name} has the labels {both}")
         recordings[new.path] = new
     missing = missing_note(table, root, [*recordings])
     return dataset_of_recordings(
         str(table), [*recordings.values()], group=group, folds=folds, seed=seed, strict=strict,
         notes=[missing, f"Columns: {', '.join(f'{role} {column!r}' for role, column in columns.items() if column)}."],
     )  # fmt: skip
-
-
-def _has_times(header: list[str]) -> bool:
-    """Return whether a table has a column of starts and one of ends."""
-    names = {name.lower() for name in header}
-    return not names.isdisjoint(STARTS) and not names.isdisjoint(ENDS)
 
 
 def _column(table: Path, header: list[str], role: str, name: str | None) -> str:
@@ -140,12 +132,7 @@ def _labels(text: str, separator: str | None) -> tuple[str, ...]:
 
 def _read_rows(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Return the header, and the line number and the fields of each row."""
-    encoding, delimiter = table_format(table)
-    lines = [
-        (number, [field.strip() for field in row])
-        for number, row in read_table(table, hint=HINT, encoding=encoding, delimiter=delimiter)
-        if any(map(str.strip, row)) and not (number == 1 and is_separator_line(row[0]))
-    ]
+    lines = [(number, row) for number, row in read_fields(table, hint=HINT) if any(row)]
     header = lines[0][1] if lines else []
     if audio := next((field for field in header if field.lower().endswith(SUFFIXES)), ""):
         others = ["label"] if len(header) == 2 else [str(1 + index) for index in range(len(header))]
@@ -154,10 +141,24 @@ def _read_rows(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]
         lines = lines[1:]
     for number, row in lines:
         if any(row[len(header) :]):
-            raise DataError(
-                f"{table}, line {number}: expected {len(header)} fields, got {len(row)}; put text in quotes"
-            )
+            expected = f"expected {len(header)} fields, got {len(row)}"
+            raise DataError(f"{table}, line {number}: {expected}; put text in quotes")
     return header, [(number, dict(zip_longest(header, row[: len(header)], fillvalue=""))) for number, row in lines]
+
+
+def read_fields(table: Path, *, hint: str, quotes_in_tabs: bool = True) -> list[tuple[int, list[str]]]:
+    """Return the line number and the fields of each row, without the spaces around them and the line `sep=;` of Excel.
+
+    If `quotes_in_tabs` is false, quotes are characters of the text in a table with tabs.
+    """
+    encoding, delimiter = table_format(table)
+    quoting = csv.QUOTE_MINIMAL if quotes_in_tabs or delimiter != "\t" else csv.QUOTE_NONE
+    rows = read_table(table, hint=hint, encoding=encoding, delimiter=delimiter, quoting=quoting)
+    return [
+        (number, [field.strip() for field in row])
+        for number, row in rows
+        if not (number == 1 and _is_separator_line(row[0]))
+    ]
 
 
 def table_format(table: Path) -> tuple[str, str]:
@@ -167,17 +168,17 @@ def table_format(table: Path) -> tuple[str, str]:
     try:
         content.decode(encoding)
     except UnicodeDecodeError:
-        warnings.warn(f"{table} is not in UTF-8, and is read as Windows-1252; check special characters", stacklevel=4)
+        warnings.warn(f"{table} is not in UTF-8, and is read as Windows-1252; check special characters", stacklevel=5)
         encoding = "cp1252"
     lines = re.sub('"[^"]*"', "", content.decode(encoding, errors="replace").lstrip()).splitlines() or [""]
-    if is_separator_line(lines[0]):
+    if _is_separator_line(lines[0]):
         if separator := lines[0][4:].strip(" "):
             return encoding, separator[0]
         lines = lines[1:] or [""]
     return encoding, "\t" if "\t" in lines[0] else max(",;", key=lines[0].count)
 
 
-def is_separator_line(line: str) -> bool:
+def _is_separator_line(line: str) -> bool:
     """Return whether a line is the first line sep=; of Excel, which names the delimiter."""
     return line.lower().startswith("sep=")
 
@@ -219,13 +220,8 @@ def _is_foreign(wanted: PurePosixPath) -> bool:
 
 def _is_at(path: Path, wanted: PurePosixPath, root: Path) -> bool:
     """Return whether the folders of a file below `root` agree with those of a path in a table."""
-    if _is_foreign(wanted):
-        return _folders_end_with(wanted, path.relative_to(root))
-    return _folders_end_with(Path(os.path.abspath(path)), wanted)
-
-
-def _folders_end_with(path: PurePath, end: PurePath) -> bool:
-    folders, last = [[_key(name) for name in any_path.parts[:-1]] for any_path in (path, end)]
+    long, short = (wanted, path.relative_to(root)) if _is_foreign(wanted) else (Path(os.path.abspath(path)), wanted)
+    folders, last = [[_key(name) for name in any_path.parts[:-1]] for any_path in (long, short)]
     return not last or folders[-len(last) :] == last
 
 
