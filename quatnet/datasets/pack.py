@@ -14,7 +14,6 @@ from contextlib import closing
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -58,19 +57,15 @@ def pack(segments: Segments, recordings: RecordingIndex, folder: str | os.PathLi
         for number, first in islice(enumerate(range(0, len(segments), shard_format.shard_clips)), RANK, None, SIZE):
             rows = range(first, min(first + shard_format.shard_clips, len(segments)))
             stem = folder / f"{number:05}"
-            if not _is_packed(stem.with_suffix(".json"), identity):
+            json_path = stem.with_suffix(".json")
+            if json_path.exists() and read_shard(json_path).identity != identity:
+                advice = "pack into another folder, or delete it"
+                raise DataError(f"{json_path} belongs to another table or format; {advice}")
+            if not json_path.exists():
                 paths = {row: path for row in rows if (path := find_recording(segments, row, recordings))}
                 _write_shard(stem, paths, Shard(identity, missing=len(rows) - len(paths)), shard_format)
             bar.update(len(rows) * SIZE)
     barrier()
-
-
-def _is_packed(json_path: Path, identity: dict[str, Any]) -> bool:
-    if not json_path.exists():
-        return False
-    if read_shard(json_path).identity != identity:
-        raise DataError(f"{json_path} belongs to another table or format; pack into another folder, or delete it")
-    return True
 
 
 def _write_shard(stem: Path, paths: Mapping[int, Path], shard: Shard, shard_format: ShardFormat) -> None:

@@ -16,6 +16,7 @@ from ..errors import DataError, one_line
 from ..processes import all_gather, own_share
 from .audioset import Segments
 from .parallel import map_on_cpu
+from .records import listed
 from .shard import FULL_SCALE, Shard, ShardFormat, read_shard, shard_identity
 
 
@@ -75,10 +76,10 @@ class PackedClips:
     @property
     def report(self) -> str:
         """Text with the numbers of packed, missing and unreadable recordings, in one line."""
-        names = f" ({', '.join(self.unreadable[:3])}{' ...' if len(self.unreadable) > 3 else ''})"
+        names = f" ({listed(self.unreadable)})" if self.unreadable else ""
         return one_line(
             f"{self.segments.name}: {len(self):,} of {len(self.segments):,} clips, {self.missing:,} missing, "
-            f"{len(self.unreadable):,} unreadable{names if self.unreadable else ''}"
+            f"{len(self.unreadable):,} unreadable{names}"
         )
 
     def targets(self, clips: Sequence[int] | np.ndarray) -> np.ndarray:

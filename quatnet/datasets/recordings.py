@@ -175,9 +175,8 @@ def _given_folds(data: Dataset, given: Sequence[str], rule: str, option: str | N
     folds = splits.fold_numbers(given)
     crossing = splits.groups_in_two_folds([clip.group for clip in data.clips], folds)
     if crossing and option:
-        raise DataError(
-            f"{data.name}: groups are in two folds ({listed(crossing)}); correct them, or leave out one option"
-        )
+        advice = "correct them, or leave out one option"
+        raise DataError(f"{data.name}: groups are in two folds ({listed(crossing)}); {advice}")
     names = ", ".join(f"{value!r}" for _, value in sorted(set(zip(folds, given, strict=True)))[:12])
     note = f" One source (by {rule}), or a copy, seems to be in two folds: {listed(crossing)}." if crossing else ""
     return folds, f"The folds are given: {names}.{note}"

@@ -87,12 +87,8 @@ def guess_groups(paths: Sequence[Path], classes: Sequence[Sequence[int]]) -> tup
         single = sorted(index for index, n in groups_by_class(groups, classes).items() if index >= 0 and len(n) < 2)
         if not single:
             return groups, SOURCES, []
-    too_large = {
-        base
-        for counts in groups_by_class(bases, classes).values()
-        for base, count in counts.items()
-        if count > counts.total() / 2
-    }
+    by_class = groups_by_class(bases, classes).values()
+    too_large = {base for counts in by_class for base, count in counts.items() if count > counts.total() / 2}
     groups = [base if base and base not in too_large else name for base, name in zip(bases, names, strict=True)]
     return groups, "file names without running number", single
 
@@ -119,8 +115,10 @@ def groups_by_class(groups: Sequence[str], classes: Sequence[Sequence[int]]) -> 
 def join_equal_files(groups: Sequence[str], paths: Sequence[Path]) -> tuple[list[str], dict[Path, str]]:
     """Return the groups after groups with equal files are united, and a digest of each file that has an equal file."""
     copies = dict.fromkeys(paths, "")
-    for digest in (_size, _digest_of_middle, _digest):
-        copies = _repeated(dict(zip(copies, map_on_cpu(digest, list(copies)), strict=True)))
+    for digest in (_size, _digest_of_middle, _digest):  # the slower ones only for the files that are still equal
+        values = list(map_on_cpu(digest, list(copies)))
+        counts = Counter(values)
+        copies = {path: value for path, value in zip(copies, values, strict=True) if counts[value] > 1}
     merged: dict[str, str] = {}
     first: dict[str, str] = {}
     for group, path in zip(groups, paths, strict=True):
@@ -129,12 +127,6 @@ def join_equal_files(groups: Sequence[str], paths: Sequence[Path]) -> tuple[list
         if other != group:
             merged[group] = other
     return [_final(group, merged) for group in groups], copies
-
-
-def _repeated(values: Mapping[Path, str]) -> dict[Path, str]:
-    """Return the items whose value occurs several times."""
-    counts = Counter(values.values())
-    return {path: value for path, value in values.items() if counts[value] > 1}
 
 
 def _final(group: str, merged: Mapping[str, str]) -> str:
@@ -192,11 +184,7 @@ def stratified_folds(
 
 
 def _test_cost(
-    fold_of: Mapping[str, int],
-    test: int,
-    by_class: Mapping[int, Counter[str]],
-    sizes: Mapping[str, int],
-    folds: int,
+    fold_of: Mapping[str, int], test: int, by_class: Mapping[int, Counter[str]], sizes: Mapping[str, int], folds: int
 ) -> tuple[int, bool]:
     """Return the number of classes that are only in the test or only in the training, and whether the test is large."""
     tested = {group for group, fold in fold_of.items() if fold == test}
@@ -240,16 +228,13 @@ def option_groups(option: str, paths: Sequence[Path], names: Sequence[str]) -> l
     """
     if option == "parent":
         return [os.path.realpath(path.parent) for path in paths]
+    text = f"group={option!r} is neither 'parent' nor a column"
     try:
         pattern = unicodedata.normalize("NFC", option)
         found = [re.search(pattern, unicodedata.normalize("NFC", name)) for name in names]
     except (re.error, TypeError) as error:
-        raise DataError(
-            f"group={option!r} is neither 'parent', nor a column, nor a regular expression ({error})"
-        ) from None
+        raise DataError(f"{text}, nor a regular expression ({error})") from None
     if None in found:
-        raise DataError(
-            f"group={option!r} is neither 'parent' nor a column, and as a regular expression it is not in "
-            f"{names[found.index(None)]}; correct the option"
-        )
+        place = names[found.index(None)]
+        raise DataError(f"{text}, and as a regular expression it is not in {place}; correct the option")
     return [next((text for text in match.groups() if text is not None), match[0]) for match in found if match]
