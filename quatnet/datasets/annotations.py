@@ -11,7 +11,7 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from itertools import chain, compress
+from itertools import chain
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
@@ -155,9 +155,8 @@ def read_events(table: str | os.PathLike, label: str | None = None) -> list[Even
             f"{table}: expected start, end and one label column in the header {header}; give label=... (--label-column)"
         )
     fields = [(number, dict(zip(header, row, strict=False))) for number, row in rows[1:]]
-    is_spectrogram = [not field.get("view", "").startswith("Waveform") for _, field in fields]
-    kept = fields if not any(is_spectrogram) else list(compress(fields, is_spectrogram))
-    events = [_event(table, number, field, columns, found[0]) for number, field in kept]
+    spectrogram = [(number, field) for number, field in fields if not field.get("view", "").startswith("Waveform")]
+    events = [_event(table, number, field, columns, found[0]) for number, field in spectrogram or fields]
     if table.name.endswith(".audacity.txt"):
         return [event._replace(label=CONFIDENCE.sub("", event.label)) for event in events]
     return events
@@ -182,22 +181,19 @@ def _event(table: Path, number: int, field: dict[str, str], columns: dict[str, s
 
 def _events_by_recording(annotations: Path, root: Path, audio: Path, label: str | None) -> dict[Path, list[Event]]:
     """Return the events of each recording. An empty annotation file gives a recording without events."""
-    files = (
-        [annotations] if annotations.is_file() else [folder / name for folder, names in walk(root) for name in names]
-    )
+    files = [annotations] if annotations.is_file() else [where / name for where, names in walk(root) for name in names]
     events, find = defaultdict[Path, list[Event]](list), finder(audio)
-    formats = dict[Path, tuple[str, Path]]()  # format and first annotation file of each recording
+    first = dict[Path, Path]()  # first annotation file of each recording
     for table in [path for path in files if path.name.lower().endswith(SUFFIXES) and not _is_error_list(path)]:
-        own = _recording(table.relative_to(root), find)
-        of_table = read_events(table, label)
-        named = [_named(e.file, table.parent.relative_to(root), audio, find) if e.file else own for e in of_table]
-        for path, event in zip(named, of_table, strict=True):
-            events[path].append(event)
-        for path in {*named} or {own}:
-            events[path] = events[path]
-            known, first = formats.setdefault(path, (_format(table), table))
-            if known != _format(table):
-                raise DataError(f"{path} has annotations in two formats, {first} and {table}; keep one of them")
+        own, folder = _recording(table.relative_to(root), find), table.parent.relative_to(root)
+        by_path = defaultdict[Path, list[Event]](list)
+        for event in read_events(table, label):
+            by_path[_named(event.file, folder, audio, find) if event.file else own].append(event)
+        for path, of_table in (by_path or {own: []}).items():
+            events[path] += of_table
+            if _format(first.setdefault(path, table)) != _format(table):
+                text = f"{path} has annotations in two formats, {first[path]} and {table}"
+                raise DataError(f"{text}; keep one of them")
     if not events:
         raise DataError(f"{annotations}: no annotation files ({', '.join(SUFFIXES)}); {HINT}")
     return events

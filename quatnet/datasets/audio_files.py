@@ -16,16 +16,16 @@ from .records import Clip, Dataset, skipped_note
 CONTROL_CHARACTERS = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # without tab, newline and carriage return
 
 
-def find_root(folder: Path, is_root: Callable[[Path], bool], error_message: str) -> Path:
+def find_root(folder: Path, is_root: Callable[[Path], bool], content: str, *, hint: str) -> Path:
     """Return `folder` or its first subfolder for which `is_root` is true. Folders of macOS metadata are ignored.
 
-    Raises DataError with `error_message` if there is no such folder.
+    Raises DataError if there is no such folder. The message names the missing `content`, and ends with `hint`.
     """
     subfolders = sorted(path for path in folder.glob("*") if not path.name.startswith((".", "__MACOSX")))
     for candidate in filter(Path.is_dir, [folder, *subfolders]):
         if is_root(candidate):
             return candidate
-    raise DataError(error_message)
+    raise DataError(f"no {content} in {folder}; {hint}")
 
 
 def dataset_of_files(

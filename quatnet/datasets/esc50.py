@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..checks import checked_path
 from ..errors import DataError
+from .archives import TABLE
 from .audio_files import dataset_of_files, find_root, read_table
 from .records import Dataset
 
@@ -36,14 +37,12 @@ def load(folder: str | os.PathLike, *, esc10: bool = False) -> Dataset:
     DataError
         The folder is missing, its table is malformed, recordings are missing, or no recording can be read.
     """
-    missing = f"no meta/esc50.csv in {folder} or a subfolder; {HINT}"
-    root = find_root(checked_path(folder), lambda root: (root / "meta" / "esc50.csv").is_file(), missing)
-    rows = [row for row in _read_rows(root / "meta" / "esc50.csv") if not esc10 or row["esc10"].lower() == "true"]
+    root = find_root(checked_path(folder), lambda root: (root / TABLE).is_file(), TABLE, hint=HINT)
+    rows = [row for row in _read_rows(root / TABLE) if not esc10 or row["esc10"].lower() == "true"]
     # other recordings are not checked, because a copy of ESC-10 may contain the table of ESC-50
-    missing_files = [row["filename"] for row in rows if not (root / "audio" / row["filename"]).is_file()]
-    if missing_files:
-        text = f"{len(missing_files)} of {len(rows)} recordings are missing, first {missing_files[0]}"
-        raise DataError(f"{root}: {text}; {HINT}")
+    missing = [row["filename"] for row in rows if not (root / "audio" / row["filename"]).is_file()]
+    if missing:
+        raise DataError(f"{root}: {len(missing)} of {len(rows)} recordings are missing, first {missing[0]}; {HINT}")
     if not rows:
         raise DataError(f"{root}: no clips of the requested set in the table; {HINT}")
     names = {int(row["target"]): row["category"].replace("_", " ") for row in rows}

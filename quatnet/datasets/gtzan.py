@@ -42,14 +42,17 @@ def load(folder: str | os.PathLike, *, filtered: bool = False) -> Dataset:
         The folder is missing, a file name is not a file name of GTZAN, a clip has two files, or no recording can be
         used.
     """
-    missing = f"no folders blues/ to rock/ in {folder}; {HINT}"
-    root = find_root(checked_path(folder), lambda root: all((root / genre).is_dir() for genre in GENRES), missing)
+    root = find_root(checked_path(folder), _contains_genres, "folders blues/ to rock/", hint=HINT)
     recordings = _list_recordings(root)
     parts = {clip: fold for fold, part in ((1, TRAIN), (2, TEST)) for clip in clip_numbers(part)}
     folds = parts if filtered else {clip: 1 + clip[1] % FOLDS for clip in recordings}
     files = {path: (GENRES.index(clip[0]), folds[clip]) for clip, path in recordings.items() if clip in folds}
     name, total = ("GTZAN, filtered", len(parts)) if filtered else ("GTZAN", NUM_CLIPS)
     return dataset_of_files(name, GENRES, files, total=total, hint=HINT)
+
+
+def _contains_genres(folder: Path) -> bool:
+    return all((folder / genre).is_dir() for genre in GENRES)
 
 
 def _list_recordings(root: Path) -> dict[tuple[str, int], Path]:

@@ -79,8 +79,8 @@ def load(folder: str | os.PathLike) -> Dataset:
     DataError
         The folder is missing, a file name is not a file name of RAVDESS, or no speech recording can be read.
     """
-    missing = f"no folders Actor_01/ ... in {folder}; {HINT}"
-    root = find_root(_extracted(checked_path(folder)), lambda root: any(root.glob("Actor_[0-9][0-9]")), missing)
+    folder = _extracted(checked_path(folder))
+    root = find_root(folder, lambda root: any(root.glob("Actor_[0-9][0-9]")), "folders Actor_01/ ...", hint=HINT)
     names = {path: parse_name(path) for path in sorted(root.glob("Actor_[0-9][0-9]/[!.]*.[wW][aA][vV]"))}
     files = {
         path: (name.emotion - 1, actor_fold(name.actor))
