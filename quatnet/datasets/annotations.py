@@ -192,8 +192,8 @@ def _events_by_recording(annotations: Path, root: Path, audio: Path, label: str 
         for path, of_table in (by_path or {own: []}).items():
             events[path] += of_table
             if _format(first.setdefault(path, table)) != _format(table):
-                text = f"{path} has annotations in two formats, {first[path]} and {table}"
-                raise DataError(f"{text}; keep one of them")
+                both = f"{first[path]} and {table}; keep one of them"
+                raise DataError(f"{path} has annotations in two formats, {both}")
     if not events:
         raise DataError(f"{annotations}: no annotation files ({', '.join(SUFFIXES)}); {HINT}")
     return events

@@ -81,30 +81,28 @@ def load(
     find = finder(root)
     recordings: dict[Path, Recording] = {}
     for number, row in rows:
+        where = f"{table}, line {number}"
         values = {role: row[column] for role, column in columns.items() if column}
         values |= {role: "" for role, value in values.items() if value.lower() in MISSING}
         labels = _labels(values["label"], label_separator)
         if not values["path"] or not (labels or label_separator):
-            raise DataError(f"{table}, line {number}: expected a file and a label, got {row!r:.300}")
+            raise DataError(f"{where}: expected a file and a label, got {row!r:.300}")
         fold_name, group_name = (as_label(values.get(role, "")) for role in ("fold", "group"))
         new = Recording(find(values["path"]), values["path"], labels, fold_name, group_name)
         if new.path in recordings and has_times:
-            text = "has several rows with times; use --annotations"
-            raise DataError(f"{table}, line {number}: {new.name} {text} {table}")
+            raise DataError(f"{where}: {new.name} has several rows with times; use --annotations {table}")
         old = recordings.setdefault(new.path, new)
         for role in ("fold", "group"):
             before, here = getattr(old, role), getattr(new, role)
             if before and here and before != here:
-                raise DataError(
-                    f"{table}, line {number}: {new.name} has the {role} {here!r}, but {before!r} in an earlier row; "
-                    f"give all rows of a recording the same {role}"
-                )
+                both = f"{here!r}, but {before!r} in an earlier row; give all rows of a recording the same {role}"
+                raise DataError(f"{where}: {new.name} has the {role} {both}")
             new = replace(new, **{role: before or here})
         if label_separator:
             new = replace(new, labels=tuple(dict.fromkeys(old.labels + new.labels)))
         elif old.labels != new.labels:
             both = f"{old.labels[0]!r} and {new.labels[0]!r}; remove one, or give label_separator (--label-separator)"
-            raise DataError(f"{table}, line {number}: {new.name} has the labels {both}")
+            raise DataError(f"{where}: {new.name} has the labels {both}")
         recordings[new.path] = new
     missing = missing_note(table, root, [*recordings])
     return dataset_of_recordings(
