@@ -5,15 +5,16 @@ A checkpoint contains named arrays and a JSON header. Reading does not use pickl
 
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from ..backend import asnumpy
+from ..backend import Array, asnumpy
 from ..errors import CheckpointError
-from ..graph import Graph, GraphModule
+from ..graph import Graph, GraphModule, trace
 from ..graph.files import decode, from_json, to_json
 from ..models import Network, build, config_from_dict
 from ..models.build import check_size, is_built_in
@@ -104,3 +105,12 @@ def load_model(path: str | os.PathLike) -> Network | GraphModule:
         raise CheckpointError(f"{path} contains no usable network: {error!s:.500}") from error
     model.frontend_settings = header.get("frontend")
     return model
+
+
+def trace_or_warn(model: Module, example: Array) -> Graph | None:
+    """Return the graph of `model`, or None with a warning if the network cannot be traced."""
+    try:
+        return trace(model, example)
+    except Exception as error:  # the network may raise any exception for the inputs of `trace`
+        warnings.warn(f"the checkpoint has no graph, because the network cannot be traced: {error}", stacklevel=2)
+        return None

@@ -32,8 +32,7 @@ from . import checkpoint, checks, distributed
 from .data import Batches
 from .finite import check_finite_parameters, loss_error
 from .interrupt import interrupt_flag
-from .progress import Progress
-from .resume import read_state, trace_or_warn
+from .progress import Progress, read_state
 from .totals import EpochTotals
 
 LOG_INTERVAL = 10  # steps between two updates of the displayed loss on a GPU; each update waits for the GPU
@@ -275,7 +274,7 @@ class Trainer:
         groups, graph = {"optimizer": self.optimizer.state_dict(), "best": self.best}, None
         if self._example is not None and self._traceable and not is_built_in(self.model):
             # in every checkpoint, because attributes of the network can change during the training
-            graph = trace_or_warn(self.model, self._example)
+            graph = checkpoint.trace_or_warn(self.model, self._example)
             self._traceable = graph is not None
         checkpoint.write(self.path, self.model, {"training": training}, groups, graph=graph)
 
@@ -286,11 +285,12 @@ class Trainer:
         does not change.
         """
         metrics = {"loss", *([self.metric] if self.keep_best else [])}
-        state = read_state(self.path, self.model, self.optimizer, self.metadata, metrics=metrics)
-        self.model.load_state_dict(state.model)
-        self.optimizer.load_state_dict(state.optimizer)
-        self.model.frontend_settings = state.frontend_settings
-        self.progress, self.best, self._owns_path = state.progress, state.best, True
-        self._totals = EpochTotals([*state.progress.totals[:2], state.progress.step])
-        self.epoch_start_state = self.data_rng.bit_generator.state = state.data_rng
-        self.dropout_rng.bit_generator.state = state.dropout_rng
+        header, arrays, progress = read_state(self.path, self.model, self.optimizer, self.metadata, metrics=metrics)
+        self.model.load_state_dict(arrays["model"])
+        self.optimizer.load_state_dict(arrays["optimizer"])
+        self.model.frontend_settings = header.get("frontend")
+        self.progress, self.best, self._owns_path = progress, arrays["best"], True
+        self._totals = EpochTotals([*progress.totals[:2], progress.step])
+        training = header["training"]
+        self.epoch_start_state = self.data_rng.bit_generator.state = training["data_rng"]
+        self.dropout_rng.bit_generator.state = training["dropout_rng"]

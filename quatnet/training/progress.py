@@ -1,12 +1,16 @@
-"""Progress of a training, and its validation when it is read from a checkpoint."""
+"""Progress of a training, and the state of a training that is read from its checkpoint."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import CheckpointError
+from ..nn import Module
+from ..optim import Optimizer
+from . import checkpoint
 
 MAX_NUMBER = 1e300  # a larger number in a checkpoint is not converted to float
 
@@ -27,6 +31,45 @@ class Progress:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
+def read_state(
+    path: Path | None, model: Module, optimizer: Optimizer, metadata: Mapping[str, Any], *, metrics: set[str]
+) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]], Progress]:
+    """Return the header, the groups of arrays and the progress of the checkpoint of a training.
+
+    Raises CheckpointError if `path` is None, if the checkpoint is of a training with other `metadata` or damaged, if
+    its history does not have all `metrics`, or if its arrays do not fit `model` and `optimizer`, which do not change.
+    """
+    header, groups = checkpoint.read(path) if path else ({}, {})
+    training = header.get("training")
+    found = training.get("metadata") if isinstance(training, dict) else None
+    if not isinstance(training, dict) or found != metadata:
+        raise CheckpointError(
+            f"{path} comes from another run: {_differences(found, metadata)}; choose another path, or do not resume"
+        )
+    arrays = {name: groups.get(name, {}) for name in ("model", "optimizer", "best")}
+    limits = {key: metadata[key] for key in ("epochs", "steps_per_epoch")}
+    try:
+        optimizer.check_state_dict(arrays["optimizer"])
+        model.check_state_dict(arrays["model"])
+        model.check_state_dict(arrays["best"] or arrays["model"])
+        progress = read_progress(training.get("progress"), **limits, metrics=metrics)
+        for name in ("data_rng", "dropout_rng"):
+            _check_generator_state(name, training.get(name))
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    return header, arrays, progress
+
+
+def _differences(found: Any, expected: Mapping[str, Any]) -> str:
+    """Return the metadata that differ, as text."""
+    if not isinstance(found, dict):
+        return "it has no metadata"
+    pairs = {key: (found.get(key, "missing"), expected.get(key, "missing")) for key in {**expected, **found}}
+    return ", ".join(
+        f"{key} is {old!r:.200} instead of {new!r:.200}" for key, (old, new) in pairs.items() if old != new
+    )
+
+
 def read_progress(fields: Any, *, epochs: int, steps_per_epoch: int, metrics: set[str]) -> Progress:
     """Return the `Progress` with the given `fields`, the inverse of `dataclasses.asdict`.
 
@@ -35,38 +78,31 @@ def read_progress(fields: Any, *, epochs: int, steps_per_epoch: int, metrics: se
     """
     if not isinstance(fields, dict) or fields.keys() != vars(Progress()).keys():
         raise CheckpointError(f"expected the progress of a training, got {fields!r:.80}")
-    progress = Progress(**fields)
-    if not (_is_count(progress.epoch, epochs) and _is_count(progress.step, steps_per_epoch)):
+    counts = {"epoch": epochs, "step": steps_per_epoch}
+    if not all(type(fields[key]) is int and 0 <= fields[key] <= maximum for key, maximum in counts.items()):
         raise CheckpointError(
             f"expected at most {epochs} epochs and {steps_per_epoch} steps, "
-            f"got {progress.epoch!r:.80} and {progress.step!r:.80}"
+            f"got {fields['epoch']!r:.80} and {fields['step']!r:.80}"
         )
-    totals, history = progress.totals, progress.history
-    valid = isinstance(totals, list) and len(totals) == 3 and all(map(_is_number, [progress.seconds, *totals]))
-    if not valid or not isinstance(history, list) or len(history) != progress.epoch:
+    totals, history = fields["totals"], fields["history"]
+    valid = isinstance(totals, list) and len(totals) == 3 and isinstance(history, list)
+    if not valid or len(history) != fields["epoch"] or not all(isinstance(epoch, dict) for epoch in history):
         raise CheckpointError("expected seconds, three totals and the metrics of each epoch, got other values")
-    if not all(isinstance(epoch, dict) and metrics <= epoch.keys() for epoch in history):
+    if not all(metrics <= epoch.keys() for epoch in history):
         raise CheckpointError(f"expected the metrics {', '.join(sorted(metrics))} of each epoch, got others")
-    if not all(_is_number(value) for epoch in history for value in epoch.values()):
-        raise CheckpointError("expected numbers as the metrics of each epoch, got other values")
-    return progress
+    numbers = [fields["seconds"], *totals, *(value for epoch in history for value in epoch.values())]
+    if not all(type(number) in (int, float) and abs(number) < MAX_NUMBER for number in numbers):
+        raise CheckpointError("expected numbers as seconds, totals and metrics, got other values")
+    return Progress(**fields)
 
 
-def _is_count(value: Any, maximum: int) -> bool:
-    return type(value) is int and 0 <= value <= maximum
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) < MAX_NUMBER
-
-
-def read_generator_state(name: str, state: Any) -> Mapping[str, Any]:
-    """Return the state of a random generator. Raises CheckpointError if it is not a state of NumPy's PCG64."""
+def _check_generator_state(name: str, state: Any) -> None:
+    """Raise CheckpointError if `state` is not a state of NumPy's PCG64."""
     generator = np.random.PCG64()
     try:
         generator.state = state
-    except (TypeError, ValueError, KeyError, OverflowError, AttributeError) as error:
-        raise CheckpointError(f"{name}: expected the state of a random generator, got {state!r:.80}") from error
-    if generator.state != state:
+        valid = generator.state == state
+    except (TypeError, ValueError, KeyError, OverflowError, AttributeError):
+        valid = False
+    if not valid:
         raise CheckpointError(f"{name}: expected the state of a random generator, got {state!r:.80}")
-    return state
