@@ -188,7 +188,8 @@ def _map_in_threads(work: Callable[[Item], Result], items: Sequence[Item], worke
             _worker_queue(workers).put((copy_context(), compute_in_worker))  # two threads cannot enter the same context
         for index in range(len(items)):
             while index not in outcomes:
-                outcome = (_compute_here(work, waiting) if finished.empty() else None) or finished.get()
+                # Ctrl-C, which is no Exception, ends the loop at once
+                outcome = (_compute_next(work, waiting, Exception) if finished.empty() else None) or finished.get()
                 outcomes[outcome.position] = outcome
                 del outcome
             yield _result(outcomes.pop(index))
@@ -196,14 +197,6 @@ def _map_in_threads(work: Callable[[Item], Result], items: Sequence[Item], worke
         waiting.clear()
         while running:
             time.sleep(0.001)
-
-
-def _compute_here(work: Callable[[Item], object], waiting: deque[tuple[int, Item]]) -> _Outcome | None:
-    try:
-        _thread_state.in_loop = True
-        return _compute_next(work, waiting, Exception)  # Ctrl-C raises KeyboardInterrupt at once
-    finally:
-        _thread_state.in_loop = False
 
 
 def _compute_next(
@@ -215,9 +208,12 @@ def _compute_next(
     except IndexError:
         return None
     try:
+        _thread_state.in_loop = True
         return _Outcome(index, work(item))
     except caught as error:
         return _Outcome(index, None, error)
+    finally:
+        _thread_state.in_loop = False
 
 
 def _result(outcome: _Outcome) -> Any:
@@ -240,7 +236,6 @@ def _worker_queue(workers: int) -> WorkerQueue:
 
 
 def _call_functions(queue: WorkerQueue) -> None:
-    _thread_state.in_loop = True
     while True:
         context, function = queue.get()
         context.run(function)
