@@ -51,14 +51,14 @@ class Optimizer:
         """
         lr = checked_number("lr", self.lr if lr is None else lr, "[0, inf)")
         tensors = {name: tensor for name, tensor in self.parameters.items() if tensor.grad is not None}
+        states = {name: [self.state[f"{state_name}/{name}"] for state_name in self.state_names] for name in tensors}
         for name, tensor in tensors.items():
             tensor.grad = as_array(tensor.grad)
-            shapes = {tensor.grad.shape, *(self.state[f"{state_name}/{name}"].shape for state_name in self.state_names)}
-            if shapes != {tensor.shape}:
+            if any(array.shape != tensor.shape for array in (tensor.grad, *states[name])):
                 raise ShapeError(f"expected a gradient and a state of shape {tensor.shape} for the parameter {name}")
         self.steps += 1
         for name, tensor in tensors.items():
-            tensor.data = self._updated(name, tensor, lr)
+            tensor.data = self._updated(tensor, states[name], lr)
 
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to None."""
@@ -67,13 +67,12 @@ class Optimizer:
 
     def settings(self) -> dict[str, Any]:
         """Return the class and the options of the optimizer, without the learning rate."""
-        values = {key: value for key, value in vars(self).items() if key not in ("steps", "lr")}
-        return {"class": type(self).__name__} | {key: value for key, value in values.items() if _is_number(value)}
+        options = {key: value for key, value in vars(self).items() if key not in ("steps", "lr") and _is_number(value)}
+        return {"class": type(self).__name__, **options}
 
-    def _updated(self, name: str, tensor: Tensor, lr: float) -> Array:
+    def _updated(self, tensor: Tensor, state: list[Array], lr: float) -> Array:
         """Return the updated parameter as a new array, computed in chunks on all cores."""
         updated = xp.empty(tensor.shape, dtype=tensor.data.dtype)
-        state = [self.state[f"{state_name}/{name}"] for state_name in self.state_names]
         new, old, grad, *state = (array.reshape(-1) for array in (updated, tensor.data, tensor.grad, *state))
 
         def update(chunk: slice) -> None:
@@ -183,10 +182,9 @@ class Adam(Optimizer):
         self.betas = checked_number("betas[0]", beta1, "[0, 1)"), checked_number("betas[1]", beta2, "[0, 1)")
         self.eps, self.amsgrad = checked_number("eps", eps, "(0, inf)"), amsgrad
 
-    def _updated(self, name: str, tensor: Tensor, lr: float) -> Array:
-        state = [self.state[f"{state_name}/{name}"] for state_name in self.state_names]
+    def _updated(self, tensor: Tensor, state: list[Array], lr: float) -> Array:
         if self.amsgrad or not kernels.supports(tensor.data, tensor.grad, *state):
-            return super()._updated(name, tensor, lr)
+            return super()._updated(tensor, state, lr)
         decay, decoupled_decay = self._weight_decays(tensor.ndim)
         options = {"lr": lr, "eps": self.eps, "decay": decay, "decoupled_decay": decoupled_decay}
         return kernels.adam.step(tensor.data, tensor.grad, *state, betas=self.betas, steps=self.steps, **options)
