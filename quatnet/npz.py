@@ -92,10 +92,8 @@ def _to_array(name: str, content: bytes, error: type[QuatnetError]) -> np.ndarra
     if math.prod(shape) * dtype.itemsize != len(content) - header.end():
         raise error(f"{name}: {len(content) - header.end()} bytes do not match the shape {shape!s:.80} of {dtype}")
     array = np.ndarray(shape, dtype, content, header.end(), order="F" if header[2] == b"True" else "C")
-    if (
-        dtype.kind == "U"
-        and (np.frombuffer(content, f"{dtype.byteorder}u4", offset=header.end()) > sys.maxunicode).any()
-    ):
+    codes = np.frombuffer(content, f"{dtype.byteorder}u4", offset=header.end()) if dtype.kind == "U" else np.empty(0)
+    if (codes > sys.maxunicode).any():
         raise error(f"{name}: expected text, got numbers above the last Unicode character")
     _check_values(name, array, error)
     return array

@@ -35,8 +35,8 @@ class CachedOutputs:
 
     def select(self, clips: Sequence[str]) -> np.ndarray:
         """Return the outputs (len(clips), size) in the order of `clips`. Raises DataError if clips are missing."""
-        rows = [row for clip in clips if (row := self._row(clip)) is not None]
-        if missing := [clip for clip in clips if self._row(clip) is None]:
+        rows = [self._row(clip) for clip in clips]
+        if missing := [clip for clip, row in zip(clips, rows, strict=True) if row is None]:
             raise DataError(
                 f"{self.path} has no {self.kind} for {len(missing)} of {len(clips)} clips, first {missing[0]!r}; "
                 "its clip names must be the file names of the recordings, with or without extension"
@@ -67,21 +67,17 @@ def read_cached_outputs(path: str | os.PathLike) -> CachedOutputs:
     if kind is None or "clip" not in arrays:
         raise DataError(f"{path} must have clip, and logits or embedding; it has {', '.join(arrays) or 'none of them'}")
     clips, outputs = arrays["clip"], arrays[kind]
-    _check_arrays(path, clips, outputs, kind)
-    with np.errstate(over="ignore"):
-        outputs = outputs.astype(np.float32)
-    if not np.isfinite(outputs).all():
-        raise DataError(f"{path}: expected {kind} in the range of float32, got larger numbers")
-    rows = {str(clip): row for row, clip in enumerate(clips)}
-    return CachedOutputs(Path(path), rows, outputs, kind)
-
-
-def _check_arrays(path: str | os.PathLike, clips: np.ndarray, outputs: np.ndarray, kind: str) -> None:
     valid = clips.ndim == 1 and clips.dtype.kind == "U" and outputs.ndim == 2 and outputs.dtype.kind == "f"
     if not valid or len(clips) != len(outputs) or not outputs.size:
         raise DataError(
             f"{path}: expected names (N,) in clip and floats (N, size) in {kind}, "
             f"got {clips.shape} of {clips.dtype} and {outputs.shape} of {outputs.dtype}"
         )
-    if len(set(clips.tolist())) < len(clips):
+    rows = {str(clip): row for row, clip in enumerate(clips)}
+    if len(rows) < len(clips):
         raise DataError(f"{path}: expected each clip once")
+    with np.errstate(over="ignore"):
+        outputs = outputs.astype(np.float32)
+    if not np.isfinite(outputs).all():
+        raise DataError(f"{path}: expected {kind} in the range of float32, got larger numbers")
+    return CachedOutputs(Path(path), rows, outputs, kind)

@@ -5,8 +5,6 @@ are appended to the targets, so that batching, shuffling and mixup apply to targ
 """
 
 from collections.abc import Callable, Sequence
-from functools import reduce
-from operator import add
 
 import numpy as np
 
@@ -111,4 +109,4 @@ def split_targets(targets: Array, classes: int, size: int, teacher_outputs: list
 
 def combine_losses(hard_loss: Tensor, soft_losses: Sequence[Tensor], alpha: float) -> Tensor:
     """Return (1 - alpha) · hard_loss + alpha · mean(soft_losses)."""
-    return (1 - alpha) * hard_loss + (alpha / len(soft_losses)) * reduce(add, soft_losses)
+    return (1 - alpha) * hard_loss + (alpha / len(soft_losses)) * sum(soft_losses[1:], soft_losses[0])
