@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from .. import kernels, ops
-from ..all_reduce import all_reduce
 from ..autodiff import Tensor, op
 from ..autodiff.op import current_tracer
 from ..backend import Array, xp
@@ -25,6 +24,7 @@ from ..ops.batchnorm import batch_statistics
 from ..ops.components import quaternion_channels
 from ..ops.quaternion_batchnorm import quaternion_statistics
 from ..ops.whitening import whitening_statistics
+from ..processes import all_reduce
 from .module import Module, parameter
 
 

@@ -1,8 +1,7 @@
 """Training of networks: training loop, batches, metrics, checkpoints, results, transfer and weight averaging."""
 
-from .augmentation import augmentation, default_augmentation
 from .checkpoint import load_model
-from .data import DataLoader, evaluate, predict
+from .data import DataLoader, augmentation, default_augmentation, evaluate, predict
 from .fit import fit
 from .loop import Progress, Trainer
 from .metrics import accuracy, confusion_matrix

@@ -1,9 +1,10 @@
-"""Checks of the arguments of a training, which are made before the first step."""
+"""Checks of the arguments of a training, of its batches and losses, and of the trained parameters."""
 
 import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from ..autodiff import Tensor
 from ..backend import Array, xp
 from ..checks import checked_type
-from ..errors import ConfigError, ShapeError
+from ..errors import ConfigError, NonFiniteError, ShapeError
 from ..nn import Module
 from ..optim import Optimizer
 
@@ -148,3 +149,25 @@ def as_json(metadata: Mapping[str, Any] | None, **settings: Any) -> dict[str, An
         return json.loads(json.dumps({**settings, **metadata}, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"expected metadata that JSON supports, got {metadata!r:.200} ({error})") from error
+
+
+def loss_error(step: str, path: Path | None) -> NonFiniteError:
+    """Return the error for a loss that is not finite in a `step`, which is described by its number and its clips."""
+    return NonFiniteError(
+        f"the loss is not finite in {step}; {_kept(path)}check the inputs of this step for NaN and infinity, or "
+        "use a lower learning rate"
+    )
+
+
+def check_finite_parameters(model: Module, epoch: int, path: Path | None) -> None:
+    """Raise NonFiniteError if a parameter contains NaN or infinity, as after a gradient that is not finite."""
+    finite = {name: xp.isfinite(tensor.data).all() for name, tensor in model.named_parameters()}
+    if not xp.stack(list(finite.values())).all():
+        names = ", ".join(name for name, is_finite in finite.items() if not is_finite)
+        raise NonFiniteError(
+            f"parameters are not finite after epoch {epoch}: {names}; {_kept(path)}use a lower learning rate"
+        )
+
+
+def _kept(path: Path | None) -> str:
+    return f"the last checkpoint is kept in {path}; " if path and path.exists() else ""

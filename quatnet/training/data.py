@@ -1,10 +1,11 @@
-"""Batches of clips for training and evaluation."""
+"""Batches of clips for training and evaluation, and their augmentation by time shift, SpecAugment and mixup."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+from .. import audio
 from ..audio.frontend import check_frontend
 from ..autodiff import Tensor, no_grad
 from ..backend import Array, asnumpy
@@ -19,6 +20,40 @@ from .checks import check_clips, check_labeled_clips
 from .metrics import accuracy
 
 Batches = Callable[[np.random.Generator], Iterable[tuple[Array, Array]]]
+
+
+def augmentation(*, masks: int = 1, max_frames: float = 1 / 8, max_mels: int = 8, mixup: float | None = 0.2) -> Augment:
+    """Return a function of (x, targets, rng) that augments a batch of clips (N, frames, mels, 4).
+
+    Each clip is rolled along time by a random number of frames.
+
+    Parameters
+    ----------
+    masks : number of masked ranges of frames and number of masked ranges of mel bins per clip, as in SpecAugment, or 0
+    max_frames, max_mels : a mask is narrower than this fraction of the frames, and than this number of mel bins
+    mixup : parameter of the distribution Beta(mixup, mixup) of the mixup weights, or None to disable mixup
+    """
+
+    def augment(x: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        x = audio.time_shift(x, rng=rng)
+        if masks:
+            frames = int(x.shape[1] * max_frames)
+            x = audio.spec_augment(x, rng=rng, num_masks=masks, max_frames=frames, max_mels=max_mels)
+        return audio.mixup(x, targets, rng=rng, alpha=mixup) if mixup else (x, targets)
+
+    return augment
+
+
+def default_augmentation(epochs: int) -> Augment | None:
+    """Return the recommended augmentation for `epochs` epochs on a few hundred to a few thousand clips.
+
+    The result is None below 10 epochs, a time shift from 10 epochs on, and time shift, masks and mixup from 100 epochs
+    on. In short trainings, augmentation lowers the accuracy. The measurements are in
+    `docs/decisions/0020-augmentation-by-epochs.md`.
+    """
+    if epochs < 10:
+        return None
+    return augmentation() if epochs >= 100 else augmentation(masks=0, mixup=None)
 
 
 class DataLoader:
@@ -91,12 +126,9 @@ def predict(model: Module | Compiled, inputs: Array, *, batch_size: int = 16) ->
         raise ShapeError("expected at least one input, got none")
     starts = range(0, len(inputs), batch_size)
     with no_grad(), single_threaded_blas():
-        logits = [asnumpy(_logits(model(inputs[i : i + batch_size]))) for i in starts[own_share(len(starts))]]
+        outputs = (model(inputs[i : i + batch_size]) for i in starts[own_share(len(starts))])
+        logits = [asnumpy(checked_type("the output of the model", tensor, Tensor).data) for tensor in outputs]
     return np.concatenate(all_gather(logits))
-
-
-def _logits(outputs: Any) -> Array:
-    return checked_type("the output of the model", outputs, Tensor).data
 
 
 def evaluate(model: Module, inputs: Array, labels: np.ndarray, *, batch_size: int = 16) -> float:

@@ -8,12 +8,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..all_reduce import all_reduce
 from ..autodiff import Tensor
 from ..backend import xp
 from ..errors import ConfigError
 from ..nn import Module
-from ..processes import SIZE, communicator, own_share
+from ..processes import SIZE, all_reduce, communicator, own_share
 
 
 def share(clips: int) -> slice:

@@ -17,23 +17,21 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ..all_reduce import all_reduce
 from ..audio.frontend import check_frontend
-from ..backend import Array
+from ..backend import Array, asnumpy, xp
 from ..checks import checked_count, checked_path
 from ..distill import Loss, cross_entropy_loss
 from ..errors import CheckpointError, ConfigError, NonFiniteError, TrainingStopped
 from ..models.build import is_built_in
 from ..nn import Module
 from ..optim import Optimizer, clip_grad_norm
-from ..processes import RANK, barrier
+from ..processes import RANK, all_reduce, barrier
 from ..threads import single_threaded_blas
 from . import checkpoint, checks, distributed
 from .data import Batches
-from .finite import check_finite_parameters, loss_error
 from .interrupt import interrupt_flag
 from .progress import Progress, read_state
-from .totals import EpochTotals
+from .totals import add_step
 
 LOG_INTERVAL = 10  # steps between two updates of the displayed loss on a GPU; each update waits for the GPU
 
@@ -101,7 +99,7 @@ class Trainer:
         self.metadata = checks.as_json(metadata, **settings, optimizer_settings=optimizer.settings())
         self.progress, self.best = Progress(), dict[str, np.ndarray]()
         self._owns_path = False  # whether the checkpoint at `path` is of this training, or does not exist
-        self._totals = EpochTotals()
+        self._sums = xp.zeros(3)  # of the current epoch, see `totals.add_step`
         self._example: Array | None = None  # one clip
         self._traceable = True  # false after `trace` has failed
         self.data_rng, self.dropout_rng = (np.random.default_rng([seed, n]) for n in range(2))
@@ -179,7 +177,7 @@ class Trainer:
         if self.progress.step < self.steps_per_epoch:
             raise ConfigError(f"expected steps_per_epoch = {self.steps_per_epoch} batches, got {self.progress.step}")
         self._read_totals()  # synchronizes the GPU, so that the time is complete
-        check_finite_parameters(self.model, self.progress.epoch + 1, self.path)
+        checks.check_finite_parameters(self.model, self.progress.epoch + 1, self.path)
         self.progress.seconds += time.perf_counter() - clock
         self._end_epoch()
 
@@ -191,7 +189,7 @@ class Trainer:
         outputs = self.model(x, train=True, rng=distributed.DropoutGenerator(self.dropout_rng, share))
         loss = self.loss(outputs, targets, x)
         checks.check_loss(loss)
-        self._totals.add(self.model, outputs, targets, loss.data)
+        add_step(self._sums, self.model, outputs, targets, loss.data)
         self.progress.totals[2] += clips
         if isinstance(loss.data, np.ndarray) or self.progress.step % LOG_INTERVAL == 0:  # on a CPU in every step
             self._read_totals()
@@ -206,10 +204,11 @@ class Trainer:
 
     def _read_totals(self) -> None:
         """Copy the totals from the device to the progress. Raises NonFiniteError if a loss was not finite."""
-        *self.progress.totals[:2], finite_steps = self._totals.read()
+        *self.progress.totals[:2], steps = asnumpy(self._sums).tolist()
         if not np.isfinite(self.progress.totals[0]):
+            finite_steps = int(steps)
             step = f"step {finite_steps + 1} of {self.steps_per_epoch} of epoch {self.progress.epoch + 1}"
-            raise loss_error(f"{step}{self._clips(finite_steps)}", self.path)
+            raise checks.loss_error(f"{step}{self._clips(finite_steps)}", self.path)
 
     def _clips(self, step: int) -> str:
         """Return the indices of the clips in the batch of `step` as a part of a message, if they are known."""
@@ -243,7 +242,7 @@ class Trainer:
                 self.best = self.model.state_dict()
         progress.history.append(epoch)
         progress.epoch, progress.step, progress.totals = progress.epoch + 1, 0, [0.0, 0.0, 0.0]
-        self._totals = EpochTotals()
+        self._sums = xp.zeros(3)
         self.save()
 
     def _stop(self) -> None:
@@ -290,7 +289,7 @@ class Trainer:
         self.optimizer.load_state_dict(arrays["optimizer"])
         self.model.frontend_settings = header.get("frontend")
         self.progress, self.best, self._owns_path = progress, arrays["best"], True
-        self._totals = EpochTotals([*progress.totals[:2], progress.step])
+        self._sums = xp.asarray([*progress.totals[:2], progress.step], dtype=np.float64)
         training = header["training"]
         self.epoch_start_state = self.data_rng.bit_generator.state = training["data_rng"]
         self.dropout_rng.bit_generator.state = training["dropout_rng"]

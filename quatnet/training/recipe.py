@@ -20,8 +20,7 @@ from ..models import Config, small_cnn
 from ..nn import Module
 from ..optim import AdamW
 from ..threads import single_threaded_blas
-from .augmentation import default_augmentation
-from .data import DataLoader
+from .data import DataLoader, default_augmentation
 from .fit import fit
 from .progress import Progress
 from .weight_average import WeightAverage

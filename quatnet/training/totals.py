@@ -1,48 +1,29 @@
 """Sums of the loss and of the correct clips over the steps of an epoch, on the device."""
 
-from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from ..all_reduce import all_reduce
 from ..autodiff import Tensor
-from ..backend import Array, asnumpy, xp
+from ..backend import Array, xp
 from ..nn import Module
+from ..processes import all_reduce
 
 NO_CLASSES = -1e9  # number of correct clips of a batch without class probabilities, so that the sum is negative
 
 
-class EpochTotals:
-    """Sums over the steps of an epoch and over all processes.
+def add_step(sums: Array, model: Module, outputs: Any, targets: Array, loss: Array) -> None:
+    """Add a step to the sums of an epoch over all processes, which are changed in place.
 
-    The sums are on the device, because a copy to the host waits for the GPU.
-
-    Parameters
-    ----------
-    sums : summed loss, number of correct clips, and number of steps with a finite summed loss (default: 0)
+    All processes must call this function, each with its share of the clips. The sums (3,) are on the device, because a
+    copy to the host waits for the GPU: the summed loss, the number of correct clips, which is negative if the targets
+    of a step were no class probabilities, and the number of steps with a finite summed loss. `loss` is the mean over
+    the clips of this process.
     """
-
-    def __init__(self, sums: Sequence[float] | None = None) -> None:
-        self._sums = xp.zeros(3) if sums is None else xp.asarray(sums, dtype=np.float64)
-
-    def add(self, model: Module, outputs: Any, targets: Array, loss: Array) -> None:
-        """Add a step. All processes must call this method, each with its share of the clips.
-
-        `loss` is the mean over the clips of this process.
-        """
-        correct = _num_correct(model, outputs, targets)
-        self._sums[:2] += all_reduce(xp.stack([loss.astype(np.float64) * len(targets), correct.astype(np.float64)]))
-        self._sums[2] += xp.isfinite(self._sums[0])
-
-    def read(self) -> tuple[float, float, int]:
-        """Return the summed loss, the number of correct clips, and the number of steps with a finite summed loss.
-
-        The number of correct clips is negative if the targets of a step were no class probabilities.
-        """
-        loss, correct, finite_steps = asnumpy(self._sums).tolist()
-        return loss, correct, int(finite_steps)
+    correct = _num_correct(model, outputs, targets)
+    sums[:2] += all_reduce(xp.stack([loss.astype(np.float64) * len(targets), correct.astype(np.float64)]))
+    sums[2] += xp.isfinite(sums[0])
 
 
 def _num_correct(model: Module, outputs: Any, targets: Array) -> Array:

@@ -22,11 +22,11 @@ from support import python_path
 from support.cuda_cpu import unavailable_reason
 
 from quatnet import Tensor, datasets, nn, ops, processes, training
-from quatnet.all_reduce import all_reduce
 from quatnet.backend import asnumpy, xp
 from quatnet.datasets.synthetic import toy_audioset
 from quatnet.errors import ConfigError
 from quatnet.graph import GraphModule, trace
+from quatnet.processes import all_reduce
 from quatnet.training import distributed
 
 ROOT = Path(__file__).parents[2]
@@ -185,8 +185,7 @@ GPU_SUMS = """
 import sys
 import numpy as np
 from quatnet.backend import asnumpy, xp
-from quatnet.processes import RANK, SIZE
-from quatnet.all_reduce import _reduction, all_reduce
+from quatnet.processes import RANK, SIZE, _reduction, all_reduce
 assert _reduction(False).__name__ == sys.argv[1]
 for dtype in (np.float32, np.float64, np.int64):
     for shape in ((5,), (3, 4), (100_000,)):
