@@ -45,7 +45,6 @@ class ProjectedStudent(Module):
         self, network: Network | GraphModule, embedding_size: int, *, node: str = "", rng: np.random.Generator
     ) -> None:
         self.network, self.embedding_size, self.node = network, checked_count("embedding_size", embedding_size), node
-        self.config = getattr(network, "config", None)  # saved in checkpoints
         self.classes, student_size = _sizes(network, node)
         self.projection = Linear(student_size, embedding_size, rng=rng) if embedding_size != student_size else None
 

@@ -39,10 +39,8 @@ def write(
     with `npz.write_npz`.
     """
     config = getattr(model, "config", None) if is_built_in(model) else None
-    arrays: dict[str, Any] = {
-        f"{group}/{name}": array for group, members in (groups or {}).items() for name, array in members.items()
-    }
-    arrays |= {f"model/{name}": array for name, array in model.state_dict().items()}
+    groups = {**(groups or {}), "model": model.state_dict()}
+    arrays: dict[str, Any] = {f"{group}/{name}": groups[group][name] for group in groups for name in groups[group]}
     settings = getattr(model, "frontend_settings", None)
     header = {"format": FORMAT, "config": asdict(config) if config else None, "frontend": settings, **header}
     if graph is not None:
@@ -82,26 +80,24 @@ def load_model(path: str | os.PathLike) -> Network | GraphModule:
     match.
     """
     header, groups = read(path)
-    if "graph" in header:
-        arrays = groups.get("graph", {}) | groups.get("model", {})
-        try:
-            graph = from_json(header["graph"], {n: arrays[n] for n in decode(header["graph"]["kinds"])})
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
-            raise CheckpointError(f"{path} has no usable graph: {error!s:.500}") from error
-        module = GraphModule(graph)
-        module.frontend_settings = header.get("frontend")
-        return module
-    if header.get("config") is None:
+    arrays = groups.get("model", {})
+    if "graph" not in header and header.get("config") is None:
         raise CheckpointError(
             f"{path} has only arrays, since the network could not be traced: build the network, then call "
             'load_state_dict(checkpoint.read(path)[1]["model"])'
         )
+    model: Network | GraphModule
     try:
-        config, arrays = config_from_dict(header["config"]), groups.get("model", {})
-        check_size(config, arrays)
-        model = build(config, rng=np.random.default_rng(0))
-        model.load_state_dict(arrays)
-    except (TypeError, ValueError, OverflowError) as error:
+        if "graph" in header:
+            arrays = groups.get("graph", {}) | arrays
+            names = decode(header["graph"]["kinds"])
+            model = GraphModule(from_json(header["graph"], {name: arrays[name] for name in names}))
+        else:
+            config = config_from_dict(header["config"])
+            check_size(config, arrays)
+            model = build(config, rng=np.random.default_rng(0))
+            model.load_state_dict(arrays)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise CheckpointError(f"{path} contains no usable network: {error!s:.500}") from error
     model.frontend_settings = header.get("frontend")
     return model

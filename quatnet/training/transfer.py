@@ -30,9 +30,7 @@ def with_new_head(model: Network | GraphModule, classes: int, *, rng: np.random.
     config = replace(model.config, classes=classes)
     head = {name: array for name, array in build(config, rng=rng).state_dict().items() if name.startswith(HEAD)}
     network = rebuild(model, config, model.state_dict() | head)
-    entries = network._entries_by_name()
-    for name in head:
-        entries[name][2].requires_grad = True
+    network.classifier.requires_grad_()
     return network
 
 
@@ -55,8 +53,10 @@ def _graph_with_new_head(model: GraphModule, classes: int, rng: np.random.Genera
     return module
 
 
-def _head_names(model: GraphModule) -> list[str]:
-    """Return the names of the weight and the bias of the last layer."""
+def _head_names(model: Network | GraphModule) -> list[str]:
+    """Return the names of the weight and the bias of the classifier."""
+    if isinstance(model, Network):
+        return [name for name, _ in model.named_parameters() if name.startswith(HEAD)]
     arguments = _last_layer(model).arguments
     return [arguments[key].name for key in ("w", "bias") if arguments[key] is not None]
 
@@ -77,9 +77,8 @@ def freeze_backbone(model: Network | GraphModule) -> Iterator[None]:
     `with_new_head` does.
     """
     _check_network(model)
-    parameters = dict(model.named_parameters())
-    head = _head_names(model) if isinstance(model, GraphModule) else [n for n in parameters if n.startswith(HEAD)]
-    backbone = [tensor for name, tensor in parameters.items() if name not in head]
+    head = _head_names(model)
+    backbone = [tensor for name, tensor in model.named_parameters() if name not in head]
     for tensor in backbone:
         tensor.requires_grad = False
     try:
