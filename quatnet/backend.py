@@ -51,7 +51,7 @@ def gpu_unavailable_reason() -> str | None:
     except Exception as error:  # the driver, the device or a CUDA library is missing
         return f"no GPU works for CuPy {cupy.__version__} ({_first_line(error)}): {_hint(error, devices)}"
     if not devices:
-        return f"CuPy {cupy.__version__} finds no GPU: {_fill_in_visible_devices(CUDA_ERROR_HINTS[100])}"
+        return f"CuPy {cupy.__version__} finds no GPU: {_cuda_hint(100, devices)}"
     return None if correct else "the GPU computed a wrong result in the start-up test: update the NVIDIA driver"
 
 
@@ -69,14 +69,13 @@ def _hint(error: Exception, devices: int) -> str:
         return "free memory on the GPU; `nvidia-smi` lists the processes that use it"
     if status is None:
         return f"a CUDA library seems to be missing; install CuPy with its libraries: {INSTALL_HINT}"
-    return _fill_in_visible_devices(
-        CUDA_ERROR_HINTS.get(status, f"CUDA status {status} on the first of {devices} GPUs; see `nvidia-smi`")
-    )
+    return _cuda_hint(status, devices)
 
 
-def _fill_in_visible_devices(hint: str) -> str:
-    devices = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return hint.format(visible="not set" if devices is None else repr(devices))
+def _cuda_hint(status: int, devices: int) -> str:
+    hint = CUDA_ERROR_HINTS.get(status, f"CUDA status {status} on the first of {devices} GPUs; see `nvidia-smi`")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return hint.format(visible="not set" if visible is None else repr(visible))
 
 
 def _first_line(error: BaseException) -> str:

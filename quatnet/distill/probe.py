@@ -63,7 +63,6 @@ def _fit(s: np.ndarray, targets: np.ndarray, c: float) -> np.ndarray:
         gradient = np.vstack([error.sum(axis=0), s.T @ error + w[1:]])
         return 0.5 * (w[1:] ** 2).sum() - c * (targets * log_p).sum(), gradient.ravel()
 
-    result = minimize(
-        value_and_gradient, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 1000}
-    )
+    start = np.zeros(shape).ravel()
+    result = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000})
     return result.x.reshape(shape)

@@ -102,10 +102,9 @@ class Optimizer:
         Raises ConfigError unless `arrays` is a dict.
         """
         checked_type("a state dict", arrays, Mapping)
-        expected = {"steps": np.asarray(self.steps)} | self.state
-        if arrays.keys() != expected.keys() or any(
-            shape_and_dtype(arrays[key]) != (value.shape, value.dtype) for key, value in expected.items()
-        ):
+        states = arrays, {"steps": np.asarray(self.steps)} | self.state
+        found, expected = ({key: shape_and_dtype(array) for key, array in state.items()} for state in states)
+        if found != expected:
             raise CheckpointError(f"expected the state of {type(self).__name__} for this model; other names or shapes")
 
     def _compute_update(self, ndim: int, p: Array, grad: Array, *state: Array) -> Array:

@@ -264,12 +264,8 @@ class Trainer:
             raise CheckpointError(f"the folder {self.path.parent} of the checkpoint was removed during the training")
         self._read_totals()
         start = self.epoch_start_state if self.progress.step else self.data_rng.bit_generator.state
-        training = {
-            "metadata": self.metadata,
-            "progress": asdict(self.progress),
-            "data_rng": start,
-            "dropout_rng": self.dropout_rng.bit_generator.state,
-        }
+        generators = {"data_rng": start, "dropout_rng": self.dropout_rng.bit_generator.state}
+        training = {"metadata": self.metadata, "progress": asdict(self.progress), **generators}
         groups, graph = {"optimizer": self.optimizer.state_dict(), "best": self.best}, None
         if self._example is not None and self._traceable and not is_built_in(self.model):
             # in every checkpoint, because attributes of the network can change during the training

@@ -103,9 +103,7 @@ def mean_over_classes(values: np.ndarray) -> float:
     return float(np.nanmean(values))
 
 
-def _per_class(
-    metric: Callable[[np.ndarray, np.ndarray], float], scores: np.ndarray, targets: np.ndarray
-) -> np.ndarray:
+def _per_class(metric: Callable[..., float], scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     scores, targets = as_scores(scores), as_array(targets, np)
     if scores.ndim != 2 or scores.shape != targets.shape or not scores.size:
         raise ShapeError(f"expected scores and targets (clips, classes), got {scores.shape} and {targets.shape}")

@@ -65,9 +65,8 @@ def _differences(found: Any, expected: Mapping[str, Any]) -> str:
     if not isinstance(found, dict):
         return "it has no metadata"
     pairs = {key: (found.get(key, "missing"), expected.get(key, "missing")) for key in {**expected, **found}}
-    return ", ".join(
-        f"{key} is {old!r:.200} instead of {new!r:.200}" for key, (old, new) in pairs.items() if old != new
-    )
+    changes = (f"{key} is {old!r:.200} instead of {new!r:.200}" for key, (old, new) in pairs.items() if old != new)
+    return ", ".join(changes)
 
 
 def read_progress(fields: Any, *, epochs: int, steps_per_epoch: int, metrics: set[str]) -> Progress:

@@ -149,11 +149,11 @@ def train_classifier(
     barrier()  # all processes have checked the files
     if not (resume or RANK):
         checkpoint.unlink(missing_ok=True)
-    epochs = default_epochs(len(split.train_targets), batch_size=batch_size) if epochs is None else epochs
+    clips = len(split.train_targets)
+    epochs = default_epochs(clips, batch_size=batch_size) if epochs is None else epochs
     digests = set() if RANK else {*training_digests(base), *clip_digests(split.data.split(split.fold)[0])}
     num_parameters = sum(tensor.size for tensor in network.parameters())
-    run: dict[str, Any]
-    run = {"data": split.data.name, "fold": split.fold, "seed": seed, "training_clips": len(split.train_targets)}
+    run: dict[str, Any] = {"data": split.data.name, "fold": split.fold, "seed": seed, "training_clips": clips}
     inputs = {"batch_size": batch_size, "inputs": _inputs_digest(split, base), "parameters": num_parameters}
     compiled = compile(network)
     with disk_errors(path):
@@ -175,12 +175,9 @@ def train_classifier(
         score = split.score(split.probabilities(compiled))
         run |= {"epochs": epochs, "test_clips": len(split.test_targets), split.metric: score, DIGESTS: sorted(digests)}
         kept = {key: base.metadata[key] for key in KEPT_METADATA if key in base.metadata} if base else {}
-        options = {
-            "multi_label": split.multi_label,
-            "background": base.background if base else (),
-            "metadata": kept | run,
-        }
-        classifier = Classifier(network, split.frontend, split.data.classes, **options)
+        background = base.background if base else ()
+        settings: Any = {"multi_label": split.multi_label, "background": background, "metadata": kept | run}
+        classifier = Classifier(network, split.frontend, split.data.classes, **settings)
         if not RANK:
             classifier.save(path, overwrite=overwrite or resume)
     row = {"name": path.stem, split.metric: score} | cost_row(network, split.test.features[0], progress)

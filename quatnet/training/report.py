@@ -18,13 +18,11 @@ from .recordings import Split
 from .results import Row, run_metadata
 
 MISTAKES = 10
-DEFAULT_THRESHOLD = np.array(0.5)  # threshold of all classes
+THRESHOLD = np.array(0.5)  # threshold of all classes
 Report = dict[str, Any]
 
 
-def decisions(
-    probabilities: np.ndarray, *, multi_label: bool, thresholds: np.ndarray = DEFAULT_THRESHOLD
-) -> np.ndarray:
+def decisions(probabilities: np.ndarray, *, multi_label: bool, thresholds: np.ndarray = THRESHOLD) -> np.ndarray:
     """Return whether a clip is assigned to a class, bool (clips, classes).
 
     A clip is assigned to its best class or, with several labels per clip, to all classes of at least the threshold.
@@ -39,7 +37,7 @@ def class_rows(
     classes: Sequence[str],
     *,
     multi_label: bool,
-    thresholds: np.ndarray = DEFAULT_THRESHOLD,
+    thresholds: np.ndarray = THRESHOLD,
 ) -> list[Row]:
     """Return the number of clips and of predictions, precision, recall, F1 and average precision of each class.
 
@@ -67,7 +65,7 @@ def mistakes(
     classes: Sequence[str],
     *,
     multi_label: bool,
-    thresholds: np.ndarray = DEFAULT_THRESHOLD,
+    thresholds: np.ndarray = THRESHOLD,
 ) -> list[Row]:
     """Return the ten most confident mistakes: clip, true class, predicted class and confidence.
 
@@ -131,13 +129,11 @@ def wilson_interval(share: float, number: int) -> tuple[float, float]:
 
 
 def _comparison(difference: float, disagreements: tuple[int, int] | None) -> str:
+    points = f"{100 * difference:+.1f} points"
     if disagreements is None:
-        return f"The difference to the linear baseline is {100 * difference:+.1f} points; it is not tested."
+        return f"The difference to the linear baseline is {points}; it is not tested."
     if not sum(disagreements) or binomtest(disagreements[0], sum(disagreements)).pvalue > 0.05:
-        return (
-            f"The difference of {100 * difference:+.1f} points to the linear baseline is not significant "
-            "at the 5% level."
-        )
+        return f"The difference of {points} to the linear baseline is not significant at the 5% level."
     if difference > 0:
         return "The network is better than the linear baseline; the difference is significant at the 5% level."
     return "The linear baseline is better: train for more epochs, or add training clips."

@@ -36,8 +36,8 @@ def _num_correct(model: Module, outputs: Any, targets: Array) -> Array:
         return xp.asarray(NO_CLASSES)
     logits = outputs.data
     found = (getattr(owner, "classes", None) for owner in (model, getattr(model, "config", None)))
-    known = [int(n) for n in found if isinstance(n, Integral) and n]
-    classes = known[0] if known else min(logits.shape[1], targets.shape[1])
+    known = (int(number) for number in found if isinstance(number, Integral) and number)
+    classes = next(known, min(logits.shape[1], targets.shape[1]))
     if targets.shape[1] < classes:
         return xp.asarray(NO_CLASSES)
     logits, targets = logits[:, :classes], targets[:, :classes]
