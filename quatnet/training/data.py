@@ -1,7 +1,6 @@
 """Batches of clips for training and evaluation, and their augmentation by time shift, SpecAugment and mixup."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import numpy as np
 
@@ -89,20 +88,16 @@ class DataLoader:
         if np.isnan(targets).any():
             raise ShapeError("expected targets without NaN; correct or remove these clips")
         self.inputs, self.targets, self.augment = inputs, targets, augment
-        self.batch_size = checked_count("batch_size", batch_size)
+        self.batch_size, self.num_clips = checked_count("batch_size", batch_size), len(inputs)
+        self.frontend_settings = getattr(inputs, "frontend_settings", None)  # of the front end of the inputs
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
-        return -(-len(self.inputs) // self.batch_size)
-
-    @property
-    def frontend_settings(self) -> dict[str, Any] | None:
-        """Settings of the front end of the inputs, or None if they are not known."""
-        return getattr(self.inputs, "frontend_settings", None)
+        return -(-self.num_clips // self.batch_size)
 
     def batch_indices(self, rng: np.random.Generator) -> list[np.ndarray]:
         """Return the indices of the clips of each batch of an epoch."""
-        return np.array_split(rng.permutation(len(self.inputs)), len(self))
+        return np.array_split(rng.permutation(self.num_clips), len(self))
 
     def __call__(self, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
         for indices in self.batch_indices(rng):

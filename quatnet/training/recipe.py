@@ -38,17 +38,12 @@ class WindowLoader(DataLoader):
 
     def __init__(self, windows: Windows, targets: np.ndarray, **options: Any) -> None:
         super().__init__(windows.features, np.repeat(targets, windows.counts, axis=0), **options)
-        self.windows = windows
-
-    def __len__(self) -> int:
-        """Return the number of batches in an epoch."""
-        return ceil(len(self.windows.counts) / self.batch_size)
+        self.windows, self.num_clips = windows, len(windows.counts)
 
     def batch_indices(self, rng: np.random.Generator) -> list[np.ndarray]:
         """Return the indices of the windows of each batch of an epoch."""
-        counts = self.windows.counts
-        chosen = self.windows.starts + rng.integers(counts)
-        return np.array_split(chosen[rng.permutation(len(counts))], len(self))
+        chosen = self.windows.starts + rng.integers(self.windows.counts)
+        return [chosen[clips] for clips in super().batch_indices(rng)]
 
 
 def default_epochs(clips: int, *, batch_size: int = 16) -> int:
