@@ -43,7 +43,7 @@ class CachedOutputs:
             )
         if len(set(rows)) < len({_without_suffix(clip) for clip in clips}):
             raise DataError(f"{self.path}: expected file names with folders, because two clips have the same file name")
-        return self.outputs[rows]
+        return self.outputs[np.array(rows, dtype=int)]
 
     def _row(self, clip: str) -> int | None:
         names = (clip, _without_suffix(clip), Path(clip).name, _without_suffix(Path(clip).name))

@@ -123,7 +123,11 @@ class Trainer:
         ConfigError
             The number of batches is not `steps_per_epoch`, or the batches are features of another front end.
         """
-        self._check_frontend()
+        settings = getattr(self.batches, "frontend_settings", None)
+        for model in (self.model, *getattr(self.loss, "teachers", ())):
+            check_frontend(model, settings)
+        if settings:
+            self.model.frontend_settings = settings
         barrier()  # all processes have loaded the checkpoint
         if self.path and not self._owns_path and not RANK:
             self._check_path(self.path)
@@ -142,13 +146,6 @@ class Trainer:
         barrier()  # the checkpoint of process 0 is complete
         return self.progress
 
-    def _check_frontend(self) -> None:
-        settings = getattr(self.batches, "frontend_settings", None)
-        for model in (self.model, *getattr(self.loss, "teachers", ())):
-            check_frontend(model, settings)
-        if settings:
-            self.model.frontend_settings = settings
-
     def _check_path(self, path: Path) -> None:
         """Write and remove the checkpoint, so that all errors of writing are raised before the first step."""
         if path.exists():
@@ -164,13 +161,12 @@ class Trainer:
     def _epoch(self, bar: tqdm, interrupted: threading.Event) -> None:
         self.epoch_start_state = self.data_rng.bit_generator.state if not self.progress.step else self.epoch_start_state
         self.data_rng.bit_generator.state = self.epoch_start_state
-        clock = time.perf_counter()
+        start = time.perf_counter() - self.progress.seconds
         for batch in islice(self.batches(self.data_rng), self.progress.step, None):
             if self.progress.step == self.steps_per_epoch:
                 raise ConfigError(f"expected steps_per_epoch = {self.steps_per_epoch} batches, got more")
             self._step(*checks.checked_batch(batch))
-            clock, before = time.perf_counter(), clock
-            self.progress.seconds += clock - before
+            self.progress.seconds = time.perf_counter() - start
             self._show(bar)
             if all_reduce(np.array([interrupted.is_set()], np.float32))[0]:
                 self._stop()
@@ -178,7 +174,7 @@ class Trainer:
             raise ConfigError(f"expected steps_per_epoch = {self.steps_per_epoch} batches, got {self.progress.step}")
         self._read_totals()  # synchronizes the GPU, so that the time is complete
         checks.check_finite_parameters(self.model, self.progress.epoch + 1, self.path)
-        self.progress.seconds += time.perf_counter() - clock
+        self.progress.seconds = time.perf_counter() - start
         self._end_epoch()
 
     @single_threaded_blas()
