@@ -66,19 +66,16 @@ class WeightAverage(Optimizer):
 
     def check_state_dict(self, arrays: Mapping[str, Array]) -> None:
         """Raise CheckpointError if the arrays do not match the parameters or the optimizer."""
-        average, inner = _split(arrays)
-        super().check_state_dict(average)
-        self.optimizer.check_state_dict(inner)
+        checked_type("a state dict", arrays, Mapping)
+        super().check_state_dict({key: array for key, array in arrays.items() if not key.startswith(PREFIX)})
+        self.optimizer.check_state_dict(_optimizer_state(arrays))
 
     def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
         """Load a `state_dict()`. Raises CheckpointError as `check_state_dict` does, before anything changes."""
         super().load_state_dict(arrays)
-        self.optimizer.load_state_dict(_split(arrays)[1])
+        self.optimizer.load_state_dict(_optimizer_state(arrays))
 
 
-def _split(arrays: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Return the arrays of the average, and the arrays of the optimizer by their names in the optimizer."""
-    checked_type("a state dict", arrays, Mapping)
-    inner = {key: array for key, array in arrays.items() if key.startswith(PREFIX)}
-    average = {key: array for key, array in arrays.items() if key not in inner}
-    return average, {key.removeprefix(PREFIX): array for key, array in inner.items()}
+def _optimizer_state(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the arrays of the optimizer by their names in the optimizer."""
+    return {key.removeprefix(PREFIX): array for key, array in arrays.items() if key.startswith(PREFIX)}
