@@ -177,7 +177,11 @@ class Classifier:
             raise ConfigError("expected a network with a layer before its last layer, which computes the embedding")
         module = self.network.with_features(values[0])
         network = module if on_gpu() else compile(module)
-        return self._windows(blocks, hop_seconds, lambda features: _flat(run(network, features)[1]))
+
+        def embeddings(features: np.ndarray) -> np.ndarray:
+            return asnumpy(run(network, features)[1].data).reshape(len(features), -1)
+
+        return self._windows(blocks, hop_seconds, embeddings)
 
     def _windows(self, blocks: Iterable, hop_seconds: float | None, outputs: Callable) -> Windows:
         window, rate = self.frontend.samples, self.frontend.sample_rate_hz
@@ -276,11 +280,6 @@ def _names(argument: str, value: Any) -> tuple[str, ...]:
     if not all(isinstance(name, str) for name in names):
         raise ConfigError(f"expected a list of names as {argument}, got {value!r:.80}")
     return names
-
-
-def _flat(tensor: Any) -> np.ndarray:
-    array = asnumpy(tensor.data)
-    return array.reshape(len(array), -1)
 
 
 def mean_over_windows(windows: Windows) -> tuple[np.ndarray, int]:

@@ -56,19 +56,16 @@ def write_model(
     waveform = np.random.default_rng(0).uniform(-0.5, 0.5, -(-frontend.sample_rate_hz // 10)).astype(np.float16)
     logits = asnumpy(run(GraphModule(graph), _test_features(frontend, waveform)).data)
     try:
-        header = _header(settings) | {"frontend": frontend.settings, "graph": to_json(graph)}
+        versions = {"quatnet": __version__, "numpy": np.__version__, "python": platform.python_version()}
+        header = {"format": f"{FORMAT} {VERSION}", **FIXED_KEYS, **settings}
+        header["metadata"] = settings["metadata"] | {"versions": versions}
+        header |= {"frontend": frontend.settings, "graph": to_json(graph)}
         parse_json(text := json.dumps(header, allow_nan=False))  # raises ValueError for repeated keys
         arrays["model"] = np.frombuffer(text.encode(), np.uint8)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"metadata: expected JSON values, such as text and finite numbers: {error}") from error
     with disk_errors(path):
         write_npz(path, arrays | {"test/waveform": waveform, "test/logits": logits})
-
-
-def _header(settings: Mapping[str, Any]) -> dict[str, Any]:
-    versions = {"quatnet": __version__, "numpy": np.__version__, "python": platform.python_version()}
-    metadata = settings["metadata"] | {"versions": versions}
-    return {"format": f"{FORMAT} {VERSION}", **FIXED_KEYS, **settings, "metadata": metadata}
 
 
 def read_model(path: str | os.PathLike, build: Callable[..., Any], *, check: bool) -> Any:
@@ -116,12 +113,9 @@ def _read_frontend(settings: Mapping[str, Any]) -> FrontEnd:
 
 
 def _read_network(graph: Any, arrays: Mapping[str, np.ndarray]) -> GraphModule:
-    named = {name.removeprefix("array/"): a for name, a in arrays.items() if name.startswith("array/")}
-    return GraphModule(from_json(graph, {name: _float32(array) for name, array in named.items()}))
-
-
-def _float32(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float32) if array.dtype == np.float16 else array
+    named = {name.removeprefix("array/"): array for name, array in arrays.items() if name.startswith("array/")}
+    rounded = {name: array.astype(np.float32) for name, array in named.items() if array.dtype == np.float16}
+    return GraphModule(from_json(graph, named | rounded))
 
 
 def _difference(model: Any, frontend: FrontEnd, arrays: Mapping[str, np.ndarray]) -> float:

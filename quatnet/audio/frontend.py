@@ -72,14 +72,11 @@ class FrontEnd:
 
     def __post_init__(self) -> None:
         check_frames(self.window, self.hop)
-        numbers: dict[str, float] = {  # Python numbers, which JSON supports
-            name: checked_count(name, getattr(self, name)) for name in ("sample_rate_hz", "mels", "window", "hop")
-        }
-        for name in ("low_hz", "high_hz", "clip_seconds"):
-            numbers[name] = checked_number(name, getattr(self, name), "[0, inf)")
-        numbers["floor_db"] = checked_number("floor_db", self.floor_db, "[-200, 0]")
-        for name, number in numbers.items():
-            object.__setattr__(self, name, number)
+        for name in ("sample_rate_hz", "mels", "window", "hop"):  # Python numbers, which JSON supports
+            object.__setattr__(self, name, checked_count(name, getattr(self, name)))
+        for name in ("low_hz", "high_hz", "clip_seconds", "floor_db"):
+            interval = "[-200, 0]" if name == "floor_db" else "[0, inf)"
+            object.__setattr__(self, name, checked_number(name, getattr(self, name), interval))
         self.filterbank()
         if self.variant not in self.variants:
             raise ConfigError(f"expected variant to be one of {', '.join(self.variants)}, got {self.variant!r}")
@@ -106,13 +103,8 @@ class FrontEnd:
 
     def filterbank(self) -> np.ndarray:
         """Return the mel filterbank (window // 2 + 1, mels). The array is cached and read-only."""
-        return mel_filterbank(
-            sample_rate_hz=self.sample_rate_hz,
-            window=self.window,
-            mels=self.mels,
-            low_hz=self.low_hz,
-            high_hz=self.high_hz,
-        )
+        names = ("sample_rate_hz", "window", "mels", "low_hz", "high_hz")
+        return mel_filterbank(**{name: getattr(self, name) for name in names})
 
     def components(self, power: np.ndarray) -> np.ndarray:
         """Return the features (frames, mels, 4) of a power spectrogram (frames, window // 2 + 1)."""

@@ -103,14 +103,6 @@ def _skip(file: soundfile.SoundFile, start: int) -> None:
         file.read(min(4096, start - place), dtype="float32")
 
 
-def _check_permission(path: Path) -> None:
-    """Raise DataError if the file cannot be opened. libsndfile does not state the reason."""
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        raise DataError(f"cannot be opened ({error.strerror}); check the file and its permissions") from error
-
-
 @contextmanager
 def open_audio(path: Path) -> Iterator[soundfile.SoundFile]:
     """Open an audio file and check its header. Each exception in the context becomes a DataError with the path."""
@@ -118,7 +110,10 @@ def open_audio(path: Path) -> Iterator[soundfile.SoundFile]:
         if not path.is_file():
             advice = "this is a folder, a pipe or a device; save the recording as a file"
             raise DataError(advice if path.exists() else "no such file; check the path")
-        _check_permission(path)
+        try:  # libsndfile does not state why a file cannot be opened
+            path.open("rb").close()
+        except OSError as error:
+            raise DataError(f"cannot be opened ({error.strerror}); check the file and its permissions") from error
         with soundfile.SoundFile(os.fsencode(path)) as file:
             _check_header(file)
             yield file

@@ -72,8 +72,7 @@ def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     ConfigError
         A rate is not an integer from 1 to 1,000,000.
     """
-    waveform, (from_hz, to_hz) = checked_waveform(waveform), _checked_rates(from_hz, to_hz)
-    ratio = _rate_ratio(from_hz, to_hz)
+    waveform, (from_hz, to_hz, ratio) = checked_waveform(waveform), _checked_rates(from_hz, to_hz)
     if from_hz == to_hz:
         return waveform
     resampled = resample_poly(waveform, ratio.numerator, ratio.denominator)
@@ -86,8 +85,7 @@ def resample_blocks(blocks: Iterable[np.ndarray], from_hz: int, to_hz: int) -> I
     Each block is resampled together with the samples on both sides that the filter uses. The first of these samples is
     at a multiple of the denominator of the ratio, so that the filter has the same phase as in `resample`.
     """
-    from_hz, to_hz = _checked_rates(from_hz, to_hz)
-    ratio = _rate_ratio(from_hz, to_hz)
+    from_hz, to_hz, ratio = _checked_rates(from_hz, to_hz)
     up, down = ratio.numerator, ratio.denominator
     if from_hz == to_hz:
         yield from blocks
@@ -112,25 +110,23 @@ def _filter_samples(ratio: Fraction) -> int:
     return 2 + 10 * max(ratio.numerator, ratio.denominator) // ratio.numerator
 
 
-def _checked_rates(from_hz: int, to_hz: int) -> tuple[int, int]:
-    """Return the rates as Python integers, which do not overflow. Raises ConfigError for an invalid rate."""
+def _checked_rates(from_hz: int, to_hz: int) -> tuple[int, int, Fraction]:
+    """Return the rates as Python integers, which do not overflow, and to_hz / from_hz.
+
+    The ratio is rounded to a denominator of at most 100,000, because the filter has 20 taps per unit. The ratio is
+    exact for rates up to 100 kHz and their usual multiples. The error of other ratios is less than 1e-5. Raises
+    ConfigError for an invalid rate.
+    """
     for name, rate in (("to_hz", to_hz), ("from_hz", from_hz)):
         if checked_count(name, rate) > MAX_RATE_HZ:
             raise ConfigError(f"{name} must be at most {MAX_RATE_HZ}, got {rate}")
-    return int(from_hz), int(to_hz)
-
-
-def _rate_ratio(from_hz: int, to_hz: int) -> Fraction:
-    """Return to_hz / from_hz, rounded to a denominator of at most 100,000, because the filter has 20 taps per unit.
-
-    The ratio is exact for rates up to 100 kHz and their usual multiples. The error of other ratios is less than 1e-5.
-    """
-    return Fraction(to_hz, from_hz).limit_denominator(max(100_000, from_hz // to_hz))
+    from_hz, to_hz = int(from_hz), int(to_hz)
+    return from_hz, to_hz, Fraction(to_hz, from_hz).limit_denominator(max(100_000, from_hz // to_hz))
 
 
 def resample_clip(waveform: np.ndarray, from_hz: int, to_hz: int, samples: int) -> np.ndarray:
     """Return fix_length(resample(waveform, from_hz, to_hz), samples), without resampling samples that are cropped."""
-    ratio = _rate_ratio(*_checked_rates(from_hz, to_hz))
+    *_, ratio = _checked_rates(from_hz, to_hz)
     needed = _filter_samples(ratio) - (-checked_count("samples", samples) * ratio.denominator // ratio.numerator)
     return fix_length(resample(checked_waveform(waveform)[:needed], from_hz, to_hz), samples)
 
