@@ -76,13 +76,10 @@ def detect(
     for starts, confidences in classifier.windows(_stream(classifier, recording), hop_seconds=hop_seconds):
         rows, columns = np.nonzero(confidences >= limits)
         hits.append((starts[rows], columns, confidences[rows, columns]))
-    if _status(recording) != "ok":
-        return _result(recording, [], whole=False)
     first, label, confidence = map(np.concatenate, zip(*hits, strict=True))
     events: list[Event] = []
     for number in np.unique(label):
-        chosen = label == number
-        name = classifier.classes[number]
+        name, chosen = classifier.classes[number], label == number
         events += _merge(classifier, recording, name, first[chosen], confidence[chosen], merge_gap_seconds)
     return _result(recording, sorted(events, key=lambda event: (event.start_s, -event.confidence)), whole=False)
 
@@ -96,17 +93,15 @@ def best_classes(classifier: Classifier, recording: Stream, *, top: int = 3) -> 
     confidences, windows = mean_over_windows(classifier.windows(_stream(classifier, recording)))
     names, channel = classifier.classes, str(recording.channel)
     order = [n for n in np.argsort(-confidences, kind="stable") if names[n] not in classifier.background]
-    best = order[:top] if _status(recording) == "ok" else []
-    events = [Event(0.0, recording.seconds, names[n], float(confidences[n]), windows, channel) for n in best]
+    events = [Event(0.0, recording.seconds, names[n], float(confidences[n]), windows, channel) for n in order[:top]]
     return _result(recording, events, whole=True)
 
 
 def _stream(classifier: Classifier, recording: Stream) -> Stream:
     rate = classifier.frontend.sample_rate_hz
     if checked_type("a recording, classifier.stream(path),", recording, Stream).sample_rate_hz != rate:
-        raise ConfigError(
-            f"expected a stream of {rate} Hz, got {recording.sample_rate_hz}; use classifier.stream(path)"
-        )
+        got = recording.sample_rate_hz
+        raise ConfigError(f"expected a stream of {rate} Hz, got {got}; use classifier.stream(path)")
     return recording
 
 
@@ -138,12 +133,8 @@ def _merge(
     return events
 
 
-def _status(recording: Stream) -> str:
-    if recording.seconds < MIN_SECONDS:
-        return "too_short"
-    return "silent" if recording.is_silent else "ok"
-
-
 def _result(recording: Stream, events: list[Event], *, whole: bool) -> Result:
-    status = _status(recording)
+    """Return the result of a recording. A recording that is too short or silent has no events."""
+    status = "too_short" if recording.seconds < MIN_SECONDS else "silent" if recording.is_silent else "ok"
+    events = events if status == "ok" else []
     return Result(str(recording.path), recording.seconds, status, events, whole, recording.nyquist_hz)

@@ -41,8 +41,7 @@ def _class(event: Event) -> str:
 
 def audacity(result: Result) -> str:
     """Return lines of a label file of Audacity: start and end in s, class and confidence."""
-    lines = ((f"{e.start_s:.6f}", f"{e.end_s:.6f}", f"{e.label} {e.confidence:.4f}") for e in result.events)
-    return _tabs(lines)
+    return _tabs((f"{e.start_s:.6f}", f"{e.end_s:.6f}", f"{e.label} {e.confidence:.4f}") for e in result.events)
 
 
 def raven(result: Result) -> str:
