@@ -195,10 +195,8 @@ def check_frontend(model: Any, settings: Mapping[str, Any] | None) -> None:
     """Raise ConfigError if `settings` and the settings of the front end of `model` are known and differ."""
     expected = getattr(model, "frontend_settings", None)
     if expected and settings and expected != settings:
-        changed = [
-            f"{key}={settings.get(key)!r}" for key in {**expected, **settings} if settings.get(key) != expected.get(key)
-        ]
+        changed = [key for key in {**expected, **settings} if settings.get(key) != expected.get(key)]
         raise ConfigError(
             f"the network was trained on features of another front end, {expected}; this front end has "
-            f"{', '.join(changed)}; use that of the training"
+            f"{', '.join(f'{key}={settings.get(key)!r}' for key in changed)}; use that of the training"
         )

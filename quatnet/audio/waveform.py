@@ -10,7 +10,7 @@ import numpy as np
 
 from ..checks import as_array, checked_count
 from ..errors import ConfigError, DataError, ShapeError
-from .polyphase import resample_poly
+from .polyphase import ZERO_CROSSINGS, resample_poly
 
 MAX_LEVEL = 1000.0  # largest absolute value of a sample; the power of larger samples could overflow float32
 MAX_RATE_HZ = 1_000_000
@@ -72,11 +72,10 @@ def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     ConfigError
         A rate is not an integer from 1 to 1,000,000.
     """
-    waveform, (from_hz, to_hz, ratio) = checked_waveform(waveform), _checked_rates(from_hz, to_hz)
+    waveform, (from_hz, to_hz, up, down) = checked_waveform(waveform), _checked_rates(from_hz, to_hz)
     if from_hz == to_hz:
         return waveform
-    resampled = resample_poly(waveform, ratio.numerator, ratio.denominator)
-    return fix_length(resampled, -(-len(waveform) * to_hz // from_hz))
+    return fix_length(resample_poly(waveform, up, down), -(-len(waveform) * to_hz // from_hz))
 
 
 def resample_blocks(blocks: Iterable[np.ndarray], from_hz: int, to_hz: int) -> Iterator[np.ndarray]:
@@ -85,12 +84,11 @@ def resample_blocks(blocks: Iterable[np.ndarray], from_hz: int, to_hz: int) -> I
     Each block is resampled together with the samples on both sides that the filter uses. The first of these samples is
     at a multiple of the denominator of the ratio, so that the filter has the same phase as in `resample`.
     """
-    from_hz, to_hz, ratio = _checked_rates(from_hz, to_hz)
-    up, down = ratio.numerator, ratio.denominator
+    from_hz, to_hz, up, down = _checked_rates(from_hz, to_hz)
     if from_hz == to_hz:
         yield from blocks
         return
-    reach = -(-_filter_samples(ratio) // down) * down
+    reach = -(-_filter_samples(up, down) // down) * down
     total = start = written = 0  # `start` is the place in `buffer` of the first sample that is not yet resampled
     buffer = np.zeros(0, np.float32)
     for block in blocks:
@@ -105,29 +103,30 @@ def resample_blocks(blocks: Iterable[np.ndarray], from_hz: int, to_hz: int) -> I
         yield fix_length(resample_poly(buffer, up, down)[start // down * up :], remaining)
 
 
-def _filter_samples(ratio: Fraction) -> int:
+def _filter_samples(up: int, down: int) -> int:
     """Return the number of samples on each side of an output that the filter of `resample` uses."""
-    return 2 + 10 * max(ratio.numerator, ratio.denominator) // ratio.numerator
+    return 2 + ZERO_CROSSINGS * max(up, down) // up
 
 
-def _checked_rates(from_hz: int, to_hz: int) -> tuple[int, int, Fraction]:
-    """Return the rates as Python integers, which do not overflow, and to_hz / from_hz.
+def _checked_rates(from_hz: int, to_hz: int) -> tuple[int, int, int, int]:
+    """Return the rates as Python integers, which do not overflow, and the factors up and down of `resample_poly`.
 
-    The ratio is rounded to a denominator of at most 100,000, because the filter has 20 taps per unit. The ratio is
-    exact for rates up to 100 kHz and their usual multiples. The error of other ratios is less than 1e-5. Raises
-    ConfigError for an invalid rate.
+    up / down is to_hz / from_hz, rounded to a denominator of at most 100,000, because the filter has 20 taps per unit.
+    The ratio is exact for rates up to 100 kHz and their usual multiples. The error of other ratios is less than 1e-5.
+    Raises ConfigError for an invalid rate.
     """
     for name, rate in (("to_hz", to_hz), ("from_hz", from_hz)):
         if checked_count(name, rate) > MAX_RATE_HZ:
             raise ConfigError(f"{name} must be at most {MAX_RATE_HZ}, got {rate}")
     from_hz, to_hz = int(from_hz), int(to_hz)
-    return from_hz, to_hz, Fraction(to_hz, from_hz).limit_denominator(max(100_000, from_hz // to_hz))
+    ratio = Fraction(to_hz, from_hz).limit_denominator(max(100_000, from_hz // to_hz))
+    return from_hz, to_hz, ratio.numerator, ratio.denominator
 
 
 def resample_clip(waveform: np.ndarray, from_hz: int, to_hz: int, samples: int) -> np.ndarray:
     """Return fix_length(resample(waveform, from_hz, to_hz), samples), without resampling samples that are cropped."""
-    *_, ratio = _checked_rates(from_hz, to_hz)
-    needed = _filter_samples(ratio) - (-checked_count("samples", samples) * ratio.denominator // ratio.numerator)
+    *_, up, down = _checked_rates(from_hz, to_hz)
+    needed = _filter_samples(up, down) - (-checked_count("samples", samples) * down // up)
     return fix_length(resample(checked_waveform(waveform)[:needed], from_hz, to_hz), samples)
 
 
