@@ -20,7 +20,7 @@ from ..errors import ConfigError, DataError, one_line
 from ..files import disk_errors, locked, write_csv, write_text
 from ..model_file import model_path
 from .arguments import MODEL_HELP, number, positive_int, seconds
-from .inputs import FILES_HELP, Inputs, common_folder, find, print_error
+from .inputs import FILES_HELP, Inputs, find, print_error
 
 MAX_NAME = 240  # bytes; file systems have 255, and a temporary file needs 15 of them
 DONE = ".quatnet-done"  # file of an output folder with the keys of the results
@@ -121,7 +121,8 @@ def _write_all(
     inputs: Inputs, work: Callable[[Path], Result], out: Path, formats: list[str], settings: Any, *, resume: bool
 ) -> None:
     """Write a file in each format for each recording, and errors.csv. The folders are those of the recordings."""
-    done_file, base = out / DONE, common_folder(inputs)
+    done_file, folders = out / DONE, [os.path.abspath(folder) for folder in inputs.paths.values()]
+    base = os.path.commonpath(folders or [os.getcwd()])
 
     def name_of(path: Path) -> str:
         return os.path.relpath(os.path.abspath(path), base)

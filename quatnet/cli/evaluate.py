@@ -9,7 +9,7 @@ import numpy as np
 
 from ..audio.waveform import resample_blocks
 from ..classifier import Classifier, mean_over_windows
-from ..datasets import Clip, Dataset
+from ..datasets import Dataset
 from ..detection.events import class_thresholds
 from ..errors import ConfigError, DataError, one_line
 from ..files import disk_errors, write_csv, write_json
@@ -26,9 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("data", nargs="?", metavar="DIR", help="folder of class folders")
     add_data_arguments(parser)
-    parser.add_argument(
-        "--fold", type=nonnegative_int, metavar="N", help="evaluate this fold only (default: all clips)"
-    )
+    parser.add_argument("--fold", type=nonnegative_int, metavar="N", help="only this fold (default: all clips)")
     parser.add_argument("--report", type=Path, metavar="DIR", help="folder for results.json and tables")
 
 
@@ -46,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
     confidences, used = [], []
     for clip in clips:
         try:
-            confidences.append(_confidences(model, clip))
+            blocks = resample_blocks(clip.blocks(), clip.rate_hz, model.frontend.sample_rate_hz)
+            confidences.append(mean_over_windows(model.windows(blocks))[0])
             used.append(clip)
         except DataError as error:
             print_error(str(error))
@@ -60,12 +59,6 @@ def run(args: argparse.Namespace) -> int:
     _report(args.report, model, data, np.array(confidences), targets, [clip.name for clip in used])
     warn_of_training_clips(model, used)
     return SOME_FAILED if len(used) < len(clips) or data.skipped else 0
-
-
-def _confidences(model: Classifier, clip: Clip) -> np.ndarray:
-    """Return the confidences (classes,) of a clip of any length, which is read block by block."""
-    blocks = resample_blocks(clip.blocks(), clip.rate_hz, model.frontend.sample_rate_hz)
-    return mean_over_windows(model.windows(blocks))[0]
 
 
 def _report(
@@ -102,9 +95,6 @@ def _table(rows: list[Row]) -> str:
     """Return the results of each class with clips or predictions as text."""
     rows = [row | {"class": one_line(row["class"])} for row in rows if row["clips"] or row["predictions"]]
     width = max(len("class"), *(len(row["class"]) for row in rows))
-    lines = [f"{'class':{width}}  clips  precision  recall      F1      AP"]
-    for row in rows:
-        shares = (row[key] for key in ("precision", "recall", "f1", "average_precision"))
-        values = "  {:9.1%}  {:6.1%}  {:6.1%}  {:6.1%}".format(*shares)
-        lines.append(f"{row['class']:{width}}  {row['clips']:5}{values}")
-    return "\n".join(lines)
+    head = f"{'class':{width}}  clips  precision  recall      F1      AP"
+    line = "{class:{width}}  {clips:5}  {precision:9.1%}  {recall:6.1%}  {f1:6.1%}  {average_precision:6.1%}"
+    return "\n".join([head, *(line.format(**row, width=width) for row in rows)])

@@ -57,11 +57,8 @@ def describe(path: str, *, check: bool = False) -> str:
         "thresholds": ", ".join(f"{key} {value:g}" for key, value in model.thresholds.items()) or "0.5",
         "background": ", ".join(model.background) or "none",
     }
-    metadata = [
-        (key, value if isinstance(value, str) else json.dumps(value))
-        for key, value in model.metadata.items()
-        if key != DIGESTS
-    ]
+    shown = {key: value for key, value in model.metadata.items() if key != DIGESTS}
+    metadata = [(key, value if isinstance(value, str) else json.dumps(value)) for key, value in shown.items()]
     return "\n".join(f"{key:12} {one_line(text, length=4000)}" for key, text in [*lines.items(), *metadata])
 
 

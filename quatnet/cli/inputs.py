@@ -93,8 +93,3 @@ def _recordings(argument: str) -> dict[Path, Path]:
     if not found:
         raise DataError("no recordings in this folder" if argument and path.is_dir() else "no such file or folder")
     return found
-
-
-def common_folder(inputs: Inputs) -> str:
-    """Return the folder that contains all recordings."""
-    return os.path.commonpath([os.path.abspath(folder) for folder in inputs.paths.values()] or [os.getcwd()])

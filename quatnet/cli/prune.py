@@ -26,8 +26,7 @@ def run(args: argparse.Namespace) -> None:
     budget = Budget(args.multiplications * cost.multiplications_8, args.parameters * cost.parameters)
     pruned = prune_filters(model.network, select(model.network, budget=budget))
     epochs = args.epochs or -(-default_epochs(len(split.train_targets), batch_size=args.batch_size) // 2)
-    print(
-        f"pruned from {cost.parameters:,} to {count(pruned).parameters:,} parameters; fine-tuning for {epochs} epochs"
-    )
+    remaining = count(pruned).parameters
+    print(f"pruned from {cost.parameters:,} to {remaining:,} parameters; fine-tuning for {epochs} epochs")
     compared = {"before pruning": split.score(split.probabilities(model.network))}
     fit_and_report(pruned, split, args.out, args, epochs=epochs, max_lr=1e-3, base=model, compared=compared)

@@ -30,9 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser, *, new_network: bool) -> None
     if new_network:
         group = parser.add_argument_group("network")
         group.add_argument("--size", choices=WIDTHS, default="small", help="size of the network (default: small)")
-        group.add_argument(
-            "--network", choices=("real", "quaternion"), default="quaternion", help="layers (default: quaternion)"
-        )
+        kinds = ("real", "quaternion")
+        group.add_argument("--network", choices=kinds, default="quaternion", help="layers (default: quaternion)")
     group = parser.add_argument_group("training")
     text = f"default: {'' if new_network else 'half of '}the smallest with {MIN_EPOCHS} epochs and {MIN_STEPS} steps"
     group.add_argument("--epochs", type=positive_int, metavar="N", help=text)

@@ -19,9 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", nargs="?", metavar="DIR", help="folder of class folders")
     parser.add_argument("--out", type=Path, default=Path("runs/train"), metavar="DIR", help="default: runs/train")
     parser.add_argument("--dry-run", action="store_true", help="print what was found, and stop")
-    parser.add_argument(
-        "--clip-seconds", type=positive_seconds, metavar="S", help="window length, by default from the recordings"
-    )
+    text = "window length, by default from the recordings"
+    parser.add_argument("--clip-seconds", type=positive_seconds, metavar="S", help=text)
     recordings.add_arguments(parser, new_network=True)
 
 
@@ -33,9 +32,7 @@ def run(args: argparse.Namespace) -> None:
     if not args.dry_run:
         check_files(path, resume=args.resume, overwrite=args.overwrite)
     data = recordings.load_readable(args)
-    seconds = args.clip_seconds
-    if seconds is None:
-        seconds = choose_clip_seconds([clip.seconds for clip in data.clips])
+    seconds = args.clip_seconds or choose_clip_seconds([clip.seconds for clip in data.clips])
     fold, frontend = 1 if args.fold is None else args.fold, default_frontend(data.clips, seconds)
     data.split(fold)  # raises DataError for an unknown fold
     config = network_config(len(data.classes), size=args.size, quaternion=args.network == "quaternion")
