@@ -14,6 +14,7 @@ Source: models.py of Q. Kong and others, audioset_tagging_cnn, 2020. QModels.py 
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import count, takewhile
 from typing import Any
@@ -63,11 +64,15 @@ def network_from_state_dict(state_dict: Arrays) -> Network:
     arrays = {name.removeprefix("module."): array for name, array in state_dict.items()}
     arrays = {name: array for name, array in arrays.items() if not IGNORED.match(name)}
     published = dict(_layer_names(arrays))
+    sources = dict(_sources(arrays, published))
     try:
-        config, renamed = _infer_config(arrays, published), dict(_rename_arrays(arrays, published))
+        config = _infer_config(arrays, published)
+        renamed = {name: _convert([arrays[part] for part in parts]) for name, parts in sources.items()}
+    except KeyError as error:
+        raise CheckpointError(f"expected an array {error.args[0]}, as in PANNs, got none") from error
     except (ValueError, TypeError, IndexError) as error:
         raise CheckpointError(f"expected arrays of the shapes of a PANNs network: {error}") from error
-    if unknown := sorted(arrays.keys() - _array_names(arrays, published)):
+    if unknown := sorted(arrays.keys() - {part for parts in sources.values() for part in parts}):
         raise CheckpointError(f"expected only arrays of a PANNs network, got also {', '.join(unknown[:5])}")
     check_size(config, arrays)
     network = build(config, rng=np.random.default_rng(0))
@@ -78,36 +83,35 @@ def network_from_state_dict(state_dict: Arrays) -> Network:
 def _layer_names(arrays: Arrays) -> Iterator[tuple[str, str]]:
     """Yield the name in quatnet and the published name of each layer."""
     yield from (("input_norm", "bn0"), ("embedding", "fc1"), ("classifier", "fc_audioset"))
+    layers = _layers(arrays)
     for b, block in enumerate(_block_names(arrays)):
-        numbers = [n for n in (1, 2) if _has(arrays, f"{block}.conv{n}")]
-        for n in numbers:
-            yield f"blocks.{b}.convs.{n - 1}", f"{block}.conv{n}"
-            yield f"blocks.{b}.norms.{n - 1}", f"{block}.bn{n}"
-        for n in (n for n in range(2) if _has(arrays, f"{block}.downsample.{n}", ndim=4)):
-            yield f"blocks.{b}.shortcut", f"{block}.downsample.{n}"
-            yield f"blocks.{b}.shortcut_norm", f"{block}.downsample.{n + 1}"
+        for n in (1, 2):
+            if f"{block}.conv{n}" in layers:
+                yield f"blocks.{b}.convs.{n - 1}", f"{block}.conv{n}"
+                yield f"blocks.{b}.norms.{n - 1}", f"{block}.bn{n}"
+        for n in (0, 1):  # average pooling may come before the convolution
+            shortcut, norm = f"{block}.downsample.{n}", f"{block}.downsample.{n + 1}"
+            if {shortcut, norm} <= layers:
+                yield from ((f"blocks.{b}.shortcut", shortcut), (f"blocks.{b}.shortcut_norm", norm))
+
+
+def _layers(arrays: Arrays) -> set[str]:
+    """Return the published names of all layers."""
+    return {name.rpartition(".")[0] for name in arrays}
 
 
 def _block_names(arrays: Arrays) -> list[str]:
     """Return the published names of the blocks in the order of the network."""
-    stages = [
-        f"resnet.layer{stage}.{block}"
-        for stage, count in enumerate(_num_blocks_per_stage(arrays), 1)
-        for block in range(count)
-    ]
-    plain = takewhile(lambda block: _has(arrays, f"{block}.conv1"), (f"conv_block{n}" for n in count(1)))
-    return [*plain] + stages + (["conv_block_after1"] if stages else [])
+    layers, stages = _layers(arrays), enumerate(_num_blocks_per_stage(arrays), 1)
+    plain = takewhile(lambda block: f"{block}.conv1" in layers, (f"conv_block{n}" for n in count(1)))
+    residual = [f"resnet.layer{stage}.{block}" for stage, blocks in stages for block in range(blocks)]
+    return [*plain, *residual, *(["conv_block_after1"] if residual else [])]
 
 
 def _num_blocks_per_stage(arrays: Arrays) -> tuple[int, ...]:
     matches = (re.match(r"resnet\.layer(\d+)\.(\d+)\.", name) for name in arrays)
-    blocks = {tuple(map(int, match.groups())) for match in matches if match}
-    return tuple(sum(stage == n for stage, _ in blocks) for n in sorted({stage for stage, _ in blocks}))
-
-
-def _has(arrays: Arrays, layer: str, *, ndim: int | None = None) -> bool:
-    weights = [arrays[f"{layer}.{name}"] for name in ("weight", *COMPONENTS) if f"{layer}.{name}" in arrays]
-    return any(ndim in (None, weight.ndim) for weight in weights)
+    stages = Counter(stage for stage, _ in {match.groups() for match in matches if match})
+    return tuple(stages[stage] for stage in sorted(stages, key=int))
 
 
 def _infer_config(arrays: Arrays, published: Mapping[str, str]) -> Config:
@@ -115,7 +119,7 @@ def _infer_config(arrays: Arrays, published: Mapping[str, str]) -> Config:
 
     def weight(layer: str) -> np.ndarray:
         parameter = COMPONENTS[0] if quaternion and layer != "classifier" else "weight"
-        return _array(arrays, f"{published[layer]}.{parameter}")
+        return arrays[f"{published[layer]}.{parameter}"]
 
     blocks, components = _block_names(arrays), 4 if quaternion else 1
     if not blocks:
@@ -126,7 +130,7 @@ def _infer_config(arrays: Arrays, published: Mapping[str, str]) -> Config:
         "quaternion": quaternion,
         "widths": tuple(tuple(components * len(weight(name)) for name in block) for block in convs),
         "embedding": components * weight("embedding").shape[1 if quaternion else 0],
-        "mels": len(_array(arrays, "bn0.weight")),
+        "mels": len(arrays["bn0.weight"]),
         "kernel_size": weight("blocks.0.convs.0").shape[-1],
     }
     if stages := _num_blocks_per_stage(arrays):
@@ -134,33 +138,22 @@ def _infer_config(arrays: Arrays, published: Mapping[str, str]) -> Config:
     return CNNConfig(**options, last_pool=len(blocks) < 6)  # CNN6 and CNN10 have four blocks and pool the last block
 
 
-def _array_names(arrays: Arrays, published: Mapping[str, str]) -> set[str]:
-    """Return the published names of all arrays that the layers can have."""
-    weights = {layer: COMPONENTS if f"{published[layer]}.r_weight" in arrays else ("weight",) for layer in published}
-    names = {layer: NORM_PARAMETERS if "norm" in layer else weights[layer] for layer in published}
-    names |= {layer: (*names[layer], "bias") for layer in ("embedding", "classifier")}
-    return {f"{source}.{name}" for layer, source in published.items() for name in names[layer]}
-
-
-def _rename_arrays(arrays: Arrays, published: Mapping[str, str]) -> Iterator[tuple[str, np.ndarray]]:
+def _sources(arrays: Arrays, published: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the name in quatnet and the published names of each array. A quaternion weight has four names."""
     for layer, source in published.items():
-        if layer.endswith("norm") or ".norms." in layer:
-            yield from ((f"{layer}.{name}", _array(arrays, f"{source}.{name}")) for name in NORM_PARAMETERS)
-            continue
-        yield f"{layer}.weight", _weight(arrays, source)
+        if "norm" in layer:
+            yield from ((f"{layer}.{name}", [f"{source}.{name}"]) for name in NORM_PARAMETERS)
+        else:
+            weights = COMPONENTS if f"{source}.{COMPONENTS[0]}" in arrays else ("weight",)
+            yield f"{layer}.weight", [f"{source}.{name}" for name in weights]
         if layer in ("embedding", "classifier"):
-            yield f"{layer}.bias", _array(arrays, f"{source}.bias")
+            yield f"{layer}.bias", [f"{source}.bias"]
 
 
-def _weight(arrays: Arrays, layer: str) -> np.ndarray:
-    if f"{layer}.{COMPONENTS[0]}" not in arrays:
-        weight = _array(arrays, f"{layer}.weight")
-        return weight.T if weight.ndim == 2 else weight.transpose(2, 3, 1, 0)
-    weight = np.stack([_array(arrays, f"{layer}.{name}") for name in COMPONENTS])
+def _convert(parts: list[np.ndarray]) -> np.ndarray:
+    """Return an array, or a quaternion weight from its four components, with the axes in the order of quatnet."""
+    if len(parts) == 1:
+        (array,) = parts
+        return array.T if array.ndim < 4 else array.transpose(2, 3, 1, 0)
+    weight = np.stack(parts)
     return weight if weight.ndim == 3 else weight.transpose(0, 3, 4, 2, 1)
-
-
-def _array(arrays: Arrays, name: str) -> np.ndarray:
-    if name not in arrays:
-        raise CheckpointError(f"expected an array {name}, as in PANNs, got none")
-    return arrays[name]

@@ -1,5 +1,6 @@
 """Reading and writing of `.safetensors` files with the package `safetensors` (optional extra `weights`)."""
 
+import math
 import os
 from collections.abc import Mapping
 
@@ -8,14 +9,15 @@ import numpy as np
 from ..checks import checked_path
 from ..errors import CheckpointError, import_optional
 from ..files import atomic_write
-from .unpickle import bfloat16_to_float32
+from .torch_file import weight_file_errors
+from .unpickle import decode, stored_dtype
 
 DTYPES = {
-    "F64": "f8", "F32": "f4", "F16": "f2", "BF16": "u2", "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1",
+    "F64": "f8", "F32": "f4", "F16": "f2", "BF16": "bfloat16", "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1",
     "U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1", "BOOL": "?",
 }  # fmt: skip
 MISSING = 'safetensors files need the package safetensors: pip install "quatnet-numpy[weights]"'
-WRITABLE = {np.dtype(dtype) for dtype in DTYPES.values()}
+WRITABLE = set(map(stored_dtype, DTYPES.values()))
 
 
 def read_safetensors(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -31,27 +33,17 @@ def read_safetensors(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], di
         The package `safetensors` is not installed.
     """
     library, path = import_optional("safetensors", MISSING), checked_path(path)
-    try:
+    with weight_file_errors(path, "safetensors file"):
         tensors = library.deserialize(path.read_bytes())
         with library.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
         return {name: _as_array(name, tensor) for name, tensor in tensors}, metadata
-    except FileNotFoundError as error:
-        raise CheckpointError(f"there is no file {path}") from error
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    except (OSError, ValueError, library.SafetensorError) as error:
-        raise CheckpointError(
-            f"{path} is damaged or not a safetensors file ({error!s:.200}); download it again"
-        ) from error
 
 
 def _as_array(name: str, tensor: Mapping) -> np.ndarray:
     if tensor["dtype"] not in DTYPES:
         raise CheckpointError(f"{name}: expected one of {', '.join(DTYPES)}, got dtype {tensor['dtype']!r}")
-    dtype = np.dtype(DTYPES[tensor["dtype"]])
-    array = np.frombuffer(tensor["data"], dtype.newbyteorder("<")).astype(dtype, copy=False)
-    return (bfloat16_to_float32(array) if tensor["dtype"] == "BF16" else array).reshape(tensor["shape"])
+    return decode(tensor["data"], DTYPES[tensor["dtype"]], math.prod(tensor["shape"])).reshape(tensor["shape"])
 
 
 def write_safetensors(

@@ -10,7 +10,8 @@ import io
 import os
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,7 +20,7 @@ import numpy as np
 
 from ..checks import checked_path
 from ..errors import CheckpointError
-from .unpickle import Placeholder, Unpickler, decode, itemsize, type_name
+from .unpickle import Placeholder, Unpickler, decode, stored_dtype, type_name
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C  # first object in a file of the format before 2020
 
@@ -36,16 +37,23 @@ def read_torch(path: str | os.PathLike) -> dict[str, np.ndarray]:
         The file is missing or damaged, has no state dict, or the state dict has a value that is not a tensor.
     """
     path = checked_path(path)
-    try:
+    with weight_file_errors(path, "PyTorch file"):  # the unpickler can raise any exception for a damaged pickle
         content = _read_zip(path) if zipfile.is_zipfile(path) else _read_stream(path.read_bytes())
         return find_state_dict(content)
+
+
+@contextmanager
+def weight_file_errors(path: Path, kind: str) -> Iterator[None]:
+    """Convert an exception in the context, which reads a file, to a CheckpointError with the path."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no file {path}") from error
     except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error!s:.200}") from error
-    except Exception as error:  # the unpickler can raise any exception for a damaged pickle
+        raise CheckpointError(f"{path}: {error!s:.500}") from error
+    except Exception as error:
         raise CheckpointError(
-            f"{path} is damaged or not a PyTorch file ({type(error).__name__}: {error!s:.200}); download it again"
+            f"{path} is damaged or not a {kind} ({type(error).__name__}: {error!s:.200}); download it again"
         ) from error
 
 
@@ -82,7 +90,7 @@ def _read_zip(path: Path) -> Any:
 
         @cache
         def load_storage(key: str, dtype: str, size: int) -> np.ndarray:
-            return decode(archive.read(members[f"data/{key}"]), dtype, size, byte_order)
+            return decode(bytearray(archive.read(members[f"data/{key}"])), dtype, size, byte_order)
 
         return Unpickler(io.BytesIO(archive.read(members["data.pkl"])), load_storage).load()
 
@@ -116,4 +124,4 @@ def _read_stream(content: bytes) -> Any:
 
 def _read_storage(file: BinaryIO, dtype: str) -> np.ndarray:
     (size,) = struct.unpack("<q", file.read(8))
-    return decode(file.read(max(0, size) * itemsize(dtype)), dtype, size, "little")
+    return decode(bytearray(file.read(max(0, size) * stored_dtype(dtype).itemsize)), dtype, size)

@@ -139,15 +139,13 @@ class Unpickler(pickle._Unpickler):  # the C unpickler would allocate a memo of 
     def load_setitems(self) -> None:
         """Set the dictionary entries on the stack above the mark."""
         entries = self.pop_mark()
-        for key, value in zip(entries[::2], entries[1::2], strict=True):
-            self._set_entry(key, value)
+        for pair in zip(entries[::2], entries[1::2], strict=True):
+            self.stack += pair
+            self.load_setitem()
 
     def load_setitem(self) -> None:
         """Set the dictionary entry on top of the stack."""
         value, key = self.stack.pop(), self.stack.pop()
-        self._set_entry(key, value)
-
-    def _set_entry(self, key: Any, value: Any) -> None:
         if type(self.stack[-1]) is dict:
             self.stack[-1][key if isinstance(key, HASHABLE_TYPES) else Placeholder(type(key).__name__)] = value
         elif not isinstance(self.stack[-1], Placeholder):
@@ -161,30 +159,23 @@ class Unpickler(pickle._Unpickler):  # the C unpickler would allocate a memo of 
     }  # fmt: skip
 
 
-def decode(raw: bytes, dtype: str, size: int, byte_order: str) -> np.ndarray:
+def decode(raw: bytes | bytearray, dtype: str, size: int, byte_order: str = "little") -> np.ndarray:
     """Return the elements of a storage as an array (size,) in the byte order of this machine.
 
     `byte_order` is "little" or "big". bfloat16 is returned as float32. Raises CheckpointError if the number of bytes
     does not match.
     """
-    if size < 0 or len(raw) != size * itemsize(dtype):
-        raise CheckpointError(f"expected {size} elements of {itemsize(dtype)} bytes each, got {len(raw)} bytes")
-    stored = np.dtype("u2" if dtype == "bfloat16" else dtype)
-    array = np.frombuffer(raw, stored.newbyteorder(BYTE_ORDERS[byte_order])).astype(stored)
-    return bfloat16_to_float32(array) if dtype == "bfloat16" else array
+    stored = stored_dtype(dtype)
+    if size < 0 or len(raw) != size * stored.itemsize:
+        raise CheckpointError(f"expected {size} elements of {stored.itemsize} bytes each, got {len(raw)} bytes")
+    array = np.frombuffer(raw, stored.newbyteorder(BYTE_ORDERS[byte_order])).astype(stored, copy=False)
+    # the bits of a bfloat16 value are the upper half of the bits of the float32 value
+    return (array.astype(np.uint32) << 16).view(np.float32) if dtype == "bfloat16" else array
 
 
-def bfloat16_to_float32(bits: np.ndarray) -> np.ndarray:
-    """Return the float32 values of bfloat16 values given as uint16 bit patterns.
-
-    The bits of a bfloat16 value are the upper half of the bits of the float32 value.
-    """
-    return (bits.astype(np.uint32) << 16).view(np.float32)
-
-
-def itemsize(dtype: str) -> int:
-    """Return the number of bytes of an element of the given dtype."""
-    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
+def stored_dtype(dtype: str) -> np.dtype:
+    """Return the NumPy dtype of the elements in a file. bfloat16 values are stored as bit patterns."""
+    return np.dtype("u2" if dtype == "bfloat16" else dtype)
 
 
 def type_name(value: object) -> str:
