@@ -10,6 +10,7 @@ from ..backend import Array, xp
 from ..conv.fast import fused
 from ..errors import ConfigError
 from ..nn import Module
+from ..nn.module import array_of
 from ..threads import single_threaded_blas
 from .fold import fold
 from .module import GraphModule, as_graph
@@ -52,7 +53,8 @@ class Compiled:
     """Network compiled for inference, called as the network and without gradients. See `compile`."""
 
     def __init__(self, model: Callable[..., Any]) -> None:
-        self.model, self._places = model, dict[str, tuple[Any, Any]]()
+        self.model, self._owner = model, getattr(model, "__self__", model)
+        self._places = dict[str, tuple[Any, Any]]()
         self._structure: Any = None  # see `_find_arrays`
         self._contents = list[tuple[Any, list]]()  # containers of the model, and their items when they were read
         # shapes of the inputs -> graph with the arrays of the last fold, and the folded network
@@ -75,46 +77,37 @@ class Compiled:
 
     def prepare(self, inputs: tuple[Array, ...]) -> _Runner:
         """Return the folded network for inputs of these shapes, with the present arrays of the model."""
-        owner = getattr(self.model, "__self__", self.model)
-        with lock_of(owner if isinstance(owner, Module) else self):  # `trace` changes the running statistics
-            return self._prepare(inputs)
-
-    def _prepare(self, inputs: tuple[Array, ...]) -> _Runner:
-        self._find_arrays()
-        key = tuple((array.shape[1:], array.dtype) for array in inputs)
-        if key not in self._compiled:
-            example = tuple(a if len(a) else xp.zeros((1, *a.shape[1:]), a.dtype) for a in inputs)
-            graph = as_graph(self.model) if type(self.model) is GraphModule else trace(self.model, example)
-            for node in graph.nodes:
-                is_random = Runtime("rng") in leaves(node.arguments) and node.arguments.get("p") != 0
-                if is_random and node.arguments.get("train") is True:
-                    raise ConfigError(f"{node.op} ({node.name}) is active in evaluation; call the network itself")
-            self._compiled[key] = graph, _Runner(fold(graph))
-        graph, runner = self._compiled[key]
-        present = {name: self._present(name, array) for name, array in graph.arrays.items()}
-        if any(present[name].shape != array.shape for name, array in graph.arrays.items()):
-            del self._compiled[key]
-            return self._prepare(inputs)
-        if any(present[name] is not array for name, array in graph.arrays.items()):
-            graph = replace(graph, arrays=present)
-            runner = _Runner(fold(graph))
+        with lock_of(self._owner if isinstance(self._owner, Module) else self):  # `trace` changes running statistics
+            self._find_arrays()
+            key = tuple((array.shape[1:], array.dtype) for array in inputs)
+            graph, runner = self._compiled.get(key) or self._trace(inputs)
+            present = {name: self._present(name, array) for name, array in graph.arrays.items()}
+            if any(present[name].shape != array.shape for name, array in graph.arrays.items()):
+                graph, runner = self._trace(inputs)
+            elif any(present[name] is not array for name, array in graph.arrays.items()):
+                graph = replace(graph, arrays=present)
+                runner = _Runner(fold(graph))
             self._compiled[key] = graph, runner
-        return runner
+            return runner
+
+    def _trace(self, inputs: tuple[Array, ...]) -> tuple[Graph, _Runner]:
+        example = tuple(a if len(a) else xp.zeros((1, *a.shape[1:]), a.dtype) for a in inputs)
+        graph = as_graph(self.model) if type(self.model) is GraphModule else trace(self.model, example)
+        for node in graph.nodes:
+            is_random = Runtime("rng") in leaves(node.arguments) and node.arguments.get("p") != 0
+            if is_random and node.arguments.get("train") is True:
+                raise ConfigError(f"{node.op} ({node.name}) is active in evaluation; call the network itself")
+        return graph, _Runner(fold(graph))
 
     def _find_arrays(self) -> None:
         """Find the arrays of the model. Delete the traces if layers, containers, shapes or shared arrays changed."""
         if self._contents and all(_has_items(container, items) for container, items in self._contents):
             return
-        owner = getattr(self.model, "__self__", self.model)
-        contents = [(container, list(_items(container))) for container in _containers(owner, set())]
+        contents = [(container, list(_items(container))) for container in _containers(self._owner, set())]
         entries, first = owner_entries(self.model), dict[int, str]()
-        structure = (
-            [(id(container), [id(item) for item in items if callable(item)]) for container, items in contents],
-            [
-                (name, id(container), first.setdefault(id(item), name), item.shape)
-                for name, container, _, item in entries
-            ],
-        )
+        layers = [(id(container), [id(item) for item in items if callable(item)]) for container, items in contents]
+        arrays = [(name, id(place), first.setdefault(id(item), name), item.shape) for name, place, _, item in entries]
+        structure = layers, arrays
         if structure != self._structure:
             self._compiled.clear()
         self._structure, self._contents = structure, contents  # the contents keep the objects, so that no id is reused
@@ -124,7 +117,7 @@ class Compiled:
         if name not in self._places:
             return array
         container, key = self._places[name]
-        return container[key].data if isinstance(container[key], Tensor) else container[key]
+        return array_of(container[key])
 
 
 def _containers(item: Any, seen: set[int]) -> Iterator[Any]:

@@ -25,11 +25,9 @@ def merge(first: tuple[Recorder, Any], second: tuple[Recorder, Any], batch: tupl
 
 def _pair_calls(a: list[Call], b: list[Call]) -> tuple[list[tuple[Call | None, Call]], dict[str, str]]:
     """Return the pairs of equal calls, and the name in the first run of each value of the second run."""
-    pairs: list[tuple[Call | None, Call]] = []
-    same: dict[str, str] = {}
-    position = 0
+    pairs, same, position = list[tuple[Call | None, Call]](), dict[str, str](), 0
     for n, call in enumerate(b):
-        if position < len(a) and a[position].op == call.op and _is_same_dropout(a[position], call, same):
+        if position < len(a) and _may_be_same(a[position], call, same):
             pairs.append((a[position], call))
             same[f"%{n}"] = f"%{position}"
             position += 1
@@ -44,10 +42,10 @@ def _pair_calls(a: list[Call], b: list[Call]) -> tuple[list[tuple[Call | None, C
     return pairs, same
 
 
-def _is_same_dropout(a: Call, b: Call, same: dict[str, str]) -> bool:
-    """Return whether `a` and `b` have equal arguments, or are no dropout."""
-    if a.op not in DROPOUTS:
-        return True
+def _may_be_same(a: Call, b: Call, same: dict[str, str]) -> bool:
+    """Return whether `a` and `b` are the same operation. Dropouts must also have equal arguments."""
+    if a.op not in DROPOUTS or a.op != b.op:
+        return a.op == b.op
     x, y = (call.arguments["x"].name for call in (a, b))
     return x == same.get(y, y) and a.arguments["p"] == b.arguments["p"]
 
@@ -73,8 +71,8 @@ def _merge_calls(a: Call | None, b: Call, batch: tuple[int, int], same: dict[str
 def _merge_values(a: Any, b: Any, batch: tuple[int, int], same: dict[str, str], place: str) -> Any:
     """Return the common form of an argument in two runs with two batch sizes."""
     if isinstance(a, slice) and isinstance(b, slice):
-        parts = zip((a.start, a.stop, a.step), (b.start, b.stop, b.step), strict=True)
-        return slice(*(_merge_values(x, y, batch, same, place) for x, y in parts))
+        parts = ((item.start, item.stop, item.step) for item in (a, b))
+        return slice(*_merge_values(*parts, batch, same, place))
     if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
         return {key: _merge_values(value, b[key], batch, same, f"{place} {key}") for key, value in a.items()}
     if type(a) in (tuple, list) and type(a) is type(b) and len(a) == len(b):

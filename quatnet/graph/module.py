@@ -12,6 +12,7 @@ from ..autodiff.op import OPS
 from ..backend import Array
 from ..errors import ConfigError, ShapeError
 from ..nn import Module
+from ..nn.module import array_of
 from .nodes import Batch, Graph, Node, Ref, Runtime, leaves, map_leaves, sizes
 
 
@@ -41,10 +42,6 @@ class GraphModule(Module):
         self._unused = _unused_after(graph)
         # arguments without references to inputs and results are the same in every call
         self._constant = {node.name: self._constant_arguments(node) for node in graph.nodes}
-        self._changing = {
-            node.name: [(key, item) for key, item in node.arguments.items() if key not in self._constant[node.name]]
-            for node in graph.nodes
-        }
 
     def __call__(self, *inputs: Any, train: bool = False, rng: np.random.Generator | None = None) -> Any:
         values, batch = self._inputs(inputs)
@@ -58,10 +55,9 @@ class GraphModule(Module):
             return runtime[item.name] if isinstance(item, Runtime) else self._decode(item)
 
         for node in self.graph.nodes:
-            changing = {
-                key: decode(x) if type(x) is Ref else map_leaves(decode, x) for key, x in self._changing[node.name]
-            }
-            values[node.name] = self._run(node, self._constant[node.name] | changing)
+            constant = self._constant[node.name]
+            changing = {key: map_leaves(decode, x) for key, x in node.arguments.items() if key not in constant}
+            values[node.name] = self._run(node, constant | changing)
             for name in self._unused[node.name]:
                 del values[name]
         return map_leaves(decode, self.graph.outputs)
@@ -117,7 +113,7 @@ class GraphModule(Module):
         """Return the graph with the present values of all arrays."""
         places = {name: self._place(name) for name in self._places}
         present = {name: container[key] for name, (container, key) in places.items()}
-        arrays = {name: value.data if isinstance(value, Tensor) else value for name, value in present.items()}
+        arrays = {name: array_of(value) for name, value in present.items()}
         trained = {name: value.requires_grad for name, value in present.items() if isinstance(value, Tensor)}
         kinds = {name: "parameter" if requires_grad else "fixed" for name, requires_grad in trained.items()}
         return replace(self.graph, arrays=arrays, kinds=self.graph.kinds | kinds)
@@ -160,13 +156,11 @@ def _value(array: Array, kind: str) -> Any:
 
 def _unused_after(graph: Graph) -> dict[str, list[str]]:
     """Return the inputs and results that no later node needs, for each node."""
-    kept, last = {ref.name for ref in leaves(graph.outputs)}, dict[str, str]()
-    for node in graph.nodes:
-        last |= {name: node.name for name in (node.name, *node.refs()) if name not in graph.arrays}
+    kept = {*graph.arrays, *(ref.name for ref in leaves(graph.outputs))}
+    last = {name: node.name for node in graph.nodes for name in (node.name, *node.refs())}
     unused: dict[str, list[str]] = {node.name: [] for node in graph.nodes}
-    for name, node_name in last.items():
-        if name not in kept:
-            unused[node_name].append(name)
+    for name in last.keys() - kept:
+        unused[last[name]].append(name)
     return unused
 
 

@@ -15,6 +15,7 @@ from ..backend import Array, xp
 from ..checks import as_array
 from ..errors import ConfigError
 from ..nn import Module
+from ..nn.module import array_of
 from .nodes import Ref, Runtime, free_name, leaves, map_leaves
 
 READ = "Python code has read values of tensors; they are constants of the graph"
@@ -151,15 +152,12 @@ class Recorder:
         )
 
     def _ref(self, value: Tensor | Array) -> Ref:
-        is_tensor = isinstance(value, Tensor)
-        data = value.data if isinstance(value, Tensor) else value
+        is_tensor, data = isinstance(value, Tensor), array_of(value)
         known = self.refs.get(id(value)) or (self.data_refs.get(id(data)) if is_tensor else None)
         if known is None:
-            trained = isinstance(value, Tensor) and value.requires_grad
-            kind = "parameter" if trained else "constant"
-            name = free_name(f"{kind}_{len(self.arrays)}", self.taken)
-            known = self.refs[id(value)] = Ref(name, is_tensor)
-            self.arrays[known.name] = data, kind
+            kind = "parameter" if getattr(value, "requires_grad", False) else "constant"
+            known = Ref(free_name(f"{kind}_{len(self.arrays)}", self.taken), is_tensor)
+            self.refs[id(value)], self.arrays[known.name] = known, (data, kind)
             self.kept.append(value)
         return known
 
