@@ -1,5 +1,6 @@
 """Folding of a graph for inference: fused layers, and batch norms folded into weights."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ..autodiff import Tensor, op
@@ -32,6 +33,15 @@ def fold(graph: Graph | GraphModule, *, expand: bool = True) -> Graph:
     return _Folder(_without_dropout(as_graph(graph)), expand).run()
 
 
+def scale_and_shift(arrays: Mapping[str, Array], norm: Node) -> tuple[Array, Array]:
+    """Return the scale and the shift of each channel of a batch norm in evaluation."""
+    layer = {key: arrays[ref.name] for key, ref in norm.arguments["self"].items() if isinstance(ref, Ref)}
+    variance = layer["running_var"]
+    scale = layer["weight"] / xp.sqrt(variance + variance.dtype.type(norm.arguments["self"]["eps"]))
+    scale = xp.tile(scale, len(layer["bias"]) // len(scale))
+    return scale, layer["bias"] - layer["running_mean"] * scale
+
+
 def _without_dropout(graph: Graph) -> Graph:
     names, nodes = dict[str, str](), list[Node]()
     for node in (replace(node, arguments=rename_refs(names, node.arguments)) for node in graph.nodes):
@@ -62,8 +72,7 @@ class _Folder:
             matrix = quaternion_to_real_kernel(weight[:, None, None])[0, 0]
             node = replace(node, op="linear", arguments=node.arguments | {"w": self._constant(node, "matrix", matrix)})
         if node.op == "BatchNorm" and len(node.shape) < 4 and self._is_inference(node) and not node.arguments["relu"]:
-            scale, shift = self._scale_and_shift(node)
-            self._affine(node.arguments["x"], node, scale, shift)
+            self._affine(node.arguments["x"], node, *scale_and_shift(self.arrays, node))
             return
         operands = [ref for ref in map(node.arguments.get, ("w", "bias")) if ref is not None]
         is_layer = node.op in ("conv2d", "quaternion_conv2d", "linear")
@@ -94,21 +103,13 @@ class _Folder:
                 chain.append(bias)
         norm = self._next(chain[-1], "BatchNorm", "QuaternionBatchNorm")
         if norm is not None and self._is_inference(norm):
-            factor, offset = self._scale_and_shift(norm)
+            factor, offset = scale_and_shift(self.arrays, norm)
             scale, shift = scale * factor, shift * factor + offset
             chain.append(norm)
         return chain, scale, shift
 
     def _is_inference(self, norm: Node) -> bool:
         return norm.arguments["train"] in (False, Runtime("train"))
-
-    def _scale_and_shift(self, norm: Node) -> tuple[Array, Array]:
-        """Return the scale and the shift of each channel of a batch norm in evaluation."""
-        layer = {key: self.arrays[ref.name] for key, ref in norm.arguments["self"].items() if isinstance(ref, Ref)}
-        variance = layer["running_var"]
-        scale = layer["weight"] / xp.sqrt(variance + variance.dtype.type(norm.arguments["self"]["eps"]))
-        scale = xp.tile(scale, len(layer["bias"]) // len(scale))
-        return scale, layer["bias"] - layer["running_mean"] * scale
 
     def _next(self, node: Node, *ops: str) -> Node | None:
         """Return the only consumer of a node if it is one of `ops`."""
@@ -117,11 +118,10 @@ class _Folder:
         return found if found is not None and found.op in ops else None
 
     def _is_same_convolution(self, node: Node) -> bool:
-        kernel = self.graph.shape(node.arguments["w"].name)[-4:-2]
-        options = {key: pair(node.arguments[key]) for key in ("stride", "dilation", "padding")}
-        padding = tuple(int(n) // 2 for n in kernel if isinstance(n, int) and n % 2)
-        unit = (1, 1)
-        return options == {"stride": unit, "dilation": unit, "padding": padding} and node.arguments["groups"] == 1
+        kernel, groups = self.arrays[node.arguments["w"].name].shape[-4:-2], node.arguments["groups"]
+        stride, dilation, padding = (pair(node.arguments[key]) for key in ("stride", "dilation", "padding"))
+        is_same = padding == tuple(n // 2 for n in kernel) and all(n % 2 for n in kernel)
+        return is_same and stride == dilation == (1, 1) and groups == 1
 
     def _fuse(self, node: Node, chain: list[Node], scale: Array, shift: Array) -> None:
         pool = self._next(chain[-1], "avg_pool2d")

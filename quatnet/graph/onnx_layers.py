@@ -12,13 +12,16 @@ from ..conv.plain import merge_blocks, quaternion_to_real_kernel
 from ..ops.rotation_conv import rotation_matrices
 from ..ops.whitening import SYMMETRIC_ENTRIES
 from ..quaternion.real_matrices import matrix_entries
+from .fold import scale_and_shift
 from .nodes import Node, Ref, sizes
 
 
-def component_and_sign(row: int, column: int) -> tuple[int, int]:
-    """Return the component of w that multiplies component `column` of x in component `row` of w ⊗ x, and its sign."""
+def left_matrix(b: Any, quaternion: str, axis: int) -> list[list[str]]:
+    """Add the components of a quaternion w along `axis`, and return the entries of the matrix of w ⊗ x, by row."""
+    parts = b.node("Split", quaternion, outputs=4, axis=axis)
+    signed = {(n, 1): part for n, part in enumerate(parts)} | {(n, -1): b.node("Neg", parts[n]) for n in (1, 2, 3)}
     component, sign = matrix_entries(0)
-    return int(component[row, column]), int(sign[row, column])
+    return [[signed[entry] for entry in zip(*row, strict=True)] for row in zip(component, sign, strict=True)]
 
 
 def quaternion_matrix(b: Any, weight: np.ndarray, *, transposed: bool) -> str:
@@ -26,16 +29,9 @@ def quaternion_matrix(b: Any, weight: np.ndarray, *, transposed: bool) -> str:
 
     The result is (4O, 4C, ...), or (4C, 4O, ...) if `transposed`. The four components are stored once.
     """
-    name = b.constant(weight.reshape(-1, *weight.shape[2:]))
-    parts = b.node("Split", name, outputs=4, axis=0)
-    signed = {(n, 1): part for n, part in enumerate(parts)}
-    signed |= {(n, -1): b.node("Neg", parts[n]) for n in (1, 2, 3)}
-
-    def block(row: int, column: int) -> str:
-        return signed[component_and_sign(column, row) if transposed else component_and_sign(row, column)]
-
-    rows = [b.node("Concat", *(block(row, column) for column in range(4)), axis=1) for row in range(4)]
-    return b.node("Concat", *rows, axis=0)
+    blocks: Any = left_matrix(b, b.constant(weight.reshape(-1, *weight.shape[2:])), axis=0)
+    rows = zip(*blocks, strict=True) if transposed else blocks
+    return b.node("Concat", *(b.node("Concat", *row, axis=1) for row in rows), axis=0)
 
 
 def set_output(b: Any, node: Node, name: str, *, first: bool = False) -> None:
@@ -122,22 +118,17 @@ def linear(b: Any, node: Node) -> None:
 
 def batch_norm(b: Any, node: Node) -> None:
     """Batch norm with the running statistics."""
-    items = node.arguments["self"].items()
-    layer = {key: b.array(ref).astype(np.float64) if isinstance(ref, Ref) else ref for key, ref in items}
-    if node.op == "WhiteningBatchNorm":
-        _whitening(b, node, layer)
-        return
-    scale = layer["weight"] / np.sqrt(layer["running_var"] + layer["eps"])
-    scale = np.tile(scale, len(layer["bias"]) // len(scale))
-    shift = layer["bias"] - layer["running_mean"] * scale
     first = b.is_first(node.arguments["x"])
     y = b.value(node.arguments["x"], first=first)
-    for op, vector in (("Mul", scale), ("Add", shift)):
+    for op, vector in zip(("Mul", "Add"), map(asnumpy, scale_and_shift(b.graph.arrays, node)), strict=True):
         y = b.node(op, y, b.constant(vector.reshape(-1, *[1] * (len(node.shape) - 2)) if first else vector))
     set_output(b, node, b.node("Relu", y) if node.arguments.get("relu", False) else y, first=first)
 
 
-def _whitening(b: Any, node: Node, layer: dict[str, Any]) -> None:
+def whitening(b: Any, node: Node) -> None:
+    """Whitening batch norm with the running statistics."""
+    items = node.arguments["self"].items()
+    layer = {key: b.array(ref).astype(np.float64) if isinstance(ref, Ref) else ref for key, ref in items}
     factor = np.linalg.inv(np.linalg.cholesky(layer["running_cov"] + layer["eps"] * np.eye(4)))
     matrices = (layer["weight"].T @ SYMMETRIC_ENTRIES).reshape(-1, 4, 4) @ factor
     centered = b.node("Sub", b.value(node.arguments["x"]), b.constant(layer["running_mean"]))

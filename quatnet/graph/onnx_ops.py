@@ -10,17 +10,12 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from ..errors import ConfigError
 from .labels import expand_index
 from .nodes import Batch, Node, Ref, sizes
-from .onnx_layers import batch_norm, component_and_sign, conv, layer_norm, linear, set_output
+from .onnx_layers import batch_norm, conv, layer_norm, left_matrix, linear, set_output, whitening
 
 
-def _unary(onnx_op: str, b: Any, node: Node) -> None:
-    """Add an elementwise operation, which keeps the layout."""
-    first = b.is_first(node.arguments["x"])
-    set_output(b, node, b.node(onnx_op, b.value(node.arguments["x"], first=first)), first=first)
-
-
-def _arithmetic(onnx_op: str, b: Any, node: Node) -> None:
-    operands = list(node.arguments.values())[:2]
+def _elementwise(onnx_op: str, b: Any, node: Node) -> None:
+    """Add an elementwise operation of all arguments, or a matrix product. Operands of one shape keep their layout."""
+    operands = node.arguments.values()
     same = all(isinstance(ref, Ref) and b.shape(ref) == node.shape and b.is_first(ref) for ref in operands)
     first = same and onnx_op != "MatMul"
     set_output(b, node, b.node(onnx_op, *(b.value(ref, first=first) for ref in operands)), first=first)
@@ -132,15 +127,9 @@ def _zero_pad(b: Any, node: Node) -> None:
 
 def _hamilton_product(b: Any, node: Node) -> None:
     axis = node.arguments["axis"]
-    p, q = (b.node("Split", b.value(node.arguments[key]), outputs=4, axis=axis) for key in ("p", "q"))
-    rows = []
-    for row in range(4):
-        terms = []
-        for column in range(4):
-            component, sign = component_and_sign(row, column)
-            product = b.node("Mul", p[component], q[column])
-            terms.append(product if sign > 0 else b.node("Neg", product))
-        rows.append(b.node("Sum", *terms))
+    matrix = left_matrix(b, b.value(node.arguments["p"]), axis)
+    q = b.node("Split", b.value(node.arguments["q"]), outputs=4, axis=axis)
+    rows = [b.node("Sum", *(b.node("Mul", *pair) for pair in zip(row, q, strict=True))) for row in matrix]
     set_output(b, node, b.node("Concat", *rows, axis=axis))
 
 
@@ -151,11 +140,12 @@ EXPORTERS: dict[str, Callable[[Any, Node], None]] = {
     "quaternion_rotation_conv2d": conv,
     "linear": linear,
     "quaternion_linear": linear,
-    **{f"{kind}BatchNorm": batch_norm for kind in ("", "Quaternion", "Whitening")},
+    "BatchNorm": batch_norm,
+    "QuaternionBatchNorm": batch_norm,
+    "WhiteningBatchNorm": whitening,
     "layer_norm": layer_norm,
-    **{name: partial(_unary, name.capitalize()) for name in ("relu", "exp", "log", "sigmoid", "tanh")},
-    **{name: partial(_arithmetic, op) for name, op in ARITHMETIC.items()},
-    "detach": partial(_arithmetic, "Identity"),
+    **{name: partial(_elementwise, name.capitalize()) for name in ("relu", "exp", "log", "sigmoid", "tanh")},
+    **{name: partial(_elementwise, op) for name, op in (ARITHMETIC | {"detach": "Identity"}).items()},
     "avg_pool2d": partial(_pool, "AveragePool"),
     "max_pool2d": partial(_pool, "MaxPool"),
     "norm_max_pool2d": _norm_max_pool,
