@@ -1,5 +1,6 @@
 """Configuration of a network: the hyperparameters that define its layers."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -30,12 +31,18 @@ class LayerShape(NamedTuple):
     @property
     def filters(self) -> int:
         """Number of real or quaternion output channels."""
-        return self.out_channels // (4 if self.quaternion else 1)
+        return self.kernel[-1]
+
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        """Shape (P, KH, KW, C, O) of the kernel with P components: 4 of a quaternion layer, 1 of a real layer."""
+        components, size = 4 if self.quaternion else 1, self.kernel_size
+        return (components, size, size, self.in_channels // components, self.out_channels // components)
 
 
 def num_weights(layer: LayerShape) -> int:
     """Return the number of real weights of a layer. A quaternion weight counts as 4 real weights."""
-    return layer.kernel_size**2 * layer.in_channels * layer.filters
+    return math.prod(layer.kernel)
 
 
 @dataclass(frozen=True)

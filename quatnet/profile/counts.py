@@ -48,23 +48,18 @@ def layer_costs(config: Config, frames: int) -> Iterator[LayerCost]:
 
 
 def _operations(layer: LayerShape) -> tuple[int, int, int, int, int]:
-    unit, op = (4, "quaternion_conv2d") if layer.quaternion else (1, "conv2d")
-    kernel = (layer.kernel_size, layer.kernel_size, layer.in_channels // unit, layer.out_channels // unit)
+    op, kernel = ("quaternion_conv2d", layer.kernel) if layer.quaternion else ("conv2d", layer.kernel[1:])
     x, y = ((layer.height, layer.width, channels) for channels in (layer.in_channels, layer.out_channels))
-    return layer_operations(op, x, kernel if unit == 1 else (4, *kernel), y, has_bias=layer.linear)
+    return layer_operations(op, x, kernel, y, has_bias=layer.linear)
 
 
 def _multiplications_winograd(layer: LayerShape) -> int:
     """Return the real multiplications of the algorithm that `conv.fast.algorithms` selects for one clip."""
-    eight_products = (
-        layer.quaternion and min(layer.in_channels, layer.out_channels) >= 4 * algorithms.MIN_QUATERNION_CHANNELS
-    )
+    eight_products = layer.quaternion and min(layer.kernel[3:]) >= algorithms.MIN_QUATERNION_CHANNELS
+    kernel = layer.kernel if eight_products else layer._replace(quaternion=False).kernel
+    image, padding = (1, layer.height, layer.width, layer.in_channels), (layer.kernel_size // 2,) * 2
     per_row = layer.width * layer.kernel_size * layer.in_channels * layer.out_channels // (2 if eight_products else 1)
-    components, padding = 4 if eight_products else 1, layer.kernel_size // 2
-    image = (1, layer.height, layer.width, layer.in_channels)
-    size, channels = layer.kernel_size, (layer.in_channels // components, layer.out_channels // components)
-    kernel = (components, size, size, *channels)
-    if not algorithms.uses_winograd(image, kernel, (1, 1), (padding, padding)):
+    if not algorithms.uses_winograd(image, kernel, (1, 1), padding):
         return per_row * layer.height * layer.kernel_size
     return per_row * -(-layer.height // winograd.OUTPUTS) * winograd.PRODUCTS
 

@@ -63,28 +63,26 @@ def layer_kernel_costs(
     kernel that does not write patches, tiles or transformed components to memory. quatnet does not implement such a
     kernel. With `tf32`, the algorithms are those of TF32. Raises ConfigError for too few frames.
     """
-    passes = {layer.name: [*_convolution(layer, batch, fused, tf32), *_adam(layer)] for layer in config.layers(frames)}
-    for layer in config.layers(frames):
-        if not layer.linear:
-            passes[layer.name] += _norm_passes(batch * layer.height * layer.width * layer.out_channels)
-    for name, outputs, has_pool in _block_outputs(config, frames, batch):
-        passes[name] += [KernelCost("pools", 5 * outputs)] * 2 if has_pool else []
+    layers, passes = {layer.name: layer for layer in config.layers(frames)}, dict[str, list[KernelCost]]()
+    for name, layer in layers.items():  # Adam reads four arrays and writes three arrays
+        passes[name] = [
+            *_convolution(layer, batch, fused, tf32),
+            KernelCost("weights and Adam", 7 * num_weights(layer)),
+        ]
+        if not layer.linear:  # two forward and two backward CUDA kernels of batch norm with relu
+            outputs = batch * layer.height * layer.width * layer.out_channels
+            passes[name] += [KernelCost("batch norm and relu", arrays * outputs) for arrays in (1, 2, 3, 4)]
+    for b, widths in enumerate(config.widths):
+        name, half = f"blocks.{b}.convs.{len(widths) - 1}", 2 if config.has_pool(b) else 1
+        outputs = batch * (layers[name].height // half) * (layers[name].width // half) * layers[name].out_channels
+        passes[name] += [KernelCost("pools", 5 * outputs)] * 2 if half == 2 else []
         passes[name] += [KernelCost("dropout", 2 * outputs)] * 2 if config.block_dropout else []
     return passes
 
 
-def _block_outputs(config: Config, frames: int, batch: int) -> Iterator[tuple[str, int, bool]]:
-    """Yield (name of the last convolution, number of output elements, whether the output is pooled) of each block."""
-    layers = {layer.name: layer for layer in config.layers(frames)}
-    for b, widths in enumerate(config.widths):
-        layer, half = layers[f"blocks.{b}.convs.{len(widths) - 1}"], 2 if config.has_pool(b) else 1
-        yield layer.name, batch * (layer.height // half) * (layer.width // half) * layer.out_channels, half == 2
-
-
 def uses_eight_products(layer: LayerShape, tf32: bool = False) -> bool:
     """Return whether a layer is computed with eight products on a GPU."""
-    kernel = (4, layer.kernel_size, layer.kernel_size, layer.in_channels // 4, layer.out_channels // 4)
-    return layer.quaternion and not layer.linear and gpu.is_profitable(kernel, tf32)
+    return layer.quaternion and not layer.linear and gpu.is_profitable(layer.kernel, tf32)
 
 
 def uses_winograd(layer: LayerShape, tf32: bool = False) -> bool:
@@ -129,16 +127,6 @@ def _winograd(layer: LayerShape, batch: int, components: int, unit: int) -> tupl
     inputs, outputs = layer.in_channels // unit, layer.out_channels // unit
     kernel = 36 * components * inputs * outputs
     return 36 * components * tiles * inputs, 36 * components * tiles * outputs, kernel, 2 * tiles * kernel
-
-
-def _norm_passes(outputs: int) -> Iterator[KernelCost]:
-    """Yield the two forward and two backward CUDA kernels of batch norm with relu over `outputs` elements."""
-    yield from (KernelCost("batch norm and relu", arrays * outputs) for arrays in (1, 2, 3, 4))
-
-
-def _adam(layer: LayerShape) -> Iterator[KernelCost]:
-    """Yield the CUDA kernel of the Adam update, which reads four arrays and writes three arrays."""
-    yield KernelCost("weights and Adam", 7 * num_weights(layer))
 
 
 def total_seconds(passes: dict[str, list[KernelCost]], spec: GpuSpec) -> float:

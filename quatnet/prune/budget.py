@@ -11,6 +11,8 @@ from ..graph.nodes import sizes
 from ..models import Config
 from ..profile import milliseconds_per_clip, network_cost
 
+LIMITS = ("multiplications", "parameters", "milliseconds")
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -34,7 +36,7 @@ class Budget:
     milliseconds: float = math.inf
 
     def __post_init__(self) -> None:
-        for name in ("multiplications", "parameters", "milliseconds"):
+        for name in LIMITS:
             checked_number(name, getattr(self, name), "[0, inf]")
         if self.frames is not None:
             checked_count("frames", self.frames)
@@ -46,8 +48,7 @@ class Budget:
     def fits(self, graph: Graph) -> bool:
         """Return whether the cost of a network is within the budget."""
         cost = self.cost(graph)
-        small = cost.multiplications <= self.multiplications and cost.parameters <= self.parameters
-        return small and cost.milliseconds <= self.milliseconds
+        return all(getattr(cost, name) <= getattr(self, name) for name in LIMITS)
 
     def cost(self, graph: Graph) -> "Budget":
         """Return the cost of a network. The run time is measured if it is limited."""

@@ -42,8 +42,7 @@ def batch_norm(arrays: Arrays, group: ChannelGroup) -> np.ndarray:
     """
     if not group.norms:
         return l1(arrays, group)
-    scales = {name: np.abs(arrays[name]) for name in group.norms}
-    scales = {name: scale.reshape(-1, scale.shape[-1]).mean(axis=0) for name, scale in scales.items()}
+    scales = {name: np.abs(arrays[name]).reshape(-1, arrays[name].shape[-1]).mean(axis=0) for name in group.norms}
     return _average(scales, group.norms, group.size)
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import checked_count, checked_number
-from ..errors import ConfigError
+from ..checks import checked_count, checked_number, checked_type
 from ..graph import count, prune_graph
 from .budget import Budget
 from .criteria import Criterion, l1
@@ -61,24 +60,20 @@ def budget_selectors(
     Raises ConfigError if `rounds` is below 1 or the budget cannot be reached.
     """
     fractions = _remaining_fractions(rounds)
-    if not isinstance(budget, Budget):
-        raise ConfigError(f"expected a prune.Budget, got {budget!r:.80}")
-    groups = trace_groups(model, example=example, frames=budget.frames)
-    smallest = {
-        group.name: top_k(np.zeros(group.size), 1, group.parts) for group in selected_groups(model, groups, None)
-    }
-    budget.check_reachable(prune_graph(groups, smallest))
+    groups = trace_groups(model, example=example, frames=checked_type("budget", budget, Budget).frames)
+    selected = selected_groups(model, groups, None)
+    budget.check_reachable(prune_graph(groups, {g.name: top_k(np.zeros(g.size), 1, g.parts) for g in selected}))
     cost = count(groups.labels.graph)
 
-    def selector(fraction: float) -> Selector:
-        def step(limit: float, full: float) -> float:
-            return limit + int(fraction * max(0, full - limit)) if limit < full else limit
+    def limit(fraction: float) -> Budget:
+        """Return the budget, enlarged by a fraction of the cost above the budget."""
+        multiplications = budget.multiplications + int(
+            fraction * max(0, cost.multiplications_8 - budget.multiplications)
+        )
+        parameters = budget.parameters + int(fraction * max(0, cost.parameters - budget.parameters))
+        return replace(budget, multiplications=multiplications, parameters=parameters)
 
-        multiplications = step(budget.multiplications, cost.multiplications_8)
-        limit = replace(budget, multiplications=multiplications, parameters=step(budget.parameters, cost.parameters))
-        return lambda network: select(network, limit, example=example, criterion=criterion)
-
-    return [selector(fraction) for fraction in fractions]
+    return [partial(select, budget=limit(fraction), example=example, criterion=criterion) for fraction in fractions]
 
 
 def _remaining_fractions(rounds: int) -> list[float]:
