@@ -114,11 +114,9 @@ def table(graph: Graph) -> str:
         rows.append((node.name, node.op, format_shape(node.shape), *_numbers(part)))
     rows.append(("sum", "", "", *_numbers(cost)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    aligned = [
-        "".join(f"{cell:{side}{width + 2}}" for cell, side, width in zip(row, "<<<>>>", widths, strict=True))
-        for row in rows
-    ]
-    return "\n".join([*(line.rstrip() for line in aligned), *(f"note: {note}" for note in graph.notes)])
+    formats = [f"{side}{width + 2}" for side, width in zip("<<<>>>", widths, strict=True)]
+    lines = ["".join(map(format, row, formats)).rstrip() for row in rows]
+    return "\n".join([*lines, *(f"note: {note}" for note in graph.notes)])
 
 
 def _numbers(cost: Cost) -> list[str]:

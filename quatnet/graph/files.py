@@ -163,10 +163,8 @@ def _check_argument(node: Node, key: str, parameter: inspect.Parameter) -> None:
         valid, expected = isinstance(value, dict), "a dict"
     elif key == "self" or "Tensor" in kind:
         items = value if "Sequence" in kind and isinstance(value, list | tuple) else [value]
-        valid = all(isinstance(item, Ref) and (item.tensor or key != "self") for item in items) or (
-            value is None and "None" in kind
-        )
-        expected = "a reference"
+        is_reference = all(isinstance(item, Ref) and (item.tensor or key != "self") for item in items)
+        valid, expected = is_reference or (value is None and "None" in kind), "a reference"
     elif parameter.annotation is bool:
         valid, expected = isinstance(value, int | Runtime), "true or false"
     else:

@@ -34,9 +34,8 @@ class Labels:
         self.of |= {name: _zeros(sizes(shape)) for name, shape in graph.inputs.items()}
         for node in graph.nodes:
             axes = RULES.get(node.op, _fixed)(self, node)
-            self.of[node.name] = [
-                a if a.size == n else np.zeros(n, int) for a, n in zip(axes, sizes(node.shape), strict=True)
-            ]
+            with_lengths = zip(axes, sizes(node.shape), strict=True)
+            self.of[node.name] = [labels if labels.size == n else np.zeros(n, int) for labels, n in with_lengths]
         for ref in leaves(graph.outputs):
             self.fix(self.of[ref.name], "output of the network")
         common = connected(self.count, self._united)

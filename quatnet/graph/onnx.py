@@ -122,9 +122,8 @@ def to_onnx(
     if frontend is not None:
         checked_type("frontend", frontend, FrontEnd)
         inputs = {"waveform": ("N", frontend.samples)}
-        builder.last |= {
-            name: onnx_frontend.add(builder, "waveform", frontend, shape) for name, shape in graph.inputs.items()
-        }
+        for name, shape in graph.inputs.items():
+            builder.last[name] = onnx_frontend.add(builder, "waveform", frontend, shape)
     for node in builder.graph.nodes:
         _export_node(builder, node)
     names = [f"output_{name}" if name in inputs else name for name in _output_names(builder.graph.outputs)]

@@ -69,10 +69,9 @@ def _reduce(onnx_op: str, b: Any, node: Node) -> None:
 
 def _reshape(b: Any, node: Node) -> None:
     old = b.shape(node.arguments["x"])
-    lengths = [
-        (0 if a == 0 and old[:1] == node.shape[:1] else -1) if isinstance(n, Batch) else n
-        for a, n in enumerate(node.shape)
-    ]
+    lengths = [-1 if isinstance(n, Batch) else n for n in node.shape]
+    if lengths[:1] == [-1] and old[:1] == node.shape[:1]:
+        lengths[0] = 0  # the batch size of the input
     if lengths.count(-1) > 1:
         raise ConfigError(f"no ONNX export of a reshape with several multiples of the batch size ({node.name})")
     set_output(b, node, b.node("Reshape", b.value(node.arguments["x"]), b.integers(*lengths)))

@@ -64,11 +64,9 @@ def layer_kernel_costs(
     kernel. With `tf32`, the algorithms are those of TF32. Raises ConfigError for too few frames.
     """
     layers, passes = {layer.name: layer for layer in config.layers(frames)}, dict[str, list[KernelCost]]()
-    for name, layer in layers.items():  # Adam reads four arrays and writes three arrays
-        passes[name] = [
-            *_convolution(layer, batch, fused, tf32),
-            KernelCost("weights and Adam", 7 * num_weights(layer)),
-        ]
+    for name, layer in layers.items():
+        adam = KernelCost("weights and Adam", 7 * num_weights(layer))  # reads four arrays and writes three arrays
+        passes[name] = [*_convolution(layer, batch, fused, tf32), adam]
         if not layer.linear:  # two forward and two backward CUDA kernels of batch norm with relu
             outputs = batch * layer.height * layer.width * layer.out_channels
             passes[name] += [KernelCost("batch norm and relu", arrays * outputs) for arrays in (1, 2, 3, 4)]

@@ -28,10 +28,7 @@ class KeepIndices(dict[str, np.ndarray]):
 
 
 def trace_groups(
-    model: Callable[..., Any],
-    keep: Mapping[str, Any] | None = None,
-    example: Any = None,
-    frames: int | None = None,
+    model: Callable[..., Any], keep: Mapping[str, Any] | None = None, example: Any = None, frames: int | None = None
 ) -> ChannelGroups:
     """Return the channel groups of a network, with the present values of its arrays.
 

@@ -43,15 +43,9 @@ def savings_table(savings: list[LayerSavings]) -> str:
 
 
 def _row(before: LayerCost, after: LayerCost, filters: int, filters_remaining: int) -> LayerSavings:
-    return LayerSavings(
-        before.name,
-        filters,
-        filters_remaining,
-        before.parameters,
-        before.parameters - after.parameters,
-        before.multiplications_8,
-        before.multiplications_8 - after.multiplications_8,
-    )
+    parameters, multiplications = before.parameters, before.multiplications_8
+    saved = parameters - after.parameters, multiplications - after.multiplications_8
+    return LayerSavings(before.name, filters, filters_remaining, parameters, saved[0], multiplications, saved[1])
 
 
 def _format_row(row: LayerSavings) -> str:
