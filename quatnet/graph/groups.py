@@ -77,16 +77,12 @@ class ChannelGroups(list[ChannelGroup]):
         # an axis with channels of several groups has one channel of the group of its first label
         found = [channel[list(axis)] for axis in axes if axis and channel[axis[0]] >= 0]
         parts = tuple(part[part >= 0] for part in found if (part >= 0).sum() < len(labels))
-        nodes_of = self.labels.producers
-        quaternion = frozenset(name for name in weights if _is_quaternion(graph.node(nodes_of[name]), name))
-        name, consumers = nodes_of[next(iter(weights))], select(self.labels.consumers, -2)
-        producers, of_norms = select(weights, -1), select(norms, -1)
+        nodes = {name: graph.node(self.labels.producers[name]) for name in weights}
+        layers = {name: node for name, node in nodes.items() if node.op.startswith("quaternion")}
+        quaternion = frozenset(name for name, node in layers.items() if node.arguments["w"].name == name)  # no scales
+        producers, of_norms, consumers = select(weights, -1), select(norms, -1), select(self.labels.consumers, -2)
+        name = next(iter(nodes.values())).name
         return ChannelGroup(name, len(labels), producers, of_norms, consumers, quaternion, parts, labels)
-
-
-def _is_quaternion(node: Node, weight: str) -> bool:
-    """Return whether `weight` has four components. The scales of a rotation are real."""
-    return node.op.startswith("quaternion") and node.arguments["w"].name == weight
 
 
 def channel_groups(graph: Graph | GraphModule) -> ChannelGroups:

@@ -182,8 +182,7 @@ def _other_values(array: Array) -> Array:
 
 def _build(inputs: dict, entries: dict, calls: list[Call], outputs: Any, arrays: dict, notes: list[str]) -> Graph:
     """Return the graph of merged calls, with names for the nodes."""
-    if not all(isinstance(ref, Ref) for ref in leaves(outputs)):
-        wrong = [item for item in leaves(outputs) if not isinstance(item, Ref)]
+    if wrong := [item for item in leaves(outputs) if not isinstance(item, Ref)]:
         raise ConfigError(f"expected a network that returns tensors, got {wrong[0]!r:.80}")
     refs = (ref for value in [outputs, *(call.arguments for call in calls)] for ref in leaves(value))
     used = {ref.name for ref in refs if isinstance(ref, Ref)}

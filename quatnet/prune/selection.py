@@ -136,7 +136,9 @@ def top_k(scores: np.ndarray, k: int, parts: Sequence[np.ndarray] = ()) -> np.nd
 def _select_for_budget(
     found: ChannelGroups, selected: list[ChannelGroup], scores: Mapping[str, np.ndarray], budget: Budget
 ) -> dict[str, np.ndarray]:
-    order = _removal_order(scores)
+    # the filter with the highest score in a group is not removable
+    removable = [(score, name) for name, group_scores in scores.items() for score in np.sort(group_scores)[:-1]]
+    order = [name for _, name in sorted(removable, key=lambda item: item[0])]
 
     def keep(num_removed: int) -> dict[str, np.ndarray]:
         removed = order[:num_removed]
@@ -145,12 +147,3 @@ def _select_for_budget(
     budget.check_reachable(prune_graph(found, keep(len(order))))
     fits = bisect_left(range(len(order)), True, key=lambda n: budget.fits(prune_graph(found, keep(n))))
     return keep(fits)
-
-
-def _removal_order(scores: Mapping[str, np.ndarray]) -> list[str]:
-    """Return the group of each removable filter, in the order of increasing score.
-
-    The filter with the highest score in a group is not removable.
-    """
-    removable = [(score, name) for name, group_scores in scores.items() for score in np.sort(group_scores)[:-1]]
-    return [name for _, name in sorted(removable, key=lambda item: item[0])]

@@ -132,10 +132,6 @@ class Unpickler(pickle._Unpickler):  # the C unpickler would allocate a memo of 
         self.read(int.from_bytes(self.read(8), "little"))
         self.stack.append(Placeholder("bytearray"))
 
-    def load_build(self) -> None:
-        """Discard the attributes of an object, because tensors and dictionaries need no attributes."""
-        self.stack.pop()
-
     def load_setitems(self) -> None:
         """Set the dictionary entries on the stack above the mark."""
         entries = self.pop_mark()
@@ -154,7 +150,8 @@ class Unpickler(pickle._Unpickler):  # the C unpickler would allocate a memo of 
     dispatch |= {
         pickle.EMPTY_SET[0]: load_empty_set, pickle.FROZENSET[0]: load_frozenset,
         pickle.ADDITEMS[0]: lambda self: self.pop_mark(), pickle.BYTEARRAY8[0]: load_bytearray8,
-        pickle.REDUCE[0]: load_reduce, pickle.NEWOBJ[0]: load_reduce, pickle.BUILD[0]: load_build,
+        pickle.REDUCE[0]: load_reduce, pickle.NEWOBJ[0]: load_reduce,
+        pickle.BUILD[0]: lambda self: self.stack.pop(),  # tensors and dictionaries need no attributes
         pickle.SETITEM[0]: load_setitem, pickle.SETITEMS[0]: load_setitems,
     }  # fmt: skip
 
