@@ -71,8 +71,8 @@ def _merge_calls(a: Call | None, b: Call, batch: tuple[int, int], same: dict[str
 def _merge_values(a: Any, b: Any, batch: tuple[int, int], same: dict[str, str], place: str) -> Any:
     """Return the common form of an argument in two runs with two batch sizes."""
     if isinstance(a, slice) and isinstance(b, slice):
-        parts = ((item.start, item.stop, item.step) for item in (a, b))
-        return slice(*_merge_values(*parts, batch, same, place))
+        x, y = ((item.start, item.stop, item.step) for item in (a, b))
+        return slice(*_merge_values(x, y, batch, same, place))
     if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
         return {key: _merge_values(value, b[key], batch, same, f"{place} {key}") for key, value in a.items()}
     if type(a) in (tuple, list) and type(a) is type(b) and len(a) == len(b):

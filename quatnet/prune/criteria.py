@@ -48,13 +48,8 @@ def batch_norm(arrays: Arrays, group: ChannelGroup) -> np.ndarray:
 
 def random(rng: np.random.Generator) -> Criterion:
     """Return a criterion that draws uniform random scores from `rng`, as a baseline for the other criteria."""
-
     rng = checked_rng(rng)
-
-    def criterion(arrays: Arrays, group: ChannelGroup) -> np.ndarray:
-        return rng.random((group.size,))
-
-    return criterion
+    return lambda arrays, group: rng.random((group.size,))
 
 
 def _average(scores: Arrays, channels: Mapping[str, np.ndarray], size: int) -> np.ndarray:
