@@ -53,10 +53,7 @@ class BatchNorm(Module):
 
     @op
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None, relu: bool = False) -> Tensor:
-        if not train:
-            running = self.running_mean, self.running_var
-            return ops.batch_norm(x, self.weight, self.bias, running, relu=relu, eps=self.eps)
-        return _normalize_batch(self, x, batch_statistics, partial(ops.batch_norm, relu=relu))
+        return _batch_norm(self, x, train, batch_statistics, partial(ops.batch_norm, relu=relu))
 
     def relu_pool(self, x: Tensor, *, train: bool) -> Tensor:
         """Return ops.avg_pool2d(self(x, train=train, relu=True)), in one op if possible (`ops.pooled_batchnorm`).
@@ -65,7 +62,7 @@ class BatchNorm(Module):
         """
         plain = type(self) is not BatchNorm or current_tracer.get() is not None
         if train and not plain and pooled_batchnorm.supports(x.data):
-            return _normalize_batch(self, x, batch_statistics, pooled_batchnorm.batch_norm_relu_pool)
+            return _batch_norm(self, x, train, batch_statistics, pooled_batchnorm.batch_norm_relu_pool)
         return ops.avg_pool2d(self(x, train=train, relu=True))
 
 
@@ -87,10 +84,7 @@ class QuaternionBatchNorm(Module):
 
     @op
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
-        if not train:
-            running = self.running_mean, self.running_var
-            return ops.quaternion_batch_norm(x, self.weight, self.bias, running, eps=self.eps)
-        return _normalize_batch(self, x, quaternion_statistics, ops.quaternion_batch_norm)
+        return _batch_norm(self, x, train, quaternion_statistics, ops.quaternion_batch_norm)
 
 
 class WhiteningBatchNorm(Module):
@@ -114,10 +108,7 @@ class WhiteningBatchNorm(Module):
 
     @op
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
-        if not train:
-            running = self.running_mean, self.running_cov
-            return ops.whitening_batch_norm(x, self.weight, self.bias, running, eps=self.eps)
-        return _normalize_batch(self, x, whitening_statistics, ops.whitening_batch_norm, "running_cov")
+        return _batch_norm(self, x, train, whitening_statistics, ops.whitening_batch_norm, "running_cov")
 
 
 class LayerNorm(Module):
@@ -136,31 +127,31 @@ class LayerNorm(Module):
         return ops.layer_norm(x, self.weight, self.bias, eps=self.eps)
 
 
-def _normalize_batch(
-    layer: Any, x: Tensor, statistics: Callable[..., Any], normalize: Callable[..., Tensor], spread: str = "running_var"
+def _batch_norm(
+    layer: Any,
+    x: Tensor,
+    train: bool,
+    statistics: Callable[..., Any],
+    normalize: Callable[..., Tensor],
+    spread: str = "running_var",
 ) -> Tensor:
-    """Return the result of `normalize` with the `statistics` of the batch, and update the running statistics.
+    """Return the result of `normalize` with the running statistics, or with `train` the `statistics` of the batch.
 
-    `layer` has the attributes of a batch norm. `spread` is the name of its running variance or covariance. If
-    `normalize` raises an error, the running statistics do not change.
+    `layer` has the attributes of a batch norm. `spread` is the name of its running variance or covariance. `train`
+    updates the running statistics, unless `normalize` raises an error.
     """
-    total = _batch_sum(layer)
-    mean, variance, count = statistics(x.data, total)
+    running = layer.running_mean, getattr(layer, spread)
+    if not train:
+        return normalize(x, layer.weight, layer.bias, running, eps=layer.eps)
+    # a network is traced in one process, for a checkpoint, while the other processes wait
+    batch_sum = all_reduce if layer.synchronized and current_tracer.get() is None else None
+    mean, variance, count = statistics(x.data, batch_sum)
     if count < 2:
         raise ShapeError(f"expected more than 1 value per channel in training, got an input of shape {x.shape}")
-    y = normalize(x, layer.weight, layer.bias, eps=layer.eps, batch_stats=(mean, variance), all_reduce=total)
-    running = layer.running_mean, getattr(layer, spread)
+    y = normalize(x, layer.weight, layer.bias, eps=layer.eps, batch_stats=(mean, variance), all_reduce=batch_sum)
     layer.running_mean, averages = _moving_averages(running, (mean, variance), layer.momentum, count)
     setattr(layer, spread, averages)
     return y
-
-
-def _batch_sum(layer: Any) -> Callable[[Array], Array] | None:
-    """Return the function that sums statistics over all processes, or None.
-
-    A network is traced in one process, for a checkpoint, while the other processes wait.
-    """
-    return all_reduce if layer.synchronized and current_tracer.get() is None else None
 
 
 def _checked_options(eps: float, momentum: float) -> tuple[float, float]:
