@@ -39,7 +39,8 @@ class Convolution(Module):
     """Base class of the convolution layers.
 
     A subclass defines the convolution `op`, the function `init_weight` for the initial weights, and `ndim`, the number
-    of spatial axes.
+    of spatial axes. The names of the tensors and options that are passed to `op` are in `weight_names` and
+    `option_names`.
 
     Parameters
     ----------
@@ -62,6 +63,8 @@ class Convolution(Module):
     op: Callable[..., Tensor]
     init_weight: Callable[..., np.ndarray]
     ndim = 2
+    weight_names: tuple[str, ...] = ("weight",)
+    option_names: tuple[str, ...] = ("stride", "padding", "dilation", "groups")
 
     def __init__(
         self,
@@ -89,14 +92,9 @@ class Convolution(Module):
         self.padding = self._default_padding() if padding is None else padding
 
     def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
-        y = self.op(x, *self._weights(), **self._options())
+        weights = (getattr(self, name) for name in self.weight_names)
+        y = self.op(x, *weights, **{name: getattr(self, name) for name in self.option_names})
         return y if self.bias is None else y + self.bias
-
-    def _weights(self) -> tuple[Tensor, ...]:
-        return (self.weight,)
-
-    def _options(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("stride", "padding", "dilation", "groups")}
 
     def _default_padding(self) -> Pair:
         return tuple(size // 2 for size in self.effective_kernel_size)
@@ -113,6 +111,8 @@ class TransposedConvolution(Convolution):
     of the output. `output_padding` is an integer or a pair (height, width), from 0 to stride - 1.
     """
 
+    option_names = (*Convolution.option_names, "output_padding")
+
     def __init__(
         self,
         in_channels: int,
@@ -127,9 +127,6 @@ class TransposedConvolution(Convolution):
         limits = zip(self._per_axis(self.output_padding), self._per_axis(self.stride), strict=True)
         if not all(0 <= size < stride for size, stride in limits):
             raise ConfigError(f"expected output_padding from 0 to stride - 1, got {output_padding} and {self.stride}")
-
-    def _options(self) -> dict[str, Any]:
-        return {**super()._options(), "output_padding": self.output_padding}
 
     def _default_padding(self) -> Pair:
         return tuple((size - 1) // 2 for size in self.effective_kernel_size)

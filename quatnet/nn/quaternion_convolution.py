@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..autodiff import Tensor
 from ..conv.im2col import Pair
 from ..ops.components import quaternion_channels
 from .convolution import Convolution, TransposedConvolution, channels_per_group, real_weights
@@ -73,6 +72,7 @@ class QuaternionRotationConv2d(Convolution):
     """
 
     op, init_weight = staticmethod(ops.quaternion_rotation_conv2d), staticmethod(rotation_weights)
+    weight_names = ("weight", "scale")
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Pair = 3, *, rng: np.random.Generator, **options: Any
@@ -80,6 +80,3 @@ class QuaternionRotationConv2d(Convolution):
         super().__init__(in_channels, out_channels, kernel_size, rng=rng, **options)
         c, o = quaternion_channels(in_channels), quaternion_channels(out_channels)
         self.scale = parameter(real_weights(self.weight.shape[1:3], c, o, self.groups, rng))
-
-    def _weights(self) -> tuple[Tensor, ...]:
-        return self.weight, self.scale
