@@ -13,12 +13,17 @@ from ..nn.convolution import Convolution
 from .config import Config
 
 
-class ConvBlock(Module):
-    """Sequence of convolution, batch norm and ReLU layers, which maps (N, H, W, C) to (N, H, W, widths[-1])."""
+class _Block(Module):
+    """Convolution layers, each with a batch norm."""
 
     def __init__(self, in_channels: int, widths: tuple[int, ...], config: Config, *, rng: np.random.Generator) -> None:
-        self.convs = _convolutions(in_channels, widths, config, rng)
+        conv, pairs = _conv_class(config), zip((in_channels, *widths), widths, strict=False)
+        self.convs = [conv(inputs, outputs, config.kernel_size, rng=rng) for inputs, outputs in pairs]
         self.norms = [BatchNorm(width) for width in widths]
+
+
+class ConvBlock(_Block):
+    """Sequence of convolution, batch norm and ReLU layers, which maps (N, H, W, C) to (N, H, W, widths[-1])."""
 
     def __call__(self, x: Tensor, *, train: bool, pool: bool = False) -> Tensor:
         """Return the feature map, average-pooled 2 x 2 if `pool`."""
@@ -28,7 +33,7 @@ class ConvBlock(Module):
         return x
 
 
-class ResidualBlock(Module):
+class ResidualBlock(_Block):
     """Residual block relu(x + f(x)), where f consists of convolutions and batch norms with relu and dropout between.
 
     Without `shortcut`, the block maps (N, H, W, C) to (N, H, W, C). With `shortcut`, the input x is first pooled
@@ -49,8 +54,7 @@ class ResidualBlock(Module):
         dropout: float,
         rng: np.random.Generator,
     ) -> None:
-        self.convs = _convolutions(in_channels, widths, config, rng)
-        self.norms = [BatchNorm(width) for width in widths]
+        super().__init__(in_channels, widths, config, rng=rng)
         self.norms[-1].weight.data[...] = 0
         self.shortcut = _conv_class(config)(in_channels, widths[-1], kernel_size=1, rng=rng) if shortcut else None
         self.shortcut_norm = BatchNorm(widths[-1]) if shortcut else None
@@ -67,11 +71,3 @@ class ResidualBlock(Module):
 
 def _conv_class(config: Config) -> type[Convolution]:
     return QuaternionConv2d if config.quaternion else Conv2d
-
-
-def _convolutions(
-    in_channels: int, widths: tuple[int, ...], config: Config, rng: np.random.Generator
-) -> list[Convolution]:
-    conv_class, kernel_size = _conv_class(config), config.kernel_size
-    pairs = zip((in_channels, *widths), widths, strict=False)
-    return [conv_class(inputs, outputs, kernel_size=kernel_size, rng=rng) for inputs, outputs in pairs]
