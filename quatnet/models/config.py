@@ -94,7 +94,7 @@ class Config:
         for name in ("classes", "embedding", "mels", "kernel_size"):
             self._convert(name, count)
         for name in ("block_dropout", "head_dropout"):
-            self._convert(name, float)
+            self._convert(name, partial(checked_number, name, interval="[0, 1)"))
         if not isinstance(self.quaternion, bool | np.bool_):
             raise ConfigError(f"expected quaternion to be True or False, got {self.quaternion!r:.80}")
         self._convert("quaternion", bool)
@@ -103,8 +103,6 @@ class Config:
             raise ConfigError(f"expected at least one width in each block, got {self}")
         if self.quaternion and any(width % 4 for width in channels):
             raise ConfigError(f"a quaternion network needs widths divisible by 4, got {self}")
-        for rate in (self.block_dropout, self.head_dropout):
-            checked_number("dropout rates", rate, "[0, 1)")
         if not isinstance(self.input_norm, str) or self.input_norm not in ("mel", "cell"):
             raise ConfigError(f"expected input_norm 'mel' or 'cell', got {self.input_norm!r}")
         if self.kernel_size % 2 == 0:
@@ -114,14 +112,11 @@ class Config:
 
     def _convert(self, name: str, convert: Callable[[Any], Any]) -> None:
         """Replace a field by its value as a Python number, which JSON supports. Raises ConfigError for another type."""
+        value = getattr(self, name)
         try:
-            object.__setattr__(self, name, convert(getattr(self, name)))
-        except ConfigError:
-            raise
-        except (TypeError, ValueError) as error:
-            raise ConfigError(
-                f"{name}: expected a number or tuples of integers, got {getattr(self, name)!r:.80}"
-            ) from error
+            object.__setattr__(self, name, convert(value))
+        except TypeError as error:
+            raise ConfigError(f"{name}: expected a number or tuples of integers, got {value!r:.80}") from error
 
     @property
     def in_channels(self) -> int:

@@ -11,6 +11,7 @@ Source: Q. Kong and others, PANNs, 2020 (ResNet38). A. Singh, M. Plumbley, V. Ab
 """
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from operator import index
 
@@ -41,10 +42,9 @@ class ResNetConfig(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._convert("stages", lambda stages: tuple(map(index, stages)))
-        self._convert("residual_dropout", float)
+        self._convert("residual_dropout", partial(checked_number, "residual_dropout", interval="[0, 1)"))
         if not self.stages or min(self.stages) < 1 or len(self.widths) != sum(self.stages) + 2:
             raise ConfigError(f"expected widths of sum(stages) residual blocks between two plain blocks, got {self}")
-        checked_number("residual_dropout", self.residual_dropout, "[0, 1)")
         for b, widths in enumerate(self.widths):
             if self.is_residual(b) and not self.has_shortcut(b) and widths[-1] != self.widths[b - 1][-1]:
                 raise ConfigError(f"block {b} adds {self.widths[b - 1][-1]} channels to {widths[-1]}: make them equal")
