@@ -24,10 +24,10 @@ def unbroadcast(grad: Array, shape: tuple[int, ...]) -> Array:
     return accurate_sum(grad, repeated, keepdims=True) if repeated else grad
 
 
-def accurate_sum(a: Array, axis: int | tuple[int, ...] | None, *, keepdims: bool = False) -> Array:
+def accurate_sum(a: Array, axis: int | tuple[int, ...]) -> Array:
     """Return the sum of floating-point numbers over `axis` in their dtype.
 
     NumPy adds rows one by one. In float32, the sum of 10⁵ rows has then only three or four correct digits. The sum is
     therefore accumulated in float64.
     """
-    return a.sum(axis=axis, dtype=np.promote_types(a.dtype, np.float64), keepdims=keepdims).astype(a.dtype, copy=False)
+    return a.sum(axis=axis, dtype=np.promote_types(a.dtype, np.float64)).astype(a.dtype, copy=False)

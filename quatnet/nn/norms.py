@@ -28,7 +28,18 @@ from ..processes import all_reduce
 from .module import Module, parameter
 
 
-class BatchNorm(Module):
+class _BatchNorm(Module):
+    """Parameters, running mean and options of a batch norm. A subclass adds the running variance or covariance."""
+
+    def __init__(self, weight: Array, num_features: int, eps: float, momentum: float, affine: bool = True) -> None:
+        self.weight = Tensor(xp.asarray(weight), requires_grad=affine)
+        self.bias = Tensor(xp.zeros(num_features, dtype=np.float32), requires_grad=affine)
+        self.running_mean = xp.zeros(num_features, dtype=np.float32)
+        self.eps, self.momentum = checked_number("eps", eps, "(0, inf)"), checked_number("momentum", momentum, "[0, 1]")
+        self.synchronized = False
+
+
+class BatchNorm(_BatchNorm):
     """Batch normalization layer over all axes except the last, see `ops.batch_norm`.
 
     A call with `train=True` normalizes with the statistics of the batch and updates the running statistics. A call with
@@ -44,16 +55,12 @@ class BatchNorm(Module):
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
         num_features = checked_count("num_features", num_features)
-        self.weight = Tensor(xp.ones(num_features, dtype=np.float32), requires_grad=affine)
-        self.bias = Tensor(xp.zeros(num_features, dtype=np.float32), requires_grad=affine)
-        self.running_mean = xp.zeros(num_features, dtype=np.float32)
+        super().__init__(np.ones(num_features, np.float32), num_features, eps, momentum, affine)
         self.running_var = xp.ones(num_features, dtype=np.float32)
-        self.eps, self.momentum = _checked_options(eps, momentum)
-        self.synchronized = False
 
     @op
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None, relu: bool = False) -> Tensor:
-        return _batch_norm(self, x, train, batch_statistics, partial(ops.batch_norm, relu=relu))
+        return _normalize(self, x, train, batch_statistics, partial(ops.batch_norm, relu=relu))
 
     def relu_pool(self, x: Tensor, *, train: bool) -> Tensor:
         """Return ops.avg_pool2d(self(x, train=train, relu=True)), in one op if possible (`ops.pooled_batchnorm`).
@@ -62,11 +69,11 @@ class BatchNorm(Module):
         """
         plain = type(self) is not BatchNorm or current_tracer.get() is not None
         if train and not plain and pooled_batchnorm.supports(x.data):
-            return _batch_norm(self, x, train, batch_statistics, pooled_batchnorm.batch_norm_relu_pool)
+            return _normalize(self, x, train, batch_statistics, pooled_batchnorm.batch_norm_relu_pool)
         return ops.avg_pool2d(self(x, train=train, relu=True))
 
 
-class QuaternionBatchNorm(Module):
+class QuaternionBatchNorm(_BatchNorm):
     """Batch normalization layer with one variance per quaternion channel, see `ops.quaternion_batch_norm`.
 
     In training with bias 0, the layer commutes with right multiplication by a unit quaternion. Running statistics are
@@ -75,19 +82,15 @@ class QuaternionBatchNorm(Module):
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         num_quaternions = quaternion_channels(num_features)
-        self.weight = parameter(np.ones(num_quaternions, np.float32))
-        self.bias = parameter(np.zeros(num_features, np.float32))
-        self.running_mean = xp.zeros(num_features, dtype=np.float32)
+        super().__init__(np.ones(num_quaternions, np.float32), num_features, eps, momentum)
         self.running_var = xp.ones(num_quaternions, dtype=np.float32)
-        self.eps, self.momentum = _checked_options(eps, momentum)
-        self.synchronized = False
 
     @op
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
-        return _batch_norm(self, x, train, quaternion_statistics, ops.quaternion_batch_norm)
+        return _normalize(self, x, train, quaternion_statistics, ops.quaternion_batch_norm)
 
 
-class WhiteningBatchNorm(Module):
+class WhiteningBatchNorm(_BatchNorm):
     """Batch normalization layer that decorrelates the four components, see `ops.whitening_batch_norm`.
 
     `weight` is the lower triangle of a symmetric 4x4 matrix per quaternion channel. The initial matrix is the identity,
@@ -97,18 +100,13 @@ class WhiteningBatchNorm(Module):
     """
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
-        identity = np.eye(4, dtype=np.float32)
-        num_quaternions = quaternion_channels(num_features)
-        self.weight = parameter(np.repeat(identity[np.tril_indices(4)][:, None], num_quaternions, axis=1))
-        self.bias = parameter(np.zeros(num_features, np.float32))
-        self.running_mean = xp.zeros(num_features, dtype=np.float32)
+        num_quaternions, triangle = quaternion_channels(num_features), np.eye(4, dtype=np.float32)[np.tril_indices(4)]
+        super().__init__(np.repeat(triangle[:, None], num_quaternions, axis=1), num_features, eps, momentum)
         self.running_cov = xp.tile(xp.eye(4), (num_quaternions, 1, 1))  # float64, see ops/whitening.py
-        self.eps, self.momentum = _checked_options(eps, momentum)
-        self.synchronized = False
 
     @op
     def __call__(self, x: Tensor, *, train: bool, rng: np.random.Generator | None = None) -> Tensor:
-        return _batch_norm(self, x, train, whitening_statistics, ops.whitening_batch_norm, "running_cov")
+        return _normalize(self, x, train, whitening_statistics, ops.whitening_batch_norm, "running_cov")
 
 
 class LayerNorm(Module):
@@ -127,7 +125,7 @@ class LayerNorm(Module):
         return ops.layer_norm(x, self.weight, self.bias, eps=self.eps)
 
 
-def _batch_norm(
+def _normalize(
     layer: Any,
     x: Tensor,
     train: bool,
@@ -152,10 +150,6 @@ def _batch_norm(
     layer.running_mean, averages = _moving_averages(running, (mean, variance), layer.momentum, count)
     setattr(layer, spread, averages)
     return y
-
-
-def _checked_options(eps: float, momentum: float) -> tuple[float, float]:
-    return checked_number("eps", eps, "(0, inf)"), checked_number("momentum", momentum, "[0, 1]")
 
 
 def _moving_averages(
