@@ -10,37 +10,26 @@ from ..autodiff import Tensor
 from ..checks import checked_count
 from ..conv.im2col import Pair, pair, single
 from ..errors import ConfigError, ShapeError
+from ..ops.components import quaternion_channels
 from .init import xavier_uniform
 from .module import Module, parameter
 
 
-def real_weights(
-    kernel_size: tuple[int, ...], in_channels: int, out_channels: int, groups: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Return initial weights (*kernel_size, C/G, O) for C input channels, O output channels and G groups.
+def real_weights(shape: tuple[int, ...], group_shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Return initial weights of `shape` (*kernel_size, C/G, O) for C input channels, O output channels and G groups.
 
-    The weights of each group are drawn as those of a separate convolution.
+    The weights of each group are drawn as those of a separate convolution, of `group_shape` (*kernel_size, C/G, O/G).
     """
-    c, o = channels_per_group(groups, in_channels, out_channels)
-    return np.concatenate([xavier_uniform((*kernel_size, c, o), rng=rng) for _ in range(groups)], axis=-1)
-
-
-def channels_per_group(groups: int, *channels: int) -> list[int]:
-    """Return each number of `channels` divided by `groups`. Raises ShapeError if a number is not divisible.
-
-    Raises ConfigError if a number is not an integer of at least 1.
-    """
-    if any(checked_count("channels", count) % checked_count("groups", groups) for count in channels):
-        raise ShapeError(f"expected numbers of channels that are divisible by groups={groups}, got {channels}")
-    return [count // groups for count in channels]
+    groups = range(shape[-1] // group_shape[-1])
+    return np.concatenate([xavier_uniform(group_shape, rng=rng) for _ in groups], axis=-1)
 
 
 class Convolution(Module):
     """Base class of the convolution layers.
 
-    A subclass defines the convolution `op`, the function `init_weight` for the initial weights, and `ndim`, the number
-    of spatial axes. The names of the tensors and options that are passed to `op` are in `weight_names` and
-    `option_names`.
+    A subclass defines the convolution `op`, the function `init_weight` for the initial weights, `quaternion`, whether
+    the channels are quaternion channels, and `ndim`, the number of spatial axes. The names of the tensors and options
+    that are passed to `op` are in `weight_names` and `option_names`.
 
     Parameters
     ----------
@@ -62,6 +51,7 @@ class Convolution(Module):
 
     op: Callable[..., Tensor]
     init_weight: Callable[..., np.ndarray]
+    quaternion = False
     ndim = 2
     weight_names: tuple[str, ...] = ("weight",)
     option_names: tuple[str, ...] = ("stride", "padding", "dilation", "groups")
@@ -85,7 +75,12 @@ class Convolution(Module):
                 "expected kernel_size, stride and dilation of at least 1, and padding of at least 0, "
                 f"got {kernel_size}, {stride}, {dilation} and {padding}"
             )
-        self.weight = parameter(self.init_weight(sizes, in_channels, out_channels, groups, rng))
+        channels = [in_channels, out_channels]
+        inputs, filters = map(quaternion_channels, channels) if self.quaternion else channels
+        if any(checked_count("channels", count) % checked_count("groups", groups) for count in (inputs, filters)):
+            raise ShapeError(f"expected numbers of channels that are divisible by groups={groups}, got {channels}")
+        shape, group_shape = ((*sizes, inputs // groups, outputs) for outputs in (filters, filters // groups))
+        self.weight = parameter(self.init_weight(shape, group_shape, rng))
         self.bias = parameter(np.zeros(out_channels, np.float32)) if bias else None
         self.stride, self.dilation, self.groups = stride, dilation, groups
         self.effective_kernel_size = tuple(d * (size - 1) + 1 for size, d in zip(sizes, dilations, strict=True))

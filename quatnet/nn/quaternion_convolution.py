@@ -11,37 +11,26 @@ import numpy as np
 
 from .. import ops
 from ..conv.im2col import Pair
-from ..ops.components import quaternion_channels
-from .convolution import Convolution, TransposedConvolution, channels_per_group, real_weights
+from .convolution import Convolution, TransposedConvolution, real_weights
 from .init import glorot_scale, quaternion_polar, quaternion_unitary
 from .module import parameter
 
 
-def quaternion_weights(
-    kernel_size: tuple[int, ...], in_channels: int, out_channels: int, groups: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Return initial weights (4, *kernel_size, C/G, O) for C and O quaternion channels in G groups."""
-    inputs, filters = quaternion_channels(in_channels), quaternion_channels(out_channels)
-    c, o = channels_per_group(groups, inputs, filters)
-    return quaternion_polar((4, *kernel_size, c, filters), glorot_scale((4, *kernel_size, c, o)), rng=rng)
+def quaternion_weights(shape: tuple[int, ...], group_shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Return initial weights (4, *shape), with the scale for a group with the weights `group_shape`."""
+    return quaternion_polar((4, *shape), glorot_scale((4, *group_shape)), rng=rng)
 
 
-def rotation_weights(
-    kernel_size: tuple[int, ...], in_channels: int, out_channels: int, groups: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Return initial weights (4, *kernel_size, C/G, O) of norm 1, uniform over all rotations.
-
-    C and O are the numbers of quaternion channels, and G is the number of groups.
-    """
-    inputs, filters = quaternion_channels(in_channels), quaternion_channels(out_channels)
-    c, _ = channels_per_group(groups, inputs, filters)
-    return quaternion_unitary((4, *kernel_size, c, filters), 0.5, rng=rng)
+def rotation_weights(shape: tuple[int, ...], group_shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Return initial weights (4, *shape) of norm 1, uniform over all rotations."""
+    return quaternion_unitary((4, *shape), 0.5, rng=rng)
 
 
 class QuaternionConv1d(Convolution):
     """Quaternion 1d convolution layer, (N, W, 4C) -> (N, OW, 4O). See `ops.quaternion_conv1d`."""
 
-    op, init_weight, ndim = staticmethod(ops.quaternion_conv1d), staticmethod(quaternion_weights), 1
+    op, init_weight, quaternion = staticmethod(ops.quaternion_conv1d), staticmethod(quaternion_weights), True
+    ndim = 1
 
 
 class QuaternionConv2d(Convolution):
@@ -51,7 +40,7 @@ class QuaternionConv2d(Convolution):
     `weight` of `Conv2d`.
     """
 
-    op, init_weight = staticmethod(ops.quaternion_conv2d), staticmethod(quaternion_weights)
+    op, init_weight, quaternion = staticmethod(ops.quaternion_conv2d), staticmethod(quaternion_weights), True
 
 
 class QuaternionConvTranspose2d(TransposedConvolution):
@@ -60,7 +49,7 @@ class QuaternionConvTranspose2d(TransposedConvolution):
     See `ops.quaternion_conv_transpose2d`.
     """
 
-    op, init_weight = staticmethod(ops.quaternion_conv_transpose2d), staticmethod(quaternion_weights)
+    op, init_weight, quaternion = staticmethod(ops.quaternion_conv_transpose2d), staticmethod(quaternion_weights), True
 
 
 class QuaternionRotationConv2d(Convolution):
@@ -71,12 +60,12 @@ class QuaternionRotationConv2d(Convolution):
     quaternion.
     """
 
-    op, init_weight = staticmethod(ops.quaternion_rotation_conv2d), staticmethod(rotation_weights)
+    op, init_weight, quaternion = staticmethod(ops.quaternion_rotation_conv2d), staticmethod(rotation_weights), True
     weight_names = ("weight", "scale")
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Pair = 3, *, rng: np.random.Generator, **options: Any
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, rng=rng, **options)
-        c, o = quaternion_channels(in_channels), quaternion_channels(out_channels)
-        self.scale = parameter(real_weights(self.weight.shape[1:3], c, o, self.groups, rng))
+        *sizes, filters = self.weight.shape[1:]
+        self.scale = parameter(real_weights((*sizes, filters), (*sizes, filters // self.groups), rng))
