@@ -126,17 +126,13 @@ class LayerNorm(Module):
 
 
 def _normalize(
-    layer: Any,
-    x: Tensor,
-    train: bool,
-    statistics: Callable[..., Any],
-    normalize: Callable[..., Tensor],
-    spread: str = "running_var",
+    layer: Any, x: Tensor, train: bool, statistics: Callable, normalize: Callable, spread: str = "running_var"
 ) -> Tensor:
-    """Return the result of `normalize` with the running statistics, or with `train` the `statistics` of the batch.
+    """Return the result of the op `normalize` with the running statistics, or if `train`, with batch statistics.
 
-    `layer` has the attributes of a batch norm. `spread` is the name of its running variance or covariance. `train`
-    updates the running statistics, unless `normalize` raises an error.
+    `layer` has the attributes of a batch norm. `spread` is the name of its running variance or covariance. `statistics`
+    returns mean, variance and count of a batch. If `train`, the running statistics are updated, unless `normalize`
+    raises an error.
     """
     running = layer.running_mean, getattr(layer, spread)
     if not train:
