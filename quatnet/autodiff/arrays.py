@@ -16,12 +16,9 @@ def check_broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> None:
 
 def unbroadcast(grad: Array, shape: tuple[int, ...]) -> Array:
     """Return `grad` summed over its broadcast axes, which gives the gradient of an array of shape `shape`."""
-    if grad.shape == shape:
-        return grad
-    if grad.ndim > len(shape):
-        grad = accurate_sum(grad, tuple(range(grad.ndim - len(shape))))
-    repeated = tuple(axis for axis, length in enumerate(shape) if length == 1 and grad.shape[axis] != 1)
-    return accurate_sum(grad, repeated, keepdims=True) if repeated else grad
+    padded = (1,) * (grad.ndim - len(shape)) + shape
+    axes = tuple(axis for axis, (n, m) in enumerate(zip(padded, grad.shape, strict=True)) if n != m)
+    return (accurate_sum(grad, axes) if axes else grad).reshape(shape)
 
 
 def accurate_sum(a: Array, axis: int | tuple[int, ...]) -> Array:

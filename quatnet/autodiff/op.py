@@ -54,13 +54,11 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
     parameters = inspect.signature(function).parameters.values()
     if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
         raise ConfigError(f"the op {name} has arguments * or **; use an argument of type Sequence[Tensor]")
-    kinds = [(p.name, str(p.annotation)) for p in parameters]
     tensors = [
-        (i, key, bool(LISTS.search(kind)), bool(OPTIONAL.search(kind)))
-        for i, (key, kind) in enumerate(kinds)
-        if "Tensor" in kind
+        (i, p.name, bool(LISTS.search(kind)), bool(OPTIONAL.search(kind)))
+        for i, p in enumerate(parameters)
+        if "Tensor" in (kind := str(p.annotation))
     ]
-
     converting = _with_floats(function) if str(function.__module__).startswith(CONVERTING) else function
 
     @wraps(function)
