@@ -17,20 +17,20 @@ from .tiles import Tile, WinogradShape, workspace
 from .winograd import OUTPUTS, PRODUCTS, TAPS
 
 
-def padded_rows(x: Array, conv: WinogradShape, tile: Tile) -> Array:
-    """Return the zero-padded input rows of a tile, (n, 4s + 2, P, padded_width, C), for images (N, H, W, P, C).
+def padded_rows(x: Array, images: slice, rows: slice, width: int, left: int = 0) -> Array:
+    """Return zero-padded rows (n, h, P, width, C) of images (N, H, W, P, C), in workspace memory.
 
-    The tile has n images and s row tiles. P is the number of components.
+    There are n `images` and h `rows`, of which some may be above or below the images. Each row starts with `left` zeros
+    and has `width` pixels. P is the number of components.
     """
-    images, row_tiles = tile.shape
-    rows, top = OUTPUTS * row_tiles + TAPS - 1, OUTPUTS * tile.row_tiles.start - conv.padding[0]
-    start, stop = max(0, top), min(conv.rows, top + rows)
-    d = workspace("rows", (images, rows, conv.components, conv.padded_width, conv.in_channels), x.dtype)
-    d[:, : start - top] = 0
-    d[:, max(start, stop) - top :] = 0
-    d[:, :, :, : conv.padding[1]] = 0
-    inside = d[:, start - top : stop - top, :, conv.padding[1] :]
-    np.copyto(inside, x[tile.images, start:stop].swapaxes(2, 3))
+    start, stop, right = max(0, rows.start), min(x.shape[1], rows.stop), left + x.shape[2]
+    shape = (images.stop - images.start, rows.stop - rows.start, x.shape[3], width, x.shape[4])
+    d = workspace("rows", shape, x.dtype)
+    d[:, : start - rows.start] = 0
+    d[:, stop - rows.start :] = 0
+    d[:, :, :, :left] = 0
+    d[:, :, :, right:] = 0
+    np.copyto(d[:, start - rows.start : stop - rows.start, :, left:right], x[images, start:stop].swapaxes(2, 3))
     return d
 
 
@@ -40,59 +40,44 @@ def transform_input(x: Array, conv: WinogradShape, tile: Tile, *, conjugate: boo
     The result has 6 Winograd products and K transformed components of P components. With `conjugate`, the conjugate of
     the images is transformed.
     """
-    images, row_tiles = tile.shape
     matrix = transforms.input_transform(conv.components, x.dtype, conjugate=conjugate)
-    pixels = images * row_tiles * conv.padded_width
+    top = OUTPUTS * tile.row_tiles.start - conv.padding[0]
+    rows = slice(top, top + OUTPUTS * tile.shape[1] + TAPS - 1)
+    d = padded_rows(x, tile.images, rows, conv.padded_width, conv.padding[1])
     # All phases have the same number of pixels. Each phase has one additional pixel.
-    count = conv.kernel_width * (1 + -(-pixels // conv.kernel_width))
-    v = workspace("image", (PRODUCTS, conv.num_transformed, count, conv.in_channels), x.dtype)
-    v[:, :, pixels:] = 0
-    _transform_row_tiles(matrix, _row_windows(padded_rows(x, conv, tile), row_tiles), v)
-    return v
-
-
-def _row_windows(d: Array, count: int) -> Array:
-    """Return a view of the 6 input rows of each row tile, (n, count, 6 P, width·C).
-
-    `d` (n, 4 count + 2, P, width, C) contains the rows of n images with `count` row tiles and P components.
-    """
-    images, _, components, width, channels = d.shape
-    image, row, component = d.strides[:3]
-    shape = (images, count, (OUTPUTS + TAPS - 1) * components, width * channels)
-    return np.ndarray(shape, d.dtype, d, strides=(image, OUTPUTS * row, component, d.itemsize))
-
-
-def _transform_row_tiles(matrix: Array, rows: Array, out: Array) -> None:
-    """Write the product of `matrix` (6 K, m) and `rows` (n, s, m, numbers) to `out` (6, K, pixels, channels).
-
-    There are n images with s row tiles, m rows times components of a row tile, and K transformed components.
-    """
-    flat = out.reshape(len(matrix), -1)[:, : rows.shape[0] * rows.shape[1] * rows.shape[3]]
-    blocked_matmul(matrix, rows, flat.reshape(-1, *rows.shape[:2], rows.shape[3]).transpose(1, 2, 0, 3))
+    phase = 1 + -(-math.prod(tile.shape) * conv.padded_width // conv.kernel_width)
+    return _transform_row_tiles(matrix, d, tile, "image", conv.kernel_width * phase)
 
 
 def transform_grad(grad: Array, conv: WinogradShape, tile: Tile) -> Array:
     """Return the transformed upstream gradient (6, K, pixels, O) of a tile, for `grad` (N, OH, OW, P, O).
 
     The result has 6 Winograd products and K transformed components of P components. For polyphase patches, the rows are
-    zero-padded to the width of the input rows.
+    zero-padded to the width of the input rows, and all phases have the same number of pixels.
     """
-    images, row_tiles = tile.shape
-    start, stop = OUTPUTS * tile.row_tiles.start, min(conv.height, OUTPUTS * tile.row_tiles.stop)
-    outputs = tile.out_channels.stop - tile.out_channels.start
-    width = conv.padded_width if conv.polyphase else conv.width
-    d = workspace("rows", (images, OUTPUTS * row_tiles, conv.components, width, outputs), grad.dtype)
-    d[:, stop - start :] = 0
-    d[:, :, :, conv.width :] = 0
-    inside = grad[tile.images, start:stop, ..., tile.out_channels].swapaxes(2, 3)
-    np.copyto(d[:, : stop - start, :, : conv.width], inside)
-    pixels = images * row_tiles * width
-    count = conv.kernel_width * -(-pixels // conv.kernel_width) if conv.polyphase else pixels
-    h = workspace("grad", (PRODUCTS, conv.num_transformed, count, outputs), grad.dtype)
-    h[:, :, pixels:] = 0
     matrix = transforms.grad_transform(conv.components, grad.dtype)
-    _transform_row_tiles(matrix, d.reshape(images, row_tiles, -1, width * outputs), h)
-    return h
+    rows = slice(OUTPUTS * tile.row_tiles.start, OUTPUTS * tile.row_tiles.stop)
+    width, phases = (conv.padded_width, conv.kernel_width) if conv.polyphase else (conv.width, 1)
+    d = padded_rows(grad[..., tile.out_channels], tile.images, rows, width)
+    return _transform_row_tiles(matrix, d, tile, "grad", phases * -(-math.prod(tile.shape) * width // phases))
+
+
+def _transform_row_tiles(matrix: Array, d: Array, tile: Tile, name: str, count: int) -> Array:
+    """Return the products (6, K, count, C) of `matrix` (6 K, m) and the m rows times components of each row tile.
+
+    `d` (n, rows, P, width, C) contains the rows of a tile. Row tiles are 4 rows apart and may overlap. The pixels from
+    n·s·width to `count` are 0, for n images with s row tiles. The result is in the workspace `name`.
+    """
+    _, _, _, width, channels = d.shape
+    image, row, component = d.strides[:3]
+    shape = (*tile.shape, matrix.shape[1], width * channels)
+    windows = np.ndarray(shape, d.dtype, d, strides=(image, OUTPUTS * row, component, d.itemsize))
+    out = workspace(name, (PRODUCTS, len(matrix) // PRODUCTS, count, channels), d.dtype)
+    pixels = math.prod(tile.shape) * width
+    out[:, :, pixels:] = 0
+    products = out.reshape(len(matrix), -1)[:, : pixels * channels].reshape(len(matrix), *tile.shape, -1)
+    blocked_matmul(matrix, windows, products.transpose(1, 2, 0, 3))
+    return out
 
 
 def patches(v: Array, conv: WinogradShape, tile: Tile) -> Array:

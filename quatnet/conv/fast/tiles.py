@@ -16,7 +16,7 @@ import numpy as np
 from ...backend import Array
 from .component_transforms import num_transformed
 from .small_products import blocked_matmul
-from .winograd import OUTPUTS, PRODUCTS, TAPS
+from .winograd import OUTPUTS, PRODUCTS
 
 TILE_BYTES = 8 << 20  # size of the patches and products of a tile (measured, docs/decisions/0008)
 MIN_PIXELS = 256  # minimum of pixels of a tile, because each tile reads the kernel once
@@ -50,11 +50,6 @@ class WinogradShape(NamedTuple):
     def row_tiles(self) -> int:
         """Number of row tiles of an image."""
         return -(-self.height // OUTPUTS)
-
-    @property
-    def rows(self) -> int:
-        """Number of input rows without padding."""
-        return self.height + TAPS - 1 - 2 * self.padding[0]
 
     @property
     def padded_width(self) -> int:
