@@ -22,6 +22,7 @@ KERNEL_BYTES = 4 << 20  # maximum size of a slice of the kernel
 IMAGE_BYTES = 16 << 20  # maximum size of the transformed images of a work slice with more than one image
 MIN_CHANNELS = 128  # minimum of output channels of a slice of the kernel
 Pair = tuple[int, int]
+Index = tuple[int | slice, ...]
 
 
 class ConvOptions(NamedTuple):
@@ -37,34 +38,19 @@ class ConvOptions(NamedTuple):
         return height, width
 
 
-class Overlap(NamedTuple):
-    """The kernel taps, pixels and output rows of one kernel row and one output column, without the zero padding."""
+def overlaps(options: ConvOptions, image: tuple[int, ...], output: Pair) -> Iterator[tuple[Index, Index, Index]]:
+    """Yield the indices of the kernel taps, pixels and outputs of each kernel row and each output column.
 
-    kernel_row: int
-    taps: slice  # columns of the kernel
-    pixels: tuple[slice, slice]  # rows and columns of the image
-    rows: slice  # rows of the output
-    column: int  # column of the output
-
-
-class WorkSlice(NamedTuple):
-    """The images and channels that one thread computes at a time."""
-
-    images: slice
-    channels: slice
-
-
-def overlaps(options: ConvOptions, image: tuple[int, ...], output: Pair) -> Iterator[Overlap]:
-    """Yield the overlap of each kernel row and each output column.
-
-    `image` is the input size (H, W) and `output` is the output size (OH, OW).
+    Pixels of the zero padding are left out. The indices are those of arrays (KH, KW, ...), (H, N, W, ...) and
+    (OH, N, OW, ...). `image` is the input size (H, W) and `output` is the output size (OH, OW).
     """
     (kh, kw), (stride_h, stride_w), (pad_h, pad_w) = options
     for i, column in np.ndindex(kh, output[1]):
         (rows, pixel_rows), left = tap_ranges(i, image[0], output[0], stride_h, pad_h), column * stride_w - pad_w
         taps = slice(max(0, -left), min(kw, image[1] - left))
         if rows.start < rows.stop and taps.start < taps.stop:
-            yield Overlap(i, taps, (pixel_rows, slice(left + taps.start, left + taps.stop)), rows, column)
+            pixels = pixel_rows, slice(None), slice(left + taps.start, left + taps.stop)
+            yield (i, taps), pixels, (rows, slice(None), column)
 
 
 def tap_ranges(tap: int, size: int, output: int, stride: int, padding: int) -> tuple[slice, slice]:
@@ -86,15 +72,16 @@ def convolve(x: Array, w: Array, stride: Pair, padding: Pair, kernel_sums: Array
     y = np.empty((len(x), *output, len(w) * w.shape[-1]), dtype=x.dtype)
     right, output_matrix = component_transforms.right_transform(len(w)), component_transforms.output_transform(len(w))
 
-    def work(part: WorkSlice) -> None:
-        images = transform_images(split_components(x, len(w))[part.images], right)
-        sums = None if kernel_sums is None else kernel_sums[..., part.channels]
-        kernels = kernel_operands(w[..., part.channels], component_transforms.LEFT_ORDER, sums)
+    def work(part: tuple[slice, slice]) -> None:
+        batch, channels = part
+        images = transform_images(split_components(x, len(w))[batch], right)
+        sums = None if kernel_sums is None else kernel_sums[..., channels]
+        kernels = kernel_operands(w[..., channels], component_transforms.LEFT_ORDER, sums)
         m = workspace("products", (len(images), output[0], images.shape[2], output[1], kernels[0].shape[-1]), x.dtype)
         m[...] = 0
         for image, kernel, product in zip(images, kernels, m, strict=True):
             _add_products(image, kernel, options, product)
-        write_images(transform_products(m, output_matrix), split_components(y, len(w))[part.images, ..., part.channels])
+        write_images(m, output_matrix, split_components(y, len(w))[batch, ..., channels])
 
     parallel_for(work, make_work_slices(x, w, w.shape[-1]))
     return y
@@ -102,21 +89,23 @@ def convolve(x: Array, w: Array, stride: Pair, padding: Pair, kernel_sums: Array
 
 def _add_products(image: Array, kernel: Array, options: ConvOptions, out: Array) -> None:
     """Add to `out` (OH, N, OW, O) the correlation of `image` (H, N, W, C) with `kernel` (KH, KW, C, O)."""
-    for overlap in overlaps(options, image.shape[::2], out.shape[::2]):
-        taps = kernel[overlap.kernel_row, overlap.taps]
-        pixels = image[overlap.pixels[0], :, overlap.pixels[1]].reshape(-1, taps.shape[0] * taps.shape[1])
-        target = out[overlap.rows, :, overlap.column]
+    for tap_index, pixel_index, output_index in overlaps(options, image.shape[::2], out.shape[::2]):
+        taps, target = kernel[tap_index], out[output_index]
+        pixels = image[pixel_index].reshape(-1, taps.shape[0] * taps.shape[1])
         product = workspace("part", (len(pixels), out.shape[-1]), out.dtype)
         np.matmul(pixels, taps.reshape(pixels.shape[1], -1), out=product)
         np.add(target, product.reshape(target.shape), out=target)
 
 
-def make_work_slices(x: Array, w: Array, channels: int) -> list[WorkSlice]:
-    """Return all pairs of a slice of the images and a slice of the `channels` of the kernel that fit into the cache."""
+def make_work_slices(x: Array, w: Array, channels: int) -> list[tuple[slice, slice]]:
+    """Return all pairs of a slice of the images and a slice of the `channels` of the kernel that fit into the cache.
+
+    One thread computes one pair at a time.
+    """
     operand = x[:1].nbytes * (2 if len(w) == 4 else 1)
     max_channels = max(MIN_CHANNELS, channels * KERNEL_BYTES // max(1, w.nbytes))
     images = even_slices(len(x), max(1, IMAGE_BYTES // max(1, operand)))
-    return [WorkSlice(n, part) for part in even_slices(channels, max_channels) for n in images]
+    return [(batch, part) for part in even_slices(channels, max_channels) for batch in images]
 
 
 def transform_images(images: Array, matrix: Array) -> Array:
@@ -124,7 +113,7 @@ def transform_images(images: Array, matrix: Array) -> Array:
     n, height, width, components, channels = images.shape
     rows = workspace("rows", (components, height, n, width, channels), images.dtype)
     np.copyto(rows, images.transpose(3, 1, 0, 2, 4))
-    return apply_matrix(matrix, rows, workspace("image", (len(matrix), *rows.shape[1:]), images.dtype))
+    return apply_matrix(matrix, rows, "image")
 
 
 def kernel_operands(w: Array, order: tuple[int, ...], kernel_sums: Array | None = None) -> list[Array]:
@@ -155,11 +144,9 @@ def hadamard_sums(w: Array, out: Array | None = None) -> Array:
     return out
 
 
-def transform_products(m: Array, matrix: Array) -> Array:
-    """Return the components (P, ...) of products `m` (K, ...), for the `matrix` (P, K) of an output transform."""
-    return apply_matrix(matrix, m, workspace("sums", (len(matrix), *m.shape[1:]), m.dtype))
+def write_images(m: Array, matrix: Array, images: Array) -> None:
+    """Write the components of products `m` (K, H, N, W, C) to `images` (N, H, W, P, C).
 
-
-def write_images(components: Array, images: Array) -> None:
-    """Copy `components` (P, H, N, W, C) to `images` (N, H, W, P, C)."""
-    np.copyto(images, components.transpose(2, 1, 3, 0, 4))
+    `matrix` (P, K) is the output transform.
+    """
+    np.copyto(images, apply_matrix(matrix, m, "sums").transpose(2, 1, 3, 0, 4))

@@ -7,7 +7,7 @@ from ...threads import parallel_for
 from . import direct
 from .component_transforms import RIGHT_ORDER, left_transform, output_transform, right_transform
 from .direct import Pair
-from .tiles import split_components, workspace
+from .tiles import apply_matrix, split_components, workspace
 
 
 def input_gradient(grad: Array, w: Array, shape: tuple[int, ...], stride: Pair, padding: Pair) -> Array:
@@ -19,16 +19,17 @@ def input_gradient(grad: Array, w: Array, shape: tuple[int, ...], stride: Pair, 
     grad_x = np.empty(shape, dtype=grad.dtype)
     options, p = direct.ConvOptions(w.shape[1:3], stride, padding), len(w)
 
-    def work(part: direct.WorkSlice) -> None:
-        grads = direct.transform_images(split_components(grad, p)[part.images], left_transform(p, conjugate=True))
-        kernels = direct.kernel_operands(w[:, :, :, part.channels], RIGHT_ORDER)
+    def work(part: tuple[slice, slice]) -> None:
+        batch, channels = part
+        grads = direct.transform_images(split_components(grad, p)[batch], left_transform(p, conjugate=True))
+        kernels = direct.kernel_operands(w[:, :, :, channels], RIGHT_ORDER)
         size = (shape[1], grads.shape[2], shape[2], kernels[0].shape[2])
         products = workspace("products", (len(grads), *size), grad.dtype)
         products[...] = 0
         for one, kernel, product in zip(grads, kernels, products, strict=True):
             _add_input_products(one, kernel, options, product)
-        components = direct.transform_products(products, output_transform(p, conjugate=True))
-        direct.write_images(components, split_components(grad_x, p)[part.images, ..., part.channels])
+        images = split_components(grad_x, p)[batch, ..., channels]
+        direct.write_images(products, output_transform(p, conjugate=True), images)
 
     parallel_for(work, direct.make_work_slices(grad_x, w, shape[3] // p))
     return grad_x
@@ -36,10 +37,9 @@ def input_gradient(grad: Array, w: Array, shape: tuple[int, ...], stride: Pair, 
 
 def _add_input_products(grad: Array, kernel: Array, options: direct.ConvOptions, out: Array) -> None:
     """Add to `out` (H, N, W, C) the input gradient for `grad` (OH, N, OW, O) and `kernel` (KH, KW, C, O)."""
-    for overlap in direct.overlaps(options, out.shape[::2], grad.shape[::2]):
-        column = grad[overlap.rows, :, overlap.column].reshape(-1, grad.shape[-1])
-        taps = kernel[overlap.kernel_row, overlap.taps]
-        target = out[overlap.pixels[0], :, overlap.pixels[1]]
+    for tap_index, pixel_index, output_index in direct.overlaps(options, out.shape[::2], grad.shape[::2]):
+        taps, target = kernel[tap_index], out[pixel_index]
+        column = grad[output_index].reshape(-1, grad.shape[-1])
         product = workspace("part", (taps.shape[0], len(column), taps.shape[1]), grad.dtype)
         np.matmul(column, taps.swapaxes(-1, -2), out=product)
         np.add(target, product.reshape(len(product), *target.shape[:2], -1).transpose(1, 2, 0, 3), out=target)
@@ -52,18 +52,19 @@ def weight_gradient(x: Array, grad: Array, kernel: tuple[int, ...], stride: Pair
     """
     options, p = direct.ConvOptions((kernel[1], kernel[2]), stride, padding), kernel[0]
     slices = direct.make_work_slices(x, np.empty(kernel, x.dtype), kernel[4])
-    starts = sorted({part.images.start for part in slices})
+    starts = sorted({batch.start for batch, _ in slices})
     grad_w = np.zeros((max(1, len(starts)), *kernel), x.dtype)  # one gradient for each slice of the batch
 
-    def work(part: direct.WorkSlice) -> None:
-        images = direct.transform_images(split_components(x, p)[part.images], right_transform(p, conjugate=True))
+    def work(part: tuple[slice, slice]) -> None:
+        batch, channels = part
+        images = direct.transform_images(split_components(x, p)[batch], right_transform(p, conjugate=True))
         images = images.copy()  # the next call of transform_images overwrites the workspace
-        grads = direct.transform_images(split_components(grad, p)[part.images, ..., part.channels], left_transform(p))
+        grads = direct.transform_images(split_components(grad, p)[batch, ..., channels], left_transform(p))
         products = workspace("products", (len(images), *kernel[1:4], grads.shape[-1]), x.dtype)
         for image, one, product in zip(images, grads, products, strict=True):
             _write_tap_products(image, one, options, product)
-        components = direct.transform_products(products, output_transform(p))
-        np.copyto(grad_w[starts.index(part.images.start), ..., part.channels], components)
+        components = apply_matrix(output_transform(p), products, "sums")
+        np.copyto(grad_w[starts.index(batch.start), ..., channels], components)
 
     parallel_for(work, slices)
     return grad_w[0] if len(grad_w) == 1 else grad_w.sum(axis=0)

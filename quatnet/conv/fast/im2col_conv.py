@@ -65,20 +65,18 @@ def weight_gradient(x: Array, grad: Array, kernel: tuple[int, ...], stride: Pair
         rows = patches(x[images], right, options)
         separated = workspace("grad_components", (components, *grad[images].shape[:3], outputs), grad.dtype)
         np.copyto(separated, np.moveaxis(grad[images], 3, 0))
-        transformed = apply_matrix(left, separated, workspace("grad", (len(left), *separated.shape[1:]), grad.dtype))
+        transformed = apply_matrix(left, separated, "grad")
         return rows.swapaxes(1, 2) @ transformed.reshape(len(transformed), rows.shape[1], outputs)
 
     total = np.zeros((len(left), kernel[1] * kernel[2] * kernel[3], outputs), x.dtype)
     for part in parallel_map(work, image_slices(len(x), grad.shape[1:3], total)):
         total += part
-    matrix = component_transforms.output_transform(components)
-    return apply_matrix(matrix, total, np.empty(kernel, x.dtype)).reshape(kernel)
+    return apply_matrix(component_transforms.output_transform(components), total).reshape(kernel)
 
 
 def transform_kernel(w: Array) -> Array:
     """Return the K transformed components (K, KH, KW, C, O) of a kernel `w` (P, KH, KW, C, O) with P components."""
-    matrix = component_transforms.left_transform(len(w))
-    return apply_matrix(matrix, w, np.empty((len(matrix), *w.shape[1:]), w.dtype))
+    return apply_matrix(component_transforms.left_transform(len(w)), w)
 
 
 def run(x: Array, kernel: Array, options: ConvOptions, epilogue: Callable[[Array, slice], None]) -> None:
@@ -95,7 +93,7 @@ def run(x: Array, kernel: Array, options: ConvOptions, epilogue: Callable[[Array
     def work(images: slice) -> None:
         rows = patches(x[images], right, options)
         m = blocked_matmul(rows, operand, workspace("products", (*rows.shape[:2], outputs), x.dtype))
-        y = apply_matrix(output_matrix, m, workspace("result", (components, *m.shape[1:]), x.dtype))
+        y = apply_matrix(output_matrix, m, "result")
         epilogue(y.reshape(components, -1, *output, outputs).transpose(1, 2, 3, 0, 4), images)
 
     parallel_for(work, image_slices(len(x), output, operand))
@@ -121,7 +119,7 @@ def patches(x: Array, matrix: Array, options: ConvOptions) -> Array:
     if any(options.padding):
         rows[...] = 0
     np.copyto(rows[:, :, pad_h : pad_h + height, pad_w : pad_w + width], x.transpose(3, 0, 1, 2, 4))
-    transformed = apply_matrix(matrix, rows, workspace("image", (len(matrix), *rows.shape[1:]), x.dtype))
+    transformed = apply_matrix(matrix, rows, "image")
     if options.kernel == options.stride == (1, 1):
         return transformed.reshape(len(transformed), -1, channels)
     component, image, row, pixel, itemsize = transformed.strides

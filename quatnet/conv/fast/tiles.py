@@ -122,9 +122,14 @@ def split_components(x: Array, components: int) -> Array:
     return x.reshape(*x.shape[:3], components, x.shape[3] // components)
 
 
-def apply_matrix(matrix: Array, a: Array, out: Array) -> Array:
-    """Multiply the first axis of `a` by `matrix`, and return the result `out`. A real array is returned unchanged."""
+def apply_matrix(matrix: Array, a: Array, name: str | None = None) -> Array:
+    """Multiply the first axis of `a` by `matrix`, and return the result. A real array is returned unchanged.
+
+    The result is in the workspace `name`, or in a new array if `name` is None.
+    """
     if matrix.size == 1:
         return a
+    shape = (len(matrix), *a.shape[1:])
+    out = np.empty(shape, a.dtype) if name is None else workspace(name, shape, a.dtype)
     blocked_matmul(matrix.astype(a.dtype), a.reshape(len(a), -1), out.reshape(len(out), -1))
     return out
