@@ -6,15 +6,8 @@ The components r, i, j, k lie along any axis of length 4. The signs of the Hamil
 `product.py`. All other functions are derived from this product.
 """
 
-from .alignment import (
-    align_vectors,
-    from_rotation_vector,
-    isclose,
-    minimal_rotation,
-    nearest_rotation,
-    to_rotation_vector,
-)
-from .arithmetic import divide, imaginary_part, inner_product, normalize, real_part, squared_norm
+from .alignment import align_vectors, from_rotation_vector, minimal_rotation, nearest_rotation, to_rotation_vector
+from .arithmetic import divide, imaginary_part, inner_product, isclose, normalize, real_part, squared_norm
 from .eight_multiplications import HADAMARD, eight_products
 from .euler import from_euler, to_euler
 from .functions import exp, log, power, quaternion_power, sqrt

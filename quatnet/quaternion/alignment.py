@@ -3,32 +3,13 @@
 import numpy as np
 
 from ..backend import Array, xp
-from ..checks import as_array, checked_number
+from ..checks import as_array
 from ..errors import ShapeError
-from .chunks import apply_chunked, apply_to_quaternions, as_matrix_array, as_vector_array
+from .chunks import apply_chunked, as_matrix_array, as_vector_array
 from .functions import exp
 from .norms import norm_and_direction, unit_vector, vector_norm
 from .rotation import _cross, from_matrix, to_axis_angle
 from .trigonometry import to_radians
-
-
-def isclose(p: Array, q: Array, *, rtol: float = 1e-5, atol: float = 1e-8, axis: int = -1) -> Array:
-    """Return whether |p - q| <= atol + rtol |q|, without `axis`. The other axes broadcast. q and -q are not close.
-
-    Quaternions with an infinite component are close only if all components are equal.
-
-    Raises ShapeError unless `axis` has length 4, and ConfigError unless `rtol` and `atol` are numbers >= 0. For
-    rotations, use `geodesic_distance`.
-    """
-    rtol, atol = checked_number("rtol", rtol, "[0, inf)"), checked_number("atol", atol, "[0, inf)")
-
-    def formula(p: Array, q: Array) -> Array:
-        with np.errstate(invalid="ignore"):  # inf - inf
-            distance = vector_norm(p - q)
-            close = xp.isfinite(distance) & (distance <= atol + rtol * vector_norm(q))
-        return (close | (p == q).all(axis=0))[None]
-
-    return apply_to_quaternions(formula, p, q, axis=axis).squeeze(axis)
 
 
 def from_rotation_vector(vector: Array, *, degrees: bool = False, axis: int = -1) -> Array:

@@ -1,8 +1,11 @@
-"""Real and imaginary part, inner product, normalization and division of quaternions."""
+"""Real and imaginary part, comparison, inner product, normalization and division of quaternions."""
+
+import numpy as np
 
 from ..backend import Array, xp
-from .chunks import apply_to_quaternions, as_quaternion_array
-from .norms import norm_and_direction, unit_vector, zero_to_nan
+from ..checks import checked_number
+from .chunks import apply_to_quaternions, as_quaternion_array, reduce_quaternions
+from .norms import norm_and_direction, unit_vector, vector_norm, zero_to_nan
 from .product import conjugate, hamilton_product
 
 
@@ -19,6 +22,25 @@ def imaginary_part(q: Array, *, axis: int = -1) -> Array:
     return xp.moveaxis(xp.moveaxis(as_quaternion_array(q, axis), axis, 0)[1:], 0, axis)
 
 
+def isclose(p: Array, q: Array, *, rtol: float = 1e-5, atol: float = 1e-8, axis: int = -1) -> Array:
+    """Return whether |p - q| <= atol + rtol |q|, without `axis`. The other axes broadcast. q and -q are not close.
+
+    Quaternions with an infinite component are close only if all components are equal.
+
+    Raises ShapeError unless `axis` has length 4, and ConfigError unless `rtol` and `atol` are numbers >= 0. For
+    rotations, use `geodesic_distance`.
+    """
+    rtol, atol = checked_number("rtol", rtol, "[0, inf)"), checked_number("atol", atol, "[0, inf)")
+
+    def formula(p: Array, q: Array) -> Array:
+        with np.errstate(invalid="ignore"):  # inf - inf
+            distance = vector_norm(p - q)
+            close = xp.isfinite(distance) & (distance <= atol + rtol * vector_norm(q))
+        return close | (p == q).all(axis=0)
+
+    return reduce_quaternions(formula, p, q, axis=axis)
+
+
 def inner_product(p: Array, q: Array, *, axis: int = -1) -> Array:
     """Return the inner product of p and q over their four components, without `axis`. The other axes broadcast.
 
@@ -29,11 +51,7 @@ def inner_product(p: Array, q: Array, *, axis: int = -1) -> Array:
     ShapeError
         `axis` does not have length 4.
     """
-
-    def formula(p: Array, q: Array) -> Array:
-        return (p * q).sum(axis=0)[None]
-
-    return apply_to_quaternions(formula, p, q, axis=axis).squeeze(axis)
+    return reduce_quaternions(lambda p, q: (p * q).sum(axis=0), p, q, axis=axis)
 
 
 def squared_norm(q: Array, *, axis: int = -1) -> Array:

@@ -53,6 +53,11 @@ def apply_to_quaternions(formula: Callable, *arrays: Array, scalars: tuple[Array
     return apply_chunked(formula, *(as_quaternion_array(q, axis) for q in arrays), scalars=scalars, axis=axis)
 
 
+def reduce_quaternions(formula: Callable, *arrays: Array, axis: int) -> Array:
+    """Return the result, without `axis`, of a formula for one number per quaternion. Raises ShapeError as above."""
+    return apply_to_quaternions(lambda *arrays: formula(*arrays)[None], *arrays, axis=axis).squeeze(axis)
+
+
 def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape to which `shapes` broadcast. Raises ShapeError if they do not."""
     try:

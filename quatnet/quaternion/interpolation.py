@@ -7,7 +7,7 @@ import numpy as np
 
 from ..backend import Array, xp
 from ..checks import as_array
-from .chunks import apply_to_quaternions
+from .chunks import apply_to_quaternions, reduce_quaternions
 from .functions import exp, log
 from .norms import ratio, unit_vector, vector_norm
 from .product import conjugate, hamilton_product
@@ -26,9 +26,9 @@ def geodesic_distance(p: Array, q: Array, *, degrees: bool = False, axis: int = 
     """
 
     def formula(p: Array, q: Array) -> Array:
-        return 2 * _angle_between(*_nearest_unit_vectors(p, q))[None]
+        return 2 * _angle_between(*_nearest_unit_vectors(p, q))
 
-    return from_radians(apply_to_quaternions(formula, p, q, axis=axis).squeeze(axis), degrees)
+    return from_radians(reduce_quaternions(formula, p, q, axis=axis), degrees)
 
 
 def slerp(p: Array, q: Array, t: Array, *, axis: int = -1) -> Array:

@@ -5,7 +5,7 @@ gradients in quatnet are derived from this function or tested against it.
 """
 
 from ..backend import Array, xp
-from .chunks import apply_to_quaternions, as_quaternion_array
+from .chunks import apply_to_quaternions, as_quaternion_array, reduce_quaternions
 from .complex_pairs import product_of_arrays
 from .norms import norm_and_direction, vector_norm, zero_to_nan
 
@@ -58,7 +58,7 @@ def norm(q: Array, *, axis: int = -1) -> Array:
 
     The squares neither overflow nor underflow. Raises ShapeError unless `axis` has length 4.
     """
-    return apply_to_quaternions(lambda q: vector_norm(q)[None], q, axis=axis).squeeze(axis)
+    return reduce_quaternions(vector_norm, q, axis=axis)
 
 
 def inverse(q: Array, *, axis: int = -1) -> Array:
