@@ -7,7 +7,8 @@ product without a copy. Zero padding is not multiplied. On a feature map two col
 padding would be a third of all multiplications.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -67,27 +68,22 @@ def convolve(x: Array, w: Array, stride: Pair, padding: Pair, kernel_sums: Array
 
     P is the number of components, 1 or 4. `kernel_sums` is `hadamard_sums(w)`, or None to compute the sums.
     """
-    options = ConvOptions(w.shape[1:3], stride, padding)
-    output = options.output(x.shape)
-    y = np.empty((len(x), *output, len(w) * w.shape[-1]), dtype=x.dtype)
-    right, output_matrix = component_transforms.right_transform(len(w)), component_transforms.output_transform(len(w))
+    options, p = ConvOptions(w.shape[1:3], stride, padding), len(w)
+    y = np.empty((len(x), *options.output(x.shape), p * w.shape[-1]), dtype=x.dtype)
+    matrices = component_transforms.right_transform(p), component_transforms.output_transform(p)
 
     def work(part: tuple[slice, slice]) -> None:
         batch, channels = part
-        images = transform_images(split_components(x, len(w))[batch], right)
         sums = None if kernel_sums is None else kernel_sums[..., channels]
         kernels = kernel_operands(w[..., channels], component_transforms.LEFT_ORDER, sums)
-        m = workspace("products", (len(images), output[0], images.shape[2], output[1], kernels[0].shape[-1]), x.dtype)
-        m[...] = 0
-        for image, kernel, product in zip(images, kernels, m, strict=True):
-            _add_products(image, kernel, options, product)
-        write_images(m, output_matrix, split_components(y, len(w))[batch, ..., channels])
+        images, outputs = split_components(x, p)[batch], split_components(y, p)[batch, ..., channels]
+        write_products(images, kernels, matrices, partial(_add_products, options), outputs)
 
     parallel_for(work, make_work_slices(x, w, w.shape[-1]))
     return y
 
 
-def _add_products(image: Array, kernel: Array, options: ConvOptions, out: Array) -> None:
+def _add_products(options: ConvOptions, image: Array, kernel: Array, out: Array) -> None:
     """Add to `out` (OH, N, OW, O) the correlation of `image` (H, N, W, C) with `kernel` (KH, KW, C, O)."""
     for tap_index, pixel_index, output_index in overlaps(options, image.shape[::2], out.shape[::2]):
         taps, target = kernel[tap_index], out[output_index]
@@ -144,9 +140,18 @@ def hadamard_sums(w: Array, out: Array | None = None) -> Array:
     return out
 
 
-def write_images(m: Array, matrix: Array, images: Array) -> None:
-    """Write the components of products `m` (K, H, N, W, C) to `images` (N, H, W, P, C).
+def write_products(
+    images: Array, kernels: list[Array], matrices: tuple[Array, Array], add: Callable[..., None], out: Array
+) -> None:
+    """Write the products of `images` (N, H, W, P, C) and of the K transformed components `kernels` to `out`.
 
-    `matrix` (P, K) is the output transform.
+    `out` has the shape (N, OH, OW, P, O). `matrices` are the transforms of the images and of the products.
+    `add(image, kernel, product)` adds the product of one component of the images, (H, N, W, C), and of the kernel to
+    `product` (OH, N, OW, O).
     """
-    np.copyto(images, apply_matrix(matrix, m, "sums").transpose(2, 1, 3, 0, 4))
+    n, height, width, _, channels = out.shape
+    m = workspace("products", (len(kernels), height, n, width, channels), out.dtype)
+    m[...] = 0
+    for image, kernel, product in zip(transform_images(images, matrices[0]), kernels, m, strict=True):
+        add(image, kernel, product)
+    np.copyto(out, apply_matrix(matrices[1], m, "sums").transpose(2, 1, 3, 0, 4))

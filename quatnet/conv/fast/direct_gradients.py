@@ -1,5 +1,7 @@
 """Input gradient and weight gradient of `direct.convolve`."""
 
+from functools import partial
+
 import numpy as np
 
 from ...backend import Array
@@ -18,24 +20,19 @@ def input_gradient(grad: Array, w: Array, shape: tuple[int, ...], stride: Pair, 
     """
     grad_x = np.empty(shape, dtype=grad.dtype)
     options, p = direct.ConvOptions(w.shape[1:3], stride, padding), len(w)
+    matrices = left_transform(p, conjugate=True), output_transform(p, conjugate=True)
 
     def work(part: tuple[slice, slice]) -> None:
         batch, channels = part
-        grads = direct.transform_images(split_components(grad, p)[batch], left_transform(p, conjugate=True))
         kernels = direct.kernel_operands(w[:, :, :, channels], RIGHT_ORDER)
-        size = (shape[1], grads.shape[2], shape[2], kernels[0].shape[2])
-        products = workspace("products", (len(grads), *size), grad.dtype)
-        products[...] = 0
-        for one, kernel, product in zip(grads, kernels, products, strict=True):
-            _add_input_products(one, kernel, options, product)
-        images = split_components(grad_x, p)[batch, ..., channels]
-        direct.write_images(products, output_transform(p, conjugate=True), images)
+        grads, images = split_components(grad, p)[batch], split_components(grad_x, p)[batch, ..., channels]
+        direct.write_products(grads, kernels, matrices, partial(_add_input_products, options), images)
 
     parallel_for(work, direct.make_work_slices(grad_x, w, shape[3] // p))
     return grad_x
 
 
-def _add_input_products(grad: Array, kernel: Array, options: direct.ConvOptions, out: Array) -> None:
+def _add_input_products(options: direct.ConvOptions, grad: Array, kernel: Array, out: Array) -> None:
     """Add to `out` (H, N, W, C) the input gradient for `grad` (OH, N, OW, O) and `kernel` (KH, KW, C, O)."""
     for tap_index, pixel_index, output_index in direct.overlaps(options, out.shape[::2], grad.shape[::2]):
         taps, target = kernel[tap_index], out[pixel_index]

@@ -66,7 +66,8 @@ def fused_conv2d(x: Array, layer: FusedConv2d) -> Array:
         np.multiply(y, layer.scale, out=y)
     np.add(y, layer.shift, out=y)
     np.maximum(y, 0, out=y)
-    return split_components(_sum_pool(y) if layer.pool else y, len(layer.weight))
+    y = _sum_pool_in_place(y[:, :, None])[:, :, 0].copy() if layer.pool else y
+    return split_components(y, len(layer.weight))
 
 
 def _gpu(x: Array, layer: FusedConv2d) -> Array:
@@ -93,12 +94,6 @@ def _cached_kernel(layer: FusedConv2d, algorithm: str, transform: Callable[[Arra
     if algorithm not in layer.cache:
         layer.cache[algorithm] = transform(layer.weight)
     return layer.cache[algorithm]
-
-
-def _sum_pool(y: Array) -> Array:
-    height, width = y.shape[1] // 2 * 2, y.shape[2] // 2 * 2
-    corners = [y[:, i:height:2, j:width:2] for i in range(2) for j in range(2)]
-    return corners[0] + corners[1] + corners[2] + corners[3]
 
 
 def _winograd(x: Array, layer: FusedConv2d, padding: tuple[int, int]) -> Array:
