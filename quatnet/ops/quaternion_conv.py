@@ -13,9 +13,8 @@ from types import ModuleType
 from .. import kernels
 from ..autodiff import Tensor, op
 from ..autodiff.shape import reshape
-from ..backend import Array
+from ..backend import Array, on_gpu
 from ..conv import gpu
-from ..conv.dispatch import fast_options
 from ..conv.fast import algorithms
 from ..conv.im2col import Pair, output_size, pair
 from ..errors import ShapeError
@@ -59,8 +58,8 @@ def _algorithm(
     if kernels.supports(x, w):
         options = (pair(stride), pair(padding), pair(dilation), groups)
         return (gpu, options) if groups == 1 or gpu.is_profitable(w.shape) else None
-    fast = fast_options(stride, padding, dilation)
-    return None if fast is None or groups > 1 else (algorithms, fast)
+    use_real_kernel = on_gpu() or groups > 1 or pair(dilation) != (1, 1)
+    return None if use_real_kernel else (algorithms, (pair(stride), pair(padding)))
 
 
 @op

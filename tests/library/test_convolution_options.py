@@ -22,6 +22,7 @@ from quatnet import Tensor, ops, threads
 from quatnet.autodiff import gradcheck
 from quatnet.backend import asnumpy, on_gpu, xp
 from quatnet.conv import dispatch, plain
+from quatnet.conv.fast import direct, direct_gradients, im2col_conv
 from quatnet.conv.im2col import col2im, im2col, output_size, pair, single
 from quatnet.errors import ConfigError, ShapeError
 
@@ -148,19 +149,27 @@ def test_batch_slices_do_not_change_results(options, monkeypatch, rng):
     assert_close(grad_w, plain.conv2d_weight_gradient(x, grad, (3, 2), **options))
 
 
-@pytest.mark.skipif(on_gpu(), reason="a GPU uses no batch slices")
+@pytest.mark.skipif(on_gpu(), reason="a GPU uses other batch slices")
 def test_batch_slices_fit_into_the_cache(monkeypatch):
     # The output has 3 x 5 pixels, and each pixel uses 2 x 2 taps of 6 channels with 8 bytes.
     # The patches of an image have 15 · 4 · 48 = 2880 bytes, so two images fit into the cache.
-    monkeypatch.setattr(threads, "CACHE_BYTES", 2 * 2880)
-    x, y = np.zeros((5, 4, 6, 6)), np.zeros((5, 3, 5, 1))
-    assert dispatch._batch_slices(x, y, (2, 2)) == [slice(0, 2), slice(2, 4), slice(4, 5)]
+    monkeypatch.setattr(im2col_conv, "PATCHES_BYTES", 2 * 2880)
+    assert im2col_conv.image_slices(4, (3, 5), np.zeros((1, 24, 1))) == [slice(0, 2), slice(2, 4)]
 
 
 @pytest.mark.skipif(on_gpu(), reason="the fast algorithms need NumPy")
-def test_options_of_the_fast_algorithms():
-    assert dispatch.fast_options((2, 1), 1, (1, 1)) == ((2, 1), (1, 1))
-    assert dispatch.fast_options(1, 1, (1, 2)) is None
+@given(seeds, kernels, any_options)
+def test_direct_convolution_with_all_options(seed, kernel, options):
+    assume_fit((4, 6), kernel, options)
+    pairs = [pair(options[name]) for name in ("stride", "padding", "dilation")]
+    x, w = draw(seed, 2, 4, 6, 3), draw(seed + 1, *kernel, 3, 2)
+    y = plain.conv2d(x, w, **options)
+    assert_close(direct.convolve(x, w[None], *pairs), y)
+    grad = draw(seed + 2, *y.shape)
+    grad_x = direct_gradients.input_gradient(grad, w[None], x.shape, *pairs)
+    assert_close(grad_x, plain.conv2d_input_gradient(grad, w, x.shape, **options))
+    grad_w = direct_gradients.weight_gradient(x, grad, (1, *w.shape), *pairs)[0]
+    assert_close(grad_w, plain.conv2d_weight_gradient(x, grad, kernel, **options))
 
 
 def test_dilation_and_quaternion_groups_use_the_plain_convolution(rng):

@@ -1,4 +1,4 @@
-"""Direct convolution with large kernels, for images with few pixels and any stride and padding.
+"""Direct convolution with large kernels, for images with few pixels and any stride, padding and dilation.
 
 For such shapes, most of the time is spent on reading the kernel, so the kernel is not copied. The signed sums of the
 eight products are computed for one slice of the kernel at a time. Each slice is multiplied by the pixels of all images.
@@ -15,7 +15,7 @@ import numpy as np
 
 from ...backend import Array
 from ...threads import parallel_for
-from ..im2col import output_size
+from ..im2col import Shape, output_size
 from . import component_transforms
 from .tiles import apply_matrix, even_slices, split_components, workspace
 
@@ -23,52 +23,61 @@ KERNEL_BYTES = 4 << 20  # maximum size of a slice of the kernel
 IMAGE_BYTES = 16 << 20  # maximum size of the transformed images of a work slice with more than one image
 MIN_CHANNELS = 128  # minimum of output channels of a slice of the kernel
 Pair = tuple[int, int]
+ONES = (1, 1)
 Index = tuple[int | slice, ...]
 
 
 class ConvOptions(NamedTuple):
-    """Kernel size, stride and padding of a convolution, as pairs (height, width)."""
+    """Kernel size, stride, padding and dilation of a convolution, as pairs (height, width)."""
 
     kernel: Pair
     stride: Pair
     padding: Pair
+    dilation: Pair = ONES
 
-    def output(self, shape: tuple[int, ...]) -> Pair:
+    def output(self, shape: Shape) -> Pair:
         """Return the output size (OH, OW) for images of `shape` (N, H, W, channels)."""
         height, width = map(output_size, shape[1:3], *self)
         return height, width
 
 
-def overlaps(options: ConvOptions, image: tuple[int, ...], output: Pair) -> Iterator[tuple[Index, Index, Index]]:
+def overlaps(options: ConvOptions, image: Shape, output: Pair) -> Iterator[tuple[Index, Index, Index]]:
     """Yield the indices of the kernel taps, pixels and outputs of each kernel row and each output column.
 
     Pixels of the zero padding are left out. The indices are those of arrays (KH, KW, ...), (H, N, W, ...) and
     (OH, N, OW, ...). `image` is the input size (H, W) and `output` is the output size (OH, OW).
     """
-    (kh, kw), (stride_h, stride_w), (pad_h, pad_w) = options
+    (kh, kw), (stride_h, stride_w), (pad_h, pad_w), (dilation_h, step) = options
     for i, column in np.ndindex(kh, output[1]):
-        (rows, pixel_rows), left = tap_ranges(i, image[0], output[0], stride_h, pad_h), column * stride_w - pad_w
-        taps = slice(max(0, -left), min(kw, image[1] - left))
+        rows, pixel_rows = tap_ranges(i * dilation_h, image[0], output[0], stride_h, pad_h)
+        left = column * stride_w - pad_w
+        taps = slice(max(0, -(left // step)), min(kw, -((left - image[1]) // step)))
         if rows.start < rows.stop and taps.start < taps.stop:
-            pixels = pixel_rows, slice(None), slice(left + taps.start, left + taps.stop)
+            columns = slice(left + taps.start * step, left + (taps.stop - 1) * step + 1, step)
+            pixels = pixel_rows, slice(None), columns
             yield (i, taps), pixels, (rows, slice(None), column)
 
 
-def tap_ranges(tap: int, size: int, output: int, stride: int, padding: int) -> tuple[slice, slice]:
-    """Return the outputs for which a kernel tap is inside of the image, and the image pixels at this tap."""
-    first = tap - padding
+def tap_ranges(offset: int, size: int, output: int, stride: int, padding: int) -> tuple[slice, slice]:
+    """Return the outputs for which a kernel tap is inside of the image, and the image pixels at this tap.
+
+    `offset` is the distance in pixels from the first kernel tap.
+    """
+    first = offset - padding
     start, stop = -(-max(0, -first) // stride), min(output, (size - 1 - first) // stride + 1)
     if start >= stop:
         return slice(0, 0), slice(0, 0)
     return slice(start, stop), slice(start * stride + first, (stop - 1) * stride + first + 1, stride)
 
 
-def convolve(x: Array, w: Array, stride: Pair, padding: Pair, kernel_sums: Array | None = None) -> Array:
+def convolve(
+    x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair = ONES, *, kernel_sums: Array | None = None
+) -> Array:
     """Return the convolution w ⊗ x, (N, OH, OW, P·O), of images `x` (N, H, W, P·C) and `w` (P, KH, KW, C, O).
 
     P is the number of components, 1 or 4. `kernel_sums` is `hadamard_sums(w)`, or None to compute the sums.
     """
-    options, p = ConvOptions(w.shape[1:3], stride, padding), len(w)
+    options, p = ConvOptions(w.shape[1:3], stride, padding, dilation), len(w)
     y = np.empty((len(x), *options.output(x.shape), p * w.shape[-1]), dtype=x.dtype)
     matrices = component_transforms.right_transform(p), component_transforms.output_transform(p)
 

@@ -61,7 +61,7 @@ def fused_conv2d(x: Array, layer: FusedConv2d) -> Array:
     if algorithms.uses_im2col(x.shape, layer.weight.shape):
         return _im2col(x, layer, padding)
     kernel_sums = _cached_kernel(layer, "direct", direct.hadamard_sums)
-    y = direct.convolve(merge_components(x), layer.weight, (1, 1), padding, kernel_sums)
+    y = direct.convolve(merge_components(x), layer.weight, (1, 1), padding, kernel_sums=kernel_sums)
     if layer.scale is not None:
         np.multiply(y, layer.scale, out=y)
     np.add(y, layer.shift, out=y)

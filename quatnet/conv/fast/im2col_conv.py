@@ -20,27 +20,28 @@ import numpy as np
 
 from ...backend import Array
 from ...threads import parallel_for, parallel_map
+from ..im2col import Shape
 from . import component_transforms
-from .direct import ConvOptions, Pair
+from .direct import ONES, ConvOptions, Pair
 from .small_products import blocked_matmul
 from .tiles import apply_matrix, even_slices, split_components, workspace
 
 PATCHES_BYTES = 4 << 20  # maximum size of the patches of a batch slice with more than one image
 
 
-def convolve(x: Array, w: Array, stride: Pair, padding: Pair) -> Array:
+def convolve(x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair = ONES) -> Array:
     """Return the convolution w ⊗ x, (N, OH, OW, P·O), of images `x` (N, H, W, P·C) and `w` (P, KH, KW, C, O).
 
     P is the number of components, 1 or 4.
     """
-    options = ConvOptions(w.shape[1:3], stride, padding)
+    options = ConvOptions(w.shape[1:3], stride, padding, dilation)
     y = np.empty((len(x), *options.output(x.shape), len(w) * w.shape[4]), dtype=x.dtype)
     images = split_components(y, len(w))
     run(split_components(x, len(w)), transform_kernel(w), options, lambda rows, part: np.copyto(images[part], rows))
     return y
 
 
-def input_gradient(grad: Array, w: Array, padding: Pair) -> Array:
+def input_gradient(grad: Array, w: Array, padding: Pair, dilation: Pair = ONES) -> Array:
     """Return the input gradient w* ⊗ grad (N, H, W, P·C) of a convolution with stride 1.
 
     `grad` is the upstream gradient (N, OH, OW, P·O) and P is the number of components. The input gradient is a
@@ -48,15 +49,17 @@ def input_gradient(grad: Array, w: Array, padding: Pair) -> Array:
     """
     flipped = w[:, ::-1, ::-1].swapaxes(3, 4).copy()
     np.negative(flipped[1:], out=flipped[1:])
-    return convolve(grad, flipped, (1, 1), (w.shape[1] - 1 - padding[0], w.shape[2] - 1 - padding[1]))
+    top, left = (d * (k - 1) - p for k, p, d in zip(w.shape[1:3], padding, dilation, strict=True))
+    return convolve(grad, flipped, ONES, (top, left), dilation)
 
 
-def weight_gradient(x: Array, grad: Array, kernel: tuple[int, ...], stride: Pair, padding: Pair) -> Array:
+def weight_gradient(x: Array, grad: Array, kernel: Shape, stride: Pair, padding: Pair, dilation: Pair = ONES) -> Array:
     """Return the weight gradient, the sum of grad ⊗ x* over all pixels.
 
     `kernel` is the shape (P, KH, KW, C, O) of the result, with P components.
     """
-    components, outputs, options = kernel[0], kernel[4], ConvOptions((kernel[1], kernel[2]), stride, padding)
+    components, outputs = kernel[0], kernel[4]
+    options = ConvOptions((kernel[1], kernel[2]), stride, padding, dilation)
     x, grad = split_components(x, components), split_components(grad, components)
     right = component_transforms.right_transform(components, conjugate=True)
     left = component_transforms.left_transform(components)
@@ -99,7 +102,7 @@ def run(x: Array, kernel: Array, options: ConvOptions, epilogue: Callable[[Array
     parallel_for(work, image_slices(len(x), output, operand))
 
 
-def image_slices(batch: int, output: tuple[int, ...], operand: Array) -> list[slice]:
+def image_slices(batch: int, output: Shape, operand: Array) -> list[slice]:
     """Return slices of the batch with patches that fit into the cache, for a transformed kernel `operand`.
 
     The shape of `operand` is (K, KH·KW·C, O), with K transformed components.
@@ -114,17 +117,17 @@ def patches(x: Array, matrix: Array, options: ConvOptions) -> Array:
     are the transformed pixels without a copy.
     """
     n, height, width, components, channels = x.shape
-    (kh, kw), (stride_h, stride_w), (pad_h, pad_w) = options
+    kernel, (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w) = options
     rows = workspace("rows", (components, n, height + 2 * pad_h, width + 2 * pad_w, channels), x.dtype)
     if any(options.padding):
         rows[...] = 0
     np.copyto(rows[:, :, pad_h : pad_h + height, pad_w : pad_w + width], x.transpose(3, 0, 1, 2, 4))
     transformed = apply_matrix(matrix, rows, "image")
-    if options.kernel == options.stride == (1, 1):
+    if options.kernel == options.stride == ONES:
         return transformed.reshape(len(transformed), -1, channels)
     component, image, row, pixel, itemsize = transformed.strides
-    shape = (len(transformed), n, *options.output(x.shape), kh, kw * channels)
-    strides = (component, image, stride_h * row, stride_w * pixel, row, itemsize)
+    shape = (len(transformed), n, *options.output(x.shape), *kernel, channels)
+    strides = (component, image, stride_h * row, stride_w * pixel, dilation_h * row, dilation_w * pixel, itemsize)
     copy = workspace("patches", shape, x.dtype)
     np.copyto(copy, np.ndarray(shape, x.dtype, transformed, strides=strides))
-    return copy.reshape(len(transformed), -1, kh * kw * channels)
+    return copy.reshape(len(transformed), -1, kernel[0] * kernel[1] * channels)
