@@ -42,6 +42,10 @@ class GraphModule(Module):
         self._unused = _unused_after(graph)
         # arguments without references to inputs and results are the same in every call
         self._constant = {node.name: self._constant_arguments(node) for node in graph.nodes}
+        self._changing = {
+            node.name: [(key, item) for key, item in node.arguments.items() if key not in self._constant[node.name]]
+            for node in graph.nodes
+        }
 
     def __call__(self, *inputs: Any, train: bool = False, rng: np.random.Generator | None = None) -> Any:
         values, batch = self._inputs(inputs)
@@ -55,9 +59,10 @@ class GraphModule(Module):
             return runtime[item.name] if isinstance(item, Runtime) else self._decode(item)
 
         for node in self.graph.nodes:
-            constant = self._constant[node.name]
-            changing = {key: map_leaves(decode, x) for key, x in node.arguments.items() if key not in constant}
-            values[node.name] = self._run(node, constant | changing)
+            changing = {
+                key: decode(x) if type(x) is Ref else map_leaves(decode, x) for key, x in self._changing[node.name]
+            }
+            values[node.name] = self._run(node, self._constant[node.name] | changing)
             for name in self._unused[node.name]:
                 del values[name]
         return map_leaves(decode, self.graph.outputs)

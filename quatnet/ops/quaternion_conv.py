@@ -31,18 +31,19 @@ def quaternion_conv2d(
     `x` is (N, H, W, 4C) in blocks r|i|j|k. `w` is (4, KH, KW, C/G, O). The result is (N, OH, OW, 4O), with OH and OW as
     in `conv2d`. Raises ShapeError if channels, groups, dtypes or sizes do not match.
 
-    On the CPU, a quaternion product is computed with 8 real products, or with 16 if there is dilation or groups, or if
-    there are fewer than 16 quaternion input or output channels (`quatnet.conv.fast`). On a GPU, it is computed with 8
-    real products if `conv.gpu.is_profitable`, else with 16.
+    On the CPU, a quaternion product is computed with 8 real products, or with 16 if there are groups, or fewer than 16
+    quaternion input or output channels (`quatnet.conv.fast`). On a GPU, it is computed with 8 real products if
+    `conv.gpu.is_profitable`, else with 16.
     """
     check_conv_shapes(x, w, groups)
-    for options in zip(x.shape[1:3], w.shape[1:3], pair(stride), pair(padding), pair(dilation), strict=True):
-        output_size(*options)  # raises an error if the kernel does not fit
+    pairs = pair(stride), pair(padding), pair(dilation)
+    for sizes in zip(x.shape[1:3], w.shape[1:3], *pairs, strict=True):
+        output_size(*sizes)  # raises an error if the kernel does not fit
     a, b = x.data, w.data
-    algorithm_and_options = _algorithm(a, b, stride, padding, dilation, groups)
-    if algorithm_and_options is None:
+    algorithm = _algorithm(a, b, groups)
+    if algorithm is None:
         return apply_real_op(conv2d, x, block_weight(w), groups, stride=stride, padding=padding, dilation=dilation)
-    algorithm, options = algorithm_and_options
+    options = (*pairs, groups) if algorithm is gpu else pairs
 
     def backward(grad: Array) -> Sequence[Array | None]:
         grad_x = algorithm.input_gradient(grad, b, a.shape, *options) if x.requires_grad else None
@@ -51,15 +52,11 @@ def quaternion_conv2d(
     return Tensor.from_op(algorithm.convolve(a, b, *options), (x, w), backward)
 
 
-def _algorithm(
-    x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> tuple[ModuleType, tuple] | None:
-    """Return a module for convolution with quaternion kernels and its options, or None to use a real kernel."""
+def _algorithm(x: Array, w: Array, groups: int) -> ModuleType | None:
+    """Return a module for convolution with quaternion kernels, or None to use a real kernel."""
     if kernels.supports(x, w):
-        options = (pair(stride), pair(padding), pair(dilation), groups)
-        return (gpu, options) if groups == 1 or gpu.is_profitable(w.shape) else None
-    use_real_kernel = on_gpu() or groups > 1 or pair(dilation) != (1, 1)
-    return None if use_real_kernel else (algorithms, (pair(stride), pair(padding)))
+        return gpu if groups == 1 or gpu.is_profitable(w.shape) else None
+    return None if on_gpu() or groups > 1 else algorithms
 
 
 @op

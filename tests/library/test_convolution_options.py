@@ -172,11 +172,19 @@ def test_direct_convolution_with_all_options(seed, kernel, options):
     assert_close(grad_w, plain.conv2d_weight_gradient(x, grad, kernel, **options))
 
 
-def test_dilation_and_quaternion_groups_use_the_plain_convolution(rng):
+def test_dilation_and_groups_of_few_quaternion_channels(rng):
     x, w = draw(rng, 1, 5, 6, 16), draw(rng, 4, 2, 2, 2, 4)
     for options in ({**ALL_OPTIONS, "groups": 2}, {"groups": 2}):
         expected = oracles.quaternion_conv2d(asnumpy(x), asnumpy(w), **options)
         assert_close(ops.quaternion_conv2d(Tensor(x), Tensor(w), **options).data, expected)
+
+
+@pytest.mark.parametrize("options", [{"dilation": 2, "padding": 2}, {"dilation": (1, 3), "stride": 2, "padding": 1}])
+def test_dilation_with_eight_products(options, rng):
+    x, w = draw(rng, 2, 7, 8, 64), draw(rng, 4, 2, 2, 16, 16)
+    expected = oracles.quaternion_conv2d(asnumpy(x), asnumpy(w), **options)
+    assert_close(ops.quaternion_conv2d(Tensor(x), Tensor(w), **options).data, expected, atol=1e-9)
+    gradcheck(lambda x, w: ops.quaternion_conv2d(x, w, **options), [x, w], rng=rng)
 
 
 # Equivariance: layer(x ⊗ q) = layer(x) ⊗ q
