@@ -34,9 +34,9 @@ FIRST_TESTS = {
     "quaternion_ops": "ops/components.py ops/encoders.py ops/quaternion_activations.py",
     "front_ends": "paper_code_components",
     "sound_features": "resample_poly _filter_phases",
-    "networks published_networks counting_multiplications": "layer_costs num_weights"
+    "networks published_networks counting_multiplications": "layer_costs"
     " _multiplications_winograd _layer_mult_adds torchinfo_mult_adds ResidualBlock",
-    "roofline": "layer_kernel_costs _convolution _norm_passes _block_outputs memory_bound_fraction",
+    "roofline": "layer_kernel_costs _convolution memory_bound_fraction",
     "pruning": "prune/scores.py prune/selection.py prune/budget.py prune/filters.py paper_code/filter_scores.py",
     "quaternion_norms": "ops/layernorm.py ops/quaternion_batchnorm.py ops/whitening.py",
 }
