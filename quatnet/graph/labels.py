@@ -264,6 +264,9 @@ PRIME = 1_000_003  # batch size that is no product of other lengths
 
 def _segments(a: tuple[int, ...], b: tuple[int, ...]) -> Iterator[tuple[list[int], list[int]]]:
     """Yield the smallest groups of neighboring axes of the shapes `a` and `b` with equal products."""
+    if 0 in (*a, *b):  # an array without entries
+        yield list(range(len(a))), list(range(len(b)))
+        return
     i = j = 0
     while i < len(a) or j < len(b):
         start_a, start_b = i, j

@@ -522,3 +522,10 @@ def test_slices_of_a_sequential(rng):
     assert isinstance(net[:2], nn.Sequential)
     np.testing.assert_array_equal(net[2](net[:2](Tensor(x))).numpy(), net(Tensor(x)).numpy())
     assert net[-1] is net[2]
+
+
+def test_channels_of_a_network_that_reshapes_an_array_without_entries(rng):
+    layer = nn.Linear(4, 3, rng=rng)
+    x = np.ones((2, 4), np.float32)
+    traced = graph.trace(lambda x: layer(x) + ops.reshape(layer(x)[:, :0], (0, 5)).sum(), x)
+    assert "layer.weight" not in {name for group in graph.channel_groups(traced) for name in group.producers}
