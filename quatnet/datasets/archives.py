@@ -33,7 +33,7 @@ def extract(archive: Path, target: Path, *, num_recordings: int | None = None) -
         The archive is damaged, a member is a link or lies outside the folder, or the archive does not contain the table
         of ESC-50 and `num_recordings` WAV files. No file is kept.
     OSError
-        The archive is valid, but the disk is full or not writable.
+        The disk is full or not writable, or the archive cannot be read.
     """
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking.") as temporary:
         extracted = Path(temporary) / target.name

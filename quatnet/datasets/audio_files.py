@@ -21,11 +21,12 @@ def find_root(folder: Path, is_root: Callable[[Path], bool], content: str, *, hi
 
     Raises DataError if there is no such folder. The message names the missing `content`, and ends with `hint`.
     """
-    subfolders = sorted(path for path in folder.glob("*") if not path.name.startswith((".", "__MACOSX")))
+    paths = folder.iterdir() if folder.is_dir() else ()
+    subfolders = sorted(path for path in paths if not path.name.startswith((".", "__MACOSX")))
     for candidate in filter(Path.is_dir, [folder, *subfolders]):
         if is_root(candidate):
             return candidate
-    raise DataError(f"no {content} in {folder}; {hint}")
+    raise DataError(f"no {content} in {folder} or a subfolder; {hint}")
 
 
 def dataset_of_files(

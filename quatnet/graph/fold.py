@@ -109,7 +109,9 @@ class _Folder:
         return chain, scale, shift
 
     def _is_inference(self, norm: Node) -> bool:
-        return norm.arguments["train"] in (False, Runtime("train"))
+        refs = [ref for ref in norm.arguments["self"].values() if isinstance(ref, Ref)]
+        is_known = all(ref.name in self.arrays for ref in refs)  # no result of an operation
+        return norm.arguments["train"] in (False, Runtime("train")) and is_known
 
     def _next(self, node: Node, *ops: str) -> Node | None:
         """Return the only consumer of a node if it is one of `ops`."""

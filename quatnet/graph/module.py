@@ -85,6 +85,10 @@ class GraphModule(Module):
         result = {key: map_leaves(self._decode, value) for key, value in arguments.items()}
         layer = node.arguments.get("self")
         if isinstance(layer, dict):  # several nodes of one layer have one state
+            for item in layer.values():
+                if isinstance(item, Ref) and item.name not in self._places:
+                    advice = "call the op of `quatnet.ops` instead of the layer"
+                    raise ConfigError(f"the layer {node.name} has the result {item.name} as a parameter; {advice}")
             buffers = {item.name: key for key, item in layer.items() if isinstance(item, Ref) and not item.tensor}
             new = SimpleNamespace(**{key: self._decode(item) for key, item in layer.items()})
             name = "/".join(item.name for item in layer.values() if isinstance(item, Ref)) if buffers else node.name

@@ -118,6 +118,8 @@ def linear(b: Any, node: Node) -> None:
 
 def batch_norm(b: Any, node: Node) -> None:
     """Batch norm with the running statistics."""
+    for ref in filter(lambda item: isinstance(item, Ref), node.arguments["self"].values()):
+        b.array(ref)  # raises an error for a result of an operation
     first = b.is_first(node.arguments["x"])
     y = b.value(node.arguments["x"], first=first)
     for op, vector in zip(("Mul", "Add"), map(asnumpy, scale_and_shift(b.graph.arrays, node)), strict=True):

@@ -75,10 +75,11 @@ class Convolution(Module):
                 "expected kernel_size, stride and dilation of at least 1, and padding of at least 0, "
                 f"got {kernel_size}, {stride}, {dilation} and {padding}"
             )
-        channels = [in_channels, out_channels]
-        inputs, filters = map(quaternion_channels, channels) if self.quaternion else channels
-        if any(checked_count("channels", count) % checked_count("groups", groups) for count in (inputs, filters)):
-            raise ShapeError(f"expected numbers of channels that are divisible by groups={groups}, got {channels}")
+        channels = (in_channels, out_channels)
+        inputs, filters = counts = tuple(map(quaternion_channels, channels)) if self.quaternion else channels
+        if any(checked_count("channels", count) % checked_count("groups", groups) for count in counts):
+            kind = "quaternion channels" if self.quaternion else "channels"
+            raise ShapeError(f"expected numbers of {kind} that are divisible by groups={groups}, got {counts}")
         shape, group_shape = ((*sizes, inputs // groups, outputs) for outputs in (filters, filters // groups))
         self.weight = parameter(self.init_weight(shape, group_shape, rng))
         self.bias = parameter(np.zeros(out_channels, np.float32)) if bias else None

@@ -1,6 +1,7 @@
 """Batches of clips for training and evaluation, and their augmentation by time shift, SpecAugment and mixup."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -88,8 +89,17 @@ class DataLoader:
         if np.isnan(targets).any():
             raise ShapeError("expected targets without NaN; correct or remove these clips")
         self.inputs, self.targets, self.augment = inputs, targets, augment
-        self.batch_size, self.num_clips = checked_count("batch_size", batch_size), len(inputs)
-        self.frontend_settings = getattr(inputs, "frontend_settings", None)  # of the front end of the inputs
+        self.batch_size = checked_count("batch_size", batch_size)
+
+    @property
+    def num_clips(self) -> int:
+        """Number of clips in an epoch."""
+        return len(self.inputs)
+
+    @property
+    def frontend_settings(self) -> dict[str, Any] | None:
+        """Settings of the front end of the inputs, or None if they are not known."""
+        return getattr(self.inputs, "frontend_settings", None)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""

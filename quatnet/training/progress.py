@@ -86,7 +86,7 @@ def read_progress(fields: Any, *, epochs: int, steps_per_epoch: int, metrics: se
     totals, history = fields["totals"], fields["history"]
     valid = isinstance(totals, list) and len(totals) == 3 and isinstance(history, list)
     if not valid or len(history) != fields["epoch"] or not all(isinstance(epoch, dict) for epoch in history):
-        raise CheckpointError("expected seconds, three totals and the metrics of each epoch, got other values")
+        raise CheckpointError("expected three totals and the metrics of each epoch, got other values")
     if not all(metrics <= epoch.keys() for epoch in history):
         raise CheckpointError(f"expected the metrics {', '.join(sorted(metrics))} of each epoch, got others")
     numbers = [fields["seconds"], *totals, *(value for epoch in history for value in epoch.values())]

@@ -38,7 +38,12 @@ class WindowLoader(DataLoader):
 
     def __init__(self, windows: Windows, targets: np.ndarray, **options: Any) -> None:
         super().__init__(windows.features, np.repeat(targets, windows.counts, axis=0), **options)
-        self.windows, self.num_clips = windows, len(windows.counts)
+        self.windows = windows
+
+    @property
+    def num_clips(self) -> int:
+        """Number of clips in an epoch, each with one window."""
+        return len(self.windows.counts)
 
     def batch_indices(self, rng: np.random.Generator) -> list[np.ndarray]:
         """Return the indices of the windows of each batch of an epoch."""

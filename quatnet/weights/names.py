@@ -89,10 +89,10 @@ def _layer_names(arrays: Arrays) -> Iterator[tuple[str, str]]:
             if f"{block}.conv{n}" in layers:
                 yield f"blocks.{b}.convs.{n - 1}", f"{block}.conv{n}"
                 yield f"blocks.{b}.norms.{n - 1}", f"{block}.bn{n}"
-        for n in (0, 1):  # average pooling may come before the convolution
-            shortcut, norm = f"{block}.downsample.{n}", f"{block}.downsample.{n + 1}"
-            if {shortcut, norm} <= layers:
-                yield from ((f"blocks.{b}.shortcut", shortcut), (f"blocks.{b}.shortcut_norm", norm))
+        # average pooling, which has no arrays, may come before the convolution
+        for n in [n for n in (0, 1) if f"{block}.downsample.{n}" in layers][:1]:
+            yield f"blocks.{b}.shortcut", f"{block}.downsample.{n}"
+            yield f"blocks.{b}.shortcut_norm", f"{block}.downsample.{n + 1}"
 
 
 def _layers(arrays: Arrays) -> set[str]:

@@ -33,7 +33,7 @@ def read_safetensors(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], di
         The package `safetensors` is not installed.
     """
     library, path = import_optional("safetensors", MISSING), checked_path(path)
-    with weight_file_errors(path, "safetensors file"):
+    with weight_file_errors(path, "safetensors file", (OSError, ValueError, library.SafetensorError)):
         tensors = library.deserialize(path.read_bytes())
         with library.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

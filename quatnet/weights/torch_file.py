@@ -22,6 +22,7 @@ from ..checks import checked_path
 from ..errors import CheckpointError
 from .unpickle import Placeholder, Unpickler, decode, stored_dtype, type_name
 
+Errors = tuple[type[Exception], ...]
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C  # first object in a file of the format before 2020
 
 
@@ -43,15 +44,15 @@ def read_torch(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 @contextmanager
-def weight_file_errors(path: Path, kind: str) -> Iterator[None]:
-    """Convert an exception in the context, which reads a file, to a CheckpointError with the path."""
+def weight_file_errors(path: Path, kind: str, errors: Errors = (Exception,)) -> Iterator[None]:
+    """Convert `errors` in the context, which reads a file, to a CheckpointError with the path."""
     try:
         yield
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no file {path}") from error
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error!s:.500}") from error
-    except Exception as error:
+    except errors as error:
         raise CheckpointError(
             f"{path} is damaged or not a {kind} ({type(error).__name__}: {error!s:.200}); download it again"
         ) from error

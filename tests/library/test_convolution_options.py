@@ -18,7 +18,7 @@ from support.right_multiplication import times
 from support.strategies import options_of, quaternions, seeds
 from support.torch_networks import block_matrix
 
-from quatnet import Tensor, ops, threads
+from quatnet import Tensor, ops
 from quatnet.autodiff import gradcheck
 from quatnet.backend import asnumpy, on_gpu, xp
 from quatnet.conv import dispatch, plain
@@ -132,14 +132,17 @@ def test_im2col_and_col2im_are_adjoint_for_all_options(seed, kernel, options):
         {**ALL_OPTIONS, "groups": 2},
         {"dilation": 2},
         {"groups": 2},
+        {"groups": 4, "dilation": 2},
+        {"groups": 4, "stride": 2, "padding": 1},
         {"stride": (1, 2)},
         {"padding": (0, 1)},
         {},
     ],
 )
 def test_batch_slices_do_not_change_results(options, monkeypatch, rng):
-    monkeypatch.setattr(threads, "CACHE_BYTES", 1)  # each image is one slice
-    x, w = draw(rng, 5, 6, 20, 4), draw(rng, 3, 2, 4 // options.get("groups", 1), 2)
+    monkeypatch.setattr(im2col_conv, "PATCHES_BYTES", 1)  # each image is one slice
+    groups = options.get("groups", 1)
+    x, w = draw(rng, 5, 6, 20, 4), draw(rng, 3, 2, 4 // groups, max(2, groups))
     y = dispatch.conv2d(x, w, **options)
     assert_close(y, plain.conv2d(x, w, **options))
     grad = draw(rng, *y.shape)

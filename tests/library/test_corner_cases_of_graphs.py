@@ -29,7 +29,7 @@ from quatnet import (
     weights,
 )
 from quatnet.autodiff import op
-from quatnet.errors import CheckpointError, ConfigError
+from quatnet.errors import CheckpointError, ConfigError, ShapeError
 from quatnet.files import write_csv
 
 
@@ -529,3 +529,26 @@ def test_channels_of_a_network_that_reshapes_an_array_without_entries(rng):
     x = np.ones((2, 4), np.float32)
     traced = graph.trace(lambda x: layer(x) + ops.reshape(layer(x)[:, :0], (0, 5)).sum(), x)
     assert "layer.weight" not in {name for group in graph.channel_groups(traced) for name in group.producers}
+
+
+def test_batch_norm_whose_weight_is_a_result(rng):
+    class Scaled(nn.Module):
+        def __init__(self):
+            self.norm, self.factor = nn.BatchNorm(4), Tensor(np.full(4, 3, np.float32), requires_grad=True)
+
+        def __call__(self, x, *, train=False, rng=None):
+            self.norm.weight = self.factor * 2.0
+            return self.norm(x, train=train)
+
+    x = rng.standard_normal((2, 4)).astype(np.float32)
+    traced = graph.trace(Scaled(), x)
+    for function in (graph.GraphModule, graph.compile(Scaled())):
+        with pytest.raises(ConfigError, match=r"has the result mul\.1 as a parameter; call the op"):
+            function(traced if function is graph.GraphModule else x)
+    with pytest.raises(ConfigError, match="no ONNX export of an operation whose weight is the result"):
+        graph.to_onnx(traced, "unused.onnx")
+
+
+def test_groups_that_do_not_divide_quaternion_channels(rng):
+    with pytest.raises(ShapeError, match=r"expected numbers of quaternion channels .* groups=8, got \(2, 4\)"):
+        nn.QuaternionConv2d(8, 16, groups=8, rng=rng)

@@ -369,3 +369,17 @@ def test_augmentation_that_forgets_the_targets(loader):
     loader.augment = lambda x, targets, rng: x
     with pytest.raises(ConfigError, match=r"expected batches \(x, targets\), got an array"):
         training.fit(network(), loader, epochs=1)
+
+
+def test_inputs_of_a_loader_are_replaced(loader):
+    loader.inputs, loader.targets = np.zeros((12, 3), np.float32), np.full((12, 2), 0.5)
+    assert sum(len(x) for x, _ in loader(np.random.default_rng(0))) == 12
+
+
+def test_front_end_settings_of_a_subclass(loader):
+    class Known(training.DataLoader):
+        @property
+        def frontend_settings(self):
+            return {"hop": 1}
+
+    assert Known(loader.inputs, loader.targets).frontend_settings == {"hop": 1}
