@@ -531,20 +531,28 @@ def test_channels_of_a_network_that_reshapes_an_array_without_entries(rng):
     assert "layer.weight" not in {name for group in graph.channel_groups(traced) for name in group.producers}
 
 
+class ComputedWeight(nn.Module):
+    """A batch norm whose weight is the result of an operation."""
+
+    def __init__(self):
+        self.norm, self.factor = nn.BatchNorm(4), Tensor(np.full(4, 3, np.float32), requires_grad=True)
+
+    def __call__(self, x, *, train=False, rng=None):
+        self.norm.weight = self.factor * 2.0
+        return self.norm(x, train=train)
+
+
 def test_batch_norm_whose_weight_is_a_result(rng):
-    class Scaled(nn.Module):
-        def __init__(self):
-            self.norm, self.factor = nn.BatchNorm(4), Tensor(np.full(4, 3, np.float32), requires_grad=True)
-
-        def __call__(self, x, *, train=False, rng=None):
-            self.norm.weight = self.factor * 2.0
-            return self.norm(x, train=train)
-
     x = rng.standard_normal((2, 4)).astype(np.float32)
-    traced = graph.trace(Scaled(), x)
-    for function in (graph.GraphModule, graph.compile(Scaled())):
+    traced = graph.trace(ComputedWeight(), x)
+    for function in (graph.GraphModule, graph.compile(ComputedWeight())):
         with pytest.raises(ConfigError, match=r"has the result mul\.1 as a parameter; call the op"):
             function(traced if function is graph.GraphModule else x)
+
+
+def test_onnx_of_a_batch_norm_whose_weight_is_a_result():
+    pytest.importorskip("onnx")
+    traced = graph.trace(ComputedWeight(), np.ones((2, 4), np.float32))
     with pytest.raises(ConfigError, match="no ONNX export of an operation whose weight is the result"):
         graph.to_onnx(traced, "unused.onnx")
 

@@ -117,7 +117,7 @@ def test_gtzan_invalid_folder(tmp_path: Path, damage, message: str) -> None:
 
 def test_missing_folder(tmp_path: Path) -> None:
     for load in (gtzan.load, ravdess.load):
-        with pytest.raises(DataError, match=r"missing; give "):
+        with pytest.raises(DataError, match=r"missing or a subfolder; give "):
             load(tmp_path / "missing")
 
 
