@@ -15,7 +15,7 @@ from . import gpu, plain
 from .fast import algorithms
 from .im2col import Pair, Shape, Size, pair
 
-MAX_GROUP_PATCHES = 1 << 16  # largest number of entries of the patches of a group for `plain` (measured)
+MAX_GROUP_PATCHES = 1 << 16  # largest number of entries of the patches of a group for `plain`, docs/decisions/0031
 
 
 def conv2d(x: Array, w: Array, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1) -> Array:
