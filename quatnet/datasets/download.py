@@ -156,9 +156,9 @@ def _download_rest(url: str, part: Path) -> None:
     try:
         response = next(blocks)
     except urllib.error.HTTPError as error:
-        total_bytes = error.headers.get("Content-Range", "").rpartition("/")[2]
         if error.code != 416:  # the server has no bytes after `size`
             raise
+        total_bytes = error.headers.get("Content-Range", "").rpartition("/")[2]
         if total_bytes in ("", str(size)):  # without a length from the server, the archive is checked later
             return
         part.unlink()

@@ -168,7 +168,8 @@ def _mod_relu(t: Labels, node: Node) -> Axes:
 
 
 def _quaternion_norm(t: Labels, node: Node) -> Axes:
-    return [*_same(t, node)[:-1], t.quaternions(_same(t, node)[-1])]
+    *others, channels = _same(t, node)
+    return [*others, t.quaternions(channels)]
 
 
 def _arithmetic(t: Labels, node: Node) -> Axes:
@@ -193,7 +194,8 @@ def _reduce(t: Labels, node: Node) -> Axes:
 
 
 def _transpose(t: Labels, node: Node) -> Axes:
-    return [_same(t, node)[axis] for axis in node.arguments["axes"]]
+    x = _same(t, node)
+    return [x[axis] for axis in node.arguments["axes"]]
 
 
 def _concatenate(t: Labels, node: Node) -> Axes:
@@ -208,7 +210,8 @@ def _concatenate(t: Labels, node: Node) -> Axes:
 
 
 def _repeat_channels(t: Labels, node: Node) -> Axes:
-    return [*_same(t, node)[:-1], np.tile(_same(t, node)[-1], 4)]
+    *others, channels = _same(t, node)
+    return [*others, np.tile(channels, 4)]
 
 
 def expand_index(index: Any, ndim: int) -> list[Any]:
