@@ -29,6 +29,7 @@ REFERENCES = {
     "best": "real-16/epochs-200",
     "long-pruning": "quaternion-16/epochs-100",
 }  # other questions: real-16
+FOLD_1_ONLY = ("best", "long-pruning")  # questions whose tables have the runs of fold 1
 SUMMARY_NETWORKS = (
     "real-16",
     "real-8",
@@ -54,14 +55,19 @@ def table(name: str, folder: Path) -> str:
     question, _, dataset = name.rpartition("-") if name.split("-")[-1] in SPLITS else (name, "", "")
     rows = [row for row in QUESTIONS[question] if row.startswith(dataset)]
     reference = f"{rows[0].partition('/')[0]}/{REFERENCES.get(question, 'real-16')}"
-    return row_table([reference, *(row for row in rows if row != reference)], reference, folder)
+    names = list(dict.fromkeys([reference, *rows]))
+    runs = {name: records.read_runs(row_from_name(name), folder) for name in names}
+    if question in FOLD_1_ONLY:
+        runs = {name: [run for run in row if run["fold"] == 1] for name, row in runs.items()}
+    return row_table(runs)
 
 
-def row_table(names: list[str], reference: str, folder: Path) -> str:
-    """Return a table of the accuracy, the difference to the reference over paired runs, and the cost of each row.
+def row_table(runs_by_name: dict[str, Runs]) -> str:
+    """Return a table of the accuracy, the difference to the first row over paired runs, and the cost of each row.
 
     Rows without runs are skipped.
     """
+    reference = next(iter(runs_by_name))
     head = [
         "row",
         "runs",
@@ -72,10 +78,8 @@ def row_table(names: list[str], reference: str, folder: Path) -> str:
         "mult. 8",
         "training",
     ]
-    reference_runs = records.read_runs(row_from_name(reference), folder)
-    runs_by_name = {name: records.read_runs(row_from_name(name), folder) for name in dict.fromkeys(names)}
     lines = [
-        _row_line(name, runs, reference_runs if name != reference else [])
+        _row_line(name, runs, runs_by_name[reference] if name != reference else [])
         for name, runs in runs_by_name.items()
         if runs
     ]
@@ -127,6 +131,7 @@ NAMED_TABLES = {
     "latency": latency_table,
     **{f"pairs-{question}": partial(row_comparisons.pair_table, question) for question in row_comparisons.PAIRS},
     "epochs": row_comparisons.epochs_table,
+    "folds": row_comparisons.folds_table,
     "criteria": row_comparisons.criterion_table,
     "criteria-against-chance": row_comparisons.gain_over_random_table,
 }

@@ -29,7 +29,7 @@ PAIRS = {  # question -> network, reference, and the quantity in which they are 
     ),
     "epochs": tuple(
         (f"quaternion-16/epochs-{epochs}", f"{reference}/epochs-{epochs}", equal_in)
-        for reference, equal_in in (("real-8", "parameters"), ("real-16", "width"))
+        for reference, equal_in in (("real-8", "parameters"), ("real-11.6", "multiplications"), ("real-16", "width"))
         for epochs in EPOCHS
     ),
     "long-pruning": (
@@ -59,6 +59,7 @@ PAIRS = {  # question -> network, reference, and the quantity in which they are 
     ),
 }
 PRUNED = "esc10/quaternion-16/prune"  # beginning of the names of the rows that compare criteria
+ESC50_FOLDS = range(1, 6)
 DATASETS = {"esc10": "ESC-10, points", "esc50": "ESC-50, points", "ravdess": "RAVDESS, points"}
 
 
@@ -104,8 +105,19 @@ def epochs_table(folder: Path) -> list[list[str]]:
     return [["data set and network", *changes], *([name, *line] for name, line in measured.items())]
 
 
-def _accuracy_text(name: str, folder: Path) -> str:
-    values = accuracies(records.read_runs(row_from_name(name), folder))
+def folds_table(folder: Path) -> list[list[str]]:
+    """Return a table of the accuracy on each fold of ESC-50 and the mean, of best networks with runs on all folds."""
+    lines = [["row", *(f"fold {fold}" for fold in ESC50_FOLDS), "mean"]]
+    for name in QUESTIONS["best"]:
+        cells = [_accuracy_text(name, folder, fold) for fold in (*ESC50_FOLDS, None)]
+        lines += [[name.partition("/")[2], *cells]] if "-" not in cells else []
+    return lines
+
+
+def _accuracy_text(name: str, folder: Path, fold: int | None = None) -> str:
+    """Return the accuracy and the number of runs of a row, on one fold or on all folds."""
+    runs = accuracies(records.read_runs(row_from_name(name), folder))
+    values = {split: accuracy for split, accuracy in runs.items() if fold in (None, split[0])}
     return f"{mean_and_error(values).to_text()} ({len(values)})" if values else "-"
 
 

@@ -67,7 +67,7 @@ QUESTIONS = {
     "epochs": [
         f"{dataset}/{network}/epochs-{epochs}"
         for dataset in ("esc50", "esc10", "ravdess")
-        for network in ("real-8", "real-16", "quaternion-16")
+        for network in ("real-8", "real-11.6", "real-16", "quaternion-16")
         for epochs in EPOCHS
     ],
     "long-pruning": [

@@ -196,6 +196,16 @@ def test_criterion_tables(tmp_path: Path) -> None:
     assert "| random |" not in result_tables.table("criteria-against-chance", tmp_path)
 
 
+def test_tables_of_one_fold_and_of_all_folds(tmp_path: Path) -> None:
+    name = "esc50/real-20/epochs-200/distil-strong"
+    for fold in range(1, 6):
+        assert "real-20" not in result_tables.table("folds", tmp_path)
+        records.save_run(row_from_name(name), run(fold, 0, 0.7 + fold / 50), tmp_path)
+    assert "| real-20/epochs-200/distil-strong | 1 | 72.0 |" in result_tables.table("best-esc50", tmp_path)
+    cells = "72.0 (1) | 74.0 (1) | 76.0 (1) | 78.0 (1) | 80.0 (1) | 76.0 ± 1.4 (5)"
+    assert f"| real-20/epochs-200/distil-strong | {cells} |" in result_tables.table("folds", tmp_path)
+
+
 # Records
 
 
