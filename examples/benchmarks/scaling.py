@@ -59,10 +59,11 @@ CPU = (
     Workload("small preset, 1 core", 0.010, 0.0066, 641_160, 33_984, 8, 16, 256),
     Workload("QCNN14, 1 core", 0.34, 0.166, 80_140_232, 292_608, 13, 32, 256),
 )
-# predicted by `python -m quatnet roofline NAME` for 32 clips of 10 s on an H100, not measured
+# one NVIDIA H200, 10 s clips. Measured (docs/gpu.md): 44.3 ms for 32 clips of QCNN14; 14.7 ms for 16 clips of the small
+# preset, which is the time of the kernel launches. Its time per clip is that of `python -m quatnet roofline qsmall_cnn`
 GPU = (
-    Workload("small preset, H100 (predicted)", 0.0, 0.0045 / 32, 641_160, 33_984, 8, 32, 8192),
-    Workload("QCNN14, H100 (predicted)", 0.0, 0.0618 / 32, 80_140_232, 292_608, 13, 32, 8192),
+    Workload("small preset, H200", 0.0147, 0.0023 / 32, 641_160, 33_984, 8, 32, 8192),
+    Workload("QCNN14, H200", 0.0, 0.0443 / 32, 80_140_232, 292_608, 13, 32, 8192),
 )
 
 

@@ -116,4 +116,4 @@ def test_count_of_a_whole_network(num_weights, quaternion_multiplications):
     classifier = next(layer for layer in config.layers(1001) if not layer.quaternion)
     assert total.multiplications_8 == products + classifier.in_channels * classifier.out_channels
     weights = sum(num_weights(*shape[1:], True) for shape in shapes)
-    assert weights / total.parameters == pytest.approx(0.948, abs=1e-3)  # the others are biases and the classifier
+    assert weights / total.parameters == pytest.approx(0.948, abs=1e-3)  # others: norms, biases, classifier
