@@ -181,7 +181,7 @@ class Tensor(Node):
         return self._updated(self**exponent)
 
     def _updated(self, result: "Tensor") -> "Tensor":
-        """Return `result`, or this tensor with the entries of `result` if this tensor is a parameter, as in PyTorch."""
+        """Return this tensor with the entries of `result` if it is trained, as in PyTorch, and otherwise `result`."""
         if not self.requires_grad or self._backward is not None:
             return result
         if current_tracer.get():

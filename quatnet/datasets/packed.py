@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..audio import FrontEnd
-from ..checks import checked_path
+from ..checks import checked_count, checked_path
 from ..errors import DataError, one_line
 from ..processes import all_gather, own_share
 from .audioset import Segments
@@ -111,9 +111,12 @@ class PackedClips:
         return frontend.attach_settings(np.stack(all_gather(own)))
 
     def batches(self, frontend: FrontEnd, *, batch_size: int = 32) -> Iterator[np.ndarray]:
-        """Yield the features of all clips in order, in batches. Only one batch is in memory."""
-        for first in range(0, len(self), batch_size):
-            yield self.features(range(first, min(first + batch_size, len(self))), frontend)
+        """Return an iterator over the features of all clips in order, in batches. Only one batch is in memory.
+
+        Raises ConfigError if `batch_size` is below 1.
+        """
+        starts = range(0, len(self), checked_count("batch_size", batch_size))
+        return (self.features(range(first, min(first + batch_size, len(self))), frontend) for first in starts)
 
     def verify(self) -> None:
         """Verify the checksums of all clips. Raises DataError at the first wrong checksum."""

@@ -36,12 +36,14 @@ def linear_probe(embeddings: np.ndarray, labels: np.ndarray, classes: int, *, in
     ConfigError
         `inverse_penalty` is not above 0.
     """
-    x, labels = as_scores(embeddings).astype(np.float64), checked_labels(labels, classes)
+    scores, labels = as_scores(embeddings), checked_labels(labels, classes)
+    x = scores.astype(np.float64)
     if x.ndim != 2 or labels.shape != x.shape[:1] or not x.size:
         raise ShapeError(f"expected embeddings (N, size) and labels (N,), got {x.shape} and {labels.shape}")
     inverse_penalty = checked_number("inverse_penalty", inverse_penalty, "(0, inf)")
     mean, deviation = x.mean(axis=0), x.std(axis=0)
-    deviation[(x == x[0]).all(axis=0)] = 1.0  # constant columns are not scaled
+    rounding = 10 * np.finfo(scores.dtype).eps * abs(x).max(axis=0)
+    deviation[deviation <= rounding] = 1.0  # columns that are constant up to rounding are not scaled
     with single_threaded_blas():
         weights = _fit((x - mean) / deviation, one_hot(labels, classes), inverse_penalty)
 

@@ -74,7 +74,10 @@ class Module:
         return "\n  ".join([type(self).__name__, *lines])
 
     def requires_grad_(self, requires_grad: bool = True) -> "Module":
-        """Set `requires_grad` of all tensors, with True also of frozen ones, and return the module."""
+        """Set `requires_grad` of all tensors and return the module.
+
+        With True, all frozen tensors are trained, also the weight and the bias of a batch norm with `affine=False`.
+        """
         for *_, item in self._entries():
             if isinstance(item, Tensor):
                 item.requires_grad = requires_grad

@@ -35,8 +35,17 @@ class WeightAverage(Optimizer):
     state_names = ("average",)
 
     def __init__(self, optimizer: Optimizer, *, decay: float = 0.999) -> None:
-        super().__init__(optimizer.parameters.items(), optimizer.lr)
         self.optimizer, self.decay = optimizer, checked_number("decay", decay, "[0, 1)")
+        super().__init__(optimizer.parameters.items(), optimizer.lr)
+
+    @property
+    def lr(self) -> float:
+        """Default learning rate of `optimizer`."""
+        return self.optimizer.lr
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        self.optimizer.lr = lr
 
     def settings(self) -> dict[str, Any]:
         """Return the decay, and the class and the options of `optimizer`."""

@@ -344,6 +344,8 @@ def test_batches_contain_every_clip_in_order(tmp_path: Path) -> None:
     assert [len(x) for x in batches] == [4, 4, 1]
     expected = np.stack([FRONTEND(packed.waveform(clip), 8000) for clip in range(9)])
     np.testing.assert_array_equal(np.concatenate(batches), expected)
+    with pytest.raises(ConfigError, match="batch_size"):
+        packed.batches(FRONTEND, batch_size=-1)
 
 
 def test_balanced_batches(tmp_path: Path) -> None:

@@ -34,6 +34,14 @@ def test_linear_probe_is_invariant_to_scale_and_shift(seed: int) -> None:
     np.testing.assert_allclose(original, scaled, atol=1e-3)
 
 
+def test_linear_probe_ignores_a_column_that_is_constant_up_to_rounding(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((60, 5)).astype(np.float32)
+    column = np.full((60, 1), 0.1, np.float32)
+    column[:3] = np.nextafter(np.float32(0.1), np.float32(1))
+    probe = linear_probe(np.hstack([x, column]), (x[:, 0] > 0).astype(int), 2, inverse_penalty=1.0)
+    assert abs(probe(np.hstack([x, column + 0.1]))).max() < 100
+
+
 def test_linear_probe_of_clusters_and_a_constant_column(rng: np.random.Generator) -> None:
     labels = np.arange(60) % 4
     x = np.concatenate([4 * np.eye(4)[labels] + rng.standard_normal((60, 4)), np.ones((60, 1))], axis=1)

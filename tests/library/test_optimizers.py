@@ -291,6 +291,15 @@ def test_weight_average():
     assert 17 < expected < 19  # with decay d = 0.5, the average lags the parameter by d / (1 - d) = 1 step
 
 
+def test_learning_rate_of_weight_average_is_that_of_its_optimizer():
+    optimizer = SGD(parameters(w=[0.0]).items(), lr=1.0, momentum=0.0)
+    averaged = WeightAverage(optimizer)
+    averaged.lr = 0.5
+    optimizer.parameters["w"].grad = xp.asarray([-1.0])
+    averaged.step()
+    assert (optimizer.lr, averaged.lr, averaged.parameters["w"].data.tolist()) == (0.5, 0.5, [0.5])
+
+
 def test_weight_average_takes_the_steps_of_its_optimizer():
     plain, averaged = (
         Adam(parameters(np.float32, w=[1.0]).items()),
