@@ -5,6 +5,8 @@ from dataclasses import replace
 from operator import is_
 from typing import Any
 
+import numpy as np
+
 from ..autodiff import Tensor, no_grad
 from ..backend import Array, xp
 from ..conv.fast import fused
@@ -64,7 +66,9 @@ class Compiled:
         """Return how to copy the network: a copy compiles its own model."""
         return type(self), (self.model,)
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any, train: bool = False, rng: np.random.Generator | None = None) -> Any:
+        if train:
+            raise ConfigError("a compiled network has no training mode; call the network itself")
         arrays = tuple(Tensor(item).data for item in inputs)
         runner = self.prepare(arrays)
         with no_grad(), single_threaded_blas():

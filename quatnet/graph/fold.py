@@ -9,7 +9,7 @@ from ..conv.fast import algorithms, fused
 from ..conv.im2col import pair
 from ..conv.plain import quaternion_to_real_kernel
 from .module import GraphModule, as_graph
-from .nodes import DROPOUTS, Graph, Node, Ref, Runtime, free_name, rename_refs, sizes
+from .nodes import DROPOUTS, Graph, Node, Ref, Runtime, free_name, leaves, rename_refs, sizes
 
 
 @op
@@ -97,9 +97,11 @@ class _Folder:
             shift = self.arrays[node.arguments["bias"].name]
         bias = self._next(node, "add")
         if bias is not None:
-            operands = [name for name in bias.refs() if name in self.arrays and self.arrays[name].shape == (channels,)]
-            if operands:
-                shift = shift + self.arrays[operands[0]]
+            refs = [ref for ref in leaves(bias.arguments) if isinstance(ref, Ref) and ref.name in self.arrays]
+            refs = [ref for ref in refs if self.arrays[ref.name].shape == (channels,)]
+            if refs:
+                array = self.arrays[refs[0].name]  # the dtype of an array becomes that of the layer
+                shift = shift + (array if refs[0].tensor else array.astype(weight.dtype))
                 chain.append(bias)
         norm = self._next(chain[-1], "BatchNorm", "QuaternionBatchNorm")
         if norm is not None and self._is_inference(norm):

@@ -110,7 +110,11 @@ def _removed_labels(groups: ChannelGroups, keep: Mapping[str, Any]) -> np.ndarra
     for name, channels in checked_type("the filters to keep by group", keep, Mapping).items():
         if name not in by_name:
             raise ConfigError(f"expected names among {', '.join(by_name)}, got {name!r}")
-        size, indices = by_name[name].size, asnumpy(channels)
+        size = by_name[name].size
+        try:
+            indices = asnumpy(channels)
+        except ValueError as error:  # nested lists of different lengths
+            raise ConfigError(f"{name}: expected a list of filters, got {channels!r:.80}") from error
         valid = indices.dtype.kind in "iu" and indices.ndim == 1 and set(indices.tolist()) <= set(range(size))
         if not valid or not len(indices) == len(set(indices.tolist())) > 0:
             found = indices.tolist()
@@ -145,9 +149,10 @@ def _prune_node(graph: Graph, node: Node, kept: dict[str, list[np.ndarray]]) -> 
     """Return a node with the new shape, and with the arguments that depend on numbers of channels."""
     masks, arguments = kept[node.name], dict(node.arguments)
     shape = tuple(n if mask.all() else int(mask.sum()) for n, mask in zip(node.shape, masks, strict=True))
-    if node.op == "reshape" and not isinstance(arguments["shape"], int):
-        pairs = zip(arguments["shape"], node.shape, shape, strict=True)
-        arguments["shape"] = tuple(new if old != new else given for given, old, new in pairs)
+    if node.op == "reshape":
+        given = arguments["shape"] if type(arguments["shape"]) in (tuple, list) else (arguments["shape"],)
+        pairs = zip(given, node.shape, shape, strict=True)
+        arguments["shape"] = tuple(new if old != new else length for length, old, new in pairs)
     if node.op == "getitem" and not all(mask.all() for mask in kept[arguments["x"].name]):
         arguments["index"] = _prune_index(node, kept[arguments["x"].name])
     if is_depthwise(graph, node):

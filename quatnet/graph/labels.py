@@ -105,14 +105,15 @@ def _pool(t: Labels, node: Node) -> Axes:
 def _weighted(t: Labels, node: Node) -> Axes:
     """Convolution or linear layer from the channels `w`[-2] to `w`[-1], with groups, bias and rotation scales."""
     x, w = t.args(node, "x", "w")
-    if node.arguments["w"].name not in t.graph.arrays:
+    weights = [ref for ref in map(node.arguments.get, ("w", "scale")) if ref is not None]
+    if not all(ref.name in t.graph.arrays for ref in weights):
         return _fixed(t, node, f"weight that is a result ({node.name})")
     if "linear" not in node.op:
         t.fix(x[:-1], f"position in an image ({node.name})")
     groups, inputs, outputs = node.arguments.get("groups", 1), w[-2], w[-1]
     is_quaternion, name = node.op.startswith("quaternion"), node.arguments["w"].name
     channels = t.quaternions(x[-1]) if is_quaternion else x[-1]
-    scale = node.arguments.get("scale", node.arguments["w"]).name  # a rotation by 0 is NaN, and has no magnitude
+    scale = weights[-1].name  # a rotation by 0 is NaN, and has no magnitude
     t.producers.setdefault(scale, node.name)
     if is_depthwise(t.graph, node):  # one filter or several filters for each input channel
         t.unite(outputs, np.repeat(channels, len(outputs) // groups))

@@ -20,7 +20,10 @@ def merge(first: tuple[Recorder, Any], second: tuple[Recorder, Any], batch: tupl
     pairs, same = _pair_calls(first[0].calls, second[0].calls)
     _check_constants(first[0].arrays, second[0].arrays)
     outputs = _merge_values(first[1], second[1], batch, same, "output")
-    return [_merge_calls(a, b, batch, same) for a, b in pairs], outputs
+    calls = list[Call]()
+    for a, b in pairs:
+        calls.append(_merge_calls(a, b, batch, same) if a else _training_dropout(b, calls, second[0].inputs))
+    return calls, outputs
 
 
 def _pair_calls(a: list[Call], b: list[Call]) -> tuple[list[tuple[Call | None, Call]], dict[str, str]]:
@@ -60,10 +63,17 @@ def _check_constants(a: dict[str, tuple[Array, str]], b: dict[str, tuple[Array, 
             )
 
 
-def _merge_calls(a: Call | None, b: Call, batch: tuple[int, int], same: dict[str, str]) -> Call:
-    if a is None:  # dropout that the network calls in training only
-        shape: Any = (Batch(b.shape[0] // batch[1]), *b.shape[1:])
-        return Call(b.op, b.arguments | {"train": Runtime("train"), "rng": Runtime("rng")}, shape)
+def _training_dropout(call: Call, calls: list[Call], inputs: set[str]) -> Call:
+    """Return the call of a dropout that occurs in training only, after `calls`. Its shape is that of its argument."""
+    name, shape = call.arguments["x"].name, call.shape
+    if name.startswith("%"):
+        shape = calls[int(name[1:])].shape
+    elif name in inputs:
+        shape = (Batch(), *shape[1:])
+    return Call(call.op, call.arguments | {"train": Runtime("train"), "rng": Runtime("rng")}, shape)
+
+
+def _merge_calls(a: Call, b: Call, batch: tuple[int, int], same: dict[str, str]) -> Call:
     arguments = _merge_values(a.arguments, b.arguments, batch, same, f"{b.op}, argument")
     return Call(b.op, arguments, _merge_values(a.shape, b.shape, batch, same, f"{b.op}, shape of the result"))
 

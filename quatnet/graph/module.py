@@ -110,11 +110,8 @@ class GraphModule(Module):
 
         Raises ConfigError if the graph has no such node.
         """
-        names = [each.name for each in self.graph.nodes]
-        if node not in names:
-            raise ConfigError(f"expected a node among {', '.join(names)}, got {node!r}")
         module = copy.copy(self)
-        module.graph = replace(self.graph, outputs=(self.graph.outputs, Ref(node)))
+        module.graph = replace(self.graph, outputs=(self.graph.outputs, Ref(self.graph.node(node).name)))
         module._unused = _unused_after(module.graph)
         return module
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..backend import Array
+from ..errors import ConfigError
 
 
 class Ref(NamedTuple):
@@ -76,8 +77,11 @@ class Graph:
         return self.inputs[name] if name in self.inputs else self.node(name).shape
 
     def node(self, name: str) -> Node:
-        """Return the node with the given name."""
-        return next(node for node in self.nodes if node.name == name)
+        """Return the node with the given name. Raises ConfigError if there is no such node."""
+        by_name = {node.name: node for node in self.nodes}
+        if name not in by_name:
+            raise ConfigError(f"expected a node among {', '.join(by_name)}, got {name!r}")
+        return by_name[name]
 
     def consumers(self) -> dict[str, list[str]]:
         """Return the names of the nodes that use each value. An output of the network has the consumer ""."""

@@ -16,11 +16,12 @@ from ..checks import as_array
 from ..errors import ConfigError
 from ..nn import Module
 from ..nn.module import array_of
-from .nodes import Ref, Runtime, free_name, leaves, map_leaves
+from .nodes import Ref, Runtime, Shape, free_name, leaves, map_leaves
 
 READ = "Python code has read values of tensors; they are constants of the graph"
 NO_GRAD = "A part of the network runs in no_grad; the graph computes its gradients: use requires_grad=False or detach()"
 DRAWN = "Python code has drawn random numbers; the graph has the operations of one run, as if the numbers were constant"
+OWN_RNG = "An operation uses a generator of the network; the graph uses the argument rng of its call instead"
 
 
 class Call(NamedTuple):
@@ -28,7 +29,7 @@ class Call(NamedTuple):
 
     op: str
     arguments: dict[str, Any]
-    shape: tuple[int, ...]
+    shape: Shape
 
 
 class Recorder:
@@ -38,6 +39,7 @@ class Recorder:
         self.refs = names | {id(tensor): Ref(name) for name, tensor in inputs.items()}
         self.data_refs = {key: Ref(ref.name) for key, ref in names.items() if not ref.tensor}
         self.data_refs |= {id(tensor.data): Ref(name) for name, tensor in inputs.items()}
+        self.inputs, self.generators = set(inputs), dict[int, tuple[np.random.Generator, Any]]()
         self.taken = {*inputs, *(ref.name for ref in names.values())}
         self.calls: list[Call] = []
         self.arrays: dict[str, tuple[Array, str]] = {}  # array and kind of tensors and arrays that no op has made
@@ -130,6 +132,9 @@ class Recorder:
         if isinstance(value, Tensor | xp.ndarray):
             return self._ref(value)
         if isinstance(value, np.random.Generator):
+            if value is not self.rng:
+                self.notes[OWN_RNG] = None
+                self.generators.setdefault(id(value), (value, value.bit_generator.state))
             return Runtime("rng")
         if isinstance(value, np.generic):
             return value.item()
@@ -162,6 +167,8 @@ class Recorder:
         return known
 
     def restore(self) -> None:
-        """Set the running statistics to the values before the run."""
+        """Set the running statistics and the generators of the network to the values before the run."""
         for layer, key, array in reversed(self.replaced):
             layer[key] = array
+        for generator, state in self.generators.values():
+            generator.bit_generator.state = state

@@ -4,9 +4,10 @@ import inspect
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import chain, count
 from threading import RLock
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import finalize
 
 import numpy as np
 
@@ -19,12 +20,12 @@ from ..nn.module import array_of
 from ..threads import fork_safe_lock, register_at_fork
 from .merge import Mismatch, merge
 from .nodes import Batch, Graph, Node, Ref, free_name, leaves, rename_refs
-from .record import DRAWN, Call, Recorder
+from .record import DRAWN, OWN_RNG, Call, Recorder
 
 NOTE = "The operations depend on training mode or on values; recorded: evaluation with the example input"
 
 
-_locks = WeakKeyDictionary[Any, RLock]()
+_locks = dict[int, RLock]()  # by the id of the owner
 _locks_lock = fork_safe_lock()
 register_at_fork(after_in_child=_locks.clear)  # another thread may have held a lock
 
@@ -32,7 +33,10 @@ register_at_fork(after_in_child=_locks.clear)  # another thread may have held a 
 def lock_of(owner: Any) -> AbstractContextManager:
     """Return the lock of a module or a compiled network, so that one thread at a time traces the network."""
     with _locks_lock:
-        return _locks.setdefault(owner, RLock())
+        if id(owner) not in _locks:
+            _locks[id(owner)] = RLock()
+            finalize(owner, _locks.pop, id(owner), None)
+        return _locks[id(owner)]
 
 
 def trace(model: Callable[..., Any], example: Any) -> Graph:
@@ -47,9 +51,10 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
     The network runs twice: in evaluation with `example`, and in training with other values and another batch size. A
     running statistic does not change. If the operations of both runs differ, the graph has the operations of the
     evaluation. A warning is then raised and a note is added to the graph. There is also a warning and a note if a part
-    of the network runs in `no_grad`, if Python code draws numbers from `rng`, and if Python code reads values with
-    `item`, `float`, `bool` or `numpy`. These values are constants of the graph. Reading `.data`, and a decision that
-    depends on the batch size, give no warning. The network must not be used by another thread during the call.
+    of the network runs in `no_grad`, if an operation uses another generator than `rng`, if Python code draws numbers
+    from `rng`, and if Python code reads values with `item`, `float`, `bool` or `numpy`. These values are constants of
+    the graph. Reading `.data`, and a decision that depends on the batch size, give no warning. The network must not be
+    used by another thread during the call.
 
     Raises
     ------
@@ -57,7 +62,7 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
         `model` is not callable, a tensor is made outside the operations, an operation uses a value that is computed
         from the input outside the operations, or the result is not a tensor or a nested tuple, list or dict of tensors.
     ShapeError
-        `example` is not an array with a batch axis.
+        `example` is not an array with a batch axis, or the inputs have different batch sizes.
 
     >>> import numpy as np; from quatnet import nn
     >>> net = nn.Sequential(nn.Linear(4, 2, rng=np.random.default_rng(0)), nn.ReLU())
@@ -69,6 +74,9 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
     arrays = [Tensor(item).data.copy() for item in (example if isinstance(example, tuple) else (example,))]
     if not arrays or any(array.ndim == 0 or not len(array) for array in arrays):
         raise ShapeError("expected an example input (N, ...) with a batch axis, or a tuple of inputs")
+    if len({len(array) for array in arrays}) > 1:
+        sizes = " and ".join(str(array.shape) for array in arrays)
+        raise ShapeError(f"expected inputs of one batch size, got {sizes}; make other arrays attributes of the network")
     owner = getattr(model, "__self__", model)
     with lock_of(owner) if isinstance(owner, Module) else nullcontext():  # the running statistics change temporarily
         return _trace(model, arrays)
@@ -82,7 +90,7 @@ def _trace(model: Callable[..., Any], arrays: list[Array]) -> Graph:
     try:
         second = _run(model, {key: _other_values(array) for key, array in inputs.items()}, entries, train=True)
         calls, outputs = _merge(model, inputs, entries, first, second)
-        notes += [DRAWN] if DRAWN in second[0].notes else []
+        notes += [note for note in (DRAWN, OWN_RNG) if note in second[0].notes and note not in notes]
     except Mismatch:
         similar = {key: _longer(array) * array.dtype.type(1 + 2**-10) for key, array in inputs.items()}
         calls, outputs = _merge(model, inputs, entries, first, _run(model, similar, entries, train=False))
@@ -207,7 +215,7 @@ def _node_names(calls: list[Call], taken: set[str]) -> dict[str, str]:
     for n, call in enumerate(calls):
         places = [ref.name.rpartition(".")[0] for ref in leaves(call.arguments) if isinstance(ref, Ref)]
         place = next(filter(None, places), "")
-        choices = [place, f"{place}.{call.op}", *(f"{place or call.op}.{k}" for k in range(1, n + 2))]
+        choices = chain([place, f"{place}.{call.op}"], (f"{place or call.op}.{k}" for k in count(1)))
         names[f"%{n}"] = next(name for name in choices if name and name != f".{call.op}" and name not in taken)
         taken.add(names[f"%{n}"])
     return names
