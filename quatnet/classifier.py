@@ -81,16 +81,15 @@ class Classifier:
         check_frontend(graph if traced else getattr(network, "__self__", network), frontend.settings)
         self.network = graph if isinstance(graph, GraphModule) else GraphModule(graph)
         self.network.frontend_settings = frontend.settings
-        self.temperature = checked_number("temperature", temperature, "(0, inf)")
-        self.thresholds, self.padding = dict(thresholds or {}), padding
+        self.temperature, self.thresholds, self.padding = temperature, dict(thresholds or {}), padding
         self.background = _names("background", background)
         self.metadata = dict(metadata or {})
-        self._check_classes()
+        self._check_settings()
         self._check_shapes()
         self._compiled = self.network if on_gpu() else compile(self.network)
 
-    def _check_classes(self) -> None:
-        names = self.classes
+    def _check_settings(self) -> None:
+        self.temperature, names = checked_number("temperature", self.temperature, "(0, inf)"), self.classes
         if not names or len(set(names)) < len(names) or not all(names):
             raise ConfigError(f"expected different, nonempty names of classes, got {names!r:.200}")
         if unknown := sorted({*self.thresholds, *self.background} - set(names)):
@@ -227,12 +226,13 @@ class Classifier:
         Raises
         ------
         ConfigError
-            The file exists, and `overwrite` is false. The metadata are not JSON values.
+            The file exists, and `overwrite` is false, or an attribute, such as a threshold or the metadata, is invalid.
         DataError
             The file cannot be written. No part of it is left.
         CheckpointError
             An array contains NaN or infinity.
         """
+        self._check_settings()
         keys = ("classes", "multi_label", "temperature", "thresholds", "background", "padding", "metadata")
         settings = {key: getattr(self, key) for key in keys}
         network = self.network.current_graph()

@@ -32,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the results, and return the exit code. Raises ConfigError if a class of the clips is unknown."""
+    if args.report and (args.report / "model.npz").exists():
+        raise ConfigError(f"--report: {args.report} has the results of a training; give another folder")
     model = Classifier.load(args.model)
     args.clip_seconds = model.frontend.clip_seconds  # of the windows of --annotations
     data = replace(load_data(args, **({"folds": 1} if args.fold is None else {})), needs_all_classes=False)
@@ -48,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
             confidences.append(mean_over_windows(model.windows(blocks))[0])
             used.append(clip)
         except DataError as error:
+            if args.strict:
+                raise
             print_error(str(error))
     for message in data.skipped:
         print_error(message)
@@ -93,8 +97,12 @@ def _report(
 
 def _table(rows: list[Row]) -> str:
     """Return the results of each class with clips or predictions as text."""
-    rows = [row | {"class": one_line(row["class"])} for row in rows if row["clips"] or row["predictions"]]
+    rows = [
+        row | {"class": one_line(row["class"]), "ap": f"{row['average_precision']:.1%}" if row["clips"] else "-"}
+        for row in rows
+        if row["clips"] or row["predictions"]
+    ]
     width = max(len("class"), *(len(row["class"]) for row in rows))
     head = f"{'class':{width}}  clips  precision  recall      F1      AP"
-    line = "{class:{width}}  {clips:5}  {precision:9.1%}  {recall:6.1%}  {f1:6.1%}  {average_precision:6.1%}"
+    line = "{class:{width}}  {clips:5}  {precision:9.1%}  {recall:6.1%}  {f1:6.1%}  {ap:>6}"
     return "\n".join([head, *(line.format(**row, width=width) for row in rows)])

@@ -12,6 +12,7 @@ from ..datasets import Clip, Dataset, annotations, folder, table
 from ..datasets.recordings import as_label
 from ..datasets.records import listed
 from ..errors import ConfigError, DataError, MissingPackageError, one_line
+from ..model_file import model_path
 from ..processes import RANK
 from ..training import Split, evaluate_test, format_report, load_split, train_classifier, write_report
 from ..training.recipe import MIN_EPOCHS, MIN_STEPS, WIDTHS
@@ -139,6 +140,9 @@ def load_model_and_split(args: argparse.Namespace) -> tuple[Classifier, Split]:
     """
     check_files(args.out, resume=args.resume, overwrite=args.overwrite)
     model = Classifier.load(args.model)
+    if args.out.exists() and args.out.samefile(model_path(args.model)):
+        raise ConfigError("--out: expected another file than MODEL, which --resume needs")
+    _check_trained(args.model, model)
     args.clip_seconds = model.frontend.clip_seconds  # of the windows of --annotations
     data = _with_classes_of(model, load_readable(args))
     if (model.classes, model.multi_label) != (data.classes, data.is_multilabel):
@@ -157,6 +161,20 @@ def load_model_and_split(args: argparse.Namespace) -> tuple[Classifier, Split]:
     return model, load_split(data, fold, model.frontend, cache=args.out.parent / "features")
 
 
+def _check_trained(name: str, model: Classifier) -> None:
+    """Raise ConfigError if most parameters of a model are frozen, because they would not be fine-tuned."""
+    graph = model.network.current_graph()
+    sizes = {
+        kind: sum(graph.arrays[name].size for name in graph.kinds if graph.kinds[name] == kind)
+        for kind in ("parameter", "fixed")
+    }
+    if sizes["fixed"] > sizes["parameter"]:
+        raise ConfigError(
+            f"{name}: {sizes['fixed']:,} parameters are frozen, and {sizes['parameter']:,} are trained; load the model "
+            "in Python, call classifier.network.requires_grad_(), and save it"
+        )
+
+
 def _difference(name: str, classes: Sequence[str], others: Sequence[str]) -> str:
     only = [each for each in classes if each not in others]
     return f"; only {name} have {', '.join(only)}" if only else ""
@@ -167,9 +185,13 @@ def warn_of_training_clips(model: Classifier, clips: Sequence[Clip]) -> None:
     known = training_digests(model)
     number = sum(digest in known for digest in clip_digests(clips)) if known else 0
     if number:
+        fold = model.metadata.get("fold")
+        is_same_fold = {clip.fold for clip in clips} == {fold}
+        reason = f"its test clips were fold {fold} of {model.metadata.get('data')}" + " (--fold)" * (not is_same_fold)
+        changed = "; the folds have changed, for example because recordings were added" if is_same_fold else ""
         print_error(
             f"warning: {number} of {len(clips)} clips are training clips of the model, so its results are too good; "
-            f"its test clips were fold {model.metadata.get('fold')} of {model.metadata.get('data')} (--fold)"
+            f"{reason}{changed}"
         )
 
 
@@ -177,7 +199,7 @@ def is_finished(path: Path, args: argparse.Namespace) -> bool:
     """Return whether `--resume` finds a finished model, and print it."""
     finished = args.resume and not args.overwrite and path.exists() and not checkpoint_path(path).exists()
     if finished:
-        print(one_line(f"{path} is finished; --overwrite trains it again"))
+        print(one_line(f"{path} is finished, so the other arguments are not used; --overwrite trains it again"))
     return finished
 
 

@@ -32,7 +32,8 @@ def run(args: argparse.Namespace) -> None:
     if not args.dry_run:
         check_files(path, resume=args.resume, overwrite=args.overwrite)
     data = recordings.load_readable(args)
-    seconds = args.clip_seconds or choose_clip_seconds([clip.seconds for clip in data.clips])
+    lengths = [clip.seconds for clip in data.clips]
+    seconds = args.clip_seconds or choose_clip_seconds([max(lengths)] if args.annotations else lengths)
     fold, frontend = 1 if args.fold is None else args.fold, default_frontend(data.clips, seconds)
     data.split(fold)  # raises DataError for an unknown fold
     config = network_config(len(data.classes), size=args.size, quaternion=args.network == "quaternion")

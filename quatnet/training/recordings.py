@@ -129,7 +129,8 @@ def train_classifier(
     epochs : number of epochs, by default `default_epochs`
     batch_size, seed, options : arguments of `recipe.train`
     base : model from which the network was made. Its training clips, license and data sources are also stored in the
-        metadata, and its background classes remain. Its temperature and thresholds do not apply to the new logits
+        metadata, and its background classes remain, as far as `split` has these classes. Its temperature and thresholds
+        do not apply to the new logits
     finish : function of the result, called before the state of the training is removed, so that `resume` calls it
         again if it was interrupted
 
@@ -155,6 +156,7 @@ def train_classifier(
     num_parameters = sum(tensor.size for tensor in network.parameters())
     run: dict[str, Any] = {"data": split.data.name, "fold": split.fold, "seed": seed, "training_clips": clips}
     inputs = {"batch_size": batch_size, "inputs": _inputs_digest(split, base), "parameters": num_parameters}
+    background = [name for name in base.background if name in split.data.classes] if base else []
     compiled = compile(network)
     with disk_errors(path):
         progress = train(
@@ -175,7 +177,6 @@ def train_classifier(
         score = split.score(split.probabilities(compiled))
         run |= {"epochs": epochs, "test_clips": len(split.test_targets), split.metric: score, DIGESTS: sorted(digests)}
         kept = {key: base.metadata[key] for key in KEPT_METADATA if key in base.metadata} if base else {}
-        background = base.background if base else ()
         settings: Any = {"multi_label": split.multi_label, "background": background, "metadata": kept | run}
         classifier = Classifier(network, split.frontend, split.data.classes, **settings)
         if not RANK:

@@ -226,5 +226,5 @@ def write_report(out: str | os.PathLike, report: Report) -> None:
 
 
 def write_rows(path: str | os.PathLike, rows: Sequence[Row]) -> None:
-    """Write rows as a CSV file with a header. Without rows, the file is empty."""
-    write_csv(path, [*map(list, rows[:1]), *(row.values() for row in rows)])
+    """Write rows as a CSV file with a header, with an empty field for NaN. Without rows, the file is empty."""
+    write_csv(path, [*map(list, rows[:1]), *(["" if x != x else x for x in row.values()] for row in rows)])

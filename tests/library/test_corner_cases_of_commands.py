@@ -9,16 +9,20 @@ import pytest
 import soundfile
 from support.published import published_state_dict
 from support.small_models import noise, small_classifier
-from test_cli_train import error_of, output_of, sounds, write_sounds  # noqa: F401 fixtures
+from test_cli_train import error_of, output_of, sounds, write_sounds, write_tone  # noqa: F401 fixtures
 
 from quatnet import audio, plots
 from quatnet.audio.stream import Stream
 from quatnet.audio.waveform import resample, resample_blocks, resample_clip
 from quatnet.classifier import Classifier
+from quatnet.datasets import folder
 from quatnet.errors import CheckpointError, ConfigError, DataError, ShapeError
 from quatnet.files import locked
 from quatnet.models import CNNConfig
+from quatnet.training import load_split, train_classifier
+from quatnet.training.recordings import clip_digests
 from quatnet.training.report import class_rows, mistakes
+from quatnet.training.transfer import freeze_backbone
 from quatnet.weights import load_network
 from quatnet.weights.names import network_from_state_dict
 from quatnet.weights.safetensors import read_safetensors, write_safetensors
@@ -307,3 +311,102 @@ def run_with_code(capsys, *arguments):
     except SystemExit as error:
         return error.code
     return 0
+
+
+# Commands on models that were trained before
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "model.npz"
+    small_classifier(classes=["high", "low"]).save(path)
+    return path
+
+
+def test_frozen_model_is_not_pruned(model, sounds, tmp_path, capsys):  # noqa: F811
+    classifier = Classifier.load(model)
+    with freeze_backbone(classifier.network):
+        classifier.save(model, overwrite=True)
+    out = ["--out", tmp_path / "small.npz", "--epochs", "1"]
+    assert "parameters are frozen" in error_of(capsys, "prune", model, "--data", sounds, *out)
+    assert not (tmp_path / "small.npz").exists()
+
+
+def test_smaller_model_does_not_replace_its_model(model, sounds, capsys):  # noqa: F811
+    before = model.read_bytes()
+    line = error_of(capsys, "prune", model, "--data", sounds, "--out", model, "--overwrite")
+    assert "expected another file than MODEL" in line
+    assert model.read_bytes() == before
+
+
+def test_background_classes_that_the_recordings_do_not_have(sounds, tmp_path):  # noqa: F811
+    base = small_classifier(classes=["high", "owl"], background=["owl"])
+    split = load_split(folder.load(sounds), 1, base.frontend, cache=tmp_path / "features")
+    classifier, _ = train_classifier(base.network, split, tmp_path / "new.npz", epochs=1, base=base)
+    assert list(classifier.background) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("thresholds", {"lo": 0.3}), ("temperature", 0), ("padding", "x"), ("thresholds", {"low": 2})]
+)
+def test_invalid_settings_are_not_saved(name, value, model):
+    classifier, before = Classifier.load(model), model.read_bytes()
+    setattr(classifier, name, value)
+    with pytest.raises(ConfigError):
+        classifier.save(model, overwrite=True)
+    assert model.read_bytes() == before
+
+
+def test_numpy_numbers_as_thresholds(model):
+    classifier = Classifier.load(model)
+    classifier.thresholds = {"low": np.float32(0.25)}
+    classifier.save(model, overwrite=True)
+    assert Classifier.load(model).thresholds == {"low": 0.25}
+
+
+def test_strict_evaluation_of_samples_that_cannot_be_read(model, tmp_path, capsys):
+    write_sounds(tmp_path / "audio", clips=2)
+    x = soundfile.read(tmp_path / "audio/low/a.wav", dtype="float32")[0]
+    x[5] = np.nan
+    soundfile.write(tmp_path / "audio/low/a.wav", x, 8000, subtype="FLOAT")
+    assert "a.wav" in error_of(capsys, "evaluate", model, tmp_path / "audio", "--strict")
+
+
+def test_evaluation_does_not_replace_the_results_of_a_training(model, sounds, capsys):  # noqa: F811
+    line = error_of(capsys, "evaluate", model, sounds, "--report", model.parent)
+    assert "has the results of a training" in line
+
+
+@pytest.mark.parametrize(("fold", "text"), [(1, "the folds have changed"), (2, "fold 1 of sounds (--fold)")])
+def test_warning_of_training_clips_names_the_reason(fold, text, sounds, tmp_path, capsys):  # noqa: F811
+    digests = clip_digests(folder.load(sounds).clips)
+    metadata = {"fold": 1, "data": "sounds", "training_digests": digests}
+    small_classifier(classes=["high", "low"], metadata=metadata).save(tmp_path / "model.npz")
+    _, err = output_of(capsys, "evaluate", tmp_path / "model.npz", sounds, "--fold", fold)
+    assert text in err
+
+
+def test_class_without_clips_has_no_average_precision(tmp_path, capsys):
+    (tmp_path / "audio/low").mkdir(parents=True)
+    soundfile.write(tmp_path / "audio/low/a.wav", noise(1), 8000)
+    classifier = small_classifier(classes=["high", "low"])
+    bias = classifier.network.state_dict()
+    name = [key for key in bias if key.endswith("bias")][-1]
+    bias[name] = np.array([100, 0], bias[name].dtype)
+    classifier.network.load_state_dict(bias)
+    classifier.save(tmp_path / "model.npz")
+    report = tmp_path / "report"
+    out, _ = output_of(capsys, "evaluate", tmp_path / "model.npz", tmp_path / "audio", "--report", report)
+    assert out.splitlines()[1].split() == ["high", "0", "0.0%", "0.0%", "0.0%", "-"]
+    assert (report / "classes.csv").read_text().splitlines()[1].endswith(",")
+
+
+def test_windows_of_annotations_have_the_length_of_their_labels(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for number in range(33):
+        seconds, text = (10.0, "0\t5\tbird\n5\t10\tcat\n") if number < 3 else (2.0, "")
+        write_tone(tmp_path / f"{number:02}.wav", 400, seconds, rng)
+        (tmp_path / f"{number:02}.txt").write_text(text)
+    out, _ = output_of(capsys, "train", "--annotations", tmp_path, "--dry-run")
+    assert "events in windows of 5 s" in out
+    assert "windows of 5 s, 8000 Hz" in out
