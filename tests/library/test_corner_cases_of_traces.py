@@ -8,7 +8,7 @@ import pytest
 
 import quatnet
 from quatnet import Tensor, graph, nn, ops, prune
-from quatnet.backend import asnumpy
+from quatnet.backend import asnumpy, xp
 from quatnet.errors import ConfigError, ShapeError
 
 
@@ -55,7 +55,7 @@ def test_unknown_node(x):
         traced.node("c")
 
 
-@pytest.mark.parametrize("array", [np.linspace(0, 1, 8), [0.1] * 8])
+@pytest.mark.parametrize("array", [xp.linspace(0, 1, 8), [0.1] * 8])
 def test_array_before_a_batch_norm_has_the_dtype_of_the_layer(array, rng):
     class Net(nn.Module):
         def __init__(self):
