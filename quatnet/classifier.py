@@ -82,14 +82,16 @@ class Classifier:
         self.network = graph if isinstance(graph, GraphModule) else GraphModule(graph)
         self.network.frontend_settings = frontend.settings
         self.temperature, self.thresholds, self.padding = temperature, dict(thresholds or {}), padding
-        self.background = _names("background", background)
-        self.metadata = dict(metadata or {})
+        self.background, self.metadata = _names("background", background), dict(metadata or {})
         self._check_settings()
-        self._check_shapes()
         self._compiled = self.network if on_gpu() else compile(self.network)
 
     def _check_settings(self) -> None:
-        self.temperature, names = checked_number("temperature", self.temperature, "(0, inf)"), self.classes
+        """Convert the settings, which may have been changed, and raise ConfigError if one is invalid."""
+        self.temperature = checked_number("temperature", self.temperature, "(0, inf)")
+        self.classes = names = _names("classes", self.classes)
+        self.background = _names("background", () if self.background is None else self.background)
+        self.thresholds = dict(self.thresholds or {})
         if not names or len(set(names)) < len(names) or not all(names):
             raise ConfigError(f"expected different, nonempty names of classes, got {names!r:.200}")
         if unknown := sorted({*self.thresholds, *self.background} - set(names)):
@@ -98,6 +100,7 @@ class Classifier:
         self.thresholds = {key: checked_number(f"the threshold of {key}", value, "[0, 1]") for key, value in thresholds}
         if self.padding not in [*PADDING]:
             raise ConfigError(f"expected the padding {' or '.join(PADDING)}, got {self.padding!r}")
+        self._check_shapes()
 
     def _check_shapes(self) -> None:
         graph = self.network.graph

@@ -59,8 +59,8 @@ CPU = (
     Workload("small preset, 1 core", 0.010, 0.0066, 641_160, 33_984, 8, 16, 256),
     Workload("QCNN14, 1 core", 0.34, 0.166, 80_140_232, 292_608, 13, 32, 256),
 )
-# one NVIDIA H200, 10 s clips. Measured (docs/gpu.md): 44.3 ms for 32 clips of QCNN14; 14.7 ms for 16 clips of the small
-# preset, which is the time of the kernel launches. Its time per clip is that of `python -m quatnet roofline qsmall_cnn`
+# one NVIDIA H200. Measured (docs/gpu.md): 44.3 ms for 32 clips of 10 s of QCNN14, and at least 14.7 ms for the small
+# preset, the time of the kernel launches. Its time per clip of 10 s is that of `python -m quatnet roofline qsmall_cnn`
 GPU = (
     Workload("small preset, H200", 0.0147, 0.0023 / 32, 641_160, 33_984, 8, 32, 8192),
     Workload("QCNN14, H200", 0.0, 0.0443 / 32, 80_140_232, 292_608, 13, 32, 8192),

@@ -29,7 +29,6 @@ REFERENCES = {
     "best": "real-16/epochs-200",
     "long-pruning": "quaternion-16/epochs-100",
 }  # other questions: real-16
-FOLD_1_ONLY = ("best", "long-pruning")  # questions whose tables have the runs of fold 1
 SUMMARY_NETWORKS = (
     "real-16",
     "real-8",
@@ -55,11 +54,7 @@ def table(name: str, folder: Path) -> str:
     question, _, dataset = name.rpartition("-") if name.split("-")[-1] in SPLITS else (name, "", "")
     rows = [row for row in QUESTIONS[question] if row.startswith(dataset)]
     reference = f"{rows[0].partition('/')[0]}/{REFERENCES.get(question, 'real-16')}"
-    names = list(dict.fromkeys([reference, *rows]))
-    runs = {name: records.read_runs(row_from_name(name), folder) for name in names}
-    if question in FOLD_1_ONLY:
-        runs = {name: [run for run in row if run["fold"] == 1] for name, row in runs.items()}
-    return row_table(runs)
+    return row_table({name: row_comparisons.question_runs(question, name, folder) for name in [reference, *rows]})
 
 
 def row_table(runs_by_name: dict[str, Runs]) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import records
 from rows import COMPARED_WITH_SCRATCH, CRITERIA, EPOCHS, PRUNE_TARGETS, QUESTIONS, row_from_name
-from run_statistics import MeanAndError, accuracies, accuracy_difference, mean_and_error
+from run_statistics import MeanAndError, Runs, accuracies, accuracy_difference, mean_and_error
 
 AT_100_EPOCHS = "quaternion-16/epochs-100"
 PAIRS = {  # question -> network, reference, and the quantity in which they are equal
@@ -60,6 +60,7 @@ PAIRS = {  # question -> network, reference, and the quantity in which they are 
 }
 PRUNED = "esc10/quaternion-16/prune"  # beginning of the names of the rows that compare criteria
 ESC50_FOLDS = range(1, 6)
+FOLD_1_ONLY = ("best", "long-pruning")  # questions whose tables have the runs of fold 1
 DATASETS = {"esc10": "ESC-10, points", "esc50": "ESC-50, points", "ravdess": "RAVDESS, points"}
 
 
@@ -67,7 +68,8 @@ def pair_table(question: str, folder: Path) -> list[list[str]]:
     """Return a table of accuracy gains of networks over their references. Data sets without a pair have no column."""
 
     def cell(network: str, reference: str, dataset: str) -> str:
-        return gain_text(*accuracy_gain(f"{dataset}/{network}", f"{dataset}/{reference}", folder))
+        ours, theirs = (question_runs(question, f"{dataset}/{name}", folder) for name in (network, reference))
+        return gain_text(*accuracy_gain(ours, theirs))
 
     lines = [
         [network, reference, equal_in, *(cell(network, reference, dataset) for dataset in DATASETS)]
@@ -88,7 +90,8 @@ def gain_over_random_table(folder: Path) -> list[list[str]]:
     """Return a table of accuracy gains of each criterion over random pruning, for each prune ratio and the budget."""
 
     def cell(name: str) -> str:
-        return gain_text(*accuracy_gain(name, f"{PRUNED}-random-{name.rpartition('-')[2]}", folder))
+        random = f"{PRUNED}-random-{name.rpartition('-')[2]}"
+        return gain_text(*accuracy_gain(*(records.read_runs(row_from_name(row), folder) for row in (name, random))))
 
     return [line for line in _table_by_criterion(cell) if line[0] != "random"]
 
@@ -126,9 +129,14 @@ def _table_by_criterion(cell: Callable[[str], str]) -> list[list[str]]:
     return [["criterion", *PRUNE_TARGETS], *lines]
 
 
-def accuracy_gain(row: str, reference: str, folder: Path) -> tuple[MeanAndError, int]:
-    """Return the mean accuracy difference between a row and a reference row, and the number of pairs of runs."""
-    ours, theirs = (records.read_runs(row_from_name(name), folder) for name in (row, reference))
+def question_runs(question: str, name: str, folder: Path) -> Runs:
+    """Return the recorded runs of a row that are in the tables of a question."""
+    runs = records.read_runs(row_from_name(name), folder)
+    return [run for run in runs if run["fold"] == 1] if question in FOLD_1_ONLY else runs
+
+
+def accuracy_gain(ours: Runs, theirs: Runs) -> tuple[MeanAndError, int]:
+    """Return the mean accuracy difference between the runs of two rows, and the number of pairs of runs."""
     return accuracy_difference(ours, theirs), len(accuracies(ours).keys() & accuracies(theirs).keys())
 
 

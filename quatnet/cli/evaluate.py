@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     for target, clip in zip(targets, used, strict=True):
         target[[labels[label] for label in clip.labels]] = 1
     _report(args.report, model, data, np.array(confidences), targets, [clip.name for clip in used])
-    warn_of_training_clips(model, used)
+    warn_of_training_clips(model, used, args.fold)
     return SOME_FAILED if len(used) < len(clips) or data.skipped else 0
 
 

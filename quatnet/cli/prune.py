@@ -2,6 +2,8 @@
 
 import argparse
 
+from ..classifier import Classifier
+from ..errors import ConfigError
 from ..graph import count
 from ..prune import Budget, prune_filters, select
 from ..training.recipe import default_epochs
@@ -22,6 +24,7 @@ def run(args: argparse.Namespace) -> None:
     if is_finished(args.out, args):
         return
     model, split = load_model_and_split(args)
+    _check_trained(args.model, model)
     cost = count(model.network.current_graph())
     budget = Budget(args.multiplications * cost.multiplications_8, args.parameters * cost.parameters)
     pruned = prune_filters(model.network, select(model.network, budget=budget))
@@ -30,3 +33,17 @@ def run(args: argparse.Namespace) -> None:
     print(f"pruned from {cost.parameters:,} to {remaining:,} parameters; fine-tuning for {epochs} epochs")
     compared = {"before pruning": split.score(split.probabilities(model.network))}
     fit_and_report(pruned, split, args.out, args, epochs=epochs, max_lr=1e-3, base=model, compared=compared)
+
+
+def _check_trained(name: str, model: Classifier) -> None:
+    """Raise ConfigError if most parameters of a model are frozen, because they would not be fine-tuned."""
+    graph = model.network.current_graph()
+    sizes = {
+        kind: sum(graph.arrays[name].size for name in graph.kinds if graph.kinds[name] == kind)
+        for kind in ("parameter", "fixed")
+    }
+    if sizes["fixed"] > sizes["parameter"]:
+        raise ConfigError(
+            f"{name}: {sizes['fixed']:,} parameters are frozen, and {sizes['parameter']:,} are trained; load the model "
+            "in Python, call classifier.network.requires_grad_(), and save it"
+        )

@@ -142,7 +142,6 @@ def load_model_and_split(args: argparse.Namespace) -> tuple[Classifier, Split]:
     model = Classifier.load(args.model)
     if args.out.exists() and args.out.samefile(model_path(args.model)):
         raise ConfigError("--out: expected another file than MODEL, which --resume needs")
-    _check_trained(args.model, model)
     args.clip_seconds = model.frontend.clip_seconds  # of the windows of --annotations
     data = _with_classes_of(model, load_readable(args))
     if (model.classes, model.multi_label) != (data.classes, data.is_multilabel):
@@ -157,22 +156,8 @@ def load_model_and_split(args: argparse.Namespace) -> tuple[Classifier, Split]:
     if model.padding != "zeros":
         print_error("warning: the model repeats short recordings; the new model pads them with zeros")
     fold = model.metadata.get("fold", 1) if args.fold is None else args.fold
-    warn_of_training_clips(model, data.split(fold)[1])
+    warn_of_training_clips(model, data.split(fold)[1], fold)
     return model, load_split(data, fold, model.frontend, cache=args.out.parent / "features")
-
-
-def _check_trained(name: str, model: Classifier) -> None:
-    """Raise ConfigError if most parameters of a model are frozen, because they would not be fine-tuned."""
-    graph = model.network.current_graph()
-    sizes = {
-        kind: sum(graph.arrays[name].size for name in graph.kinds if graph.kinds[name] == kind)
-        for kind in ("parameter", "fixed")
-    }
-    if sizes["fixed"] > sizes["parameter"]:
-        raise ConfigError(
-            f"{name}: {sizes['fixed']:,} parameters are frozen, and {sizes['parameter']:,} are trained; load the model "
-            "in Python, call classifier.network.requires_grad_(), and save it"
-        )
 
 
 def _difference(name: str, classes: Sequence[str], others: Sequence[str]) -> str:
@@ -180,18 +165,20 @@ def _difference(name: str, classes: Sequence[str], others: Sequence[str]) -> str
     return f"; only {name} have {', '.join(only)}" if only else ""
 
 
-def warn_of_training_clips(model: Classifier, clips: Sequence[Clip]) -> None:
-    """Print a warning if training clips of `model` are among `clips`, as far as the model has a record of them."""
+def warn_of_training_clips(model: Classifier, clips: Sequence[Clip], fold: int | None) -> None:
+    """Print a warning if training clips of `model` are among `clips`, as far as the model has a record of them.
+
+    `clips` are those of the test fold `fold`, or all clips for None.
+    """
     known = training_digests(model)
     number = sum(digest in known for digest in clip_digests(clips)) if known else 0
     if number:
-        fold = model.metadata.get("fold")
-        is_same_fold = {clip.fold for clip in clips} == {fold}
-        reason = f"its test clips were fold {fold} of {model.metadata.get('data')}" + " (--fold)" * (not is_same_fold)
-        changed = "; the folds have changed, for example because recordings were added" if is_same_fold else ""
+        test_fold, name = model.metadata.get("fold"), model.metadata.get("data")
+        changed = "; the folds have changed, for example because recordings were added"
+        advice = changed if fold == test_fold else " (--fold)"
         print_error(
             f"warning: {number} of {len(clips)} clips are training clips of the model, so its results are too good; "
-            f"{reason}{changed}"
+            f"its test clips were fold {test_fold} of {name}{advice}"
         )
 
 

@@ -5,8 +5,6 @@ from dataclasses import replace
 from operator import is_
 from typing import Any
 
-import numpy as np
-
 from ..autodiff import Tensor, no_grad
 from ..backend import Array, xp
 from ..conv.fast import fused
@@ -52,7 +50,7 @@ def _merged(value: Any) -> Any:
 
 
 class Compiled:
-    """Network compiled for inference, called as the network and without gradients. See `compile`."""
+    """Network compiled for inference, called with the inputs only, and without gradients. See `compile`."""
 
     def __init__(self, model: Callable[..., Any]) -> None:
         self.model, self._owner = model, getattr(model, "__self__", model)
@@ -66,9 +64,7 @@ class Compiled:
         """Return how to copy the network: a copy compiles its own model."""
         return type(self), (self.model,)
 
-    def __call__(self, *inputs: Any, train: bool = False, rng: np.random.Generator | None = None) -> Any:
-        if train:
-            raise ConfigError("a compiled network has no training mode; call the network itself")
+    def __call__(self, *inputs: Any) -> Any:
         arrays = tuple(Tensor(item).data for item in inputs)
         runner = self.prepare(arrays)
         with no_grad(), single_threaded_blas():

@@ -69,6 +69,10 @@ class Recorder:
         arguments = {key: self.encode(value) for key, value in bound.arguments.items()}
         if type(arguments.get("train")) is int:
             arguments["train"] = bool(arguments["train"])
+        generator = bound.arguments.get("rng")
+        if isinstance(generator, np.random.Generator) and generator is not self.rng and bound.arguments.get("train", 1):
+            self.notes[OWN_RNG] = None
+            self.generators.setdefault(id(generator), (generator, generator.bit_generator.state))
         owner = bound.arguments.get("self")
         layer = vars(owner) if isinstance(owner, Module | SimpleNamespace) else {}
         before = {key: value for key, value in layer.items() if isinstance(value, xp.ndarray)}
@@ -132,9 +136,6 @@ class Recorder:
         if isinstance(value, Tensor | xp.ndarray):
             return self._ref(value)
         if isinstance(value, np.random.Generator):
-            if value is not self.rng:
-                self.notes[OWN_RNG] = None
-                self.generators.setdefault(id(value), (value, value.bit_generator.state))
             return Runtime("rng")
         if isinstance(value, np.generic):
             return value.item()
@@ -167,7 +168,7 @@ class Recorder:
         return known
 
     def restore(self) -> None:
-        """Set the running statistics and the generators of the network to the values before the run."""
+        """Set the running statistics to those before the run, and generators of the network to those before an op."""
         for layer, key, array in reversed(self.replaced):
             layer[key] = array
         for generator, state in self.generators.values():

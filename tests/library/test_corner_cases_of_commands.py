@@ -330,6 +330,8 @@ def test_frozen_model_is_not_pruned(model, sounds, tmp_path, capsys):  # noqa: F
     out = ["--out", tmp_path / "small.npz", "--epochs", "1"]
     assert "parameters are frozen" in error_of(capsys, "prune", model, "--data", sounds, *out)
     assert not (tmp_path / "small.npz").exists()
+    output_of(capsys, "distill", model, "--data", sounds, *out)
+    assert Classifier.load(tmp_path / "small.npz").classes == ("high", "low")
 
 
 def test_smaller_model_does_not_replace_its_model(model, sounds, capsys):  # noqa: F811
@@ -347,7 +349,16 @@ def test_background_classes_that_the_recordings_do_not_have(sounds, tmp_path):  
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("thresholds", {"lo": 0.3}), ("temperature", 0), ("padding", "x"), ("thresholds", {"low": 2})]
+    ("name", "value"),
+    [
+        ("thresholds", {"lo": 0.3}),
+        ("thresholds", {"low": 2}),
+        ("temperature", 0),
+        ("padding", "x"),
+        ("background", "cat"),
+        ("classes", ["high"]),
+        ("classes", "ab"),
+    ],
 )
 def test_invalid_settings_are_not_saved(name, value, model):
     classifier, before = Classifier.load(model), model.read_bytes()
@@ -362,6 +373,9 @@ def test_numpy_numbers_as_thresholds(model):
     classifier.thresholds = {"low": np.float32(0.25)}
     classifier.save(model, overwrite=True)
     assert Classifier.load(model).thresholds == {"low": 0.25}
+    classifier.thresholds = classifier.background = None
+    classifier.save(model, overwrite=True)
+    assert Classifier.load(model).thresholds == {}
 
 
 def test_strict_evaluation_of_samples_that_cannot_be_read(model, tmp_path, capsys):
@@ -377,12 +391,15 @@ def test_evaluation_does_not_replace_the_results_of_a_training(model, sounds, ca
     assert "has the results of a training" in line
 
 
-@pytest.mark.parametrize(("fold", "text"), [(1, "the folds have changed"), (2, "fold 1 of sounds (--fold)")])
-def test_warning_of_training_clips_names_the_reason(fold, text, sounds, tmp_path, capsys):  # noqa: F811
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [(["--fold", "1"], "the folds have changed"), (["--fold", "2"], "fold 1 of sounds (--fold)"), ([], "(--fold)")],
+)
+def test_warning_of_training_clips_names_the_reason(options, text, sounds, tmp_path, capsys):  # noqa: F811
     digests = clip_digests(folder.load(sounds).clips)
     metadata = {"fold": 1, "data": "sounds", "training_digests": digests}
     small_classifier(classes=["high", "low"], metadata=metadata).save(tmp_path / "model.npz")
-    _, err = output_of(capsys, "evaluate", tmp_path / "model.npz", sounds, "--fold", fold)
+    _, err = output_of(capsys, "evaluate", tmp_path / "model.npz", sounds, *options)
     assert text in err
 
 
@@ -403,7 +420,7 @@ def test_class_without_clips_has_no_average_precision(tmp_path, capsys):
 
 def test_windows_of_annotations_have_the_length_of_their_labels(tmp_path, capsys):
     rng = np.random.default_rng(0)
-    for number in range(33):
+    for number in range(66):
         seconds, text = (10.0, "0\t5\tbird\n5\t10\tcat\n") if number < 3 else (2.0, "")
         write_tone(tmp_path / f"{number:02}.wav", 400, seconds, rng)
         (tmp_path / f"{number:02}.txt").write_text(text)

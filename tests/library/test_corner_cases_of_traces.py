@@ -141,12 +141,16 @@ def test_generator_of_a_network(x):
     assert len(traced.notes) == 1
 
 
-def test_compiled_network_is_called_as_a_layer(x, rng):
+@pytest.mark.filterwarnings("ignore:A part of the network runs in no_grad")
+def test_compiled_network_can_be_traced(x, rng):
     net = nn.Linear(4, 2, rng=rng)
-    compiled = quatnet.compile(net, x)
-    np.testing.assert_array_equal(asnumpy(compiled(x, train=False, rng=None).data), asnumpy(net(x).data))
-    with pytest.raises(ConfigError, match="no training mode"):
-        compiled(x, train=True)
+    traced = graph.GraphModule(graph.trace(quatnet.compile(net, x), x))
+    np.testing.assert_array_equal(asnumpy(traced(x).data), asnumpy(net(x).data))
+
+
+def test_default_generator_in_evaluation_gives_no_note(x):
+    middle = lambda net, h, train, rng: ops.dropout(h, 0.5, rng=np.random.default_rng(rng), train=train)  # noqa: E731
+    assert graph.trace(TwoLayers(middle), x).notes == []
 
 
 def test_nested_lists_of_filters(x):

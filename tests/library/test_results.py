@@ -202,6 +202,11 @@ def test_tables_of_one_fold_and_of_all_folds(tmp_path: Path) -> None:
         assert "real-20" not in result_tables.table("folds", tmp_path)
         records.save_run(row_from_name(name), run(fold, 0, 0.7 + fold / 50), tmp_path)
     assert "| real-20/epochs-200/distil-strong | 1 | 72.0 |" in result_tables.table("best-esc50", tmp_path)
+    long = "esc50/quaternion-16/epochs-100"
+    for fold in (1, 2):
+        records.save_run(row_from_name(f"{long}/prune-l1-0.5"), run(fold, 0, 0.8 - fold / 10), tmp_path)
+        records.save_run(row_from_name(f"{long}/scratch-0.5"), run(fold, 0, 0.5), tmp_path)
+    assert "| size and epochs | +20.0 (1) |" in result_tables.table("pairs-long-pruning", tmp_path)
     cells = "72.0 (1) | 74.0 (1) | 76.0 (1) | 78.0 (1) | 80.0 (1) | 76.0 ± 1.4 (5)"
     assert f"| real-20/epochs-200/distil-strong | {cells} |" in result_tables.table("folds", tmp_path)
 
