@@ -68,8 +68,7 @@ def pair_table(question: str, folder: Path) -> list[list[str]]:
     """Return a table of accuracy gains of networks over their references. Data sets without a pair have no column."""
 
     def cell(network: str, reference: str, dataset: str) -> str:
-        ours, theirs = (question_runs(question, f"{dataset}/{name}", folder) for name in (network, reference))
-        return gain_text(*accuracy_gain(ours, theirs))
+        return gain_text(*accuracy_gain(f"{dataset}/{network}", f"{dataset}/{reference}", folder, question))
 
     lines = [
         [network, reference, equal_in, *(cell(network, reference, dataset) for dataset in DATASETS)]
@@ -90,8 +89,7 @@ def gain_over_random_table(folder: Path) -> list[list[str]]:
     """Return a table of accuracy gains of each criterion over random pruning, for each prune ratio and the budget."""
 
     def cell(name: str) -> str:
-        random = f"{PRUNED}-random-{name.rpartition('-')[2]}"
-        return gain_text(*accuracy_gain(*(records.read_runs(row_from_name(row), folder) for row in (name, random))))
+        return gain_text(*accuracy_gain(name, f"{PRUNED}-random-{name.rpartition('-')[2]}", folder))
 
     return [line for line in _table_by_criterion(cell) if line[0] != "random"]
 
@@ -135,8 +133,9 @@ def question_runs(question: str, name: str, folder: Path) -> Runs:
     return [run for run in runs if run["fold"] == 1] if question in FOLD_1_ONLY else runs
 
 
-def accuracy_gain(ours: Runs, theirs: Runs) -> tuple[MeanAndError, int]:
-    """Return the mean accuracy difference between the runs of two rows, and the number of pairs of runs."""
+def accuracy_gain(row: str, reference: str, folder: Path, question: str = "") -> tuple[MeanAndError, int]:
+    """Return the mean accuracy difference between a row and a reference row, and the number of pairs of runs."""
+    ours, theirs = (question_runs(question, name, folder) for name in (row, reference))
     return accuracy_difference(ours, theirs), len(accuracies(ours).keys() & accuracies(theirs).keys())
 
 

@@ -92,9 +92,10 @@ def _skip(file: soundfile.SoundFile, start: int) -> None:
     """Move to the sample `start` of a file that was opened.
 
     The samples of Ogg files must not depend on `start`. libsndfile seeks to another sample in the last page of some
-    Vorbis files, and a decoder of Opus needs all samples before. These samples are decoded.
+    Vorbis files, and a decoder of Opus needs all samples before. These samples are decoded, and so are those of formats
+    in which libsndfile cannot seek, such as GSM 6.10.
     """
-    first = start
+    first = start if file.seekable() else 0
     if file.format == "OGG":
         first = max(0, min(start, file.frames - MAX_PAGE_SAMPLES)) if file.subtype == "VORBIS" else 0
     if first:

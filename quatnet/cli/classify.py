@@ -67,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
         function = partial(best_classes, classifier, top=args.top or 3)
     shows_status = not {"text", "jsonl"}.isdisjoint(formats)
     work, inputs = partial(_classify, classifier, function, args.channel, shows_status), find(args.files)
+    if not args.out and len(inputs.paths) > 1 and not {"audacity", "raven"}.isdisjoint(formats):
+        raise ConfigError(f"--format {formats[0]}: expected a folder --out for several recordings")
     if args.out:
         model = hashlib.sha256(Path(model_path(args.model)).read_bytes()).hexdigest()
         settings = [model, args.channel, formats, sorted(function.keywords.items())]
@@ -122,7 +124,10 @@ def _write_all(
 ) -> None:
     """Write a file in each format for each recording, and errors.csv. The folders are those of the recordings."""
     done_file, folders = out / DONE, [os.path.abspath(folder) for folder in inputs.paths.values()]
-    base = os.path.commonpath(folders or [os.getcwd()])
+    try:
+        base = os.path.commonpath(folders or [os.getcwd()])
+    except ValueError:  # on Windows
+        raise ConfigError("expected recordings on one drive; run the command for each drive") from None
 
     def name_of(path: Path) -> str:
         return os.path.relpath(os.path.abspath(path), base)

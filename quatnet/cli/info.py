@@ -59,7 +59,7 @@ def describe(path: str, *, check: bool = False) -> str:
     }
     shown = {key: value for key, value in model.metadata.items() if key != DIGESTS}
     metadata = [(key, value if isinstance(value, str) else json.dumps(value)) for key, value in shown.items()]
-    return "\n".join(f"{key:12} {one_line(text, length=4000)}" for key, text in [*lines.items(), *metadata])
+    return "\n".join(f"{one_line(key):12} {one_line(text, length=4000)}" for key, text in [*lines.items(), *metadata])
 
 
 def report() -> str:

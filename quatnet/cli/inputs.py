@@ -68,8 +68,10 @@ def find(arguments: Sequence[str], *, inputs: Inputs | None = None, lists: Seque
                 text = Path(argument[1:]).read_text(encoding="utf-8-sig", errors="surrogateescape")
                 if "\0" in text:
                     raise DataError("not a list in UTF-8; save it as UTF-8")
-                names = filter(None, map(str.strip, text.splitlines()))
-                find(list(names), inputs=inputs, lists=(*lists, argument))
+                names = list(filter(None, map(str.strip, text.splitlines())))
+                if not names:
+                    raise DataError("the list is empty")
+                find(names, inputs=inputs, lists=(*lists, argument))
             else:
                 inputs.paths.update(_recordings(argument))
         except (DataError, OSError, UnicodeError) as error:

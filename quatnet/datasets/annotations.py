@@ -141,7 +141,7 @@ def read_events(table: str | os.PathLike, label: str | None = None) -> list[Even
     """
     table = checked_path(table)
     lines = read_fields(table, hint=HINT, quotes_in_tabs=False)
-    rows = [(number, row) for number, row in lines if not row[0].startswith("\\")]  # without the lines of frequencies
+    rows = [(number, row) for number, row in lines if row[0] != "\\"]  # without the lines of frequencies
     if not rows:
         return []
     header = [field.lower() for field in rows[0][1]]
@@ -185,9 +185,11 @@ def _events_by_recording(annotations: Path, root: Path, audio: Path, label: str 
     events, find = defaultdict[Path, list[Event]](list), finder(audio)
     first = dict[Path, Path]()  # first annotation file of each recording
     for table in [path for path in files if path.name.lower().endswith(SUFFIXES) and not _is_error_list(path)]:
-        own, folder = _recording(table.relative_to(root), find), table.parent.relative_to(root)
+        found, folder = read_events(table, label), table.parent.relative_to(root)
+        named = bool(found) and all(event.file for event in found)
+        own = Path() if named else _recording(table.relative_to(root), find)
         by_path = defaultdict[Path, list[Event]](list)
-        for event in read_events(table, label):
+        for event in found:
             by_path[_named(event.file, folder, audio, find) if event.file else own].append(event)
         for path, of_table in (by_path or {own: []}).items():
             events[path] += of_table

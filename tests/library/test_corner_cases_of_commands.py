@@ -15,7 +15,8 @@ from quatnet import audio, plots
 from quatnet.audio.stream import Stream
 from quatnet.audio.waveform import resample, resample_blocks, resample_clip
 from quatnet.classifier import Classifier
-from quatnet.datasets import folder
+from quatnet.cli.main import main
+from quatnet.datasets import annotations, folder
 from quatnet.errors import CheckpointError, ConfigError, DataError, ShapeError
 from quatnet.files import locked
 from quatnet.models import CNNConfig
@@ -427,3 +428,54 @@ def test_windows_of_annotations_have_the_length_of_their_labels(tmp_path, capsys
     out, _ = output_of(capsys, "train", "--annotations", tmp_path, "--dry-run")
     assert "events in windows of 5 s" in out
     assert "windows of 5 s, 8000 Hz" in out
+
+
+# Lists of recordings, labels and formats
+
+
+@pytest.mark.parametrize("name", [r"\\nas\rec\a.wav", r"Z:\rec\a.wav", "/mnt/rec/a.wav"])
+def test_events_of_recordings_of_another_computer(name, tmp_path):
+    (tmp_path / "a.wav.csv").write_text(f"path,start_s,end_s,label\n{name},0,1,dog\n")
+    (tmp_path / "b.txt").write_text("0\t1\tdog\n\\\t100.0\t200.0\n")
+    for table in ("a.wav.csv", "b.txt"):
+        assert [event.label for event in annotations.read_events(tmp_path / table)] == ["dog"]
+
+
+def test_complete_paths_of_recordings_with_equal_names(model, tmp_path, capsys):
+    for site in ("s1", "s2"):
+        write_tone(tmp_path / "days" / site / "a.wav", 400, 5.3, np.random.default_rng(0))
+    options = ["--threshold", "0", "--format", "raven", "--out", tmp_path / "found"]
+    output_of(capsys, "classify", tmp_path / "days/s1", "-m", model, *options)
+    data = annotations.load(tmp_path / "found", audio=tmp_path / "days", folds=1)
+    assert {clip.name.split(" ")[0] for clip in data.clips} == {"s1/a.wav"}
+
+
+@pytest.mark.parametrize(("suffix", "subtype"), [("wav", "GSM610"), ("wav", "G721_32"), ("wav", "NMS_ADPCM_16")])
+def test_part_of_a_file_without_seek(suffix, subtype, tmp_path):
+    if subtype not in soundfile.available_subtypes("WAV"):
+        pytest.skip(f"libsndfile does not write {subtype}")
+    path = tmp_path / f"x.{suffix}"
+    soundfile.write(path, noise(3), 8000, subtype=subtype)
+    whole, part = audio.read(path)[0], audio.read(path, start_seconds=1, stop_seconds=2)[0]
+    np.testing.assert_array_equal(part, whole[8000:16000])
+
+
+def test_empty_list_of_recordings(model, tmp_path, capsys):
+    (tmp_path / "empty.txt").write_text("\n")
+    with pytest.raises(SystemExit) as exit_info:
+        main(["classify", f"@{tmp_path}/empty.txt", "-m", str(model)])
+    assert exit_info.value.code == 4
+    assert "the list is empty" in capsys.readouterr().err
+
+
+def test_names_of_metadata_have_one_line(tmp_path, capsys):
+    small_classifier(metadata={"x\x1b[31m\nlicense": "v"}).save(tmp_path / "model.npz")
+    out, _ = output_of(capsys, "info", tmp_path / "model.npz")
+    assert "\x1b" not in out
+    assert not any(line.startswith("license") for line in out.splitlines())
+
+
+@pytest.mark.parametrize("form", ["audacity", "raven"])
+def test_label_files_of_several_recordings_need_a_folder(form, model, sounds, capsys):  # noqa: F811
+    line = error_of(capsys, "classify", sounds, "-m", model, "--threshold", "0.5", "--format", form)
+    assert "expected a folder --out" in line
