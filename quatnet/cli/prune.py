@@ -1,6 +1,7 @@
 """Command `quatnet prune`, which removes filters of a classifier and fine-tunes it."""
 
 import argparse
+from collections import Counter
 
 from ..classifier import Classifier
 from ..errors import ConfigError
@@ -37,11 +38,9 @@ def run(args: argparse.Namespace) -> None:
 
 def _check_trained(name: str, model: Classifier) -> None:
     """Raise ConfigError if most parameters of a model are frozen, because they would not be fine-tuned."""
-    graph = model.network.current_graph()
-    sizes = {
-        kind: sum(graph.arrays[name].size for name in graph.kinds if graph.kinds[name] == kind)
-        for kind in ("parameter", "fixed")
-    }
+    graph, sizes = model.network.current_graph(), Counter[str]()
+    for array_name, kind in graph.kinds.items():
+        sizes[kind] += graph.arrays[array_name].size
     if sizes["fixed"] > sizes["parameter"]:
         raise ConfigError(
             f"{name}: {sizes['fixed']:,} parameters are frozen, and {sizes['parameter']:,} are trained; load the model "

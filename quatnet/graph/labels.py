@@ -107,6 +107,8 @@ def _weighted(t: Labels, node: Node) -> Axes:
     x, w = t.args(node, "x", "w")
     weights = [ref for ref in map(node.arguments.get, ("w", "scale")) if ref is not None]
     if not all(ref.name in t.graph.arrays for ref in weights):
+        for name in t.graph.arrays.keys() & {ref.name for ref in weights}:
+            t.producers.setdefault(name, node.name)  # with a reason in `ChannelGroups.fixed`
         return _fixed(t, node, f"weight that is a result ({node.name})")
     if "linear" not in node.op:
         t.fix(x[:-1], f"position in an image ({node.name})")

@@ -78,10 +78,10 @@ class Graph:
 
     def node(self, name: str) -> Node:
         """Return the node with the given name. Raises ConfigError if there is no such node."""
-        by_name = {node.name: node for node in self.nodes}
-        if name not in by_name:
-            raise ConfigError(f"expected a node among {', '.join(by_name)}, got {name!r}")
-        return by_name[name]
+        found = next((node for node in self.nodes if node.name == name), None)
+        if found is None:
+            raise ConfigError(f"expected a node among {', '.join(node.name for node in self.nodes)}, got {name!r}")
+        return found
 
     def consumers(self) -> dict[str, list[str]]:
         """Return the names of the nodes that use each value. An output of the network has the consumer ""."""

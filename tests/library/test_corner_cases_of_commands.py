@@ -450,11 +450,11 @@ def test_complete_paths_of_recordings_with_equal_names(model, tmp_path, capsys):
     assert {clip.name.split(" ")[0] for clip in data.clips} == {"s1/a.wav"}
 
 
-@pytest.mark.parametrize(("suffix", "subtype"), [("wav", "GSM610"), ("wav", "G721_32"), ("wav", "NMS_ADPCM_16")])
-def test_part_of_a_file_without_seek(suffix, subtype, tmp_path):
+@pytest.mark.parametrize("subtype", ["GSM610", "G721_32", "NMS_ADPCM_16"])
+def test_part_of_a_file_without_seek(subtype, tmp_path):
     if subtype not in soundfile.available_subtypes("WAV"):
         pytest.skip(f"libsndfile does not write {subtype}")
-    path = tmp_path / f"x.{suffix}"
+    path = tmp_path / "x.wav"
     soundfile.write(path, noise(3), 8000, subtype=subtype)
     whole, part = audio.read(path)[0], audio.read(path, start_seconds=1, stop_seconds=2)[0]
     np.testing.assert_array_equal(part, whole[8000:16000])
