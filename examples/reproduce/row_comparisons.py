@@ -39,7 +39,10 @@ PAIRS = {  # question -> network, reference, and the quantity in which they are 
         ),
         (f"{AT_100_EPOCHS}/prune-l1-0.5", f"{AT_100_EPOCHS}/prune-random-0.5", "training"),
         (f"{AT_100_EPOCHS}/prune-batch_norm-0.5", f"{AT_100_EPOCHS}/prune-random-0.5", "training"),
-        (f"{AT_100_EPOCHS}/prune-l1-budget", f"{AT_100_EPOCHS}/prune-random-budget", "budget and epochs"),
+        *(
+            (f"{AT_100_EPOCHS}/prune-{criterion}-budget", f"{AT_100_EPOCHS}/prune-random-budget", "budget and epochs")
+            for criterion in ("l1", "batch_norm")
+        ),
     ),
     "pruning": (
         ("quaternion-16/continue", "quaternion-16", "size; trained on for a third"),

@@ -73,7 +73,7 @@ QUESTIONS = {
     "long-pruning": [
         "esc50/quaternion-16/epochs-100",
         *(f"esc50/quaternion-16/epochs-100/{change}-0.5" for change in ("scratch", *COMPARED_WITH_SCRATCH)),
-        *(f"esc50/quaternion-16/epochs-100/prune-{criterion}-budget" for criterion in ("l1", "random")),
+        *(f"esc50/quaternion-16/epochs-100/prune-{criterion}-budget" for criterion in ("l1", "random", "batch_norm")),
     ],
     "rates": [
         f"esc10/{network}{rate}" for network in ("quaternion-16", "real-8") for rate in ("/rate-0.5", "", "/rate-2")
