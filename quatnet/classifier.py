@@ -3,13 +3,14 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from .audio import FrontEnd, Stream
 from .audio.frontend import check_frontend
-from .audio.stream import segments
+from .audio.stream import sliding_windows
 from .audio.waveform import fix_length, resample
 from .backend import asnumpy, on_gpu
 from .checks import as_array, checked_number, checked_type
@@ -21,6 +22,7 @@ from .model_file import model_path, read_model, run, write_model
 DIGESTS = "training_digests"  # key of the metadata with a digest of each training clip
 ARITHMETIC = {"add", "mul", "truediv"}  # operations that are no layers, also with an array of two axes
 PADDING: dict[str, Callable] = {"zeros": fix_length, "repeat": np.resize}
+BATCH = 8  # number of windows that are computed at once
 Windows = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
@@ -192,10 +194,11 @@ class Classifier:
         if not 1 <= hop <= window:
             limits = f"up to the window of {self.frontend.clip_seconds} s, and of at least one sample, 1/{rate} s"
             raise ConfigError(f"expected a hop {limits}, got {hop_seconds} s")
-        for first, samples, starts in segments(map(_float_block, blocks), window, hop):
-            if len(samples) < window:
-                samples = PADDING[self.padding](samples, window)
-            yield np.array(starts) + first, outputs(self.frontend.windows(samples, starts))
+        windows = sliding_windows(map(_float_block, blocks), window, hop)
+        while batch := list(islice(windows, BATCH)):
+            clips = [PADDING[self.padding](samples, window) for _, samples in batch]
+            features = np.stack([self.frontend(clip, rate) for clip in clips])
+            yield np.array([start for start, _ in batch]), outputs(features)
 
     def logits(self, features: np.ndarray) -> np.ndarray:
         """Return the logits (N, classes) of features (N, frames, mels, 4)."""

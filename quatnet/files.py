@@ -29,33 +29,44 @@ ADVICE = {
 
 
 @contextmanager
+def disk_errors(path: str | os.PathLike) -> Iterator[None]:
+    """Convert an OSError in the context, for example of a full disk, to a DataError with the path."""
+    try:
+        yield
+    except OSError as error:
+        advice = ADVICE.get(error.errno or 0, "give another path")
+        raise DataError(f"{path}: cannot be written ({error}); {advice}") from error
+
+
+@contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     """Open a temporary file for writing and rename the file to `path` at the end of the context.
 
     The temporary file is a new file in the folder of `path`, which is created if necessary. The file is flushed to the
     disk before it is renamed, and receives the permissions of the file that it replaces. After an exception, the
     temporary file is removed and `path` is unchanged. Temporary files of `path` that a killed process has left are
-    removed. Raises OSError if `path` exists and is not a regular file.
+    removed. Raises DataError if the file cannot be written, or if `path` exists and is not a regular file.
     """
     path = checked_path(path)
-    if path.exists() and not path.is_file():
-        raise FileExistsError(f"{path} is not a regular file")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_stale_files(path)
-    partial, file = _open_temporary_file(path)
-    try:
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            with suppress(FileNotFoundError):
-                partial.chmod(path.stat().st_mode & 0o777)
-            if fcntl:  # while the file is locked
+    with disk_errors(path):
+        if path.exists() and not path.is_file():
+            raise FileExistsError(f"{path} is not a regular file")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale_files(path)
+        partial, file = _open_temporary_file(path)
+        try:
+            with file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                with suppress(FileNotFoundError):
+                    partial.chmod(path.stat().st_mode & 0o777)
+                if fcntl:  # while the file is locked
+                    partial.replace(path)
+            if not fcntl:  # Windows cannot rename an open file
                 partial.replace(path)
-        if not fcntl:  # Windows cannot rename an open file
-            partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def _open_temporary_file(path: Path) -> tuple[Path, IO[bytes]]:
@@ -137,13 +148,3 @@ def csv_text(rows: Iterable[Iterable[Any]]) -> str:
 def write_csv(path: str | os.PathLike, rows: Iterable[Iterable[Any]]) -> None:
     """Write rows as a CSV file with `atomic_write`."""
     write_text(path, csv_text(rows))
-
-
-@contextmanager
-def disk_errors(path: str | os.PathLike) -> Iterator[None]:
-    """Convert an OSError in the context, for example of a full disk, to a DataError with the path."""
-    try:
-        yield
-    except OSError as error:
-        advice = ADVICE.get(error.errno or 0, "give another path")
-        raise DataError(f"{path}: cannot be written ({error}); {advice}") from error

@@ -16,7 +16,6 @@ from .autodiff import no_grad
 from .backend import asnumpy
 from .checks import checked_path
 from .errors import CheckpointError, ConfigError, QuatnetError
-from .files import disk_errors
 from .graph import Graph, GraphModule
 from .graph.files import from_json, to_json
 from .npz import parse_json, read_npz, write_npz
@@ -64,8 +63,7 @@ def write_model(
         arrays["model"] = np.frombuffer(text.encode(), np.uint8)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"metadata: expected JSON values, such as text and finite numbers: {error}") from error
-    with disk_errors(path):
-        write_npz(path, arrays | {"test/waveform": waveform, "test/logits": logits})
+    write_npz(path, arrays | {"test/waveform": waveform, "test/logits": logits})
 
 
 def read_model(path: str | os.PathLike, build: Callable[..., Any], *, check: bool) -> Any:

@@ -15,7 +15,7 @@ The five networks are:
 - the same student, distilled from the quaternion CNN;
 - the quaternion CNN after pruning and fine-tuning.
 
-The default options are the settings of examples/esc50.py, gtzan.py, ravdess.py and audioset.py.
+Without options, the settings are those of examples/esc50.py, gtzan.py, ravdess.py and audioset.py without options.
 """
 
 import argparse

@@ -1,8 +1,7 @@
 """Audio front end, which computes quaternion features from waveforms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -138,52 +137,7 @@ class FrontEnd:
             `sample_rate_hz` is not an integer from 1 to 1,000,000.
         """
         clip = resample_clip(waveform, sample_rate_hz, self.sample_rate_hz, self.samples)
-        return self._features(self._power(clip))
-
-    def windows(self, waveform: np.ndarray, starts: Sequence[int]) -> np.ndarray:
-        """Return the features (windows, frames, mels, 4) of overlapping clips of one waveform.
-
-        The result equals a call for each clip, up to rounding. The frames that do not touch the ends of a clip are
-        computed once for all clips whose starts differ by multiples of `hop`.
-
-        Parameters
-        ----------
-        waveform : float array (samples,) at the sample rate of the front end
-        starts : first sample of each clip, at least one; no clip ends after the waveform
-
-        Raises
-        ------
-        ShapeError, DataError
-            See `__call__`. ShapeError also without a clip, or if a clip is not within the waveform.
-        """
-        last_start = len(waveform) - self.samples
-        if not len(starts) or not all(isinstance(start, Integral) and 0 <= start <= last_start for start in starts):
-            raise ShapeError(
-                f"expected clips of {self.samples} samples within {len(waveform)}, got starts {starts!r:.80}"
-            )
-        clips = [waveform[start : start + self.samples] for start in starts]
-        first = -(-self.window // 2 // self.hop)  # first and last frame that are not padded
-        last = (self.samples - self.window // 2) // self.hop
-        origin = min(starts)
-        aligned = [not (start - origin) % self.hop for start in starts]
-        left = last + 1 - 2 * first
-        if sum(aligned) < 2 or left < 0:
-            return np.stack([self(clip, self.sample_rate_hz) for clip in clips])
-        shared = self._power(waveform[origin:])
-        features = np.empty((len(clips), self.frames, self.mels, 4), np.float32)
-        for n, clip in enumerate(clips):
-            frame = (starts[n] - origin) // self.hop
-            head = self._power(clip[: first * self.hop + self.window])[:first]
-            tail = self._power(clip[left * self.hop :])[2 * first :]
-            parts = [head, shared[frame + first : frame + last + 1], tail] if aligned[n] else [self._power(clip)]
-            features[n] = self._features(np.concatenate(parts))
-        return features
-
-    def _power(self, clip: np.ndarray) -> np.ndarray:
-        return stft_power(clip, window=self.window, hop=self.hop)
-
-    def _features(self, power: np.ndarray) -> np.ndarray:
-        features = self.components(power)
+        features = self.components(stft_power(clip, window=self.window, hop=self.hop))
         if features.shape != (self.frames, self.mels, 4):
             raise ShapeError(f"expected features {(self.frames, self.mels, 4)} of `components`, got {features.shape}")
         if not np.isfinite(features).all():

@@ -96,39 +96,23 @@ def _progress_bar(name: str, seconds: float) -> Any:
     return tqdm(total=seconds, desc=name, delay=2, leave=False, bar_format=form)
 
 
-def segments(
-    blocks: Iterable[np.ndarray], window: int, hop: int, *, count: int = 8
-) -> Iterator[tuple[int, np.ndarray, list[int]]]:
-    """Yield segments of a waveform, each with the windows that begin every `hop` samples, 1 <= hop <= window.
+def sliding_windows(blocks: Iterable[np.ndarray], window: int, hop: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the first sample and the samples of windows of a waveform, one every `hop` samples, 1 <= hop <= window.
 
-    The last window ends with the waveform. A waveform that is shorter than a window is yielded as it is.
+    The last window ends with the waveform. A waveform that is shorter than a window is yielded as it is. `blocks` are
+    the parts of the waveform, arrays (samples,).
 
-    Parameters
-    ----------
-    blocks : arrays (samples,), the parts of the waveform
-    window, hop : samples of a window, and from the start of a window to that of the next one
-    count : number of windows in a segment, except the last one
-
-    Yields
-    ------
-    first : first sample of the segment
-    samples : samples of the segment
-    starts : first sample of each window in the segment
-
-    >>> [(first, starts) for first, _, starts in segments([np.zeros(10)], window=4, hop=3, count=2)]
-    [(0, [0, 3]), (6, [0])]
+    >>> [(start, len(samples)) for start, samples in sliding_windows([np.zeros(10)], window=4, hop=4)]
+    [(0, 4), (4, 4), (6, 4)]
     """
-    buffer, base, start, span = np.zeros(0, np.float32), 0, 0, window + (count - 1) * hop
+    buffer, base, start = np.zeros(0, np.float32), 0, 0  # first samples of the buffer and of the next window
     for block in blocks:
         buffer = np.concatenate([buffer, block])
-        while base + len(buffer) >= start + span:
-            yield start, buffer[start - base : start - base + span], list(range(0, span - window + 1, hop))
-            start += count * hop
+        while base + len(buffer) >= start + window:
+            yield start, buffer[start - base : start - base + window]
+            start += hop
         kept = max(base, start - window)
         base, buffer = kept, buffer[kept - base :]
     final = max(0, base + len(buffer) - window)  # start of the window that ends with the waveform
-    starts = list(range(start, final + 1, hop))
-    if [start - hop, *starts][-1] < final:
-        starts.append(final)
-    if starts and len(buffer):
-        yield starts[0], buffer[starts[0] - base :], [each - starts[0] for each in starts]
+    if len(buffer) and start - hop < final:
+        yield final, buffer[final - base :]

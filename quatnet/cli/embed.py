@@ -6,7 +6,6 @@ import numpy as np
 
 from ..classifier import Classifier, mean_over_windows
 from ..errors import ConfigError, one_line
-from ..files import disk_errors
 from ..npz import write_npz
 from .arguments import MODEL_HELP, seconds
 from .inputs import FILES_HELP, find
@@ -37,7 +36,6 @@ def run(args: argparse.Namespace) -> int:
         rows.append((np.full(len(values), str(path)), starts / classifier.frontend.sample_rate_hz, values))
     if rows:
         arrays = map(np.concatenate, zip(*rows, strict=True))
-        with disk_errors(args.out):
-            write_npz(args.out, dict(zip(("paths", "starts_s", "embeddings"), arrays, strict=True)))
+        write_npz(args.out, dict(zip(("paths", "starts_s", "embeddings"), arrays, strict=True)))
         print(one_line(f"wrote {sum(len(values) for *_, values in rows)} embeddings to {args.out}"))
     return inputs.exit_code

@@ -12,7 +12,7 @@ from ..classifier import Classifier, mean_over_windows
 from ..datasets import Dataset
 from ..detection.events import class_thresholds
 from ..errors import ConfigError, DataError, one_line
-from ..files import disk_errors, write_csv, write_json
+from ..files import write_csv, write_json
 from ..training.metrics import accuracy, confusion_matrix, mean_over_classes
 from ..training.report import class_rows, mistake_line, mistakes, wilson_interval, write_rows
 from ..training.results import Row
@@ -83,16 +83,15 @@ def _report(
     for row in wrong:
         print(mistake_line(row))
     if out:
-        with disk_errors(out):
-            write_json(out / "results.json", {metric: value, "macro_f1": f1, "clips": len(names), "data": data.name})
-            write_rows(out / "classes.csv", rows)
-            write_rows(out / "mistakes.csv", wrong)
-            if several:
-                (out / "confusion.csv").unlink(missing_ok=True)  # of an earlier evaluation
-            else:
-                matrix = confusion_matrix(confidences, targets.argmax(axis=1)).tolist()
-                rows_of_classes = ([name, *row] for name, row in zip(model.classes, matrix, strict=True))
-                write_csv(out / "confusion.csv", [["true", *model.classes], *rows_of_classes])
+        write_json(out / "results.json", {metric: value, "macro_f1": f1, "clips": len(names), "data": data.name})
+        write_rows(out / "classes.csv", rows)
+        write_rows(out / "mistakes.csv", wrong)
+        if several:
+            (out / "confusion.csv").unlink(missing_ok=True)  # of an earlier evaluation
+        else:
+            matrix = confusion_matrix(confidences, targets.argmax(axis=1)).tolist()
+            rows_of_classes = ([name, *row] for name, row in zip(model.classes, matrix, strict=True))
+            write_csv(out / "confusion.csv", [["true", *model.classes], *rows_of_classes])
 
 
 def _table(rows: list[Row]) -> str:

@@ -4,7 +4,6 @@ import argparse
 
 from ..classifier import Classifier
 from ..errors import ConfigError, one_line
-from ..files import disk_errors
 from .arguments import MODEL_HELP
 
 
@@ -18,6 +17,5 @@ def run(args: argparse.Namespace) -> None:
     """Write the ONNX file. Raises ConfigError for another suffix, and as `Classifier.to_onnx` does."""
     if not args.out.endswith(".onnx"):
         raise ConfigError(f"expected a name that ends with .onnx, got {args.out!r}")
-    with disk_errors(args.out):
-        Classifier.load(args.model).to_onnx(args.out)
+    Classifier.load(args.model).to_onnx(args.out)
     print(one_line(f"wrote {args.out}"))

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ..audio import FrontEnd
 from ..checks import checked_path
 from ..errors import DataError, QuatnetError, one_line
-from ..files import atomic_write, disk_errors
+from ..files import atomic_write
 from ..processes import RANK, SIZE, all_gather, own_share
 from .parallel import map_on_cpu
 from .records import Clip
@@ -51,8 +51,7 @@ def features(clips: Sequence[Clip], frontend: FrontEnd, *, cache: str | os.PathL
     if array is None or not all(is_cached):
         if path.exists():
             print(one_line(f"{path} is damaged; computing the features again"))
-        with disk_errors(path):
-            array = _store(path, clips, frontend, shape)
+        array = _store(path, clips, frontend, shape)
     array = frontend.attach_settings(array)
     array.flags.writeable = False
     return array

@@ -14,7 +14,6 @@ from ..autodiff.op import OPS
 from ..backend import asnumpy, xp
 from ..checks import checked_number
 from ..errors import CheckpointError, ConfigError
-from ..files import disk_errors
 from ..nn import BatchNorm, QuaternionBatchNorm, WhiteningBatchNorm
 from ..npz import parse_json, read_npz, write_npz
 from .module import GraphModule, as_graph
@@ -44,8 +43,7 @@ def save(graph: Graph | GraphModule, path: str | os.PathLike) -> None:
     graph = as_graph(graph)
     text = json.dumps({"format": FORMAT, **to_json(graph)}, allow_nan=False)
     arrays: dict[str, Any] = {f"array/{name}": asnumpy(array) for name, array in graph.arrays.items()}
-    with disk_errors(path):
-        write_npz(path, {"graph": np.array(text)} | arrays)
+    write_npz(path, {"graph": np.array(text)} | arrays)
 
 
 def load(path: str | os.PathLike) -> GraphModule:

@@ -11,7 +11,7 @@ from ..audio import FrontEnd
 from ..backend import asnumpy
 from ..checks import checked_type
 from ..errors import ConfigError, import_optional
-from ..files import atomic_write, disk_errors
+from ..files import atomic_write
 from . import onnx_frontend
 from .fold import fold
 from .module import GraphModule, as_graph
@@ -143,7 +143,7 @@ def to_onnx(
         metadata |= {"sample_rate_hz": str(frontend.sample_rate_hz), "clip_seconds": str(frontend.clip_seconds)}
     model = _model(builder, inputs, outputs, metadata)
     onnx.checker.check_model(model, full_check=True)
-    with disk_errors(path), atomic_write(path) as file:
+    with atomic_write(path) as file:
         file.write(model.SerializeToString())
 
 

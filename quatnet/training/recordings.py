@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit, softmax
-from tqdm import tqdm
 
 from ..audio import FrontEnd
 from ..checks import checked_number, checked_path, checked_type
@@ -116,8 +114,8 @@ def train_classifier(
 ) -> tuple[Classifier, Row]:
     """Train a network on the training clips of `split`, write the classifier to `path`, and return it with its result.
 
-    The state of the training is in the file `checkpoint_path(path)`, which is removed at the end. The time that the
-    training takes is printed after the first epoch. With several processes, process 0 writes.
+    The state of the training is in the file `checkpoint_path(path)`, which is removed at the end. With several
+    processes, process 0 writes.
 
     Parameters
     ----------
@@ -158,29 +156,28 @@ def train_classifier(
     inputs = {"batch_size": batch_size, "inputs": _inputs_digest(split, base), "parameters": num_parameters}
     background = [name for name in base.background if name in split.data.classes] if base else []
     compiled = compile(network)
-    with disk_errors(path):
-        progress = train(
-            network,
-            split.train,
-            split.train_targets,
-            multi_label=split.multi_label,
-            epochs=epochs,
-            batch_size=batch_size,
-            seed=seed,
-            metric=split.metric,
-            evaluate=_with_time_estimate(lambda _: split.score(split.probabilities(compiled)), epochs),
-            checkpoint=checkpoint,
-            resume=resume,
-            metadata=run | inputs | {"frontend": repr(split.frontend), "classes": split.data.classes},
-            **options,
-        )
-        score = split.score(split.probabilities(compiled))
-        run |= {"epochs": epochs, "test_clips": len(split.test_targets), split.metric: score, DIGESTS: sorted(digests)}
-        kept = {key: base.metadata[key] for key in KEPT_METADATA if key in base.metadata} if base else {}
-        settings: Any = {"multi_label": split.multi_label, "background": background, "metadata": kept | run}
-        classifier = Classifier(network, split.frontend, split.data.classes, **settings)
-        if not RANK:
-            classifier.save(path, overwrite=overwrite or resume)
+    progress = train(
+        network,
+        split.train,
+        split.train_targets,
+        multi_label=split.multi_label,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        metric=split.metric,
+        evaluate=lambda _: split.score(split.probabilities(compiled)),
+        checkpoint=checkpoint,
+        resume=resume,
+        metadata=run | inputs | {"frontend": repr(split.frontend), "classes": split.data.classes},
+        **options,
+    )
+    score = split.score(split.probabilities(compiled))
+    run |= {"epochs": epochs, "test_clips": len(split.test_targets), split.metric: score, DIGESTS: sorted(digests)}
+    kept = {key: base.metadata[key] for key in KEPT_METADATA if key in base.metadata} if base else {}
+    settings: Any = {"multi_label": split.multi_label, "background": background, "metadata": kept | run}
+    classifier = Classifier(network, split.frontend, split.data.classes, **settings)
+    if not RANK:
+        classifier.save(path, overwrite=overwrite or resume)
     row = {"name": path.stem, split.metric: score} | cost_row(network, split.test.features[0], progress)
     if finish:
         finish(row)
@@ -233,18 +230,3 @@ def check_files(path: str | os.PathLike, *, resume: bool, overwrite: bool) -> No
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=path.parent).close()
-
-
-def _with_time_estimate(evaluate: Callable[[Module], float], epochs: int) -> Callable[[Module], float]:
-    start, calls = time.perf_counter(), []
-
-    def estimate(model: Module) -> float:
-        result = evaluate(model)
-        calls.append(time.perf_counter() - start)
-        if len(calls) == 1 < epochs:
-            seconds = epochs * calls[0]
-            text = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-            tqdm.write(f"{epochs} epochs take about {text}")
-        return result
-
-    return estimate

@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import hypothesis
@@ -676,17 +675,6 @@ def test_recordings_in_another_folder(
     error = error_of(capsys, "train", f"--{source}", path, "--audio", sounds, "--out", tmp_path / "out")
     count = {"table": 2, "annotations": 1}[source]
     assert f"{count} of {count} recordings were not found in the folder {sounds}" in error
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(2.3, "take about 7 s"), (28.0, "about 84 s"), (60.0, "about 3 min")])
-def test_time_estimate(seconds: float, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    times, lines = iter([0.0, seconds, seconds]), []
-    monkeypatch.setattr(recordings, "time", types.SimpleNamespace(perf_counter=lambda: next(times)))
-    monkeypatch.setattr(recordings.tqdm, "write", lines.append)
-    estimate = recordings._with_time_estimate(lambda _: 0.5, 3)
-    assert [estimate(None), estimate(None)] == [0.5, 0.5]
-    assert len(lines) == 1
-    assert text in lines[0]
 
 
 def test_all_classes_that_differ_are_named(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,17 +107,6 @@ def test_relu_pool_of_tall_images(rng):
     np.testing.assert_allclose(y.numpy(), expected.numpy(), rtol=1e-6)
 
 
-def test_windows_in_any_order(rng):
-    frontend = audio.FrontEnd(sample_rate_hz=16000, high_hz=8000.0, clip_seconds=1.0)
-    waveform = rng.uniform(-0.5, 0.5, 20000).astype(np.float32)
-    starts = [3 * frontend.hop, 0, 5, frontend.hop, 0]
-    single = [frontend(waveform[start : start + frontend.samples], 16000) for start in starts]
-    np.testing.assert_allclose(frontend.windows(waveform, starts), single, atol=0.02)
-    for invalid in (-1, 20001 - frontend.samples):
-        with pytest.raises(ShapeError, match="expected clips of 16000 samples within 20000"):
-            frontend.windows(waveform, [0, invalid])
-
-
 def test_constant_column_of_a_linear_probe_is_not_scaled(rng):
     x = rng.standard_normal((30, 3))
     x[:, 1] = 0.1  # the standard deviation of thirty of these numbers is 2.8e-17

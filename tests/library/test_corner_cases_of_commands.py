@@ -17,7 +17,7 @@ from quatnet.audio.waveform import resample, resample_blocks, resample_clip
 from quatnet.classifier import Classifier
 from quatnet.cli.main import main
 from quatnet.datasets import annotations, folder
-from quatnet.errors import CheckpointError, ConfigError, DataError, ShapeError
+from quatnet.errors import CheckpointError, ConfigError, DataError
 from quatnet.files import locked
 from quatnet.models import CNNConfig
 from quatnet.training import load_split, train_classifier
@@ -159,12 +159,6 @@ def test_part_without_a_sample(tmp_path):
     soundfile.write(tmp_path / "x.wav", noise(2), 8000)
     with pytest.raises(DataError, match="no sample from 1"):
         audio.read(tmp_path / "x.wav", start_seconds=1.0, stop_seconds=1.00001)
-
-
-@pytest.mark.parametrize("starts", [[], [0.5], [-1], [8001]])
-def test_starts_of_windows(starts):
-    with pytest.raises(ShapeError, match="got starts"):
-        small_classifier().frontend.windows(noise(2), starts)
 
 
 @pytest.fixture

@@ -1,9 +1,8 @@
 """Tests of the counts of multiplications, additions and memory, of torchinfo's count, and of `profile`.
 
 The product with eight multiplications transforms each input and output quaternion only once, so the transforms need few
-additions. The number of additions between the products is halved. The formula for the additions is checked with objects
-that count the operations applied to them. The formula of torchinfo reproduces all digits of the published counts. These
-counts are wrong for quaternion layers.
+additions. The number of additions between the products is halved. The formula of torchinfo reproduces all digits of the
+published counts. These counts are wrong for quaternion layers.
 """
 
 import json
@@ -45,40 +44,6 @@ PAPER = [
     (0.5, 6_620_111, 12.525, 6.263, 6.34),
     (0.75, 2_852_303, 10.470, 5.236, 2.18),
 ]
-
-
-class CountingNumber:
-    """A number without a value that counts its additions and multiplications.
-
-    Operations on kernel weights alone are not counted.
-    """
-
-    additions = multiplications = 0
-
-    def __init__(self, is_kernel: bool = False) -> None:
-        self.is_kernel = is_kernel
-
-    def __add__(self, other: "CountingNumber") -> "CountingNumber":
-        assert self.is_kernel == other.is_kernel
-        CountingNumber.additions += not self.is_kernel
-        return CountingNumber(self.is_kernel)
-
-    __sub__ = __add__
-
-    def __mul__(self, other: "CountingNumber | float") -> "CountingNumber":
-        if isinstance(other, CountingNumber):
-            assert self.is_kernel
-            assert not other.is_kernel
-            CountingNumber.multiplications += 1
-            return CountingNumber()
-        return self  # multiplications by constants belong to the preparation of the kernel and are not counted
-
-    __rmul__ = __mul__
-
-
-def counting_array(*shape: int, is_kernel: bool = False) -> np.ndarray:
-    numbers = [CountingNumber(is_kernel) for _ in range(int(np.prod(shape)))]
-    return np.array(numbers, dtype=object).reshape(shape)
 
 
 def test_layer_cost_by_hand() -> None:

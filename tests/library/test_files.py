@@ -95,7 +95,7 @@ def test_planted_links_are_not_followed(tmp_path: Path, monkeypatch: pytest.Monk
     victim.write_text("unchanged")
     monkeypatch.setattr(files.secrets, "token_hex", lambda _: "0")
     (tmp_path / ".a.json.0.part").symlink_to(victim)
-    with pytest.raises(FileExistsError):
+    with pytest.raises(DataError, match="File exists"):
         write_json(tmp_path / "a.json", {})
     assert victim.read_text() == "unchanged"
 
@@ -115,7 +115,7 @@ def test_only_regular_files_are_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     os.mkfifo(tmp_path / ".a.json.0.part")  # would block a process that opens it
     for name in ("fifo", "."):
-        with pytest.raises(FileExistsError, match="not a regular file"):
+        with pytest.raises(DataError, match="not a regular file"):
             write_json(tmp_path / name, {})
     write_json(tmp_path / "a.json", {})
     assert stat.S_ISFIFO((tmp_path / "fifo").stat().st_mode)

@@ -28,10 +28,6 @@ def write_classes(root: Path, *classes: str, clips: int = 6) -> Path:
     return root
 
 
-def names(data, part) -> list[str]:
-    return sorted(clip.name for clip in part)
-
-
 # ---------------------------------------------------------------------------------------------------------- folders
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from quatnet.datasets.targets import one_hot
-from quatnet.errors import CheckpointError, TrainingStopped
+from quatnet.errors import CheckpointError, DataError, TrainingStopped
 from quatnet.models import CNN, CNNConfig
 from quatnet.optim import SGD, AdamW, one_cycle
 from quatnet.training import checkpoint
@@ -212,7 +212,7 @@ def test_failed_write_keeps_the_old_checkpoint(tmp_path: Path, monkeypatch: pyte
         raise OSError("no space left on device")
 
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(DataError, match="no space"):
         trainer.save()
     assert (tmp_path / "run.npz").read_bytes() == before
     assert os.listdir(tmp_path) == ["run.npz"]
