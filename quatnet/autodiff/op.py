@@ -59,40 +59,21 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
         for i, p in enumerate(parameters)
         if "Tensor" in (kind := str(p.annotation))
     ]
-    converting = _with_floats(function) if str(function.__module__).startswith(CONVERTING) else function
+    converts = str(function.__module__).startswith(CONVERTING)
 
     @wraps(function)
     def call(*args: Any, **options: Any) -> Any:
-        run = function
         for index, argument, sequence, optional in tensors:
             value = args[index] if index < len(args) else options.get(argument)
             known = (isinstance(value, Node) and value.data.dtype.kind == "f") or (value is None and optional)
             if not (_all_tensors(value) if sequence else known):
-                args, options = _convert(name, tensors, args, options)
-                run = converting
+                args, options = _convert(name, tensors, args, options, converts)
                 break
         tracer = current_tracer.get()
-        return run(*args, **options) if tracer is None else tracer.call(name, run, args, options)
+        return function(*args, **options) if tracer is None else tracer.call(name, function, args, options)
 
     OPS[name] = call
     return call  # type: ignore[return-value]
-
-
-def _with_floats(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `function` for arguments that may be tensors of booleans or integers, which are converted to floats."""
-    from .tensor import Tensor
-
-    @wraps(function)
-    def call(*args: Any, **options: Any) -> Any:
-        nodes = [value for value in (*args, *options.values()) if isinstance(value, Node)]
-        for node in nodes:
-            check_float_parameter(node)
-        dtype = next((value.data.dtype for value in nodes if value.data.dtype.kind == "f"), float)
-        floats = {id(value): Tensor(value.data.astype(dtype)) for value in nodes if value.data.dtype.kind != "f"}
-        converted = {key: floats.get(id(value), value) for key, value in options.items()}
-        return function(*(floats.get(id(value), value) for value in args), **converted)
-
-    return call
 
 
 def _all_tensors(values: Any) -> bool:
@@ -100,7 +81,7 @@ def _all_tensors(values: Any) -> bool:
 
 
 def _convert(
-    name: str, tensors: Sequence[tuple[int, str, bool, bool]], args: tuple, options: dict[str, Any]
+    name: str, tensors: Sequence[tuple[int, str, bool, bool]], args: tuple, options: dict[str, Any], converts: bool
 ) -> tuple[tuple, dict[str, Any]]:
     """Return the arguments of an operation with arrays, numbers and lists converted to tensors."""
     values = {key: args[i] if i < len(args) else options.get(key) for i, key, *_ in tensors}
@@ -108,10 +89,13 @@ def _convert(
         if sequence and not isinstance(values[key], list | tuple):
             raise ShapeError(f"{name}, argument {key}: expected a list of tensors, got {type(values[key]).__name__}")
     flat = [item for value in values.values() for item in (value if isinstance(value, list | tuple) else [value])]
-    dtype = next((value.data.dtype for value in flat if isinstance(value, Node)), None)
+    dtypes = [value.data.dtype for value in flat if isinstance(value, Node)]
+    dtype = next((dtype for dtype in dtypes if dtype.kind == "f"), None)
 
     def convert(key: str, value: Any, sequence: bool) -> Any:
-        return [convert(key, item, False) for item in value] if sequence else _as_tensor(name, key, value, dtype)
+        return (
+            [convert(key, item, False) for item in value] if sequence else _as_tensor(name, key, value, dtype, converts)
+        )
 
     converted = {
         key: None if optional and values[key] is None else convert(key, values[key], sequence)
@@ -122,20 +106,20 @@ def _convert(
     return tuple(positional.get(i, value) for i, value in enumerate(args)), options | named
 
 
-def _as_tensor(name: str, argument: str, value: Any, dtype: Any) -> Any:
+def _as_tensor(name: str, argument: str, value: Any, dtype: Any, converts: bool) -> Any:
     from .tensor import Tensor
 
     if isinstance(value, Node):
-        return value
-    if isinstance(value, list | tuple) and any(isinstance(item, Node) for item in value):
+        if value.data.dtype.kind == "f" or not converts:
+            return value
+        check_float_parameter(value)
+    elif isinstance(value, list | tuple) and any(isinstance(item, Node) for item in value):
         raise ShapeError(f"{name}, argument {argument}: expected one tensor, got a {type(value).__name__} of tensors")
     try:
-        array = as_array(value)
+        array = as_array(value.data if isinstance(value, Node) else value)
     except ShapeError as error:
         raise ShapeError(f"{name}, argument {argument}: {error}") from None
-    if dtype is None or dtype.kind != "f":
-        dtype = array.dtype if array.dtype.kind == "f" else float
-    tensor = Tensor(array.astype(dtype, copy=False))
+    tensor = Tensor(array.astype(dtype or array.dtype, copy=False))
     if tracer := current_tracer.get():
         tracer.converted(value, tensor)
     return tensor

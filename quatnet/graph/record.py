@@ -53,7 +53,7 @@ class Recorder:
         """Return function(*args, **options), and record the call unless another operation makes the call."""
         if self.depth:
             return function(*args, **options)
-        if getattr(OPS[name], "__wrapped__", None) not in (function, getattr(function, "__wrapped__", None)):
+        if getattr(OPS[name], "__wrapped__", None) is not function:
             raise ConfigError(f"two ops have the name {name!r}, which a graph cannot distinguish; rename one of them")
         if len(open_statements()) > self.num_no_grad:
             self.notes[NO_GRAD] = None
