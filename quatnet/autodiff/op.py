@@ -42,7 +42,7 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
     """Return `function` as an operation.
 
     Arguments that are annotated as `Tensor` may be arrays, numbers or nested lists. Such arguments are converted to
-    tensors without gradient, of the dtype of the first tensor argument. `Sequence[Tensor]`, `list[Tensor]` and
+    tensors without gradient, of the dtype of the first float tensor argument. `Sequence[Tensor]`, `list[Tensor]` and
     `tuple[Tensor, ...]` are lists of tensors, and `Tensor | None` and `Optional[Tensor]` may be None. The name of the
     operation is the name of the function, or of the class if the function is a method `__call__`.
 

@@ -61,3 +61,8 @@ def test_dtype_is_kept_with_python_numbers(name, dtype):
     y = ARITHMETIC[name](x)
     y.backward(draw(9, 3, dtype=dtype))
     assert y.data.dtype == x.grad.dtype == dtype
+
+
+def test_dtype_of_arrays_next_to_booleans():
+    x, weight = Tensor(draw(0, 2, 3, dtype=np.float32)), Tensor(draw(1, 3, 2, dtype=np.float32))
+    assert ops.linear(x > 0, weight, draw(2, 2, dtype=np.float64)).dtype == np.float32
