@@ -43,6 +43,10 @@ PAIRS = {  # question -> network, reference, and the quantity in which they are 
             (f"{AT_100_EPOCHS}/prune-{criterion}-budget", f"{AT_100_EPOCHS}/prune-random-budget", "budget and epochs")
             for criterion in ("l1", "batch_norm")
         ),
+        *(
+            (f"{AT_100_EPOCHS}/prune-{criterion}-budget", "real-16/epochs-100", "nothing: the claim of the paper")
+            for criterion in ("l1", "batch_norm", "random")
+        ),
     ),
     "pruning": (
         ("quaternion-16/continue", "quaternion-16", "size; trained on for a third"),

@@ -45,7 +45,7 @@ CRITERIA = ("l1", "l2", "geometric_median", "operator_norm", "batch_norm", "rele
 PRUNE_RATIOS = ("0.25", "0.5", "0.75")  # fractions of the filters of the last blocks
 PRUNE_TARGETS = (*PRUNE_RATIOS, "budget")
 PACKAGED_TARGET = "28k"  # parameters of the pruned model of the package
-EPOCHS = (100, 200, 400, 800)  # lengths of the trainings of the question "epochs"
+EPOCHS = (100, 200, 400)  # lengths of the trainings of the question "epochs"
 NETWORKS = (
     "real-16",
     "quaternion-16",
