@@ -19,7 +19,7 @@ if os.environ.get("QUATNET_BACKEND", "numpy") != "numpy":
 __version__ = "0.1.0"
 PACKAGES = (
     "audio", "datasets", "detection", "distill", "graph", "models", "nn", "ops", "optim", "plots", "profile", "prune",
-    "quaternion", "training",
+    "quaternion", "training", "weights",
 )  # fmt: skip
 MODULES = {
     "Classifier": "classifier", "Tensor": "autodiff", "compile": "graph", "gradcheck": "autodiff",

@@ -17,7 +17,7 @@ from .backend import asnumpy
 from .checks import checked_path
 from .errors import CheckpointError, ConfigError, QuatnetError
 from .graph import Graph, GraphModule
-from .graph.files import from_json, to_json
+from .graph.files import UnknownOp, from_json, to_json
 from .npz import parse_json, read_npz, write_npz
 
 FORMAT, VERSION = "quatnet model", 1
@@ -79,6 +79,8 @@ def read_model(path: str | os.PathLike, build: Callable[..., Any], *, check: boo
         settings = {key: header[key] for key in header if key not in ("format", *FIXED_KEYS)}
         model = build(network, frontend, settings.pop("classes"), **settings)
         difference = _difference(model, frontend, arrays) if check else 0.0
+    except UnknownOp as error:
+        raise CheckpointError(f"{path}: {error}; the command line has only the ops of quatnet") from error
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError, QuatnetError) as error:
         raise CheckpointError(f"{path} is damaged: {type(error).__name__}: {error!s:.500}") from error
     if not difference <= 1e-3:

@@ -41,7 +41,7 @@ class FrontEnd:
     mels : number of mel filters
     low_hz, high_hz : lowest and highest frequency of the mel filterbank, in Hz
     clip_seconds : length of every clip in seconds
-    floor_db : lower limit of the log-mel spectrogram in dB, -100 in the paper
+    floor_db : lower limit of the log-mel spectrogram in dB, from -200 to 0; -100 in the paper
     variant : "delta", or "repeat" for the log-mel spectrogram in all four components
 
     Raises

@@ -40,6 +40,8 @@ def gradcheck(
 
     Raises ShapeError if an array is not float64, and ConfigError if another argument is out of range.
     """
+    if not isinstance(arrays, list | tuple):
+        raise ShapeError(f"expected a list of arrays, one for each argument, got {type(arrays).__name__}")
     arrays, rng, eps = [xp.asarray(array) for array in arrays], checked_rng(rng), checked_number("eps", eps, "(0, inf)")
     if any(array.dtype != np.float64 for array in arrays):
         raise ShapeError(f"gradcheck needs float64 arrays, got {[str(array.dtype) for array in arrays]}")

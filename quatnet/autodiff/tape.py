@@ -107,8 +107,10 @@ def apply_backward(node: Node, backward: Backward, grad: Array | None) -> list[t
     parents = node._parents
     node._parents, node._backward = (), _freed
     grads = [None] * len(parents) if grad is None else backward(grad)
-    if len(grads) != len(parents):
-        raise ShapeError(f"expected {len(parents)} gradients from backward, one per parent; got {len(grads)}")
+    if not isinstance(grads, tuple | list) or len(grads) != len(parents):
+        found = len(grads) if isinstance(grads, tuple | list) else type(grads).__name__
+        expected = f"expected a tuple of {len(parents)} gradients from backward, one per parent"
+        raise ShapeError(f"{expected}, such as return (grad,); got {found}")
     pairs = [(p, g) for p, g in zip(parents, grads, strict=True) if p.requires_grad and g is not None]
     for n, (parent, g) in enumerate(zip(parents, grads, strict=True)):
         if parent.requires_grad and g is not None and g.shape != parent.data.shape:

@@ -61,14 +61,21 @@ class Clip:
         If the source is `partial(audio.read, path)`, the file is read up to `stop_seconds`.
         """
         reader = self.file_reader
-        return self.source() if reader is None or reader.keywords else reader(stop_seconds=stop_seconds)
+        return self._read_source() if reader is None or reader.keywords else reader(stop_seconds=stop_seconds)
 
     def blocks(self, stop_seconds: float = math.inf) -> Iterator[np.ndarray]:
         """Yield the waveform in blocks (samples,). A file of any length is read in blocks, up to `stop_seconds`."""
         if reader := self.file_reader:
             yield from read_blocks(*reader.args, **({"stop_seconds": stop_seconds} | reader.keywords))
         else:
-            yield self.source()[0]
+            yield self._read_source()[0]
+
+    def _read_source(self) -> tuple[np.ndarray, int]:
+        result = self.source() if callable(self.source) else self.source
+        if not isinstance(result, tuple) or len(result) != 2:
+            found = type(result).__name__
+            raise DataError(f"{self.name}: expected source() to return (waveform, sample rate in Hz), got {found}")
+        return result
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,13 @@ class Dataset:
     note: str = ""
     skipped: tuple[str, ...] = ()
     needs_all_classes: bool = False
+
+    def __post_init__(self) -> None:
+        for clip in self.clips:
+            labels = clip.label, *clip.more_labels
+            if not all(isinstance(label, int | np.integer) and label < len(self.classes) for label in labels):
+                expected = f"expected labels below {len(self.classes)}, the number of classes"
+                raise DataError(f"{clip.name}: {expected}, got {', '.join(map(repr, labels))}")
 
     @property
     def labels(self) -> np.ndarray:

@@ -8,12 +8,16 @@ pooling, activations, sums and of the transforms of weights are not counted.
 import math
 from dataclasses import dataclass, fields
 
+from ..autodiff.op import OPS
 from .module import GraphModule, as_graph, format_shape
 from .nodes import Graph, Node, sizes
 
-REAL_LAYERS = ("conv1d", "conv2d", "conv_transpose2d", "linear", "matmul")
 QUATERNION_LAYERS = ("quaternion_conv1d", "quaternion_conv2d", "quaternion_conv_transpose2d", "quaternion_linear")
-LAYERS = (*REAL_LAYERS, *QUATERNION_LAYERS, "quaternion_rotation_conv2d", "fused_conv2d")
+LAYERS = (
+    *("conv1d", "conv2d", "conv_transpose2d", "linear", "matmul", "fused_conv2d"),
+    *QUATERNION_LAYERS,
+    "quaternion_rotation_conv2d",
+)
 FLOAT_BYTES = 4
 
 
@@ -98,7 +102,7 @@ def layer_operations(op: str, x: Sizes, w: Sizes, result: Sizes, *, has_bias: bo
     results = math.prod(result)
     places = math.prod(x) // x[-1] if "transpose" in op else results // result[-1]
     products = results * x[-1] if op in ("linear", "matmul") else places * math.prod(w)
-    products *= 1 if op in REAL_LAYERS else 4  # 4 quaternion components, with 4 real products for each entry of `w`
+    products *= 4 if op.startswith("quaternion") else 1  # 4 components, with 4 real products for each entry of `w`
     additions = products - results * (not has_bias)
     if op not in QUATERNION_LAYERS:
         return products, products, additions, additions, FLOAT_BYTES * results
@@ -116,7 +120,12 @@ def table(graph: Graph) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     formats = [f"{side}{width + 2}" for side, width in zip("<<<>>>", widths, strict=True)]
     lines = ["".join(map(format, row, formats)).rstrip() for row in rows]
-    return "\n".join([*lines, *(f"note: {note}" for note in graph.notes)])
+    uncounted = {node.op for node in graph.nodes if not OPS[node.op].__module__.startswith("quatnet.")} - set(LAYERS)
+    notes = (
+        *graph.notes,
+        *(f"the multiplications of {op} are not counted; add it to LAYERS" for op in sorted(uncounted)),
+    )
+    return "\n".join([*lines, *(f"note: {note}" for note in notes)])
 
 
 def _numbers(cost: Cost) -> list[str]:

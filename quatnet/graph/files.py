@@ -35,6 +35,10 @@ MARKERS: dict[str, Any] = {
 }
 
 
+class UnknownOp(ValueError):
+    """Exception for a node whose op no imported module defines."""
+
+
 def save(graph: Graph | GraphModule, path: str | os.PathLike) -> None:
     """Write a graph, or a `GraphModule` with the present values of its arrays, to a file.
 
@@ -69,6 +73,8 @@ def load(path: str | os.PathLike) -> GraphModule:
         if header["format"] != FORMAT:
             raise ValueError(f"expected the format {FORMAT!r}, got {header['format']!r:.80}")
         return GraphModule(from_json(header, {name.removeprefix("array/"): a for name, a in arrays.items()}))
+    except UnknownOp as error:
+        raise CheckpointError(f"{path}: {error}") from error
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path} is not a valid graph file: {type(error).__name__}: {error!s:.500}") from error
 
@@ -104,7 +110,7 @@ def from_json(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Gr
 def _check_node(node: Node, known: set[str], graph: Graph) -> None:
     """Raise ValueError unless a node has a new name, a known op, its arguments, and references to earlier values."""
     if node.op not in OPS:
-        raise ValueError(f"node {node.name}: unknown op; import the module that defines {node.op!r} before load")
+        raise UnknownOp(f"node {node.name}: unknown op; import the module that defines {node.op!r} before load")
     if node.name in known:
         raise ValueError(f"node {node.name}: the name is used twice")
     parameters = inspect.signature(OPS[node.op]).parameters

@@ -81,15 +81,18 @@ def _zeros(shape: tuple[int, ...]) -> Axes:
 
 
 def _fixed(t: Labels, node: Node, reason: str = "") -> Axes:
-    """Fix all arguments, because pruning does not support the way in which the operation combines channels."""
-    for name in node.refs():
-        t.fix(t.of[name], reason or f"{node.op} ({node.name})")
-    return _zeros(sizes(node.shape))
+    """Fix arguments and result, because pruning does not support the way in which the operation combines channels."""
+    result = _zeros(sizes(node.shape))
+    result[-1:] = [t._new(len(channels)) for channels in result[-1:]]  # new labels, which have the reason
+    for axes in (*(t.of[name] for name in node.refs()), result[-1:]):
+        t.fix(axes, reason or f"{node.op} ({node.name})")
+    return result
 
 
 def _same(t: Labels, node: Node) -> Axes:
-    """The result has the channels of the first argument."""
-    return t.of[node.refs()[0]]
+    """The result has the channels of the only tensor of the arguments."""
+    name, *others = node.refs()
+    return _fixed(t, node, f"{node.op} of several tensors ({node.name})") if others else t.of[name]
 
 
 def _same_quaternions(t: Labels, node: Node) -> Axes:

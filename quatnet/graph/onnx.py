@@ -149,7 +149,8 @@ def to_onnx(
 
 def _export_node(builder: Builder, node: Node) -> None:
     if node.op not in EXPORTERS or node.arguments.get("train") is True:
-        raise ConfigError(f"no ONNX export of the operation {node.op} ({node.name})")
+        hint = "; add it to EXPORTERS of quatnet/graph/onnx_ops.py, see docs/adding-an-op.md"
+        raise ConfigError(f"no ONNX export of the operation {node.op} ({node.name}){hint}")
     if node.op not in (*ARITHMETIC, "reshape") and any(isinstance(item, Batch) for item in leaves(node.arguments)):
         raise ConfigError(f"no ONNX export of {node.op} with the batch size as an argument ({node.name})")
     EXPORTERS[node.op](builder, node)

@@ -43,7 +43,8 @@ class Convolution(Module):
     Raises
     ------
     ShapeError
-        A number of channels (in a quaternion layer, quaternion channels) is not divisible by `groups`.
+        A number of channels (in a quaternion layer, quaternion channels) is not divisible by `groups`. In a quaternion
+        layer: a number of channels is not a positive multiple of 4.
     ConfigError
         A number of channels, `groups`, a kernel size, a stride or a dilation is less than 1, a padding is negative, or
         an option is neither an integer nor a pair of integers.
@@ -103,8 +104,9 @@ class Convolution(Module):
 class TransposedConvolution(Convolution):
     """Base class of the transposed convolution layers.
 
-    With the default options, the output is `stride` times as large as the input. `output_padding` is added to the size
-    of the output. `output_padding` is an integer or a pair (height, width), from 0 to stride - 1.
+    With the default options, the output is `stride` times as large as the input, except that an even kernel size with
+    stride 1 adds one row and column. `output_padding` is added to the size of the output. `output_padding` is an
+    integer or a pair (height, width), from 0 to stride - 1.
     """
 
     option_names = (*Convolution.option_names, "output_padding")
@@ -135,18 +137,27 @@ class TransposedConvolution(Convolution):
 
 
 class Conv1d(Convolution):
-    """Real 1d convolution layer, (N, W, C) -> (N, OW, O). See `ops.conv1d`."""
+    """Real 1d convolution layer, (N, W, C) -> (N, OW, O). See `ops.conv1d`.
+
+    The parameters are those of `nn.convolution.Convolution`.
+    """
 
     op, init_weight, ndim = staticmethod(ops.conv1d), staticmethod(real_weights), 1
 
 
 class Conv2d(Convolution):
-    """Real 2d convolution layer, (N, H, W, C) -> (N, OH, OW, O). See `ops.conv2d`."""
+    """Real 2d convolution layer, (N, H, W, C) -> (N, OH, OW, O). See `ops.conv2d`.
+
+    The parameters are those of `nn.convolution.Convolution`.
+    """
 
     op, init_weight = staticmethod(ops.conv2d), staticmethod(real_weights)
 
 
 class ConvTranspose2d(TransposedConvolution):
-    """Real transposed 2d convolution layer, the adjoint of `Conv2d`: (N, H, W, C) -> (N, OH, OW, O)."""
+    """Real transposed 2d convolution layer, the adjoint of `Conv2d`: (N, H, W, C) -> (N, OH, OW, O).
+
+    The parameters are those of `nn.convolution.Convolution`, and `output_padding`, see `TransposedConvolution`.
+    """
 
     op, init_weight = staticmethod(ops.conv_transpose2d), staticmethod(real_weights)

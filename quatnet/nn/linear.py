@@ -11,7 +11,7 @@ from .module import Module, parameter
 
 
 class Linear(Module):
-    """Real linear layer x @ weight + bias, (N, in_features) -> (N, out_features).
+    """Real linear layer x @ weight + bias, (..., in_features) -> (..., out_features).
 
     Parameters
     ----------

@@ -39,16 +39,20 @@ def restores_buffers(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def parameter(array: Array) -> Tensor:
-    """Return a trainable tensor with the entries of `array`, on the device of the backend."""
+    """Return a trainable tensor with the entries and the dtype of `array`, on the device of the backend.
+
+    The layers of `nn` have float32 parameters.
+    """
     return Tensor(xp.asarray(array), requires_grad=True)
 
 
 class Module:
     """Base class of a layer or network with parameters, buffers and submodules as attributes.
 
-    An attribute of type `Tensor` is a parameter, unless it is the result of an operation with a gradient. An array is a
-    buffer, such as running statistics. A `Module` is a submodule. Items of nested lists, tuples and dicts are found
-    too. A subclass defines `__call__`. If a call raises an error, the running statistics do not change.
+    An attribute of type `Tensor` is a parameter, unless it is the result of an operation with a gradient. It is trained
+    if it requires a gradient, as the result of `nn.parameter(array)`. An array is a buffer, such as running statistics.
+    A `Module` is a submodule. Items of nested lists, tuples and dicts are found too. A subclass defines `__call__`.
+    If a call raises an error, the running statistics do not change.
 
     >>> import numpy as np; from quatnet import nn
     >>> layer = nn.Linear(3, 2, rng=np.random.default_rng(0))

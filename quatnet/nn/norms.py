@@ -74,8 +74,9 @@ class BatchNorm(_BatchNorm):
 
 
 class QuaternionBatchNorm(_BatchNorm):
-    """Batch normalization layer with one variance per quaternion channel, see `ops.quaternion_batch_norm`.
+    """Batch normalization layer (..., 4C) with one variance per quaternion channel, see `ops.quaternion_batch_norm`.
 
+    `weight` is (C,) and `bias` (4C,). The parameters are those of `BatchNorm`, with `num_features` = 4C.
     In training with bias 0, the layer commutes with right multiplication by a unit quaternion. Running statistics are
     used in evaluation. Raises ShapeError unless `num_features` is a multiple of 4.
     """
@@ -91,10 +92,11 @@ class QuaternionBatchNorm(_BatchNorm):
 
 
 class WhiteningBatchNorm(_BatchNorm):
-    """Batch normalization layer that decorrelates the four components, see `ops.whitening_batch_norm`.
+    """Batch normalization layer (..., 4C) that decorrelates the four components, see `ops.whitening_batch_norm`.
 
-    `weight` is the lower triangle of a symmetric 4x4 matrix per quaternion channel. The initial matrix is the identity,
-    which gives each component the variance 1, as in `BatchNorm`. Training needs at least 5 quaternions per channel.
+    The parameters are those of `BatchNorm`, with `num_features` = 4C. `weight` (10, C) is the lower triangle of a
+    symmetric 4x4 matrix per quaternion channel. The initial matrix is the identity, which gives each component the
+    variance 1, as in `BatchNorm`. Training needs at least 5 quaternions per channel.
     Running statistics are used in evaluation. The layer does not commute with right multiplication by a quaternion.
     Raises ShapeError unless `num_features` is a multiple of 4.
     """
@@ -110,7 +112,7 @@ class WhiteningBatchNorm(_BatchNorm):
 
 
 class LayerNorm(Module):
-    """Layer normalization over the last axis, see `ops.layer_norm`.
+    """Layer normalization over the last axis (..., num_features), see `ops.layer_norm`; `eps` as in `BatchNorm`.
 
     The output is the same in training and evaluation. The layer does not commute with right multiplication by
     a quaternion.

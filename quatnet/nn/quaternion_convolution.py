@@ -1,8 +1,9 @@
 """Quaternion convolution layers.
 
-`in_channels` and `out_channels` are numbers of real channels, four per quaternion channel. Without bias, every layer of
-this module except `QuaternionRotationConv2d` satisfies layer(x ⊗ q) = layer(x) ⊗ q for a constant quaternion q. A layer
-with bias does not have this property, because the bias is not multiplied by q.
+The parameters are those of `nn.convolution.Convolution`. `in_channels` and `out_channels` are numbers of real channels,
+four per quaternion channel. Without bias, every layer of this module except `QuaternionRotationConv2d` satisfies
+layer(x ⊗ q) = layer(x) ⊗ q for a constant quaternion q. A layer with bias does not have this property, because the bias
+is not multiplied by q.
 """
 
 from typing import Any
@@ -27,7 +28,10 @@ def rotation_weights(shape: tuple[int, ...], group_shape: tuple[int, ...], rng: 
 
 
 class QuaternionConv1d(Convolution):
-    """Quaternion 1d convolution layer, (N, W, 4C) -> (N, OW, 4O). See `ops.quaternion_conv1d`."""
+    """Quaternion 1d convolution layer, (N, W, 4C) -> (N, OW, 4O). See `ops.quaternion_conv1d`.
+
+    The parameters are those of `nn.convolution.Convolution`.
+    """
 
     op, init_weight, quaternion = staticmethod(ops.quaternion_conv1d), staticmethod(quaternion_weights), True
     ndim = 1
@@ -36,8 +40,8 @@ class QuaternionConv1d(Convolution):
 class QuaternionConv2d(Convolution):
     """Quaternion 2d convolution layer, (N, H, W, 4C) -> (N, OH, OW, 4O). See `ops.quaternion_conv2d`.
 
-    C and O are the numbers of quaternion channels. `weight` (4, KH, KW, C, O) has a quarter of the entries of the
-    `weight` of `Conv2d`.
+    The parameters are those of `nn.convolution.Convolution`. C and O are the numbers of quaternion channels. `weight`
+    (4, KH, KW, C, O) has a quarter of the entries of the `weight` of `Conv2d`.
     """
 
     op, init_weight, quaternion = staticmethod(ops.quaternion_conv2d), staticmethod(quaternion_weights), True
@@ -46,7 +50,8 @@ class QuaternionConv2d(Convolution):
 class QuaternionConvTranspose2d(TransposedConvolution):
     """Transposed quaternion 2d convolution layer, (N, H, W, 4C) -> (N, OH, OW, 4O).
 
-    See `ops.quaternion_conv_transpose2d`.
+    See `ops.quaternion_conv_transpose2d`. The parameters are those of `nn.convolution.Convolution`, and
+    `output_padding`, see `nn.convolution.TransposedConvolution`.
     """
 
     op, init_weight, quaternion = staticmethod(ops.quaternion_conv_transpose2d), staticmethod(quaternion_weights), True

@@ -4,8 +4,9 @@ The teacher outputs are an array without gradient, of the shape of the student o
 All losses raise ShapeError if the shapes differ. Losses with a temperature raise ConfigError unless the temperature is
 from 1e-9 to 1e9.
 
-For a high temperature T, the KL divergence is about 1/T², much smaller than the rounding error of the logarithms of the
-probabilities in float32. Losses with a temperature are therefore computed in float64, without cancellation.
+For a high temperature T, the KL divergence is proportional to 1/T², and smaller than the rounding error of the
+logarithms of the probabilities in float32. Losses with a temperature are therefore computed in float64, without
+cancellation.
 """
 
 from collections.abc import Sequence

@@ -14,6 +14,7 @@ from ..errors import CheckpointError, ConfigError, ShapeError
 from ..threads import chunk_slices, parallel_for, single_threaded_blas
 
 Params = Iterable[Tensor] | Iterable[tuple[str, Tensor]]
+NO_OPTIONS = ("steps", "lr", "state_names")  # attributes of an optimizer that are not in its settings
 
 
 class Optimizer:
@@ -67,7 +68,7 @@ class Optimizer:
 
     def settings(self) -> dict[str, Any]:
         """Return the class and the options of the optimizer, without the learning rate."""
-        options = {key: value for key, value in vars(self).items() if key not in ("steps", "lr") and _is_number(value)}
+        options = {key: value for key, value in vars(self).items() if key not in NO_OPTIONS and _is_option(value)}
         return {"class": type(self).__name__, **options}
 
     def _updated(self, tensor: Tensor, state: list[Array], lr: float) -> Array:
@@ -77,8 +78,8 @@ class Optimizer:
 
         def update(chunk: slice) -> None:
             chunks = [array[chunk] for array in (old, grad, *state)]
-            direction = self._compute_update(tensor.ndim, *chunks)
-            xp.subtract(old[chunk], xp.multiply(direction, lr, out=direction), out=new[chunk])
+            xp.multiply(self._compute_update(tensor.ndim, *chunks), lr, out=new[chunk])
+            xp.subtract(old[chunk], new[chunk], out=new[chunk])
 
         parallel_for(update, chunk_slices(new.size, 8 * new.itemsize))
         return updated
@@ -110,23 +111,29 @@ class Optimizer:
     def _compute_update(self, ndim: int, p: Array, grad: Array, *state: Array) -> Array:
         """Return the update of a chunk `p` of a parameter with `ndim` axes, divided by the learning rate.
 
-        The update is a new array. `state` is updated in place.
+        `p`, `grad` and `state` have one axis and up to some ten thousand entries of the parameter, in any order of the
+        chunks. An update that needs the whole parameter, such as its norm, overrides `_updated` instead. `state` is
+        updated in place; `p` and `grad` do not change. The update may be an array of `state`.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: define _compute_update(self, ndim, p, grad, *state)")
 
 
-def _is_number(value: Any) -> bool:
-    """Return whether `value` is a finite number, or a tuple of finite numbers."""
-    items = value if isinstance(value, tuple) else (value,)
-    return all(isinstance(item, bool | int | float) and math.isfinite(item) for item in items)
+def _is_option(value: Any) -> bool:
+    """Return whether `value` is None, a text, a finite number, or a tuple or list of these."""
+    items = value if isinstance(value, tuple | list) else (value,)
+    return all(
+        isinstance(item, bool | int | str | None) or (isinstance(item, float) and math.isfinite(item)) for item in items
+    )
 
 
 def _by_name(params: Params) -> dict[str, Tensor]:
     """Return the parameters as a dict by name. The name of an unnamed parameter is its position."""
     items = list(params) if isinstance(params, Iterable) and not isinstance(params, Tensor) else [None]
     pairs = [item if isinstance(item, tuple) else (str(i), item) for i, item in enumerate(items)]
-    if not pairs or not all(isinstance(tensor, Tensor) for _, tensor in pairs):
-        raise ConfigError(f"expected a list of tensors, as in model.parameters(), got {type(params).__name__}")
+    wrong = [type(tensor) for _, tensor in pairs if not isinstance(tensor, Tensor)]
+    if wrong or not pairs:
+        hint = " of dict; use one optimizer for each group of parameters" if dict in wrong else ""
+        raise ConfigError(f"expected a list of tensors, as in model.parameters(), got {type(params).__name__}{hint}")
     if min(len({id(tensor) for _, tensor in pairs}), len(dict(pairs))) < len(pairs):
         raise ConfigError("expected every tensor once, and every name once, as in model.parameters()")
     if results := [name for name, tensor in pairs if tensor._backward is not None]:
@@ -151,7 +158,7 @@ class SGD(Optimizer):
         velocity *= self.momentum
         velocity += grad
         velocity += self.weight_decay * p
-        return velocity.copy()
+        return velocity
 
 
 class Adam(Optimizer):

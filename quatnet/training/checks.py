@@ -2,7 +2,8 @@
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,22 @@ def check_labeled_clips(inputs: Array, labels: np.ndarray) -> None:
         )
 
 
-def checked_batch(batch: Iterable[Any]) -> tuple[Array, Array]:
-    """Return (x, targets) as arrays of the backend. Raises ConfigError for a batch with several inputs."""
-    if hasattr(batch, "dtype"):
-        raise ConfigError("expected batches (x, targets), got an array; an augmentation returns both")
+def checked_batches(batches: Any) -> Iterable[Any]:
+    """Return the batches of an epoch. Raises ConfigError if they are not iterable."""
+    if not isinstance(batches, Iterable):
+        raise ConfigError(f"expected batches(rng) to yield batches (x, targets), got {type(batches).__name__}")
+    return batches
+
+
+def checked_batch(batch: Any) -> tuple[Array, Array]:
+    """Return (x, targets) as arrays of the backend.
+
+    Raises ConfigError for a batch with several inputs or without targets, and ShapeError unless there is one target for
+    each input.
+    """
+    if not isinstance(batch, tuple | list) or len(batch) < 2:
+        found = f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, tuple | list) else "")
+        raise ConfigError(f"expected batches (x, targets), got {found}; an augmentation returns both")
     *inputs, targets = batch
     x = inputs[0] if len(inputs) == 1 else tuple(inputs)
     if isinstance(x, tuple | list | dict):
@@ -49,7 +62,10 @@ def checked_batch(batch: Iterable[Any]) -> tuple[Array, Array]:
             f"fit trains networks of one input, got a {type(x).__name__} of {len(x)} arrays; wrap the network in a "
             "module whose only input is one array, which __call__ splits into the inputs of the network"
         )
-    return xp.asarray(x), xp.asarray(targets)
+    x, targets = xp.asarray(x), xp.asarray(targets)
+    if not x.ndim or x.shape[:1] != targets.shape[:1]:
+        raise ShapeError(f"expected one target for each input, got inputs {x.shape} and targets {targets.shape}")
+    return x, targets
 
 
 CALLS = {  # how each function is called, with an example
@@ -57,16 +73,17 @@ CALLS = {  # how each function is called, with an example
     "schedule": "schedule(step), such as lambda step: 1e-3 for a constant learning rate",
     "loss": "loss(logits, targets, x), such as lambda y, targets, x: ops.mse_loss(y, targets)",
     "evaluate": "evaluate(model)",
+    "augment": "augment(x, targets, rng), which returns copies (x, targets)",
 }
 
 
 def check_functions(**functions: Any) -> None:
-    """Raise ConfigError unless all arguments are functions that can be called. `evaluate` may be None."""
+    """Raise ConfigError unless all arguments are functions that can be called. `evaluate`, `augment` may be None."""
     for name, function in functions.items():
-        if not callable(function) and (function is not None or name != "evaluate"):
+        if not callable(function) and (function is not None or name not in ("evaluate", "augment")):
             raise ConfigError(f"expected {name} to be a function, got {type(function).__name__}; define {CALLS[name]}")
         if function is not None:
-            _check_call(function, CALLS[name], *range(3 if name == "loss" else 1))
+            _check_call(function, CALLS[name], *range(3 if name in ("loss", "augment") else 1))
 
 
 def check_model(model: Any) -> None:
@@ -96,6 +113,23 @@ def check_loss(loss: Any) -> None:
         raise ShapeError(
             f"expected a loss that is a scalar tensor, got {kind} of shape {shape}; "
             "compute the loss with quatnet.ops, and average it by ops.mean"
+        )
+
+
+def running_means(model: Module) -> list[tuple[Any, Array]]:
+    """Return the batch norms with a trained weight, and their running means."""
+    norms = [module for module in model.modules() if getattr(getattr(module, "weight", None), "requires_grad", False)]
+    return [(norm, norm.running_mean) for norm in norms if hasattr(norm, "running_mean")]
+
+
+def check_running_means(before: Sequence[tuple[Any, Array]]) -> None:
+    """Warn if the weight of a batch norm has a gradient, but the running mean is that `before` the training step."""
+    unchanged = [norm for norm, mean in before if norm.weight.grad is not None and norm.running_mean is mean]
+    if unchanged:
+        warnings.warn(
+            f"{len(unchanged)} of the batch norms used running statistics in a training step; "
+            "pass train=train and rng=rng to every layer and submodule, also for dropout",
+            stacklevel=2,
         )
 
 
@@ -129,11 +163,11 @@ def check_length(batches: Any, steps_per_epoch: int) -> None:
         raise ConfigError(f"expected steps_per_epoch = {len(batches)}, the number of batches, got {steps_per_epoch}")
 
 
-def as_score(score: Any) -> float:
-    """Return a result of `evaluate`. Raises ConfigError if it is not a number."""
-    if not isinstance(score, Real) and getattr(score, "shape", None) != ():
-        raise ConfigError(f"expected evaluate to return a number, got {score!r:.80}; the last checkpoint is kept")
-    return float(score)
+def as_number(function: str, result: Any) -> float:
+    """Return the result of the `function` evaluate or schedule. Raises ConfigError if it is not a number."""
+    if not isinstance(result, Real) and getattr(result, "shape", None) != ():
+        raise ConfigError(f"expected {function} to return a number, got {result!r:.80}; the last checkpoint is kept")
+    return float(result)
 
 
 def as_json(metadata: Mapping[str, Any] | None, **settings: Any) -> dict[str, Any]:

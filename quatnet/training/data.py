@@ -16,7 +16,7 @@ from ..graph import Compiled
 from ..nn import Module
 from ..processes import all_gather, own_share
 from ..threads import single_threaded_blas
-from .checks import check_clips, check_labeled_clips
+from .checks import check_clips, check_functions, check_labeled_clips
 from .metrics import accuracy
 
 Batches = Callable[[np.random.Generator], Iterable[tuple[Array, Array]]]
@@ -74,7 +74,7 @@ class DataLoader:
     ShapeError
         There are no inputs, the numbers of inputs and targets differ, the dtype is not float, or a target is NaN.
     ConfigError
-        `batch_size` is less than 1.
+        `batch_size` is less than 1, or `augment` is not such a function.
     """
 
     items = "clips"
@@ -88,6 +88,7 @@ class DataLoader:
             )
         if np.isnan(targets).any():
             raise ShapeError("expected targets without NaN; correct or remove these clips")
+        check_functions(augment=augment)
         self.inputs, self.targets, self.augment = inputs, targets, augment
         self.batch_size = checked_count("batch_size", batch_size)
 

@@ -58,7 +58,7 @@ def fit(
     loss : function of (logits, targets, x), see `quatnet.distill`
     test : inputs (N, ...) and labels (N,). The accuracy on `test` is recorded after each epoch
     evaluate : function of the model that replaces the accuracy on `test`
-    metric : name of the result of `evaluate` in the history
+    metric : name of the result of `evaluate`; the history contains the result as `test_` + `metric`
     seed : seed of shuffling, augmentation and dropout
     checkpoint : file written after each epoch and on Ctrl-C. The file must not exist, unless `resume` is set
     resume : whether to continue from `checkpoint` if the file exists. The final weights are bit-identical to the

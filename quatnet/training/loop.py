@@ -162,7 +162,7 @@ class Trainer:
         self.epoch_start_state = self.data_rng.bit_generator.state if not self.progress.step else self.epoch_start_state
         self.data_rng.bit_generator.state = self.epoch_start_state
         start = time.perf_counter() - self.progress.seconds
-        for batch in islice(self.batches(self.data_rng), self.progress.step, None):
+        for batch in islice(checks.checked_batches(self.batches(self.data_rng)), self.progress.step, None):
             if self.progress.step == self.steps_per_epoch:
                 raise ConfigError(f"expected steps_per_epoch = {self.steps_per_epoch} batches, got more")
             self._step(*checks.checked_batch(batch))
@@ -179,6 +179,7 @@ class Trainer:
 
     @single_threaded_blas()
     def _step(self, x: Array, targets: Array) -> None:
+        means = checks.running_means(self.model) if self._example is None else []
         self._example = x[:1] if self._example is None else self._example
         clips, share = len(x), distributed.share(len(x))
         x, targets = x[share], targets[share]
@@ -191,10 +192,12 @@ class Trainer:
             self._read_totals()
         self.optimizer.zero_grad()  # gradients of other backward passes, as in `evaluate`
         distributed.backward(loss, len(x) / clips, self.optimizer.parameters.values())
+        checks.check_running_means(means)
         if self.max_grad_norm:
             clip_grad_norm(self.optimizer.parameters.values(), self.max_grad_norm)
         progress = self.progress
-        self.optimizer.step(lr=self.schedule(progress.epoch * self.steps_per_epoch + progress.step))
+        step = progress.epoch * self.steps_per_epoch + progress.step
+        self.optimizer.step(lr=checks.as_number("schedule", self.schedule(step)))
         self.optimizer.zero_grad()
         progress.step += 1
 
@@ -229,7 +232,7 @@ class Trainer:
         loss, correct, clips = progress.totals
         epoch = {"loss": loss / clips} | ({"accuracy": correct / clips} if correct >= 0 else {})
         if self.evaluate:
-            epoch[self.metric] = checks.as_score(self.evaluate(self.model))
+            epoch[self.metric] = checks.as_number("evaluate", self.evaluate(self.model))
             if not np.isfinite(epoch[self.metric]):
                 raise NonFiniteError(f"evaluate returned {epoch[self.metric]} after epoch {progress.epoch + 1}")
             # a generator, because without `keep_best` an epoch may have no result

@@ -21,7 +21,7 @@ class Progress:
 
     `epoch` is the number of completed epochs. `step` and `totals` belong to the current epoch. The totals are the
     summed loss, the correct clips (negative without class probabilities) and all clips. `history` contains the metrics
-    of each completed epoch.
+    of each completed epoch. `seconds` is the time of all epochs, without `evaluate` and without writing checkpoints.
     """
 
     epoch: int = 0

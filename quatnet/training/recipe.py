@@ -1,8 +1,8 @@
 """The recipe for the training of a network on a few hundred to a few thousand clips of any length.
 
-Each epoch uses one random window of each clip, in batches of 16, with `default_augmentation` and label smoothing 0.1.
-The optimizer is AdamW with weight decay 0.05 and one cycle of the learning rate up to 0.004. The final weights are an
-average over about the last 100 steps.
+Each epoch uses one random window of each clip, in batches of 16, with `default_augmentation` and label smoothing 0.1
+(not with several classes per clip). The optimizer is AdamW with weight decay 0.05 and one cycle of the learning rate up
+to 0.004. The final weights are an average over about the last 100 steps.
 """
 
 from math import ceil

@@ -34,7 +34,10 @@ MIN_FRAMES = 16  # of a network of `recipe.network_config`, which has four pooli
 
 @dataclass(frozen=True)
 class Split:
-    """Training clips and test clips of a data set, as features of one front end."""
+    """Training clips and test clips of a data set, as features of one front end.
+
+    The clips of `fold` are the test clips. The targets have the shape (clips, classes), with values 0 and 1.
+    """
 
     data: Dataset
     fold: int
