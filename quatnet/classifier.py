@@ -13,7 +13,7 @@ from .audio.frontend import check_frontend
 from .audio.stream import sliding_windows
 from .audio.waveform import fix_length, resample
 from .backend import asnumpy, on_gpu
-from .checks import as_array, checked_number, checked_type
+from .checks import as_array, checked_count, checked_number, checked_type
 from .errors import ConfigError, DataError, NonFiniteError, ShapeError
 from .graph import Batch, Graph, GraphModule, Node, Ref, compile, to_onnx, trace
 from .graph.module import format_shape
@@ -78,7 +78,13 @@ class Classifier:
                 raise ConfigError(f"expected a dict as {name}, got {value!r:.80}")
         self.frontend, self.multi_label, self.classes = frontend, bool(multi_label), _names("classes", classes)
         traced = isinstance(network, Graph | GraphModule)
-        example = np.zeros((1, frontend.frames, frontend.mels, 4), np.float32)
+        shape = (
+            1,
+            frontend.frames,
+            frontend.mels,
+            4,
+        )  # the example is not 0, so that values read by Python code differ
+        example = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
         graph: Any = network if traced else trace(network, example)  # type: ignore[arg-type]
         check_frontend(graph if traced else getattr(network, "__self__", network), frontend.settings)
         self.network = graph if isinstance(graph, GraphModule) else GraphModule(graph)
@@ -131,7 +137,7 @@ class Classifier:
         ShapeError, DataError, ConfigError
             See `FrontEnd.__call__`. ConfigError is also raised for a `hop_seconds` below one sample or above a window.
         """
-        blocks = [resample(waveform, sample_rate_hz, self.frontend.sample_rate_hz)]
+        blocks = self._resampled(waveform, sample_rate_hz)
         return mean_over_windows(self.windows(blocks, hop_seconds=hop_seconds))[0]
 
     def predict_file(
@@ -151,15 +157,19 @@ class Classifier:
 
         The arguments are those of `predict`. Raises ConfigError also if the network has no layer before the last one.
         """
-        blocks = [resample(waveform, sample_rate_hz, self.frontend.sample_rate_hz)]
+        blocks = self._resampled(waveform, sample_rate_hz)
         return mean_over_windows(self.embedding_windows(blocks, hop_seconds=hop_seconds))[0]
+
+    def _resampled(self, waveform: np.ndarray, sample_rate_hz: int) -> list[np.ndarray]:
+        rate = checked_count("sample_rate_hz", sample_rate_hz)
+        return [resample(waveform, rate, self.frontend.sample_rate_hz)]
 
     def stream(self, path: str | os.PathLike, *, channel: str | int = "mean") -> Stream:
         """Return the blocks of an audio file at the sample rate of the front end, see `windows`."""
         return Stream(path, self.frontend.sample_rate_hz, channel=channel)
 
     def windows(self, blocks: Iterable[np.ndarray], *, hop_seconds: float | None = None) -> Windows:
-        """Yield the starts (n,) of windows and their confidences (n, classes), batch by batch.
+        """Yield the starts (n,) of windows and their confidences (n, classes), in batches of 8 windows.
 
         Parameters
         ----------
@@ -247,15 +257,18 @@ class Classifier:
     def to_onnx(self, path: str | os.PathLike) -> None:
         """Write an ONNX file that maps waveforms (N, frontend.samples) to the confidences (N, classes) of one window.
 
-        The metadata of the file are the classes, the sample rate and the window length. Raises ConfigError and
-        MissingPackageError as `graph.to_onnx` does.
+        The metadata of the file are the classes, the sample rate, the window length, and as JSON the other attributes
+        and the license and sources of the data. Raises ConfigError and MissingPackageError as `graph.to_onnx` does.
         """
         graph, ref, name = self.network.current_graph(), self.network.graph.outputs, "logits / temperature"
         if self.temperature != 1.0:
             scaled = Node(name, "mul", {"self": ref, "other": 1 / self.temperature}, graph.shape(ref.name))
             graph = replace(graph, nodes=[*graph.nodes, scaled], outputs=Ref(name))
         activation = "sigmoid" if self.multi_label else "softmax"
-        to_onnx(graph, path, frontend=self.frontend, classes=self.classes, activation=activation)
+        metadata = {key: getattr(self, key) for key in ("multi_label", "thresholds", "background", "padding")}
+        metadata |= {key: self.metadata[key] for key in ("license", "data_sources") if key in self.metadata}
+        options: Any = {"classes": self.classes, "metadata": metadata, "activation": activation}
+        to_onnx(graph, path, frontend=self.frontend, **options)
 
     @classmethod
     def load(cls, path: str | os.PathLike | None = None, *, check: bool = False) -> "Classifier":

@@ -59,7 +59,8 @@ def read_npz(
     """
     path = checked_path(path)
     if not path.is_file():
-        raise error(f"{path} is not a regular file" if path.exists() else f"there is no file {path}")
+        problem = f"{path} is not a regular file" + "; give a file of this folder" * path.is_dir()
+        raise error(problem if path.exists() else f"there is no file {path}")
     try:
         with zipfile.ZipFile(path) as archive:
             _check_members(path, archive.infolist(), error, hint)

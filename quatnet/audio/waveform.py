@@ -12,7 +12,7 @@ from ..checks import as_array, checked_count
 from ..errors import ConfigError, DataError, ShapeError
 from .polyphase import ZERO_CROSSINGS, resample_poly
 
-MAX_LEVEL = 1000.0  # largest absolute value of a sample; the power of larger samples could overflow float32
+MAX_LEVEL = 100.0  # largest absolute value of a sample: 40 dB above full scale; integers without scale are larger
 MAX_RATE_HZ = 1_000_000
 
 
@@ -43,7 +43,7 @@ def checked_waveform(waveform: np.ndarray) -> np.ndarray:
 
 
 def check_samples(samples: np.ndarray) -> None:
-    """Raise DataError if `samples` contains NaN, infinity, or a value whose power could overflow float32."""
+    """Raise DataError if `samples` contains NaN, infinity, or a value far outside [-1, 1]."""
     level = max(samples.max(), -samples.min())
     if not level <= MAX_LEVEL:  # false for NaN
         got = f"{level:.3g}; divide the samples by their full scale" if np.isfinite(level) else "NaN or infinity"

@@ -13,9 +13,10 @@ from ..datasets import Dataset
 from ..detection.events import class_thresholds
 from ..errors import ConfigError, DataError, one_line
 from ..files import write_csv, write_json
+from ..model_file import model_path
 from ..training.metrics import accuracy, confusion_matrix, mean_over_classes
 from ..training.report import class_rows, mistake_line, mistakes, wilson_interval, write_rows
-from ..training.results import Row
+from ..training.results import Row, run_metadata
 from .arguments import MODEL_HELP, nonnegative_int
 from .inputs import NONE_USABLE, SOME_FAILED, print_error
 from .recordings import add_data_arguments, load_data, match_classes, warn_of_training_clips
@@ -60,15 +61,23 @@ def run(args: argparse.Namespace) -> int:
     targets = np.zeros((len(used), len(model.classes)), np.float32)
     for target, clip in zip(targets, used, strict=True):
         target[[labels[label] for label in clip.labels]] = 1
-    _report(args.report, model, data, np.array(confidences), targets, [clip.name for clip in used])
+    skipped = len(clips) - len(used) + len(data.skipped)
+    report = run_metadata() | {"model": str(model_path(args.model)), "fold": args.fold, "skipped": skipped}
+    _report(args.report, model, data, np.array(confidences), targets, [clip.name for clip in used], report)
     warn_of_training_clips(model, used, args.fold)
     return SOME_FAILED if len(used) < len(clips) or data.skipped else 0
 
 
 def _report(
-    out: Path | None, model: Classifier, data: Dataset, confidences: np.ndarray, targets: np.ndarray, names: list[str]
+    out: Path | None,
+    model: Classifier,
+    data: Dataset,
+    confidences: np.ndarray,
+    targets: np.ndarray,
+    names: list[str],
+    run: Row,
 ) -> None:
-    """Print the results, and write them to the folder `out`."""
+    """Print the results, and write them with the description `run` of the evaluation to the folder `out`."""
     several = model.multi_label
     options: dict[str, Any] = {"multi_label": several, "thresholds": class_thresholds(model)}
     rows = class_rows(confidences, targets, model.classes, **options)
@@ -83,7 +92,8 @@ def _report(
     for row in wrong:
         print(mistake_line(row))
     if out:
-        write_json(out / "results.json", {metric: value, "macro_f1": f1, "clips": len(names), "data": data.name})
+        results = {metric: value, "macro_f1": f1, "clips": len(names), "data": data.name}
+        write_json(out / "results.json", run | results)
         write_rows(out / "classes.csv", rows)
         write_rows(out / "mistakes.csv", wrong)
         if several:

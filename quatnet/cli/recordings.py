@@ -22,11 +22,11 @@ from .arguments import MODEL_HELP, nonnegative_int, positive_int
 from .inputs import print_error
 
 
-def add_arguments(parser: argparse.ArgumentParser, *, new_network: bool) -> None:
+def add_arguments(parser: argparse.ArgumentParser, *, new_network: bool, default_fold: str = "1") -> None:
     """Add the arguments of the recordings, except for their folder, of a new network, and of its training."""
     add_data_arguments(parser)
     data = parser.add_argument_group("split")
-    text = f"test fold (default: {'1' if new_network else 'that of MODEL, or 1'})"
+    text = f"test fold (default: {default_fold})"
     data.add_argument("--fold", type=nonnegative_int, metavar="N", help=text)
     if new_network:
         group = parser.add_argument_group("network")
@@ -59,9 +59,10 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 def add_model_arguments(parser: argparse.ArgumentParser, *, new_network: bool) -> None:
     """Add the arguments of a command that makes a smaller model from a model."""
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
-    parser.add_argument("--data", metavar="DIR", help="folder of class folders")
+    parser.add_argument("data", nargs="?", default=argparse.SUPPRESS, metavar="DIR", help="folder of class folders")
+    parser.add_argument("--data", metavar="DIR", help="the same as DIR")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="model file to write")
-    add_arguments(parser, new_network=new_network)
+    add_arguments(parser, new_network=new_network, default_fold="that of MODEL, or 1")
 
 
 def load_data(args: argparse.Namespace, **more: Any) -> Dataset:
@@ -174,7 +175,7 @@ def warn_of_training_clips(model: Classifier, clips: Sequence[Clip], fold: int |
     number = sum(digest in known for digest in clip_digests(clips)) if known else 0
     if number:
         test_fold, name = model.metadata.get("fold"), model.metadata.get("data")
-        changed = "; the folds have changed, for example because recordings were added"
+        changed = "; recordings were added, which changes the folds, or the clips are copies of training clips"
         advice = changed if fold == test_fold else " (--fold)"
         print_error(
             f"warning: {number} of {len(clips)} clips are training clips of the model, so its results are too good; "

@@ -138,6 +138,8 @@ def _checked_headers(
     headers, errors = read_headers(dict.fromkeys(recording.path for recording in recordings))
     for path in [path for path, (seconds, _) in headers.items() if seconds < MIN_SECONDS]:
         errors[path] = f"{path}: expected at least {MIN_SECONDS} s, got {headers.pop(path)[0]:.3f} s"
+    if not recordings:
+        raise DataError(f"{name}: expected at least one recording with a label, got none")
     if not headers or (strict and errors):
         counts = f"{len(errors)} of {len(headers) + len(errors)} recordings cannot be used"
         raise DataError(f"{name}: {counts}; {REPAIR}: {listed(list(errors.values()))}")
@@ -233,4 +235,4 @@ def _copies(recordings: Sequence[Recording], copies: dict[Path, str]) -> str:
             labels[copies[recording.path]].add(recording.labels)
     conflicts = [r.name for r in recordings if r.path in copies and len(labels[copies[r.path]]) > 1]
     text = f" Some have different labels: {listed(conflicts)}; correct the labels." if conflicts else ""
-    return f"{len(copies)} files have equal content, and are one group.{text}" if copies else ""
+    return f"{len(copies)} files have equal content; equal files are in one group.{text}" if copies else ""

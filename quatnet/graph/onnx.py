@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -89,6 +89,7 @@ def to_onnx(
     *,
     frontend: FrontEnd | None = None,
     classes: Sequence[str] = (),
+    metadata: Mapping[str, Any] | None = None,
     activation: str | None = None,
 ) -> None:
     """Write a network for inference to an ONNX file.
@@ -105,6 +106,7 @@ def to_onnx(
         of the front end, and the default of `activation` is "softmax" for a network with one output
     classes : names of the classes, as many as the outputs. The names are stored in the metadata, with the sample rate
         in Hz and the clip length in seconds
+    metadata : further values to store in the metadata, as JSON
     activation : "softmax" or "sigmoid" to return probabilities instead of logits, for a network with one output
 
     Raises
@@ -138,10 +140,11 @@ def to_onnx(
     if len(checked_type("classes", classes, Collection)) and (len(classes),) not in lengths:
         raise ConfigError(f"expected as many classes as outputs, {lengths}, got {len(classes)} classes")
     outputs = [_output(builder, ref, name, activation) for ref, name in zip(outputs, names, strict=True)]
-    metadata = {"classes": json.dumps(list(map(str, classes)))} if len(classes) else {}
+    properties = {"classes": json.dumps(list(map(str, classes)))} if len(classes) else {}
+    properties |= {key: json.dumps(value) for key, value in (metadata or {}).items()}
     if frontend is not None:
-        metadata |= {"sample_rate_hz": str(frontend.sample_rate_hz), "clip_seconds": str(frontend.clip_seconds)}
-    model = _model(builder, inputs, outputs, metadata)
+        properties |= {"sample_rate_hz": str(frontend.sample_rate_hz), "clip_seconds": str(frontend.clip_seconds)}
+    model = _model(builder, inputs, outputs, properties)
     onnx.checker.check_model(model, full_check=True)
     with atomic_write(path) as file:
         file.write(model.SerializeToString())

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from ..checks import checked_number, checked_path, checked_type
 from ..classifier import DIGESTS, Classifier
 from ..datasets import Clip, Dataset
 from ..datasets.parallel import map_on_cpu
-from ..datasets.records import digest
+from ..datasets.records import digest, listed
 from ..datasets.windows import Windows, windows
 from ..errors import CheckpointError
 from ..files import disk_errors
@@ -153,10 +154,11 @@ def train_classifier(
         checkpoint.unlink(missing_ok=True)
     clips = len(split.train_targets)
     epochs = default_epochs(clips, batch_size=batch_size) if epochs is None else epochs
-    digests = set() if RANK else {*training_digests(base), *clip_digests(split.data.split(split.fold)[0])}
+    digests = training_digests(base) | _checked_digests(*split.data.split(split.fold)) if not RANK else set()
     num_parameters = sum(tensor.size for tensor in network.parameters())
     run: dict[str, Any] = {"data": split.data.name, "fold": split.fold, "seed": seed, "training_clips": clips}
-    inputs = {"batch_size": batch_size, "inputs": _inputs_digest(split, base), "parameters": num_parameters}
+    recordings = f"digest {_inputs_digest(split, base)} of paths, times, labels and split"
+    inputs = {"batch_size": batch_size, "recordings": recordings, "parameters": num_parameters}
     background = [name for name in base.background if name in split.data.classes] if base else []
     compiled = compile(network)
     progress = train(
@@ -202,6 +204,19 @@ def _inputs_digest(split: Split, base: Classifier | None) -> str:
 def clip_digests(clips: Sequence[Clip]) -> list[str]:
     """Return a digest of the samples of each clip. Raises DataError if a clip cannot be read."""
     return list(map_on_cpu(digest, clips))
+
+
+def _checked_digests(training_clips: Sequence[Clip], test_clips: Sequence[Clip]) -> set[str]:
+    """Return the digests of the training clips. Warns of test clips with the same samples, as in converted files."""
+    digests = set(clip_digests(training_clips))
+    tested = zip(test_clips, clip_digests(test_clips), strict=True)
+    if copies := [clip.name for clip, digest in tested if digest in digests]:
+        warnings.warn(
+            f"{len(copies)} of {len(test_clips)} test clips have the samples of training clips, so the results are too "
+            f"good: {listed(copies)}; remove the copies, or keep them together by --group",
+            stacklevel=3,
+        )
+    return digests
 
 
 def training_digests(model: Classifier | None) -> set[str]:

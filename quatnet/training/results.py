@@ -97,8 +97,11 @@ def _compare(a: Row, b: Row, metric: str) -> str:
     return f"{abs(points):.1f} points {'more' if points > 0 else 'less'} {metric}"
 
 
-def run_metadata(seed: int) -> dict[str, Any]:
-    """Return the command, the seed, the versions and the machine of this run as JSON-compatible values."""
+def run_metadata(seed: int | None = None) -> dict[str, Any]:
+    """Return the command, the seed, the versions and the machine of this run as JSON-compatible values.
+
+    `seed` is None for a run without random numbers.
+    """
     from .. import __version__
 
     return {

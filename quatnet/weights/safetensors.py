@@ -66,7 +66,7 @@ def write_safetensors(
         if not isinstance(name, str) or name == "__metadata__":
             raise CheckpointError(f"expected the name of an array, got {name!r:.80}")
         if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
-            raise CheckpointError(f"{name}: expected an array without a mask, got {type(array).__name__}")
+            raise CheckpointError(f"{name}: expected a NumPy array without a mask, got {type(array).__name__}")
         if array.dtype.newbyteorder("=") not in WRITABLE:
             raise CheckpointError(f"{name}: safetensors has no {array.dtype}; convert it first")
     if not all(isinstance(text, str) for item in (metadata or {}).items() for text in item):

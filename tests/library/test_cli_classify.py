@@ -378,11 +378,16 @@ def test_embed(folder, capfd):
 def test_export(folder, capfd, multi_label):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
-    model = small_classifier(temperature=2.5, multi_label=multi_label)
+    options = {"thresholds": {"dog": 0.75}, "background": ["cat"], "padding": "repeat", "metadata": {"license": "CC0"}}
+    model = small_classifier(temperature=2.5, multi_label=multi_label, **options)
     model.save("t.npz")
     assert run(capfd, "export", "t.npz", "t.onnx") == (0, ["wrote t.onnx"], [])
     session = runtime.InferenceSession("t.onnx")
-    assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == list(CLASSES)
+    metadata = {key: json.loads(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
+    assert metadata == {
+        "classes": list(CLASSES), "sample_rate_hz": 8000, "clip_seconds": 1.0, "multi_label": multi_label,
+        "thresholds": {"dog": 0.75}, "background": ["cat"], "padding": "repeat", "license": "CC0",
+    }  # fmt: skip
     x = noise(1)
     np.testing.assert_allclose(session.run(None, {"waveform": x[None]})[0][0], model.predict(x, 8000), atol=1e-5)
     assert run(capfd, "export", "t.npz", "t.txt")[0] == 2

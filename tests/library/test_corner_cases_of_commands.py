@@ -388,7 +388,11 @@ def test_evaluation_does_not_replace_the_results_of_a_training(model, sounds, ca
 
 @pytest.mark.parametrize(
     ("options", "text"),
-    [(["--fold", "1"], "the folds have changed"), (["--fold", "2"], "fold 1 of sounds (--fold)"), ([], "(--fold)")],
+    [
+        (["--fold", "1"], "recordings were added, which changes the folds, or the clips are copies"),
+        (["--fold", "2"], "fold 1 of sounds (--fold)"),
+        ([], "(--fold)"),
+    ],
 )
 def test_warning_of_training_clips_names_the_reason(options, text, sounds, tmp_path, capsys):  # noqa: F811
     digests = clip_digests(folder.load(sounds).clips)
@@ -473,3 +477,51 @@ def test_names_of_metadata_have_one_line(tmp_path, capsys):
 def test_label_files_of_several_recordings_need_a_folder(form, model, sounds, capsys):  # noqa: F811
     line = error_of(capsys, "classify", sounds, "-m", model, "--threshold", "0.5", "--format", form)
     assert "expected a folder --out" in line
+
+
+# Copies, and recordings without scale
+
+
+def test_warning_of_test_clips_with_the_samples_of_training_clips(sounds, tmp_path, capsys):  # noqa: F811
+    for path in sounds.rglob("*.wav"):
+        copy = tmp_path / "copies" / path.relative_to(sounds)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+        samples, rate_hz = soundfile.read(path, dtype="int16")
+        soundfile.write(copy.with_name(f"converted_{path.stem}x.flac"), samples, rate_hz)
+    _, err = output_of(capsys, "train", tmp_path / "copies", "--out", tmp_path / "run", "--epochs", "1")
+    assert "test clips have the samples of training clips, so the results are too good" in err
+    _, err = output_of(capsys, "train", sounds, "--out", tmp_path / "run2", "--epochs", "1")
+    assert "training clips" not in err
+
+
+@pytest.mark.parametrize("peak", [245, 882, 32767])
+def test_samples_of_integers_without_scale(peak):
+    with pytest.raises(DataError, match="divide the samples by their full scale"):
+        small_classifier().predict(noise(1) / abs(noise(1)).max() * np.float32(peak), 8000)
+
+
+@pytest.mark.parametrize("function", ["predict", "embed"])
+def test_sample_rate_is_named(function):
+    with pytest.raises(ConfigError, match="sample_rate_hz must be an integer"):
+        getattr(small_classifier(), function)(noise(1), 8000.0)
+
+
+def test_folder_of_recordings_as_a_second_argument(model, sounds, tmp_path, capsys):  # noqa: F811
+    for name, data in {"a": [sounds], "b": ["--data", sounds]}.items():
+        output_of(capsys, "distill", model, *data, "--out", tmp_path / f"{name}.npz", "--epochs", "1")
+    arrays = [Classifier.load(tmp_path / f"{name}.npz").network.state_dict() for name in "ab"]
+    assert all((arrays[0][key] == arrays[1][key]).all() for key in arrays[0])
+
+
+def test_evaluation_names_the_model_and_the_fold(model, sounds, tmp_path, capsys):  # noqa: F811
+    output_of(capsys, "evaluate", model, sounds, "--fold", "2", "--report", tmp_path / "report")
+    report = json.loads((tmp_path / "report/results.json").read_text())
+    assert (report["model"], report["fold"], report["skipped"], report["clips"]) == (str(model), 2, 0, 2)
+    assert report.keys() >= {"accuracy", "command", "versions"}
+
+
+def test_network_that_reads_values_is_no_classifier():
+    model = small_classifier()
+    with pytest.raises(ConfigError, match="expected a constant"):
+        Classifier(lambda x: model.network(x) * float(abs(x.data).mean()), model.frontend, model.classes)

@@ -112,7 +112,10 @@ def test_crafted_archives_are_refused(tmp_path: Path) -> None:
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    for path, message in {tmp_path / "none.npz": "there is no file", tmp_path: "is not a regular file"}.items():
+    for path, message in {
+        tmp_path / "none.npz": "there is no file",
+        tmp_path: "is not a regular file; give a file of this folder",
+    }.items():
         with pytest.raises(CheckpointError, match=message):
             read_npz(path)
 

@@ -476,7 +476,7 @@ def test_birdclef(tmp_path):
         ("file,label\n,a", "line 2: expected a file and a label"),
         ("file,label\nx.wav,a\nx.wav,b", "line 3: x.wav has the labels 'a' and 'b'"),
         ("file,label\nx\x00.wav,a", "control character"),
-        ("file,label", "0 of 0 recordings"),
+        ("file,label", "expected at least one recording with a label, got none"),
         ("file,label,fold\nx.wav,a,1\ny.wav,b,", "1 of 2 recordings have no fold"),
         ("file,label\n" + "y" * 300 + ".wav,a", "1 of 1 recordings were not found in the folder"),
     ],

@@ -146,7 +146,7 @@ def test_a_class_of_one_speaker_is_named_in_the_note(tmp_path):
 def test_copies_are_kept_together_and_named(tmp_path):
     write_files(tmp_path, {f"{name}/{n}.wav": n // 2 + 100 * (name == "b") for name in "ab" for n in range(20)})
     data = folder.load(tmp_path)
-    assert "40 files have equal content, and are one group." in data.note
+    assert "40 files have equal content; equal files are in one group." in data.note
     assert "different labels" not in data.note
     train, test = data.split(1)
     samples = [{clip.source()[0].tobytes() for clip in part} for part in (train, test)]
