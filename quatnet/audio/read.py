@@ -21,6 +21,7 @@ MIN_RATE_HZ = 1000
 MAX_SAMPLES = 60_000_000  # largest number of samples in memory, 240 MB
 FULL_SCALE = 1 - 2**-15  # the largest value of 16-bit samples, at which a recording is clipped
 MAX_PAGE_SAMPLES = 1 << 20  # a page of Vorbis ends at most 255 packets of 4096 samples, and the next one overlaps
+MP3_BEFORE = 16 * 1152  # samples of 16 frames, which the decoder of MP3 needs before the first sample
 BLOCK_VALUES = 1 << 18  # number of values of all channels that are decoded at once
 MAX_SAMPLES_PER_BYTE = 8192  # of a channel; a constant block of FLAC has 65,535 samples in more than 10 bytes
 UNKNOWN_FRAMES = (1 << 63) - 1  # number of frames that libsndfile returns for a stream of unknown length
@@ -104,6 +105,18 @@ def _skip(file: soundfile.SoundFile, start: int) -> None:
         file.read(min(4096, start - place), dtype="float32")
 
 
+def _next_frames(file: soundfile.SoundFile, frames: int) -> np.ndarray:
+    """Return the next frames (frames, channels) of a file, or fewer at its end.
+
+    soundfile seeks after every read, and the first frames of an MP3 file after a seek depend on the frames before.
+    These are decoded again.
+    """
+    before = min(file.tell(), MP3_BEFORE) if file.format == "MP3" else 0
+    if before:
+        file.seek(-before, soundfile.SEEK_CUR)
+    return file.read(before + frames, dtype="float32", always_2d=True)[before:]
+
+
 @contextmanager
 def open_audio(path: Path) -> Iterator[soundfile.SoundFile]:
     """Open an audio file and check its header. Each exception in the context becomes a DataError with the path."""
@@ -174,7 +187,7 @@ def mono_blocks(
     The blocks are added to `levels`, an object of the class `Levels`.
     """
     levels, at_once = levels or Levels(), max(1, BLOCK_VALUES // file.channels)
-    while len(block := file.read(min(at_once, frames - levels.samples), dtype="float32", always_2d=True)):
+    while len(block := _next_frames(file, min(at_once, frames - levels.samples))):
         block = block if channel == "mean" else block[:, [int(channel)]]
         check_samples(block)
         mono = block.mean(axis=1)

@@ -39,7 +39,7 @@ def checked_waveform(waveform: np.ndarray) -> np.ndarray:
     if waveform.size == 0:
         raise DataError("expected a waveform, got no samples; remove the recording")
     check_samples(waveform)
-    return waveform
+    return waveform.astype(np.float32) if waveform.itemsize < 4 else waveform
 
 
 def check_samples(samples: np.ndarray) -> None:

@@ -155,6 +155,12 @@ def read_events(table: str | os.PathLike, label: str | None = None) -> list[Even
             f"{table}: expected start, end and one label column in the header {header}; give label=... (--label-column)"
         )
     fields = [(number, dict(zip(header, row, strict=False))) for number, row in rows[1:]]
+    files = {field.get(columns["file"]) for _, field in fields if columns["file"].startswith("begin")}
+    if len(files) > 1 and "view" in header and not columns["offset"]:  # a table of Raven
+        raise DataError(
+            f"{table}: the begin times of several opened files run over all of them; add the measurement "
+            "'File Offset (s)' in Raven, or save one table for each file"
+        )
     spectrogram = [(number, field) for number, field in fields if not field.get("view", "").startswith("Waveform")]
     events = [_event(table, number, field, columns, found[0]) for number, field in spectrogram or fields]
     if table.name.endswith(".audacity.txt"):
@@ -176,7 +182,8 @@ def _event(table: Path, number: int, field: dict[str, str], columns: dict[str, s
     if not (all(map(math.isfinite, times)) and min(times) >= 0 and times[0] <= times[1] and field.get(label)):
         raise DataError(f"{table}, line {number}: expected 0 <= start <= end in s, and a label, got {field!r:.300}")
     start = times[-1] if columns["offset"] else times[0]
-    return Event(field.get(columns["file"], ""), start, start + max(times[1] - times[0], 0.001), as_label(field[label]))
+    file = field.get(columns["file"], "") if columns["file"] else ""  # an index column has the name ""
+    return Event(file, start, start + max(times[1] - times[0], 0.001), as_label(field[label]))
 
 
 def _events_by_recording(annotations: Path, root: Path, audio: Path, label: str | None) -> dict[Path, list[Event]]:

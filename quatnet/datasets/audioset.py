@@ -118,7 +118,9 @@ def check_disjoint(train: Segments, test: Segments) -> None:
 
 
 def concatenate(tables: Sequence[Segments]) -> Segments:
-    """Return one table with the rows of all tables in order. All tables must have the same classes."""
+    """Return one table with the rows of all tables in order. Raises DataError if their classes differ."""
+    if len({table.classes for table in tables}) != 1:
+        raise DataError(f"expected tables with the same classes in the same order, got {len(tables)} tables")
     if len(tables) == 1:
         return tables[0]
     columns = ("ids", "starts", "ends", "labels")

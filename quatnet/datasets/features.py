@@ -19,7 +19,7 @@ from ..processes import RANK, SIZE, all_gather, own_share
 from .parallel import map_on_cpu
 from .records import Clip
 
-VERSION = 1  # increase if the computation of the features changes
+VERSION = 2  # increase if the computation of the features changes
 
 
 def features(clips: Sequence[Clip], frontend: FrontEnd, *, cache: str | os.PathLike) -> np.ndarray:
@@ -58,6 +58,12 @@ def features(clips: Sequence[Clip], frontend: FrontEnd, *, cache: str | os.PathL
 
 
 def _digest(clips: Sequence[Clip], frontend: FrontEnd) -> str:
+    names = dict[str, str]()
+    for clip in clips:
+        if not (isinstance(clip.key, str) and clip.key) or names.setdefault(clip.key, clip.name) != clip.name:
+            raise DataError(
+                f"{clip.name}: expected a key of this clip only, a text that is not empty, got {clip.key!r}"
+            )
     inputs = [VERSION, repr(frontend), [clip.key for clip in clips]]
     if type(frontend) is not FrontEnd:  # its methods may have changed since the features were stored
         inputs.append(_digest_of_methods(frontend))
@@ -65,15 +71,17 @@ def _digest(clips: Sequence[Clip], frontend: FrontEnd) -> str:
 
 
 def _digest_of_methods(frontend: FrontEnd) -> str:
-    """Return a digest of the features of noise, which is empty if the front end raises an error."""
-    noise = np.random.default_rng(0).uniform(-0.5, 0.5, frontend.samples)
-    try:
-        array = frontend(noise, frontend.sample_rate_hz)
-    except QuatnetError:  # raised again with the name of a clip
-        return ""
-    largest = float(np.abs(array).max())
-    rounded = (array / (largest or 1)).round(3) + 0.0  # equal on most processors
-    return hashlib.sha256(f"{largest:.3g}".encode() + rounded.tobytes()).hexdigest()
+    """Return a digest of the features of noise of several levels, empty if the front end raises an error."""
+    noise, digest = np.random.default_rng(0).uniform(-0.5, 0.5, frontend.samples), hashlib.sha256()
+    for level in (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 0.0):
+        try:
+            array = frontend(level * noise, frontend.sample_rate_hz)
+        except QuatnetError:  # raised again with the name of a clip
+            return ""
+        largest = float(np.abs(array).max())
+        rounded = (array / (largest or 1)).round(3) + 0.0  # equal on most processors
+        digest.update(f"{largest:.3g}".encode() + rounded.tobytes())
+    return digest.hexdigest()
 
 
 def _checksum(array: np.ndarray) -> bytes:

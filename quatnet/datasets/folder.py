@@ -62,6 +62,9 @@ def load(
     classes = [] if is_split else sorted(filter(is_part, tops))
     notes = [
         f"{len(loose)} recordings are not in a class folder: {listed(loose)}." if loose else "",
+        f"{listed(sorted(tops))} is a part of a split, so its folders are the classes."
+        if is_split and len(tops) < 2
+        else "",
         f"{listed(classes)} are classes, since the other folders are no parts of a split." if classes else "",
     ]
     return dataset_of_recordings(str(root), recordings, group=group, folds=folds, seed=seed, strict=strict, notes=notes)

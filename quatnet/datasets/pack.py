@@ -3,7 +3,7 @@
 A shard consists of two files. `00000.int16` contains the samples of the clips without a header. `00000.json` contains
 the table row and the checksum of each clip. The files are written under temporary names and renamed when complete. The
 JSON file is written last, so an interrupted run leaves only complete shards. The next run continues with the first
-missing shard.
+missing shard. Shards with missing recordings are written again if some of the recordings exist now.
 """
 
 import json
@@ -31,11 +31,11 @@ from .shard import FULL_SCALE, Shard, ShardFormat, read_shard, shard_identity
 
 
 def pack(segments: Segments, recordings: RecordingIndex, folder: str | os.PathLike, shard_format: ShardFormat) -> None:
-    """Write the missing shards of a table to `folder`, using all cores.
+    """Write the missing shards of a table to `folder`, and the shards whose missing recordings exist now.
 
     Recordings are converted to mono, resampled, and cropped or zero-padded to one length. Each shard contains the
-    number of missing recordings and the names of unreadable recordings. Memory use does not depend on the size of the
-    table. Under mpiexec, the shards are distributed over the processes.
+    number of missing recordings and the names of unreadable recordings. All cores are used.
+    Memory use does not depend on the size of the table. Under mpiexec, the shards are distributed over the processes.
 
     Parameters
     ----------
@@ -58,12 +58,16 @@ def pack(segments: Segments, recordings: RecordingIndex, folder: str | os.PathLi
             rows = range(first, min(first + shard_format.shard_clips, len(segments)))
             stem = folder / f"{number:05}"
             json_path = stem.with_suffix(".json")
-            if json_path.exists() and read_shard(json_path).identity != identity:
+            old = read_shard(json_path) if json_path.exists() else None
+            if old and old.identity != identity:
                 advice = "pack into another folder, or delete it"
                 raise DataError(f"{json_path} belongs to another table or format; {advice}")
-            if not json_path.exists():
+            if not old or old.missing:
                 paths = {row: path for row in rows if (path := find_recording(segments, row, recordings))}
-                _write_shard(stem, paths, Shard(identity, missing=len(rows) - len(paths)), shard_format)
+                missing = len(rows) - len(paths)
+                if not old or missing < old.missing:  # recordings were added
+                    json_path.unlink(missing_ok=True)
+                    _write_shard(stem, paths, Shard(identity, missing=missing), shard_format)
             bar.update(len(rows) * SIZE)
     barrier()
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ..audio import FrontEnd
 from ..checks import checked_count, checked_path
-from ..errors import DataError, one_line
+from ..errors import ConfigError, DataError, one_line
 from ..processes import all_gather, own_share
 from .audioset import Segments
 from .parallel import map_on_cpu
@@ -104,8 +104,12 @@ class PackedClips:
     def features(self, clips: Sequence[int] | np.ndarray, frontend: FrontEnd) -> np.ndarray:
         """Return the features (N, frames, mels, 4) of N clip indices, computed on all cores.
 
-        Under mpiexec, each process computes a part of the clips, and all return the features of all clips.
+        Under mpiexec, each process computes a part of the clips, and all return the features of all clips. Raises
+        ConfigError for a front end of another clip length.
         """
+        if frontend.clip_seconds != self.shard_format.clip_seconds:
+            lengths = f"{self.shard_format.clip_seconds} s, got one of {frontend.clip_seconds} s"
+            raise ConfigError(f"expected a front end for the length of the packed clips, {lengths}")
         rate_hz, clips = self.shard_format.sample_rate_hz, clips[own_share(len(clips))]
         own = list(map_on_cpu(lambda clip: frontend(self.waveform(clip), rate_hz), clips))
         return frontend.attach_settings(np.stack(all_gather(own)))

@@ -61,16 +61,17 @@ class Clip:
         If the source is `partial(audio.read, path)`, the file is read up to `stop_seconds`.
         """
         reader = self.file_reader
-        return self._read_source() if reader is None or reader.keywords else reader(stop_seconds=stop_seconds)
+        return self.read_source() if reader is None or reader.keywords else reader(stop_seconds=stop_seconds)
 
     def blocks(self, stop_seconds: float = math.inf) -> Iterator[np.ndarray]:
         """Yield the waveform in blocks (samples,). A file of any length is read in blocks, up to `stop_seconds`."""
         if reader := self.file_reader:
             yield from read_blocks(*reader.args, **({"stop_seconds": stop_seconds} | reader.keywords))
         else:
-            yield self._read_source()[0]
+            yield self.read_source()[0]
 
-    def _read_source(self) -> tuple[np.ndarray, int]:
+    def read_source(self) -> tuple[np.ndarray, int]:
+        """Return the complete waveform and its sample rate in Hz. Raises DataError for an invalid `source`."""
         result = self.source() if callable(self.source) else self.source
         if not isinstance(result, tuple) or len(result) != 2:
             found = type(result).__name__
@@ -102,8 +103,9 @@ class Dataset:
     def __post_init__(self) -> None:
         for clip in self.clips:
             labels = clip.label, *clip.more_labels
-            if not all(isinstance(label, int | np.integer) and label < len(self.classes) for label in labels):
-                expected = f"expected labels below {len(self.classes)}, the number of classes"
+            valid = all(isinstance(label, int | np.integer) and -1 <= label < len(self.classes) for label in labels)
+            if not valid or -1 in clip.more_labels:
+                expected = f"expected labels below {len(self.classes)}, the number of classes, or one label -1"
                 raise DataError(f"{clip.name}: {expected}, got {', '.join(map(repr, labels))}")
 
     @property

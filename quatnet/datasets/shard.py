@@ -4,7 +4,7 @@ import hashlib
 import json
 import zlib
 from dataclasses import asdict, dataclass, field
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,9 @@ class ShardFormat:
 
     def __post_init__(self) -> None:
         counts = all(isinstance(n, Integral) and n >= 1 for n in (self.sample_rate_hz, self.shard_clips))
-        if not (counts and 0.5 < self.clip_seconds * self.sample_rate_hz < 1 << 32):
+        if not (
+            counts and isinstance(self.clip_seconds, Real) and 0.5 < self.clip_seconds * self.sample_rate_hz < 1 << 32
+        ):
             raise ConfigError(f"expected sample_rate_hz, shard_clips and samples per clip of at least 1, got {self}")
         for name, value in asdict(self).items():
             object.__setattr__(self, name, type(getattr(ShardFormat, name))(value))  # NumPy numbers are not JSON

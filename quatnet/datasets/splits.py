@@ -17,6 +17,7 @@ import numpy as np
 from ..checks import checked_count
 from ..errors import DataError
 from .parallel import map_on_cpu
+from .records import listed
 
 CODES = re.compile(
     r"[0-9]-([0-9]+)-[A-Z]-[0-9]+"  # ESC-50: source recording
@@ -31,6 +32,7 @@ CODES = re.compile(
 RUNNING_NUMBER = re.compile(
     r"(.+?)[ _.(-]+(?:seg|segment|part|chunk|clip)?[ _.-]*[0-9]+(?:\.[0-9]+)?s?\)?", re.IGNORECASE
 )
+TIME_RANGE = re.compile(r"(.+?)[ _-]+([0-9]+(?:\.[0-9]+)?)s?[ _-]+([0-9]+(?:\.[0-9]+)?)s?")  # rec_0.0s_5.0s, rec 0-5
 ATTEMPTS, MAX_SHARE = 20, 1.5
 SOURCES = "speakers, sites or sources in the file names"
 PARTS = {"test": 0, "val": 1, "train": 3}  # order of the folds; 2 for other parts
@@ -64,7 +66,8 @@ def guess_groups(paths: Sequence[Path], classes: Sequence[Sequence[int]]) -> tup
     If most names follow a known pattern (ESC-50, UrbanSound8K, RAVDESS, CREMA-D, EmoDB, Speech Commands, Freesound,
     field recorders), the group is the speaker, user, site or source recording in the name, provided that each class has
     at least two groups. Otherwise, recordings whose names differ only by a running number at the end, such as `rec1`,
-    `rec1_001` and `rec1_002`, are one group, unless the group would contain more than half of a class. In this case,
+    `rec1_001` and `rec1_002`, or by the start and end of parts of equal length, such as `rec1_0_5` and `rec1_5_10`, are
+    one group, unless the group would contain more than half of a class. In this case,
     each recording is a group. Files that differ only by their suffix are one recording.
 
     The classes of one source are the indices of the classes with only one speaker, user, site or source, because of
@@ -78,7 +81,8 @@ def guess_groups(paths: Sequence[Path], classes: Sequence[Sequence[int]]) -> tup
     stems = [unicodedata.normalize("NFC", path.stem) for path in paths]
     single = list[int]()
     codes = [next(filter(None, match.groups())) if (match := CODES.fullmatch(stem)) else "" for stem in stems]
-    bases = [match[1] if (match := RUNNING_NUMBER.fullmatch(stem)) else "" for stem in stems]
+    parts = _names_before_times(stems)
+    bases = [parts.get(stem) or ((m := RUNNING_NUMBER.fullmatch(stem)) and m[1]) or "" for stem in stems]
     known = {*bases}
     bases = [base or (stem if stem in known else "") for base, stem in zip(bases, stems, strict=True)]
     names = names_of(path.with_suffix("") for path in paths)  # a file in two formats is one recording
@@ -88,9 +92,30 @@ def guess_groups(paths: Sequence[Path], classes: Sequence[Sequence[int]]) -> tup
         if not single:
             return groups, SOURCES, []
     by_class = groups_by_class(bases, classes).values()
-    too_large = {base for counts in by_class for base, count in counts.items() if count > counts.total() / 2}
+    too_large = {base for counts in by_class for base, count in counts.items() if count > counts.total() / 2} - {""}
     groups = [base if base and base not in too_large else name for base, name in zip(bases, names, strict=True)]
-    return groups, "file names without running number", single
+    rule = "file names without running number"
+    if too_large:
+        rule += f", except for more than half of a class: {listed(sorted(too_large))}"
+    return groups, rule, single
+
+
+def _names_before_times(stems: Sequence[str]) -> dict[str, str]:
+    """Return the name of the recording for each stem that ends with the start and the end of a part.
+
+    More than half of the parts of a recording have one length, and no two have one start. Two other numbers, such as a
+    speaker and a repetition, do not have these properties.
+    """
+    times = defaultdict[str, dict[str, tuple[float, float]]](dict)
+    for match in filter(None, map(TIME_RANGE.fullmatch, stems)):
+        times[match[1]][match[0]] = float(match[2]), float(match[3])
+    found = dict[str, str]()
+    for name, spans in times.items():
+        lengths = Counter(round(end - start, 3) for start, end in spans.values())
+        distinct = len({start for start, _ in spans.values()}) == len(spans)
+        if distinct and min(lengths) > 0 and 2 * max(lengths.values()) > max(len(spans), 2):
+            found |= dict.fromkeys(spans, name)
+    return found
 
 
 def names_of(paths: Iterable[Path]) -> list[str]:

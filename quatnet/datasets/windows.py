@@ -31,7 +31,7 @@ def split_clip(clip: Clip, window_seconds: float, hop_seconds: float) -> list[Cl
 
     A clip that is not longer than `window_seconds` is the only window. The windows have no known length.
     """
-    waveform, rate = clip.source() if not clip.seconds else (np.zeros(0), 1)
+    waveform, rate = clip.read_source() if not clip.seconds else (np.zeros(0), 1)
     seconds = clip.seconds or len(waveform) / rate
     if seconds <= checked_number("window_seconds", window_seconds, "(0, inf)"):
         return [clip]
@@ -47,7 +47,7 @@ def _read_part(clip: Clip, start: float, stop: float) -> tuple[np.ndarray, int]:
     if reader := clip.file_reader:
         first = reader.keywords.get("start_seconds", 0.0)
         return reader(start_seconds=first + start, stop_seconds=first + stop)
-    waveform, sample_rate_hz = clip.source()
+    waveform, sample_rate_hz = clip.read_source()
     return waveform[round(start * sample_rate_hz) : round(stop * sample_rate_hz)], sample_rate_hz
 
 

@@ -31,15 +31,15 @@ def linear_probe(embeddings: np.ndarray, labels: np.ndarray, classes: int, *, in
     Raises
     ------
     ShapeError
-        The shapes of `embeddings` and `labels` do not match, `embeddings` contains NaN, or a label is not in
-        range(classes).
+        The shapes of `embeddings` and `labels` do not match, `embeddings` contains NaN or infinity, or a label is not
+        in range(classes).
     ConfigError
         `inverse_penalty` is not above 0.
     """
     scores, labels = as_scores(embeddings), checked_labels(labels, classes)
     x = scores.astype(np.float64)
-    if x.ndim != 2 or labels.shape != x.shape[:1] or not x.size:
-        raise ShapeError(f"expected embeddings (N, size) and labels (N,), got {x.shape} and {labels.shape}")
+    if x.ndim != 2 or labels.shape != x.shape[:1] or not x.size or not np.isfinite(x).all():
+        raise ShapeError(f"expected finite embeddings (N, size) and labels (N,), got {x.shape} and {labels.shape}")
     inverse_penalty = checked_number("inverse_penalty", inverse_penalty, "(0, inf)")
     mean, deviation = x.mean(axis=0), x.std(axis=0)
     rounding = 10 * np.finfo(scores.dtype).eps * abs(x).max(axis=0)

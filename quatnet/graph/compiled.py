@@ -5,6 +5,8 @@ from dataclasses import replace
 from operator import is_
 from typing import Any
 
+import numpy as np
+
 from ..autodiff import Tensor, no_grad
 from ..backend import Array, xp
 from ..conv.fast import fused
@@ -15,6 +17,7 @@ from ..threads import single_threaded_blas
 from .fold import fold
 from .module import GraphModule, as_graph
 from .nodes import Graph, Node, Runtime, leaves, map_leaves
+from .record import input_array
 from .trace import lock_of, owner_entries, trace
 
 
@@ -65,10 +68,16 @@ class Compiled:
         return type(self), (self.model,)
 
     def __call__(self, *inputs: Any) -> Any:
-        arrays = tuple(Tensor(item).data for item in inputs)
+        arrays = self.arrays(inputs)
         runner = self.prepare(arrays)
         with no_grad(), single_threaded_blas():
             return map_leaves(_merged, runner(*arrays))
+
+    def arrays(self, inputs: tuple[Any, ...]) -> tuple[Array, ...]:
+        """Return the inputs as arrays. Plain arrays other than float32 get the dtype of the weights."""
+        if all(isinstance(item, Tensor) or getattr(item, "dtype", None) == np.float32 for item in inputs):
+            return tuple(Tensor(item).data for item in inputs)
+        return tuple(input_array(item, [weight for *_, weight in owner_entries(self.model)]) for item in inputs)
 
     @property
     def frontend_settings(self) -> dict[str, Any] | None:
@@ -162,5 +171,5 @@ def compile(model: Callable[..., Any], example: Any = None) -> Compiled:
     """
     compiled = Compiled(model)
     if example is not None:
-        compiled.prepare(tuple(Tensor(item).data for item in (example if isinstance(example, tuple) else (example,))))
+        compiled.prepare(compiled.arrays(example if isinstance(example, tuple) else (example,)))
     return compiled

@@ -14,6 +14,7 @@ from ..errors import ConfigError, ShapeError
 from ..nn import Module
 from ..nn.module import array_of
 from .nodes import Batch, Graph, Node, Ref, Runtime, leaves, map_leaves, sizes
+from .record import input_array
 
 
 class GraphModule(Module):
@@ -131,7 +132,8 @@ class GraphModule(Module):
 
     def _inputs(self, inputs: tuple[Any, ...]) -> tuple[dict[str, Tensor], int]:
         """Return the inputs as tensors, and the batch size."""
-        tensors = [item if isinstance(item, Tensor) else Tensor(item) for item in inputs]
+        weights = [] if all(isinstance(item, Tensor) for item in inputs) else [item for *_, item in self._entries()]
+        tensors = [item if isinstance(item, Tensor) else Tensor(input_array(item, weights)) for item in inputs]
         shapes = self.graph.inputs
         batch = len(tensors[0]) if tensors and tensors[0].shape else 1
         if [tensor.shape for tensor in tensors] != [sizes(shape, batch) for shape in shapes.values()]:

@@ -1,7 +1,7 @@
 """Recording of the operations of one run of a network."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -17,6 +17,19 @@ from ..errors import ConfigError
 from ..nn import Module
 from ..nn.module import array_of
 from .nodes import Ref, Runtime, Shape, free_name, leaves, map_leaves
+
+
+def input_array(item: Any, weights: Iterable[Any]) -> Array:
+    """Return the array of an input of a network, a plain array in the dtype of the first float tensor of `weights`.
+
+    Operations convert plain arrays in the same way.
+    """
+    array = Tensor(item).data
+    if isinstance(item, Tensor):
+        return array
+    dtypes = (weight.data.dtype for weight in weights if isinstance(weight, Tensor))
+    return array.astype(next((dtype for dtype in dtypes if dtype.kind == "f"), array.dtype), copy=False)
+
 
 READ = "Python code has read values of tensors; they are constants of the graph"
 NO_GRAD = "A part of the network runs in no_grad; the graph computes its gradients: use requires_grad=False or detach()"

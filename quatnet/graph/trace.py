@@ -20,7 +20,7 @@ from ..nn.module import array_of
 from ..threads import fork_safe_lock, register_at_fork
 from .merge import Mismatch, merge
 from .nodes import Batch, Graph, Node, Ref, free_name, leaves, rename_refs
-from .record import DRAWN, OWN_RNG, Call, Recorder
+from .record import DRAWN, OWN_RNG, Call, Recorder, input_array
 
 NOTE = "The operations depend on training mode or on values; recorded: evaluation with the example input"
 
@@ -71,7 +71,8 @@ def trace(model: Callable[..., Any], example: Any) -> Graph:
     """
     if not callable(model):
         raise ConfigError(f"expected a network, which is a module or a function of tensors, got {model!r:.80}")
-    arrays = [Tensor(item).data.copy() for item in (example if isinstance(example, tuple) else (example,))]
+    items, weights = example if isinstance(example, tuple) else (example,), [item for *_, item in owner_entries(model)]
+    arrays = [input_array(item, weights).copy() for item in items]
     if not arrays or any(array.ndim == 0 or not len(array) for array in arrays):
         raise ShapeError("expected an example input (N, ...) with a batch axis, or a tuple of inputs")
     if len({len(array) for array in arrays}) > 1:

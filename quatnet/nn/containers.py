@@ -1,5 +1,6 @@
 """Sequential container and flatten layer."""
 
+import inspect
 import math
 from collections.abc import Callable, Iterator
 
@@ -28,6 +29,8 @@ class Sequential(Module):
     def __init__(self, *layers: Layer) -> None:
         if wrong := [layer for layer in layers if not callable(layer)]:
             raise ConfigError(f"expected layers as separate arguments, as in Sequential(*layers), got {wrong[0]!r}")
+        for layer in layers:
+            _check_call(layer)
         self.layers = list(layers)
 
     def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
@@ -44,6 +47,19 @@ class Sequential(Module):
 
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
+
+
+def _check_call(layer: Layer) -> None:
+    """Raise ConfigError unless `layer` can be called as layer(x, train=..., rng=...)."""
+    try:
+        inspect.signature(layer).bind(None, train=False, rng=None)
+    except TypeError as error:
+        raise ConfigError(
+            f"expected layers that are called as layer(x, train=..., rng=...), got {layer!r:.80}: {error}; "
+            "use a module, such as nn.ReLU(), and define __call__(self, x, *, train=False, rng=None)"
+        ) from None
+    except ValueError:  # a function of C without a signature
+        pass
 
 
 class Flatten(Module):

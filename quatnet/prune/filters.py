@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autodiff import Tensor
 from ..backend import xp
 from ..checks import checked_type
 from ..errors import ConfigError
@@ -30,7 +31,7 @@ class KeepIndices(dict[str, np.ndarray]):
 def trace_groups(
     model: Callable[..., Any], keep: Mapping[str, Any] | None = None, example: Any = None, frames: int | None = None
 ) -> ChannelGroups:
-    """Return the channel groups of a network, with the present values of its arrays.
+    """Return the channel groups of a network, with the present values of its arrays, and which of them are trained.
 
     `example` is an example input. `example` is not needed for networks of `quatnet.models`, whose example then has
     `frames` frames, for a `GraphModule`, and if `keep` is the result of `select`. Raises ConfigError if it is needed
@@ -51,7 +52,10 @@ def trace_groups(
         known = graph.kinds[name] == "constant" or name.startswith(("parameter_", "constant_"))
         if state[name].shape != array.shape if name in state else not known:
             raise ConfigError(f"keep is the selection of another network: {name} {array.shape}; select again")
-    groups = channel_groups(replace(graph, arrays={n: xp.asarray(state.get(n, a)) for n, a in graph.arrays.items()}))
+    tensors = {name: item for name, *_, item in owner_entries(model) if isinstance(item, Tensor)}
+    trained = {name: "parameter" if tensors[name].requires_grad else "fixed" for name in graph.kinds.keys() & tensors}
+    arrays = {name: xp.asarray(state.get(name, array)) for name, array in graph.arrays.items()}
+    groups = channel_groups(replace(graph, arrays=arrays, kinds=graph.kinds | trained))
     if not groups:
         reasons = "; ".join(f"{weight}: {reason}" for weight, reason in groups.fixed.items())
         raise ConfigError(f"no filters of the network can be removed ({reasons or 'it has no layers with filters'})")

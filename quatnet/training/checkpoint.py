@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, asnumpy
+from ..backend import Array, asnumpy, xp
 from ..errors import CheckpointError
 from ..graph import Graph, GraphModule, trace
 from ..graph.files import decode, from_json, to_json
+from ..graph.nodes import sizes
 from ..models import Network, build, config_from_dict
 from ..models.build import check_size, is_built_in
 from ..nn import Module
@@ -101,6 +102,15 @@ def load_model(path: str | os.PathLike) -> Network | GraphModule:
         raise CheckpointError(f"{path} contains no usable network: {error!s:.500}") from error
     model.frontend_settings = header.get("frontend")
     return model
+
+
+def example_input(header: Mapping[str, Any]) -> Array | None:
+    """Return zeros of the shape of an input of the network of a checkpoint, or None without a graph of one input."""
+    try:
+        (shape,) = decode(header["graph"]["inputs"]).values()
+        return xp.zeros(sizes(shape), dtype=np.float32)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def trace_or_warn(model: Module, example: Array) -> Graph | None:

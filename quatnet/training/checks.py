@@ -53,7 +53,8 @@ def checked_batch(batch: Any) -> tuple[Array, Array]:
     each input.
     """
     if not isinstance(batch, tuple | list) or len(batch) < 2:
-        found = f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, tuple | list) else "")
+        kind = "an array" if hasattr(batch, "dtype") else f"a {type(batch).__name__}"
+        found = f"{kind} of {len(batch)}" if isinstance(batch, tuple | list) else kind
         raise ConfigError(f"expected batches (x, targets), got {found}; an augmentation returns both")
     *inputs, targets = batch
     x = inputs[0] if len(inputs) == 1 else tuple(inputs)

@@ -101,6 +101,7 @@ class Trainer:
         self._owns_path = False  # whether the checkpoint at `path` is of this training, or does not exist
         self._sums = xp.zeros(3)  # of the current epoch, see `totals.add_step`
         self._example: Array | None = None  # one clip
+        self._loaded_example: Array | None = None  # zeros of its shape, of a checkpoint
         self._traceable = True  # false after `trace` has failed
         self.data_rng, self.dropout_rng = (np.random.default_rng([seed, n]) for n in range(2))
         self.epoch_start_state = self.data_rng.bit_generator.state
@@ -266,9 +267,10 @@ class Trainer:
         generators = {"data_rng": start, "dropout_rng": self.dropout_rng.bit_generator.state}
         training = {"metadata": self.metadata, "progress": asdict(self.progress), **generators}
         groups, graph = {"optimizer": self.optimizer.state_dict(), "best": self.best}, None
-        if self._example is not None and self._traceable and not is_built_in(self.model):
+        example = self._loaded_example if self._example is None else self._example
+        if example is not None and self._traceable and not is_built_in(self.model):
             # in every checkpoint, because attributes of the network can change during the training
-            graph = checkpoint.trace_or_warn(self.model, self._example)
+            graph = checkpoint.trace_or_warn(self.model, example)
             self._traceable = graph is not None
         checkpoint.write(self.path, self.model, {"training": training}, groups, graph=graph)
 
@@ -280,6 +282,12 @@ class Trainer:
         """
         metrics = {"loss", *([self.metric] if self.keep_best else [])}
         header, arrays, progress = read_state(self.path, self.model, self.optimizer, self.metadata, metrics=metrics)
+        if self.keep_best and progress.history and not arrays["best"]:
+            advice = "resume without keep_best, or train again"
+            raise CheckpointError(
+                f"{self.path} has no weights of the best epoch, because keep_best was false; {advice}"
+            )
+        self._loaded_example = checkpoint.example_input(header)
         self.model.load_state_dict(arrays["model"])
         self.optimizer.load_state_dict(arrays["optimizer"])
         self.model.frontend_settings = header.get("frontend")

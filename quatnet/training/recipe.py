@@ -15,7 +15,7 @@ from ..autodiff import no_grad
 from ..checks import checked_count
 from ..datasets.windows import Windows
 from ..distill import Loss, binary_cross_entropy_loss, cross_entropy_loss, linear_probe
-from ..errors import ConfigError
+from ..errors import ConfigError, ShapeError
 from ..models import Config, small_cnn
 from ..nn import Module
 from ..optim import AdamW
@@ -97,6 +97,7 @@ def train(
 
     Source: B. Polyak, A. Juditsky, Acceleration of stochastic approximation by averaging, 1992.
     """
+    _check_targets(targets, windows)
     soft = targets if multi_label else targets * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / targets.shape[1]
     loader = WindowLoader(windows, soft.astype(np.float32), batch_size=batch_size, augment=default_augmentation(epochs))
     average = WeightAverage(AdamW(model.parameters(), weight_decay=0.05), decay=AVERAGE_DECAY)
@@ -124,12 +125,19 @@ def linear_baseline(train: Windows, targets: np.ndarray, test: Windows, *, multi
     The inputs are the mean and the standard deviation over time of each mel bin of the log-mel spectrogram, averaged
     over the windows of a clip. `targets` (training clips, classes) are the targets of `train`.
     """
+    _check_targets(targets, train)
     inputs, test_inputs = _time_statistics(train), _time_statistics(test)
     if not multi_label:
         probe = linear_probe(inputs, targets.argmax(axis=1), targets.shape[1], inverse_penalty=INVERSE_PENALTY)
         return softmax(probe(test_inputs), axis=1)
     probes = [linear_probe(inputs, column.astype(int), 2, inverse_penalty=INVERSE_PENALTY) for column in targets.T]
     return np.stack([softmax(probe(test_inputs), axis=1)[:, 1] for probe in probes], axis=1)
+
+
+def _check_targets(targets: np.ndarray, windows: Windows) -> None:
+    if np.ndim(targets) != 2 or len(targets) != len(windows.counts):
+        expected = f"expected targets ({len(windows.counts)}, classes), one row for each clip"
+        raise ShapeError(f"{expected}, got {np.shape(targets)}; datasets.one_hot converts labels")
 
 
 def _time_statistics(windows: Windows) -> np.ndarray:

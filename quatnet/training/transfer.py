@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..checks import checked_count
 from ..errors import ConfigError
 from ..graph import GraphModule, Node
 from ..models import Network, build
@@ -42,9 +43,7 @@ def _check_network(model: object) -> None:
 
 def _graph_with_new_head(model: GraphModule, classes: int, rng: np.random.Generator) -> GraphModule:
     graph, old, names = model.current_graph(), _last_layer(model), _head_names(model)
-    if classes < 1:
-        raise ConfigError(f"expected at least 1 class, got {classes}")
-    layer = Linear(len(graph.arrays[names[0]]), classes, bias=len(names) == 2, rng=rng)
+    layer = Linear(len(graph.arrays[names[0]]), checked_count("classes", classes), bias=len(names) == 2, rng=rng)
     arrays = graph.arrays | {name: tensor.data for name, tensor in zip(names, layer.parameters(), strict=True)}
     nodes = [replace(node, shape=(*node.shape[:-1], classes)) if node is old else node for node in graph.nodes]
     kinds = graph.kinds | dict.fromkeys(names, "parameter")
@@ -65,6 +64,12 @@ def _last_layer(model: GraphModule) -> Node:
     last = model.graph.nodes[-1]
     if last.op != "linear" or getattr(model.graph.outputs, "name", None) != last.name:
         raise ConfigError(f"expected a network whose last operation is a linear layer, got {last.op} ({last.name})")
+    consumers = model.graph.consumers()
+    weights = [ref.name for ref in (last.arguments["w"], last.arguments["bias"]) if ref is not None]
+    if wrong := [name for name in weights if name not in model.graph.arrays or consumers[name] != [last.name]]:
+        raise ConfigError(
+            f"expected weights of the last layer {last.name} only, got {wrong[0]}, which is shared or a result"
+        )
     return last
 
 

@@ -29,8 +29,9 @@ MAGIC_NUMBER = 0x1950A86A20F9469CFC6C  # first object in a file of the format be
 def read_torch(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Return the arrays of a state dict by name from a file written by `torch.save`.
 
-    The state dict is the saved object, or its entry "model" or "state_dict". Arrays have the byte order of this
-    machine. bfloat16 tensors are returned as float32. Tensors that share a storage are views of the same array.
+    The state dict is the saved object, or its entry "model", "state_dict" or "model_state_dict". Arrays have the byte
+    order of this machine. bfloat16 tensors are returned as float32. Tensors that share a storage are views of the same
+    array.
 
     Raises
     ------
@@ -60,7 +61,7 @@ def weight_file_errors(path: Path, kind: str, errors: Errors = (Exception,)) -> 
 
 def find_state_dict(content: Any) -> dict[str, np.ndarray]:
     """Return the state dict in an unpickled object. Raises CheckpointError if there is none."""
-    for key in ("model", "state_dict"):
+    for key in ("model", "state_dict", "model_state_dict"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if isinstance(content, Placeholder):

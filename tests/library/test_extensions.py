@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from quatnet import Classifier, Tensor, audio, datasets, gradcheck, graph, nn, ops, optim, training
+from quatnet import Classifier, Tensor, audio, datasets, gradcheck, graph, nn, ops, optim, prune, training
 from quatnet.autodiff import op
 from quatnet.autodiff.op import OPS
 from quatnet.backend import asnumpy, xp
+from quatnet.datasets.windows import split_clip
 from quatnet.errors import CheckpointError, ConfigError, DataError, ShapeError
 from quatnet.graph import labels
 from quatnet.graph.count import LAYERS, count, table
@@ -44,7 +45,7 @@ def halves(rng: np.random.Generator):
         (lambda rng: [None], ConfigError, r"expected batches \(x, targets\), got a NoneType"),
         (lambda rng: [{"x": X, "targets": TARGETS}], ConfigError, "got a dict"),
         (lambda rng: [(X,)], ConfigError, "got a tuple of 1"),
-        (lambda rng: [X], ConfigError, "got a ndarray"),
+        (lambda rng: [X], ConfigError, "got an array"),
     ],
 )
 def test_invalid_batches(batches: Callable, error: type, message: str) -> None:
@@ -301,19 +302,97 @@ def test_gradcheck_of_an_array() -> None:
         gradcheck(triple, np.ones((3, 2)), rng=np.random.default_rng(0))
 
 
+# Networks
+
+
+def layers(rng: int = 0) -> nn.Sequential:
+    rng = np.random.default_rng(rng)
+    return nn.Sequential(nn.Linear(4, 6, rng=rng), nn.ReLU(), nn.Linear(6, 2, rng=rng))
+
+
+@pytest.mark.parametrize("layer", [ops.relu, lambda x: x])
+def test_layer_that_does_not_accept_train(layer: Callable) -> None:
+    with pytest.raises(ConfigError, match="expected layers that are called as layer"):
+        nn.Sequential(layer)
+    assert len(nn.Sequential(nn.ReLU(), nn.Flatten(), Two(), lambda x, **options: x)) == 4
+
+
+@pytest.mark.parametrize("x", [X.astype(np.float64), X.tolist(), np.ones((3, 4), int), X])
+def test_inputs_of_a_graph_have_the_dtype_of_the_weights(x: object) -> None:
+    model = layers()
+    expected = model(x)
+    traced = graph.GraphModule(graph.trace(model, x))
+    for network in (traced, graph.compile(model), graph.compile(model, x), graph.compile(traced)):
+        result = network(x)
+        assert result.data.dtype == np.float32
+        np.testing.assert_allclose(asnumpy(result.data), asnumpy(expected.data), rtol=1e-5)
+    assert traced(Tensor(X.astype(np.float64))).data.dtype == np.float64  # a tensor keeps its dtype
+
+
+@pytest.mark.parametrize("at_select", [False, True])
+def test_pruned_network_is_frozen_as_the_network(at_select: bool) -> None:
+    model = layers()
+    model.layers[0].requires_grad_(not at_select)
+    keep = prune.select(model, 0.5, example=X)
+    model.layers[0].requires_grad_(at_select)
+    expected = [name for name, _ in model.named_parameters()]
+    assert [name for name, _ in prune.prune_filters(model, keep).named_parameters()] == expected
+
+
+def test_new_head_of_a_shared_or_computed_weight() -> None:
+    tied, rng = nn.Linear(4, 4, rng=np.random.default_rng(0)), np.random.default_rng(0)
+    twice = nn.parameter(np.ones((4, 2), np.float32))
+    for model in (nn.Sequential(tied, nn.ReLU(), tied), lambda x: ops.linear(x, twice * 2)):
+        with pytest.raises(ConfigError, match="which is shared or a result"):
+            training.with_new_head(graph.GraphModule(graph.trace(model, X)), 4, rng=rng)
+    with pytest.raises(ConfigError, match="classes must be an integer"):
+        training.with_new_head(graph.GraphModule(graph.trace(layers(), X)), "5", rng=rng)
+
+
+def run_again(path, epochs: int = 2, **options) -> training.Trainer:
+    made = trainer(halves, layers(), path=path, epochs=epochs, **options)
+    if path.exists():
+        made.load()
+    made.run()
+    return made
+
+
+def test_graph_of_a_checkpoint_is_kept_without_a_step(tmp_path) -> None:
+    path, options = tmp_path / "checkpoint.npz", {"evaluate": lambda model: 0.5, "keep_best": True}
+    first = run_again(path, **options)
+    for _ in range(2):
+        run_again(path, **options)
+        loaded = training.load_model(path)
+        np.testing.assert_array_equal(asnumpy(loaded(X).data), asnumpy(first.model(X).data))
+
+
+def test_resume_with_the_best_weights_needs_them(tmp_path) -> None:
+    path, scores = tmp_path / "checkpoint.npz", iter([0.1, 0.9, 0.3])
+    made = trainer(halves, layers(), path=path, evaluate=lambda model: next(scores), epochs=3)
+    made.evaluate = lambda model: next(scores)
+    made.run()
+    with pytest.raises(CheckpointError, match="no weights of the best epoch, because keep_best was false"):
+        run_again(path, epochs=3, evaluate=lambda model: 0.5, keep_best=True)
+    assert run_again(path, epochs=3, evaluate=lambda model: 0.5).progress.epoch == 3
+
+
 # Data sets
 
 
-@pytest.mark.parametrize("label", ["dog", 2, 1.0, None])
-def test_invalid_labels_of_clips(label: object) -> None:
-    clip = datasets.Clip("a.wav", label, 1, lambda: (np.zeros(8, np.float32), 8), "a")
-    with pytest.raises(DataError, match=r"a\.wav: expected labels below 2, the number of classes, got"):
+@pytest.mark.parametrize(
+    ("label", "more"), [("dog", ()), (2, ()), (1.0, ()), (None, ()), (-2, ()), (0, (-1,)), (0, (2,)), (0, ("dog",))]
+)
+def test_invalid_labels_of_clips(label: object, more: tuple) -> None:
+    clip = datasets.Clip("a.wav", label, 1, lambda: (np.zeros(8, np.float32), 8), "a", more)
+    with pytest.raises(
+        DataError, match=r"a\.wav: expected labels below 2, the number of classes, or one label -1, got"
+    ):
         datasets.Dataset("mine", ("dog", "cat"), (clip,))
 
 
 @pytest.mark.parametrize("source", [np.zeros(8, np.float32), lambda: np.zeros(8, np.float32)])
 def test_source_without_a_sample_rate(source: object) -> None:
     clip = datasets.Clip("a.wav", 0, 1, source, "a")
-    for read in (lambda: clip.read(1.0), lambda: next(clip.blocks())):
+    for read in (lambda: clip.read(1.0), lambda: next(clip.blocks()), lambda: split_clip(clip, 1.0, 1.0)):
         with pytest.raises(DataError, match=r"a\.wav: expected source\(\) to return \(waveform, sample rate in Hz\)"):
             read()

@@ -108,7 +108,7 @@ def test_traced_network_without_a_linear_output_raises() -> None:
     model = make_graph_module(nn.Linear(6, 5, rng=np.random.default_rng(0)), nn.ReLU())
     with pytest.raises(ConfigError, match=r"last operation is a linear layer, got relu \(relu\.1\)"):
         with_new_head(model, 3, rng=np.random.default_rng(0))
-    with pytest.raises(ConfigError, match="at least 1 class"):
+    with pytest.raises(ConfigError, match="classes must be an integer of at least 1, got 0"):
         with_new_head(make_graph_module(), 0, rng=np.random.default_rng(0))
 
 

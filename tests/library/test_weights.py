@@ -91,7 +91,7 @@ def test_read_torch_views_of_one_storage(tmp_path):
     assert loaded["strided"].tolist() == [1, 3, 5]
 
 
-@pytest.mark.parametrize("key", ["model", "state_dict"])
+@pytest.mark.parametrize("key", ["model", "state_dict", "model_state_dict"])
 def test_read_torch_state_dict_inside_a_checkpoint(key, tmp_path):
     arrays = random_arrays(0)
     sampler = b"cnumpy.core.multiarray\n_reconstruct\n)R" + b"}b"  # NumPy array in a checkpoint of PANNs
