@@ -102,7 +102,7 @@ def test_levels_that_overflow_are_refused(level: float, function, dtype) -> None
 
 def test_largest_level_gives_finite_features() -> None:
     for sign in (1, np.where(np.arange(160_000) % 2, 1, -1)):
-        assert np.isfinite(FrontEnd()(np.full(160_000, 1000.0, np.float32) * sign, 32000)).all()
+        assert np.isfinite(FrontEnd()(np.full(160_000, 100.0, np.float32) * sign, 32000)).all()
 
 
 @pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])

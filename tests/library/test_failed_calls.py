@@ -85,7 +85,7 @@ def test_gradients_after_an_error_in_backward() -> None:
 
 def test_gradients_after_a_wrong_number_of_gradients() -> None:
     x, y = (Tensor(draw(seed, 3), requires_grad=True) for seed in range(2))
-    with pytest.raises(ShapeError, match="expected 1 gradients"):
+    with pytest.raises(ShapeError, match="expected a tuple of 1 gradients"):
         (y * Tensor.from_op(x.data, (x,), lambda grad: (grad, grad))).backward(np.ones(3))
     assert y.grad is None
 
