@@ -1,10 +1,12 @@
 """Test methods, comparisons and conversions of `Tensor`."""
 
+import operator
+
 import numpy as np
 import pytest
 from support.arrays import assert_close, draw
 
-from quatnet import Tensor, gradcheck, no_grad, ops
+from quatnet import Tensor, gradcheck, graph, no_grad, ops
 from quatnet.backend import asnumpy, on_gpu, xp
 from quatnet.errors import ShapeError
 
@@ -147,3 +149,18 @@ def test_other_in_place_updates():
     total *= 2
     total.backward()
     np.testing.assert_array_equal(asnumpy(w.grad), [8, 16])
+
+
+@pytest.mark.parametrize("operation", [operator.add, operator.sub, operator.mul, operator.truediv])
+@pytest.mark.parametrize("kind", ["array", "booleans", "tensor of booleans"])
+@pytest.mark.parametrize("reflected", [False, True])
+def test_traced_operators_of_converted_operands(operation, kind, reflected):
+    x, values = np.array([[1.0, 2, 3], [4, 5, 6]], np.float32), np.array([1, 1, 1 if kind == "array" else 0])
+    values = values if operation is not operator.truediv or reflected else np.ones(3, int)
+    other = xp.asarray(3.0 * values) if kind == "array" else xp.asarray(values > 0)
+    other = Tensor(np.ones(3)) * values > 0.5 if kind == "tensor of booleans" else other
+    pair = (lambda x: (other, x)) if reflected else (lambda x: (x, other))
+    operands = (asnumpy(other.data if isinstance(other, Tensor) else other) * np.float32(1), x)
+    expected = operation(*(operands if reflected else operands[::-1]))
+    network = graph.GraphModule(graph.trace(lambda x: operation(*pair(x)), x))
+    np.testing.assert_allclose(asnumpy(network(x).data), expected, rtol=1e-6)
