@@ -28,7 +28,8 @@ def input_array(item: Any, weights: Iterable[Any]) -> Array:
     if isinstance(item, Tensor):
         return array
     dtypes = (weight.data.dtype for weight in weights if isinstance(weight, Tensor))
-    return array.astype(next((dtype for dtype in dtypes if dtype.kind == "f"), array.dtype), copy=False)
+    dtype = next((dtype for dtype in dtypes if dtype.kind == "f"), array.dtype)
+    return array if array.dtype == dtype else array.astype(dtype)  # a tracer knows the array itself
 
 
 READ = "Python code has read values of tensors; they are constants of the graph"
