@@ -1,7 +1,9 @@
 """Conversion of array arguments, and validation of numbers and paths."""
 
+import inspect
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from numbers import Integral, Real
 from pathlib import Path
@@ -36,6 +38,17 @@ def as_array(value: object, module: Any = xp) -> Array:
     if array.dtype.kind == "f":
         return array.astype(np.float32) if array.dtype.itemsize < 4 else array
     return array.astype(np.float64)
+
+
+def call_error(function: Callable[..., Any], *args: Any, **options: Any) -> TypeError | None:
+    """Return the error of a call with these arguments, found from the signature, or None."""
+    try:
+        inspect.signature(function).bind(*args, **options)
+    except TypeError as error:
+        return error
+    except ValueError:  # a function of C without a signature
+        pass
+    return None
 
 
 def shape_and_dtype(value: Any) -> tuple[tuple[int, ...], Any]:

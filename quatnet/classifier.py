@@ -78,12 +78,8 @@ class Classifier:
                 raise ConfigError(f"expected a dict as {name}, got {value!r:.80}")
         self.frontend, self.multi_label, self.classes = frontend, bool(multi_label), _names("classes", classes)
         traced = isinstance(network, Graph | GraphModule)
-        shape = (
-            1,
-            frontend.frames,
-            frontend.mels,
-            4,
-        )  # the example is not 0, so that values read by Python code differ
+        shape = 1, frontend.frames, frontend.mels, 4
+        # not 0, so that values that Python code reads differ in the runs of `trace`
         example = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
         graph: Any = network if traced else trace(network, example)  # type: ignore[arg-type]
         check_frontend(graph if traced else getattr(network, "__self__", network), frontend.settings)

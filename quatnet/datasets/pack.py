@@ -3,7 +3,8 @@
 A shard consists of two files. `00000.int16` contains the samples of the clips without a header. `00000.json` contains
 the table row and the checksum of each clip. The files are written under temporary names and renamed when complete. The
 JSON file is written last, so an interrupted run leaves only complete shards. The next run continues with the first
-missing shard. Shards with missing recordings are written again if some of the recordings exist now.
+missing shard. Shards with missing recordings are written again if some of these exist now, and all
+recordings that were packed.
 """
 
 import json
@@ -65,7 +66,8 @@ def pack(segments: Segments, recordings: RecordingIndex, folder: str | os.PathLi
             if not old or old.missing:
                 paths = {row: path for row in rows if (path := find_recording(segments, row, recordings))}
                 missing = len(rows) - len(paths)
-                if not old or missing < old.missing:  # recordings were added
+                added = old is not None and missing < old.missing and paths.keys() >= set(old.rows)
+                if added or not old:  # a packed clip whose recording was deleted is kept
                     json_path.unlink(missing_ok=True)
                     _write_shard(stem, paths, Shard(identity, missing=missing), shard_format)
             bar.update(len(rows) * SIZE)

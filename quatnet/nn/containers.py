@@ -1,6 +1,5 @@
 """Sequential container and flatten layer."""
 
-import inspect
 import math
 from collections.abc import Callable, Iterator
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from .. import ops
 from ..autodiff import Tensor
+from ..checks import call_error
 from ..errors import ConfigError
 from .module import Module
 
@@ -30,7 +30,11 @@ class Sequential(Module):
         if wrong := [layer for layer in layers if not callable(layer)]:
             raise ConfigError(f"expected layers as separate arguments, as in Sequential(*layers), got {wrong[0]!r}")
         for layer in layers:
-            _check_call(layer)
+            if error := call_error(layer, None, train=False, rng=None):
+                raise ConfigError(
+                    f"expected layers that are called as layer(x, train=..., rng=...), got {layer!r:.80}: {error}; "
+                    "use a module, such as nn.ReLU(), and define __call__(self, x, *, train=False, rng=None)"
+                )
         self.layers = list(layers)
 
     def __call__(self, x: Tensor, *, train: bool = False, rng: np.random.Generator | None = None) -> Tensor:
@@ -47,19 +51,6 @@ class Sequential(Module):
 
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
-
-
-def _check_call(layer: Layer) -> None:
-    """Raise ConfigError unless `layer` can be called as layer(x, train=..., rng=...)."""
-    try:
-        inspect.signature(layer).bind(None, train=False, rng=None)
-    except TypeError as error:
-        raise ConfigError(
-            f"expected layers that are called as layer(x, train=..., rng=...), got {layer!r:.80}: {error}; "
-            "use a module, such as nn.ReLU(), and define __call__(self, x, *, train=False, rng=None)"
-        ) from None
-    except ValueError:  # a function of C without a signature
-        pass
 
 
 class Flatten(Module):

@@ -1,6 +1,5 @@
 """Checks of the arguments of a training, of its batches and losses, and of the trained parameters."""
 
-import inspect
 import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +11,7 @@ import numpy as np
 
 from ..autodiff import Tensor
 from ..backend import Array, xp
-from ..checks import checked_type
+from ..checks import call_error, checked_type
 from ..errors import ConfigError, NonFiniteError, ShapeError
 from ..nn import Module
 from ..optim import Optimizer
@@ -98,13 +97,9 @@ def check_model(model: Any) -> None:
 
 
 def _check_call(function: Callable[..., Any], expected: str, *args: Any, **options: Any) -> None:
-    try:
-        inspect.signature(function).bind(*args, **options)
-    except TypeError as error:
+    if error := call_error(function, *args, **options):
         name = getattr(function, "__qualname__", type(function).__name__)
-        raise ConfigError(f"expected {expected}; {name} does not accept these arguments: {error}") from None
-    except ValueError:  # a function of C without a signature
-        pass
+        raise ConfigError(f"expected {expected}; {name} does not accept these arguments: {error}")
 
 
 def check_loss(loss: Any) -> None:

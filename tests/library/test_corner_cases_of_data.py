@@ -131,6 +131,16 @@ def test_recordings_that_were_added_are_packed(tmp_path: Path) -> None:
         after.features([0], replace(FRONTEND, clip_seconds=0.5))
 
 
+def test_packed_clips_stay_if_their_recordings_are_deleted(tmp_path: Path) -> None:
+    ids = [letter * 11 for letter in "ABCD"]
+    segments, shard_format = segments_of(tmp_path, ids), ShardFormat(sample_rate_hz=8000, clip_seconds=1.0)
+    for names in (ids[:1], ids[1:]):
+        write(tmp_path / "audio", *(f"Y{name}.wav" for name in names))
+        pack_clips(segments, index_recordings(tmp_path / "audio"), tmp_path / "packed", shard_format)
+        (tmp_path / f"audio/Y{ids[0]}.wav").unlink(missing_ok=True)
+    assert PackedClips(segments, tmp_path / "packed", shard_format).rows.tolist() == [0]
+
+
 def test_tables_of_different_classes_are_not_concatenated(tmp_path: Path) -> None:
     first = segments_of(tmp_path, ["A" * 11])
     second = segments_of(tmp_path, ["B" * 11], '0,/m/b,"Cat"\n1,/m/a,"Dog"\n')
