@@ -206,8 +206,8 @@ def peak_memory_of_packing(folder: Path, clips: int) -> int:
 
 def test_memory_does_not_grow_with_number_of_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("quatnet.datasets.parallel.READ_AHEAD", 4)  # how many clips are read ahead depends on the load
-    small = peak_memory_of_packing(tmp_path / "small", 80)
-    attempts = (peak_memory_of_packing(tmp_path / str(n), 400) - small for n in range(3))  # the threads add some noise
+    small = max(peak_memory_of_packing(tmp_path / f"small{n}", 80) for n in range(3))  # the threads add some noise
+    attempts = (peak_memory_of_packing(tmp_path / f"large{n}", 400) - small for n in range(3))
     assert any(growth < 320 * 32_000 / 10 for growth in attempts)  # each clip has 32 kB
 
 
