@@ -8,7 +8,7 @@ from rows import COMPARED_WITH_SCRATCH, CRITERIA, EPOCHS, PRUNE_TARGETS, QUESTIO
 from run_statistics import MeanAndError, Runs, accuracies, accuracy_difference, mean_and_error
 
 AT_100_EPOCHS = "quaternion-16/epochs-100"
-PAIRS = {  # question -> network, reference, and the quantity in which they are equal
+PAIRS = {  # table -> network, reference, and the quantity in which they are equal
     "widths": (
         ("quaternion-16", "real-16", "width, and nearly milliseconds"),
         ("quaternion-16", "real-11.6", "multiplications"),
@@ -31,6 +31,11 @@ PAIRS = {  # question -> network, reference, and the quantity in which they are 
         (f"quaternion-16/epochs-{epochs}", f"{reference}/epochs-{epochs}", equal_in)
         for reference, equal_in in (("real-8", "parameters"), ("real-11.6", "multiplications"), ("real-16", "width"))
         for epochs in EPOCHS
+    ),
+    "twice-as-long": tuple(
+        (f"{network}/epochs-{2 * epochs}", f"{network}/epochs-{epochs}", "all but epochs")
+        for network in ("real-8", "real-16", "quaternion-16")
+        for epochs in EPOCHS[:-1]
     ),
     "long-pruning": (
         *(
