@@ -11,24 +11,21 @@ from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "reproduce"))
 import records
+from row_comparisons import FOLDS_OF_EPOCHS
 from rows import EPOCHS, row_from_name
 from run_row import EPOCHS as FEW_EPOCHS
 from run_statistics import accuracies, mean_and_error
 
 STYLES = {"real-8": ("o", "#0072B2"), "real-16": ("^", "#56B4E9"), "quaternion-16": ("s", "#D55E00")}
 HUMAN = 81.3  # percent, K. Piczak, 2015
-PANELS = {  # data set -> title, folds
-    "esc50": ("ESC-50, fold 1", (1,)),
-    "esc10": ("ESC-10, five folds", range(1, 6)),
-    "ravdess": ("RAVDESS, fold 1", (1,)),
-}
+PANELS = {"esc50": "ESC-50, fold 1", "esc10": "ESC-10, five folds", "ravdess": "RAVDESS, fold 1"}
 
 
 def draw() -> Figure:
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     axes = figure.subplots(1, len(PANELS))
-    for axis, (dataset, (title, folds)) in zip(axes, PANELS.items(), strict=True):
-        _draw_panel(axis, dataset, folds)
+    for axis, (dataset, title) in zip(axes, PANELS.items(), strict=True):
+        _draw_panel(axis, dataset, FOLDS_OF_EPOCHS[dataset])
         axis.set(xscale="log", title=title, xlabel="training epochs")
         axis.xaxis.set_major_locator(FixedLocator([FEW_EPOCHS[dataset], *EPOCHS]))
         axis.xaxis.set_minor_locator(NullLocator())

@@ -17,12 +17,11 @@ from run_statistics import Runs, accuracies, accuracy_difference, mean_and_error
 
 PAGES = tuple(records.ROOT / name for name in ("docs/results.md", "docs/results-few-epochs.md", "README.md"))
 TABLE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
-SUMMARY_COLUMNS = {  # title -> data set, number of epochs (0: that of `run_row.EPOCHS`)
-    "ESC-10, 40 epochs (%)": ("esc10", 0),
-    "RAVDESS, 40 epochs (%)": ("ravdess", 0),
-    "ESC-50, 30 epochs (%)": ("esc50", 0),
-    "ESC-50, 100 epochs (%)": ("esc50", 100),
-    "ESC-50, 200 epochs (%)": ("esc50", 200),
+SUMMARY_COLUMNS = {  # title -> data set, number of epochs, folds
+    "ESC-50, 200 epochs (%)": ("esc50", 200, (1, 2)),
+    "ESC-10, 200 epochs (%)": ("esc10", 200, range(1, 6)),
+    "RAVDESS, 200 epochs (%)": ("ravdess", 200, (1, 2)),
+    "ESC-50 fold 1, 100 epochs (%)": ("esc50", 100, (1,)),
 }
 REFERENCES = {
     "front-ends": "quaternion-16",
@@ -36,7 +35,6 @@ SUMMARY_NETWORKS = (
     "quaternion-16/prune-l1-budget",
     "quaternion-16/prune-l1-0.5",
     "quaternion-16/distil-strong-0.5",
-    "real-16/prune-l1-budget",
 )
 COSTS = {"parameters": (1e3, "{:,.0f} k"), "multiplications_8": (1e6, "{:,.1f} M")}  # unit, format
 
@@ -113,8 +111,11 @@ def summary_table(folder: Path) -> list[list[str]]:
     """
     lines = [["network", *SUMMARY_COLUMNS, "parameters", "multiplications"]]
     for network in SUMMARY_NETWORKS:
-        rows = [replace(row_from_name(f"{name}/{network}"), epochs=n) for name, n in SUMMARY_COLUMNS.values()]
-        runs = [records.read_runs(row, folder) for row in rows]
+        runs = [
+            [run for run in records.read_runs(row, folder) if run["fold"] in folds]
+            for dataset, epochs, folds in SUMMARY_COLUMNS.values()
+            for row in [replace(row_from_name(f"{dataset}/{network}"), epochs=epochs)]
+        ]
         first = next(filter(None, runs), [])
         costs = [_median_text(first, key, unit, template) for key, (unit, template) in COSTS.items()]
         lines.append([network, *(mean_and_error(accuracies(each)).to_text() for each in runs), *costs])

@@ -1,6 +1,6 @@
 """Tables of comparisons: networks of equal cost, pruning criteria, and numbers of epochs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import records
@@ -72,6 +72,7 @@ PAIRS = {  # table -> network, reference, and the quantity in which they are equ
 }
 PRUNED = "esc10/quaternion-16/prune"  # beginning of the names of the rows that compare criteria
 ESC50_FOLDS = range(1, 6)
+FOLDS_OF_EPOCHS = {"esc50": (1,), "esc10": range(1, 6), "ravdess": (1,)}  # folds of the table and figure of epochs
 FOLD_1_ONLY = ("best", "long-pruning")  # questions whose tables have the runs of fold 1
 DATASETS = {"esc10": "ESC-10, points", "esc50": "ESC-50, points", "ravdess": "RAVDESS, points"}
 
@@ -94,7 +95,7 @@ def pair_table(question: str, folder: Path) -> list[list[str]]:
 
 def criterion_table(folder: Path) -> list[list[str]]:
     """Return a table of the accuracy on ESC-10 after pruning by each criterion, for each prune ratio and the budget."""
-    return _table_by_criterion(lambda name: _accuracy_text(name, folder))
+    return _table_by_criterion(lambda name: _accuracy_text(name, folder, FOLDS_OF_EPOCHS["esc10"]))
 
 
 def gain_over_random_table(folder: Path) -> list[list[str]]:
@@ -109,11 +110,17 @@ def gain_over_random_table(folder: Path) -> list[list[str]]:
 def epochs_table(folder: Path) -> list[list[str]]:
     """Return a table of the accuracy for each number of epochs, with the number of runs, of networks with such runs.
 
-    "few" is the number of epochs in `run_row.EPOCHS`.
+    The runs are those of FOLDS_OF_EPOCHS. "few" is the number of epochs in `run_row.EPOCHS`.
     """
     networks = dict.fromkeys(row.rpartition("/")[0] for row in QUESTIONS["epochs"])
     changes = {"few": "", **{str(epochs): f"/epochs-{epochs}" for epochs in EPOCHS}}
-    cells = {name: [_accuracy_text(f"{name}{change}", folder) for change in changes.values()] for name in networks}
+    cells = {
+        name: [
+            _accuracy_text(f"{name}{change}", folder, FOLDS_OF_EPOCHS[name.partition("/")[0]])
+            for change in changes.values()
+        ]
+        for name in networks
+    }
     measured = {name: line for name, line in cells.items() if any(cell != "-" for cell in line[1:])}
     return [["data set and network", *changes], *([name, *line] for name, line in measured.items())]
 
@@ -122,15 +129,15 @@ def folds_table(folder: Path) -> list[list[str]]:
     """Return a table of the accuracy on each fold of ESC-50 and the mean, of best networks with runs on all folds."""
     lines = [["row", *(f"fold {fold}" for fold in ESC50_FOLDS), "mean"]]
     for name in QUESTIONS["best"]:
-        cells = [_accuracy_text(name, folder, fold) for fold in (*ESC50_FOLDS, None)]
+        cells = [_accuracy_text(name, folder, folds) for folds in (*((fold,) for fold in ESC50_FOLDS), ESC50_FOLDS)]
         lines += [[name.partition("/")[2], *cells]] if "-" not in cells else []
     return lines
 
 
-def _accuracy_text(name: str, folder: Path, fold: int | None = None) -> str:
-    """Return the accuracy and the number of runs of a row, on one fold or on all folds."""
+def _accuracy_text(name: str, folder: Path, folds: Collection[int]) -> str:
+    """Return the accuracy and the number of runs of a row on the given folds."""
     runs = accuracies(records.read_runs(row_from_name(name), folder))
-    values = {split: accuracy for split, accuracy in runs.items() if fold in (None, split[0])}
+    values = {split: accuracy for split, accuracy in runs.items() if split[0] in folds}
     return f"{mean_and_error(values).to_text()} ({len(values)})" if values else "-"
 
 
