@@ -5,6 +5,7 @@ A table replaces the text between `<!-- table NAME -->` and `<!-- end -->` of a 
 
 import math
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -111,15 +112,16 @@ def summary_table(folder: Path) -> list[list[str]]:
     """
     lines = [["network", *SUMMARY_COLUMNS, "parameters", "multiplications"]]
     for network in SUMMARY_NETWORKS:
-        runs = [
-            [run for run in records.read_runs(row, folder) if run["fold"] in folds]
-            for dataset, epochs, folds in SUMMARY_COLUMNS.values()
-            for row in [replace(row_from_name(f"{dataset}/{network}"), epochs=epochs)]
-        ]
+        runs = [_column_runs(network, *column, folder) for column in SUMMARY_COLUMNS.values()]
         first = next(filter(None, runs), [])
         costs = [_median_text(first, key, unit, template) for key, (unit, template) in COSTS.items()]
         lines.append([network, *(mean_and_error(accuracies(each)).to_text() for each in runs), *costs])
     return lines
+
+
+def _column_runs(network: str, dataset: str, epochs: int, folds: Collection[int], folder: Path) -> Runs:
+    row = replace(row_from_name(f"{dataset}/{network}"), epochs=epochs)
+    return [run for run in records.read_runs(row, folder) if run["fold"] in folds]
 
 
 NAMED_TABLES = {

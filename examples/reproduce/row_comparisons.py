@@ -71,8 +71,8 @@ PAIRS = {  # table -> network, reference, and the quantity in which they are equ
     ),
 }
 PRUNED = "esc10/quaternion-16/prune"  # beginning of the names of the rows that compare criteria
-ESC50_FOLDS = range(1, 6)
-FOLDS_OF_EPOCHS = {"esc50": (1,), "esc10": range(1, 6), "ravdess": (1,)}  # folds of the table and figure of epochs
+ALL_FOLDS = range(1, 6)  # folds of ESC-10 and ESC-50
+FOLDS_OF_EPOCHS = {"esc50": (1,), "esc10": ALL_FOLDS, "ravdess": (1,)}  # folds of the table and figure of epochs
 FOLD_1_ONLY = ("best", "long-pruning")  # questions whose tables have the runs of fold 1
 DATASETS = {"esc10": "ESC-10, points", "esc50": "ESC-50, points", "ravdess": "RAVDESS, points"}
 
@@ -95,7 +95,7 @@ def pair_table(question: str, folder: Path) -> list[list[str]]:
 
 def criterion_table(folder: Path) -> list[list[str]]:
     """Return a table of the accuracy on ESC-10 after pruning by each criterion, for each prune ratio and the budget."""
-    return _table_by_criterion(lambda name: _accuracy_text(name, folder, FOLDS_OF_EPOCHS["esc10"]))
+    return _table_by_criterion(lambda name: _accuracy_text(name, folder, ALL_FOLDS))
 
 
 def gain_over_random_table(folder: Path) -> list[list[str]]:
@@ -127,9 +127,9 @@ def epochs_table(folder: Path) -> list[list[str]]:
 
 def folds_table(folder: Path) -> list[list[str]]:
     """Return a table of the accuracy on each fold of ESC-50 and the mean, of best networks with runs on all folds."""
-    lines = [["row", *(f"fold {fold}" for fold in ESC50_FOLDS), "mean"]]
+    lines = [["row", *(f"fold {fold}" for fold in ALL_FOLDS), "mean"]]
     for name in QUESTIONS["best"]:
-        cells = [_accuracy_text(name, folder, folds) for folds in (*((fold,) for fold in ESC50_FOLDS), ESC50_FOLDS)]
+        cells = [_accuracy_text(name, folder, folds) for folds in (*((fold,) for fold in ALL_FOLDS), ALL_FOLDS)]
         lines += [[name.partition("/")[2], *cells]] if "-" not in cells else []
     return lines
 
