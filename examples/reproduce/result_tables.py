@@ -21,7 +21,7 @@ TABLE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 SUMMARY_COLUMNS = {  # title -> data set, number of epochs, folds
     "ESC-50, 200 epochs (%)": ("esc50", 200, (1, 2)),
     "ESC-10, 200 epochs (%)": ("esc10", 200, range(1, 6)),
-    "RAVDESS, 200 epochs (%)": ("ravdess", 200, (1, 2)),
+    "RAVDESS, 400 epochs (%)": ("ravdess", 400, (1, 2)),
     "ESC-50 fold 1, 100 epochs (%)": ("esc50", 100, (1,)),
 }
 REFERENCES = {
