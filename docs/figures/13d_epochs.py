@@ -16,7 +16,12 @@ from rows import EPOCHS, row_from_name
 from run_row import EPOCHS as FEW_EPOCHS
 from run_statistics import accuracies, mean_and_error
 
-STYLES = {"real-8": ("o", "#0072B2"), "real-16": ("^", "#56B4E9"), "quaternion-16": ("s", "#D55E00")}
+STYLES = {
+    "real-8": ("o", "#0072B2"),
+    "real-16": ("^", "#56B4E9"),
+    "quaternion-16": ("s", "#D55E00"),
+    "quaternion-40": ("D", "#E69F00"),
+}
 HUMAN = 81.3  # percent, K. Piczak, 2015
 PANELS = {"esc50": "ESC-50, fold 1", "esc10": "ESC-10, five folds", "ravdess": "RAVDESS, fold 1"}
 

@@ -34,7 +34,7 @@ PAIRS = {  # table -> network, reference, and the quantity in which they are equ
     ),
     "twice-as-long": tuple(
         (f"{network}/epochs-{2 * epochs}", f"{network}/epochs-{epochs}", "all but epochs")
-        for network in ("real-8", "real-16", "quaternion-16")
+        for network in ("real-8", "real-16", "quaternion-16", "quaternion-40")
         for epochs in EPOCHS[:-1]
     ),
     "long-pruning": (

@@ -45,7 +45,7 @@ CRITERIA = ("l1", "l2", "geometric_median", "operator_norm", "batch_norm", "rele
 PRUNE_RATIOS = ("0.25", "0.5", "0.75")  # fractions of the filters of the last blocks
 PRUNE_TARGETS = (*PRUNE_RATIOS, "budget")
 PACKAGED_TARGET = "28k"  # parameters of the pruned model of the package
-EPOCHS = (100, 200, 400)  # lengths of the trainings of the question "epochs"
+EPOCHS = (100, 200, 400, 800)  # lengths of the trainings of the question "epochs"
 NETWORKS = (
     "real-16",
     "quaternion-16",
@@ -65,10 +65,13 @@ QUESTIONS = {
     "widths": [f"{dataset}/{network}" for dataset in ("esc10", "ravdess", "esc50") for network in NETWORKS],
     "longer": [f"esc10/{network}/long" for network in ("real-16", "quaternion-16", "real-8", "real-11.6")],
     "epochs": [
-        f"{dataset}/{network}/epochs-{epochs}"
-        for dataset in ("esc50", "esc10", "ravdess")
-        for network in ("real-8", "real-11.6", "real-16", "quaternion-16")
-        for epochs in EPOCHS
+        *(
+            f"{dataset}/{network}/epochs-{epochs}"
+            for dataset in ("esc50", "esc10", "ravdess")
+            for network in ("real-8", "real-11.6", "real-16", "quaternion-16")
+            for epochs in EPOCHS
+        ),
+        *(f"esc50/quaternion-40/epochs-{epochs}" for epochs in EPOCHS[:2]),  # 400 epochs: five hours
     ],
     "long-pruning": [
         "esc50/quaternion-16/epochs-100",
