@@ -71,7 +71,7 @@ QUESTIONS = {
             for network in ("real-8", "real-11.6", "real-16", "quaternion-16")
             for epochs in EPOCHS
         ),
-        *(f"esc50/quaternion-40/epochs-{epochs}" for epochs in EPOCHS[:2]),  # 400 epochs: five hours
+        *(f"esc50/quaternion-40/epochs-{epochs}" for epochs in EPOCHS[:3]),  # 800 epochs: six hours
     ],
     "long-pruning": [
         "esc50/quaternion-16/epochs-100",
