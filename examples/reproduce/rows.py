@@ -102,6 +102,7 @@ QUESTIONS = {
         "esc50/quaternion-16/epochs-200",
         *(f"esc50/real-20/epochs-{epochs}/distil-strong" for epochs in (200, 400)),
         *(f"esc50/real-20/epochs-{epochs}/distil-strong-hop-640" for epochs in (200, 400)),
+        "esc50/quaternion-40/epochs-200",
         "esc50/quaternion-40/epochs-200/distil-strong",
         "esc50/quaternion-16/epochs-200/prune-l1-28k",
         *("esc50/quaternion-40/best", "esc50/real-20/best"),
